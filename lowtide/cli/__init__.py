@@ -1,0 +1,1 @@
+"""The `lowtide` command line, also installed as `kubectl lowtide`."""

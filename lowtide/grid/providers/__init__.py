@@ -1,0 +1,1 @@
+"""Grid providers: the only part of the library that talks HTTP."""

@@ -1,0 +1,1 @@
+"""SCI, SAM, APC and their relatives, ratings, scaling and comparison. Pure."""

@@ -1,0 +1,70 @@
+"""Every name that two parts of Lowtide share, written once.
+
+Standard library only: the exporter imports this module and must stay light. It holds the API
+group, labels, annotations, environment variables, file paths inside the training pod and metric
+names. A name that only one module uses does not belong here.
+"""
+
+from typing import Final
+
+GROUP: Final = "lowtide.dev"
+VERSION: Final = "v1alpha1"
+KIND: Final = "TrainingJob"
+PLURAL: Final = "trainingjobs"
+SINGULAR: Final = "trainingjob"
+SHORT_NAME: Final = "tj"
+NAME_MAX_LENGTH: Final = 52
+
+FIELD_MANAGER: Final = "lowtide-operator"
+MANAGED_BY: Final = "lowtide"
+
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_TRAININGJOB: Final = "lowtide.dev/trainingjob"
+LABEL_TRAININGJOB_UID: Final = "lowtide.dev/trainingjob-uid"
+LABEL_ATTEMPT: Final = "lowtide.dev/attempt"
+
+ANNOTATION_RUN_NOW: Final = "lowtide.dev/run-now"
+ANNOTATION_STARTED_AT: Final = "lowtide.dev/started-at"
+
+# Written by the operator into the first container of a training pod.
+ENV_TRAININGJOB: Final = "LOWTIDE_TRAININGJOB"
+ENV_NAMESPACE: Final = "LOWTIDE_NAMESPACE"
+ENV_ATTEMPT: Final = "LOWTIDE_ATTEMPT"
+
+# Read by the trainer.
+ENV_REPORT_PATH: Final = "LOWTIDE_REPORT_PATH"
+ENV_CHECKPOINT_DIR: Final = "LOWTIDE_CHECKPOINT_DIR"
+ENV_METRICS_PORT: Final = "LOWTIDE_METRICS_PORT"
+DEFAULT_REPORT_PATH: Final = "/dev/termination-log"
+TERMINATION_MESSAGE_MAX_BYTES: Final = 4096
+
+# Ports of the programs' own HTTP servers.
+OPERATOR_METRICS_PORT: Final = 9090
+OPERATOR_HEALTH_PORT: Final = 8080
+EXPORTER_PORT: Final = 9400
+TRAINER_METRICS_PORT: Final = 9401
+
+# The exporter's series (design: metric catalogue). Metric names without `_total` are what the
+# client library is given; it appends the suffix of counters itself.
+METRIC_POD_ENERGY: Final = "lowtide_pod_energy_joules_total"
+METRIC_POD_SEGMENT_START: Final = "lowtide_pod_segment_start_timestamp_seconds"
+METRIC_POD_END: Final = "lowtide_pod_end_timestamp_seconds"
+METRIC_POD_GPU_HELD_SECONDS: Final = "lowtide_pod_gpu_held_seconds_total"
+METRIC_POD_GPU_SHARE: Final = "lowtide_pod_gpu_share_ratio"
+METRIC_GPU_ENERGY: Final = "lowtide_gpu_energy_joules_total"
+METRIC_GPU_INFO: Final = "lowtide_gpu_info"
+METRIC_GPU_POWER: Final = "lowtide_gpu_power_watts"
+METRIC_UNALLOCATED_ENERGY: Final = "lowtide_node_unallocated_energy_joules_total"
+METRIC_RETIRED_ENERGY: Final = "lowtide_node_retired_energy_joules_total"
+METRIC_RESIDUAL: Final = "lowtide_attribution_residual_joules"
+METRIC_SOURCE_UP: Final = "lowtide_source_up"
+
+# The trainer's series; every one carries no label but those the scrape adds.
+METRIC_TRAINER_EPOCHS: Final = "lowtide_trainer_epochs_total"
+METRIC_TRAINER_EPOCHS_PLANNED: Final = "lowtide_trainer_epochs_planned"
+METRIC_TRAINER_SAMPLES: Final = "lowtide_trainer_samples_total"
+METRIC_TRAINER_ACCURACY: Final = "lowtide_trainer_accuracy_ratio"
+METRIC_TRAINER_LOSS: Final = "lowtide_trainer_loss"
+
+# Exit code of a trainer that saved a checkpoint after SIGTERM and stopped on purpose.
+EXIT_CODE_PAUSED: Final = 75

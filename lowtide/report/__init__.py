@@ -1,0 +1,1 @@
+"""What people look at: comparison tables, labels, pages and disclosures."""
