@@ -1,0 +1,57 @@
+"""The root of the command line: finds a subcommand's module only when it is asked for.
+
+`lowtide --help` and shell completion must answer at once, so nothing heavy (numpy, pydantic,
+requests) is imported here. A subcommand is a module of this package with a `command`.
+"""
+
+import importlib
+from typing import Final
+
+import click
+
+import lowtide
+
+SUBCOMMANDS: Final = {
+    "plan": "show when a job would run, and why",
+    "backtest": "replay intensity traces and compare planning policies",
+    "compare": "put finished jobs side by side",
+    "calc": "calculators: SCI, embodied, SAM, APC family, rating, prediction",
+    "explain": "recompute a job's figures step by step",
+    "label": "draw a job's energy label",
+    "explore": "write the explorer page",
+    "disclose": "write a job's SCI disclosure",
+}
+"""Name and one-line help of each module of this package that holds a `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which people meet them."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command called `cmd_name`, or `None` when there is none."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module = importlib.import_module(f"lowtide.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(lowtide.__version__, prog_name="lowtide")
+def main() -> None:
+    r"""Run training when the grid is clean, and know what it cost.
+
+    \b
+    Examples:
+      lowtide compare densenet121 inceptionv3
+      lowtide calc sam --accuracy 0.8 --energy 100 --unit Wh --alpha 5 --beta 5
+    """

@@ -1,0 +1,206 @@
+"""The part of a TrainingJob that people write. Everything but the template has a default."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from lowtide.grid.series import Signal
+from lowtide.trainingjob.base import ApiModel, PositiveDecimal, Timestamp
+
+MAX_SECONDS = 31_536_000
+"""One year: an upper bound for every duration, so that CEL can estimate its costs."""
+
+Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS)]
+PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+class Policy(StrEnum):
+    """When a job may start."""
+
+    IMMEDIATE = "Immediate"
+    CARBON_OPTIMAL = "CarbonOptimal"
+    OBSERVE = "Observe"
+
+
+class FunctionalUnitKind(StrEnum):
+    """What R counts in SCI = C / R."""
+
+    TRAINING_JOB = "TrainingJob"
+    EPOCH = "Epoch"
+    SAMPLE = "Sample"
+    TOKEN = "Token"
+    PARAMETER = "Parameter"
+    FLOP = "FLOP"
+    CUSTOM = "Custom"
+
+
+class EnergyUnit(StrEnum):
+    """Unit of energy in SAM; it is part of the metric's name because rankings flip with it."""
+
+    WH = "Wh"
+    KWH = "kWh"
+
+
+class Interruption(ApiModel):
+    """interruption says whether the job saves checkpoints and may be paused."""
+
+    allowed: bool = Field(
+        default=False,
+        description="allowed says that the job saves a checkpoint on SIGTERM and resumes from it.",
+    )
+    restart_cost_seconds: Seconds = Field(
+        default=900,
+        description="restartCostSeconds is the full-power running time that one resume costs.",
+    )
+
+
+class Schedule(ApiModel):
+    """schedule says when the job may run."""
+
+    policy: Policy = Field(
+        default=Policy.CARBON_OPTIMAL,
+        description=(
+            "policy is CarbonOptimal (wait for the cleanest window), Immediate (start at once) or "
+            "Observe (start at once and record what waiting would have saved)."
+        ),
+    )
+    start_no_earlier_than: Timestamp | None = Field(
+        default=None, description="startNoEarlierThan is the first moment the job may start."
+    )
+    deadline: Timestamp | None = Field(
+        default=None, description="deadline is the moment by which the job should have finished."
+    )
+    max_delay_seconds: Seconds | None = Field(
+        default=None,
+        description=(
+            "maxDelaySeconds is the longest wait before the start, counted from creation; used "
+            "when there is no deadline. Without either the operator's default applies (24 h)."
+        ),
+    )
+    expected_duration_seconds: PositiveSeconds | None = Field(
+        default=None,
+        description=(
+            "expectedDurationSeconds is how long the job runs; learnt from earlier jobs of the "
+            "same series when absent."
+        ),
+    )
+    minimum_saving_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=2,
+        description="minimumSavingPercent is the expected saving below which a job runs at once.",
+    )
+    interruption: Interruption = Field(
+        default_factory=Interruption, description="interruption says whether the job may be paused."
+    )
+
+
+class Grid(ApiModel):
+    """grid names the electricity grid that the job's energy comes from."""
+
+    zone: (
+        Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_.-]+$")] | None
+    ) = Field(
+        default=None,
+        description="zone is a zone of the operator's settings; absent means its default.",
+    )
+    signal: Signal | None = Field(
+        default=None,
+        description="signal is Average or Marginal, never mixed; absent means the zone's own.",
+    )
+
+
+class FunctionalUnit(ApiModel):
+    """functionalUnit is R in SCI = C / R."""
+
+    kind: FunctionalUnitKind = Field(
+        default=FunctionalUnitKind.TRAINING_JOB, description="kind names what is counted."
+    )
+    count: PositiveDecimal | None = Field(
+        default=None, description="count is given here or else taken from the trainer's report."
+    )
+    name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, description="name is what a Custom unit is called, for example image."
+    )
+
+
+class Hardware(ApiModel):
+    """hardware overrides the embodied emissions that the settings hold by GPU model."""
+
+    embodied_grams: PositiveDecimal | None = Field(
+        default=None,
+        description="embodiedGrams is TE of one GPU with its share of the server, in grams.",
+    )
+    lifespan_seconds: Annotated[int, Field(ge=1, le=3_153_600_000)] | None = Field(
+        default=None, description="lifespanSeconds is EL, the expected life of the hardware."
+    )
+    source: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None, description="source says where the embodied figure comes from."
+    )
+
+
+class Price(ApiModel):
+    """price turns time and energy into money."""
+
+    per_hour: PositiveDecimal | None = Field(
+        default=None, description="perHour is the price of one hour of the reserved hardware."
+    )
+    per_kilowatt_hour: PositiveDecimal | None = Field(
+        default=None, description="perKilowattHour is the tariff of the electricity."
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] = Field(
+        default="USD", description="currency is an ISO 4217 code."
+    )
+
+
+class SamParameters(ApiModel):
+    """sam parametrises SAM = beta * accuracy^alpha / log10(E)."""
+
+    alpha: PositiveDecimal = Field(default="5", description="alpha weighs accuracy.")
+    beta: PositiveDecimal = Field(default="5", description="beta scales the result.")
+    unit: EnergyUnit = Field(default=EnergyUnit.WH, description="unit is the unit of E.")
+
+
+class ApcParameters(ApiModel):
+    """apc parametrises APC and its relatives."""
+
+    alpha: PositiveDecimal = Field(default="0.1", description="alpha is a, in 0 to 1.")
+    beta: PositiveDecimal = Field(default="1", description="beta is b, at least 0.")
+
+
+class Metrics(ApiModel):
+    """metrics chooses parameters and the series that this job belongs to."""
+
+    sam: SamParameters = Field(default_factory=SamParameters, description="sam parametrises SAM.")
+    apc: ApcParameters = Field(default_factory=ApcParameters, description="apc parametrises APC.")
+    series: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None,
+        description="series groups jobs whose durations and figures may be compared.",
+    )
+
+
+class TrainingJobSpec(ApiModel):
+    """spec is what the user wants."""
+
+    schedule: Schedule = Field(default_factory=Schedule, description="schedule says when to run.")
+    grid: Grid = Field(default_factory=Grid, description="grid names the electricity grid.")
+    functional_unit: FunctionalUnit = Field(
+        default_factory=FunctionalUnit, description="functionalUnit is R of the SCI."
+    )
+    hardware: Hardware = Field(
+        default_factory=Hardware, description="hardware overrides embodied emissions."
+    )
+    price: Price | None = Field(default=None, description="price turns time and energy into money.")
+    metrics: Metrics = Field(default_factory=Metrics, description="metrics chooses parameters.")
+    suspend: bool = Field(
+        default=False,
+        description="suspend keeps a waiting job from starting and pauses a running one.",
+    )
+    managed_by: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, description="managedBy names another controller that takes this job over."
+    )
+    template: dict[str, Any] = Field(
+        description=(
+            "template is a batch/v1 JobTemplateSpec (metadata and spec of the Job to create); it "
+            "is checked by the API server when the job is first seen."
+        )
+    )
