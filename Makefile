@@ -1,24 +1,45 @@
-# Five verbs for people and CI; each does what it needs first. See README.md.
+# The same verbs for people and CI; each does what it needs first.
 SHELL := /bin/bash
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+export PYTHON
+BIN := .venv/bin
 
-.PHONY: install demo test test-fast lint bench generate clean
+.PHONY: help install demo test test-fast lint generate bench clean
 
-install: $(VENV)/.installed
+help:
+	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
+	@echo "make test       everything, on a real cluster (root)"
+	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
+	@echo "make install    .venv with everything and the lowtide command"
+	@echo "make lint       ruff, mypy, import-linter, generated files"
+	@echo "make generate   rewrite CRDs, dashboards and reference pages"
+	@echo "make bench      the tables behind the performance claims"
+	@echo "make clean      remove .venv and caches in this folder"
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt tools/install
 	@tools/install
+
+demo: install
+	@$(BIN)/python tests/cluster/demo.py
+
+test: lint
+	$(BIN)/python -Im pytest -q -n 2 -m "not cluster" tests
+	$(BIN)/python -Im pytest -q -m cluster tests
+
+test-fast: install
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not slow" tests
 
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/generate.py --check
 
-test-fast: install
-	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not slow" tests
+generate: install
+	$(BIN)/python tools/generate.py
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -23,8 +23,16 @@ class ApiModel(BaseModel):
     )
 
     def to_api(self) -> dict[str, Any]:
-        """Return the object as the API server stores it: camelCase, absent fields left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """Return the object as the API server stores it: camelCase, nothing absent or empty."""
+        dumped = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        without: dict[str, Any] = _without_empty_lists(dumped)
+        return without
+
+
+def _without_empty_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty_lists(child) for key, child in value.items() if child != []}
+    return [_without_empty_lists(child) for child in value] if isinstance(value, list) else value
 
 
 def _require_offset(moment: datetime) -> datetime:
