@@ -1,1 +1,21 @@
 """When a training job should run: constraints and a forecast in, a plan out. Pure."""
+
+from lowtide.planning.calendar import Calendar
+from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
+from lowtide.planning.planner import plan
+from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
+
+__all__ = [
+    "Calendar",
+    "Forecast",
+    "ForecastError",
+    "Plan",
+    "PlanReason",
+    "PlanningError",
+    "Request",
+    "RequestError",
+    "Segment",
+    "Source",
+    "TraceError",
+    "plan",
+]

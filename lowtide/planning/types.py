@@ -6,7 +6,7 @@ seconds, ratios between 0 and 1.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lowtide.grid.series import Signal
@@ -28,7 +28,9 @@ class Forecast:
     `grams_per_kwh`, `spread_grams_per_kwh` (one standard deviation of the error) and `sources`
     have one entry per slot, the first slot begins at `start` (a UTC multiple of `slot_seconds`
     that is not later than the moment it was made). It has no gaps: fusion fills what providers
-    leave out and says so in `sources`.
+    leave out and says so in `sources`. `hours_per_slot` is what one slot stands for in the data
+    where a replay runs faster than the clock (a trace of hours replayed with slots of 10 s has 1);
+    `None` means that the slots last as long as they say.
     """
 
     zone: str
@@ -40,6 +42,17 @@ class Forecast:
     sources: tuple[Source, ...]
     provider: str | None = None
     generated_at: datetime | None = None
+    hours_per_slot: float | None = None
+
+    @property
+    def slot_hours(self) -> float:
+        """Return the hours of data that one slot stands for; forecast errors decay with them."""
+        return self.slot_seconds / 3600 if self.hours_per_slot is None else self.hours_per_slot
+
+    @property
+    def end(self) -> datetime:
+        """Return the end of the last slot."""
+        return self.start + timedelta(seconds=self.slot_seconds * len(self.grams_per_kwh))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,8 @@ class Request:
     `remaining_seconds` is the median of the full-power running time still to do,
     `remaining_high_seconds` its 90th percentile (used for the latest start). `started` says that
     it ran before (a resume then costs `restart_cost_seconds`), `running` that it runs now.
+    `waited` says that an earlier plan made it wait: the minimum saving is asked once, at
+    submission, and not again. `created` orders jobs of equal latest start; the key decides last.
     """
 
     key: str
@@ -64,6 +79,8 @@ class Request:
     gpus: int = 1
     latency_seconds: float = 120.0
     margin_seconds: float = 300.0
+    waited: bool = False
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +111,8 @@ class Plan:
     `planned_grams_per_kwh` and `run_now_grams_per_kwh` are mean intensities over the running time
     under the same forecast; `saving_ratio` compares their totals, restart work included. They are
     `None` where no forecast reaches far enough. `look_again_at` is when the decision should be
-    made again even if nothing changes. `explanation` is one sentence for people.
+    made again even if nothing changes. `explanation` is one sentence for people, `would_change`
+    names what could lead to another plan.
     """
 
     run: bool
@@ -109,3 +127,4 @@ class Plan:
     provider: str | None
     forecast_generated_at: datetime | None
     explanation: str
+    would_change: str = ""

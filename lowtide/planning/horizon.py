@@ -1,0 +1,136 @@
+"""The forecast as one job sees it: steps of constant intensity between its begin and its end.
+
+The planner's searches work on plain arrays with seconds counted from the begin; this module is
+the only one that turns datetimes and slots into them and back. It must not decide anything.
+Invariant: the steps are consecutive, the first begins at `begin`, none crosses a slot boundary.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.planning.errors import ForecastError
+from lowtide.planning.types import Forecast, Segment, Source
+
+Array = npt.NDArray[np.float64]
+
+TICK_SECONDS = 900.0
+"""Longest planning step: 15 min, so that a decision is never older (design decision)."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Steps of constant expected intensity from `begin` on.
+
+    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh` and `spread` (n each, in
+    g/kWh), `slots` (n, index into the forecast). `step_hours` is what one full step stands for in
+    the data. No slots: frozen without `__slots__`, because the running integral is cached.
+    """
+
+    begin: datetime
+    edges: Array
+    grams_per_kwh: Array
+    spread: Array
+    slots: npt.NDArray[np.intp]
+    step_seconds: float
+    step_hours: float
+    sources: tuple[Source, ...]
+
+    @property
+    def end_seconds(self) -> float:
+        """Return the length of the horizon in seconds."""
+        return float(self.edges[-1])
+
+    @cached_property
+    def integral(self) -> Array:
+        """Return the running integral of the intensity at every edge, in g/kWh times seconds."""
+        return np.concatenate(([0.0], np.cumsum(self.grams_per_kwh * np.diff(self.edges))))
+
+    def window_totals(self, starts: Array, length_seconds: float) -> Array:
+        """Return the integral over `[start, start + length_seconds)` for each start.
+
+        The windows must lie inside the horizon.
+        """
+        ends = starts + length_seconds
+        upper: Array = np.interp(ends, self.edges, self.integral)
+        lower: Array = np.interp(starts, self.edges, self.integral)
+        return upper - lower
+
+    def moment(self, seconds: float) -> datetime:
+        """Return the time that lies `seconds` after the begin."""
+        return self.begin + timedelta(seconds=seconds)
+
+    def segment(self, start_seconds: float, end_seconds: float) -> Segment:
+        """Return a plan segment given in seconds after the begin."""
+        return Segment(self.moment(start_seconds), self.moment(end_seconds))
+
+    def sources_between(self, start_seconds: float, end_seconds: float) -> tuple[Source, ...]:
+        """Return the distinct sources of the steps in an interval, in order of appearance."""
+        first = int(np.searchsorted(self.edges, start_seconds, side="right")) - 1
+        last = int(np.searchsorted(self.edges, end_seconds, side="left"))
+        used = (self.sources[slot] for slot in self.slots[max(0, first) : last])
+        return tuple(dict.fromkeys(used))
+
+
+def check_forecast(forecast: Forecast) -> None:
+    """Refuse a forecast whose parts do not fit together.
+
+    Raises:
+        ForecastError: the three sequences differ in length, the slot has no length, or a value or
+            spread is negative or not finite.
+    """
+    count = len(forecast.grams_per_kwh)
+    if not count == len(forecast.spread_grams_per_kwh) == len(forecast.sources):
+        raise ForecastError(
+            f"forecast of {forecast.zone} has {count} values, "
+            f"{len(forecast.spread_grams_per_kwh)} spreads and {len(forecast.sources)} sources; "
+            "it needs one of each per slot"
+        )
+    if forecast.slot_seconds <= 0 or forecast.slot_hours <= 0:
+        raise ForecastError(f"forecast of {forecast.zone} has slots without length")
+    values = np.array([forecast.grams_per_kwh, forecast.spread_grams_per_kwh])
+    if not np.all(np.isfinite(values)) or np.any(values < 0):
+        raise ForecastError(
+            f"forecast of {forecast.zone} holds a value that is not a finite number >= 0 g/kWh"
+        )
+
+
+def steps_per_slot(slot_seconds: float) -> int:
+    """Return how many planning steps a slot has: none longer than 15 min, all equal."""
+    return max(1, int(np.ceil(slot_seconds / TICK_SECONDS)))
+
+
+def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horizon | None:
+    """Return the steps from `begin` to `end`, or to the end of the forecast if that is earlier.
+
+    Steps lie on equal divisions of the slots, so only the first and the last may be shorter.
+    `None` where the forecast holds nothing of the interval.
+
+    Raises:
+        ForecastError: the forecast is inconsistent with itself.
+    """
+    check_forecast(forecast)
+    end = min(end, forecast.end)
+    if begin < forecast.start or begin >= end:
+        return None
+    pieces = steps_per_slot(forecast.slot_seconds)
+    step = forecast.slot_seconds / pieces
+    offset = (begin - forecast.start).total_seconds()
+    length = (end - begin).total_seconds()
+    first = int(offset // step)
+    inner = np.arange(first + 1, int(np.ceil((offset + length) / step)), dtype=np.float64)
+    edges = np.concatenate(([0.0], inner * step - offset, [length]))
+    slots = (first + np.arange(len(edges) - 1)) // pieces
+    return Horizon(
+        begin=begin,
+        edges=edges,
+        grams_per_kwh=np.array(forecast.grams_per_kwh, dtype=np.float64)[slots],
+        spread=np.array(forecast.spread_grams_per_kwh, dtype=np.float64)[slots],
+        slots=slots,
+        step_seconds=step,
+        step_hours=forecast.slot_hours / pieces,
+        sources=forecast.sources,
+    )
