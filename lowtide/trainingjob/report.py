@@ -1,0 +1,332 @@
+"""The report: what a training pod says about its run, in at most 4096 bytes.
+
+The trainer writes it as JSON into the pod's termination message, the operator reads it back.
+Both must agree, so its schema lives here, with the standard library only: the trainer's image
+carries no pydantic.
+
+The invariants: every `TrainingReport` that can be made fits into a termination message and
+reads back equal; a value that is not known is `None` and absent from the JSON; and reading never
+raises, because anything at all may stand in a termination message. What cannot be used is left
+out and named in one sentence.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final
+
+from lowtide.names import TERMINATION_MESSAGE_MAX_BYTES
+from lowtide.trainingjob.report_values import (
+    NAME_MAX_BYTES,
+    SECONDS_LIMIT,
+    check_count,
+    check_epochs,
+    check_error,
+    check_fraction,
+    check_moment,
+    check_name,
+    check_number,
+    check_seconds,
+    check_seed,
+    compact_json,
+    json_bytes,
+    shown,
+)
+
+SCHEMA_VERSION: Final = 1
+HISTORY_LIMIT: Final = 48
+"""Epochs listed one by one; longer runs merge neighbours, so that the worst case still fits."""
+
+
+class Outcome(StrEnum):
+    """How the run stands when the report is written."""
+
+    RUNNING = "Running"
+    """Written after every epoch: what remains when the process is killed without warning."""
+    FINISHED = "Finished"
+    PAUSED = "Paused"
+    """Stopped on request after its state was saved; it will go on from there."""
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What could be read of a message, and one sentence for each thing that could not."""
+
+    report: "TrainingReport | None"
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One finished epoch, or several neighbours merged into one entry.
+
+    `epoch` is how many epochs were done at its end. `duration_seconds` is the time spent since
+    the entry before, validation included and pauses excluded, so the sum over all entries is
+    exact also after merging. `accuracy` is the fraction at its end. Values are rounded to what
+    is transmitted: milliseconds and millionths.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    epoch: int
+    ended_at: datetime
+    duration_seconds: float
+    accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check and round; the round trip through JSON is exact from here on."""
+        _assign(self, "epoch", check_epochs(self.epoch))
+        _assign(self, "ended_at", check_moment(self.ended_at))
+        _assign(self, "duration_seconds", round(check_seconds(self.duration_seconds), 3))
+        if self.accuracy is not None:
+            _assign(self, "accuracy", round(check_fraction(self.accuracy), 6))
+
+    def merged_with(self, later: "EpochRecord") -> "EpochRecord":
+        """Return one entry that stands for this one and the one after it."""
+        return EpochRecord(
+            epoch=later.epoch,
+            ended_at=later.ended_at,
+            duration_seconds=min(self.duration_seconds + later.duration_seconds, SECONDS_LIMIT),
+            accuracy=later.accuracy,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointInfo:
+    """The newest checkpoint: its file name, the batches done in it, when and how large.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    name: str
+    batches: int
+    saved_at: datetime
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        """Check, so that the report fits."""
+        _assign(self, "name", check_name(self.name))
+        _assign(self, "batches", check_count(self.batches))
+        _assign(self, "saved_at", check_moment(self.saved_at))
+        _assign(self, "size_bytes", check_count(self.size_bytes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """A run as its own process sees it, earlier attempts included. `None` means not known.
+
+    Counts are of work that is in the weights: `epochs` finished of `epochs_planned`, `samples`
+    and `tokens` trained on, of `samples_planned`; `resumed_samples` is what this attempt found
+    in its checkpoint (0: it began anew). `parameters` are trainable ones, `flops` the
+    floating-point operations of the training passes so far. `accuracy` and `accuracy_top5` are
+    fractions on the validation data, `loss` is the mean training loss of the last epoch.
+    `training_seconds` is the time from the first batch, pauses and start-up excluded. `history`
+    is in the order of epochs. `error` says in one sentence why the run failed.
+
+    Raises:
+        ValueError: a value is of the wrong type or out of its range.
+    """
+
+    outcome: Outcome | None = None
+    error: str | None = None
+    model: str | None = None
+    dataset: str | None = None
+    framework: str | None = None
+    device: str | None = None
+    seed: int | None = None
+    epochs: int | None = None
+    epochs_planned: int | None = None
+    samples: int | None = None
+    samples_planned: int | None = None
+    resumed_samples: int | None = None
+    tokens: int | None = None
+    parameters: int | None = None
+    flops: int | None = None
+    accuracy: float | None = None
+    accuracy_top5: float | None = None
+    loss: float | None = None
+    started_at: datetime | None = None
+    training_seconds: float | None = None
+    history: tuple[EpochRecord, ...] = ()
+    checkpoint: CheckpointInfo | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field that is known."""
+        for attribute, check in _CHECKS.items():
+            value = getattr(self, attribute)
+            if value is not None:
+                try:
+                    _assign(self, attribute, check(value))
+                except ValueError as error:
+                    raise ValueError(f"{attribute}: {error}") from None
+
+
+def bounded_history(records: Iterable[EpochRecord]) -> tuple[EpochRecord, ...]:
+    """Return at most `HISTORY_LIMIT` records: neighbours are merged in pairs until they fit.
+
+    The last epoch and the total duration are kept, only resolution is lost.
+    """
+    kept = tuple(records)
+    while len(kept) > HISTORY_LIMIT:
+        pairs = (kept[index : index + 2] for index in range(0, len(kept), 2))
+        kept = tuple(pair[0] if len(pair) == 1 else pair[0].merged_with(pair[1]) for pair in pairs)
+    return kept
+
+
+def bounded_text(text: str, max_bytes: int = NAME_MAX_BYTES) -> str:
+    """Return `text` in one printable line of at most `max_bytes` bytes as JSON."""
+    line = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+    if json_bytes(line) <= max_bytes:
+        return line
+    while json_bytes(line + "…") > max_bytes:
+        line = line[:-1]
+    return line + "…"
+
+
+def build_report(values: Mapping[str, object]) -> Parsed:
+    """Return a report of the `values` that hold, by attribute name, and a fault for each other.
+
+    Unknown names are ignored: a newer writer may know more than this reader.
+    """
+    accepted: dict[str, object] = {}
+    faults = []
+    for attribute, check in _CHECKS.items():
+        value = values.get(attribute)
+        if value is None:
+            continue
+        try:
+            accepted[attribute] = check(value)
+        except ValueError as error:
+            faults.append(f"{_key(attribute)} is left out: {error}")
+    return Parsed(TrainingReport(**accepted), tuple(faults))  # type: ignore[arg-type]
+
+
+def to_message(report: TrainingReport) -> str:
+    """Return the report as compact JSON of at most 4096 bytes in UTF-8."""
+    document: dict[str, object] = {"schemaVersion": SCHEMA_VERSION}
+    for attribute in _CHECKS:
+        value = getattr(report, attribute)
+        if value is not None and value != ():
+            document[_key(attribute)] = _json_value(value)
+    return compact_json(document)
+
+
+def parse_report(message: str | None) -> Parsed:
+    """Return the report in a termination message, and what was wrong with it.
+
+    Never raises. `Parsed.report` is `None` where the message is no report at all; single values
+    that cannot be used are left out of it.
+    """
+    if not message or not message.strip():
+        return Parsed(None, ("the termination message is empty: the training wrote no report",))
+    if len(message) > 16 * TERMINATION_MESSAGE_MAX_BYTES:
+        return Parsed(None, (f"the termination message has {len(message)} characters: too long",))
+    try:
+        document = json.loads(message)
+    except (ValueError, RecursionError):
+        return Parsed(None, (f"the termination message is no report: {shown(message)}",))
+    if not isinstance(document, dict) or "schemaVersion" not in document:
+        return Parsed(None, (f"the termination message has no schemaVersion: {shown(message)}",))
+    version = document["schemaVersion"]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        sentence = f"the report has schemaVersion {shown(version)}, {SCHEMA_VERSION} can be read"
+        return Parsed(None, (sentence,))
+    values = {attribute: document.get(_key(attribute)) for attribute in _CHECKS}
+    return build_report(values)
+
+
+def _assign(target: object, attribute: str, value: object) -> None:
+    """Set a field of a frozen dataclass while it is being made."""
+    object.__setattr__(target, attribute, value)
+
+
+def _key(attribute: str) -> str:
+    """Return the JSON key of an attribute: `epochs_planned` is `epochsPlanned`."""
+    first, *rest = attribute.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _json_value(value: object) -> object:
+    """Return a field as JSON has it: times as text, the history as columns of bare numbers."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, CheckpointInfo):
+        return {_key(name): _json_value(getattr(value, name)) for name in value.__slots__}
+    if isinstance(value, tuple):
+        return {
+            "epoch": [record.epoch for record in value],
+            "endedAt": [round(record.ended_at.timestamp(), 3) for record in value],
+            "durationSeconds": [record.duration_seconds for record in value],
+            "accuracy": [record.accuracy for record in value],
+        }
+    return value
+
+
+def _check_outcome(value: object) -> Outcome:
+    try:
+        return Outcome(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise ValueError(f"{shown(value)} is none of {', '.join(Outcome)}") from None
+
+
+def _check_checkpoint(value: object) -> CheckpointInfo:
+    """Return the checkpoint, given as one or as the JSON object of one."""
+    if isinstance(value, CheckpointInfo):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{shown(value)} is not an object")
+    parts: dict[str, Any] = {
+        attribute: value.get(_key(attribute)) for attribute in CheckpointInfo.__slots__
+    }
+    return CheckpointInfo(**parts)
+
+
+def _check_history(value: object) -> tuple[EpochRecord, ...]:
+    """Return the history, given as records or as the JSON object of columns."""
+    if isinstance(value, dict):
+        columns: list[Any] = [value.get(_key(attribute)) for attribute in EpochRecord.__slots__]
+        if not all(
+            isinstance(column, list) and len(column) == len(columns[0]) for column in columns
+        ):
+            raise ValueError(f"{shown(value)} has not four lists of one length")
+        rows = (
+            dict(zip(EpochRecord.__slots__, row, strict=True)) for row in zip(*columns, strict=True)
+        )
+        value = tuple(EpochRecord(**row) for row in rows)
+    if not isinstance(value, tuple) or not all(isinstance(item, EpochRecord) for item in value):
+        raise ValueError(f"{shown(value)} is not a history of epochs")
+    if any(later.epoch <= sooner.epoch for sooner, later in pairwise(value)):
+        raise ValueError("its epochs are not in ascending order")
+    return bounded_history(value)
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
+    "outcome": _check_outcome,
+    "error": check_error,
+    "model": check_name,
+    "dataset": check_name,
+    "framework": check_name,
+    "device": check_name,
+    "seed": check_seed,
+    "epochs": check_epochs,
+    "epochs_planned": check_epochs,
+    "samples": check_count,
+    "samples_planned": check_count,
+    "resumed_samples": check_count,
+    "tokens": check_count,
+    "parameters": check_count,
+    "flops": check_count,
+    "accuracy": check_fraction,
+    "accuracy_top5": check_fraction,
+    "loss": check_number,
+    "started_at": check_moment,
+    "training_seconds": check_seconds,
+    "history": _check_history,
+    "checkpoint": _check_checkpoint,
+}

@@ -1,0 +1,128 @@
+"""The values that a report may hold: checks that say in one sentence what is wrong.
+
+Each `check_*` function takes anything and returns the value as the report keeps it, or raises
+`ValueError` with the value seen and what would be right. Values shown are cut and escaped: they
+come from other people's programs and end up in a status that people read. Standard library only.
+"""
+
+import json
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Final
+
+from lowtide.units import parse_timestamp
+
+NAME_MAX_BYTES: Final = 80
+ERROR_MAX_BYTES: Final = 300
+COUNT_LIMIT: Final = 10**27
+"""Above the floating-point operations of the largest training runs published (about 1e26)."""
+SECONDS_LIMIT: Final = 1e9
+"""Thirty-one years: no run is longer, and milliseconds below it have at most 13 characters."""
+
+
+def compact_json(value: object) -> str:
+    """Return the shortest JSON text of `value`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def json_bytes(text: str) -> int:
+    """Return how many bytes a text takes inside JSON, without its quotation marks."""
+    return len(compact_json(text).encode("utf-8", "surrogatepass")) - 2
+
+
+def shown(value: object) -> str:
+    """Return any value in at most 60 printable ASCII characters, for an error message."""
+    # Cut before it is escaped: a number of a thousand digits may not be turned into text at all.
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= COUNT_LIMIT:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = ascii(value[:61] if isinstance(value, str) else value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_text(value: object, max_bytes: int) -> str:
+    """Return a printable line of at most `max_bytes` bytes as JSON."""
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not a text")
+    if not value.isprintable():
+        raise ValueError(f"{shown(value)} has characters that cannot be printed")
+    if json_bytes(value) > max_bytes:
+        raise ValueError(f"{shown(value)} is longer than {max_bytes} bytes")
+    return value
+
+
+def check_name(value: object) -> str:
+    """Return the name of a model, a data set, a framework, a device or a file."""
+    return check_text(value, NAME_MAX_BYTES)
+
+
+def check_error(value: object) -> str:
+    """Return the sentence that says why a run failed."""
+    return check_text(value, ERROR_MAX_BYTES)
+
+
+def check_number(value: object) -> float:
+    """Return a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{shown(value)} is not a number")
+    if not -1e308 <= value <= 1e308 or not isfinite(value):
+        raise ValueError(f"{shown(value)} is not a finite number")
+    return float(value)
+
+
+def check_count(value: object) -> int:
+    """Return how many there are of something."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
+        raise ValueError(f"{shown(value)} is not a whole number from 0 to 1e27")
+    return value
+
+
+def check_epochs(value: object) -> int:
+    """Return a number of epochs; it stands in every line of the history, so it is kept short."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**9:
+        raise ValueError(f"{shown(value)} is not a whole number from 0 to 1e9")
+    return value
+
+
+def check_seed(value: object) -> int:
+    """Return a seed: torch takes 64 bits, signed or unsigned."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:
+        raise ValueError(f"{shown(value)} is not a whole number of 64 bits")
+    return value
+
+
+def check_fraction(value: object) -> float:
+    """Return a fraction from 0 to 1; a percentage is refused, never converted."""
+    number = check_number(value)
+    if not 0 <= number <= 1:
+        advice = ", divide percent by 100" if 1 < number <= 100 else ""
+        raise ValueError(f"{shown(value)} is not a fraction from 0 to 1{advice}")
+    return number
+
+
+def check_seconds(value: object) -> float:
+    """Return a duration."""
+    number = check_number(value)
+    if not 0 <= number <= SECONDS_LIMIT:
+        raise ValueError(f"{shown(value)} is not a duration from 0 to 1e9 seconds")
+    return number
+
+
+def check_moment(value: object) -> datetime:
+    """Return a UTC time in whole milliseconds, of a datetime, RFC 3339 text or Unix seconds."""
+    try:
+        if isinstance(value, str):
+            value = parse_timestamp(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            value = datetime.fromtimestamp(value, UTC)
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            raise ValueError("no aware time")
+        seconds = value.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{shown(value)} is not a time with its offset") from None
+    if not 0 <= seconds < 1e11:
+        raise ValueError(f"{shown(value)} is not a time between the years 1970 and 5138")
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return datetime.fromtimestamp(whole, UTC).replace(microsecond=milliseconds * 1000)
