@@ -22,7 +22,7 @@ HEADER: Final = (
 
 _DROPPED: Final = frozenset({"title", "additionalProperties", "uniqueItems", "examples", "$defs"})
 
-_MAP_LISTS: Final = {"conditions": ["type"], "attempts": ["name"]}
+_MAP_LISTS: Final = {"conditions": ["type"], "attempts": ["number"]}
 """Lists that server-side apply merges by key; every other list is replaced whole."""
 
 _STARTED: Final = (

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 MAX_SEGMENTS = 64
 MAX_ATTEMPTS = 32
 MAX_COMPONENTS = 32
+MAX_PODS = 64
 
 
 class Condition(ApiModel):
@@ -65,12 +66,29 @@ class PlanStatus(ApiModel):
     explanation: LongText | None = Field(
         default=None, description="explanation is one sentence for people."
     )
+    would_change: LongText | None = Field(
+        default=None, description="wouldChange names what could lead to another plan."
+    )
+    expected_duration_seconds: Count | None = Field(
+        default=None, description="expectedDurationSeconds is the running time planned with."
+    )
+    duration_source: ShortText | None = Field(
+        default=None,
+        description="durationSource is Declared, Learnt (from the series) or Default.",
+    )
+    expected_joules: Count | None = Field(
+        default=None,
+        description="expectedJoules is the energy of earlier runs of the series, where there are.",
+    )
     planned_grams_per_kwh: PositiveDecimal | None = Field(
         default=None, description="plannedGramsPerKwh is the expected mean intensity as planned."
     )
     run_now_grams_per_kwh: PositiveDecimal | None = Field(
         default=None,
-        description="runNowGramsPerKwh is the expected mean intensity of running at once.",
+        description=(
+            "runNowGramsPerKwh is the expected mean intensity of running at once, as seen when the "
+            "job was first planned."
+        ),
     )
     expected_saving_percent: Decimal | None = Field(
         default=None, description="expectedSavingPercent compares the two."
@@ -83,9 +101,23 @@ class PlanStatus(ApiModel):
     )
 
 
-class Attempt(ApiModel):
-    """One time the job ran."""
+class AttemptPod(ApiModel):
+    """A pod of an attempt; its uid finds its energy after it is gone."""
 
+    name: Annotated[str, Field(max_length=253)] = Field(description="name is the pod's name.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="uid is the pod's uid.")
+    node: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="node is where it ran."
+    )
+    start: Timestamp | None = Field(default=None, description="start is when the node took it.")
+    end: Timestamp | None = Field(default=None, description="end is when its last container ended.")
+    joules: Count | None = Field(default=None, description="joules is what it used.")
+
+
+class Attempt(ApiModel):
+    """One time the job ran: from its start to its end or to its next pause."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="number counts attempts from 1.")
     name: Annotated[str, Field(max_length=63)] = Field(description="name is the batch Job's name.")
     start: Timestamp | None = Field(default=None, description="start is when it started.")
     end: Timestamp | None = Field(default=None, description="end is when it ended.")
@@ -95,6 +127,9 @@ class Attempt(ApiModel):
     energy_joules: Count | None = Field(default=None, description="energyJoules is what it used.")
     operational_grams: PositiveDecimal | None = Field(
         default=None, description="operationalGrams is what that emitted."
+    )
+    pods: Annotated[tuple[AttemptPod, ...], Field(max_length=MAX_PODS)] = Field(
+        default=(), description="pods are the pods that were seen, the newest if there are many."
     )
 
 
