@@ -54,7 +54,8 @@ class Point:
 class IntensitySeries:
     """Points in time order that do not overlap; gaps are allowed and mean "not known".
 
-    Use `AverageSeries` or `MarginalSeries`; this base exists for what they share.
+    Use `AverageSeries` or `MarginalSeries`; this base exists for what they share. A forecast says
+    when its provider computed it (`generated_at`) and when it was received (`fetched_at`).
 
     Raises:
         SeriesError: a point ends before it starts, points overlap or are out of order, a time
@@ -68,6 +69,7 @@ class IntensitySeries:
     points: tuple[Point, ...]
     factor: Factor = Factor.UNKNOWN
     fetched_at: datetime | None = None
+    generated_at: datetime | None = None
     _starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

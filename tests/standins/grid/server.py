@@ -26,7 +26,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from replay import Replay, parse_time, read_slots
-from service import MODES, NOTICE, STATUS_MODES, Refusal, Service
+from service import MODES, NOTICE, STATUS_MODES, RefusalError, Service
 
 SERVER = "lowtide-grid-standin/1"
 
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         try:
             content = self.service.route(parts.path, query, self.headers.get("auth-token"))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return self.send_json(refusal.status, refusal.body)
         except ValueError:
             return self.send_json(400, {"message": "a parameter is not a number"})

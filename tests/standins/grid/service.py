@@ -25,7 +25,7 @@ MODES = (
 GRANULARITY_SLOTS_PER_HOUR = {"hourly": 1, "15_minutes": 4, "5_minutes": 12}
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer other than 200, with its JSON body."""
 
     def __init__(self, status: int, body: object) -> None:
@@ -46,7 +46,7 @@ class Service:
         self.lock = threading.Lock()
 
     def route(self, path: str, query: dict[str, str], token: str | None) -> object:
-        """Return the JSON content of a GET; raise Refusal for anything but 200."""
+        """Return the JSON content of a GET; raise RefusalError for anything but 200."""
         with self.lock:
             self.asked[path] += 1
         if path in ("/", "/health", "/v4/health"):
@@ -63,7 +63,7 @@ class Service:
         }
         if path in maps:
             if self.token is not None and token != self.token:
-                raise Refusal(401, {"status": "error", "message": "Invalid auth-token"})
+                raise RefusalError(401, {"status": "error", "message": "Invalid auth-token"})
             self.require_zone(query.get("zone"), "zone")
             return maps[path](query)
         sdk = {
@@ -74,11 +74,11 @@ class Service:
         if path in sdk:
             self.require_zone(query.get("location") or query.get("locations"), "location")
             return sdk[path](query)
-        raise Refusal(404, {"message": f"no route {path}", "notice": NOTICE})
+        raise RefusalError(404, {"message": f"no route {path}", "notice": NOTICE})
 
     def require_zone(self, zone: str | None, parameter: str) -> None:
         if zone != self.zone:
-            raise Refusal(
+            raise RefusalError(
                 404 if zone else 400,
                 {"status": "error", "message": f"{parameter} must be {self.zone}"},
             )
@@ -135,7 +135,7 @@ class Service:
         now = self.replay.current(time.time())
         known = self.finished(now - 1, now)
         if not known:
-            raise Refusal(404, {"status": "error", "message": "no recent data"})
+            raise RefusalError(404, {"status": "error", "message": "no recent data"})
         return self.maps_point(known[0])
 
     def maps_history(self, query: dict[str, str]) -> object:
@@ -153,7 +153,9 @@ class Service:
             low = self.replay.index_at(parse_time(query[start]))
             last = parse_time(query[end])
         except (KeyError, ValueError):
-            raise Refusal(400, {"message": f"{start} and {end} must be ISO 8601 times"}) from None
+            raise RefusalError(
+                400, {"message": f"{start} and {end} must be ISO 8601 times"}
+            ) from None
         high = self.replay.index_at(last)
         return low, high if self.replay.begins(high) == last else high + 1
 
@@ -167,7 +169,7 @@ class Service:
         if "dataStartAt" in query and "dataEndAt" in query:
             first, last = self.asked_range(query, "dataStartAt", "dataEndAt")
             if first < low or last > high:
-                raise Refusal(400, {"title": "dataStartAt/dataEndAt outside the forecast"})
+                raise RefusalError(400, {"title": "dataStartAt/dataEndAt outside the forecast"})
             low, high = first, last
         age = timedelta(hours=25) if self.mode == "stale" else timedelta(0)
         indices = self.replay.range(low, high)
@@ -208,5 +210,5 @@ class Service:
             for i in self.finished(low, high)
         ]
         if not (listed := self.listed(points)):
-            raise Refusal(204, None)
+            raise RefusalError(204, None)
         return listed

@@ -1,0 +1,248 @@
+"""The HTTP client against a real server that misbehaves in every way it may."""
+
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from lowtide.grid.errors import BadAnswer, GridError, RateLimited, Unauthorized, Unavailable
+from lowtide.grid.providers.http import HttpClient
+from lowtide.grid.providers.throttle import Throttle
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The pauses that the client made, in seconds."""
+    return []
+
+
+@pytest.fixture
+def client(server, pauses) -> HttpClient:
+    return HttpClient(
+        name="Service",
+        base_url=server.url,
+        read_seconds=0.3,
+        total_seconds=0.6,
+        body_max_bytes=10_000,
+        sleep=pauses.append,
+        uniform=lambda _low, _high: 1.0,
+    )
+
+
+def get(client, **more):
+    return client.get_json("/data", zone="DE", **more)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_credential_is_never_tried_again(server, client, status):
+    """Retrying a 401 or 403 only gets an account locked."""
+    server.gives_json({}, status=status)
+
+    with pytest.raises(Unauthorized, match=f"Service answered {status} for zone DE"):
+        get(client)
+
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, RateLimited), (500, Unavailable), (503, Unavailable)]
+)
+def test_a_passing_fault_is_retried_once(server, client, pauses, status, error):
+    """One retry after a pause, and a second fault is final."""
+    server.gives_json({}, status=status)
+
+    with pytest.raises(error):
+        get(client)
+
+    assert len(server.asked) == 2
+    assert pauses == [1.0]
+
+
+def test_a_retry_that_succeeds_is_an_answer(server, client):
+    """A single 500 is invisible to the caller."""
+    server.gives(server.reply(status=500), server.reply({"a": 1}))
+
+    assert get(client) == ({"a": 1}, False)
+
+
+def test_retry_after_in_seconds_is_honoured(server, client, pauses):
+    """The service's own wish is added to the jitter."""
+    server.gives(server.reply(status=429, headers={"Retry-After": "3"}), server.reply({}))
+
+    get(client)
+
+    assert pauses == [4.0]
+
+
+def test_retry_after_as_a_date_is_honoured(server, client, pauses):
+    """RFC 9110 allows an HTTP date as well."""
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=5), usegmt=True)
+    server.gives(server.reply(status=503, headers={"Retry-After": moment}), server.reply({}))
+
+    get(client)
+
+    assert 4.0 < pauses[0] <= 6.0
+
+
+def test_a_long_retry_after_is_handed_to_the_caller(server, client, pauses):
+    """Ten minutes are not slept through in a worker thread, but they are not forgotten."""
+    server.gives_json({}, status=429, headers={"Retry-After": "600"})
+
+    with pytest.raises(RateLimited) as caught:
+        get(client)
+
+    assert caught.value.retry_after_seconds == 600
+    assert (len(server.asked), pauses) == (1, [])
+
+
+def test_a_nonsense_retry_after_is_ignored(server, client, pauses):
+    """A header that is neither number nor date changes nothing."""
+    server.gives(server.reply(status=429, headers={"Retry-After": "soon"}), server.reply({}))
+
+    get(client)
+
+    assert pauses == [1.0]
+
+
+@pytest.mark.parametrize("status", [400, 404, 418])
+def test_another_status_is_a_bad_answer(server, client, status):
+    """What the service refuses today it refuses in a second, too."""
+    server.gives_json({}, status=status)
+
+    with pytest.raises(BadAnswer, match=str(status)):
+        get(client)
+
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(b"<!doctype html><title>Sign in</title>", "web page", id="HTML with 200"),
+        pytest.param(b'{"data": [', "not JSON", id="cut off"),
+        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"\xff\xfe\x00", "not JSON", id="binary"),
+        pytest.param(b"[" * 9000, "not JSON", id="deeply nested"),
+    ],
+)
+def test_what_is_not_json_is_a_bad_answer(server, client, body, message):
+    """Garbage with status 200 is an error, never an empty answer."""
+    server.gives(server.reply(raw=body))
+
+    with pytest.raises(BadAnswer, match=message):
+        get(client)
+
+
+def test_a_huge_body_is_cut_off(server, client):
+    """The size limit holds whatever the service sends."""
+    server.gives(server.reply(raw=b" " * 10_001))
+
+    with pytest.raises(BadAnswer, match="more than 10000 bytes"):
+        get(client)
+
+
+def test_a_redirect_to_another_host_is_not_followed(server, client):
+    """The token would go with it."""
+    server.gives_json({}, status=302, headers={"Location": "http://localhost:1/data"})
+
+    with pytest.raises(BadAnswer, match="another host"):
+        get(client, headers={"auth-token": "secret"})
+
+    assert len(server.asked) == 1
+
+
+def test_a_redirect_on_the_same_host_is_followed(server, client):
+    """A moved path on the same origin is harmless."""
+    server.gives(server.reply(status=301, headers={"Location": "/v5/data"}), server.reply([7]))
+
+    assert get(client)[0] == [7]
+    assert server.asked[1].path == "/v5/data"
+
+
+def test_endless_redirects_end(server, client):
+    """A loop of redirects costs four requests."""
+    server.gives_json({}, status=302, headers={"Location": "/data"})
+
+    with pytest.raises(BadAnswer, match="more than 3 times"):
+        get(client)
+
+    assert len(server.asked) == 4
+
+
+def test_silence_ends_in_a_time_out_without_retry(server, client):
+    """A service that does not answer holds a worker thread once, not twice."""
+    release = threading.Event()
+    server.gives(server.reply({}, delay=release))
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        get(client)
+
+    assert time.monotonic() - began < 2
+    assert len(server.asked) == 1
+    release.set()
+
+
+def test_a_dropped_connection_is_retried(server, client):
+    """A connection that breaks is often a restart at the other end."""
+    server.gives(server.reply(drop=True), server.reply({"a": 1}))
+
+    assert get(client)[0] == {"a": 1}
+
+
+def test_nobody_listening_is_unavailable(pauses):
+    """A refused connection is reported in one sentence."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        client = HttpClient(name="Service", base_url=address, sleep=pauses.append)
+
+        with pytest.raises(Unavailable, match="Service cannot be reached for zone DE"):
+            get(client)
+
+
+def test_no_secret_in_errors_or_their_context(server, client):
+    """Neither message nor chained exception holds query, header or host."""
+    server.gives(server.reply(drop=True))
+
+    with pytest.raises(GridError) as caught:
+        get(client, params={"securityToken": "hush"}, headers={"auth-token": "hush"})
+
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hush" not in repr(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_netrc_is_not_consulted(server, client, tmp_path, monkeypatch):
+    """A password for this host in .netrc stays there."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hush\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    server.gives_json({})
+
+    get(client)
+
+    assert "authorization" not in server.asked[0].headers
+
+
+def test_our_own_limit_stops_requests_before_a_ban(server):
+    """The third request within the window never leaves, and says how long to wait."""
+    seconds = [100.0]
+    throttle = Throttle(2, 60.0, monotonic=lambda: seconds[0])
+    client = HttpClient(name="Service", base_url=server.url, throttle=throttle)
+    server.gives_json({})
+    get(client)
+    seconds[0] = 110.0
+    get(client)
+
+    with pytest.raises(RateLimited) as caught:
+        get(client)
+
+    assert caught.value.retry_after_seconds == 50.0
+    assert len(server.asked) == 2
+    seconds[0] = 160.0
+    get(client)
+    assert len(server.asked) == 3
