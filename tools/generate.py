@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import chart_values
+
 from lowtide.trainingjob import crd
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED: dict[str, Callable[[], str]] = {
     "crds/trainingjobs.lowtide.dev.yaml": crd.crd_text,
     "charts/lowtide/templates/crds/trainingjobs.lowtide.dev.yaml": crd.chart_text,
+    "charts/lowtide/values.schema.json": chart_values.schema_text,
+    "docs/reference/chart-values.md": chart_values.reference_text,
 }
 
 

@@ -1,0 +1,114 @@
+{{/* Names. The 63 characters of a label are the ceiling of every one of them. */}}
+{{- define "lowtide.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "lowtide.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "lowtide.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "lowtide.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "lowtide.operator.fullname" -}}{{ include "lowtide.fullname" . }}-operator{{- end }}
+{{- define "lowtide.exporter.fullname" -}}{{ include "lowtide.fullname" . }}-exporter{{- end }}
+
+{{- define "lowtide.operator.serviceAccountName" -}}
+{{- default (include "lowtide.operator.fullname" .) .Values.operator.serviceAccount.name }}
+{{- end }}
+{{- define "lowtide.exporter.serviceAccountName" -}}
+{{- default (include "lowtide.exporter.fullname" .) .Values.exporter.serviceAccount.name }}
+{{- end }}
+
+{{/* Labels. A selector never changes between versions, so the chart's version stays out of it.
+     Call with (dict "root" . "component" "operator"). */}}
+{{- define "lowtide.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "lowtide.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "lowtide.labels" -}}
+{{ include "lowtide.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: lowtide
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Image reference: a digest wins over a tag, the tag defaults to the chart's appVersion.
+     Call with (dict "root" . "image" .Values.operator.image). */}}
+{{- define "lowtide.image" -}}
+{{- $registry := .root.Values.image.registry -}}
+{{- $name := .image.repository -}}
+{{- if $registry }}{{ $name = printf "%s/%s" (trimSuffix "/" $registry) $name }}{{ end -}}
+{{- if .image.digest }}{{ printf "%s@%s" $name .image.digest }}
+{{- else }}{{ printf "%s:%s" $name (default .root.Chart.AppVersion .image.tag) }}{{ end -}}
+{{- end }}
+
+{{- define "lowtide.imagePullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where Secrets are mounted, and the directory of one of them. */}}
+{{- define "lowtide.credentialsPath" -}}/etc/lowtide/credentials{{- end }}
+
+{{/* Where the operator keeps what it saw of the grid. */}}
+{{- define "lowtide.historyPath" -}}/var/lib/lowtide/history{{- end }}
+
+{{/* The settings file: the user's values, and the two fields that the chart itself decides. */}}
+{{- define "lowtide.settings" -}}
+{{- $settings := deepCopy .Values.settings }}
+{{- if ($settings.cluster | default dict).namespaces }}
+{{- fail "settings.cluster.namespaces is set: use watchNamespaces, which also makes the Roles" }}
+{{- end }}
+{{- if .Values.watchNamespaces }}
+{{- $cluster := merge (dict "namespaces" .Values.watchNamespaces) ($settings.cluster | default dict) }}
+{{- $_ := set $settings "cluster" $cluster }}
+{{- end }}
+{{- if not $settings.historyDirectory }}
+{{- $_ := set $settings "historyDirectory" (include "lowtide.historyPath" .) }}
+{{- end }}
+{{- toYaml $settings }}
+{{- end }}
+
+{{/* The part of the settings that takes effect only at a start of the operator. */}}
+{{- define "lowtide.restartSettings" -}}
+{{- $settings := include "lowtide.settings" . | fromYaml }}
+{{- omit $settings "capacityGpus" "defaultZone" "embodied" "measurement" "price" "schedule" | toYaml }}
+{{- end }}
+
+{{/* The rules that the operator needs in each namespace whose jobs it runs. */}}
+{{- define "lowtide.operator.rules" -}}
+- apiGroups: [lowtide.dev]
+  resources: [trainingjobs]
+  verbs: [get, list, watch]
+- apiGroups: [lowtide.dev]
+  resources: [trainingjobs/status]
+  verbs: [get, patch]
+# The owner-reference admission check asks for this before a Job may name its TrainingJob.
+- apiGroups: [lowtide.dev]
+  resources: [trainingjobs/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+# The trainer's report is the termination message, which only the Pod carries.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
