@@ -1,0 +1,134 @@
+"""A recorded grid that policies are tried on, and what each of them could have known when.
+
+Source: planning paper, section 3. A policy that decides in slot t sees the actuals of the slots
+before t and the provider's column as far as the case allows, never anything later.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.grid.analysis import PROFILE_DAYS, Analysis, Array, analyse
+from lowtide.grid.fusion import (
+    carry_anomaly,
+    project_profile,
+    project_provider,
+    project_spread,
+)
+from lowtide.planning.errors import TraceError
+
+Ints = npt.NDArray[np.intp]
+
+HISTORY_HOURS: Final = 720
+SUBMISSION_STRIDE_HOURS: Final = 11
+LONGEST_WINDOW_HOURS: Final = 192
+
+
+class Case(StrEnum):
+    """How much of the provider's forecast a policy may see."""
+
+    NONE = "none"
+    STRICT = "strict"
+    ROLLING = "rolling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Actual intensity and the provider's day-ahead forecast on equal slots, in g/kWh.
+
+    The first slot is number `first_slot_of_day` of its UTC day. Actuals have no gaps; the
+    provider's values are NaN where it gave none. `slots_per_hour` is 1, 2, 4, ...
+
+    Raises:
+        TraceError: the lengths differ, an actual is missing or negative, or the trace is too
+            short for one job.
+    """
+
+    name: str
+    actual: Array
+    provider: Array
+    slots_per_hour: int = 1
+    first_slot_of_day: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.actual) != len(self.provider):
+            raise TraceError(
+                f"{self.name}: {len(self.actual)} actuals but {len(self.provider)} forecasts"
+            )
+        bad = ~(np.isfinite(self.actual) & (self.actual >= 0))
+        if bad.any():
+            raise TraceError(f"{self.name}: row {int(np.argmax(bad)) + 1} has no usable actual")
+
+    @property
+    def slots_per_day(self) -> int:
+        """Return how many slots a day has."""
+        return 24 * self.slots_per_hour
+
+    def submissions(self, window_hours: float) -> Ints:
+        """Return the slots at which jobs are submitted: every 11 h after 30 days of history.
+
+        Raises:
+            TraceError: not one job fits.
+        """
+        longest = max(LONGEST_WINDOW_HOURS, window_hours)
+        rate = self.slots_per_hour
+        last = len(self.actual) - int(np.ceil((longest + 1) * rate))
+        slots = np.arange(HISTORY_HOURS * rate, max(0, last), SUBMISSION_STRIDE_HOURS * rate)
+        if len(slots) == 0:
+            raise TraceError(
+                f"{self.name}: {len(self.actual) / rate:.0f} h are too few; 30 days of history "
+                f"and a window of {longest:.0f} h need {HISTORY_HOURS + longest + 2:.0f} h"
+            )
+        return slots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """The fused forecasts made in every slot from `first` on, as (slot - first, slots ahead).
+
+    Beyond the end of the trace they are NaN and never used.
+    """
+
+    first: int
+    expected: Array
+    spread: Array
+
+
+def coverage(trace: Trace, case: Case, t: int) -> int:
+    """Return how many slots from t on the provider's column is visible at t."""
+    if case is Case.NONE:
+        return 0
+    if case is Case.ROLLING:
+        return len(trace.actual) - t
+    return trace.slots_per_day - (t + trace.first_slot_of_day) % trace.slots_per_day
+
+
+def analyse_trace(trace: Trace) -> Analysis:
+    """Return the analysis of the whole trace; entry t uses nothing later than t."""
+    return analyse(
+        trace.actual,
+        trace.provider,
+        trace.slots_per_day,
+        first_slot_of_day=trace.first_slot_of_day,
+        minimum_days=PROFILE_DAYS,
+    )
+
+
+def fused_views(trace: Trace, case: Case, first: int, last: int, slots: int) -> Views:
+    """Return what the fused forecast says at every slot in [first, last), `slots` ahead."""
+    analysis = analyse_trace(trace)
+    expected = np.full((last - first, slots), np.nan)
+    spread = np.zeros((last - first, slots))
+    for t in range(first, last):
+        count = min(slots, len(trace.actual) - t)
+        ahead = trace.provider[t : t + count].copy()
+        ahead[coverage(trace, case, t) :] = np.nan
+        base, far_spread = project_profile(analysis, t, count)
+        values, _ = carry_anomaly(analysis, t, project_provider(analysis, t, ahead), base)
+        expected[t - first, :count] = np.maximum(values, 0.0)
+        near_spread = project_spread(analysis, t, count)
+        spread[t - first, :count] = np.where(np.isfinite(ahead), near_spread, far_spread)
+    return Views(first=first, expected=expected, spread=spread)
