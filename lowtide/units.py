@@ -35,7 +35,7 @@ def lb_per_mwh_to_grams_per_kwh(value: float) -> float:
     return value * GRAMS_PER_KWH_PER_LB_PER_MWH
 
 
-def _significant(value: float, digits: int = 3) -> str:
+def format_significant(value: float, digits: int = 3) -> str:
     """Return `value` with `digits` significant digits, never in exponent form."""
     if value == 0:
         return "0"
@@ -47,9 +47,9 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     """Return `value` divided by the largest step it reaches, with that step's unit."""
     for factor, unit in steps:
         if abs(value) >= factor:
-            return f"{_significant(value / factor)} {unit}"
+            return f"{format_significant(value / factor)} {unit}"
     factor, unit = steps[-1]
-    return f"{_significant(value / factor)} {unit}"
+    return f"{format_significant(value / factor)} {unit}"
 
 
 def format_energy(energy_joules: float) -> str:
@@ -65,7 +65,9 @@ def format_energy(energy_joules: float) -> str:
 
 def format_mass(grams: float) -> str:
     """Return a mass of CO2 equivalent for people: `1.90 kg`, `410 g`, `0.48 g`, `32.0 mg`."""
-    return _scaled(grams, ((1e6, "t"), (1e3, "kg"), (0.1, "g"), (1e-3, "mg"))) if grams else "0 g"
+    if grams == 0 or 0.1 <= abs(grams) < 1:  # tenths of a gram read better than 480 mg
+        return f"{format_significant(grams)} g"
+    return _scaled(grams, ((1e6, "t"), (1e3, "kg"), (1, "g"), (1e-3, "mg")))
 
 
 def format_duration(duration_seconds: float) -> str:

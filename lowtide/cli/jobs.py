@@ -1,0 +1,116 @@
+"""Finds the jobs a command was given: files, directories, or names in the cluster.
+
+The cluster is asked through `kubectl`, whose credentials, contexts and plugins people already
+have; the command line needs no Kubernetes client for it. A name never reaches kubectl unless it
+is a valid object name, so it cannot become an option.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from lowtide import names
+from lowtide.metrics.figures import JobFigures
+from lowtide.report.figures import ReportError, from_trainingjob, read_path
+
+RESOURCE: Final = f"{names.PLURAL}.{names.GROUP}"
+NAME_PATTERN: Final = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+REQUEST_TIMEOUT_SECONDS: Final = 15
+PROCESS_TIMEOUT_SECONDS: Final = 30
+
+
+class JobsNotFoundError(click.ClickException):
+    """A job cannot be had; exit code 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Which cluster and namespace names refer to; `None` means kubectl's own default."""
+
+    namespace: str | None = None
+    context: str | None = None
+
+
+def load_jobs(references: Sequence[str], cluster: Cluster) -> tuple[JobFigures, ...]:
+    """Return the jobs behind paths and names, in order.
+
+    Raises:
+        JobsNotFoundError: a reference leads to no readable job.
+    """
+    jobs: list[JobFigures] = []
+    for reference in references:
+        try:
+            if Path(reference).exists():
+                jobs.extend(read_path(Path(reference)))
+            else:
+                jobs.append(from_trainingjob(fetch_trainingjob(reference, cluster)))
+        except ReportError as error:
+            raise JobsNotFoundError(str(error)) from error
+    return tuple(jobs)
+
+
+def fetch_trainingjob(reference: str, cluster: Cluster) -> dict[str, Any]:
+    """Return a TrainingJob from the cluster; `reference` is `name` or `namespace/name`.
+
+    Raises:
+        JobsNotFoundError: kubectl is missing, answers with an error or not in time.
+    """
+    namespace, _, name = reference.rpartition("/")
+    for text in (namespace, name):
+        if text and not NAME_PATTERN.match(text):
+            raise JobsNotFoundError(
+                f"{reference!r} is no file or directory here, and no name of a job in a cluster"
+            )
+    return _kubectl(["get", RESOURCE, name], namespace or cluster.namespace, cluster.context)
+
+
+def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[str, Any]]:
+    """Return all TrainingJobs of the namespace, or of the cluster.
+
+    Raises:
+        JobsNotFoundError: kubectl is missing, answers with an error or not in time.
+    """
+    command = ["get", RESOURCE, *(["--all-namespaces"] if all_namespaces else [])]
+    answer = _kubectl(command, None if all_namespaces else cluster.namespace, cluster.context)
+    items = answer.get("items", [])
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _kubectl(arguments: list[str], namespace: str | None, context: str | None) -> dict[str, Any]:
+    program = shutil.which("kubectl")
+    if program is None:
+        raise JobsNotFoundError(
+            f"no file called {arguments[-1]!r} here, and kubectl is not installed to ask a cluster"
+        )
+    command = [program, *arguments, "-o", "json", f"--request-timeout={REQUEST_TIMEOUT_SECONDS}s"]
+    if namespace:
+        command.append(f"--namespace={namespace}")
+    if context:
+        command.append(f"--context={context}")
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROCESS_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise JobsNotFoundError(
+            f"kubectl gave no answer within {PROCESS_TIMEOUT_SECONDS} s: is the cluster reachable?"
+        ) from error
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise JobsNotFoundError(said[-1] if said else f"kubectl ended with {done.returncode}")
+    try:
+        answer = json.loads(done.stdout)
+    except json.JSONDecodeError as error:
+        raise JobsNotFoundError(
+            f"kubectl answered with something that is no JSON: {error}"
+        ) from error
+    if not isinstance(answer, dict):
+        raise JobsNotFoundError("kubectl answered with something that is no object")
+    return answer

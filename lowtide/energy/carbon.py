@@ -1,0 +1,201 @@
+"""From joules in time to grams of CO2 equivalent.
+
+Energy is multiplied slot by slot with the intensity of the time it was used in, never as a sum
+with a mean. Where intensity is missing while energy was used there is no total: the result says
+`intensity_missing` and which share could be priced. Average and marginal stay apart because a
+result carries its signal and savings refuse a pair of different ones. Source: metrics paper 2.1
+and 2.2, planning paper 5 (honest accounting).
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import fsum, isfinite
+
+from lowtide.energy.profile import EnergyError, EnergyInterval, EnergyProfile, Span
+from lowtide.grid.series import Factor, IntensitySeries, MixedSignalsError, Point, Signal
+from lowtide.units import joules_to_kwh
+
+DEFAULT_LIFESPAN_SECONDS = 126_144_000
+"""Four years of 8,760 hours (GSF SCI guide)."""
+
+
+class CarbonError(EnergyError):
+    """Grams cannot be computed from these inputs."""
+
+
+class CarbonReason(StrEnum):
+    """Why a carbon figure is absent."""
+
+    INTENSITY_MISSING = "intensity_missing"
+    """Energy was used at times whose intensity is not known."""
+    NO_ENERGY = "no_energy"
+    """The profile holds no interval at all: nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarbonResult:
+    """Operational emissions of a profile.
+
+    `grams` is `None` where a part of the energy has no intensity; `covered_ratio` is then the
+    share of the energy that could be priced and `covered_grams` what that share emitted.
+    `estimated_ratio` is the share of the priced energy whose intensity the source calls estimated.
+    `resolution_seconds` is the most frequent slot length used, `None` where no slot was.
+    """
+
+    grams: float | None
+    covered_grams: float
+    covered_ratio: float
+    estimated_ratio: float
+    energy_joules: float
+    reason: CarbonReason | None
+    signal: Signal
+    factor: Factor
+    zone: str
+    source: str
+    resolution_seconds: float | None
+
+    @property
+    def mean_grams_per_kwh(self) -> float | None:
+        """Emissions per energy, for display only; never multiply it with another energy."""
+        if self.grams is None or self.energy_joules == 0:
+            return None
+        return self.grams / joules_to_kwh(self.energy_joules)
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What moving a run in time avoided; negative where waiting made it worse.
+
+    Both are `None` where one of the two figures is absent; `percent` also where running now would
+    have emitted nothing.
+    """
+
+    avoided_grams: float | None
+    percent: float | None
+
+
+def operational_grams(profile: EnergyProfile, series: IntensitySeries) -> CarbonResult:
+    """Return the emissions of a run: O = sum of E * I over the slots of the intensity series.
+
+    An interval that crosses slot boundaries is split in proportion to time. Source: SCI
+    specification 1.1 (O = E * I), time-resolved as metrics paper 2.1 demands.
+    """
+    priced: list[float] = []
+    priced_joules: list[float] = []
+    estimated_joules: list[float] = []
+    slots: Counter[float] = Counter()
+    missing = False
+    for interval in profile.intervals:
+        for energy_joules, point in _split(interval, series):
+            if point is None or point.grams_per_kwh is None:
+                missing = missing or energy_joules > 0
+                continue
+            priced.append(joules_to_kwh(energy_joules) * point.grams_per_kwh)
+            priced_joules.append(energy_joules)
+            slots[(point.end - point.start).total_seconds()] += 1
+            if point.estimated:
+                estimated_joules.append(energy_joules)
+    total, known = profile.total_joules, fsum(priced_joules)
+    reason = None
+    if not profile.intervals:
+        reason = CarbonReason.NO_ENERGY
+    elif missing:
+        reason = CarbonReason.INTENSITY_MISSING
+    return CarbonResult(
+        grams=fsum(priced) if reason is None else None,
+        covered_grams=fsum(priced),
+        covered_ratio=_ratio(known, total, empty=0.0 if reason else 1.0),
+        estimated_ratio=_ratio(fsum(estimated_joules), known, empty=0.0),
+        energy_joules=total,
+        reason=reason,
+        signal=series.signal,
+        factor=series.factor,
+        zone=series.zone,
+        source=series.source,
+        resolution_seconds=slots.most_common(1)[0][0] if slots else None,
+    )
+
+
+def counterfactual(
+    profile: EnergyProfile,
+    *,
+    start: datetime,
+    series: IntensitySeries,
+    restart_work: Sequence[Span] = (),
+) -> CarbonResult:
+    """Return what the same run would have emitted without waiting.
+
+    The measured power profile is placed uninterrupted at `start` (submission, or the earliest
+    permitted start) and priced with the actual intensity of those hours. The stretches of
+    `restart_work` (reloads, repeated steps) belong to the job's emissions and not to this
+    baseline. An estimate: the run would not have drawn exactly the same power.
+    """
+    return operational_grams(profile.uninterrupted(start, leaving_out=restart_work), series)
+
+
+def saving(*, actual: CarbonResult, run_now: CarbonResult) -> Saving:
+    """Return what was avoided: run-now emissions minus actual ones.
+
+    Raises:
+        MixedSignalsError: the two differ in signal or in the kind of emission factor.
+    """
+    if (actual.signal, actual.factor) != (run_now.signal, run_now.factor):
+        raise MixedSignalsError(
+            f"actual emissions are {actual.signal}/{actual.factor}, the baseline is "
+            f"{run_now.signal}/{run_now.factor}: use the same series for both"
+        )
+    if actual.grams is None or run_now.grams is None:
+        return Saving(None, None)
+    avoided = run_now.grams - actual.grams
+    return Saving(avoided, 100 * avoided / run_now.grams if run_now.grams > 0 else None)
+
+
+def embodied_grams(
+    held_gpu_seconds: float,
+    *,
+    grams_per_gpu: float,
+    lifespan_seconds: float = DEFAULT_LIFESPAN_SECONDS,
+) -> float:
+    """Return the time share of the hardware's embodied emissions, in grams.
+
+    M = GPU-seconds held * TE of one GPU (with its share of the server) / lifespan, which is
+    TE * TiR/EL * RR/ToR of the SCI specification with RR in GPUs.
+
+    Raises:
+        CarbonError: an input is negative or not finite, or the lifespan is not above zero.
+    """
+    for name, value in (("held_gpu_seconds", held_gpu_seconds), ("grams_per_gpu", grams_per_gpu)):
+        if not (isfinite(value) and value >= 0):
+            raise CarbonError(f"{name} is {value}: it must be a finite number >= 0")
+    if not (isfinite(lifespan_seconds) and lifespan_seconds > 0):
+        raise CarbonError(f"lifespan_seconds is {lifespan_seconds}: it must be above 0")
+    return held_gpu_seconds * grams_per_gpu / lifespan_seconds
+
+
+def _split(
+    interval: EnergyInterval, series: IntensitySeries
+) -> Iterator[tuple[float, Point | None]]:
+    """Yield (joules, slot) for each part of the interval; the slot is `None` in a gap."""
+    index = max(0, bisect_right(series.points, interval.start, key=lambda p: p.start) - 1)
+    at = interval.start
+    while at < interval.end:
+        while index < len(series.points) and series.points[index].end <= at:
+            index += 1
+        point = series.points[index] if index < len(series.points) else None
+        if point is None or point.start >= interval.end:
+            end, slot = interval.end, None
+        elif point.start > at:
+            end, slot = point.start, None
+        else:
+            end, slot = min(point.end, interval.end), point
+        share = (end - at) / (interval.end - interval.start)
+        yield interval.energy_joules * share, slot
+        at = end
+
+
+def _ratio(part: float, whole: float, *, empty: float) -> float:
+    return min(1.0, part / whole) if whole > 0 else empty

@@ -1,0 +1,98 @@
+"""The energy of a job: the sum over all its pods, failed and preempted attempts included.
+
+A pod without a single sample is named, never counted as 0 J, and nothing is scaled up for it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+
+from lowtide.energy.integration import EnergyPart, EnergyWarning, PodEnergy, SamplesError
+from lowtide.energy.profile import EnergyProfile, merge_profiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnergy:
+    """What all pods of a job used, attempts included.
+
+    `total_joules` sums the pods that have series and is `None` if none has; `pods_without_series`
+    names the others. Coverage is weighted by the pods' run times.
+    """
+
+    total_joules: float | None
+    parts: tuple[EnergyPart, ...]
+    profile: EnergyProfile
+    pods: tuple[PodEnergy, ...]
+    pods_without_series: tuple[str, ...]
+    final: bool
+    energy_coverage_ratio: float
+    time_coverage_ratio: float
+    warnings: tuple[EnergyWarning, ...]
+
+    @property
+    def joules_by_component(self) -> Mapping[str, float]:
+        """Joules per component; what was not measured is absent."""
+        return _sum_by(self.parts, "component")
+
+    @property
+    def joules_by_method(self) -> Mapping[str, float]:
+        """Joules per attribution method."""
+        return _sum_by(self.parts, "method")
+
+    @property
+    def joules_by_quality(self) -> Mapping[str, float]:
+        """Joules per quality of the meter."""
+        return _sum_by(self.parts, "quality")
+
+    @property
+    def joules_by_part(self) -> Mapping[str, float]:
+        """Joules per part: active, idle_held."""
+        return _sum_by(self.parts, "part")
+
+
+def job_energy(pods: Sequence[PodEnergy]) -> JobEnergy:
+    """Return the sum over all pods of a job, failed and preempted attempts included.
+
+    Raises:
+        SamplesError: the same pod is given twice.
+    """
+    uids = [pod.pod_uid for pod in pods]
+    if len(set(uids)) != len(uids):
+        raise SamplesError("a pod was given twice: each pod counts once")
+    sums: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
+    for pod in pods:
+        for part in pod.parts:
+            key = (part.component, part.part, part.method, part.quality)
+            sums[key].append(part.energy_joules)
+    known = [pod.total_joules for pod in pods if pod.total_joules is not None]
+    run_seconds = fsum(pod.run.duration_seconds for pod in pods)
+    return JobEnergy(
+        total_joules=fsum(known) if known else None,
+        parts=tuple(
+            EnergyPart(component=c, part=p, method=m, quality=q, energy_joules=fsum(all_))
+            for (c, p, m, q), all_ in sorted(sums.items())
+        ),
+        profile=merge_profiles(pod.profile for pod in pods),
+        pods=tuple(pods),
+        pods_without_series=tuple(pod.pod_uid for pod in pods if pod.total_joules is None),
+        final=bool(pods) and all(pod.final for pod in pods),
+        energy_coverage_ratio=_weighted(
+            [(p.energy_coverage_ratio, p.run.duration_seconds) for p in pods], run_seconds
+        ),
+        time_coverage_ratio=_weighted(
+            [(p.time_coverage_ratio, p.run.duration_seconds) for p in pods], run_seconds
+        ),
+        warnings=tuple(dict.fromkeys(w for pod in pods for w in pod.warnings)),
+    )
+
+
+def _sum_by(parts: Iterable[EnergyPart], field: str) -> dict[str, float]:
+    sums: dict[str, list[float]] = defaultdict(list)
+    for part in parts:
+        sums[getattr(part, field)].append(part.energy_joules)
+    return {name: fsum(all_) for name, all_ in sums.items()}
+
+
+def _weighted(values: Sequence[tuple[float, float]], total: float) -> float:
+    return fsum(value * weight for value, weight in values) / total if total > 0 else 0.0

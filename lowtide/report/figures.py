@@ -1,0 +1,230 @@
+"""Reads the figures of finished jobs from what people have: API objects and report files.
+
+A TrainingJob (or a list of them, as `kubectl get -o json` prints it) and Lowtide's own report
+(`{"kind": "JobFigures", ...}`) are understood. A field that is absent stays unknown; a field of
+the wrong type is refused with its path. Nothing is computed here that the operator should have
+computed, except sums of times it wrote.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from lowtide.metrics.figures import JobFigures, MetricFigure
+from lowtide.metrics.result import MetricError
+from lowtide.units import parse_timestamp
+
+REPORT_KIND: Final = "JobFigures"
+SUFFIXES: Final = (".json", ".yaml", ".yml")
+
+_REPORTS: Final = TypeAdapter(JobFigures)
+_FIELDS: Final = frozenset(field.name for field in fields(JobFigures))
+
+
+class ReportError(ValueError):
+    """A report cannot be read; the message names the file or job and the field."""
+
+
+def read_path(path: Path) -> tuple[JobFigures, ...]:
+    """Return the jobs of a file, or of all JSON and YAML files of a directory in name order.
+
+    Raises:
+        ReportError: nothing is there, or a file is no report.
+    """
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+        if not files:
+            raise ReportError(f"{path} holds no report: expected files ending in .json or .yaml")
+        return tuple(job for file in files for job in read_path(file))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path} cannot be read: {error}") from error
+    try:
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ReportError(f"{path} is neither JSON nor YAML: {error}") from error
+    return read_object(data, where=str(path))
+
+
+def read_object(data: Any, *, where: str) -> tuple[JobFigures, ...]:
+    """Return the jobs in a parsed document.
+
+    Raises:
+        ReportError: the document is no report, or a field of it cannot be used.
+    """
+    if isinstance(data, list):
+        return tuple(job for item in data for job in read_object(item, where=where))
+    if not isinstance(data, dict):
+        raise ReportError(f"{where} holds {type(data).__name__}, not a report")
+    if str(data.get("kind", "")).endswith("List") and isinstance(data.get("items"), list):
+        return read_object(data["items"], where=where)
+    if data.get("kind") == "TrainingJob":
+        return (from_trainingjob(data),)
+    if data.get("kind") == REPORT_KIND:
+        return (_from_report(data, where),)
+    raise ReportError(
+        f"{where} is of kind {data.get('kind')!r}: expected TrainingJob or {REPORT_KIND}"
+    )
+
+
+def to_report(job: JobFigures) -> dict[str, Any]:
+    """Return the report file of a job: base units, nothing that is not known."""
+    known = {key: value for key, value in asdict(job).items() if value not in (None, (), {})}
+    return {"kind": REPORT_KIND, **known}
+
+
+def _from_report(data: Mapping[str, Any], where: str) -> JobFigures:
+    given = {key: value for key, value in data.items() if key != "kind"}
+    unknown = sorted(set(given) - _FIELDS)
+    if unknown:
+        raise ReportError(f"{where}: {unknown[0]} is no field of a report")
+    try:
+        return _REPORTS.validate_python(given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in fault["loc"]) or "report"
+        message = fault["msg"].removeprefix("Value error, ")
+        raise ReportError(f"{where}: {path}: {message}") from error
+
+
+def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
+    """Return the figures in the status of a TrainingJob.
+
+    Raises:
+        ReportError: a field is of the wrong type or outside its domain.
+    """
+    name = str((manifest.get("metadata") or {}).get("name", "?"))
+    status = _Reader(name, manifest.get("status") or {})
+    training, energy = status.child("training"), status.child("energy")
+    carbon, sci = status.child("carbon"), status.child("sci")
+    avoided, cost = status.child("counterfactual"), status.child("cost")
+    efficiency = status.child("efficiency")
+    instance, electricity = cost.number("instance"), cost.number("energy")
+    components = list(energy.children("components"))
+    try:
+        return JobFigures(
+            name=name,
+            accuracy=training.number("accuracy"),
+            energy_joules=energy.number("totalJoules"),
+            duration_seconds=_running_seconds(status),
+            cost_amount=instance if instance is not None else electricity,
+            cost_currency=cost.text("currency"),
+            cost_kind=_cost_kind(instance, electricity),
+            operational_grams=carbon.number("operationalGrams"),
+            embodied_grams=carbon.number("embodiedGrams"),
+            sci_grams_per_unit=sci.number("gramsPerUnit"),
+            functional_unit=sci.text("functionalUnit"),
+            functional_units=sci.number("functionalUnitCount"),
+            avoided_grams=avoided.number("avoidedGrams"),
+            avoided_percent=avoided.number("avoidedPercent"),
+            metrics=tuple(_metric(item) for item in efficiency.children("metrics")),
+            label=efficiency.text("label"),
+            energy_kind=energy.text("kind"),
+            boundary=_distinct(components, "component") or None,
+            qualities=_distinct(components, "quality"),
+            signal=carbon.text("signal"),
+            zone=carbon.text("zone"),
+            intensity_source=carbon.text("source"),
+            coverage_ratio=energy.number("energyCoverage"),
+            final=energy.flag("final"),
+            mock=energy.flag("mock") or False,
+            model=training.text("model"),
+            dataset=training.text("dataset"),
+            properties=_properties(training),
+        )
+    except MetricError as error:
+        raise ReportError(f"TrainingJob {name}: {error}") from error
+
+
+def _running_seconds(status: "_Reader") -> float | None:
+    """Return the time the job ran, over all attempts; `None` while one has no end."""
+    total = 0.0
+    attempts = list(status.children("attempts"))
+    for attempt in attempts:
+        start, end = attempt.moment("start"), attempt.moment("end")
+        if start is None or end is None:
+            return None
+        total += (end - start).total_seconds()
+    return total if attempts else None
+
+
+def _cost_kind(instance: float | None, electricity: float | None) -> str | None:
+    if instance is not None:
+        return "instance"
+    return None if electricity is None else "electricity"
+
+
+def _metric(item: "_Reader") -> MetricFigure:
+    warnings = item.value("warnings") or []
+    return MetricFigure(
+        name=item.text("name") or "?",
+        value=item.number("value"),
+        reason=item.text("reason"),
+        warnings=tuple(str(warning) for warning in warnings),
+    )
+
+
+def _distinct(components: list["_Reader"], field: str) -> tuple[str, ...]:
+    return tuple(sorted({text for c in components if (text := c.text(field)) is not None}))
+
+
+def _properties(training: "_Reader") -> dict[str, float | None]:
+    parameters = training.number("parameters")
+    return {} if parameters is None else {"parameters": parameters / 1e6}
+
+
+class _Reader:
+    """Reads fields of an API object and knows their path for error messages."""
+
+    def __init__(self, job: str, data: Any, path: str = "status") -> None:
+        if not isinstance(data, dict):
+            raise ReportError(f"TrainingJob {job}: {path} is {data!r:.60}, expected an object")
+        self._job, self._data, self._path = job, data, path
+
+    def value(self, name: str) -> Any:
+        return self._data.get(name)
+
+    def child(self, name: str) -> "_Reader":
+        return _Reader(self._job, self._data.get(name) or {}, f"{self._path}.{name}")
+
+    def children(self, name: str) -> Iterator["_Reader"]:
+        for index, item in enumerate(self._data.get(name) or []):
+            yield _Reader(self._job, item, f"{self._path}.{name}[{index}]")
+
+    def text(self, name: str) -> str | None:
+        value = self._data.get(name)
+        return None if value is None else str(value)
+
+    def moment(self, name: str) -> datetime | None:
+        value = self._data.get(name)
+        try:
+            return None if value is None else parse_timestamp(str(value))
+        except ValueError as error:
+            raise ReportError(f"TrainingJob {self._job}: {self._path}.{name}: {error}") from error
+
+    def flag(self, name: str) -> bool | None:
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise ReportError(f"TrainingJob {self._job}: {self._path}.{name} is {value!r}, no flag")
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Return an integer or decimal text as a number."""
+        value = self._data.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, bool):
+            try:
+                return float(value)
+            except (TypeError, ValueError):
+                pass
+        raise ReportError(
+            f"TrainingJob {self._job}: {self._path}.{name} is {value!r:.60}, expected a number"
+        )

@@ -1,0 +1,219 @@
+"""Jobs side by side: differences in percent, or the reason why not (metrics paper 4)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowtide.metrics.comparison import compare, percent_difference
+from lowtide.metrics.figures import JobFigures, MetricFigure
+from lowtide.metrics.result import MetricError
+
+Vectors = Callable[[str], dict[str, Any]]
+
+
+def job(name: str = "a", **changes: Any) -> JobFigures:
+    figures: dict[str, Any] = {
+        "accuracy": 0.8,
+        "energy_joules": 3600.0,
+        "duration_seconds": 100.0,
+        "cost_amount": 1.0,
+        "cost_currency": "USD",
+        "cost_kind": "instance",
+        "operational_grams": 0.4,
+        "embodied_grams": 0.1,
+        "sci_grams_per_unit": 0.5,
+        "functional_unit": "TrainingJob",
+        "energy_kind": "Measured",
+        "boundary": ("cpu", "gpu"),
+        "signal": "Average",
+        "zone": "DE",
+        "metrics": (MetricFigure(name="SAM5[Wh]", value=1.0),),
+    }
+    return JobFigures(name=name, **{**figures, **changes})
+
+
+def test_reproduces_every_comparison_of_the_reference(vectors: Vectors) -> None:
+    """comparison_prediction.json: percentages, points and mean power."""
+    names = {"usd": "cost", "energy": "energy", "time": "time", "sci": "SCI"}
+    names["accuracy"] = "accuracy"
+    for row in vectors("comparison_prediction")["comparison"]:
+        if "baseline" not in row:
+            continue  # percentages without their inputs
+        result = compare([_figures(row["baseline"]), _figures(row["candidate"])])
+        for quantity, percent in row["percent"].items():
+            shown = result.row(names[quantity]).differences[0].percent
+            if percent is None:
+                assert (shown.value, shown.reason) == (None, row["reason"])
+            else:
+                assert shown.value == pytest.approx(percent, rel=1e-12), (row["what"], quantity)
+        if "accuracy_points" in row:
+            assert result.accuracy_points[0] == pytest.approx(row["accuracy_points"], rel=1e-12)
+            power = result.row("mean power").differences[0].percent.value
+            assert power == pytest.approx(row["mean_power_percent"], rel=1e-12)
+
+
+def _figures(row: dict[str, float]) -> JobFigures:
+    hours, kwh = row.get("time_h"), row.get("energy_kWh")
+    return JobFigures(
+        name="x",
+        accuracy=row.get("accuracy"),
+        energy_joules=None if kwh is None else kwh * 3.6e6,
+        duration_seconds=row.get("time_s") if hours is None else hours * 3600,
+        cost_amount=row.get("usd"),
+        sci_grams_per_unit=row.get("sci_g"),
+    )
+
+
+def test_implied_power_of_the_published_case() -> None:
+    """-20.0 % energy at -9.83 % time is 0.8872 of the mean power (GSF GreenAI test case)."""
+    result = compare(
+        [
+            job(energy_joules=100.0, duration_seconds=100.0),
+            job(energy_joules=80.0, duration_seconds=90.17),
+        ]
+    )
+
+    power = result.row("mean power").differences[0].percent.value
+
+    assert power == pytest.approx((0.8872130420317179 - 1) * 100, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "change", "verdict"),
+    [
+        pytest.param("accuracy", {"accuracy": 0.9}, "better", id="more accuracy"),
+        pytest.param("accuracy", {"accuracy": 0.7}, "worse", id="less accuracy"),
+        pytest.param("energy", {"energy_joules": 3000.0}, "better", id="less energy"),
+        pytest.param("SCI", {"sci_grams_per_unit": 0.6}, "worse", id="more carbon per unit"),
+        pytest.param("time", {}, "same", id="the same time"),
+        pytest.param("mean power", {"energy_joules": 3000.0}, None, id="power is neither"),
+    ],
+)
+def test_says_which_direction_is_better(
+    quantity: str, change: dict[str, Any], verdict: str | None
+) -> None:
+    """The sign is arithmetic, the word is the judgement."""
+    result = compare([job("a"), job("b", **change)])
+
+    assert result.row(quantity).differences[0].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "refused", "allowed"),
+    [
+        pytest.param({"signal": "Marginal"}, {"carbon", "SCI"}, {"energy", "time"}, id="signal"),
+        pytest.param({"functional_unit": "Epoch"}, {"SCI"}, {"carbon", "energy"}, id="unit"),
+        pytest.param(
+            {"boundary": ("gpu",)}, {"energy", "carbon", "SCI", "SAM"}, {"time"}, id="boundary"
+        ),
+        pytest.param({"energy_kind": "Modelled"}, {"energy", "carbon"}, {"accuracy"}, id="method"),
+        pytest.param({"mock": True}, {"energy", "SCI"}, {"time"}, id="stand-in GPUs"),
+    ],
+)
+def test_refuses_figures_made_in_different_ways(
+    change: dict[str, Any], refused: set[str], allowed: set[str]
+) -> None:
+    """Only the rows that depend on the circumstance are refused."""
+    result = compare([job("a"), job("b", **change)])
+
+    for name in refused:
+        difference = result.row(name).differences[0]
+        assert (difference.percent.value, difference.verdict) == (None, None)
+        assert difference.percent.reason == "method_mismatch"
+    for name in allowed:
+        assert result.row(name).differences[0].percent.value is not None
+    assert len(result.mismatches) == 1
+
+
+def test_an_override_shows_the_difference_and_says_so() -> None:
+    """Whoever insists gets the number with a warning."""
+    result = compare([job("a"), job("b", boundary=("gpu",))], allow_mismatch=True)
+
+    percent = result.row("energy").differences[0].percent
+    assert (percent.value, percent.warnings) == (0, ("method_mismatch",))
+    assert result.overridden
+
+
+@pytest.mark.parametrize("allow_mismatch", [False, True])
+@pytest.mark.parametrize(
+    ("change", "quantity"),
+    [
+        pytest.param({"cost_currency": "EUR"}, "cost", id="currencies"),
+        pytest.param({"metrics": (MetricFigure(name="SAM5[kWh]", value=2.0),)}, "SAM", id="SAM"),
+    ],
+)
+def test_quantities_in_different_units_are_never_divided(
+    change: dict[str, Any], quantity: str, allow_mismatch: bool
+) -> None:
+    """Euros and dollars, SAM in Wh and in kWh: no override makes a ratio of them."""
+    result = compare([job("a"), job("b", **change)], allow_mismatch=allow_mismatch)
+
+    percent = result.row(quantity).differences[0].percent
+    assert (percent.value, percent.reason) == (None, "unit_mismatch")
+
+
+def test_an_unknown_circumstance_forbids_nothing() -> None:
+    """Old reports that do not name their signal can still be compared."""
+    result = compare([job("a"), job("b", signal=None)])
+
+    assert result.row("SCI").differences[0].percent.value == 0
+
+
+def test_a_missing_figure_is_missing_rather_than_zero() -> None:
+    """Not measured is not 100 % better."""
+    result = compare([job("a"), job("b", energy_joules=None)])
+
+    assert result.row("energy").differences[0].percent.reason == "value_missing"
+
+
+def test_three_jobs_are_each_compared_with_the_first() -> None:
+    """The first job is the baseline of all."""
+    result = compare([job("a"), job("b", energy_joules=1800.0), job("c", energy_joules=7200.0)])
+
+    percents = [d.percent.value for d in result.row("energy").differences]
+    assert percents == [-50, 100]
+
+
+def test_notes_tell_partial_and_provisional_energy() -> None:
+    """What forbids nothing is still said."""
+    result = compare([job("a"), job("b", coverage_ratio=0.9, final=False, zone="FR")])
+
+    assert result.notes == (
+        "b: only 90.0% of the run was measured",
+        "b: the energy is not final",
+        "the jobs ran in different grid zones: DE, FR",
+    )
+
+
+def test_one_job_alone_is_no_comparison() -> None:
+    """The message says what is needed."""
+    with pytest.raises(MetricError, match="needs at least two"):
+        compare([job()])
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        pytest.param({"accuracy": 80.0}, id="accuracy in percent"),
+        pytest.param({"energy_joules": -1.0}, id="negative energy"),
+        pytest.param({"sci_grams_per_unit": float("nan")}, id="score not a number"),
+        pytest.param({"avoided_grams": float("inf")}, id="infinite saving"),
+    ],
+)
+def test_impossible_figures_are_refused(figures: dict[str, float]) -> None:
+    """A job's figures are checked where they enter."""
+    with pytest.raises(MetricError):
+        job(**figures)
+
+
+@given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.floats(1e-3, 1e3))
+def test_a_percentage_does_not_depend_on_the_unit(a: float, b: float, factor: float) -> None:
+    """Joules or kWh: the ratio is the same."""
+    plain = percent_difference("x", a, b).value
+    scaled = percent_difference("x", a * factor, b * factor).value
+
+    assert plain is not None
+    assert scaled == pytest.approx(plain, rel=1e-6, abs=1e-9)
