@@ -1,0 +1,158 @@
+"""The programs that are compiled here, from the Go modules beside this package.
+
+Each module has its own cache entry, keyed by its files: a fresh clone on a machine that has
+built them once builds nothing.
+"""
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from singlenode import cache, packages, toolchain
+from singlenode.commands import watch
+from singlenode.layout import SOURCES, Layout
+from singlenode.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One Go module of `tests/cluster`, built to a static binary of the same name."""
+
+    name: str
+    compiled_packages: int
+    """How many packages a cold build compiles: the scale of the progress display."""
+    core_minutes: float
+    """CPU minutes of a cold build on the reference machine (two shared cores)."""
+
+    @property
+    def directory(self) -> Path:
+        """Where its sources lie."""
+        return SOURCES / self.name
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything its binary depends on, besides the compiler."""
+        return sorted(
+            path for path in self.directory.iterdir() if path.suffix in {".go", ".mod", ".sum"}
+        )
+
+
+MODULES = (
+    Module("kubernetes", compiled_packages=2000, core_minutes=15),
+    Module("coredns", compiled_packages=900, core_minutes=3),
+    Module("gpuplugin", compiled_packages=300, core_minutes=0.5),
+    Module("pause", compiled_packages=60, core_minutes=0.1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """Where every program of the cluster is."""
+
+    kubernetes: Path
+    coredns: Path
+    gpuplugin: Path
+    pause: Path
+    debian: Path
+    clients: Path
+
+    @property
+    def containerd(self) -> Path:
+        """The container runtime."""
+        return self.debian / "usr/bin/containerd"
+
+    @property
+    def ctr(self) -> Path:
+        """The container runtime's client."""
+        return self.debian / "usr/bin/ctr"
+
+    @property
+    def prometheus(self) -> Path:
+        """The Prometheus server."""
+        return self.debian / "usr/bin/prometheus"
+
+    @property
+    def network_plugins(self) -> Path:
+        """The directory of the CNI plugins."""
+        return self.debian / "usr/lib/cni"
+
+    @property
+    def kubectl(self) -> Path:
+        """The command line client."""
+        return self.clients / "kubectl"
+
+    @property
+    def runtime_path(self) -> str:
+        """A PATH on which containerd finds runc and its shim."""
+        return os.pathsep.join(
+            [
+                str(self.debian / "usr/bin"),
+                str(self.debian / "usr/sbin"),
+                "/usr/sbin:/usr/bin:/sbin:/bin",
+            ]
+        )
+
+
+def provide(layout: Layout, progress: Progress) -> Binaries:
+    """Return all programs, fetching and building what the cache lacks."""
+    packages.install(progress)
+    with cache.lock(layout.cache / "debian" / ".lock"):
+        debian = packages.unpack(layout.cache / "debian" / _distribution(), progress)
+    clients = toolchain.client_tools(layout, progress)
+    built = {module.name: _build(module, layout, progress) for module in MODULES}
+    return Binaries(**built, debian=debian, clients=clients)
+
+
+def _distribution() -> str:
+    """Return for example `debian-12`, or `debian` where the release has no number."""
+    fields = platform.freedesktop_os_release()
+    return "-".join(filter(None, [fields.get("ID", "linux"), fields.get("VERSION_ID", "")]))
+
+
+def _build(module: Module, layout: Layout, progress: Progress) -> Path:
+    """Return the binary of one module."""
+
+    def compile_module(directory: Path, lock: int) -> None:
+        go = toolchain.go(layout, progress)
+        minutes = module.core_minutes / len(os.sched_getaffinity(0))
+        progress.step(
+            f"building {module.name} from its Go module (once, about {max(minutes, 1):.0f} min)"
+        )
+        compiled = 0
+
+        def count(line: str) -> None:
+            nonlocal compiled
+            compiled += not line.startswith("go: ")
+            progress.update(f"{compiled} of about {module.compiled_packages} packages: {line}")
+
+        watch(
+            [
+                go, "build", "-v", "-trimpath", "-mod=readonly", "-buildvcs=false",
+                f"-ldflags=-s -w {_version_flags(module)}", "-o", directory / module.name, ".",
+            ],
+            count,
+            environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
+            directory=module.directory,
+            pass_fds=[lock],
+        )  # fmt: skip
+
+    key = cache.digest([platform.machine(), *module.files])
+    return cache.entry(layout.cache / "go-modules" / module.name, key, compile_module) / module.name
+
+
+def _version_flags(module: Module) -> str:
+    """Return the linker flags that tell Kubernetes its version; empty for the other modules."""
+    match = re.search(
+        r"^\s*k8s\.io/kubernetes v(\d+)\.(\d+)\.\d+$",
+        (module.directory / "go.mod").read_text(),
+        re.MULTILINE,
+    )
+    if match is None:
+        return ""
+    version, package = match[0].split()[1], "k8s.io/component-base/version"
+    return (
+        f"-X {package}.gitVersion={version} "
+        f"-X {package}.gitMajor={match[1]} -X {package}.gitMinor={match[2]}"
+    )

@@ -1,0 +1,160 @@
+"""Removes a cluster whole, from whatever state it is in.
+
+Needs no cooperation of what it removes: a cluster whose starter, or whose every process, was
+killed is taken away like a healthy one. Each step looks at what is there and may be repeated;
+after an interruption the next call goes on. The order matters: who restarts things ends first,
+and a directory goes when nothing is mounted below it.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from singlenode import network
+from singlenode.commands import run
+from singlenode.errors import CommandFailedError
+from singlenode.layout import KUBELET_ROOT, NETWORK, Layout
+from singlenode.processes import Identity, running, stop
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_CONTAINER_LINKS = Path("/var/log/containers")
+_CNI_STATE = Path("/var/lib/cni")
+_SHIM_SOCKETS = Path("/run/containerd/s")
+
+ORDER = (
+    # Who starts things, before what is started; etcd after who writes to it.
+    "gpuplugin",
+    "kubelet",
+    "kube-proxy",
+    "kube-scheduler",
+    "kube-controller-manager",
+    "prometheus",
+    "discovery",
+    "coredns",
+    "kube-apiserver",
+    "etcd",
+    "containerd",
+)
+
+
+def remove(layout: Layout) -> None:
+    """Leave nothing of the cluster: processes, mounts, network, control groups, directories."""
+    if not layout.state.exists():
+        return
+    record = layout.state / network.BEFORE
+    if record.exists():  # written before anything is started: without it nothing was
+        _stop_processes(layout)
+        _stop_containers(layout)
+        _unmount_below(layout.state)
+        _unmount_below(KUBELET_ROOT)
+        network.remove(network.Before.load(record))
+        for group in _pod_groups():
+            group.rmdir()
+        _remove_system_files(layout)
+        shutil.rmtree(KUBELET_ROOT, ignore_errors=True)
+    for path in layout.state.iterdir():
+        if path == record:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    shutil.rmtree(layout.state)  # the record goes last: it is what says that work is left
+
+
+def _stop_processes(layout: Layout) -> None:
+    found = running(layout.pids.glob("*.pid"))
+    for name in ORDER:
+        if name in found:
+            stop([found.pop(name)], patience_seconds=5)
+    stop(found.values(), patience_seconds=5)
+
+
+def _stop_containers(layout: Layout) -> None:
+    """End all containers, then the shims that hold them.
+
+    A container's processes are known by their control group, a shim by the address of our
+    containerd among its arguments: neither can be anybody else's.
+    """
+    for _ in range(5):  # a process may fork while the list is read
+        inside = [
+            identity
+            for group in _pod_groups()
+            for pid in _read_numbers(group / "cgroup.procs")
+            if (identity := Identity.of(pid))
+        ]
+        if not inside:
+            break
+        stop(inside, patience_seconds=0)
+    stop(_shims(layout), patience_seconds=0)
+
+
+def _shims(layout: Layout) -> Iterator[Identity]:
+    address = str(layout.containerd_socket).encode()
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
+            continue
+        try:
+            arguments = (directory / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"containerd-shim" in arguments[0] and address in arguments:
+            identity = Identity.of(int(directory.name))
+            if identity is not None:
+                yield identity
+
+
+def _pod_groups() -> list[Path]:
+    """Return the pods' control groups, innermost first (one hierarchy in version 2, many in 1)."""
+    roots = [_CGROUPS / "kubepods", *_CGROUPS.glob("*/kubepods")]
+    found: list[Path] = []
+    for root in roots:
+        if root.is_dir() and not root.parent.is_symlink():
+            found.extend(Path(directory) for directory, _, _ in os.walk(root, topdown=False))
+    return found
+
+
+def _unmount_below(directory: Path) -> None:
+    """Unmount everything below `directory`, the latest mount first."""
+    # proc(5): the mount point is field 5 of mountinfo, blanks written as octal.
+    points = [
+        line.split()[4].encode().decode("unicode_escape")
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]
+    for point in reversed([p for p in points if Path(p).is_relative_to(directory)]):
+        try:
+            run(["umount", point])
+        except CommandFailedError:
+            # Still busy, though every process is gone: the kernel lets go in its own time.
+            run(["umount", "--lazy", point])
+
+
+def _remove_system_files(layout: Layout) -> None:
+    """Remove what containerd, CNI and the kubelet put at places that cannot be configured."""
+    if _CONTAINER_LINKS.is_dir():
+        for link in _CONTAINER_LINKS.iterdir():
+            if link.is_symlink() and link.readlink().is_relative_to(layout.state):
+                link.unlink()
+    for record in (_CNI_STATE / "results").glob(f"{NETWORK}-*"):
+        record.unlink()
+    for address in (layout.state / "containerd/state").glob("*/*/*/address"):
+        Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+    for directory in (
+        _CONTAINER_LINKS,
+        _CNI_STATE / "results",
+        _CNI_STATE / "cache",
+        _CNI_STATE,
+        _SHIM_SOCKETS,
+        _SHIM_SOCKETS.parent,
+    ):
+        with contextlib.suppress(OSError):  # not there, or somebody else's files are in it
+            directory.rmdir()
+
+
+def _read_numbers(path: Path) -> list[int]:
+    try:
+        return [int(word) for word in path.read_text().split()]
+    except OSError:
+        return []

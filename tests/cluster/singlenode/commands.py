@@ -1,0 +1,103 @@
+"""Runs programs to their end, with a time limit and a useful sentence when they fail.
+
+A program run here dies with its caller: a killed starter leaves no build running. (Long-lived
+processes are the business of `processes`.)
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from singlenode.errors import CommandFailedError
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout_seconds: float = 60,
+    input_text: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    outlives_caller: bool = False,
+) -> str:
+    """Return what the program `argv` wrote to stdout.
+
+    `environment` is added to the caller's own. `outlives_caller` is for a package manager,
+    which must not be torn from its work.
+
+    Raises:
+        CommandFailedError: it is missing, ran too long, or its exit status is not 0.
+    """
+    name = Path(argv[0]).name
+    try:
+        completed = subprocess.run(
+            [str(part) for part in argv],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            input=input_text,
+            stdin=subprocess.DEVNULL if input_text is None else None,
+            timeout=timeout_seconds,
+            env={**os.environ, **(environment or {})},
+            cwd=directory,
+            preexec_fn=None if outlives_caller else _die_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise CommandFailedError(f"{name} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailedError(f"{name} did not end within {timeout_seconds:.0f} s") from error
+    if completed.returncode != 0:
+        said = (completed.stderr or completed.stdout).strip().splitlines()[-15:]
+        raise CommandFailedError(
+            f"{' '.join([name, *map(str, argv[1:4])])} … ended with status "
+            f"{completed.returncode}:\n" + "\n".join(said)
+        )
+    return completed.stdout
+
+
+def watch(
+    argv: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    pass_fds: Sequence[int] = (),
+) -> None:
+    """Run a long build, calling `on_line` for each line of its output.
+
+    Raises:
+        CommandFailedError: its exit status is not 0.
+    """
+    last: list[str] = []
+    with subprocess.Popen(
+        [str(part) for part in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **environment},
+        cwd=directory,
+        pass_fds=pass_fds,
+        preexec_fn=_die_with_parent,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = [*last[-14:], line.rstrip()]
+            on_line(line.rstrip())
+    if process.returncode != 0:
+        raise CommandFailedError(
+            f"{Path(argv[0]).name} {' '.join(map(str, argv[1:3]))} … ended with status "
+            f"{process.returncode}:\n" + "\n".join(last)
+        )
