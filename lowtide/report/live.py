@@ -1,0 +1,198 @@
+"""What a person watches while jobs wait and run: one scene of all jobs under the intensity curve.
+
+A scene is plain data, made anew from API objects and measurements at every look; drawing it is
+`lowtide.report.live_view`. Nothing here asks anybody: manifests, readings and the time are given.
+A number that nobody reported stays `None`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lowtide.grid.series import IntensitySeries
+from lowtide.units import parse_timestamp
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What Prometheus says about a job at this moment; `None` where it says nothing."""
+
+    power_watts: float | None = None
+    energy_joules: float | None = None
+    epochs: float | None = None
+    epochs_planned: float | None = None
+    accuracy_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """One TrainingJob as it is shown."""
+
+    namespace: str
+    name: str
+    state: str
+    reason: str
+    """One sentence: why it waits or what is wrong; empty where the state says everything."""
+    planned: tuple[tuple[datetime, datetime], ...]
+    """The stretches in which it is meant to run, or ran."""
+    start: datetime | None
+    """When it started; where it has not, when it is planned to."""
+    started: bool
+    ended: bool
+    settled: bool
+    """It has ended, and nothing about its energy is still awaited."""
+    failed: bool
+    energy_text: str
+    sci_text: str
+    avoided_text: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that is on the screen at one moment."""
+
+    now: datetime
+    jobs: tuple[LiveJob, ...]
+    curve: IntensitySeries | None
+    """Actual intensity up to now and expected intensity after it."""
+    window: tuple[datetime, datetime]
+    """The stretch of time that the curve shows."""
+    note: str = ""
+    """Said below the curve, for example that the grid is a replay."""
+
+    @property
+    def intensity_grams_per_kwh(self) -> float | None:
+        """Return the intensity now."""
+        return None if self.curve is None else self.curve.at(self.now)
+
+
+def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
+    """Return what is shown of one TrainingJob.
+
+    Fields that a newer or older operator does not write are left out, never an error: watching
+    must go on while versions differ.
+    """
+    status = _mapping(manifest.get("status"))
+    conditions = {str(entry.get("type")): entry for entry in _mappings(status.get("conditions"))}
+    attempts = list(_mappings(status.get("attempts")))
+    plan, display = _mapping(status.get("plan")), _mapping(status.get("display"))
+    metadata = _mapping(manifest.get("metadata"))
+    started = _moment(attempts[0].get("start")) if attempts else None
+    failed = _is(conditions, "Failed")
+    ended = failed or _is(conditions, "Complete")
+    settled = ended and not _awaits_measurement(conditions)
+    return LiveJob(
+        namespace=str(metadata.get("namespace", "")),
+        name=str(metadata.get("name", "")),
+        state=str(display.get("state") or "New"),
+        reason=_reason(conditions, plan, waiting=started is None and not ended),
+        planned=tuple(_spans(attempts)) or tuple(_spans(_mappings(plan.get("segments")))),
+        start=started or _moment(plan.get("start")),
+        started=started is not None,
+        ended=ended,
+        settled=settled,
+        failed=failed,
+        energy_text=str(display.get("energy") or ""),
+        sci_text=str(display.get("sci") or ""),
+        avoided_text=str(display.get("avoided") or ""),
+        reading=_with_report(reading or Reading(), _mapping(status.get("training"))),
+    )
+
+
+def changes(before: Scene | None, after: Scene) -> list[str]:
+    """Return one line per thing that changed between two looks, for output that is no terminal."""
+    known = {} if before is None else {(j.namespace, j.name): j for j in before.jobs}
+    lines = []
+    for job in after.jobs:
+        old = known.get((job.namespace, job.name))
+        if old is None or (old.state, old.reason) != (job.state, job.reason):
+            lines.append(f"{job.name}: {job.state}" + (f", {job.reason}" if job.reason else ""))
+        epochs = job.reading.epochs
+        if epochs is not None and epochs > 0 and (old is None or old.reading.epochs != epochs):
+            lines.append(f"{job.name}: {progress_text(job)}")
+    return lines
+
+
+def progress_text(job: LiveJob) -> str:
+    """Return epochs, accuracy and power of a job in words; what is not known is left out."""
+    reading = job.reading
+    parts = []
+    if reading.epochs is not None:
+        planned = "" if reading.epochs_planned is None else f" of {reading.epochs_planned:.0f}"
+        parts.append(f"epoch {reading.epochs:.0f}{planned}")
+    if reading.accuracy_ratio is not None:
+        parts.append(f"accuracy {reading.accuracy_ratio:.3f}")
+    if reading.power_watts is not None:
+        parts.append(f"{reading.power_watts:.0f} W")
+    return ", ".join(parts)
+
+
+def _with_report(reading: Reading, training: Manifest) -> Reading:
+    """Return the reading, filled up with what the trainer's final report says."""
+
+    def known(live: float | None, field: str) -> float | None:
+        return _number(training.get(field)) if training.get(field) is not None else live
+
+    return Reading(
+        power_watts=reading.power_watts,
+        energy_joules=reading.energy_joules,
+        epochs=known(reading.epochs, "epochs"),
+        epochs_planned=known(reading.epochs_planned, "epochsPlanned"),
+        accuracy_ratio=known(reading.accuracy_ratio, "accuracy"),
+    )
+
+
+def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool) -> str:
+    """Return what a person should know beyond the state, the most urgent thing first."""
+    for name, bad in (("Valid", "False"), ("Failed", "True")):
+        if conditions.get(name, {}).get("status") == bad:
+            return str(conditions[name].get("message", ""))
+    measured = conditions.get("Measured", {})
+    if measured.get("status") == "False" and _is(conditions, "Complete"):
+        return str(measured.get("message", ""))
+    return str(plan.get("explanation") or "") if waiting else ""
+
+
+def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:
+    """Return whether energy may still arrive: the reason is one that ends by itself."""
+    measured = conditions.get("Measured", {})
+    if measured.get("status") == "True":
+        return False
+    return str(measured.get("reason", "")) in {"", "NotLookedAt", "NotMeasuredYet", "Settling"}
+
+
+def _is(conditions: Mapping[str, Manifest], name: str) -> bool:
+    return conditions.get(name, {}).get("status") == "True"
+
+
+def _spans(entries: Iterable[Manifest]) -> Iterable[tuple[datetime, datetime]]:
+    for entry in entries:
+        start, end = _moment(entry.get("start")), _moment(entry.get("end"))
+        if start is not None and end is not None and start < end:
+            yield start, end
+
+
+def _mapping(value: Any) -> Manifest:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> Iterable[Manifest]:
+    return (entry for entry in value if isinstance(entry, Mapping)) if value else ()
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

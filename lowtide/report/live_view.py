@@ -1,0 +1,126 @@
+"""Draws a scene for a terminal: the intensity curve, the planned stretches, a table of jobs.
+
+Colour is decoration: state is a word, the planned stretch a bar, the present an arrow. The width
+is an argument, so that narrow terminals and tests get what they ask for.
+"""
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lowtide.grid.series import IntensitySeries
+from lowtide.report.curve import chart_rows, column_times, marks, present_mark, sampled
+from lowtide.report.live import LiveJob, Scene
+from lowtide.units import format_duration, format_energy
+
+CURVE_HEIGHT = 4
+LABEL_WIDTH = 13
+STATE_STYLES = {"Running": "bold cyan", "Complete": "green", "Failed": "bold red"}
+DASH = "–"
+
+
+def draw(scene: Scene, *, width: int) -> RenderableType:
+    """Return the scene as something that rich prints, at most `width` columns wide."""
+    parts: list[RenderableType] = [_headline(scene), Text()]
+    if scene.curve is not None:
+        parts += [*_curve(scene, scene.curve, width=width), Text()]
+    parts.append(_table(scene))
+    parts += [Text(f"{job.name}: {job.reason}", style="dim") for job in scene.jobs if job.reason]
+    if scene.note:
+        parts += [Text(), Text(scene.note, style="dim italic")]
+    return Group(*parts)
+
+
+def _headline(scene: Scene) -> Text:
+    clock = scene.now.astimezone().strftime("%H:%M:%S")
+    if scene.curve is None:
+        return Text(f"{clock}  intensity not known", style="bold")
+    value = scene.intensity_grams_per_kwh
+    intensity = "not known" if value is None else f"{value:.0f} g/kWh"
+    zone, signal = scene.curve.zone, scene.curve.signal.lower()
+    return Text.assemble((f"{clock}  {zone} {intensity}", "bold"), f"  {signal} intensity")
+
+
+def _curve(scene: Scene, series: IntensitySeries, *, width: int) -> list[Text]:
+    """Return the curve with its scale, one bar line per job, the present and the times."""
+    columns = max(20, min(96, width - LABEL_WIDTH - 2))
+    times = column_times(*scene.window, columns=columns)
+    values = sampled(series, times)
+    top = max((value for value in values if value is not None), default=0.0)
+    lines = []
+    for row, blocks in enumerate(chart_rows(values, height=CURVE_HEIGHT)):
+        label = f"{top:.0f} g/kWh" if row == 0 else ("0" if row == CURVE_HEIGHT - 1 else "")
+        line = Text(f"{label:>{LABEL_WIDTH}} ┤")
+        for moment, block in zip(times, blocks, strict=True):
+            line.append(block, style="bright_black" if moment < scene.now else "green")
+        lines.append(line)
+    for job in scene.jobs:
+        if bar := marks(times, job.planned).rstrip():
+            label = job.name if len(job.name) <= LABEL_WIDTH else f"{job.name[: LABEL_WIDTH - 1]}…"
+            lines.append(Text.assemble(f"{label:>{LABEL_WIDTH}}  ", (bar, "cyan")))
+    lines.append(Text(f"{'now':>{LABEL_WIDTH}}  {present_mark(times, scene.now)}"))
+    lines.append(Text(" " * (LABEL_WIDTH + 2) + _time_axis(scene.window, columns)))
+    return lines
+
+
+def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
+    """Return the local times of both ends and, where there is room, of the middle."""
+    start, end = window
+    form = "%H:%M:%S" if (end - start).total_seconds() < 3600 else "%H:%M"
+    left, middle, right = (
+        moment.astimezone().strftime(form) for moment in (start, start + (end - start) / 2, end)
+    )
+    if columns < 3 * len(left) + 4:
+        return f"{left}{right:>{columns - len(left)}}"
+    inner = columns - len(left) - len(right)
+    return f"{left}{middle:^{inner}}{right}"
+
+
+def _table(scene: Scene) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("NAME", "STATE", "START", "POWER", "PROGRESS", "ACCURACY", "ENERGY", "AVOIDED"):
+        table.add_column(title, no_wrap=True)
+    for job in scene.jobs:
+        table.add_row(
+            job.name,
+            Text(job.state, style=STATE_STYLES.get(job.state, "")),
+            _start_text(job, scene.now),
+            _optional(None if job.ended else job.reading.power_watts, "{:.0f} W"),
+            _progress(job),
+            _optional(job.reading.accuracy_ratio, "{:.3f}"),
+            job.energy_text or _energy_so_far(job),
+            job.avoided_text,
+        )
+    return table
+
+
+def _start_text(job: LiveJob, now: datetime) -> str:
+    if job.start is None:
+        return DASH
+    clock = job.start.astimezone().strftime("%H:%M:%S")
+    if job.started or job.start <= now:
+        return clock
+    return f"{clock} (in {format_duration((job.start - now).total_seconds())})"
+
+
+def _progress(job: LiveJob) -> RenderableType:
+    done, planned = job.reading.epochs, job.reading.epochs_planned
+    if done is None:
+        return DASH
+    if not planned:
+        return f"epoch {done:.0f}"
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(ProgressBar(total=planned, completed=done, width=10), f"{done:.0f}/{planned:.0f}")
+    return grid
+
+
+def _energy_so_far(job: LiveJob) -> str:
+    joules = job.reading.energy_joules
+    return DASH if joules is None else f"{format_energy(joules)} so far"
+
+
+def _optional(value: float | None, form: str) -> str:
+    return DASH if value is None else form.format(value)

@@ -1,0 +1,123 @@
+"""Live readings of jobs from Prometheus, over a real HTTP server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from lowtide.cli.prometheus import Prometheus, PrometheusError, readings
+
+
+class FakePrometheus(ThreadingHTTPServer):
+    """Answers each query with the first entry of `answers` whose key the query contains."""
+
+    daemon_threads = True
+    answers: dict[str, list[tuple[dict[str, str], str]]]
+    status: int
+    raw: bytes | None
+    authorization: str | None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The one route that is used."""
+
+    server: FakePrometheus
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        """Answer an instant query."""
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        query = parse_qs(form)["query"][0]
+        self.server.authorization = self.headers.get("Authorization")
+        found = next((a for key, a in self.server.answers.items() if key in query), [])
+        result = [{"metric": labels, "value": [0, value]} for labels, value in found]
+        body: Any = {"status": "success", "data": {"resultType": "vector", "result": result}}
+        content = json.dumps(body).encode() if self.server.raw is None else self.server.raw
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def server() -> Iterator[FakePrometheus]:
+    """A Prometheus on a free port of the loopback."""
+    fake = FakePrometheus(("127.0.0.1", 0), Handler)
+    fake.answers, fake.status, fake.raw, fake.authorization = {}, 200, None, None
+    thread = threading.Thread(target=fake.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield fake
+    fake.shutdown()
+    thread.join()
+    fake.server_close()
+
+
+@pytest.fixture
+def prometheus(server: FakePrometheus) -> Prometheus:
+    """A client of it."""
+    return Prometheus(url=f"http://127.0.0.1:{server.server_port}")
+
+
+def test_pods_of_one_job_are_put_together(server: FakePrometheus, prometheus: Prometheus) -> None:
+    """Energy adds up over attempts; of epochs the furthest counts."""
+    first = {"namespace": "team", "pod": "bert-1-abcde"}
+    second = {"namespace": "team", "pod": "bert-2-fghij"}
+    server.answers = {
+        "rate(": [(second, "81.5")],
+        "pod_energy": [(first, "100"), (second, "50")],
+        "epochs_total": [(first, "2"), (second, "3")],
+    }
+
+    found = readings(prometheus, rate_seconds=8)
+
+    reading = found["team", "bert"]
+    assert (reading.energy_joules, reading.power_watts, reading.epochs) == (150.0, 81.5, 3.0)
+    assert reading.accuracy_ratio is None
+
+
+def test_pods_that_no_job_made_are_left_out(server: FakePrometheus, prometheus: Prometheus) -> None:
+    """A notebook on the same GPU node is nobody's training job."""
+    server.answers = {"pod_energy": [({"namespace": "team", "pod": "notebook"}, "7")]}
+
+    assert readings(prometheus, rate_seconds=8) == {}
+
+
+def test_token_is_sent_from_its_file(server: FakePrometheus, tmp_path: Path) -> None:
+    """A protected Prometheus gets the bearer token, without the file's last newline."""
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+
+    Prometheus(url=f"http://127.0.0.1:{server.server_port}", token_file=token).vector("up")
+
+    assert server.authorization == "Bearer s3cret"
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "words"),
+    [
+        pytest.param(401, b"Unauthorized", "answered 401, no JSON", id="refused"),
+        pytest.param(400, b'{"status":"error","error":"bad query"}', "bad query", id="error"),
+        pytest.param(200, b'{"status":"success","data":{}}', "no vector", id="other shape"),
+    ],
+)
+def test_unusable_answer_is_one_sentence(
+    server: FakePrometheus, prometheus: Prometheus, status: int, raw: bytes, words: str
+) -> None:
+    """What Prometheus said instead is in the message."""
+    server.status, server.raw = status, raw
+
+    with pytest.raises(PrometheusError, match=words):
+        prometheus.vector("up")
+
+
+def test_silent_address_is_one_sentence() -> None:
+    """A Prometheus that is not there is reported, not raised through."""
+    with pytest.raises(PrometheusError, match="does not answer: ConnectionError"):
+        Prometheus(url="http://127.0.0.1:1").vector("up")

@@ -1,0 +1,185 @@
+"""The live view: what is read from a TrainingJob, and what a person sees of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lowtide.grid.series import AverageSeries, Point
+from lowtide.report.curve import chart_rows, column_times, marks, present_mark
+from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
+from lowtide.report.live_view import draw
+
+NOW = datetime(2026, 12, 1, 2, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def manifest(status: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a TrainingJob as `kubectl get -o json` prints it."""
+    return {
+        "kind": "TrainingJob",
+        "metadata": {"name": "densenet121", "namespace": "team"},
+        "spec": {"template": {}},
+        "status": status or {},
+    }
+
+
+def condition(name: str, status: str, reason: str = "Reason", message: str = "") -> dict[str, str]:
+    """Return one condition."""
+    return {"type": name, "status": status, "reason": reason, "message": message}
+
+
+WAITING = {
+    "display": {"state": "Waiting", "avoided": "~0.6 g 40%"},
+    "plan": {
+        "start": "2026-12-01T04:00:00Z",
+        "segments": [{"start": "2026-12-01T04:00:00Z", "end": "2026-12-01T06:00:00Z"}],
+        "explanation": "waits until 04:00 because that saves 40 %",
+    },
+}
+
+
+def scene(*jobs: LiveJob, now: datetime = NOW) -> Scene:
+    """Return a scene of eight hours: 300 g/kWh, then 100 g/kWh from 04:00 to 06:00."""
+    values = [300.0, 300.0, 300.0, 300.0, 100.0, 100.0, None, 300.0]
+    midnight = NOW - 2 * HOUR
+    points = tuple(
+        Point(midnight + i * HOUR, midnight + (i + 1) * HOUR, value)
+        for i, value in enumerate(values)
+    )
+    return Scene(
+        now=now,
+        jobs=jobs,
+        curve=AverageSeries(zone="DE", source="file", points=points),
+        window=(midnight, midnight + 8 * HOUR),
+        note="replayed",
+    )
+
+
+def drawn(scene: Scene, width: int = 100) -> str:
+    """Return the scene as text without colours."""
+    console = Console(width=width, no_color=True, force_terminal=False)
+    with console.capture() as capture:
+        console.print(draw(scene, width=width))
+    return capture.get()
+
+
+def test_half_as_much_is_half_as_high() -> None:
+    """The scale begins at zero: 100 of 200 fills two of four rows."""
+    assert chart_rows([200.0, 100.0], height=4) == ("█ ", "█ ", "██", "██")
+
+
+def test_unknown_intensity_is_a_gap_and_zero_is_not() -> None:
+    """A missing value must never look like a clean hour."""
+    assert chart_rows([None, 0.0, 80.0], height=1) == (" ▁█",)
+
+
+def test_bar_covers_exactly_the_columns_of_its_span() -> None:
+    """Eight columns of one hour; the span covers the fifth and the sixth."""
+    times = column_times(NOW, NOW + 8 * HOUR, columns=8)
+
+    assert marks(times, [(NOW + 4 * HOUR, NOW + 6 * HOUR)]) == "    ██  "
+
+
+@pytest.mark.parametrize(
+    ("hours", "line"),
+    [pytest.param(0.2, "▲", id="first"), pytest.param(7.9, " " * 7 + "▲", id="last")],
+)
+def test_present_is_one_arrow(hours: float, line: str) -> None:
+    """The arrow stands below the column that contains the present."""
+    times = column_times(NOW, NOW + 8 * HOUR, columns=8)
+
+    assert present_mark(times, NOW + hours * HOUR) == line
+
+
+def test_waiting_job_shows_its_planned_start_and_why() -> None:
+    """Before the start, the plan's sentence is the reason."""
+    job = live_job(manifest(WAITING))
+
+    assert (job.state, job.started, job.ended) == ("Waiting", False, False)
+    assert job.start == NOW + 2 * HOUR
+    assert job.planned == ((NOW + 2 * HOUR, NOW + 4 * HOUR),)
+    assert job.reason == "waits until 04:00 because that saves 40 %"
+
+
+def test_invalid_job_shows_what_is_wrong() -> None:
+    """The message of Valid=False is what a person needs first."""
+    status = WAITING | {"conditions": [condition("Valid", "False", message="no such zone: XX")]}
+
+    assert live_job(manifest(status)).reason == "no such zone: XX"
+
+
+@pytest.mark.parametrize(
+    ("measured", "settled"),
+    [
+        pytest.param(("Unknown", "NotMeasuredYet"), False, id="not looked at"),
+        pytest.param(("False", "Settling"), False, id="samples awaited"),
+        pytest.param(("False", "NoExporter"), True, id="never to come"),
+        pytest.param(("True", "Measured"), True, id="measured"),
+    ],
+)
+def test_job_is_settled_when_no_figure_is_awaited(measured: tuple[str, str], settled: bool) -> None:
+    """A finished job is looked at until its energy is there or known not to come."""
+    status = {"conditions": [condition("Complete", "True"), condition("Measured", *measured)]}
+
+    assert live_job(manifest(status)).settled is settled
+
+
+def test_unknown_fields_and_broken_times_are_passed_over() -> None:
+    """An operator of another version must not end the view."""
+    status = {"plan": {"start": "soon", "segments": [{"start": 5}]}, "novelty": {"a": 1}}
+
+    job = live_job(manifest(status))
+
+    assert job.start is None
+    assert job.planned == ()
+
+
+def test_report_of_the_trainer_wins_over_the_last_scrape() -> None:
+    """The final report is complete; the last scrape may be one epoch behind."""
+    status = {"training": {"epochs": 3, "epochsPlanned": 3, "accuracy": "0.91"}}
+
+    reading = live_job(manifest(status), Reading(epochs=2.0, accuracy_ratio=0.8)).reading
+
+    assert (reading.epochs, reading.accuracy_ratio) == (3.0, 0.91)
+
+
+def test_screen_shows_curve_plan_and_present() -> None:
+    """One look tells the intensity now, when the job will run, and how long until then."""
+    text = drawn(scene(live_job(manifest(WAITING))))
+
+    assert "DE 300 g/kWh" in text
+    assert "in 2 h" in text
+    assert "densenet121  " in text
+    assert "waits until 04:00" in text
+    assert "▲" in text
+    assert "replayed" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """A narrow terminal gets a narrow picture."""
+    text = drawn(scene(live_job(manifest(WAITING))), width)
+
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+
+
+def test_plain_output_says_each_thing_once() -> None:
+    """Without a terminal a line appears when something changed, and only then."""
+    waiting = scene(live_job(manifest(WAITING)))
+    running = scene(
+        live_job(
+            manifest({"display": {"state": "Running"}}),
+            Reading(epochs=1.0, epochs_planned=3.0, accuracy_ratio=0.5, power_watts=81.4),
+        )
+    )
+
+    assert changes(None, waiting) == [
+        "densenet121: Waiting, waits until 04:00 because that saves 40 %"
+    ]
+    assert changes(waiting, waiting) == []
+    assert changes(waiting, running) == [
+        "densenet121: Running",
+        "densenet121: epoch 1 of 3, accuracy 0.500, 81 W",
+    ]
