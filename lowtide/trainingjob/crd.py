@@ -45,7 +45,6 @@ _ROOT_RULES: Final = [
         "rule": f"size(self.metadata.name) <= {names.NAME_MAX_LENGTH}",
         "message": f"metadata.name is longer than {names.NAME_MAX_LENGTH} characters, which the "
         "names of its Jobs and Pods need",
-        "fieldPath": ".metadata.name",
     },
     *(_frozen_after_start(name) for name in ("template", "grid", "functionalUnit", "hardware")),
 ]
