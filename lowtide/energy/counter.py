@@ -150,10 +150,13 @@ class CounterMeter:
         return drawn
 
     def _book_power(self, drawn: float | None, seconds: float) -> Increment:
+        """Book integrated power; a counter that comes back later has to catch up with it first."""
         if drawn is None:
-            return Increment(Step.MISSING, seconds=seconds)
+            return Increment(Step.MISSING if self._power_watts is None else Step.FIRST)
         whole = self._whole(drawn)
         self.total.from_power_millijoules += whole
+        if self.last_raw is not None:
+            self._booked_ahead += whole
         return Increment(Step.INTEGRATED, whole, True, seconds, drawn)
 
     def _whole(self, millijoules: float) -> int:

@@ -54,8 +54,16 @@ class Point(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_double) for name in ("at_seconds", "watts", "joules"))
 
 
-_WORDS = ["error", "energy_error", "power_error", "sensor", "architecture", "draw", "mig_enabled", "instances", "processes", "points"]
-_NUMBERS = ["high_watts", "mid_watts", "low_watts", "high_seconds", "mid_seconds", "low_seconds", "phase_seconds", "idle_watts", "watts_per_core", "cpu_seconds", "cpu_cores", "gain", "refresh_seconds", "reset_at_seconds", "stuck_from_seconds", "stuck_until_seconds", "limit_watts"]
+_WORDS = (
+    *("error", "energy_error", "power_error", "sensor", "architecture"),
+    *("draw", "mig_enabled", "instances", "processes", "points"),
+)
+_NUMBERS = (
+    *("high_watts", "mid_watts", "low_watts", "high_seconds", "mid_seconds", "low_seconds"),
+    *("phase_seconds", "idle_watts", "watts_per_core", "cpu_seconds", "cpu_cores", "gain"),
+    *("refresh_seconds", "reset_at_seconds", "stuck_from_seconds", "stuck_until_seconds"),
+    "limit_watts",
+)
 
 
 class Gpu(ctypes.Structure):

@@ -1,0 +1,157 @@
+"""One account per pod: from zero, only growing, final at the end, kept for a while, then retired.
+
+A pod's account outlives the pod by the retention time, whoever has scraped, so that the last value
+is in Prometheus when the operator asks. After the end marker no value changes. Retired energy
+moves into one sum, so that nothing disappears from the balance.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from lowtide.energy.attribution import Method, Part
+from lowtide.energy.quality import Quality
+from lowtide_exporter.readings import PodRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """What distinguishes the energy series of one pod."""
+
+    container: str
+    component: str
+    part: Part
+    method: Method
+    quality: Quality
+
+
+@dataclass(slots=True)
+class PodAccount:
+    """The energy of one pod in millijoules, and where it is in its life.
+
+    `key` is the UID, or `namespace/name` while the UID is not known (`uid` is then empty).
+    """
+
+    key: str
+    namespace: str
+    name: str
+    uid: str
+    segment_start: float
+    seen_at: float
+    energy: dict[SeriesKey, int] = field(default_factory=dict)
+    held_seconds: defaultdict[tuple[str, str], float] = field(
+        default_factory=lambda: defaultdict(float)
+    )
+    shares: dict[tuple[str, str], float] = field(default_factory=dict)
+    last_held_unix: float | None = None
+    last_held_monotonic: float | None = None
+    finished_at: float | None = None
+    ticks_since_end: int | None = None
+    end_timestamp: float | None = None
+    frozen_at: float | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the values will never change again."""
+        return self.end_timestamp is not None
+
+    def add(self, key: SeriesKey, millijoules: int) -> None:
+        """Book energy; zero opens the series."""
+        self.energy[key] = self.energy.get(key, 0) + millijoules
+
+
+class PodBook:
+    """All accounts of the node: the living, the retained (final), and the sum of the retired.
+
+    Retained accounts are kept apart, in the order in which they became final, so that a tick
+    costs nothing for them.
+    """
+
+    def __init__(self, retention_seconds: float, retained_max: int) -> None:
+        self._retention_seconds = retention_seconds
+        self._retained_max = retained_max
+        self.living: dict[str, PodAccount] = {}
+        self.retained: dict[str, PodAccount] = {}
+        self.retired_millijoules: defaultdict[str, int] = defaultdict(int)
+        self.evicted = 0
+
+    def __iter__(self) -> Iterator[PodAccount]:
+        yield from self.living.values()
+        yield from self.retained.values()
+
+    def get(self, key: str) -> PodAccount | None:
+        """Return the account of a pod, None where it has none."""
+        return self.living.get(key) or self.retained.get(key)
+
+    def open(
+        self, key: str, record: PodRecord, segment_start: float, monotonic_seconds: float
+    ) -> PodAccount:
+        """Open an account at zero for a pod that has none."""
+        account = self.living[key] = PodAccount(
+            key=key,
+            namespace=record.namespace,
+            name=record.name,
+            uid=record.uid,
+            segment_start=segment_start,
+            seen_at=monotonic_seconds,
+        )
+        return account
+
+    def rename(self, account: PodAccount, uid: str) -> None:
+        """Give a living account that was opened without a UID its UID."""
+        del self.living[account.key]
+        account.key = account.uid = uid
+        self.living[uid] = account
+
+    def end(self, account: PodAccount, finished_at: float | None) -> None:
+        """Note that the pod has ended; its last interval may still be open."""
+        if account.ticks_since_end is None:
+            account.ticks_since_end = 0
+            account.finished_at = finished_at
+
+    def advance(self, monotonic_seconds: float, is_settled: Callable[[PodAccount], bool]) -> None:
+        """Freeze ended pods whose energy is settled, and retire those kept long enough.
+
+        One further tick passes between the end and the freeze, so that the interval in which the
+        pod ended is counted.
+        """
+        for account in tuple(self.living.values()):
+            if account.ticks_since_end is None:
+                continue
+            account.ticks_since_end += 1
+            if account.ticks_since_end > 1 and is_settled(account):
+                self._freeze(account, monotonic_seconds)
+        while self.retained and self._must_go(
+            next(iter(self.retained.values())), monotonic_seconds
+        ):
+            self._retire_oldest()
+
+    def _freeze(self, account: PodAccount, now: float) -> None:
+        last = account.last_held_unix or account.segment_start
+        account.end_timestamp = max(account.finished_at or last, account.segment_start)
+        account.frozen_at = now
+        account.shares.clear()
+        self.retained[account.key] = self.living.pop(account.key)
+
+    def _must_go(self, oldest: PodAccount, now: float) -> bool:
+        if oldest.frozen_at is None or now - oldest.frozen_at >= self._retention_seconds:
+            return True
+        if len(self.retained) > self._retained_max:
+            self.evicted += 1
+            return True
+        return False
+
+    def _retire_oldest(self) -> None:
+        account = self.retained.pop(next(iter(self.retained)))
+        for key, millijoules in account.energy.items():
+            self.retired_millijoules[key.component] += millijoules
+
+    def millijoules(self, component: str) -> int:
+        """Return the energy of all pods, retired ones included."""
+        exported = sum(
+            value
+            for account in self
+            for key, value in account.energy.items()
+            if key.component == component
+        )
+        return exported + self.retired_millijoules[component]

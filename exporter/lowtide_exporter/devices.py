@@ -1,0 +1,191 @@
+"""What is kept of one GPU: its meter, its idle floor, its check, and who held it last.
+
+An interval runs from the last counted reading to this one, so the energy that a lost GPU carries
+over its gap meets the holders of both ends of the gap, not of the last tick.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from lowtide.energy.attribution import Attribution, Owner, Reason, attribute_energy
+from lowtide.energy.attribution_boundary import Holder, settle_interval
+from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
+from lowtide.energy.counter import CounterMeter, Increment, Reading, Step
+from lowtide.energy.idle import IdleFloor
+from lowtide.energy.quality import CrossCheck, Quality
+from lowtide_exporter.readings import GpuIdentity, GpuReading
+from lowtide_exporter.slots import HeldSlot
+
+GAP_MAX_SECONDS: Final = 30.0
+"""A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One settled interval of one GPU.
+
+    `held_seconds` is the time each owner held the GPU, weighted with its share of it.
+    """
+
+    attribution: Attribution
+    quality: Quality
+    start_at: float
+    held_seconds: Mapping[Owner, float]
+
+
+@dataclass(slots=True)
+class Activity:
+    """What is known of a shared GPU's load: by MIG instance, or by process owner."""
+
+    instances: Mapping[str, float] = field(default_factory=dict)
+    utilisation: Utilisation | None = None
+
+
+@dataclass(slots=True)
+class GpuAccount:
+    """One GPU over the life of the exporter, keyed by UUID.
+
+    `waiting_millijoules` were metered since the last settled interval; `covered_since` is the Unix
+    time from which the energy of a pod first seen now is counted.
+    """
+
+    identity: GpuIdentity
+    reading: GpuReading
+    meter: CounterMeter = field(default_factory=CounterMeter)
+    floor: IdleFloor = field(default_factory=IdleFloor)
+    check: CrossCheck = field(default_factory=CrossCheck)
+    quality: Quality = Quality.UNCHECKED
+    slots: Mapping[str, HeldSlot] = field(default_factory=dict)
+    mapped: bool = False
+    counted_at: float | None = None
+    covered_since: float = 0.0
+    waiting_millijoules: int = 0
+    _waiting_seconds: float = 0.0
+
+    def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
+        """Take a reading and return what it adds; the energy waits until `settle`."""
+        self.reading, self.identity = reading, reading.identity
+        increment = self.meter.advance(
+            Reading(
+                at_seconds=monotonic_seconds,
+                counter_millijoules=reading.counter_millijoules,
+                power_watts=reading.power_watts,
+                limit_watts=reading.limit_watts,
+                has_counter=reading.has_counter or reading.error is not None,
+            )
+        )
+        if increment.step is not Step.MISSING:
+            self._judge(increment)
+            self.waiting_millijoules += increment.millijoules
+            self._waiting_seconds += increment.seconds
+        return increment
+
+    def lost_reading(self, error: str) -> GpuReading:
+        """Return a failed reading of this GPU, for when no device could be asked."""
+        return GpuReading(identity=self.identity, error=error)
+
+    def settle(
+        self, unix_seconds: float, slots: Mapping[str, HeldSlot] | None, activity: Activity
+    ) -> Interval | None:
+        """Close the interval since the last call and return it, None where it is the first.
+
+        `slots` are the holders at this moment, None where nobody knows.
+        """
+        before, self.slots = self.slots, slots or {}
+        was_mapped, self.mapped = self.mapped, slots is not None
+        start_at, self.counted_at = self.counted_at, unix_seconds
+        energy, self.waiting_millijoules = self.waiting_millijoules, 0
+        seconds, self._waiting_seconds = self._waiting_seconds, 0.0
+        self.covered_since = unix_seconds
+        if start_at is None:
+            return None
+        start_at = min(start_at, unix_seconds)
+        settled = None
+        if self.mapped and was_mapped:
+            settled = self._settle_slots(before, start_at, unix_seconds, seconds)
+            self.covered_since = start_at
+            if not before and not self.slots and self.reading.power_watts is not None:
+                self.floor.observe_free(self.reading.power_watts)
+        idle = self.floor.idle_millijoules(seconds, energy)
+        claims = claim_slots(settled or [], activity.utilisation)
+        attribution = attribute_energy(
+            energy - idle,
+            idle,
+            claims,
+            other_active_weights=_others(activity.utilisation) if claims else None,
+            unclaimed=Reason.UNMAPPED if settled is None else Reason.FREE,
+        )
+        held = {claim.owner: claim.held_ratio * seconds for claim in claims}
+        return Interval(attribution, self.quality, start_at, held)
+
+    def _judge(self, increment: Increment) -> None:
+        """Set the quality of this interval's joules."""
+        if increment.step is Step.REBASED:
+            self.check.spoil()
+        self.check.observe(
+            increment.seconds, increment.power_millijoules, increment.counter_millijoules
+        )
+        self.quality = Quality.POWER_INTEGRATED if increment.from_power else self.check.quality
+
+    def _settle_slots(
+        self, before: Mapping[str, HeldSlot], start_at: float, end_at: float, seconds: float
+    ) -> list[Slot] | None:
+        """Return the slots over the interval, None where a long gap hides who held them."""
+        settled = []
+        for device_id in sorted(before.keys() | self.slots.keys()):
+            old, new = before.get(device_id), self.slots.get(device_id)
+            older, newer = (slot.holder if slot else None for slot in (old, new))
+            if seconds > GAP_MAX_SECONDS and _changed_unseen(older, newer):
+                return None
+            kind = new or old
+            assert kind is not None
+            settled.append(
+                Slot(
+                    size_ratio=kind.size_ratio,
+                    method=kind.method,
+                    shares=settle_interval(older, newer, start_at, end_at),
+                )
+            )
+        return settled
+
+    def rename(self, old_pod: str, new_pod: str) -> None:
+        """Follow a pod whose UID became known: its key changes, its holdings stay."""
+        self._replace(
+            lambda holder: (
+                replace(holder, owner=Owner(new_pod, holder.owner.container))
+                if holder.owner.pod == old_pod
+                else holder
+            )
+        )
+
+    def note_finishes(self, finish_time: Callable[[str], float | None]) -> None:
+        """Add finish times that became known to the holders of the open interval's start."""
+        self._replace(lambda holder: replace(holder, finished_at=finish_time(holder.owner.pod)))
+
+    def forget(self, pod: str) -> None:
+        """Stop waiting for this GPU to settle the pod's last interval: it becomes unmapped."""
+        self.slots = {i: slot for i, slot in self.slots.items() if slot.holder.owner.pod != pod}
+        self.mapped = False
+
+    def _replace(self, change: Callable[[Holder], Holder]) -> None:
+        self.slots = {
+            i: replace(slot, holder=change(slot.holder)) for i, slot in self.slots.items()
+        }
+
+    def is_held_by(self, pod: str) -> bool:
+        """Return whether energy not yet counted may still belong to `pod`."""
+        return any(slot.holder.owner.pod == pod for slot in self.slots.values())
+
+
+def _changed_unseen(older: Holder | None, newer: Holder | None) -> bool:
+    """Return whether the holder changed and no time tells when."""
+    if older is None or newer is None:
+        return False
+    return older.owner != newer.owner and older.finished_at is None and newer.started_at is None
+
+
+def _others(utilisation: Utilisation | None) -> dict[Reason, float] | None:
+    if utilisation is None or utilisation.others <= 0:
+        return None
+    return {Reason.FOREIGN: utilisation.others}

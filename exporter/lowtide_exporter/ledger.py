@@ -1,0 +1,228 @@
+"""The node's books: every interval of every GPU goes to pods or to nobody, to the millijoule.
+
+`NodeLedger.apply` takes what one tick observed and books it. It does no I/O and reads no clock,
+so a day of faults runs in a test in seconds. The residual compares what was handed out with the
+devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`).
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from lowtide.energy.attribution import Owner, Part, Reason
+from lowtide.energy.attribution_boundary import Holder
+from lowtide.energy.counter import Step
+from lowtide_exporter.accounts import PodAccount, PodBook, SeriesKey
+from lowtide_exporter.devices import Activity, GpuAccount, Interval
+from lowtide_exporter.readings import Allocation, GpuReading, Observation, PodRecord
+from lowtide_exporter.slots import SlotMap, map_slots
+
+_log = logging.getLogger(__name__)
+
+GPU: Final = "gpu"
+ABSENCE_SECONDS: Final = 30.0
+"""A pod that only the kubelet's list knows has ended when the list has lacked it this long."""
+UID_GRACE_SECONDS: Final = 15.0
+"""The kubelet may list a pod before the API server's watch has told its UID."""
+UNSETTLED_MAX_SECONDS: Final = 120.0
+"""An ended pod on a GPU that stays lost is final after this time; the gap becomes unmapped."""
+
+
+class NodeLedger:
+    """Accounts of GPUs and pods of one node."""
+
+    def __init__(
+        self,
+        *,
+        retention_seconds: float = 300.0,
+        retained_max: int = 1000,
+        mapping_max_age_seconds: float = 30.0,
+    ) -> None:
+        self._mapping_max_age_seconds = mapping_max_age_seconds
+        self.gpus: dict[str, GpuAccount] = {}
+        self.pods = PodBook(retention_seconds, retained_max)
+        self.unallocated: defaultdict[tuple[str, Part, Reason], int] = defaultdict(int)
+        self._now = 0.0
+        self._allocations: tuple[Allocation, ...] = ()
+        self._mapped_at: float | None = None
+        self._replicas: dict[str, int] = {}
+        self._records: dict[tuple[str, str], PodRecord] = {}
+        self._pods: tuple[PodRecord, ...] | None = None
+        self._uids: frozenset[str] | None = None
+        self._named: dict[str, PodRecord] = {}
+        self._unknown_ids: frozenset[str] = frozenset()
+
+    def apply(self, seen: Observation, activities: dict[str, Activity] | None = None) -> None:
+        """Book one observation; observations come in the order of their monotonic time."""
+        self._now = seen.monotonic_seconds
+        self._take_records(seen)
+        readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
+        if seen.mapping_due:
+            slots = self._map(seen)
+            for reading in readings:
+                uuid = reading.identity.uuid
+                held = None if slots is None else slots.by_gpu.get(uuid, {})
+                activity = (activities or {}).get(uuid, Activity())
+                gpu = self.gpus[uuid]
+                interval = gpu.settle(seen.unix_seconds, held, activity)
+                if interval is not None:
+                    self._book(interval, gpu, seen)
+                self._open_series(gpu, seen)
+            self._follow_lives(seen)
+
+    def exported_pods(self) -> Iterator[PodAccount]:
+        """Yield the accounts to show; one whose UID is about to be known waits a little."""
+        for account in self.pods:
+            is_new = self._now - account.seen_at < UID_GRACE_SECONDS
+            if account.uid or self._uids is None or not is_new:
+                yield account
+
+    def residual_millijoules(self) -> int:
+        """Return the devices' totals less everything that was handed out; 0 unless a fault."""
+        devices = sum(
+            gpu.meter.total.millijoules - gpu.waiting_millijoules for gpu in self.gpus.values()
+        )
+        nobody = sum(value for (part, _, _), value in self.unallocated.items() if part == GPU)
+        return devices - self.pods.millijoules(GPU) - nobody
+
+    def _meter(self, reading: GpuReading, seen: Observation) -> bool:
+        """Meter one reading and return whether its GPU was read."""
+        uuid = reading.identity.uuid
+        if uuid not in self.gpus:
+            self.gpus[uuid] = GpuAccount(reading.identity, reading)
+        increment = self.gpus[uuid].meter_reading(reading, seen.monotonic_seconds)
+        return increment.step is not Step.MISSING
+
+    def _take_records(self, seen: Observation) -> None:
+        if seen.pods is None or seen.pods is self._pods:
+            return
+        self._pods = seen.pods
+        self._records = {(record.namespace, record.name): record for record in seen.pods}
+        self._uids = frozenset(record.uid for record in seen.pods)
+        for account in tuple(self.pods.living.values()):
+            record = self._records.get((account.namespace, account.name))
+            if account.uid or record is None or self.pods.get(record.uid) is not None:
+                continue
+            for gpu in self.gpus.values():
+                gpu.rename(account.key, record.uid)
+            self.pods.rename(account, record.uid)
+
+    def _holder(self, allocation: Allocation) -> Holder | None:
+        """Return who holds the container's devices, None where its pod has ended."""
+        name = (allocation.namespace, allocation.pod)
+        record = self._records.get(name) or PodRecord(
+            namespace=allocation.namespace, name=allocation.pod, uid=""
+        )
+        key = record.uid or self._key_without_uid(name)
+        account = self.pods.get(key)
+        if record.is_terminal or (account is not None and account.ticks_since_end is not None):
+            return None
+        self._named[key] = record
+        return Holder(Owner(key, allocation.container), record.started_at, record.finished_at)
+
+    def _key_without_uid(self, name: tuple[str, str]) -> str:
+        """Return a key that no earlier pod of this name has used; names come back, UIDs do not."""
+        plain = "/".join(name)
+        key, generation = plain, 1
+        while (account := self.pods.get(key)) is not None and account.is_final:
+            generation += 1
+            key = f"{plain}#{generation}"
+        return key
+
+    def _map(self, seen: Observation) -> SlotMap | None:
+        """Return who holds what now; None where the last answer is missing or too old."""
+        if seen.allocations is not None:
+            self._allocations, self._mapped_at = seen.allocations, seen.monotonic_seconds
+            self._replicas = seen.advertised_replicas
+        if self._mapped_at is None:
+            return None
+        if seen.monotonic_seconds - self._mapped_at > self._mapping_max_age_seconds:
+            return None
+        self._named = {}
+        slots = map_slots(self._allocations, seen.gpus, self._replicas, self._holder)
+        if slots.unknown_ids - self._unknown_ids:
+            _log.warning("device ids of no known GPU: %s", sorted(slots.unknown_ids)[:8])
+        self._unknown_ids = slots.unknown_ids
+        for gpu in self.gpus.values():
+            gpu.note_finishes(self._finish_time)
+        return slots
+
+    def _finish_time(self, pod: str) -> float | None:
+        account = self.pods.get(pod)
+        record = None if account is None else self._records.get((account.namespace, account.name))
+        if account is None or record is None or record.uid != account.uid:
+            return None
+        return record.finished_at
+
+    def _account_of(self, owner: Owner, seen: Observation, start_at: float) -> PodAccount:
+        account = self.pods.get(owner.pod)
+        if account is not None:
+            return account
+        return self.pods.open(owner.pod, self._named[owner.pod], start_at, seen.monotonic_seconds)
+
+    def _book(self, interval: Interval, gpu: GpuAccount, seen: Observation) -> None:
+        for item in interval.attribution.unallocated:
+            self.unallocated[GPU, item.part, item.reason] += item.millijoules
+        for portion in interval.attribution.portions:
+            account = self._account_of(portion.owner, seen, interval.start_at)
+            key = SeriesKey(
+                portion.owner.container, GPU, portion.part, portion.method, interval.quality
+            )
+            account.add(key, portion.millijoules)
+        for owner, seconds in interval.held_seconds.items():
+            account = self._account_of(owner, seen, interval.start_at)
+            account.held_seconds[owner.container, gpu.identity.model] += seconds
+
+    def _open_series(self, gpu: GpuAccount, seen: Observation) -> None:
+        """Show every holder's series at zero from the moment it is seen."""
+        for slot in gpu.slots.values():
+            owner = slot.holder.owner
+            account = self._account_of(owner, seen, gpu.covered_since)
+            for part in Part:
+                account.add(SeriesKey(owner.container, GPU, part, slot.method, gpu.quality), 0)
+
+    def _follow_lives(self, seen: Observation) -> None:
+        self._note_holdings(seen)
+        for account in self.pods.living.values():
+            record = self._records.get((account.namespace, account.name))
+            if account.uid and self._uids is not None:
+                if record is not None and record.uid == account.uid:
+                    if record.is_terminal:
+                        self.pods.end(account, record.finished_at)
+                elif account.uid not in self._uids:
+                    self.pods.end(account, None)
+            elif self._is_absent(account, seen.monotonic_seconds):
+                self.pods.end(account, None)
+        self.pods.advance(seen.monotonic_seconds, lambda account: self._is_settled(account, seen))
+
+    def _is_absent(self, account: PodAccount, now: float) -> bool:
+        """Return whether good answers of the kubelet have lacked the pod for long."""
+        last = account.last_held_monotonic
+        return self._mapped_at == now and last is not None and now - last > ABSENCE_SECONDS
+
+    def _note_holdings(self, seen: Observation) -> None:
+        for account in self.pods.living.values():
+            account.shares.clear()
+        for uuid, gpu in self.gpus.items():
+            for slot in gpu.slots.values():
+                holding = self.pods.living.get(slot.holder.owner.pod)
+                if holding is None:
+                    continue
+                place = (slot.holder.owner.container, uuid)
+                holding.shares[place] = holding.shares.get(place, 0.0) + slot.size_ratio
+                if self._mapped_at == seen.monotonic_seconds and holding.key in self._named:
+                    holding.last_held_unix = seen.unix_seconds
+                    holding.last_held_monotonic = seen.monotonic_seconds
+
+    def _is_settled(self, account: PodAccount, seen: Observation) -> bool:
+        """Return whether no open interval can still belong to the pod."""
+        holding = [gpu for gpu in self.gpus.values() if gpu.is_held_by(account.key)]
+        last = account.last_held_monotonic
+        if not holding:
+            return True
+        if last is not None and seen.monotonic_seconds - last < UNSETTLED_MAX_SECONDS:
+            return False
+        for gpu in holding:
+            gpu.forget(account.key)
+        return True

@@ -1,0 +1,189 @@
+"""Asks the kubelet which container holds which device.
+
+The PodResources API of the kubelet has no UID, labels or times: `pods` adds those. It is polled,
+because missed events would never heal. One channel is kept for the life of the process; after a
+kubelet restart it reconnects by itself. A failure raises `SourceError`; what was known before
+stays known to the ledger.
+
+Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatableResources.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+import grpc
+
+from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide_exporter.readings import Allocation
+from lowtide_exporter.wire import read_fields, read_message, read_numbers, read_text
+
+DEADLINE_SECONDS: Final = 2.0
+ANSWER_MAX_BYTES: Final = 64 << 20
+"""gRPC's default of 4 MiB is exceeded on nodes with many time-sliced replicas."""
+MIG_RESOURCE_PREFIX: Final = "nvidia.com/mig-"
+
+_LIST: Final = "/v1.PodResourcesLister/List"
+_ALLOCATABLE: Final = "/v1.PodResourcesLister/GetAllocatableResources"
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", ANSWER_MAX_BYTES),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class DeviceOwners(Protocol):
+    """Tells which containers hold devices now."""
+
+    def allocations(self) -> tuple[Allocation, ...]:
+        """Return every container that holds a GPU.
+
+        Raises:
+            SourceError: no answer can be had now.
+        """
+
+    def advertised_replicas(self) -> dict[str, int]:
+        """Return how many replicas of each shared device the node offers, by device UUID.
+
+        Raises:
+            SourceError: no answer can be had now.
+        """
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Kubelet:
+    """`DeviceOwners` from the kubelet's unix socket."""
+
+    def __init__(self, socket_path: str, resource_names: frozenset[str]) -> None:
+        self._resource_names = resource_names
+        self._channel = grpc.insecure_channel(f"unix:{socket_path}", options=_CHANNEL_OPTIONS)
+        self._list = self._channel.unary_unary(_LIST)
+        self._allocatable = self._channel.unary_unary(_ALLOCATABLE)
+
+    def allocations(self) -> tuple[Allocation, ...]:
+        """See `DeviceOwners`."""
+        return parse_allocations(_ask(self._list, "List"), self._resource_names)
+
+    def advertised_replicas(self) -> dict[str, int]:
+        """See `DeviceOwners`."""
+        return parse_replicas(
+            _ask(self._allocatable, "GetAllocatableResources"), self._resource_names
+        )
+
+    def close(self) -> None:
+        """See `DeviceOwners`."""
+        self._channel.close()
+
+
+def _ask(call: Any, name: str) -> bytes:
+    try:
+        answer = call(b"", timeout=DEADLINE_SECONDS)
+    except grpc.RpcError as error:
+        raise SourceError(f"kubelet: {name} failed: {_describe(error)}") from None
+    assert isinstance(answer, bytes)
+    return answer
+
+
+def _describe(error: grpc.RpcError) -> str:
+    code = getattr(error, "code", lambda: None)()
+    details = getattr(error, "details", lambda: None)()
+    return f"{getattr(code, 'name', 'unknown')}: {str(details)[:200]}"
+
+
+def is_gpu_resource(name: str, resource_names: frozenset[str]) -> bool:
+    """Return whether an extended resource of this name is a GPU or a part of one."""
+    return name in resource_names or name.startswith(MIG_RESOURCE_PREFIX)
+
+
+def parse_allocations(answer: bytes, resource_names: frozenset[str]) -> tuple[Allocation, ...]:
+    """Return the containers of a List answer that hold GPUs or have exclusive CPUs.
+
+    Raises:
+        MalformedAnswerError: the answer is not a ListPodResourcesResponse.
+    """
+    return tuple(
+        allocation
+        for number, value in read_fields(answer)
+        if number == 1
+        for allocation in _parse_pod(read_message(value), resource_names)
+    )
+
+
+def _parse_pod(message: bytes, resource_names: frozenset[str]) -> Iterator[Allocation]:
+    name = namespace = ""
+    containers: list[bytes] = []
+    for number, value in read_fields(message):
+        if number == 1:
+            name = read_text(value)
+        elif number == 2:
+            namespace = read_text(value)
+        elif number == 3:
+            containers.append(read_message(value))
+    if not name or not namespace:
+        raise MalformedAnswerError(
+            f"kubelet: pod without name or namespace ({namespace!r}/{name!r})"
+        )
+    for container in containers:
+        title, ids, cpus = _parse_container(container, resource_names)
+        if ids or cpus:
+            yield Allocation(namespace, name, title, ids, cpus)
+
+
+def _parse_container(
+    message: bytes, resource_names: frozenset[str]
+) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    name = ""
+    ids: list[str] = []
+    cpus: list[int] = []
+    for number, value in read_fields(message):
+        if number == 1:
+            name = read_text(value)
+        elif number == 2:
+            resource, devices = _parse_devices(read_message(value))
+            if is_gpu_resource(resource, resource_names):
+                ids += devices
+        elif number == 3:
+            cpus += read_numbers(value)
+    return name, tuple(ids), tuple(cpus)
+
+
+def _parse_devices(message: bytes) -> tuple[str, list[str]]:
+    resource = ""
+    ids: list[str] = []
+    for number, value in read_fields(message):
+        if number == 1:
+            resource = read_text(value)
+        elif number == 2:
+            ids.append(read_text(value))
+    return resource, ids
+
+
+def parse_replicas(answer: bytes, resource_names: frozenset[str]) -> dict[str, int]:
+    """Return the replicas on offer by device UUID, from a GetAllocatableResources answer.
+
+    Devices that are not replicated do not appear.
+
+    Raises:
+        MalformedAnswerError: the answer is not an AllocatableResourcesResponse.
+    """
+    counts: Counter[str] = Counter()
+    for number, value in read_fields(answer):
+        if number != 1:
+            continue
+        resource, ids = _parse_devices(read_message(value))
+        if is_gpu_resource(resource, resource_names):
+            counts.update(split_device_id(device)[0] for device in ids if "::" in device)
+    return dict(counts)
+
+
+def split_device_id(device_id: str) -> tuple[str, str | None]:
+    """Return the device's UUID and the replica, None where the id means the whole device.
+
+    `GPU-1::2` is replica 2 of `GPU-1` (time-slicing or MPS); `MIG-...` ids work alike.
+    """
+    uuid, separator, replica = device_id.partition("::")
+    return uuid, replica if separator else None

@@ -1,0 +1,104 @@
+"""What the sources tell the ledger: plain values, one moment each, no behaviour.
+
+`None` means not known. UUIDs are NVML's texts, energies integer millijoules, power watts.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PowerKind(StrEnum):
+    """Which window a power reading covers."""
+
+    AVERAGE = "average"
+    INSTANT = "instant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuIdentity:
+    """What a GPU is; unchanged while the driver is loaded."""
+
+    uuid: str
+    index: int
+    model: str
+    architecture: str
+    driver: str
+    is_mock: bool
+    multiprocessors: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigInstance:
+    """One MIG instance: its UUID, GPU instance id and number of multiprocessors."""
+
+    uuid: str
+    gpu_instance: int
+    multiprocessors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReading:
+    """One read of one GPU.
+
+    `has_counter` is False where the device has no energy counter at all; `counter_millijoules` is
+    None also where only this read failed.
+    """
+
+    identity: GpuIdentity
+    counter_millijoules: int | None = None
+    has_counter: bool = True
+    average_watts: float | None = None
+    instant_watts: float | None = None
+    limit_watts: float | None = None
+    instances: tuple[MigInstance, ...] = ()
+    mig_enabled: bool = False
+    error: str | None = None
+
+    @property
+    def power_watts(self) -> float | None:
+        """The best power reading: the one-second average where the device has it."""
+        return self.instant_watts if self.average_watts is None else self.average_watts
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """One container's devices as the kubelet lists them."""
+
+    namespace: str
+    pod: str
+    container: str
+    device_ids: tuple[str, ...]
+    cpu_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRecord:
+    """A pod of this node as the API server knows it; times are Unix seconds."""
+
+    namespace: str
+    name: str
+    uid: str
+    is_terminal: bool = False
+    started_at: float | None = None
+    finished_at: float | None = None
+    containers: tuple[str, ...] = ()
+    cpu_request_cores: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that one tick saw.
+
+    `allocations` is None where the kubelet gave no answer this tick, `pods` None where the API
+    server is not asked or not synchronised. `mapping_due` is False at ticks between two questions
+    to the kubelet: their energy waits for the next answer. `advertised_replicas` counts the
+    replicas on offer by device UUID.
+    """
+
+    monotonic_seconds: float
+    unix_seconds: float
+    gpus: tuple[GpuReading, ...] = ()
+    allocations: tuple[Allocation, ...] | None = None
+    mapping_due: bool = True
+    pods: tuple[PodRecord, ...] | None = None
+    advertised_replicas: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,174 @@
+"""The HTTP server: /metrics, /healthz and /readyz.
+
+A scrape renders the present snapshot and asks no device. The text of a tick is rendered once and
+kept, so a storm of scrapes costs one rendering; more connections than `_CONNECTIONS_MAX` wait.
+"""
+
+import base64
+import gzip
+import hmac
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_CONNECTIONS_MAX: Final = 32
+_IDLE_SECONDS: Final = 15.0
+
+
+class Renderer:
+    """Renders the registry, at most once per tick and format."""
+
+    def __init__(self, registry: CollectorRegistry, tick: Callable[[], int]) -> None:
+        self._registry = registry
+        self._tick = tick
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, bool], tuple[int, bytes]] = {}
+
+    def render(self, accept: str, compress: bool) -> tuple[str, bytes]:
+        """Return content type and body in the format that `accept` asks for."""
+        encoder, content_type = choose_encoder(accept)
+        with self._lock:
+            tick = self._tick()
+            kept = self._kept.get((content_type, compress))
+            if kept is None or kept[0] != tick:
+                body = encoder(self._registry)
+                kept = (tick, gzip.compress(body, 1) if compress else body)
+                if len(self._kept) > 8:  # formats come from clients: bounded
+                    self._kept.clear()
+                self._kept[content_type, compress] = kept
+        return content_type, kept[1]
+
+
+class ExporterServer(ThreadingHTTPServer):
+    """Serves one node's metrics."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, settings: Settings, renderer: Renderer, is_ready: Callable[[], bool]
+    ) -> None:
+        self.renderer = renderer
+        self.is_ready = is_ready
+        self.credentials = _read_credentials(settings.basic_auth_file)
+        self._places = threading.BoundedSemaphore(_CONNECTIONS_MAX)
+        if ":" in settings.listen_address:
+            self.address_family = socket.AF_INET6
+        super().__init__((settings.listen_address, settings.port), _Handler)
+        if settings.tls_certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+            # The handshake belongs into the connection's own thread, not into accept().
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
+
+    @property
+    def port(self) -> int:
+        """The port in use."""
+        return int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the connection once a place is free."""
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection in its thread."""
+        try:
+            request.settimeout(_IDLE_SECONDS)
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log a broken connection quietly: a scraper that hangs up is no fault of ours."""
+        _log.debug("connection from %s broke", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ExporterServer
+    timeout = _IDLE_SECONDS
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if path == "/healthz":
+            self._answer(HTTPStatus.OK, b"ok\n")
+        elif path == "/readyz":
+            ready = self.server.is_ready()
+            status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+            self._answer(status, b"ready\n" if ready else b"no reading yet\n")
+        elif path == "/metrics":
+            self._metrics()
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, b"try /metrics\n")
+
+    def _metrics(self) -> None:
+        if not self._is_allowed():
+            self._answer(
+                HTTPStatus.UNAUTHORIZED,
+                b"user and password needed\n",
+                {"WWW-Authenticate": 'Basic realm="lowtide"'},
+            )
+            return
+        compress = "gzip" in self.headers.get("Accept-Encoding", "")
+        kind, body = self.server.renderer.render(self.headers.get("Accept", ""), compress)
+        extra = {"Content-Encoding": "gzip"} if compress else {}
+        self._answer(HTTPStatus.OK, body, extra, kind)
+
+    def _is_allowed(self) -> bool:
+        wanted = self.server.credentials
+        if wanted is None:
+            return True
+        given = self.headers.get("Authorization", "").encode("latin-1", "replace")
+        return hmac.compare_digest(given, wanted)
+
+    def _answer(
+        self,
+        status: HTTPStatus,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        kind: str = "text/plain; charset=utf-8",
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - inherited name
+        _log.debug(format, *arguments)
+
+
+def _read_credentials(path: str) -> bytes | None:
+    """Return the Authorization header that is let in, None where all are.
+
+    Raises:
+        SettingsError: the file cannot be read or holds no `user:password`.
+    """
+    if not path:
+        return None
+    try:
+        line = Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"--basic-auth-file {path} cannot be read: {error}") from None
+    if ":" not in line:
+        raise SettingsError(f"--basic-auth-file {path} must hold one line `user:password`")
+    return b"Basic " + base64.b64encode(line.encode())

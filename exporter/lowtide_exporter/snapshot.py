@@ -1,0 +1,139 @@
+"""One immutable picture of the node for a scrape: all values belong to the same tick.
+
+Absent is better than zero: a value that is not known has no sample. Nothing here asks a device.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lowtide import __version__
+from lowtide.energy.quality import Quality
+from lowtide_exporter import catalogue
+from lowtide_exporter.accounts import PodAccount
+from lowtide_exporter.catalogue import Family
+from lowtide_exporter.devices import GpuAccount
+from lowtide_exporter.ledger import GPU, NodeLedger
+from lowtide_exporter.readings import PowerKind
+
+_MILLI: Final = 1000.0
+
+Sample = tuple[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """Whether a source's last read worked and how old its last good read is."""
+
+    is_up: bool
+    age_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStatus:
+    """What the loop knows besides the ledger."""
+
+    sources: Mapping[str, SourceStatus] = field(default_factory=dict)
+    calls: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    call_seconds: Mapping[str, float] = field(default_factory=dict)
+    lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Samples by family, in the order of the catalogue."""
+
+    samples: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+
+    def value(self, family: Family, **labels: str) -> float | None:
+        """Return one sample's value, None where there is no such series."""
+        for values, number in self.samples.get(family.name, ()):
+            if dict(zip(family.labels, values, strict=True)) == labels:
+                return number
+        return None
+
+
+def take_snapshot(ledger: NodeLedger, status: LoopStatus) -> Snapshot:
+    """Return the picture of a ledger and loop; the caller keeps both from changing meanwhile."""
+    collected: dict[str, list[Sample]] = {family.name: [] for family in catalogue.FAMILIES}
+    groups = (_loop(status), _gpus(ledger), _pods(ledger), _node(ledger))
+    for group in groups:
+        for family, labels, value in group:
+            collected[family.name].append((labels, value))
+    return Snapshot({name: tuple(samples) for name, samples in collected.items() if samples})
+
+
+_Row = tuple[Family, tuple[str, ...], float]
+
+
+def _loop(status: LoopStatus) -> Iterator[_Row]:
+    yield catalogue.BUILD_INFO, (__version__,), 1
+    yield catalogue.POLL_LAG, (), status.lag_seconds
+    for source, state in status.sources.items():
+        yield catalogue.SOURCE_UP, (source,), float(state.is_up)
+        if state.age_seconds is not None:
+            yield catalogue.SOURCE_AGE, (source,), state.age_seconds
+    for labels, count in status.calls.items():
+        yield catalogue.CALLS, labels, count
+    for api, seconds in status.call_seconds.items():
+        yield catalogue.CALL_SECONDS, (api,), seconds
+
+
+def _gpus(ledger: NodeLedger) -> Iterator[_Row]:
+    for uuid, gpu in ledger.gpus.items():
+        who, reading = gpu.identity, gpu.reading
+        source = "mock" if who.is_mock else "nvml"
+        info = (str(who.index), uuid, who.model, who.architecture, who.driver, source)
+        yield catalogue.GPU_INFO, info, 1
+        yield catalogue.GPU_UP, (uuid,), float(reading.error is None)
+        if gpu.counted_at is not None:
+            yield from _gpu_energy(uuid, gpu)
+        if reading.average_watts is not None:
+            yield catalogue.GPU_POWER, (uuid, PowerKind.AVERAGE), reading.average_watts
+        if reading.instant_watts is not None:
+            yield catalogue.GPU_POWER, (uuid, PowerKind.INSTANT), reading.instant_watts
+        if reading.limit_watts is not None:
+            yield catalogue.GPU_POWER_LIMIT, (uuid,), reading.limit_watts
+        if gpu.floor.learnt_watts is not None:
+            yield catalogue.GPU_IDLE_POWER, (uuid,), gpu.floor.learnt_watts
+
+
+def _gpu_energy(uuid: str, gpu: GpuAccount) -> Iterator[_Row]:
+    handed_out = gpu.meter.total.millijoules - gpu.waiting_millijoules
+    yield catalogue.GPU_ENERGY, (uuid,), handed_out / _MILLI
+    yield catalogue.GPU_RESETS, (uuid,), gpu.meter.resets
+    yield catalogue.GPU_STUCK, (uuid,), gpu.meter.stuck_seconds
+    for quality in Quality:
+        yield catalogue.GPU_QUALITY, (uuid, quality), float(quality is gpu.quality)
+    if gpu.check.ratio is not None:
+        yield catalogue.GPU_RATIO, (uuid,), gpu.check.ratio
+
+
+def _pods(ledger: NodeLedger) -> Iterator[_Row]:
+    for account in ledger.exported_pods():
+        pod = (account.namespace, account.name, account.uid)
+        yield catalogue.POD_SEGMENT, pod, account.segment_start
+        if account.end_timestamp is not None:
+            yield catalogue.POD_END, pod, account.end_timestamp
+        yield from _pod_energy(account, pod)
+
+
+def _pod_energy(account: PodAccount, pod: tuple[str, str, str]) -> Iterator[_Row]:
+    for key, millijoules in account.energy.items():
+        labels = (*pod, key.container, key.component, key.part, key.method, key.quality)
+        yield catalogue.POD_ENERGY, labels, millijoules / _MILLI
+    for (container, model), seconds in account.held_seconds.items():
+        yield catalogue.POD_HELD, (*pod, container, model), seconds
+    for (container, uuid), share in account.shares.items():
+        yield catalogue.POD_SHARE, (*pod, container, uuid), share
+
+
+def _node(ledger: NodeLedger) -> Iterator[_Row]:
+    for labels, millijoules in ledger.unallocated.items():
+        yield catalogue.UNALLOCATED, labels, millijoules / _MILLI
+    for component, millijoules in ledger.pods.retired_millijoules.items():
+        yield catalogue.RETIRED, (component,), millijoules / _MILLI
+    if ledger.gpus:
+        yield catalogue.RESIDUAL, (GPU,), ledger.residual_millijoules() / _MILLI
+    yield catalogue.RETAINED, (), len(ledger.pods.retained)
+    yield catalogue.EVICTED, (), ledger.pods.evicted

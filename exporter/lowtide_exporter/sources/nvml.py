@@ -1,0 +1,333 @@
+"""Reads GPUs through NVML: the energy counter first, power beside it as a check.
+
+One thread only: the driver takes a lock that the workload needs too. Handles are found by UUID
+after every (re-)initialisation, because indices move. `NOT_SUPPORTED` is never 0 J: the reading
+says that there is no counter. A stand-in library is refused unless it was allowed.
+
+Facts about calls and fields: nvml.h, "Field Identifiers" and "Power Scope".
+"""
+
+import ctypes
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pynvml
+
+from lowtide_exporter.calls import CallLog
+from lowtide_exporter.errors import MockRefusedError, SourceError
+from lowtide_exporter.readings import GpuIdentity, GpuReading, MigInstance
+
+_log = logging.getLogger(__name__)
+
+_GPU_SCOPE: Final = 0
+"""Scope 1 is the module: on Grace it holds the CPU too and must never be read as a GPU."""
+_FIELDS: Final = (
+    (pynvml.NVML_FI_DEV_ENERGY, _GPU_SCOPE),
+    (pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, 0),
+    (pynvml.NVML_FI_DEV_POWER_AVERAGE, _GPU_SCOPE),
+    (pynvml.NVML_FI_DEV_POWER_INSTANT, _GPU_SCOPE),
+)
+_SURVEY_SECONDS: Final = 10.0
+"""How often the device list, power limits and MIG layouts are looked at again."""
+_BACKOFF_FIRST_SECONDS: Final = 1.0
+_BACKOFF_MAX_SECONDS: Final = 60.0
+_DRIVER_GONE: Final = frozenset(
+    {
+        pynvml.NVML_ERROR_UNINITIALIZED,
+        pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+        pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
+    }
+)
+_ABSENT: Final = frozenset(
+    {
+        pynvml.NVML_ERROR_NOT_SUPPORTED,
+        pynvml.NVML_ERROR_INVALID_ARGUMENT,
+        pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+    }
+)
+_ARCHITECTURES: Final = {
+    value: name.removeprefix("NVML_DEVICE_ARCH_").lower()
+    for name, value in vars(pynvml).items()
+    if name.startswith("NVML_DEVICE_ARCH_") and isinstance(value, int)
+}
+_CORES_PER_MULTIPROCESSOR: Final = {"volta": 64, "turing": 64, "hopper": 128, "ada": 128}
+"""CUDA programming guide, table of arithmetic throughput; Ampere differs by chip."""
+_GA100_MODELS: Final = ("A100", "A30", "A800")
+
+
+@dataclass(slots=True)
+class _Device:
+    """What is kept of one GPU between reads."""
+
+    identity: GpuIdentity
+    handle: Any
+    buffer: Any
+    has_fields: bool = True
+    limit_watts: float | None = None
+    mig_enabled: bool = False
+    instances: tuple[MigInstance, ...] = ()
+    backoff_seconds: float = 0.0
+    retry_at: float = 0.0
+    error: str | None = field(default=None)
+
+
+class NvmlMeters:
+    """`GpuMeters` from the NVIDIA driver."""
+
+    def __init__(self, library: str, allow_mock: bool, calls: CallLog) -> None:
+        self._library = library
+        self._allow_mock = allow_mock
+        self._calls = calls
+        self._devices: dict[str, _Device] = {}
+        self._is_open = False
+        self._retry_at = 0.0
+        self._backoff_seconds = 0.0
+        self._survey_at = 0.0
+
+    def read(self, monotonic_seconds: float) -> tuple[GpuReading, ...]:
+        """See `GpuMeters`.
+
+        Raises:
+            SourceError: the driver cannot be reached; it is tried again with growing pauses.
+            MockRefusedError: the library is a stand-in and that was not allowed.
+        """
+        self._open(monotonic_seconds)
+        try:
+            if monotonic_seconds >= self._survey_at:
+                self._survey(monotonic_seconds)
+            return tuple(self._read_device(d, monotonic_seconds) for d in self._devices.values())
+        except pynvml.NVMLError as error:
+            self.close()
+            raise SourceError(f"NVML: the driver is gone: {error}") from None
+
+    def close(self) -> None:
+        """See `GpuMeters`."""
+        if self._is_open:
+            self._is_open = False
+            try:
+                pynvml.nvmlShutdown()
+            except pynvml.NVMLError as error:
+                _log.debug("nvmlShutdown failed: %s", error)
+
+    def handle(self, uuid: str) -> Any:
+        """Return the NVML handle of a GPU that the last read returned."""
+        return self._devices[uuid].handle
+
+    def _open(self, now: float) -> None:
+        if self._is_open:
+            return
+        if now < self._retry_at:
+            raise SourceError("NVML: waiting before the next attempt to open the driver")
+        try:
+            if self._library and pynvml.nvmlLib is None:
+                pynvml.nvmlLib = ctypes.CDLL(self._library)
+            self._calls.call("nvmlInit", pynvml.nvmlInit)
+        except (pynvml.NVMLError, OSError) as error:
+            self._backoff_seconds = _next_backoff(self._backoff_seconds)
+            self._retry_at = now + self._backoff_seconds
+            raise SourceError(f"NVML: cannot open the driver: {error}") from None
+        self._is_open, self._backoff_seconds, self._survey_at = True, 0.0, now
+
+    def _survey(self, now: float) -> None:
+        """Look at what is there: devices by UUID, limits, MIG layouts."""
+        self._survey_at = now + _SURVEY_SECONDS
+        driver = _text(self._call(pynvml.nvmlSystemGetDriverVersion))
+        found: dict[str, _Device] = {}
+        for index in range(self._call(pynvml.nvmlDeviceGetCount)):
+            try:
+                handle = self._call(pynvml.nvmlDeviceGetHandleByIndex, index)
+                uuid = _text(self._call(pynvml.nvmlDeviceGetUUID, handle))
+                known = self._devices.get(uuid)
+                if known is None:
+                    known = _Device(self._identify(handle, uuid, index, driver), handle, _buffer())
+                known.handle = handle
+                self._refresh(known)
+            except pynvml.NVMLError as error:
+                _raise_if_driver_gone(error)
+                _log.debug("GPU %d cannot be identified: %s", index, error)
+                continue
+            found[uuid] = known
+        for uuid, device in self._devices.items():  # lost ones stay known, so gpu_up can say 0
+            found.setdefault(uuid, device)
+        self._devices = found
+
+    def _identify(self, handle: Any, uuid: str, index: int, driver: str) -> GpuIdentity:
+        model = _text(self._call(pynvml.nvmlDeviceGetName, handle))
+        is_mock = "mock" in driver.lower() or "mock" in model.lower()
+        if is_mock and not self._allow_mock:
+            raise MockRefusedError(
+                f"the NVML library is a stand-in (driver {driver}, GPU {model}): it measures "
+                "nothing real; add --allow-mock if this is a test"
+            )
+        architecture = _ARCHITECTURES.get(
+            self._optional(pynvml.nvmlDeviceGetArchitecture, handle), "unknown"
+        )
+        return GpuIdentity(
+            uuid=uuid,
+            index=index,
+            model=model,
+            architecture=architecture,
+            driver=driver,
+            is_mock=is_mock,
+            multiprocessors=self._multiprocessors(handle, model, architecture),
+        )
+
+    def _multiprocessors(self, handle: Any, model: str, architecture: str) -> int | None:
+        cores = self._optional(pynvml.nvmlDeviceGetNumGpuCores, handle)
+        per_unit = _CORES_PER_MULTIPROCESSOR.get(architecture)
+        if architecture == "ampere":
+            per_unit = 64 if any(name in model for name in _GA100_MODELS) else 128
+        return cores // per_unit if cores and per_unit else None
+
+    def _refresh(self, device: _Device) -> None:
+        limit = self._optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device.handle)
+        device.limit_watts = limit / 1000 if limit else None
+        mode = self._optional(pynvml.nvmlDeviceGetMigMode, device.handle)
+        device.mig_enabled = bool(mode and mode[0])
+        device.instances = self._list_instances(device.handle) if device.mig_enabled else ()
+
+    def _list_instances(self, handle: Any) -> tuple[MigInstance, ...]:
+        instances = []
+        for position in range(self._optional(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            mig = self._optional(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, position)
+            if mig is None:
+                continue
+            attributes = self._optional(pynvml.nvmlDeviceGetAttributes_v2, mig)
+            instance = self._optional(pynvml.nvmlDeviceGetGpuInstanceId, mig)
+            if attributes is None or instance is None:
+                continue
+            instances.append(
+                MigInstance(
+                    uuid=_text(self._call(pynvml.nvmlDeviceGetUUID, mig)),
+                    gpu_instance=instance,
+                    multiprocessors=attributes.multiprocessorCount,
+                )
+            )
+        return tuple(instances)
+
+    def _read_device(self, device: _Device, now: float) -> GpuReading:
+        if now < device.retry_at:
+            return self._failed(device)
+        try:
+            reading = self._read_fields(device) if device.has_fields else self._read_calls(device)
+        except pynvml.NVMLError as error:
+            _raise_if_driver_gone(error)
+            device.error = str(error)
+            device.backoff_seconds = _next_backoff(device.backoff_seconds)
+            device.retry_at = now + device.backoff_seconds
+            return self._failed(device)
+        device.error, device.backoff_seconds = None, 0.0
+        return reading
+
+    def _failed(self, device: _Device) -> GpuReading:
+        return GpuReading(identity=device.identity, error=device.error)
+
+    def _read_fields(self, device: _Device) -> GpuReading:
+        """Read counter and power in one call; each value has a return code of its own."""
+        try:
+            values = self._call(_field_values, device.handle, device.buffer)
+        except pynvml.NVMLError as error:
+            if error.value not in _ABSENT:
+                raise
+            device.has_fields = False
+            return self._read_calls(device)
+        by_scope, by_field, average, instant = values
+        counter = by_scope if by_scope.nvmlReturn == pynvml.NVML_SUCCESS else by_field
+        if counter.nvmlReturn in _ABSENT:
+            return self._read_calls(device, _value(average, 1e-3), _value(instant, 1e-3))
+        energy = _value(counter, 1)
+        return self._reading(
+            device,
+            counter_millijoules=None if energy is None else int(energy),
+            average_watts=_value(average, 1e-3),
+            instant_watts=_value(instant, 1e-3),
+        )
+
+    def _read_calls(
+        self, device: _Device, average: float | None = None, instant: float | None = None
+    ) -> GpuReading:
+        """Read with one call each: old drivers, and devices without the fields."""
+        energy, has_counter = None, True
+        try:
+            energy = self._call(pynvml.nvmlDeviceGetTotalEnergyConsumption, device.handle)
+        except pynvml.NVMLError as error:
+            if error.value not in _ABSENT:
+                raise
+            has_counter = False
+        if average is None and instant is None:
+            milliwatts = self._optional(pynvml.nvmlDeviceGetPowerUsage, device.handle)
+            instant = None if milliwatts is None else milliwatts / 1000
+        return self._reading(
+            device,
+            counter_millijoules=energy,
+            has_counter=has_counter,
+            average_watts=average,
+            instant_watts=instant,
+        )
+
+    def _reading(self, device: _Device, **values: Any) -> GpuReading:
+        return GpuReading(
+            identity=device.identity,
+            limit_watts=device.limit_watts,
+            instances=device.instances,
+            mig_enabled=device.mig_enabled,
+            **values,
+        )
+
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        return self._calls.call("nvml", function, *arguments)
+
+    def _optional(self, function: Any, *arguments: Any) -> Any:
+        """Return the answer, or None where this device does not know the question."""
+        try:
+            return self._call(function, *arguments)
+        except pynvml.NVMLError as error:
+            _raise_if_driver_gone(error)
+            return None
+
+
+def _buffer() -> Any:
+    """Return the request that `_field_values` fills in place at every read."""
+    buffer = (pynvml.c_nvmlFieldValue_t * len(_FIELDS))()
+    for value, (field_id, scope) in zip(buffer, _FIELDS, strict=True):
+        value.fieldId, value.scopeId = field_id, scope
+    return buffer
+
+
+def _field_values(handle: Any, buffer: Any) -> Any:
+    """Fill `buffer`; pynvml's own wrapper builds a new one each time and costs twice as much."""
+    code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, len(_FIELDS), buffer)
+    if code != pynvml.NVML_SUCCESS:
+        raise pynvml.NVMLError(code)
+    return buffer
+
+
+_VALUE_MEMBERS: Final = {
+    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
+    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
+}
+
+
+def _value(field_value: Any, unit: float) -> float | None:
+    """Return a field's value in units of `unit`, None where its own return code is an error."""
+    if field_value.nvmlReturn != pynvml.NVML_SUCCESS:
+        return None
+    raw = getattr(field_value.value, _VALUE_MEMBERS[field_value.valueType])
+    return raw if unit == 1 else raw * unit  # type: ignore[no-any-return]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _next_backoff(seconds: float) -> float:
+    return min(_BACKOFF_MAX_SECONDS, max(_BACKOFF_FIRST_SECONDS, seconds * 2))
+
+
+def _raise_if_driver_gone(error: Any) -> None:
+    if error.value in _DRIVER_GONE:
+        raise error
