@@ -13,9 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "lowtide"
 HELM_TIMEOUT_SECONDS = 60
 
+# The tool that fetches helm belongs to the test cluster, which is a program, not a package.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
-
-import wheel_binaries  # noqa: E402 - found only through the line above
 
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
@@ -28,10 +27,16 @@ class HelmRefusedError(Exception):
 @pytest.fixture(scope="session", params=[3, 4], ids=["helm3", "helm4"])
 def helm(request: pytest.FixtureRequest) -> Path:
     """The helm binary of one major version."""
+    from singlenode import toolchain
+    from singlenode.errors import ClusterError
+    from singlenode.layout import Layout
+    from singlenode.progress import Progress
+
     try:
-        return wheel_binaries.helm(request.param)
-    except wheel_binaries.BinaryUnavailableError as error:
+        clients = toolchain.client_tools(Layout.default(), Progress(silent=True))
+    except ClusterError as error:
         pytest.skip(f"helm {request.param} is not cached and cannot be fetched: {error}")
+    return clients / f"helm{request.param}"
 
 
 @pytest.fixture(scope="session")
