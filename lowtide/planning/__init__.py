@@ -1,8 +1,8 @@
 """When a training job should run: constraints and a forecast in, a plan out. Pure."""
 
-from lowtide.planning.calendar import Calendar
+from lowtide.planning.calendar import Calendar, Reservation
 from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
-from lowtide.planning.planner import plan
+from lowtide.planning.planner import plan, plan_all
 from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
 
 __all__ = [
@@ -14,8 +14,10 @@ __all__ = [
     "PlanningError",
     "Request",
     "RequestError",
+    "Reservation",
     "Segment",
     "Source",
     "TraceError",
     "plan",
+    "plan_all",
 ]

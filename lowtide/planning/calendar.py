@@ -1,13 +1,134 @@
-"""Who has reserved how many GPUs when, so that many jobs do not want the same hour."""
+"""Who has reserved how many GPUs when, so that many jobs do not want the same hour.
 
-from dataclasses import dataclass
+First come, first served: a reservation is never moved for another job. A `Calendar` is a value;
+`Ledger` is its working copy on equal ticks while one planning pass fills it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+
+from lowtide.planning.errors import PlanningError
+from lowtide.planning.horizon import Array, Horizon
+from lowtide.planning.search import Bools
+from lowtide.planning.types import Segment
+
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The GPUs that one job holds, or means to hold, in some stretches of time."""
+
+    key: str
+    gpus: int
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The GPUs of one pool.
+    """The GPUs of one pool and who has reserved them.
 
-    `capacity_gpus` is what the pool has; `None` means that it is not known and nothing is limited.
+    `capacity_gpus` is what the pool has; `None` means that it is not known and nothing is
+    limited.
+
+    Raises:
+        PlanningError: the capacity is negative.
     """
 
     capacity_gpus: int | None = None
+    reservations: tuple[Reservation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.capacity_gpus is not None and self.capacity_gpus < 0:
+            raise PlanningError(f"capacity is {self.capacity_gpus} GPUs, it must be >= 0")
+
+    def without(self, keys: Iterable[str]) -> Self:
+        """Return the calendar with the reservations of these jobs released."""
+        released = set(keys)
+        kept = tuple(entry for entry in self.reservations if entry.key not in released)
+        return replace(self, reservations=kept)
+
+    def reserving(self, reservation: Reservation) -> Self:
+        """Return the calendar with the job's earlier reservation replaced by this one."""
+        others = self.without([reservation.key]).reservations
+        return replace(self, reservations=(*others, reservation))
+
+
+def tick_start(moment: datetime, tick_seconds: float) -> datetime:
+    """Return the UTC multiple of the tick at or before `moment`."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    passed = (moment - epoch).total_seconds() // tick_seconds
+    return epoch + timedelta(seconds=passed * tick_seconds)
+
+
+class Ledger:
+    """Used GPUs per tick from `begin` on; past its end everything is free."""
+
+    def __init__(self, calendar: Calendar, begin: datetime, end: datetime, tick_seconds: float):
+        self.begin, self.tick = begin, tick_seconds
+        self.capacity = calendar.capacity_gpus
+        count = int(np.ceil((end - begin).total_seconds() / tick_seconds)) + 1
+        self.used = np.zeros(max(1, count), dtype=np.int64)
+        for entry in calendar.reservations:
+            self.enter(entry)
+
+    def _ticks(self, start: datetime, end: datetime) -> slice:
+        """Return the ticks that an interval touches."""
+        first = (start - self.begin).total_seconds() / self.tick
+        last = (end - self.begin).total_seconds() / self.tick
+        low, high = int(np.floor(first + _ROUNDING)), int(np.ceil(last - _ROUNDING))
+        return slice(max(0, low), max(0, high))
+
+    def enter(self, reservation: Reservation) -> None:
+        """Enter a reservation; what lies past the ledger's end makes it longer."""
+        for segment in reservation.segments:
+            ticks = self._ticks(segment.start, segment.end)
+            if ticks.stop > len(self.used):
+                more = np.zeros(ticks.stop - len(self.used), dtype=np.int64)
+                self.used = np.concatenate((self.used, more))
+            self.used[ticks] += reservation.gpus
+
+    def fits(self, segments: Iterable[Segment], gpus: int) -> bool:
+        """Return whether every tick of the segments has room for the whole demand."""
+        if self.capacity is None:
+            return True
+        room = self.capacity - gpus
+        if room < 0:
+            return False
+        spans = (self._ticks(segment.start, segment.end) for segment in segments)
+        return all(not len(self.used[span]) or self.used[span].max() <= room for span in spans)
+
+    def barred(self, horizon: Horizon, gpus: int) -> Bools | None:
+        """Return which steps of the horizon lack room for `gpus`, `None` if every step has it."""
+        if self.capacity is None:
+            return None
+        full: Array = np.concatenate(
+            (np.zeros(1), np.cumsum(self.used > self.capacity - gpus, dtype=np.float64))
+        )
+        if full[-1] == 0 and gpus <= self.capacity:
+            return None
+        offset = (horizon.begin - self.begin).total_seconds()
+        places = (horizon.edges + offset) / self.tick
+        low = np.clip(np.floor(places[:-1] + _ROUNDING).astype(np.intp), 0, len(self.used))
+        high = np.clip(np.ceil(places[1:] - _ROUNDING).astype(np.intp), 0, len(self.used))
+        blocked: Bools = (full[high] - full[low] > 0) | (gpus > self.capacity)
+        return blocked
+
+    def earliest_room(self, begin: datetime, length_seconds: float, gpus: int) -> datetime | None:
+        """Return the earliest start with room for an uninterrupted run; `None` if none ever is."""
+        if self.capacity is None:
+            return begin
+        if gpus > self.capacity:
+            return None
+        start = begin
+        while True:
+            end = start + timedelta(seconds=length_seconds)
+            ticks = self._ticks(start, end)
+            full = np.flatnonzero(self.used[ticks] > self.capacity - gpus)
+            if len(full) == 0:
+                return start
+            start = self.begin + timedelta(seconds=(ticks.start + int(full[-1]) + 1) * self.tick)

@@ -49,15 +49,12 @@ class Horizon:
         """Return the running integral of the intensity at every edge, in g/kWh times seconds."""
         return np.concatenate(([0.0], np.cumsum(self.grams_per_kwh * np.diff(self.edges))))
 
-    def window_totals(self, starts: Array, length_seconds: float) -> Array:
-        """Return the integral over `[start, start + length_seconds)` for each start.
+    def total(self, starts: Array | float, lengths: Array | float) -> Array:
+        """Return the integral over `[start, start + length)`, in g/kWh times seconds.
 
         The windows must lie inside the horizon.
         """
-        ends = starts + length_seconds
-        upper: Array = np.interp(ends, self.edges, self.integral)
-        lower: Array = np.interp(starts, self.edges, self.integral)
-        return upper - lower
+        return integral_between(self.edges, self.integral, starts, lengths)
 
     def moment(self, seconds: float) -> datetime:
         """Return the time that lies `seconds` after the begin."""
@@ -73,6 +70,17 @@ class Horizon:
         last = int(np.searchsorted(self.edges, end_seconds, side="left"))
         used = (self.sources[slot] for slot in self.slots[max(0, first) : last])
         return tuple(dict.fromkeys(used))
+
+
+def integral_between(
+    edges: Array, integral: Array, starts: Array | float, lengths: Array | float
+) -> Array:
+    """Return a step function's integral over `[start, start + length)` from its running one."""
+    begins = np.asarray(starts, dtype=np.float64)
+    totals: Array = np.interp(begins + lengths, edges, integral) - np.interp(
+        begins, edges, integral
+    )
+    return totals
 
 
 def check_forecast(forecast: Forecast) -> None:
@@ -103,11 +111,13 @@ def steps_per_slot(slot_seconds: float) -> int:
     return max(1, int(np.ceil(slot_seconds / TICK_SECONDS)))
 
 
-def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horizon | None:
+def horizon_between(
+    forecast: Forecast, begin: datetime, end: datetime, *, pieces: int = 1
+) -> Horizon | None:
     """Return the steps from `begin` to `end`, or to the end of the forecast if that is earlier.
 
-    Steps lie on equal divisions of the slots, so only the first and the last may be shorter.
-    `None` where the forecast holds nothing of the interval.
+    Steps are slots or, with `pieces` above 1, equal divisions of slots, so only the first and the
+    last may be shorter. `None` where the forecast holds nothing of the interval.
 
     Raises:
         ForecastError: the forecast is inconsistent with itself.
@@ -116,12 +126,12 @@ def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horiz
     end = min(end, forecast.end)
     if begin < forecast.start or begin >= end:
         return None
-    pieces = steps_per_slot(forecast.slot_seconds)
     step = forecast.slot_seconds / pieces
     offset = (begin - forecast.start).total_seconds()
     length = (end - begin).total_seconds()
     first = int(offset // step)
-    inner = np.arange(first + 1, int(np.ceil((offset + length) / step)), dtype=np.float64)
+    last = int(np.ceil((offset + length) / step - 1e-9))
+    inner = np.arange(first + 1, last, dtype=np.float64)
     edges = np.concatenate(([0.0], inner * step - offset, [length]))
     slots = (first + np.arange(len(edges) - 1)) // pieces
     return Horizon(

@@ -16,15 +16,13 @@ import numpy.typing as npt
 
 from lowtide.planning.deviation import DEVIATIONS, MIDDLE, deviated, transition
 from lowtide.planning.horizon import Array
+from lowtide.planning.search import INFEASIBLE, Bools
 
-INFEASIBLE: Final = 1e15
-"""Cost of what cannot be done; far above any real plan, far below overflow."""
 PLAIN: Final = len(DEVIATIONS)
 """Row of the forecast taken as certain."""
 ON, OFF = 0, 1
 
 Ints = npt.NDArray[np.intp]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +34,7 @@ class Problem:
     is the largest number of steps of work. A resume costs `resume_costs` (groups) steps of energy
     at the step where it happens and puts `resume_steps` whole steps back on the work; use one of
     the two. `fresh_work` and `fresh_groups` list jobs that never ran: their first start is free.
+    Groups come in the order of falling ends, fresh jobs in the order of their groups.
     """
 
     costs: Array
@@ -88,54 +87,83 @@ def chain(step_hours: float) -> Array:
 def solve(problem: Problem, *, record: bool = True) -> Values:
     """Return the expected costs after the first step, and the plain plan's moves if recorded."""
     steps, groups = len(problem.costs), len(problem.ends)
-    states = problem.work + problem.resume_steps + 1
-    moves = chain(problem.step_hours).astype(problem.costs.dtype)
-    values = np.full((PLAIN + 1, 2, states, groups), INFEASIBLE, dtype=problem.costs.dtype)
-    values[:, :, 0] = 0.0
-    ahead = values.copy()
-    fresh = np.full((PLAIN + 1, len(problem.fresh_work)), INFEASIBLE, dtype=values.dtype)
-    kept = steps if record else 0
-    runs = np.zeros((kept, 2, states, groups), dtype=np.bool_)
-    fresh_runs = np.zeros((kept, len(problem.fresh_work)), dtype=np.bool_)
-    flat, flat_ahead = values.reshape(PLAIN + 1, -1), ahead.reshape(PLAIN + 1, -1)
-    fresh_ends = problem.ends[problem.fresh_groups]
+    table = _Table(problem, recorded=steps if record else 0)
     for step in range(steps - 1, 0, -1):
-        np.matmul(moves, flat, out=flat_ahead)
-        waiting = moves @ fresh
-        _step_back(problem, step, ahead, values, runs)
-        cost = problem.costs[step]
-        starting = ahead[:, ON, problem.fresh_work - 1, problem.fresh_groups] + (
-            cost if cost.shape[1] == 1 else cost[:, problem.fresh_groups]
-        )
-        starting[:, fresh_ends <= step] = INFEASIBLE
-        fresh = np.minimum(waiting, starting)
-        if record:
-            fresh_runs[step] = starting[PLAIN] <= waiting[PLAIN]
-    seen = moves[[MIDDLE, PLAIN]]
-    ahead = (seen @ flat).reshape(2, 2, states, groups)
+        table.step_back(step)
+    seen = table.moves[[MIDDLE, PLAIN]] @ table.flat
+    body = seen[:, : table.body].reshape(2, 2, -1, groups)[:, :, : table.states]
     return Values(
-        on=ahead[:, ON], off=ahead[:, OFF], fresh=seen @ fresh, runs=runs, fresh_runs=fresh_runs
+        on=body[:, ON],
+        off=body[:, OFF],
+        fresh=seen[:, table.body :],
+        runs=table.runs,
+        fresh_runs=table.fresh_runs,
     )
 
 
-def _step_back(problem: Problem, step: int, ahead: Array, values: Array, runs: Bools) -> None:
-    """Fill `values` of `step` from the expectation `ahead` of the step after it."""
-    active = int(np.searchsorted(-problem.ends, -step, side="left"))
-    if active == 0:
-        return
-    shift = problem.resume_steps
-    top = min(values.shape[2] - 1, int(problem.ends[0]) - step)
-    cost = problem.costs[step][:, None, :active]
-    waiting = ahead[:, OFF, 1 : top + 1, :active]
-    running = ahead[:, ON, 0:top, :active] + cost
-    np.minimum(waiting, running, out=values[:, ON, 1 : top + 1, :active])
-    if shift == 0:
-        resuming = running + cost * problem.resume_costs[:active]
-    else:
-        resuming = np.full_like(running, INFEASIBLE)
-        reach = min(top, values.shape[2] - shift)
-        resuming[:, :reach] = ahead[:, ON, shift : shift + reach, :active] + cost
-    np.minimum(waiting, resuming, out=values[:, OFF, 1 : top + 1, :active])
-    if len(runs):
-        runs[step, ON, 1 : top + 1, :active] = running[PLAIN] <= waiting[PLAIN]
-        runs[step, OFF, 1 : top + 1, :active] = resuming[PLAIN] <= waiting[PLAIN]
+class _Table:
+    """The values of one step, rewritten from the last step to the first.
+
+    One flat array per deviation holds the states of all groups and, behind them, the jobs that
+    never ran, so that a single product takes all expectations. States beyond the last one are
+    padding that stays infeasible: resuming there would leave the table.
+    """
+
+    def __init__(self, problem: Problem, recorded: int) -> None:
+        groups, fresh = len(problem.ends), len(problem.fresh_work)
+        kind = problem.costs.dtype
+        self.problem = problem
+        self.moves = chain(problem.step_hours).astype(kind)
+        self.states = problem.work + problem.resume_steps + 1
+        padded = self.states + problem.resume_steps
+        self.body = 2 * padded * groups
+        self.flat = np.full((PLAIN + 1, self.body + fresh), INFEASIBLE, dtype=kind)
+        self.ahead = np.empty_like(self.flat)
+        self.values = self.flat[:, : self.body].reshape(PLAIN + 1, 2, padded, groups)
+        self.expected = self.ahead[:, : self.body].reshape(PLAIN + 1, 2, padded, groups)
+        self.values[:, :, 0] = 0.0
+        self.runs = np.zeros((recorded, 2, self.states, groups), dtype=np.bool_)
+        self.fresh_runs = np.zeros((recorded, fresh), dtype=np.bool_)
+        every = np.arange(len(problem.costs))
+        # Ends fall from group to group, so the groups whose window is open are always the first.
+        self.active = np.searchsorted(-problem.ends, -every, side="left").tolist()
+        fresh_ends = problem.ends[problem.fresh_groups]
+        self.fresh_active = np.searchsorted(-fresh_ends, -every, side="left").tolist()
+        # The place of "running, one step of work less" of each job that never ran.
+        self.started = (problem.fresh_work - 1) * groups + problem.fresh_groups
+        self.shared = problem.costs.shape[2] == 1
+        self.longest = int(problem.ends[0])
+
+    def step_back(self, step: int) -> None:
+        """Replace the values of the step after `step` by those of `step`."""
+        problem, expected, values = self.problem, self.expected, self.values
+        np.matmul(self.moves, self.flat, out=self.ahead)
+        active, shift = self.active[step], problem.resume_steps
+        top = min(self.states - 1, self.longest - step)
+        cost = problem.costs[step]
+        price = cost[:, None] if self.shared else cost[:, None, :active]
+        waiting = expected[:, OFF, 1 : top + 1, :active]
+        running = expected[:, ON, : top + shift, :active] + price
+        resuming = running[:, shift:]
+        if shift == 0:
+            resuming = running + price * problem.resume_costs[:active]
+        running = running[:, :top]
+        np.minimum(waiting, running, out=values[:, ON, 1 : top + 1, :active])
+        np.minimum(waiting, resuming, out=values[:, OFF, 1 : top + 1, :active])
+        if len(self.runs):
+            moves = self.runs[step, :, 1 : top + 1, :active]
+            np.less_equal(running[PLAIN], waiting[PLAIN], out=moves[ON])
+            np.less_equal(resuming[PLAIN], waiting[PLAIN], out=moves[OFF])
+        self._first_starts(step, cost)
+
+    def _first_starts(self, step: int, cost: Array) -> None:
+        """Do the same for jobs that never ran: their first start is free."""
+        count = self.fresh_active[step]
+        if count == 0:
+            return
+        starting = self.ahead.take(self.started[:count], axis=1)
+        starting += cost if self.shared else cost[:, self.problem.fresh_groups[:count]]
+        waiting = self.ahead[:, self.body : self.body + count]
+        np.minimum(waiting, starting, out=self.flat[:, self.body : self.body + count])
+        if len(self.runs):
+            np.less_equal(starting[PLAIN], waiting[PLAIN], out=self.fresh_runs[step, :count])

@@ -1,22 +1,20 @@
-"""What one job should do now: run or wait.
+"""What jobs should do now: run or wait.
 
-The rest of a plan is published but does not bind. Pure: time, job and forecast are arguments, and
-the same arguments give the same plan. Invariant: once the latest start is reached the answer is
-to run, whatever a forecast says and whether there is one or not.
+The rest of a plan is published but does not bind. Pure: time, jobs and forecasts are arguments,
+and the same arguments give the same plans, in whatever order the jobs are given. Invariant: once
+the latest start is reached the answer is to run, whatever a forecast or a calendar says.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-import numpy as np
-
+from lowtide.planning.batch import Searches
+from lowtide.planning.booking import book
 from lowtide.planning.calendar import Calendar
-from lowtide.planning.contiguous import cheapest_start
-from lowtide.planning.explanation import explain
-from lowtide.planning.guard import check_request, is_at_risk, latest_start, window_end
-from lowtide.planning.horizon import Horizon, horizon_between
-from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
-
-LOOK_AGAIN = timedelta(minutes=15)
+from lowtide.planning.decision import decide, decide_without_search
+from lowtide.planning.errors import RequestError
+from lowtide.planning.publication import Decision, publish
+from lowtide.planning.types import Forecast, Plan, Request
 
 
 def plan(
@@ -31,76 +29,44 @@ def plan(
         RequestError: the constraints make no sense.
         ForecastError: the forecast is inconsistent with itself.
     """
-    check_request(request)
-    begin = max(now, request.earliest)
-    latest = latest_start(request)
-    if begin >= latest:
-        reason = (
-            PlanReason.DEADLINE_AT_RISK if is_at_risk(begin, request) else (PlanReason.LATEST_START)
-        )
-        return _uninterrupted(now, request, forecast, reason, start=begin)
-    if request.running and not request.interruptible:
-        return _uninterrupted(now, request, forecast, PlanReason.RUN_NOW_IS_BEST, start=begin)
-    horizon = None if forecast is None else horizon_between(forecast, begin, window_end(request))
-    if horizon is None or horizon.end_seconds < request.remaining_seconds:
-        return _uninterrupted(now, request, forecast, PlanReason.NO_FORECAST, start=begin)
-    length = request.remaining_seconds
-    slack = min((latest - begin).total_seconds(), horizon.end_seconds - length)
-    start = cheapest_start(horizon, length, slack)
-    reason = PlanReason.CLEANEST_WINDOW if start > 0 else PlanReason.RUN_NOW_IS_BEST
-    if (
-        start > 0
-        and not request.waited
-        and _saving(horizon, start, length) < (request.minimum_saving_ratio)
-    ):
-        start, reason = 0.0, PlanReason.SAVING_TOO_SMALL
-    return _uninterrupted(now, request, forecast, reason, start=horizon.moment(start))
+    return plan_all(now, [request], {request.key: forecast}, calendar)[request.key]
 
 
-def _saving(horizon: Horizon, start: float, length: float) -> float:
-    at_once, planned = horizon.window_totals(np.array([0.0, start]), length)
-    return float(1 - planned / at_once) if at_once > 0 else 0.0
-
-
-def _uninterrupted(
+def plan_all(
     now: datetime,
-    request: Request,
-    forecast: Forecast | None,
-    reason: PlanReason,
-    *,
-    start: datetime,
-) -> Plan:
-    """Return the plan of one stretch of running from `start` on."""
-    end = start + timedelta(seconds=request.remaining_seconds)
-    begin = max(now, request.earliest)
-    run = start <= now
-    if not run and begin > now and reason is not PlanReason.DEADLINE_AT_RISK:
-        reason = PlanReason.NOT_YET_PERMITTED if start == begin else reason
-    planned = at_once = saving = None
-    sources: tuple[Source, ...] = ()
-    horizon = None if forecast is None else horizon_between(forecast, begin, end)
-    if horizon is not None and horizon.moment(horizon.end_seconds) >= end:
-        length = request.remaining_seconds
-        offset = (start - begin).total_seconds()
-        sources = horizon.sources_between(offset, offset + length)
-        if length > 0:
-            totals = horizon.window_totals(np.array([0.0, offset]), length) / length
-            at_once, planned = float(totals[0]), float(totals[1])
-            saving = 1 - planned / at_once if at_once > 0 else 0.0
-    latest = latest_start(request)
-    wakes = [w for w in (start, latest, now + LOOK_AGAIN) if w > now]
-    draft = Plan(
-        run=run,
-        reason=reason,
-        segments=(Segment(start, end),) if end > start else (),
-        latest_start=latest,
-        look_again_at=min(wakes),
-        planned_grams_per_kwh=planned,
-        run_now_grams_per_kwh=at_once,
-        saving_ratio=saving,
-        sources=sources,
-        provider=None if forecast is None else forecast.provider,
-        forecast_generated_at=None if forecast is None else forecast.generated_at,
-        explanation="",
-    )
-    return explain(now, request, draft)
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    calendar: Calendar | None = None,
+) -> dict[str, Plan]:
+    """Return the plan of every job by its key.
+
+    `forecasts` is keyed by job; jobs of a zone should share one `Forecast` object, they are then
+    planned together. With a calendar jobs take room one after another: running ones first, then
+    by latest start, creation and key; their own earlier reservations are released before.
+
+    Raises:
+        RequestError: constraints make no sense, or two jobs have the same key.
+        ForecastError: a forecast is inconsistent with itself.
+    """
+    if len({request.key for request in requests}) < len(requests):
+        raise RequestError("two jobs have the same key; keys must be unique")
+    decisions: dict[str, Decision] = {}
+    open_requests: list[Request] = []
+    for request in requests:
+        forced = decide_without_search(now, request, forecasts.get(request.key))
+        if forced is None:
+            open_requests.append(request)
+        else:
+            decisions[request.key] = forced
+    searches = Searches(now, open_requests, forecasts)
+    if calendar is None or calendar.capacity_gpus is None:
+        proposals = searches.propose(open_requests)
+        for request in open_requests:
+            horizon, proposal = searches.horizon(request), proposals[request.key]
+            decisions[request.key] = decide(now, request, horizon, proposal)
+    else:
+        decisions = book(now, requests, calendar, decisions, searches)
+    return {
+        request.key: publish(now, request, forecasts.get(request.key), decisions[request.key])
+        for request in requests
+    }

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.grid.analysis import Array
-from lowtide.planning.contiguous import TIE
 from lowtide.planning.interruptible import ON, PLAIN, Problem, solve, step_costs
+from lowtide.planning.search import TIE
 from lowtide.planning.stopping import value_of_waiting, window_costs
 from lowtide.planning.trace import Ints, Views
 

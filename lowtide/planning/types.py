@@ -63,7 +63,9 @@ class Request:
     `remaining_high_seconds` its 90th percentile (used for the latest start). `started` says that
     it ran before (a resume then costs `restart_cost_seconds`), `running` that it runs now.
     `waited` says that an earlier plan made it wait: the minimum saving is asked once, at
-    submission, and not again. `created` orders jobs of equal latest start; the key decides last.
+    submission, and not again. `since` is when the present stretch of running or resting of a
+    started job began; it keeps a job from pausing and resuming in quick turn. `created` orders
+    jobs of equal latest start; the key decides last.
     """
 
     key: str
@@ -80,6 +82,7 @@ class Request:
     latency_seconds: float = 120.0
     margin_seconds: float = 300.0
     waited: bool = False
+    since: datetime | None = None
     created: datetime | None = None
 
 
@@ -102,6 +105,7 @@ class PlanReason(StrEnum):
     NO_FORECAST = "NoForecast"
     CAPACITY_SHORT = "CapacityShort"
     NOT_YET_PERMITTED = "NotYetPermitted"
+    MINIMUM_STRETCH = "MinimumStretch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

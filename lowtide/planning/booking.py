@@ -1,0 +1,140 @@
+"""Plans under a shared capacity: jobs take room one after another in a fixed order.
+
+A plan that was cheapest before others took their room and still fits is cheapest now, because
+room only shrinks. So plans are searched together and only those that no longer fit are searched
+again; the result is that of planning strictly one by one. Source: planning paper, section 2.8.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from lowtide.planning.batch import Searches
+from lowtide.planning.calendar import Calendar, Ledger, Reservation, tick_start
+from lowtide.planning.decision import decide
+from lowtide.planning.guard import latest_start, resume_seconds
+from lowtide.planning.publication import Decision, one_segment
+from lowtide.planning.types import PlanReason, Request, Segment
+
+MOST_TOGETHER: Final = 512
+"""Upper bound on the jobs searched again together after a conflict."""
+
+
+def reservation(request: Request, segments: tuple[Segment, ...]) -> Reservation:
+    """Return what a plan reserves: its segments, the last to the 90th percentile of the work."""
+    tail = timedelta(seconds=request.remaining_high_seconds - request.remaining_seconds)
+    if segments:
+        segments = (*segments[:-1], Segment(segments[-1].start, segments[-1].end + tail))
+    return Reservation(request.key, request.gpus, segments)
+
+
+def booking_order(request: Request) -> tuple[bool, datetime, datetime, str]:
+    """Return the place of a job in the queue for room: running jobs hold theirs already."""
+    created = request.created or datetime.max.replace(tzinfo=UTC)
+    return not request.running, latest_start(request), created, request.key
+
+
+def book(
+    now: datetime,
+    requests: Sequence[Request],
+    calendar: Calendar,
+    forced: Mapping[str, Decision],
+    searches: Searches,
+) -> dict[str, Decision]:
+    """Return the decisions of all jobs, each taking room before the next.
+
+    `forced` holds those of jobs that have no choice; they keep theirs whatever the room, because
+    a deadline outranks the calendar.
+    """
+    order = sorted(requests, key=booking_order)
+    ledger = _ledger(now, requests, calendar, forced, searches)
+    queue = _Queue(now, [one for one in order if one.key not in forced], searches, ledger)
+    return {**forced, **queue.decide_all()}
+
+
+def _ledger(
+    now: datetime,
+    requests: Sequence[Request],
+    calendar: Calendar,
+    forced: Mapping[str, Decision],
+    searches: Searches,
+) -> Ledger:
+    """Return the room left by other jobs' reservations and by the jobs that have no choice."""
+    released = calendar.without(request.key for request in requests)
+    end = max([now, *searches.ends()])
+    ledger = Ledger(
+        released, tick_start(now, searches.shortest_step()), end, searches.shortest_step()
+    )
+    for request in requests:
+        if request.key in forced:
+            ledger.enter(reservation(request, forced[request.key].segments))
+    return ledger
+
+
+class _Queue:
+    """Jobs in booking order, with the proposals that were found for them so far."""
+
+    def __init__(
+        self, now: datetime, requests: list[Request], searches: Searches, ledger: Ledger
+    ) -> None:
+        self._now, self._requests = now, requests
+        self._searches, self._ledger = searches, ledger
+        self._found: dict[str, Decision | None] = {}
+        self._search(requests)
+
+    def _search(self, requests: Sequence[Request]) -> None:
+        """Search plans in the room that is left now."""
+        proposals = self._searches.propose(requests, self._ledger.barred)
+        for request in requests:
+            proposal = proposals[request.key]
+            horizon = self._searches.horizon(request)
+            self._found[request.key] = (
+                decide(self._now, request, horizon, proposal) if proposal.stretches else None
+            )
+
+    def _fits(self, request: Request) -> bool:
+        """Return whether the plan found for the request still has room."""
+        found = self._found[request.key]
+        if found is None:
+            return False
+        segments = found.segments
+        if len(segments) == 1:
+            segments = reservation(request, segments).segments
+        return self._ledger.fits(segments, request.gpus)
+
+    def decide_all(self) -> dict[str, Decision]:
+        """Return the decisions, taken one after another in the order of the queue."""
+        decided: dict[str, Decision] = {}
+        together, fresh = 1, set[str]()
+        for place, request in enumerate(self._requests):
+            if self._found[request.key] is not None and not self._fits(request):
+                # Searching a few ahead pays while their plans are used before room changes.
+                together = max(1, together // 2) if request.key in fresh else 2 * together
+                again = self._conflicting(place, min(together, MOST_TOGETHER))
+                self._search(again)
+                fresh = {one.key for one in again}
+            found = self._found[request.key] or self._earliest_room(request)
+            self._ledger.enter(reservation(request, found.segments))
+            decided[request.key] = found
+        return decided
+
+    def _conflicting(self, place: int, count: int) -> list[Request]:
+        """Return the next `count` requests from `place` on whose plans have no room any more."""
+        rest = islice(self._requests, place, None)
+        return list(islice((one for one in rest if not self._fits(one)), count))
+
+    def _earliest_room(self, request: Request) -> Decision:
+        """Return the decision of a job that finds no room before its deadline.
+
+        It starts as soon as there is room; at its latest start it starts without, and queues.
+        """
+        begin = max(self._now, request.earliest)
+        length = request.remaining_seconds + resume_seconds(request)
+        latest = latest_start(request)
+        start = self._ledger.earliest_room(begin, length, request.gpus) or latest
+        return Decision(
+            run=start <= self._now,
+            reason=PlanReason.CAPACITY_SHORT,
+            segments=one_segment(request, start),
+        )

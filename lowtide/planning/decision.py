@@ -1,0 +1,101 @@
+"""From a job and what the search found to a plan: guard, permission, minimum saving, hysteresis.
+
+Here are the rules that are not arithmetic on intensities. Source: planning paper, 2.5 to 2.7.
+"""
+
+from datetime import datetime, timedelta
+
+from lowtide.planning.guard import check_request, is_at_risk, latest_start, window_end
+from lowtide.planning.horizon import Horizon, check_forecast
+from lowtide.planning.publication import Decision, one_segment
+from lowtide.planning.search import Proposal
+from lowtide.planning.types import Forecast, PlanReason, Request
+
+
+def decide_without_search(
+    now: datetime, request: Request, forecast: Forecast | None
+) -> Decision | None:
+    """Return the decision for a job that has no choice, `None` where a search must decide.
+
+    Raises:
+        RequestError: the constraints make no sense.
+        ForecastError: the forecast is inconsistent with itself.
+    """
+    check_request(request)
+    begin = max(now, request.earliest)
+    reason = _forced_reason(begin, request)
+    if reason is None and not _reaches(begin, request, forecast):
+        reason = PlanReason.NO_FORECAST
+    if reason is None:
+        return None
+    if begin > now and reason is not PlanReason.DEADLINE_AT_RISK:
+        reason = PlanReason.NOT_YET_PERMITTED
+    return Decision(run=begin <= now, reason=reason, segments=one_segment(request, begin))
+
+
+def _forced_reason(begin: datetime, request: Request) -> PlanReason | None:
+    """Return why the job must run from `begin` on, `None` where it may wait."""
+    if begin >= latest_start(request):
+        at_risk = is_at_risk(begin, request)
+        return PlanReason.DEADLINE_AT_RISK if at_risk else PlanReason.LATEST_START
+    if request.remaining_seconds <= 0 or (request.running and not request.interruptible):
+        return PlanReason.RUN_NOW_IS_BEST
+    if request.running and request.since is not None and begin < request.since + _hold(request):
+        return PlanReason.MINIMUM_STRETCH
+    return None
+
+
+def _hold(request: Request) -> timedelta:
+    """Return the shortest stretch of running or resting: one resume's worth."""
+    return timedelta(seconds=request.restart_cost_seconds)
+
+
+def _reaches(begin: datetime, request: Request, forecast: Forecast | None) -> bool:
+    """Return whether the forecast covers at least one whole run from `begin` on."""
+    if forecast is None:
+        return False
+    check_forecast(forecast)
+    need = request.remaining_seconds
+    end = min(forecast.end, window_end(request))
+    return forecast.start <= begin and (end - begin).total_seconds() >= need
+
+
+def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal) -> Decision:
+    """Return the decision that follows from a feasible proposal."""
+    segments = tuple(horizon.segment(*stretch) for stretch in proposal.stretches)
+    if horizon.begin > now:
+        waits = segments[0].start > horizon.begin
+        reason = PlanReason.CLEANEST_WINDOW if waits else PlanReason.NOT_YET_PERMITTED
+        return Decision(run=False, reason=reason, segments=segments)
+    rest_until = _rest_until(now, request)
+    if rest_until is not None:
+        return Decision(
+            run=False,
+            reason=PlanReason.MINIMUM_STRETCH,
+            segments=one_segment(request, rest_until) if proposal.run else segments,
+            wake=rest_until,
+        )
+    if not proposal.run and _saves_too_little(request, proposal):
+        return Decision(
+            run=True, reason=PlanReason.SAVING_TOO_SMALL, segments=one_segment(request, now)
+        )
+    at_best = proposal.run and len(segments) == 1 and not (request.waited or request.started)
+    reason = PlanReason.RUN_NOW_IS_BEST if at_best else PlanReason.CLEANEST_WINDOW
+    return Decision(run=proposal.run, reason=reason, segments=segments)
+
+
+def _rest_until(now: datetime, request: Request) -> datetime | None:
+    """Return until when a paused job keeps resting, `None` where it may resume."""
+    if not request.started or request.running or request.since is None:
+        return None
+    until = request.since + _hold(request)
+    return until if now < until <= latest_start(request) else None
+
+
+def _saves_too_little(request: Request, proposal: Proposal) -> bool:
+    """Return whether the plan saves less than the minimum that is asked once, at submission."""
+    if request.started or request.waited or proposal.at_once is None:
+        return False
+    if proposal.at_once <= 0:
+        return True
+    return 1 - proposal.planned / proposal.at_once < request.minimum_saving_ratio

@@ -1,0 +1,119 @@
+"""Plans out of decisions: figures, wake-up time and sentence, all derived in one place.
+
+Nothing is decided here. Figures compare the plan with a run from the begin under one forecast.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from lowtide.planning.explanation import explain
+from lowtide.planning.guard import latest_start, resume_seconds
+from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
+from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
+
+LONGEST_SLEEP: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided for a job, before figures and words.
+
+    `wake` is a time at which the decision must be made again, besides the usual ones.
+    """
+
+    run: bool
+    reason: PlanReason
+    segments: tuple[Segment, ...]
+    wake: datetime | None = None
+
+
+def publish(now: datetime, request: Request, forecast: Forecast | None, decision: Decision) -> Plan:
+    """Return the plan with its figures and its sentence."""
+    segments = decision.segments
+    planned, at_once, saving, sources = _figures(now, request, forecast, segments)
+    plan = Plan(
+        run=decision.run,
+        reason=decision.reason,
+        segments=segments,
+        latest_start=latest_start(request),
+        look_again_at=_look_again(now, request, forecast, segments, decision.wake),
+        planned_grams_per_kwh=planned,
+        run_now_grams_per_kwh=at_once,
+        saving_ratio=saving,
+        sources=sources,
+        provider=None if forecast is None else forecast.provider,
+        forecast_generated_at=None if forecast is None else forecast.generated_at,
+        explanation="",
+    )
+    return explain(now, request, plan)
+
+
+def one_segment(request: Request, start: datetime) -> tuple[Segment, ...]:
+    """Return the uninterrupted run from `start` on, empty where no work is left."""
+    length = request.remaining_seconds + resume_seconds(request)
+    return (Segment(start, start + timedelta(seconds=length)),) if length > 0 else ()
+
+
+def _figures(
+    now: datetime, request: Request, forecast: Forecast | None, segments: Sequence[Segment]
+) -> tuple[float | None, float | None, float | None, tuple[Source, ...]]:
+    """Return mean intensity as planned and at once, the saving, and the sources used."""
+    nothing = None, None, None, ()
+    if forecast is None or not segments:
+        return nothing
+    begin = min(max(now, request.earliest), segments[0].start)
+    length = request.remaining_seconds + resume_seconds(request)
+    end = max(segments[-1].end, begin + timedelta(seconds=length))
+    horizon = horizon_between(forecast, begin, end)
+    if horizon is None or horizon.moment(horizon.end_seconds) < end:
+        return nothing
+    bounds = np.array(
+        [[(edge - begin).total_seconds() for edge in (s.start, s.end)] for s in segments]
+    )
+    lengths = bounds[:, 1] - bounds[:, 0]
+    total = float(horizon.total(bounds[:, 0], lengths).sum())
+    alternative = float(horizon.total(0.0, length))
+    saving = 1 - total / alternative if alternative > 0 else 0.0
+    sources = _sources(horizon, bounds)
+    return total / float(lengths.sum()), alternative / length, saving, sources
+
+
+def _sources(
+    horizon: Horizon, bounds: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+) -> tuple[Source, ...]:
+    """Return the distinct sources under all segments, in order of appearance."""
+    used: dict[Source, None] = {}
+    for start, end in bounds:
+        used |= dict.fromkeys(horizon.sources_between(float(start), float(end)))
+    return tuple(used)
+
+
+def _look_again(
+    now: datetime,
+    request: Request,
+    forecast: Forecast | None,
+    segments: Sequence[Segment],
+    wake: datetime | None,
+) -> datetime:
+    """Return the next slot boundary, turn of the plan or latest start, whichever comes first.
+
+    At most every 15 min and at least hourly, but never past a turn of the plan; a replay faster
+    than the clock looks at every slot.
+    """
+    times = [now + LONGEST_SLEEP, latest_start(request)]
+    if forecast is None:
+        times.append(now + timedelta(seconds=TICK_SECONDS))
+    else:
+        slot = forecast.slot_seconds
+        stride = slot if forecast.hours_per_slot else slot * max(1, ceil(TICK_SECONDS / slot))
+        passed = (now - forecast.start).total_seconds() // stride
+        times.append(forecast.start + timedelta(seconds=(passed + 1) * stride))
+    times += [edge for segment in segments for edge in (segment.start, segment.end)]
+    times += [] if wake is None else [wake]
+    times += [request.earliest]
+    return min(time for time in times if time > now)

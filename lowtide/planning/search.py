@@ -1,0 +1,72 @@
+"""What the searches for contiguous and for interruptible jobs have in common.
+
+Times are seconds after the begin of a horizon, costs g/kWh times seconds of full power.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.planning.horizon import Array, Horizon
+
+Bools = npt.NDArray[np.bool_]
+
+TIE: Final = 1e-9
+"""Relative difference below which two costs are equal; the earlier of equal plans wins."""
+INFEASIBLE: Final = 1e15
+"""Cost of what cannot be done; far above any real plan, far below overflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A job as the searches see it.
+
+    `work_seconds` of full power are left; the window ends at `end_seconds`. Every resume adds
+    `resume_seconds` of full power. After a contiguous run room is kept for `tail_seconds`, because
+    it may take longer. `started` and `running` as in `Request`.
+    """
+
+    work_seconds: float
+    end_seconds: float
+    resume_seconds: float = 0.0
+    tail_seconds: float = 0.0
+    started: bool = False
+    running: bool = False
+
+    @property
+    def run_now_seconds(self) -> float:
+        """Return the full-power time of a run from the begin without a pause."""
+        resume = self.resume_seconds if self.started and not self.running else 0.0
+        return self.work_seconds + resume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a search found: whether to run at the begin, and the stretches it intends.
+
+    `planned` and `at_once` are the costs of the stretches and of an uninterrupted run from the
+    begin; `at_once` is `None` where that run would be barred or leaves the horizon. No stretches:
+    nothing feasible was found.
+    """
+
+    run: bool
+    stretches: tuple[tuple[float, float], ...]
+    planned: float
+    at_once: float | None
+
+
+def stretch_total(horizon: Horizon, stretches: tuple[tuple[float, float], ...]) -> float:
+    """Return the cost of running in all stretches."""
+    if not stretches:
+        return 0.0
+    bounds = np.array(stretches)
+    return float(horizon.total(bounds[:, 0], bounds[:, 1] - bounds[:, 0]).sum())
+
+
+def barred_integral(horizon: Horizon, barred: Bools | None) -> Array | None:
+    """Return the running integral of barred seconds at every edge, `None` if none are barred."""
+    if barred is None or not barred.any():
+        return None
+    return np.concatenate((np.zeros(1), np.cumsum(barred * np.diff(horizon.edges))))
