@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from lowtide.grid.errors import BadAnswer
 from lowtide.grid.series import Factor, IntensitySeries, Point, Signal, series_type
+
+JSON: Final = "application/json"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,6 @@ def _agreed(readings: Sequence[Reading], zero_possible: bool) -> float | None:
     return values.pop() if len(values) == 1 else None
 
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
 def parsed(model: type[ModelT], content: object, *, source: str, zone: str) -> ModelT:
     """Return `content` as `model`.
 
@@ -165,3 +166,23 @@ class Origin:
             fetched_at=fetched_at,
             generated_at=generated_at,
         )
+
+
+def spans(start: datetime, end: datetime, longest: timedelta) -> list[tuple[datetime, datetime]]:
+    """Return `[start, end)` cut into ranges that a service answers at once."""
+    borders = [start]
+    while borders[-1] < end:
+        borders.append(min(end, borders[-1] + longest))
+    return list(pairwise(borders))
+
+
+def joined(parts: Iterable[Sequence[Reading]]) -> list[Reading]:
+    """Return the readings of successive ranges without what a later one repeats of the border.
+
+    The order within a part is not touched: `points_of` judges it.
+    """
+    whole: list[Reading] = []
+    for part in parts:
+        last = whole[-1].start if whole else None
+        whole += [reading for reading in part if last is None or reading.start > last]
+    return whole

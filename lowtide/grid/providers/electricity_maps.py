@@ -15,7 +15,16 @@ from pydantic import BaseModel, Field
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import Unauthorized
-from lowtide.grid.providers.answers import Origin, Reading, parse_time, parsed, usual_step
+from lowtide.grid.providers.answers import (
+    JSON,
+    Origin,
+    Reading,
+    joined,
+    parse_time,
+    parsed,
+    spans,
+    usual_step,
+)
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.series import Factor, IntensitySeries, Signal
@@ -102,15 +111,16 @@ class ElectricityMaps:
         Without a plan for past ranges the last 24 hours are asked for instead.
         """
         try:
-            values, is_stand_in = self._past_range(zone, start, end)
+            readings, is_stand_in = self._past_range(zone, start, end)
         except Unauthorized:
             content, is_stand_in = self._get("/carbon-intensity/history", zone, {})
-            values = parsed(_Past, content, source=self.client.name, zone=zone).history
+            past = parsed(_Past, content, source=self.client.name, zone=zone)
+            readings = _readings(past.history)
         series = self._origin.series(
             zone,
-            _readings(values),
+            readings,
             is_stand_in=is_stand_in,
-            step=None if len(values) > 1 else STEPS[self.granularity],
+            step=None if len(readings) > 1 else STEPS[self.granularity],
         )
         return checked_actuals(series, start, end)
 
@@ -123,16 +133,14 @@ class ElectricityMaps:
             zero_possible=self.zero_possible,
         )
 
-    def _past_range(self, zone: str, start: datetime, end: datetime) -> tuple[list[_Value], bool]:
-        values: list[_Value] = []
+    def _past_range(self, zone: str, start: datetime, end: datetime) -> tuple[list[Reading], bool]:
+        parts: list[list[Reading]] = []
         is_stand_in = False
-        while start < end:
-            stop = min(end, start + RANGE_MAX)
-            span = {"start": format_timestamp(start), "end": format_timestamp(stop)}
+        for first, last in spans(start, end, RANGE_MAX):
+            span = {"start": format_timestamp(first), "end": format_timestamp(last)}
             content, is_stand_in = self._get("/carbon-intensity/past-range", zone, span)
-            values += parsed(_Past, content, source=self.client.name, zone=zone).data
-            start = stop
-        return values, is_stand_in
+            parts.append(_readings(parsed(_Past, content, source=self.client.name, zone=zone).data))
+        return joined(parts), is_stand_in
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> tuple[object, bool]:
         common = {
@@ -141,7 +149,7 @@ class ElectricityMaps:
             "emissionFactorType": "direct" if self.factor is Factor.DIRECT else "lifecycle",
             "disableCallerLookup": "true",
         }
-        headers = {"auth-token": self.credential.read(), "Accept": "application/json"}
+        headers = {"auth-token": self.credential.read(), "Accept": JSON}
         return self.client.get_json(path, params={**common, **params}, headers=headers, zone=zone)
 
     def _without_inclusive_end(self, readings: list[Reading]) -> list[Reading]:

@@ -4,21 +4,53 @@ Clients of one host share one throttle, so that ten zones do not ask ten times a
 service allows.
 """
 
-from datetime import datetime
-from typing import Final, assert_never
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Protocol, assert_never
 from urllib.parse import urlsplit
 
+from lowtide.grid.provider_settings import (
+    CarbonAwareSdkSettings,
+    ElectricityMapsSettings,
+    EnergyChartsSettings,
+    EntsoESettings,
+    FileSettings,
+    NesoSettings,
+    PrometheusSettings,
+    ProviderSettings,
+    WattTimeSettings,
+)
 from lowtide.grid.providers.base import Provider
+from lowtide.grid.providers.carbon_aware_sdk import CarbonAwareSdk
 from lowtide.grid.providers.electricity_maps import ElectricityMaps
+from lowtide.grid.providers.energy_charts import EnergyCharts
+from lowtide.grid.providers.entsoe import EntsoE
+from lowtide.grid.providers.entsoe_mix import DIRECT_GRAMS_PER_KWH
 from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.providers.http import HttpClient
+from lowtide.grid.providers.neso import Neso
+from lowtide.grid.providers.prometheus import Prometheus
 from lowtide.grid.providers.throttle import Throttle
+from lowtide.grid.providers.watttime import Session, WattTime
 from lowtide.grid.series import Signal
-from lowtide.grid.settings import ElectricityMapsSettings, FileSettings, ProviderSettings
 from lowtide.grid.trace import Replay
 
-CALLS_PER_MINUTE: Final = {"electricity-maps": 60}
-"""What is asked of a service at most, over all zones."""
+TITLES: Final[Mapping[str, str]] = {
+    "carbon-aware-sdk": "Carbon Aware SDK",
+    "electricity-maps": "Electricity Maps",
+    "energy-charts": "Energy-Charts",
+    "entsoe": "ENTSO-E",
+    "neso": "NESO",
+    "prometheus": "Prometheus",
+    "watttime": "WattTime",
+}
+CALLS_PER_MINUTE: Final[Mapping[str, int]] = {
+    "entsoe": 200,  # 400 lead to a ban of ten minutes
+    "watttime": 300,  # 3000 in five minutes are allowed
+}
+CALLS_PER_MINUTE_DEFAULT: Final = 60
+BODY_MAX_BYTES: Final[Mapping[str, int]] = {"entsoe": 16 * 1024 * 1024}
+BODY_MAX_BYTES_DEFAULT: Final = 8 * 1024 * 1024
 
 
 class Throttles:
@@ -34,6 +66,25 @@ class Throttles:
         return self._by_host.setdefault(host, Throttle(calls_per_minute, 60.0))
 
 
+class ServiceSettings(Protocol):
+    """What the settings of every HTTP provider have."""
+
+    @property
+    def kind(self) -> str:
+        """The provider's kind."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Longest silence while reading."""
+        ...
+
+
 def build_provider(
     settings: ProviderSettings,
     *,
@@ -47,39 +98,85 @@ def build_provider(
     `started` is when a replay begins that names no time of its own. Nothing is asked or read yet,
     so an unreachable service or a missing file is no error here.
     """
-    shared = throttles or Throttles()
-    zero_possible = (
-        settings.zero_possible if settings.zero_possible is not None else signal is Signal.MARGINAL
-    )
+    if isinstance(settings, FileSettings):
+        return _file(settings, zone, signal, started)
+    client = _client(settings, throttles or Throttles())
+    codes = {} if settings.zone is None else {zone: settings.zone}
+    zero = _zero_possible(settings, signal)
+    factor = settings.factor
     match settings:
-        case FileSettings():
-            return _file(settings, zone, signal, started, zero_possible)
+        case NesoSettings():
+            return Neso(client=client, zone_codes=codes, factor=factor, zero_possible=zero)
+        case EnergyChartsSettings():
+            return EnergyCharts(client=client, zone_codes=codes, factor=factor, zero_possible=zero)
+        case CarbonAwareSdkSettings():
+            return CarbonAwareSdk(
+                client=client, signal=signal, zone_codes=codes, factor=factor, zero_possible=zero
+            )
         case ElectricityMapsSettings():
             return ElectricityMaps(
-                client=_client("Electricity Maps", settings, shared),
+                client=client,
                 credential=settings.credential,
-                zone_codes={zone: settings.zone or zone},
+                zone_codes=codes,
                 horizon_hours=settings.horizon_hours,
                 granularity=settings.temporal_granularity,
-                factor=settings.factor,
-                zero_possible=zero_possible,
+                factor=factor,
+                zero_possible=zero,
+            )
+        case WattTimeSettings():
+            return WattTime(
+                client=client,
+                session=Session(client, settings.username, settings.credential),
+                signal=signal,
+                zone_codes=codes,
+                horizon_hours=settings.horizon_hours,
+                factor=factor,
+                zero_possible=zero,
+            )
+        case EntsoESettings():
+            return EntsoE(
+                client=client,
+                credential=settings.credential,
+                zone_codes=codes,
+                factors_grams_per_kwh={**DIRECT_GRAMS_PER_KWH, **settings.factors_grams_per_kwh},
+                factor=factor,
+                zero_possible=zero,
+            )
+        case PrometheusSettings():
+            return Prometheus(
+                client=client,
+                signal=signal,
+                query=settings.query,
+                step=timedelta(seconds=settings.step_seconds),
+                zone_codes=codes,
+                forecast_query=settings.forecast_query,
+                lead_label=settings.lead_label,
+                credential=settings.credential,
+                factor=factor,
+                zero_possible=zero,
             )
     assert_never(settings)
 
 
-def _client(title: str, settings: ElectricityMapsSettings, throttles: Throttles) -> HttpClient:
+def _client(settings: ServiceSettings, throttles: Throttles) -> HttpClient:
+    kind = settings.kind
     return HttpClient(
-        name=title,
+        name=TITLES[kind],
         base_url=settings.url,
         read_seconds=settings.timeout_seconds,
         total_seconds=2 * settings.timeout_seconds,
-        throttle=throttles.of(settings.url, CALLS_PER_MINUTE[settings.kind]),
+        body_max_bytes=BODY_MAX_BYTES.get(kind, BODY_MAX_BYTES_DEFAULT),
+        throttle=throttles.of(settings.url, CALLS_PER_MINUTE.get(kind, CALLS_PER_MINUTE_DEFAULT)),
     )
 
 
-def _file(
-    settings: FileSettings, zone: str, signal: Signal, started: datetime, zero_possible: bool
-) -> FileProvider:
+def _zero_possible(settings: ProviderSettings, signal: Signal) -> bool:
+    if settings.zero_possible is not None:
+        return settings.zero_possible
+    return signal is Signal.MARGINAL
+
+
+def _file(settings: FileSettings, zone: str, signal: Signal, started: datetime) -> FileProvider:
     replay = settings.replay
     return FileProvider(
         settings.path,
@@ -91,5 +188,5 @@ def _file(
         replay=None
         if replay is None
         else Replay(replay.trace_start, replay.wall_start or started, replay.speed),
-        zero_possible=zero_possible,
+        zero_possible=_zero_possible(settings, signal),
     )

@@ -113,8 +113,9 @@ class HttpClient:
         """Return how long to wait before the one retry, or `None` where it makes no sense.
 
         Time-outs are not retried: a worker thread would hang twice as long for little hope.
+        Neither is 501, which says that the service will never do this.
         """
-        if error.status is None and not isinstance(error, _Disconnected):
+        if error.status == 501 or (error.status is None and not isinstance(error, _Disconnected)):
             return None
         jitter = self.retry_pause_seconds * self.uniform(0.5, 1.5)
         asked = error.retry_after_seconds
