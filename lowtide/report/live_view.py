@@ -4,6 +4,7 @@ Colour is decoration: state is a word, the planned stretch a bar, the present an
 is an argument, so that narrow terminals and tests get what they ask for.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -19,6 +20,8 @@ from lowtide.units import format_duration, format_energy
 CURVE_HEIGHT = 4
 LABEL_WIDTH = 13
 STATE_STYLES = {"Running": "bold cyan", "Complete": "green", "Failed": "bold red"}
+WIDTH_NEEDED = {"PROGRESS": 50, "ACCURACY": 62, "POWER": 72, "ENERGY": 86, "AVOIDED": 98}
+"""Terminals narrower than this do without the column."""
 DASH = "–"
 
 
@@ -27,7 +30,7 @@ def draw(scene: Scene, *, width: int) -> RenderableType:
     parts: list[RenderableType] = [_headline(scene), Text()]
     if scene.curve is not None:
         parts += [*_curve(scene, scene.curve, width=width), Text()]
-    parts.append(_table(scene))
+    parts.append(_table(scene, width=width))
     parts += [Text(f"{job.name}: {job.reason}", style="dim") for job in scene.jobs if job.reason]
     if scene.note:
         parts += [Text(), Text(scene.note, style="dim italic")]
@@ -79,31 +82,34 @@ def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
     return f"{left}{middle:^{inner}}{right}"
 
 
-def _table(scene: Scene) -> Table:
+def _table(scene: Scene, *, width: int) -> Table:
+    """Return one line per job; a narrow terminal gets fewer columns, never shortened words."""
+    columns: dict[str, Callable[[LiveJob], RenderableType]] = {
+        "NAME": lambda job: job.name,
+        "STATE": lambda job: Text(job.state, style=STATE_STYLES.get(job.state, "")),
+        "START": lambda job: _start_text(job, scene.now),
+        "PROGRESS": _progress,
+        "ACCURACY": lambda job: _optional(job.reading.accuracy_ratio, "{:.3f}"),
+        "POWER": lambda job: _optional(None if job.ended else job.reading.power_watts, "{:.0f} W"),
+        "ENERGY": lambda job: job.energy_text or _energy_so_far(job),
+        "AVOIDED": lambda job: job.avoided_text,
+    }
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("NAME", "STATE", "START", "POWER", "PROGRESS", "ACCURACY", "ENERGY", "AVOIDED"):
+    shown = [title for title in columns if width >= WIDTH_NEEDED.get(title, 0)]
+    for title in shown:
         table.add_column(title, no_wrap=True)
     for job in scene.jobs:
-        table.add_row(
-            job.name,
-            Text(job.state, style=STATE_STYLES.get(job.state, "")),
-            _start_text(job, scene.now),
-            _optional(None if job.ended else job.reading.power_watts, "{:.0f} W"),
-            _progress(job),
-            _optional(job.reading.accuracy_ratio, "{:.3f}"),
-            job.energy_text or _energy_so_far(job),
-            job.avoided_text,
-        )
+        table.add_row(*(columns[title](job) for title in shown))
     return table
 
 
 def _start_text(job: LiveJob, now: datetime) -> str:
+    """Return the clock time of a start that was, and the wait until one that is to come."""
     if job.start is None:
         return DASH
-    clock = job.start.astimezone().strftime("%H:%M:%S")
     if job.started or job.start <= now:
-        return clock
-    return f"{clock} (in {format_duration((job.start - now).total_seconds())})"
+        return job.start.astimezone().strftime("%H:%M:%S")
+    return f"in {format_duration((job.start - now).total_seconds())}"
 
 
 def _progress(job: LiveJob) -> RenderableType:

@@ -1,0 +1,100 @@
+"""`make demo`: two networks wait for the clean hours of a real German day, train, and are compared.
+
+A real single-node Kubernetes is started on this machine, the chart is installed with the
+project's own images, and the GSF test case (DenseNet-121 against InceptionV3) runs as two
+TrainingJobs. What is not real says so: the grid is a replayed trace, the GPUs are a stand-in whose
+power follows the CPU. Ctrl-C, or any fault, removes everything that was started.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from demonstration import day, show, stage
+from singlenode import cluster, images
+from singlenode.commands import run
+from singlenode.errors import ClusterError
+from singlenode.layout import Layout
+from singlenode.processes import Identity
+from singlenode.progress import Progress
+
+LIMIT_SECONDS = 420
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Run the demo; return 0, 1 when something failed, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Show Lowtide at work, in about four minutes.")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster running at the end")
+    keep = parser.parse_args().keep
+    progress = Progress()
+    layout = Layout.default()
+    for number in ENDINGS:
+        signal.signal(number, _interrupt)
+    started = False
+    try:
+        built = images.build(images.RECIPES, layout, progress)
+        settings = cluster.Settings(gpus=stage.GPUS, scrape_interval_seconds=1)
+        bound = None if keep else Identity.of(os.getpid())
+        programs = cluster.up(layout, settings, progress, bound=bound)
+        started = True
+        perform(stage.Stage(layout, programs, Path(sys.executable)), built, progress)
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        progress.step("interrupted")
+        return 128 + signal.SIGINT
+    finally:
+        if started and not keep:
+            for number in (*ENDINGS, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            cluster.down(layout, progress)
+    if keep:
+        progress.step(f"the cluster stays: export KUBECONFIG={layout.kubeconfig}")
+        progress.step("remove it with: .venv/bin/python tests/cluster down")
+    return 0
+
+
+def perform(on: stage.Stage, built: dict[str, images.Image], progress: Progress) -> None:
+    """Do everything between the start of the cluster and its removal."""
+    begun = time.monotonic()
+    progress.step("loading the images and starting the mock GPUs")
+    images.load(built.values(), on.layout, on.programs)
+    mock_nvml = stage.start_mock_gpus(on)
+    progress.step("installing the chart")
+    stage.install(on, built, mock_nvml)
+    replay = day.begin(on.layout, on.python)
+    os.environ[show.TOKEN_VARIABLE] = day.TOKEN
+    progress.step("kubectl apply: " + " and ".join(stage.EXAMPLES))
+    now = datetime.now(UTC)
+    on.apply(*(stage.demo_job(name, built["trainer"], now) for name in stage.EXAMPLES))
+    show.until_measured(on, replay, limit_seconds=LIMIT_SECONDS)
+    print("\n$ kubectl get tj\n" + on.kubectl("get", "tj", "-n", stage.NAMESPACE))
+    print("$ lowtide compare " + " ".join(stage.EXAMPLES))
+    print(_comparison(on))
+    progress.step(f"done, {time.monotonic() - begun:.0f} s after the cluster was ready")
+
+
+def _comparison(on: stage.Stage) -> str:
+    """Return what `lowtide compare` prints for the two jobs."""
+    return run(
+        [on.python.parent / "lowtide", "compare", *stage.EXAMPLES, "-n", stage.NAMESPACE],
+        environment={
+            "KUBECONFIG": str(on.layout.kubeconfig),
+            "PATH": f"{on.programs.clients}:{os.environ.get('PATH', '')}",
+        },
+    )
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

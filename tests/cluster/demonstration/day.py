@@ -1,0 +1,80 @@
+"""The day that the demo replays, and the stand-in that serves it.
+
+Saturday 14 August 2021 in Germany: a calm night, then a sunny and windy day. From 01:00 UTC on
+the cleanest stretch begins seven hours later, and both the forecast and what really happened
+agree that waiting pays (README of `examples/traces`). One hour of it lasts ten seconds.
+"""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from singlenode import processes
+from singlenode.errors import ClusterError
+from singlenode.layout import ADDRESS, REPOSITORY, Layout
+
+ZONE = "DE"
+TRACE = REPOSITORY / "examples" / "traces" / "DE.csv"
+TRACE_START = "2021-08-14T01:00Z"
+SLOT_SECONDS = 10
+PORT = 8100
+TOKEN = "demo"
+NOTE = (
+    "grid: stand-in that replays 14 August 2021 in Germany, 1 h = 10 s"
+    " · GPUs: mock, power follows CPU"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedDay:
+    """The stand-in, running."""
+
+    url: str
+    begun: datetime
+    """When the first slot of the replay began."""
+
+    @property
+    def window(self) -> tuple[datetime, datetime]:
+        """The stretch of time that the live view shows: two slots before, thirty after."""
+        slot = timedelta(seconds=SLOT_SECONDS)
+        return self.begun - 2 * slot, self.begun + 30 * slot
+
+
+def begin(layout: Layout, python: Path) -> ReplayedDay:
+    """Start the replay now and return when it answers.
+
+    Raises:
+        ClusterError: it did not answer; the end of its log is in the message.
+    """
+    epoch = time.time() // SLOT_SECONDS * SLOT_SECONDS
+    log = layout.logs / "grid.log"
+    processes.start(
+        [
+            python, REPOSITORY / "tests" / "standins" / "grid" / "server.py",
+            "--trace", TRACE, "--zone", ZONE, "--start", TRACE_START,
+            "--slot-seconds", str(SLOT_SECONDS), "--epoch", str(epoch),
+            "--token", TOKEN, "--bind", ADDRESS, "--port", str(PORT),
+        ],
+        pid_file=layout.pids / "grid.pid",
+        log_file=log,
+    )  # fmt: skip
+    url = f"http://{ADDRESS}:{PORT}"
+    deadline = time.monotonic() + 10
+    while not _answers(url):
+        if time.monotonic() > deadline:
+            said = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            raise ClusterError(f"the grid stand-in does not answer at {url}:\n{said}")
+        time.sleep(0.05)
+    return ReplayedDay(url=url, begun=datetime.fromtimestamp(epoch, UTC))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
+            return bool(json.load(answer)["status"] == "ok")
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

@@ -1,0 +1,121 @@
+"""The one live view of the demo: looks once a second until both jobs are measured.
+
+On a terminal the scene is redrawn in place; elsewhere a line is printed when something changed.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from demonstration import day
+from demonstration.stage import Stage
+from rich.console import Console
+from rich.live import Live
+from singlenode.errors import ClusterError
+from singlenode.layout import PROMETHEUS_URL
+
+from lowtide.cli.prometheus import Prometheus, PrometheusError, readings
+from lowtide.grid.errors import GridError
+from lowtide.grid.provider_settings import ElectricityMapsSettings
+from lowtide.grid.providers.factory import build_provider
+from lowtide.grid.series import IntensitySeries, Signal
+from lowtide.report.live import Scene, changes, live_job
+from lowtide.report.live_view import draw
+
+LOOK_SECONDS = 1.0
+RATE_SECONDS = 8
+TOKEN_VARIABLE = "LOWTIDE_DEMO_GRID_TOKEN"
+
+
+def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: float) -> Scene:
+    """Show both jobs until nothing of them is awaited; return the last scene.
+
+    Raises:
+        ClusterError: that took longer than `limit_seconds`, or a job failed.
+    """
+    curve = _curve_source(replay)
+    deadline = time.monotonic() + limit_seconds
+    with _screen() as show:
+        while True:
+            scene = _look(stage, replay, curve)
+            show(scene)
+            if scene.jobs and all(job.settled for job in scene.jobs):
+                break
+            if time.monotonic() > deadline:
+                states = ", ".join(f"{job.name} is {job.state}" for job in scene.jobs)
+                raise ClusterError(f"not finished after {limit_seconds:.0f} s: {states}")
+            time.sleep(LOOK_SECONDS)
+    if failed := [f"{job.name}: {job.reason}" for job in scene.jobs if job.failed]:
+        raise ClusterError("; ".join(failed))
+    return scene
+
+
+def _look(
+    stage: Stage, replay: day.ReplayedDay, curve: Callable[[datetime], IntensitySeries | None]
+) -> Scene:
+    manifests = stage.trainingjobs()
+    try:
+        measured = readings(Prometheus(url=PROMETHEUS_URL), rate_seconds=RATE_SECONDS)
+    except PrometheusError:
+        measured = {}
+    now = datetime.now(UTC)
+    jobs = [
+        live_job(item, measured.get((item["metadata"]["namespace"], item["metadata"]["name"])))
+        for item in manifests
+    ]
+    return Scene(
+        now=now,
+        jobs=tuple(jobs),
+        curve=curve(now),
+        window=replay.window,
+        note=day.NOTE,
+    )
+
+
+def _curve_source(replay: day.ReplayedDay) -> Callable[[datetime], IntensitySeries | None]:
+    """Return a function that asks the grid for the past and the expected, as the operator does."""
+    settings = ElectricityMapsSettings(
+        kind="electricity-maps",
+        url=f"{replay.url}/v4",
+        token_env=TOKEN_VARIABLE,
+        refresh_seconds=1,
+    )
+    provider = build_provider(settings, zone=day.ZONE, signal=Signal.AVERAGE, started=replay.begun)
+    known: IntensitySeries | None = None
+    asked = datetime.fromtimestamp(0, UTC)
+
+    def curve(now: datetime) -> IntensitySeries | None:
+        nonlocal known, asked
+        if now - asked < timedelta(seconds=day.SLOT_SECONDS / 4):
+            return known
+        asked = now
+        with contextlib.suppress(GridError):
+            expected = provider.forecast(day.ZONE, now)
+            past = provider.actuals(day.ZONE, replay.window[0], now)
+            known = expected.merged(past)
+        return known
+
+    return curve
+
+
+@contextlib.contextmanager
+def _screen() -> Iterator[Callable[[Scene], None]]:
+    """Yield a function that shows a scene."""
+    if not sys.stdout.isatty():
+        before: Scene | None = None
+
+        def tell(scene: Scene) -> None:
+            nonlocal before
+            for line in changes(before, scene):
+                value = scene.intensity_grams_per_kwh
+                grid = "" if value is None else f"  {value:3.0f} g/kWh"
+                print(f"{scene.now:%H:%M:%S}Z{grid}  {line}", flush=True)
+            before = scene
+
+        yield tell
+        return
+    console = Console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda scene: live.update(draw(scene, width=console.width), refresh=True)

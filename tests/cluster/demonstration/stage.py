@@ -1,0 +1,179 @@
+"""Sets the stage of the demo on a running cluster: mock GPUs, images, the chart, the two jobs.
+
+Everything that is started here is named by a pid file of the cluster, or lives in it, so removing
+the cluster removes it all, whatever happened to the demo.
+"""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from demonstration import day
+from singlenode import hosttorch, images, processes
+from singlenode.binaries import Binaries
+from singlenode.commands import run
+from singlenode.layout import ADDRESS, KUBELET_ROOT, PROMETHEUS_URL, REPOSITORY, Layout
+
+NAMESPACE = "default"
+RELEASE_NAMESPACE = "lowtide-system"
+STANDINS = REPOSITORY / "tests" / "standins"
+EXAMPLES = ("densenet121", "inceptionv3")
+GPUS = 2
+IDLE_WATTS, WATTS_PER_CORE = 50, 150
+EXPECTED_SECONDS = 90
+"""How long one of the two runs on two cores beside the other."""
+LATEST_START_SECONDS = 110
+"""Between the applying and the latest start: the clean window begins after 50 to 70 s."""
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the parts of the demo share."""
+
+    layout: Layout
+    programs: Binaries
+    python: Path
+    """The interpreter of the virtual environment."""
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """Return what kubectl prints."""
+        return run(
+            [self.programs.kubectl, f"--kubeconfig={self.layout.kubeconfig}", *arguments],
+            input_text=text,
+        )
+
+    def apply(self, *manifests: Manifest) -> None:
+        """Create or change objects."""
+        bundle = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.kubectl("apply", "-f", "-", text=json.dumps(bundle))
+
+    def trainingjobs(self) -> list[Manifest]:
+        """Return the two jobs as they are now."""
+        items = json.loads(self.kubectl("get", "trainingjobs", "-n", NAMESPACE, "-o", "json"))
+        found: list[Manifest] = items["items"]
+        return found
+
+
+def start_mock_gpus(stage: Stage) -> Path:
+    """Start the NVML stand-in, whose power follows the CPU use of the pods; return its folder."""
+    directory = stage.layout.state / "mock-nvml"
+    run([stage.python, STANDINS / "nvml" / "build.py", directory], timeout_seconds=120)
+    processes.start(
+        [
+            stage.python, STANDINS / "nvml" / "follow.py", "run", "--directory", directory,
+            "--kubelet-socket", KUBELET_ROOT / "pod-resources" / "kubelet.sock",
+            "--gpus", str(GPUS), "--idle-watts", str(IDLE_WATTS),
+            "--watts-per-core", str(WATTS_PER_CORE),
+        ],
+        pid_file=stage.layout.pids / "mock-nvml.pid",
+        log_file=stage.layout.logs / "mock-nvml.log",
+    )  # fmt: skip
+    return directory
+
+
+def install(stage: Stage, built: Mapping[str, images.Image], mock_nvml: Path) -> None:
+    """Install the chart with the built images and wait until both programs are ready."""
+    stage.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE_NAMESPACE}},
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "grid-token", "namespace": RELEASE_NAMESPACE},
+            "stringData": {"token": day.TOKEN},
+        },
+    )
+    run(
+        [
+            stage.programs.clients / "helm", f"--kubeconfig={stage.layout.kubeconfig}",
+            "upgrade", "--install", "lowtide", REPOSITORY / "charts" / "lowtide",
+            "--namespace", RELEASE_NAMESPACE, "--values", "-", "--wait", "--timeout", "120s",
+        ],
+        input_text=yaml.safe_dump(chart_values(built, mock_nvml)),
+        timeout_seconds=150,
+    )  # fmt: skip
+
+
+def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest:
+    """Return the chart's values: everything at the pace of a day that lasts four minutes."""
+    operator, exporter = built["operator"], built["exporter"]
+    return {
+        "credentials": [{"secretName": "grid-token"}],
+        "settings": _operator_settings(),
+        "operator": {
+            "image": {"repository": operator.repository, "tag": operator.tag},
+            "podAnnotations": _scraped(9090),
+        },
+        "exporter": {
+            "image": {"repository": exporter.repository, "tag": exporter.tag},
+            "podAnnotations": _scraped(9400),
+            "scrapeIntervalSeconds": 1,
+            "nodeSelector": None,
+            "extraEnv": [
+                {"name": "LOWTIDE_NVML_LIBRARY", "value": "/mock/libnvidia-ml.so.1"},
+                {"name": "LOWTIDE_ALLOW_MOCK", "value": "1"},
+                {"name": "LOWTIDE_MOCK_STATE", "value": "/mock/state"},
+            ],
+            "extraVolumes": [{"name": "mock", "hostPath": {"path": str(mock_nvml)}}],
+            "extraVolumeMounts": [{"name": "mock", "mountPath": "/mock", "readOnly": True}],
+        },
+    }
+
+
+def _operator_settings() -> Manifest:
+    grid = {
+        "kind": "electricity-maps",
+        "url": f"http://{ADDRESS}:{day.PORT}/v4",
+        "tokenFile": "/etc/lowtide/credentials/grid-token/token",
+        "refreshSeconds": 2,
+    }
+    return {
+        "defaultZone": day.ZONE,
+        "zones": {day.ZONE: {"signal": "Average", "slotsPerDay": 24, "providers": [grid]}},
+        "schedule": {"startLatencySeconds": 5, "marginSeconds": 5, "lookAgainSeconds": 2},
+        "forecast": {"refreshSeconds": 4, "retrySeconds": 1, "fetchTimeoutSeconds": 10},
+        "prometheus": {"url": PROMETHEUS_URL, "scrapeIntervalSeconds": 1},
+        "measurement": {"pollSeconds": 1, "settleSeconds": 30, "repriceSeconds": 4},
+        "cluster": {"podPollSeconds": 1, "runningLookSeconds": 2},
+    }
+
+
+def demo_job(name: str, trainer: images.Image, now: datetime) -> Manifest:
+    """Return a shipped example with the demo's image, its torch and a deadline minutes away."""
+    text = (REPOSITORY / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
+    manifest: Manifest = deepcopy(yaml.safe_load(text))
+    deadline = now + timedelta(seconds=LATEST_START_SECONDS + EXPECTED_SECONDS)
+    manifest["spec"].setdefault("schedule", {}).update(
+        {
+            "policy": "CarbonOptimal",
+            "deadline": deadline.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "expectedDurationSeconds": EXPECTED_SECONDS,
+        }
+    )
+    manifest["spec"]["schedule"].pop("maxDelaySeconds", None)
+    template = manifest["spec"]["template"]["spec"]["template"]
+    template.setdefault("metadata", {}).setdefault("annotations", {}).update(_scraped(9401))
+    _lend_torch(template["spec"], trainer)
+    return manifest
+
+
+def _lend_torch(pod: Manifest, trainer: images.Image) -> None:
+    """Let the first container run the image without torch, with the host's torch mounted."""
+    torch = hosttorch.host_torch()
+    container = pod["containers"][0]
+    container["image"], container["imagePullPolicy"] = trainer.reference, "Never"
+    container["command"] = torch.trainer_command
+    container.setdefault("env", []).extend(torch.env)
+    container.setdefault("volumeMounts", []).extend(torch.volume_mounts)
+    pod.setdefault("volumes", []).extend(torch.volumes)
+
+
+def _scraped(port: int) -> dict[str, str]:
+    """Return the annotations by which the cluster's Prometheus finds a pod."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
