@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 _WEIGHT_UNIT: Final = 1 << 40
-"""Weights are rounded to multiples of 2**-40: exact integer arithmetic, error below 1e-12."""
+"""Weights are rounded to 2**-40 of the largest: exact integer arithmetic, error below 1e-12."""
 
 
 class Part(StrEnum):
@@ -103,13 +103,14 @@ def apportion(total: int, weights: Sequence[float]) -> tuple[int, ...]:
     Raises:
         ValueError: `total` or a weight is negative, or all weights are zero.
     """
-    scaled = [round(weight * _WEIGHT_UNIT) for weight in weights]
-    whole = sum(scaled)
-    if total < 0 or min(scaled, default=0) < 0 or whole <= 0:
+    largest = max(weights, default=0.0)
+    if total < 0 or largest <= 0 or min(weights) < 0:
         raise ValueError(
             f"cannot split {total} by {list(weights)}: the total and all weights must not be "
             "negative and one weight must be above zero"
         )
+    scaled = [round(weight / largest * _WEIGHT_UNIT) for weight in weights]
+    whole = sum(scaled)
     parts = [total * weight // whole for weight in scaled]
     missing = total - sum(parts)
     order = sorted(range(len(scaled)), key=lambda i: (-(total * scaled[i] % whole), i))
