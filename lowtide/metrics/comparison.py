@@ -7,19 +7,11 @@ the caller overrides, and then it says so. Source: metrics paper, section 4.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final
 
 from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.properties import Direction
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Undefined
-
-
-class Better(Enum):
-    """Which direction is good."""
-
-    LOWER = "lower"
-    HIGHER = "higher"
-    NEITHER = "neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +20,7 @@ class Quantity:
 
     name: str
     unit: str
-    better: Better
+    better: Direction | None
     read: Callable[[JobFigures], float | None]
     must_agree: tuple[str, ...] = ()
 
@@ -37,23 +29,23 @@ _ENERGY = ("energy_kind", "boundary", "mock")
 _CARBON = (*_ENERGY, "signal")
 
 QUANTITIES: Final = (
-    Quantity("accuracy", "", Better.HIGHER, lambda j: j.accuracy, ("dataset",)),
-    Quantity("energy", "J", Better.LOWER, lambda j: j.energy_joules, _ENERGY),
-    Quantity("time", "s", Better.LOWER, lambda j: j.duration_seconds),
-    Quantity("cost", "", Better.LOWER, lambda j: j.cost_amount, ("cost_currency", "cost_kind")),
-    Quantity("mean power", "W", Better.NEITHER, lambda j: j.mean_power_watts, _ENERGY),
-    Quantity("carbon", "gCO2eq", Better.LOWER, lambda j: j.carbon_grams, _CARBON),
+    Quantity("accuracy", "", Direction.HIGHER, lambda j: j.accuracy, ("dataset",)),
+    Quantity("energy", "J", Direction.LOWER, lambda j: j.energy_joules, _ENERGY),
+    Quantity("time", "s", Direction.LOWER, lambda j: j.duration_seconds),
+    Quantity("cost", "", Direction.LOWER, lambda j: j.cost_amount, ("cost_currency", "cost_kind")),
+    Quantity("mean power", "W", None, lambda j: j.mean_power_watts, _ENERGY),
+    Quantity("carbon", "gCO2eq", Direction.LOWER, lambda j: j.carbon_grams, _CARBON),
     Quantity(
         "SCI",
         "gCO2eq/unit",
-        Better.LOWER,
+        Direction.LOWER,
         lambda j: j.sci_grams_per_unit,
         (*_CARBON, "functional_unit"),
     ),
     Quantity(
         "SAM",
         "",
-        Better.HIGHER,
+        Direction.HIGHER,
         lambda j: None if (sam := j.metric("SAM")) is None else sam.value,
         (*_ENERGY, "dataset"),
     ),
@@ -213,12 +205,12 @@ def _disagreeing(quantity: Quantity, first: JobFigures, second: JobFigures) -> l
     return [name for name, a, b in pairs if a is not None and b is not None and a != b]
 
 
-def _verdict(better: Better, percent: float | None) -> str | None:
-    if percent is None or better is Better.NEITHER:
+def _verdict(better: Direction | None, percent: float | None) -> str | None:
+    if percent is None or better is None:
         return None
     if percent == 0:
         return "same"
-    return "better" if (percent < 0) == (better is Better.LOWER) else "worse"
+    return "better" if (percent < 0) == (better is Direction.LOWER) else "worse"
 
 
 def _sam_name(job: JobFigures) -> str | None:

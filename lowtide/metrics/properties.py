@@ -1,0 +1,107 @@
+"""The properties that jobs are rated by: what they are, which direction is good, their weight.
+
+Weights are the published defaults of Fischer et al. 2022, as decimals, because ratings decide
+ties over exact numbers. The groups are those of STREP. Source: metrics paper, section 7.1.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+
+class Direction(StrEnum):
+    """Which direction is good."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Task(StrEnum):
+    """What was measured; boundaries belong to one task."""
+
+    TRAINING = "training"
+    INFERENCE = "inference"
+
+
+class Group(StrEnum):
+    """Groups that a pictogram or a compound index stands for."""
+
+    QUALITY = "Quality"
+    RESOURCES = "Resources"
+    COMPLEXITY = "Complexity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A property by its key, with a label and unit for people."""
+
+    key: str
+    label: str
+    unit: str
+    better: Direction
+    weight: Decimal
+    group: Group
+
+
+def _property(
+    key: str, label: str, unit: str, better: Direction, weight: str, group: Group
+) -> Property:
+    return Property(
+        key=key, label=label, unit=unit, better=better, weight=Decimal(weight), group=group
+    )
+
+
+_LOWER, _HIGHER = Direction.LOWER, Direction.HIGHER
+
+PROPERTIES: Final = {
+    prop.key: prop
+    for prop in (
+        _property("parameters", "parameters", "million", _LOWER, "0.4", Group.COMPLEXITY),
+        _property("operations", "operations", "GFLOP", _LOWER, "0.2", Group.COMPLEXITY),
+        _property("file_size", "file size", "MB", _LOWER, "0.4", Group.COMPLEXITY),
+        _property(
+            "inference_energy", "inference energy", "J/sample", _LOWER, "0.7", Group.RESOURCES
+        ),
+        _property("inference_time", "inference time", "ms/sample", _LOWER, "0.3", Group.RESOURCES),
+        _property(
+            "training_energy_per_epoch",
+            "training energy per epoch",
+            "kWh/epoch",
+            _LOWER,
+            "0.2",
+            Group.RESOURCES,
+        ),
+        _property("training_energy", "training energy", "kWh", _LOWER, "0.7", Group.RESOURCES),
+        _property(
+            "training_time_per_epoch",
+            "training time per epoch",
+            "h/epoch",
+            _LOWER,
+            "0.2",
+            Group.RESOURCES,
+        ),
+        _property("training_time", "training time", "h", _LOWER, "0.3", Group.RESOURCES),
+        _property("accuracy_top1", "top-1 accuracy", "fraction", _HIGHER, "0.8", Group.QUALITY),
+        _property("accuracy_top5", "top-5 accuracy", "fraction", _HIGHER, "0.2", Group.QUALITY),
+    )
+}
+"""All properties in the order that the compatible median needs (ties keep it)."""
+
+_COMPLEXITY = ("parameters", "operations", "file_size")
+_ACCURACY = ("accuracy_top1", "accuracy_top5")
+
+TASK_PROPERTIES: Final = {
+    Task.INFERENCE: (*_COMPLEXITY, "inference_energy", "inference_time", *_ACCURACY),
+    Task.TRAINING: (
+        *_COMPLEXITY,
+        "training_energy_per_epoch",
+        "training_energy",
+        "training_time_per_epoch",
+        "training_time",
+        *_ACCURACY,
+    ),
+}
+"""Keys of the properties of each task, in order."""
+
+DEFAULT_WEIGHTS: Final = {key: prop.weight for key, prop in PROPERTIES.items()}
