@@ -4,25 +4,22 @@ On a terminal the scene is redrawn in place; elsewhere a line is printed when so
 """
 
 import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from demonstration import day
 from demonstration.stage import Stage
-from rich.console import Console
-from rich.live import Live
 from singlenode.errors import ClusterError
 from singlenode.layout import PROMETHEUS_URL
 
 from lowtide.cli.prometheus import Prometheus, PrometheusError, readings
+from lowtide.cli.watch import screen
 from lowtide.grid.errors import GridError
 from lowtide.grid.provider_settings import ElectricityMapsSettings
 from lowtide.grid.providers.factory import build_provider
 from lowtide.grid.series import IntensitySeries, Signal
-from lowtide.report.live import Scene, changes, live_job
-from lowtide.report.live_view import draw
+from lowtide.report.live import Scene, live_job
 
 LOOK_SECONDS = 1.0
 RATE_SECONDS = 8
@@ -37,7 +34,7 @@ def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: floa
     """
     curve = _curve_source(replay)
     deadline = time.monotonic() + limit_seconds
-    with _screen() as show:
+    with screen() as show:
         while True:
             scene = _look(stage, replay, curve)
             show(scene)
@@ -98,24 +95,3 @@ def _curve_source(replay: day.ReplayedDay) -> Callable[[datetime], IntensitySeri
         return known
 
     return curve
-
-
-@contextlib.contextmanager
-def _screen() -> Iterator[Callable[[Scene], None]]:
-    """Yield a function that shows a scene."""
-    if not sys.stdout.isatty():
-        before: Scene | None = None
-
-        def tell(scene: Scene) -> None:
-            nonlocal before
-            for line in changes(before, scene):
-                value = scene.intensity_grams_per_kwh
-                grid = "" if value is None else f"  {value:3.0f} g/kWh"
-                print(f"{scene.now:%H:%M:%S}Z{grid}  {line}", flush=True)
-            before = scene
-
-        yield tell
-        return
-    console = Console()
-    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        yield lambda scene: live.update(draw(scene, width=console.width), refresh=True)

@@ -1,9 +1,10 @@
-"""Image archives: makes the one of a single static binary, and imports any into containerd."""
+"""Image archives: writes them from tar files, and imports any into containerd."""
 
 import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from singlenode.binaries import Binaries
@@ -12,41 +13,48 @@ from singlenode.layout import Layout
 
 
 def single_binary_image(binary: Path, name: str, target: Path) -> Path:
-    """Write an image that holds and runs one static binary; return the archive's path.
+    """Write an image that holds and runs one static binary; return the archive's path."""
+    layer = target.with_suffix(".layer")
+    with tarfile.open(layer, "w") as files:
+        files.add(binary, arcname=binary.name)
+    write_image([layer], {"Entrypoint": [f"/{binary.name}"]}, name, target)
+    layer.unlink()
+    return target
 
-    The format is that of `docker save`: a layer, a configuration and a manifest
+
+def write_image(
+    layers: Sequence[Path], configuration: Mapping[str, object], name: str, target: Path
+) -> None:
+    """Write an image archive of tar files, the lowest first.
+
+    The format is that of `docker save`: the layers, a configuration and a manifest
     (https://github.com/moby/docker-image-spec, "Combined Image JSON + Filesystem Changeset
     Format").
     """
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as files:
-        member = tarfile.TarInfo(binary.name)
-        member.mode, member.size = 0o755, binary.stat().st_size
-        with binary.open("rb") as content:
-            files.addfile(member, content)
-    configuration = json.dumps(
+    digests = []
+    for layer in layers:
+        with layer.open("rb") as content:
+            digests.append(f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}")
+    image = json.dumps(
         {
             "architecture": _architecture(),
             "os": "linux",
-            "config": {"Entrypoint": [f"/{binary.name}"]},
-            "rootfs": {
-                "type": "layers",
-                "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"],
-            },
+            "config": configuration,
+            # Buildah builds on no image whose history is shorter than its layers.
+            "history": [{"created_by": "lowtide test cluster"} for _ in layers],
+            "rootfs": {"type": "layers", "diff_ids": digests},
         }
     ).encode()
-    config_name = f"{hashlib.sha256(configuration).hexdigest()}.json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}])
-    with tarfile.open(target, "w") as image:
-        for file_name, content in (
-            (config_name, configuration),
-            ("layer.tar", layer.getvalue()),
-            ("manifest.json", manifest.encode()),
-        ):
-            member = tarfile.TarInfo(file_name)
+    image_name = f"{hashlib.sha256(image).hexdigest()}.json"
+    names = [f"{number}.tar" for number in range(len(layers))]
+    manifest = json.dumps([{"Config": image_name, "RepoTags": [name], "Layers": names}]).encode()
+    with tarfile.open(target, "w") as files:
+        for member_name, content in ((image_name, image), ("manifest.json", manifest)):
+            member = tarfile.TarInfo(member_name)
             member.size = len(content)
-            image.addfile(member, io.BytesIO(content))
-    return target
+            files.addfile(member, io.BytesIO(content))
+        for layer_name, layer in zip(names, layers, strict=True):
+            files.add(layer, arcname=layer_name)
 
 
 def import_image(image: Path, layout: Layout, programs: Binaries) -> None:

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from singlenode import network
-from singlenode.commands import run
-from singlenode.errors import CommandFailedError
 from singlenode.layout import KUBELET_ROOT, NETWORK, Layout
+from singlenode.mounts import unmount_below
 from singlenode.processes import Identity, running, stop
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -47,8 +46,8 @@ def remove(layout: Layout) -> None:
     if record.exists():  # written before anything is started: without it nothing was
         _stop_processes(layout)
         _stop_containers(layout)
-        _unmount_below(layout.state)
-        _unmount_below(KUBELET_ROOT)
+        unmount_below(layout.state)
+        unmount_below(KUBELET_ROOT)
         network.remove(network.Before.load(record))
         for group in _pod_groups():
             group.rmdir()
@@ -114,21 +113,6 @@ def _pod_groups() -> list[Path]:
         if root.is_dir() and not root.parent.is_symlink():
             found.extend(Path(directory) for directory, _, _ in os.walk(root, topdown=False))
     return found
-
-
-def _unmount_below(directory: Path) -> None:
-    """Unmount everything below `directory`, the latest mount first."""
-    # proc(5): the mount point is field 5 of mountinfo, blanks written as octal.
-    points = [
-        line.split()[4].encode().decode("unicode_escape")
-        for line in Path("/proc/self/mountinfo").read_text().splitlines()
-    ]
-    for point in reversed([p for p in points if Path(p).is_relative_to(directory)]):
-        try:
-            run(["umount", point])
-        except CommandFailedError:
-            # Still busy, though every process is gone: the kernel lets go in its own time.
-            run(["umount", "--lazy", point])
 
 
 def _remove_system_files(layout: Layout) -> None:

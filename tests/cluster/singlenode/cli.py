@@ -1,6 +1,7 @@
-"""The command line: `python tests/cluster build|up|down|status|env`."""
+"""The command line: `python tests/cluster build|up|down|status|env|images|torch`."""
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from singlenode import binaries, cluster, ownership, processes
+from singlenode import binaries, cluster, hosttorch, images, ownership, processes
 from singlenode.errors import ClusterError
 from singlenode.layout import PROMETHEUS_URL, Layout
 from singlenode.processes import Identity
@@ -24,9 +25,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return {"build": _build, "up": _up, "down": _down, "status": _status, "env": _env}[
-            arguments.command
-        ](layout, arguments, progress)
+        return _COMMANDS[arguments.command](layout, arguments, progress)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -65,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove the cluster and everything that it left")
     commands.add_parser("status", help="say whether a cluster runs; status 1 if none does")
     commands.add_parser("env", help="print shell assignments for using the cluster")
+    commands.add_parser(
+        "images",
+        help="build the project's images, load them into the running cluster, print their names",
+    )
+    commands.add_parser("torch", help="print what a pod needs to use this environment's torch")
     return parser
 
 
@@ -124,3 +128,31 @@ def _env(layout: Layout, _arguments: argparse.Namespace, progress: Progress) -> 
     print(f'export PATH="{path}"')
     print(f"export LOWTIDE_PROMETHEUS_URL={PROMETHEUS_URL}")
     return 0
+
+
+def _images(layout: Layout, _arguments: argparse.Namespace, progress: Progress) -> int:
+    made = images.build(images.RECIPES, layout, progress)
+    made["base"] = images.base(layout, progress)
+    owner = ownership.current()
+    if owner is not None and owner.complete:
+        progress.step("loading the images into the cluster")
+        programs = binaries.provide(layout, progress)
+        images.load(made.values(), Layout(Path(owner.state), layout.cache), programs)
+    print(json.dumps({name: image.reference for name, image in made.items()}, indent=2))
+    return 0
+
+
+def _torch(_layout: Layout, _arguments: argparse.Namespace, _progress: Progress) -> int:
+    print(hosttorch.host_torch().to_json())
+    return 0
+
+
+_COMMANDS = {
+    "build": _build,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "env": _env,
+    "images": _images,
+    "torch": _torch,
+}
