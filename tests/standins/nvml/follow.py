@@ -24,10 +24,11 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: make `standins` importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lowtide_exporter.errors import SourceError
-from lowtide_exporter.owners import Kubelet
 from standins.nvml.cgroups import PodCpu, default_roots, find_pod
 from standins.nvml.control import Control, Draw, gpu_uuid
+
+from lowtide_exporter.errors import SourceError
+from lowtide_exporter.owners import Kubelet
 
 _POWER_WINDOW_SECONDS = 1.0
 

@@ -120,15 +120,21 @@ static void instance_uuid(unsigned g, unsigned m, char *text, unsigned size) {
 }
 
 /* --- library --------------------------------------------------------------------------------- */
+EXPORT nvmlReturn_t nvmlShutdown(void) {
+  if (!control) return NVML_ERROR_UNINITIALIZED;
+  munmap(control, sizeof(Control)); /* the next nvmlInit may name another control file */
+  control = NULL;
+  return NVML_SUCCESS;
+}
 EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
   (void)flags;
   if (map_control()) return NVML_ERROR_DRIVER_NOT_LOADED;
-  if (control->init_error) return (nvmlReturn_t)control->init_error;
+  nvmlReturn_t error = (nvmlReturn_t)control->init_error;
   opened_generation = control->generation;
-  return NVML_SUCCESS;
+  if (error != NVML_SUCCESS) nvmlShutdown();
+  return error;
 }
 EXPORT nvmlReturn_t nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
-EXPORT nvmlReturn_t nvmlShutdown(void) { return control ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED; }
 EXPORT const char *nvmlErrorString(nvmlReturn_t code) { return code ? "Mock error" : "Success"; }
 EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *text, unsigned int size) {
   snprintf(text, size, "580.00.mock");
