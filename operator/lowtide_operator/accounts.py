@@ -1,0 +1,369 @@
+"""The accounts of an ended job: from raw samples and seen intensity to the figures in its status.
+
+Pure. Every number comes from `lowtide.energy` and `lowtide.metrics`; what cannot be had is left
+out and named. Energy is what was measured, never scaled up; savings are counted against the same
+run placed at submission, on the intensity that was really seen.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import fsum
+from typing import Final
+
+from lowtide.energy.carbon import (
+    CarbonResult,
+    counterfactual,
+    embodied_grams,
+    operational_grams,
+    saving,
+)
+from lowtide.energy.integration import PodEnergy, integrate_pod
+from lowtide.energy.job import JobEnergy, job_energy
+from lowtide.energy.profile import EnergyProfile, Span
+from lowtide.energy.samples import tracks_of_pod
+from lowtide.grid.series import IntensitySeries
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import (
+    Attempt,
+    CarbonStatus,
+    CounterfactualStatus,
+    EnergyComponent,
+    EnergyStatus,
+    PlanStatus,
+    TrainingJobStatus,
+)
+from lowtide_operator.conditions import Reason, shortened
+from lowtide_operator.observation import Measurement
+from lowtide_operator.reading import PodSamples
+from lowtide_operator.scores import cost_status, efficiency_status, sci_status
+from lowtide_operator.settings import EmbodiedSettings, Settings
+
+COVERAGE_ENOUGH: Final = 0.95
+"""Below this share of the running time the figures are called partial (measurement paper, 7)."""
+COMPONENTS: Final = ("gpu", "cpu", "dram")
+MODELLED: Final = frozenset({"model"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What the accounts of one job are made from.
+
+    `intensity` is what was seen of the grid from submission to the end; `None` where nothing is
+    known. `baseline_start` is when the job could have started at the earliest.
+    """
+
+    spec: TrainingJobSpec
+    status: TrainingJobStatus
+    samples: PodSamples
+    intensity: IntensitySeries | None
+    baseline_start: datetime
+
+
+def settle(ledger: Ledger, settings: Settings) -> Measurement:
+    """Return the figures of a job whose last samples are stored, or will never be."""
+    pods = _pod_energies(ledger, settings)
+    energy = job_energy(list(pods.values()))
+    if energy.total_joules is None:
+        return Measurement(
+            status="False", reason=Reason.NO_EXPORTER, message=_no_series(ledger.status.attempts)
+        )
+    carbon = None
+    if ledger.intensity is not None:
+        carbon = operational_grams(energy.profile, ledger.intensity)
+    held_seconds = _held_seconds(ledger.samples, pods)
+    embodied, embodied_source = _embodied(ledger, held_seconds, settings)
+    grams = None if carbon is None else carbon.grams
+    complete = ledger.status.attempts[-1].outcome == "Complete"
+    run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
+    reason, message = _verdict(energy, carbon)
+    return Measurement(
+        status="True",
+        reason=reason,
+        message=message,
+        energy=_energy_status(energy, ledger.samples, held_seconds, run_seconds),
+        carbon=_carbon_status(carbon, ledger, embodied, embodied_source),
+        sci=sci_status(
+            ledger.spec,
+            ledger.status.training,
+            operational=grams,
+            embodied=embodied,
+            energy=energy,
+            signal=None if carbon is None else carbon.signal,
+            complete=complete,
+        ),
+        counterfactual=_counterfactual_status(energy.profile, carbon, ledger),
+        efficiency=efficiency_status(
+            ledger.spec, ledger.status.training, energy.total_joules, run_seconds, settings
+        ),
+        cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings),
+        attempts=_by_attempt(ledger, pods),
+        pods={
+            uid: round(pod.total_joules)
+            for uid, pod in pods.items()
+            if pod.total_joules is not None
+        },
+    )
+
+
+def _pod_energies(ledger: Ledger, settings: Settings) -> dict[str, PodEnergy]:
+    """Return the energy of every pod that ran: those seen, and those only Prometheus knows."""
+    spans = _spans(ledger)
+    return {
+        uid: integrate_pod(
+            uid,
+            energy=ledger.samples.energy,
+            segment_start=ledger.samples.segment_start,
+            end_marker=ledger.samples.end_marker,
+            run=span,
+            scrape_interval_seconds=settings.prometheus.scrape_interval_seconds,
+        )
+        for uid, span in spans.items()
+    }
+
+
+def _spans(ledger: Ledger) -> dict[str, Span]:
+    """Return when each pod held its devices, by uid, as exactly as it is known."""
+    spans: dict[str, Span] = {}
+    for attempt in ledger.status.attempts:
+        for pod in attempt.pods:
+            start = pod.start or attempt.start
+            if start is not None:
+                end = pod.end or _marker(ledger.samples, pod.uid) or attempt.end or start
+                spans[pod.uid] = _span(start, end)
+    for uid in ledger.samples.pod_uids - spans.keys():
+        moments = [
+            sample.time_seconds
+            for series in ledger.samples.energy
+            if series.pod_uid == uid
+            for sample in series.samples
+        ]
+        begins = [
+            sample.value
+            for series in ledger.samples.segment_start
+            if series.pod_uid == uid
+            for sample in series.samples
+        ]
+        if moments:
+            start = datetime.fromtimestamp(min(begins or moments), UTC)
+            last = datetime.fromtimestamp(max(moments), UTC)
+            spans[uid] = _span(start, _marker(ledger.samples, uid) or last)
+    return spans
+
+
+def _span(start: datetime, end: datetime) -> Span:
+    """Return the stretch, at least a second long: Kubernetes stores whole seconds."""
+    return Span(start, max(end, start + timedelta(seconds=1)))
+
+
+def _marker(samples: PodSamples, uid: str) -> datetime | None:
+    ends = [
+        sample.value
+        for series in samples.end_marker
+        if series.pod_uid == uid
+        for sample in series.samples
+    ]
+    return datetime.fromtimestamp(max(ends), UTC) if ends else None
+
+
+def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[str, float]:
+    """Return GPU-seconds held, by GPU model; every segment of a counter begins at zero."""
+    held: dict[str, float] = {}
+    for uid in pods:
+        starts = [series for series in samples.segment_start if series.pod_uid == uid]
+        mine = [series for series in samples.held if series.pod_uid == uid]
+        for model in {series.labels.get("model", "") for series in mine}:
+            tracks, _ = tracks_of_pod(
+                [series for series in mine if series.labels.get("model", "") == model], starts
+            )
+            seconds = fsum(max(s.value for s in track.samples) for track in tracks)
+            held[model] = held.get(model, 0.0) + seconds
+    return held
+
+
+def _embodied(
+    ledger: Ledger, held_seconds: Mapping[str, float], settings: Settings
+) -> tuple[float | None, str | None]:
+    """Return the job's share of making the hardware, in grams, and where the figure comes from."""
+    own = ledger.spec.hardware
+    if not held_seconds:
+        return None, None
+    grams, sources = [], []
+    for model, seconds in sorted(held_seconds.items()):
+        row = embodied_of(model, settings.embodied)
+        each = own.embodied_grams or (None if row is None else row.grams_per_gpu)
+        if each is None:
+            return None, None
+        life = own.lifespan_seconds or (126_144_000 if row is None else row.lifespan_seconds)
+        grams.append(
+            embodied_grams(seconds, grams_per_gpu=float(each), lifespan_seconds=float(life))
+        )
+        stated = own.source or "spec.hardware" if own.embodied_grams else None
+        sources.append(stated or ("" if row is None else row.source))
+    return fsum(grams), shortened("; ".join(dict.fromkeys(sources)), 256)
+
+
+def embodied_of(model: str, table: Mapping[str, EmbodiedSettings]) -> EmbodiedSettings | None:
+    """Return the row of a GPU model: the longest key its name begins with, else `default`."""
+    matching = [key for key in table if model.startswith(key)]
+    return table.get(max(matching, key=len)) if matching else table.get("default")
+
+
+def _verdict(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, str]:
+    """Return reason and message of the condition Measured of a job whose energy is known."""
+    parts = []
+    reason = Reason.MEASURED
+    if carbon is None or carbon.grams is None:
+        reason = Reason.NOT_PRICED
+        share = 0.0 if carbon is None else carbon.covered_ratio
+        parts.append(
+            f"the grid's intensity is known for {100 * share:.0f} % of the energy only, so carbon "
+            "and SCI are not reported"
+        )
+    elif carbon.estimated_ratio > 0:
+        reason = Reason.PROVISIONAL
+        parts.append(
+            f"{100 * carbon.estimated_ratio:.0f} % of the energy is priced with estimated "
+            "intensity until actual values arrive"
+        )
+    if energy.pods_without_series or energy.energy_coverage_ratio < COVERAGE_ENOUGH:
+        reason = Reason.PARTIAL if reason is Reason.MEASURED else reason
+        parts.append(
+            f"energy is known for {100 * energy.energy_coverage_ratio:.0f} % of the running time"
+        )
+    if not energy.final and not energy.pods_without_series:
+        parts.append("not every pod's end marker was stored; the last seconds may be missing")
+    return reason, "; ".join(parts)
+
+
+def _no_series(attempts: Iterable[Attempt]) -> str:
+    pods = [pod for attempt in attempts for pod in attempt.pods if pod.start is not None]
+    if not pods:
+        return "no energy series for any pod of this job; carbon and SCI are not reported"
+    first = pods[0]
+    where = f" on node {first.node}" if first.node else ""
+    others = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
+    return (
+        f"no energy series for pod {first.name}{where}{others}: no exporter ran there, or "
+        "Prometheus did not scrape it; carbon and SCI are not reported"
+    )
+
+
+def _energy_status(
+    energy: JobEnergy,
+    samples: PodSamples,
+    held_seconds: Mapping[str, float],
+    run_seconds: float,
+) -> EnergyStatus:
+    total = energy.total_joules or 0.0
+    qualities = {part.quality for part in energy.parts}
+    kind = "Measured"
+    if qualities & MODELLED:
+        kind = "Modelled" if qualities <= MODELLED else "Mixed"
+    measured = {part.component for part in energy.parts}
+    sources = {series.labels.get("source") for series in samples.gpus}
+    return EnergyStatus(
+        total_joules=round(total),
+        components=tuple(
+            EnergyComponent(
+                component=part.component,
+                part=part.part,
+                method=part.method,
+                quality=part.quality,
+                joules=round(part.energy_joules),
+            )
+            for part in energy.parts
+        ),
+        kind=kind,
+        mock=("mock" in sources) if sources else None,
+        energy_coverage=f"{energy.energy_coverage_ratio:.4f}",
+        time_coverage=f"{energy.time_coverage_ratio:.4f}",
+        mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
+        gpu_seconds=f"{fsum(held_seconds.values()):.1f}" if held_seconds else None,
+        final=energy.final,
+        unavailable=tuple(name for name in COMPONENTS if name not in measured),
+    )
+
+
+def _carbon_status(
+    carbon: CarbonResult | None,
+    ledger: Ledger,
+    embodied: float | None,
+    embodied_source: str | None,
+) -> CarbonStatus:
+    known = ledger.status.carbon or CarbonStatus()
+    operational = None if carbon is None else carbon.grams
+    total = None if operational is None or embodied is None else operational + embodied
+    mean = None if carbon is None else carbon.mean_grams_per_kwh
+    step = None if carbon is None else carbon.resolution_seconds
+    return CarbonStatus(
+        operational_grams=_grams(operational),
+        embodied_grams=_grams(embodied),
+        total_grams=_grams(total),
+        mean_grams_per_kwh=None if mean is None else f"{mean:.1f}",
+        signal=known.signal if carbon is None else carbon.signal,
+        zone=known.zone if carbon is None else carbon.zone,
+        source=None if carbon is None else shortened(carbon.source, 256),
+        resolution_seconds=None if step is None else round(step),
+        provisional=None if operational is None or carbon is None else carbon.estimated_ratio > 0,
+        embodied_source=embodied_source,
+    )
+
+
+def _counterfactual_status(
+    profile: EnergyProfile, carbon: CarbonResult | None, ledger: Ledger
+) -> CounterfactualStatus | None:
+    """Return what the same run would have emitted at submission, and what waiting avoided."""
+    if ledger.intensity is None or carbon is None:
+        return None
+    run_now = counterfactual(profile, start=ledger.baseline_start, series=ledger.intensity)
+    avoided = saving(actual=carbon, run_now=run_now)
+    observed = _observed_plan(profile, ledger)
+    message = None
+    if run_now.grams is None:
+        message = (
+            "the grid's intensity at submission is known for "
+            f"{100 * run_now.covered_ratio:.0f} % of the energy only"
+        )
+    return CounterfactualStatus(
+        run_now_grams=_grams(run_now.grams),
+        avoided_grams=_grams(avoided.avoided_grams),
+        avoided_percent=None if avoided.percent is None else f"{avoided.percent:.1f}",
+        baseline_start=ledger.baseline_start.replace(microsecond=0),
+        provisional=None if run_now.grams is None else run_now.estimated_ratio > 0,
+        observed_plan_grams=_grams(observed),
+        message=message,
+    )
+
+
+def _observed_plan(profile: EnergyProfile, ledger: Ledger) -> float | None:
+    """Return what waiting would have emitted under policy Observe, once those hours are known."""
+    plan: PlanStatus | None = ledger.status.plan
+    if plan is None or plan.reason != Reason.POLICY_OBSERVE or not plan.segments:
+        return None
+    if ledger.intensity is None:
+        return None
+    waited = counterfactual(profile, start=plan.segments[0].start, series=ledger.intensity)
+    return waited.grams
+
+
+def _by_attempt(
+    ledger: Ledger, pods: Mapping[str, PodEnergy]
+) -> dict[int, tuple[int, float | None]]:
+    """Return joules and grams of every attempt, by its number."""
+    figures = {}
+    for attempt in ledger.status.attempts:
+        mine = [pods[pod.uid] for pod in attempt.pods if pod.uid in pods]
+        known = [pod for pod in mine if pod.total_joules is not None]
+        if not known:
+            continue
+        together = job_energy(known)
+        grams = None
+        if ledger.intensity is not None:
+            grams = operational_grams(together.profile, ledger.intensity).grams
+        figures[attempt.number] = (round(together.total_joules or 0), grams)
+    return figures
+
+
+def _grams(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"

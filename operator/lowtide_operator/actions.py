@@ -1,0 +1,46 @@
+"""What a decision may ask for, as data; `lowtide_operator.cluster` carries it out.
+
+Every action may be carried out twice without harm: names are deterministic, and what is already
+so is left alone. That is what makes a kill between an action and the status write harmless.
+"""
+
+from dataclasses import dataclass
+
+from lowtide_operator.workqueue import Key
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Create the batch Job of an attempt, owned by the TrainingJob with this uid.
+
+    It was decided for this generation of the spec; a newer one is decided again.
+    """
+
+    key: Key
+    uid: str
+    generation: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendJob:
+    """Suspend a batch Job: its pods get SIGTERM and are removed."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeJob:
+    """Let a suspended batch Job go on."""
+
+    namespace: str
+    name: str
+
+
+Action = CreateJob | SuspendJob | ResumeJob
+
+
+def child_name(key: Key, attempt: int = 1) -> str:
+    """Return the name of the batch Job of an attempt."""
+    return f"{key.name}-{attempt}"

@@ -1,0 +1,95 @@
+"""What the watches have told so far: one small record per TrainingJob and per child Job.
+
+The cache answers "what is known", never "what is true": anything that must not happen twice is
+decided by the API server (a Job's name can exist once). It keeps no bodies and no templates.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lowtide_operator.learning import PastRun
+from lowtide_operator.views import Body, ChildView, JobView, Record, child_view
+from lowtide_operator.workqueue import Key
+
+
+class Cache:
+    """Records by key; all methods belong to one event loop."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Key, Record] = {}
+        self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
+        self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
+
+    def remember(self, body: Body) -> Key | None:
+        """Keep a TrainingJob; return its key, or `None` if nothing new is in it.
+
+        The echo of the operator's own write carries the version that the write returned, so it
+        is nothing new.
+        """
+        record = Record.of(body)
+        known = self._jobs.get(record.key)
+        if known is not None and known.resource_version == record.resource_version:
+            return None
+        self._jobs[record.key] = record
+        if record.series is not None and record.past is not None:
+            self._past[record.key.namespace, record.series][record.key] = record.past
+        return record.key
+
+    def forget(self, body: Body) -> Key | None:
+        """Drop a deleted TrainingJob; return its key, or `None` if another now has its name."""
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        known = self._jobs.get(key)
+        if known is not None and known.uid != body["metadata"]["uid"]:
+            return None
+        self._jobs.pop(key, None)
+        if known is not None and known.series is not None:
+            self._past[key.namespace, known.series].pop(key, None)
+        return key
+
+    def remember_child(self, body: Body) -> Key | None:
+        """Keep a batch Job; return its owner, or `None` if it has none or nothing is new."""
+        child = child_view(body)
+        if child is None:
+            return None
+        known = self._children[child.owner].get(child.name)
+        if known is not None and known.resource_version == child.resource_version:
+            return None
+        self._children[child.owner][child.name] = child
+        return child.owner
+
+    def forget_child(self, body: Body) -> Key | None:
+        """Drop a deleted batch Job; return its owner."""
+        child = child_view(body)
+        if child is None:
+            return None
+        known = self._children[child.owner].get(child.name)
+        if known is not None and known.uid == child.uid:
+            del self._children[child.owner][child.name]
+        if not self._children[child.owner]:
+            del self._children[child.owner]
+        return child.owner
+
+    def record(self, key: Key) -> Record | None:
+        """Return what is kept of a TrainingJob."""
+        return self._jobs.get(key)
+
+    def child(self, job: JobView) -> ChildView | None:
+        """Return the newest batch Job that this very TrainingJob controls."""
+        mine = [c for c in self._children.get(job.key, {}).values() if c.owner_uid == job.uid]
+        return max(mine, key=lambda child: (child.created, child.name), default=None)
+
+    def past_runs(self, job: JobView) -> tuple[PastRun, ...]:
+        """Return the finished jobs of a job's series, itself left out."""
+        record = self._jobs.get(job.key)
+        if record is None or record.series is None:
+            return ()
+        runs = self._past.get((job.key.namespace, record.series), {})
+        return tuple(run for key, run in runs.items() if key != job.key)
+
+    def all_keys(self) -> tuple[Key, ...]:
+        """Return the keys of all TrainingJobs."""
+        return tuple(self._jobs)
+
+    def records(self) -> Iterator[Record]:
+        """Return all records, in no particular order."""
+        return iter(tuple(self._jobs.values()))

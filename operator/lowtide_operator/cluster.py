@@ -1,0 +1,281 @@
+"""The one module that talks to the API server.
+
+Bodies are plain dicts through `CustomObjectsApi`, because the typed client rejects pod fields that
+are newer than itself; pods, which that class does not reach, are listed through the same
+`ApiClient`. Every call has a timeout, a content type and the field manager. Nothing is retried
+here: the queue does that. A 404 means the object is gone and is no error; a 409 says which of
+two things happened (the name exists, or the object has changed) by its own exception.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from lowtide import names
+from lowtide_operator.workqueue import Key
+
+Body = dict[str, Any]
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+MESSAGE_MAX_LENGTH: Final = 900
+
+
+class ClusterError(Exception):
+    """The API server did not do what was asked.
+
+    ClusterError
+    ├── RefusedError        400, 403, 422: the request itself is not acceptable
+    ├── AlreadyExistsError  409 on create
+    ├── ConflictError       409 on a write: the object has changed since it was read
+    └── UnreachableError    no answer, 429 or 5xx: the same request may work later
+    """
+
+    def __init__(self, message: str, *, status: int = 0, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RefusedError(ClusterError):
+    """The request is not acceptable; the message is the API server's."""
+
+
+class AlreadyExistsError(ClusterError):
+    """An object of this name exists."""
+
+
+class ConflictError(ClusterError):
+    """The object has changed since it was read."""
+
+
+class UnreachableError(ClusterError):
+    """The API server gave no usable answer; the same request may work later."""
+
+
+class Cluster:
+    """Reads and writes of the operator; `api` is open for as long as this object is used."""
+
+    def __init__(self, api: client.ApiClient, *, timeout_seconds: float) -> None:
+        self._api = api
+        self._objects = client.CustomObjectsApi(api)
+        self._timeout = timeout_seconds
+
+    async def serves_training_jobs(self, namespace: str | None) -> bool:
+        """Return whether the API server knows TrainingJobs, in a namespace or at all.
+
+        Raises:
+            ClusterError: it did not answer, or the operator may not list them.
+        """
+        if namespace is None:
+            call = self._objects.list_cluster_custom_object(
+                names.GROUP, names.VERSION, names.PLURAL, limit=1, _request_timeout=self._timeout
+            )
+        else:
+            call = self._objects.list_namespaced_custom_object(
+                names.GROUP,
+                names.VERSION,
+                namespace,
+                names.PLURAL,
+                limit=1,
+                _request_timeout=self._timeout,
+            )
+        return await self._absent_if_404(call) is not None
+
+    async def get_training_job(self, key: Key) -> Body | None:
+        """Return the whole TrainingJob, or `None` if it is gone."""
+        return await self._absent_if_404(
+            self._objects.get_namespaced_custom_object(
+                names.GROUP,
+                names.VERSION,
+                key.namespace,
+                names.PLURAL,
+                key.name,
+                _request_timeout=self._timeout,
+            )
+        )
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any], version: str) -> Body | None:
+        """Merge `patch` into the status, if the object still has `version`.
+
+        Returns the object as it is now, or `None` if it is gone.
+
+        Raises:
+            ConflictError: somebody else changed the object.
+        """
+        body = {"metadata": {"resourceVersion": version}, "status": dict(patch)}
+        return await self._absent_if_404(
+            self._objects.patch_namespaced_custom_object_status(
+                names.GROUP,
+                names.VERSION,
+                key.namespace,
+                names.PLURAL,
+                key.name,
+                body,
+                field_manager=names.FIELD_MANAGER,
+                _content_type=MERGE_PATCH,
+                _request_timeout=self._timeout,
+            )
+        )
+
+    async def get_job(self, namespace: str, name: str) -> Body | None:
+        """Return a batch Job, or `None` if there is none."""
+        return await self._absent_if_404(
+            self._objects.get_namespaced_custom_object(
+                "batch", "v1", namespace, "jobs", name, _request_timeout=self._timeout
+            )
+        )
+
+    async def create_job(self, manifest: Body, *, dry_run: bool = False) -> Body:
+        """Create a batch Job, or only ask whether it would be accepted; return it as stored.
+
+        Raises:
+            AlreadyExistsError: there is a Job of this name.
+            RefusedError: the manifest is not acceptable.
+        """
+        return await self._create("batch", "jobs", manifest, dry_run=dry_run)
+
+    async def create_event(self, manifest: Body) -> None:
+        """Record an Event; one of the same name is the same Event and is left alone."""
+        try:
+            await self._create("events.k8s.io", "events", manifest)
+        except AlreadyExistsError:
+            return
+
+    async def set_suspended(self, namespace: str, name: str, *, suspended: bool) -> Body | None:
+        """Suspend or resume a batch Job; `None` if it is gone."""
+        return await self._absent_if_404(
+            self._objects.patch_namespaced_custom_object(
+                "batch",
+                "v1",
+                namespace,
+                "jobs",
+                name,
+                {"spec": {"suspend": suspended}},
+                field_manager=names.FIELD_MANAGER,
+                _content_type=MERGE_PATCH,
+                _request_timeout=self._timeout,
+            )
+        )
+
+    async def list_pods(self, namespace: str, trainingjob_uid: str) -> list[Body]:
+        """Return the pods that carry the label of one TrainingJob."""
+        selector = f"{names.LABEL_TRAININGJOB_UID}={trainingjob_uid}"
+        answer = await self._call(self._list_core("pods", namespace, selector))
+        return list(answer.get("items") or ())
+
+    async def _list_core(self, plural: str, namespace: str, selector: str) -> Body:
+        """Return a list of the core API, which `CustomObjectsApi` does not reach."""
+        method, url, headers, body, post = await self._api.param_serialize(
+            method="GET",
+            resource_path=f"/api/v1/namespaces/{{namespace}}/{plural}",
+            path_params={"namespace": namespace},
+            query_params=[("labelSelector", selector)],
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        response = await self._api.call_api(method, url, headers, body, post, self._timeout)
+        data: bytes = await response.read()  # type: ignore[no-untyped-call]
+        if response.status >= 300:
+            raise ApiException(status=response.status, reason=response.reason, body=data.decode())
+        return dict(json.loads(data))
+
+    async def _create(
+        self, group: str, plural: str, manifest: Body, *, dry_run: bool = False
+    ) -> Body:
+        try:
+            return await self._call(
+                self._objects.create_namespaced_custom_object(
+                    group,
+                    "v1",
+                    manifest["metadata"]["namespace"],
+                    plural,
+                    manifest,
+                    field_manager=names.FIELD_MANAGER,
+                    field_validation="Strict",
+                    dry_run="All" if dry_run else None,
+                    _content_type="application/json",
+                    _request_timeout=self._timeout,
+                )
+            )
+        except ConflictError as error:
+            raise AlreadyExistsError(str(error), status=error.status) from None
+
+    async def _absent_if_404(self, call: Any) -> Body | None:
+        try:
+            return await self._call(call)
+        except _NotFoundError:
+            return None
+
+    async def _call(self, call: Any) -> Body:
+        """Await a request and translate its failure."""
+        try:
+            return dict(await call)
+        except ApiException as error:
+            raise _translated(error) from None
+        except TimeoutError:
+            raise UnreachableError(
+                f"the API server gave no answer within {self._timeout:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnreachableError(f"the API server cannot be reached: {error}") from None
+
+
+class _NotFoundError(ClusterError):
+    """The object is gone."""
+
+
+def _translated(error: ApiException) -> ClusterError:
+    message = _server_message(error)
+    kind: type[ClusterError] = UnreachableError
+    match error.status:
+        case 404:
+            kind = _NotFoundError
+        case 409:
+            kind = ConflictError
+        case 400 | 403 | 422:
+            kind = RefusedError
+    return kind(message, status=error.status or 0, retry_after_seconds=_retry_after(error))
+
+
+def _server_message(error: ApiException) -> str:
+    """Return the message of the API server's Status object, in one line."""
+    try:
+        text = json.loads(error.body or "")["message"]
+    except (KeyError, TypeError, ValueError):
+        text = f"the API server answered {error.status} {error.reason}"
+    return " ".join(str(text).split())[:MESSAGE_MAX_LENGTH]
+
+
+def _retry_after(error: ApiException) -> float:
+    try:
+        return max(0.0, float((error.headers or {}).get("Retry-After", 0)))
+    except (TypeError, ValueError):
+        return 0.0
+
+
+async def connect(*, workers: int) -> client.ApiClient:
+    """Return a client of the cluster this process runs in, else of the current kubeconfig.
+
+    Raises:
+        ClusterError: neither is there.
+    """
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(  # type: ignore[no-untyped-call]
+            client_configuration=configuration
+        )
+    except config.ConfigException:
+        try:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
+        except (config.ConfigException, OSError) as error:
+            raise ClusterError(f"no cluster: not inside one, and no kubeconfig ({error})") from None
+    configuration.connection_pool_maxsize = workers
+    # The queue is the only one that retries.
+    configuration.retries = None
+    return client.ApiClient(configuration)

@@ -1,0 +1,61 @@
+"""What to do for one TrainingJob now: the heart of the operator, and a pure function.
+
+Level-based: the answer follows from the spec, the status and the cluster as they are, never from
+what happened before or which event came. A process killed at any point, a lost event or a
+repeated one therefore lead to the same decision again.
+
+The job is in one of four situations, each with its own module:
+
+    not started   `waiting`    plan, and start when the window opens
+    started       `running`    follow the Job, pause and resume it
+    ended         `ended`      wait for the energy figures
+    not runnable  here         say what is wrong in one sentence
+"""
+
+from typing import Final
+
+from lowtide_operator.conditions import ConditionType, Reason, is_true
+from lowtide_operator.draft import Decision, Draft
+from lowtide_operator.ended import decide_ended, decide_lost
+from lowtide_operator.observation import Observation
+from lowtide_operator.running import decide_running
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import Fault, JobView
+from lowtide_operator.waiting import decide_waiting, refuse
+
+MANAGED_BY: Final = "lowtide.dev/operator"
+"""The value of spec.managedBy that means this operator; absent means the same."""
+
+
+def decide(seen: Observation, settings: Settings) -> Decision:
+    """Return what to do for one TrainingJob at `seen.now`, and when to look again.
+
+    Pure: no clock, no network, no logging. The same arguments give the same decision.
+    """
+    job = seen.job
+    if job.deleting or is_managed_elsewhere(job):
+        return Decision((), job.status, None)
+    draft = Draft(seen)
+    if has_ended(seen):
+        decide_ended(seen, draft, settings)
+    elif seen.child is not None:
+        decide_running(seen, draft, settings)
+    elif job.status.attempts and seen.child_is_gone:
+        decide_lost(seen, draft, settings)
+    elif isinstance(job.spec, Fault):
+        refuse(draft, Reason.INVALID_SPEC, job.spec.message)
+    else:
+        decide_waiting(seen, job.spec, draft, settings)
+    return draft.finish()
+
+
+def has_ended(seen: Observation) -> bool:
+    """Return whether the job ended, by its Job or, if that is gone, by its own memory."""
+    conditions = seen.job.status.conditions
+    remembered = any(is_true(conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED))
+    return remembered or (seen.child is not None and seen.child.ending is not None)
+
+
+def is_managed_elsewhere(job: JobView) -> bool:
+    """Return whether spec.managedBy names another controller."""
+    return not isinstance(job.spec, Fault) and job.spec.managed_by not in (None, MANAGED_BY)

@@ -1,0 +1,90 @@
+"""The texts of kubectl's columns. Written for people; no code reads them back."""
+
+from lowtide.trainingjob.status import Display, TrainingJobStatus
+from lowtide.units import format_energy, format_mass, format_time_column, joules_to_kwh
+from lowtide_operator.conditions import ConditionType, Reason, find, is_true
+
+UNIT_WORDS = {
+    "TrainingJob": "job",
+    "Epoch": "epoch",
+    "Sample": "sample",
+    "Token": "token",
+    "Parameter": "parameter",
+}
+_QUIET = {Reason.PODS_PENDING, Reason.WAITING, Reason.NOT_LOOKED_AT}
+
+
+def display_of(status: TrainingJobStatus) -> Display:
+    """Return the column texts of a status whose other sections are finished."""
+    return Display(
+        state=_state(status),
+        start=_start(status),
+        deadline=_deadline(status),
+        energy=_energy(status),
+        sci=_sci(status),
+        avoided=_avoided(status),
+    )
+
+
+def _state(status: TrainingJobStatus) -> str:
+    conditions = status.conditions
+    for kind in (ConditionType.COMPLETE, ConditionType.FAILED):
+        if is_true(conditions, kind):
+            return str(kind)
+    valid = find(conditions, ConditionType.VALID)
+    if valid is not None and valid.status == "False":
+        return "Invalid"
+    running = find(conditions, ConditionType.RUNNING)
+    if is_true(conditions, ConditionType.PAUSED):
+        return "Paused"
+    if running is not None and running.status == "True":
+        return "Running"
+    if running is not None and running.reason not in _QUIET:
+        return running.reason
+    return "Starting" if status.attempts else "Waiting"
+
+
+def _start(status: TrainingJobStatus) -> str | None:
+    for attempt in status.attempts:
+        if attempt.start is not None:
+            return format_time_column(attempt.start)
+    if status.plan is not None and status.plan.start is not None:
+        return format_time_column(status.plan.start)
+    return None
+
+
+def _deadline(status: TrainingJobStatus) -> str | None:
+    if status.plan is None or status.plan.deadline is None:
+        return None
+    return format_time_column(status.plan.deadline)
+
+
+def _energy(status: TrainingJobStatus) -> str | None:
+    if status.energy is None or status.energy.total_joules is None:
+        return None
+    return format_energy(status.energy.total_joules)
+
+
+def _sci(status: TrainingJobStatus) -> str | None:
+    sci = status.sci
+    if sci is not None and sci.grams_per_unit is not None:
+        unit = UNIT_WORDS.get(sci.functional_unit or "", sci.functional_unit or "unit")
+        return f"{format_mass(float(sci.grams_per_unit))}/{unit}"
+    return "…" if is_true(status.conditions, ConditionType.RUNNING) else None
+
+
+def _avoided(status: TrainingJobStatus) -> str | None:
+    """Return what was avoided, or with `~` what is expected before it is known."""
+    figures, plan = status.counterfactual, status.plan
+    if figures is not None and figures.avoided_grams is not None:
+        mass = format_mass(float(figures.avoided_grams))
+        share = figures.avoided_percent
+        return mass if share is None else f"{mass} {float(share):.0f}%"
+    ended = (is_true(status.conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED))
+    if any(ended) or plan is None or plan.expected_saving_percent is None:
+        return None
+    percent = float(plan.expected_saving_percent)
+    if plan.expected_joules is None or plan.run_now_grams_per_kwh is None:
+        return f"~{percent:.0f}%"
+    run_now_grams = joules_to_kwh(plan.expected_joules) * float(plan.run_now_grams_per_kwh)
+    return f"~{format_mass(run_now_grams * percent / 100)} {percent:.0f}%"

@@ -1,0 +1,185 @@
+"""A job that has ended: write down how, read the trainer's report, wait for the energy figures.
+
+An ended job stays ended: its Job may be removed, its pods may be gone, Prometheus may be away for
+a day; what is still missing is tried again until it is there or can never be there.
+"""
+
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from lowtide.trainingjob.report import parse_report
+from lowtide.trainingjob.status import TrainingJobStatus, TrainingStatus
+from lowtide.units import format_duration
+from lowtide_operator.attempts import with_end, with_pods
+from lowtide_operator.conditions import ConditionType, Reason, find, is_true, shortened
+from lowtide_operator.draft import Draft
+from lowtide_operator.observation import Measurement, Observation
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import Ending, Outcome, PodView
+
+DELETED = "Deleted"
+
+
+def decide_ended(seen: Observation, draft: Draft, settings: Settings) -> None:
+    """Draft what to do for a job that completed or failed."""
+    ending = None if seen.child is None else seen.child.ending
+    if ending is not None:
+        attempts = with_pods(draft.attempts, seen.pods)
+        draft.section(attempts=with_end(attempts, ending.at, ending.outcome))
+        _say_ended(ending, draft)
+        _read_report(seen, draft)
+    _measure(seen, draft, settings)
+
+
+def decide_lost(seen: Observation, draft: Draft, settings: Settings) -> None:
+    """Draft what to do for a started job whose batch Job is gone."""
+    name = draft.attempts[-1].name
+    message = f"Job {name} was deleted before its end was seen: create a new TrainingJob to run it"
+    ends = [pod.end for pod in draft.attempts[-1].pods if pod.end is not None]
+    at = max(ends) if ends else seen.now
+    draft.section(attempts=with_end(draft.attempts, at, DELETED))
+    draft.condition(ConditionType.COMPLETE, "False", Reason.JOB_DELETED)
+    draft.condition(ConditionType.FAILED, "True", Reason.JOB_DELETED, message)
+    _close(draft)
+    _measure(seen, draft, settings)
+
+
+def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
+    """Return whether the figures of an ended job are still to be read, or to be priced again."""
+    conditions = status.conditions
+    if not any(is_true(conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED)):
+        return False
+    measured = find(conditions, ConditionType.MEASURED)
+    return (
+        measured is None or measured.status == "Unknown" or may_be_repriced(status, now, settings)
+    )
+
+
+def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
+    """Return whether estimated grid values of an ended job may still be replaced."""
+    measured = find(status.conditions, ConditionType.MEASURED)
+    if measured is None or measured.reason != Reason.PROVISIONAL:
+        return False
+    ends = [attempt.end for attempt in status.attempts if attempt.end is not None]
+    last = timedelta(seconds=settings.measurement.reprice_until_seconds)
+    return bool(ends) and now < max(ends) + last
+
+
+def _say_ended(ending: Ending, draft: Draft) -> None:
+    complete = ending.outcome is Outcome.COMPLETE
+    if complete:
+        draft.condition(ConditionType.COMPLETE, "True", Reason.JOB_COMPLETE, ending.message)
+        draft.condition(ConditionType.FAILED, "False", Reason.JOB_COMPLETE)
+    else:
+        reason = ending.reason if ending.reason.isalnum() else Reason.JOB_FAILED
+        draft.condition(ConditionType.COMPLETE, "False", Reason.JOB_FAILED)
+        draft.condition(ConditionType.FAILED, "True", reason, ending.message)
+    _close(draft)
+    deadline = None if draft.plan is None else draft.plan.deadline
+    if deadline is not None and ending.at > deadline:
+        late = format_duration((ending.at - deadline).total_seconds())
+        draft.condition(
+            ConditionType.DEADLINE_AT_RISK,
+            "True",
+            Reason.DEADLINE_MISSED,
+            f"the job ended {late} after its deadline",
+        )
+
+
+def _close(draft: Draft) -> None:
+    """Draft the conditions that an end decides, whatever it was."""
+    draft.condition(ConditionType.RUNNING, "False", Reason.ENDED)
+    draft.condition(ConditionType.PAUSED, "False", Reason.ENDED)
+    draft.condition(ConditionType.DEADLINE_AT_RISK, "False", Reason.ENDED)
+
+
+def _measure(seen: Observation, draft: Draft, settings: Settings) -> None:
+    """Write the figures down, or say what they wait for."""
+    figures = seen.measurement
+    before = find(draft.before.conditions, ConditionType.MEASURED)
+    if figures is not None:
+        _write_figures(figures, draft)
+        if figures.status == "Unknown":
+            draft.look_in(settings.measurement.poll_seconds)
+        elif figures.reason is Reason.PROVISIONAL:
+            draft.look_in(settings.measurement.reprice_seconds)
+    elif before is None or before.status == "Unknown":
+        draft.condition(
+            ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
+        )
+        draft.look_in(0)
+    elif may_be_repriced(draft.before, draft.now, settings):
+        draft.look_in(settings.measurement.reprice_seconds)
+
+
+def _write_figures(figures: Measurement, draft: Draft) -> None:
+    draft.condition(ConditionType.MEASURED, figures.status, figures.reason, figures.message)
+    sections = {
+        field.name: getattr(figures, field.name)
+        for field in fields(figures)
+        if field.name in ("energy", "carbon", "sci", "counterfactual", "efficiency", "cost")
+        and getattr(figures, field.name) is not None
+    }
+    draft.section(**sections)
+    draft.section(
+        attempts=tuple(
+            attempt.model_copy(
+                update={
+                    **_attempt_figures(figures, attempt.number),
+                    "pods": tuple(
+                        pod.model_copy(update={"joules": figures.pods.get(pod.uid, pod.joules)})
+                        for pod in attempt.pods
+                    ),
+                }
+            )
+            for attempt in draft.attempts
+        )
+    )
+
+
+def _attempt_figures(figures: Measurement, number: int) -> dict[str, Any]:
+    if number not in figures.attempts:
+        return {}
+    joules, grams = figures.attempts[number]
+    return {
+        "energy_joules": joules,
+        "operational_grams": None if grams is None else f"{grams:.4f}",
+    }
+
+
+def _read_report(seen: Observation, draft: Draft) -> None:
+    """Put the report of the pod that ended last into the status."""
+    reporting = [pod for pod in seen.pods if pod.report is not None]
+    if not reporting:
+        return
+    parsed = parse_report(max(reporting, key=_end_of).report)
+    report = parsed.report
+    message = shortened("; ".join(parsed.faults)) or None
+    if report is None:
+        draft.section(training=TrainingStatus(message=message))
+        return
+    draft.section(
+        training=TrainingStatus(
+            model=report.model,
+            dataset=report.dataset,
+            epochs=report.epochs,
+            epochs_planned=report.epochs_planned,
+            samples=report.samples,
+            tokens=report.tokens,
+            parameters=report.parameters,
+            accuracy=_decimal(report.accuracy),
+            loss=_decimal(report.loss),
+            training_seconds=_decimal(report.training_seconds),
+            flops=None if report.flops is None else str(report.flops),
+            message=message,
+        )
+    )
+
+
+def _end_of(pod: PodView) -> float:
+    return pod.end.timestamp() if pod.end is not None else 0.0
+
+
+def _decimal(value: float | None) -> str | None:
+    return None if value is None else f"{value:.6f}".rstrip("0").rstrip(".")

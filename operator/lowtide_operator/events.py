@@ -1,0 +1,193 @@
+"""Events of a job: one per real transition, read off two statuses.
+
+What to tell is a pure function of the status before and after, so a retry tells nothing new. The
+name of an Event follows from what it says; recording it a second time, after a kill between the
+Event and the status write, is refused by the API server as the same name and changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from lowtide import names
+from lowtide.trainingjob.status import Condition, TrainingJobStatus
+from lowtide.units import format_energy, format_mass
+from lowtide_operator.conditions import ConditionType, Reason, find, is_true, shortened
+from lowtide_operator.views import API_VERSION, JobView
+
+NOTE_MAX_LENGTH: Final = 1024
+"""Limit of events.k8s.io/v1."""
+
+NORMAL: Final = "Normal"
+WARNING: Final = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an Event says. `round` tells apart the times the same thing happens."""
+
+    reason: str
+    action: str
+    text: str
+    kind: str = NORMAL
+    round: str = ""
+
+
+def notes_between(before: TrainingJobStatus, after: TrainingJobStatus) -> tuple[Note, ...]:
+    """Return what happened between two statuses of one job, in the order of a job's life."""
+    notes = [
+        *_about_validity(before, after),
+        *_about_plan(before, after),
+        *_about_attempts(before, after),
+        *_about_troubles(before, after),
+        *_about_end(before, after),
+        *_about_figures(before, after),
+    ]
+    return tuple(notes)
+
+
+def event_manifest(job: JobView, note: Note, *, now: datetime, instance: str) -> dict[str, Any]:
+    """Return the events.k8s.io/v1 Event of a note about a TrainingJob."""
+    identity = "\n".join((job.uid, note.reason, note.round, note.text))
+    digest = sha256(identity.encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{job.key.name}.{digest}", "namespace": job.key.namespace},
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": names.KIND,
+            "namespace": job.key.namespace,
+            "name": job.key.name,
+            "uid": job.uid,
+        },
+        "reason": note.reason,
+        "action": note.action,
+        "note": shortened(note.text, NOTE_MAX_LENGTH),
+        "type": note.kind,
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": f"{names.GROUP}/operator",
+        "reportingInstance": instance[:128],
+    }
+
+
+def _became(
+    before: TrainingJobStatus, after: TrainingJobStatus, kind: ConditionType, status: str
+) -> Condition | None:
+    """Return the condition `kind` of `after` if it has `status` now and had not before."""
+    old, new = find(before.conditions, kind), find(after.conditions, kind)
+    if new is None or new.status != status or (old is not None and old.status == status):
+        return None
+    return new
+
+
+def _about_validity(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    refused = find(after.conditions, ConditionType.VALID)
+    known = find(before.conditions, ConditionType.VALID)
+    if refused is None or refused.status != "False":
+        return []
+    if known is not None and (known.status, known.message) == (refused.status, refused.message):
+        return []
+    return [Note("Invalid", "Check", refused.message, WARNING, str(after.observed_generation))]
+
+
+def _about_plan(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    """Tell of the first plan of each generation of the spec, not of every better one."""
+    planned = find(after.conditions, ConditionType.PLANNED)
+    known = find(before.conditions, ConditionType.PLANNED)
+    if planned is None or planned.status != "True" or planned.reason == Reason.STARTED:
+        return []
+    if (
+        known is not None
+        and known.status == "True"
+        and (known.observed_generation == planned.observed_generation)
+    ):
+        return []
+    return [Note("Planned", "Plan", planned.message, NORMAL, str(planned.observed_generation))]
+
+
+def _about_attempts(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    notes = []
+    open_before = {a.number for a in before.attempts if a.end is None}
+    known = {a.number for a in before.attempts}
+    for attempt in after.attempts:
+        round_ = str(attempt.number)
+        if attempt.number not in known:
+            first = attempt.number == 1
+            reason, action = ("Started", "Start") if first else ("Resumed", "Resume")
+            notes.append(Note(reason, action, _start_sentence(after, attempt.name), NORMAL, round_))
+        if attempt.outcome == "Paused" and (
+            attempt.number in open_before or attempt.number not in known
+        ):
+            paused = find(after.conditions, ConditionType.PAUSED)
+            text = "" if paused is None else paused.message
+            notes.append(Note("Paused", "Suspend", text or "paused", NORMAL, round_))
+    return notes
+
+
+def _start_sentence(after: TrainingJobStatus, name: str) -> str:
+    plan = after.plan
+    if plan is None or plan.planned_grams_per_kwh is None:
+        return f"created Job {name}"
+    planned = float(plan.planned_grams_per_kwh)
+    text = f"created Job {name} at an expected {planned:.0f} g/kWh"
+    if plan.run_now_grams_per_kwh in (None, plan.planned_grams_per_kwh):
+        return text
+    return f"{text}, was {float(plan.run_now_grams_per_kwh or 0):.0f} at submission"
+
+
+def _about_troubles(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    notes = []
+    risk = _became(before, after, ConditionType.DEADLINE_AT_RISK, "True")
+    if risk is not None:
+        notes.append(Note(ConditionType.DEADLINE_AT_RISK, "Plan", risk.message, WARNING))
+    running = find(after.conditions, ConditionType.RUNNING)
+    known = find(before.conditions, ConditionType.RUNNING)
+    if (
+        running is not None
+        and running.status == "False"
+        and running.reason not in _ORDINARY
+        and (known is None or known.reason != running.reason)
+    ):
+        notes.append(Note(running.reason, "Start", running.message, WARNING))
+    return notes
+
+
+_ORDINARY: Final = frozenset(
+    {
+        Reason.WAITING,
+        Reason.PODS_PENDING,
+        Reason.SUSPENDED,
+        Reason.QUEUED,
+        Reason.INVALID,
+        Reason.ENDED,
+        Reason.CLEANER_LATER,
+    }
+)
+"""Reasons for not running that are no trouble, or are told of by another Event."""
+
+
+def _about_end(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    complete = _became(before, after, ConditionType.COMPLETE, "True")
+    if complete is not None:
+        return [Note("Complete", "Finish", complete.message or "the Job completed")]
+    failed = _became(before, after, ConditionType.FAILED, "True")
+    if failed is not None:
+        text = f"{failed.reason}: {failed.message}" if failed.message else failed.reason
+        return [Note("Failed", "Finish", text, WARNING)]
+    return []
+
+
+def _about_figures(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    missing = _became(before, after, ConditionType.MEASURED, "False")
+    if missing is not None and is_true(after.conditions, ConditionType.COMPLETE):
+        return [Note("NotMeasured", "Measure", f"{missing.reason}: {missing.message}", WARNING)]
+    if _became(before, after, ConditionType.MEASURED, "True") is None or after.energy is None:
+        return []
+    words = [format_energy(after.energy.total_joules or 0)]
+    if after.carbon is not None and after.carbon.total_grams is not None:
+        words.append(f"{format_mass(float(after.carbon.total_grams))} CO2eq")
+    if after.counterfactual is not None and after.counterfactual.avoided_grams is not None:
+        words.append(f"avoided {format_mass(float(after.counterfactual.avoided_grams))}")
+    return [Note("Measured", "Measure", ", ".join(words))]

@@ -1,0 +1,37 @@
+"""What kopf calls: decorators and one line each. No logic lives here.
+
+Errors in event handlers are logged and never retried by kopf, so handlers only remember and
+enqueue; the queue owns every retry. There are no timers, daemons, indexes or delete handlers:
+kopf would add finalizers, annotations and two tasks per object for them.
+"""
+
+from typing import Any
+
+import kopf
+
+from lowtide import names
+from lowtide_operator.app import App
+
+DELETED = "DELETED"
+
+
+def register(registry: kopf.OperatorRegistry, app: App) -> None:
+    """Tell kopf what to watch and whom to tell."""
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def training_job_changed(event: Any, **_: Any) -> None:
+        body = event["object"]
+        seen = app.cache.forget if event["type"] == DELETED else app.cache.remember
+        if key := seen(body):
+            app.queue.add(key)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def child_changed(event: Any, **_: Any) -> None:
+        body = event["object"]
+        seen = app.cache.forget_child if event["type"] == DELETED else app.cache.remember_child
+        if owner := seen(body):
+            app.queue.add(owner)
+
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> Any:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)

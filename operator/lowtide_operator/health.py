@@ -1,0 +1,65 @@
+"""Whether the operator does its work, as opposed to: whether its process answers.
+
+A framework's health page proves that its own task runs. This one fails when a key has waited in
+the queue for too long or the event loop was late, which is what a stuck operator looks like.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+from aiohttp import web
+
+from lowtide_operator.app import App
+
+LAG_PERIOD_SECONDS: Final = 0.5
+
+
+class UnhealthyError(Exception):
+    """The operator does not do its work; a restart may help."""
+
+
+def check(app: App) -> dict[str, float]:
+    """Return the figures of the health page.
+
+    Raises:
+        UnhealthyError: a limit of the settings is passed.
+    """
+    age = app.queue.oldest_age_seconds
+    if age > app.settings.queue.stuck_seconds:
+        raise UnhealthyError(
+            f"a job has waited in the queue for {age:.0f} s, more than queue.stuckSeconds"
+        )
+    lag = app.tally.loop_lag_seconds
+    if lag > app.settings.server.loop_lag_seconds:
+        raise UnhealthyError(
+            f"the event loop was late by {lag:.1f} s, more than server.loopLagSeconds"
+        )
+    return {"queue_oldest_age_seconds": round(age, 3), "loop_lag_seconds": round(lag, 3)}
+
+
+async def serve_health(app: App, port: int) -> web.AppRunner:
+    """Serve `/healthz` on all addresses; return the server, to be cleaned up by the caller."""
+
+    async def answer(_: web.Request) -> web.Response:
+        try:
+            return web.json_response(check(app))
+        except UnhealthyError as error:
+            return web.json_response({"error": str(error)}, status=503)
+
+    site = web.Application()
+    site.add_routes([web.get("/healthz", answer), web.get("/readyz", answer)])
+    runner = web.AppRunner(site, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner
+
+
+async def watch_loop(app: App) -> None:
+    """Measure how late the event loop is until cancelled."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(LAG_PERIOD_SECONDS)
+        lag = max(0.0, time.monotonic() - before - LAG_PERIOD_SECONDS)
+        app.tally.loop_lag_seconds = lag
+        app.tally.longest_loop_lag_seconds = max(app.tally.longest_loop_lag_seconds, lag)

@@ -1,0 +1,258 @@
+"""Entry of `lowtide-operator`: puts the parts together, runs them, and stops them in order.
+
+Everything runs in one event loop: kopf's watches, the workers, one timer, the grid's threads'
+owner and the health page. If any of them ends unasked, the process ends and is started again by
+Kubernetes; nothing is lost, because nothing is kept here that the cluster does not know. SIGTERM
+stops the watches first, then the workers after what they are doing.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import kopf
+from prometheus_client import start_http_server
+
+from lowtide import __version__, names
+from lowtide_operator.app import App, utc_now
+from lowtide_operator.cache import Cache
+from lowtide_operator.cluster import Cluster, ClusterError, connect
+from lowtide_operator.forecasts import Forecasts
+from lowtide_operator.handlers import register
+from lowtide_operator.health import serve_health, watch_loop
+from lowtide_operator.measure import Measurer
+from lowtide_operator.metrics import build_registry
+from lowtide_operator.prometheus import Prometheus
+from lowtide_operator.reconcile import work
+from lowtide_operator.reload import follow_settings
+from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
+from lowtide_operator.tally import Tally
+from lowtide_operator.workqueue import Backoff, WorkQueue
+
+LOG: Final = logging.getLogger(__name__)
+DRAIN_SECONDS: Final = 20.0
+"""Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
+CRD_RETRY_SECONDS: Final = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator; return the exit code: 0 stopped, 1 failed, 2 wrong use."""
+    parser = argparse.ArgumentParser(
+        prog="lowtide-operator",
+        description="Runs TrainingJobs when the grid is clean and writes down what they used.",
+        epilog="example: lowtide-operator --settings /etc/lowtide/settings.yaml",
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=os.environ.get(ENV_SETTINGS) or None,
+        help=f"YAML file; default: ${ENV_SETTINGS}, else all defaults",
+    )
+    parser.add_argument("--version", action="version", version=f"lowtide-operator {__version__}")
+    options = parser.parse_args(arguments)
+    path = None if options.settings is None else Path(options.settings)
+    try:
+        settings = load_settings(path)
+    except SettingsError as error:
+        sys.stderr.write(f"lowtide-operator: {error}\n")
+        return 2
+    configure_logging(settings)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, path))
+    except ClusterError as error:
+        LOG.error("%s", error)
+        return 1
+    except Exception:
+        LOG.exception("the operator failed")
+        return 1
+    return 0
+
+
+async def serve(
+    settings: Settings, path: Path | None = None, *, stop: asyncio.Event | None = None
+) -> None:
+    """Run the operator until SIGTERM, SIGINT or `stop`.
+
+    Raises:
+        ClusterError: there is no cluster to work on.
+    """
+    async with _open_app(settings) as app:
+        registry = kopf.OperatorRegistry()
+        register(registry, app)
+        metrics, thread = start_http_server(
+            settings.server.metrics_port, registry=build_registry(app)
+        )
+        health = await serve_health(app, settings.server.health_port)
+        workers = [asyncio.create_task(work(app)) for _ in range(settings.queue.workers)]
+        helpers = [
+            asyncio.create_task(app.queue.run_timer()),
+            asyncio.create_task(app.forecasts.run()),
+            asyncio.create_task(watch_loop(app)),
+        ]
+        if path is not None:
+            helpers.append(asyncio.create_task(follow_settings(app, path)))
+        try:
+            await _until_served(app)
+            await _watch(app, registry, [*workers, *helpers], stop)
+        finally:
+            await _drain(app, workers)
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await health.cleanup()
+            metrics.shutdown()
+            metrics.server_close()
+            thread.join(timeout=1)
+
+
+async def _watch(
+    app: App,
+    registry: kopf.OperatorRegistry,
+    tasks: Sequence[asyncio.Task[None]],
+    stop: asyncio.Event | None,
+) -> None:
+    """Run kopf until it is told to stop, or until one of `tasks` ends, which none should."""
+    namespaces = app.settings.cluster.namespaces
+    stop = stop or asyncio.Event()
+    operator = asyncio.create_task(
+        kopf.operator(
+            registry=registry,
+            settings=kopf_settings(app.settings),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+    )
+    await asyncio.wait([operator, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    failed = next((task for task in tasks if task.done()), None)
+    if failed is not None:
+        stop.set()
+    await operator
+    if failed is not None:
+        await failed
+        raise RuntimeError("a part of the operator ended unasked")
+
+
+async def _drain(app: App, workers: Sequence[asyncio.Task[None]]) -> None:
+    """Let the workers finish what they are doing."""
+    app.queue.stop()
+    _, busy = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
+    for task in busy:
+        task.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def _until_served(app: App) -> None:
+    """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever."""
+    namespace = next(iter(app.settings.cluster.namespaces), None)
+    while True:
+        try:
+            if await app.cluster.serves_training_jobs(namespace):
+                return
+            LOG.warning("the API server does not know TrainingJobs yet: install crds/")
+        except ClusterError as error:
+            LOG.warning("TrainingJobs cannot be listed yet: %s", error)
+        await asyncio.sleep(CRD_RETRY_SECONDS)
+
+
+@asynccontextmanager
+async def _open_app(settings: Settings) -> AsyncIterator[App]:
+    api = await connect(workers=settings.queue.workers)
+    session = aiohttp.ClientSession(trust_env=False)
+    queue = WorkQueue(
+        clock=time.monotonic,
+        random=random.random,
+        backoff=Backoff(
+            settings.queue.backoff_first_seconds, settings.queue.backoff_maximum_seconds
+        ),
+    )
+    prometheus = None
+    if settings.prometheus.url is not None:
+        prometheus = Prometheus(session, settings.prometheus)
+    forecasts = Forecasts(settings, clock=utc_now)
+    app = App(
+        settings=settings,
+        cluster=Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds),
+        cache=Cache(),
+        queue=queue,
+        forecasts=forecasts,
+        measurer=Measurer(prometheus, forecasts),
+        prometheus=prometheus,
+        tally=Tally(),
+        instance=socket.gethostname(),
+    )
+    forecasts.on_news = app.plan_again
+    try:
+        yield app
+    finally:
+        forecasts.close()
+        await session.close()
+        await api.close()  # type: ignore[no-untyped-call]
+
+
+def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
+    """Return kopf's settings: bounded watches, a server-side filter, no Events of its own."""
+    ours = kopf.OperatorSettings()
+    ours.posting.enabled = False
+    ours.scanning.disabled = True
+    ours.watching.server_timeout = 300
+    ours.watching.client_timeout = 310
+    ours.watching.connect_timeout = 30
+    ours.watching.chunk_size = 500
+    ours.watching.label_selectors["batch/v1", "jobs"] = names.LABEL_TRAININGJOB
+    ours.networking.request_timeout = settings.cluster.request_timeout_seconds
+    return ours
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send log lines to standard error; kopf's own, one for every event, only as warnings."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JsonFormatter()
+        if settings.server.log_format == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logging.basicConfig(level=settings.server.log_level.upper(), handlers=[handler], force=True)
+    for name in ("kopf", "aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _loop_factory() -> Any:
+    """Return uvloop's event loop where that is installed; it halves the loop's share of CPU."""
+    with suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

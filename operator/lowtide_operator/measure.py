@@ -1,0 +1,114 @@
+"""Reading the energy of an ended job, once it is all there.
+
+After the end the exporter still counts for a moment and Prometheus still has to scrape, so the
+end markers of all pods are awaited, for a bounded time. Whatever is missing (Prometheus away,
+grid values not published) is tried again later; nothing here forgets anything, because what is to
+be measured stands in the job's status.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from lowtide.grid.series import IntensitySeries
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import Attempt
+from lowtide_operator.accounts import Ledger, settle
+from lowtide_operator.conditions import ConditionType, Reason, find
+from lowtide_operator.observation import Measurement
+from lowtide_operator.prometheus import PrometheusError
+from lowtide_operator.reading import Samples, ended_pods, read_pods
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import Fault, JobView
+
+SCRAPES_BEHIND: Final = 2
+"""Samples are looked for this many scrape intervals beyond the time that matters."""
+
+
+class SeenIntensity(Protocol):
+    """Where the intensity that was really seen comes from."""
+
+    async def seen_between(
+        self, zone: str, start: datetime, end: datetime
+    ) -> IntensitySeries | None:
+        """Return the seen intensity of a zone, or `None` if there is none."""
+        ...
+
+
+class Measurer:
+    """Reads the figures of ended jobs; `samples` is `None` where no Prometheus is configured."""
+
+    def __init__(
+        self,
+        samples: Samples | None,
+        intensity: SeenIntensity,
+    ) -> None:
+        self._samples = samples
+        self._intensity = intensity
+
+    async def measure(self, job: JobView, now: datetime, settings: Settings) -> Measurement:
+        """Return the figures of an ended job, or what they wait for."""
+        attempts = [a for a in job.status.attempts if a.start is not None or a.pods]
+        spec = job.spec
+        if not attempts or isinstance(spec, Fault):
+            return Measurement(
+                status="False", reason=Reason.NEVER_RAN, message="no pod of this job ever ran"
+            )
+        if self._samples is None:
+            return Measurement(
+                status="False",
+                reason=Reason.NO_PROMETHEUS,
+                message="the operator's settings name no Prometheus: set prometheus.url",
+            )
+        try:
+            return await self._read(self._samples, job, spec, attempts, now, settings)
+        except PrometheusError as error:
+            return _try_later(job, Reason.PROMETHEUS_UNAVAILABLE, str(error))
+
+    async def _read(
+        self,
+        samples: Samples,
+        job: JobView,
+        spec: TrainingJobSpec,
+        attempts: list[Attempt],
+        now: datetime,
+        settings: Settings,
+    ) -> Measurement:
+        slack = timedelta(seconds=SCRAPES_BEHIND * settings.prometheus.scrape_interval_seconds)
+        begin = min(a.start or job.created for a in attempts) - slack
+        ended = max(a.end or now for a in attempts)
+        settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
+        until = min(now, settled_at + slack)
+        if now < settled_at:
+            marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
+            open_pods = [
+                pod.name
+                for attempt in attempts
+                for pod in attempt.pods
+                if pod.start is not None and pod.uid not in marked
+            ]
+            if open_pods or not marked:
+                waits = ", ".join(open_pods[:3]) or "the pods"
+                return _try_later(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
+        earliest = spec.schedule.start_no_earlier_than
+        baseline = job.created if earliest is None else max(job.created, earliest)
+        baseline = min(baseline, min(a.start or baseline for a in attempts))
+        zone = None if job.status.carbon is None else job.status.carbon.zone
+        intensity = None
+        if zone is not None:
+            intensity = await self._intensity.seen_between(zone, min(baseline, begin), ended)
+        ledger = Ledger(
+            spec=spec,
+            status=job.status,
+            samples=await read_pods(samples, job.key.namespace, attempts, begin, until),
+            intensity=intensity,
+            baseline_start=baseline,
+        )
+        return settle(ledger, settings)
+
+
+def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:
+    """Return "not yet"; figures that are already there stay as they are."""
+    before = find(job.status.conditions, ConditionType.MEASURED)
+    if before is not None and before.status == "True":
+        return Measurement(status="True", reason=Reason(before.reason), message=before.message)
+    return Measurement(status="Unknown", reason=reason, message=message)

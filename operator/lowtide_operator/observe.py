@@ -1,0 +1,107 @@
+"""Gathering what one decision needs, and no more: most looks at a job need no request at all."""
+
+from dataclasses import replace
+
+from lowtide_operator.app import App
+from lowtide_operator.cluster import AlreadyExistsError, RefusedError
+from lowtide_operator.conditions import ConditionType, Reason, find, is_true
+from lowtide_operator.ended import needs_measuring
+from lowtide_operator.learning import learn
+from lowtide_operator.observation import ForecastView, Observation, Refusal
+from lowtide_operator.views import (
+    ChildView,
+    Fault,
+    JobView,
+    PodView,
+    child_view,
+    pod_view,
+    template_of,
+)
+from lowtide_operator.workloads.job import job_manifest
+
+UNPROCESSABLE = (400, 422)
+"""Answers to a Job that can never be accepted; others may depend on the moment (quota)."""
+
+
+async def observe(job: JobView, app: App) -> Observation:
+    """Return what is known about a job now.
+
+    Raises:
+        ClusterError: the API server did not answer.
+    """
+    now = app.clock()
+    child, gone = await _child(job, app)
+    forecast = ForecastView()
+    if not isinstance(job.spec, Fault):
+        forecast = app.forecasts.view(job.spec.grid)
+    seen = Observation(
+        now=now,
+        job=job,
+        child=child,
+        child_is_gone=gone,
+        forecast=forecast,
+        experience=learn(app.cache.past_runs(job)),
+    )
+    ended = any(
+        is_true(job.status.conditions, kind)
+        for kind in (ConditionType.COMPLETE, ConditionType.FAILED)
+    )
+    if ended:
+        if needs_measuring(job.status, now, app.settings):
+            return replace(seen, measurement=await app.measurer.measure(job, now, app.settings))
+        return seen
+    if child is not None:
+        return replace(seen, pods=await _pods(job, app))
+    if not isinstance(job.spec, Fault) and not gone:
+        return await _with_template(seen, app)
+    return seen
+
+
+async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:
+    """Return the batch Job of a job, and whether it is known to be gone.
+
+    The cache may not have heard of it yet, so a Job that should exist is asked for by its name.
+    """
+    child = app.cache.child(job)
+    if child is not None or not job.status.attempts:
+        return child, False
+    body = await app.cluster.get_job(job.key.namespace, job.status.attempts[-1].name)
+    found = None if body is None else child_view(body)
+    if found is None or found.owner_uid != job.uid or body is None:
+        return None, True
+    app.cache.remember_child(body)
+    return found, False
+
+
+async def _pods(job: JobView, app: App) -> tuple[PodView, ...]:
+    bodies = await app.cluster.list_pods(job.key.namespace, job.uid)
+    return tuple(pod_view(body) for body in bodies)
+
+
+async def _with_template(seen: Observation, app: App) -> Observation:
+    """Return the observation with the API server's opinion on the template, asked once per spec."""
+    job = seen.job
+    valid = find(job.status.conditions, ConditionType.VALID)
+    if valid is not None and valid.status == "True" and valid.observed_generation == job.generation:
+        return replace(seen, template_checked=True)
+    body = await app.cluster.get_training_job(job.key)
+    if body is None:
+        return seen
+    manifest = job_manifest(
+        job.key,
+        job.uid,
+        template_of(body),
+        attempt=1,
+        settle_seconds=app.settings.measurement.settle_seconds,
+    )
+    try:
+        await app.cluster.create_job(manifest, dry_run=True)
+    except AlreadyExistsError:
+        # The Job of a process that was killed before it wrote the status; `CreateJob` adopts it.
+        return replace(seen, template_checked=True)
+    except RefusedError as error:
+        lasting = error.status in UNPROCESSABLE
+        message = f"spec.template is refused by the API server: {error}"
+        refusal = Refusal(Reason.INVALID_TEMPLATE, message, lasting=lasting)
+        return replace(seen, template_refusal=refusal)
+    return replace(seen, template_checked=True)

@@ -1,0 +1,146 @@
+"""Raw samples from Prometheus: what was stored, at the times it was stored.
+
+An instant query with a range selector is the only way to get the samples themselves; a range
+query returns values carried forward to its steps. Values of labels are written into matchers as
+quoted literals of regular expressions, so no name can change a query. Answers are bounded.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+
+from lowtide.energy.samples import Sample, Series
+from lowtide_operator.settings import PrometheusSettings
+
+READ_BYTES: Final = 64 * 1024
+
+
+class PrometheusError(Exception):
+    """Prometheus could not be asked; the message is one sentence."""
+
+
+class Prometheus:
+    """Queries against one Prometheus; the session belongs to the caller."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: PrometheusSettings) -> None:
+        self._session = session
+        self._settings = settings
+
+    async def samples(self, selector: str, start: datetime, end: datetime) -> tuple[Series, ...]:
+        """Return the raw samples of `selector` that were stored in `(start, end]`.
+
+        Long ranges are fetched in chunks; a sample on a seam counts once.
+
+        Raises:
+            PrometheusError: there is no usable answer.
+        """
+        found: defaultdict[tuple[tuple[str, str], ...], dict[float, float]] = defaultdict(dict)
+        for first, last in _chunks(start, end, self._settings.chunk_seconds):
+            # A selector may or may not include its left edge (Prometheus 3 or 2), so chunks
+            # overlap by a second and equal times are one sample.
+            seconds = int((last - first).total_seconds()) + 1
+            for series in await self._query(f"{selector}[{seconds}s]", last):
+                labels = tuple(sorted(series["metric"].items()))
+                found[labels].update((float(at), float(value)) for at, value in series["values"])
+        return tuple(
+            Series(dict(labels), tuple(Sample(at, samples[at]) for at in sorted(samples)))
+            for labels, samples in found.items()
+        )
+
+    async def instant(self, query: str, at: datetime) -> dict[str, float]:
+        """Return the values of an aggregation by one label: value of that label to number.
+
+        Raises:
+            PrometheusError: there is no usable answer.
+        """
+        values = {}
+        for series in await self._query(query, at):
+            label = next(iter(series["metric"].values()), "")
+            values[label] = float(series["value"][1])
+        return values
+
+    async def _query(self, query: str, at: datetime) -> list[Any]:
+        url = f"{self._settings.url}/api/v1/query"
+        form = {"query": query, "time": f"{at.timestamp():.3f}"}
+        timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
+        try:
+            async with self._session.post(
+                url, data=form, timeout=timeout, allow_redirects=False
+            ) as answer:
+                body = await self._bounded(answer)
+                status = answer.status
+        except TimeoutError:
+            raise PrometheusError(
+                f"Prometheus gave no answer within {self._settings.timeout_seconds:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise PrometheusError(f"Prometheus cannot be reached: {error}") from None
+        return _result(status, body)
+
+    async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for piece in answer.content.iter_chunked(READ_BYTES):
+            body += piece
+            if len(body) > self._settings.maximum_body_bytes:
+                raise PrometheusError(
+                    f"Prometheus' answer is larger than {self._settings.maximum_body_bytes} bytes: "
+                    "lower prometheus.chunkSeconds"
+                )
+        return bytes(body)
+
+
+def selector_of_pods(metric: str, uids: Iterable[str], *, label: str = "pod_uid") -> str:
+    """Return the selector of a metric's series with one of these values of `label`."""
+    alternatives = "|".join(re.escape(uid) for uid in sorted(uids))
+    return _selector(metric, {label: ("=~", alternatives)})
+
+
+def selector_of_job_pods(metric: str, namespace: str, jobs: Iterable[str]) -> str:
+    """Return the selector of a metric's series of all pods of batch Jobs, by the pods' names.
+
+    The Job controller names pods after their Job with five random letters and digits behind.
+    """
+    names = "|".join(re.escape(name) for name in sorted(jobs))
+    return _selector(
+        metric, {"namespace": ("=", namespace), "pod": ("=~", f"(?:{names})-[a-z0-9]{{5}}")}
+    )
+
+
+def _selector(metric: str, matchers: Mapping[str, tuple[str, str]]) -> str:
+    written = ",".join(
+        f"{name}{operator}{_quoted(value)}" for name, (operator, value) in matchers.items()
+    )
+    return f"{metric}{{{written}}}"
+
+
+def _quoted(text: str) -> str:
+    """Return a PromQL string literal; the escapes of JSON are a subset of PromQL's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _chunks(
+    start: datetime, end: datetime, longest_seconds: float
+) -> Iterator[tuple[datetime, datetime]]:
+    step = timedelta(seconds=longest_seconds)
+    first = start
+    while first < end:
+        last = min(first + step, end)
+        yield first, last
+        first = last
+
+
+def _result(status: int, body: bytes) -> list[Any]:
+    try:
+        document = json.loads(body)
+        if status == 200 and document["status"] == "success":
+            result: list[Any] = document["data"]["result"]
+            return result
+        reason = f"{document.get('errorType', 'error')}: {document.get('error', '')}"
+    except (AttributeError, KeyError, TypeError, ValueError):
+        reason = "the answer is not that of a Prometheus"
+    raise PrometheusError(f"Prometheus answered {status}: {' '.join(reason.split())[:300]}")

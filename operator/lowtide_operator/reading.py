@@ -1,0 +1,102 @@
+"""Fetching what Prometheus holds about the pods of one job.
+
+Energy is asked for by the pods' names, so pods that came and went while the operator was down are
+found too; a pod that was seen is also asked for by its uid, whatever its name. What comes back
+are raw samples; nothing is computed here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from lowtide import names
+from lowtide.energy.samples import Series
+from lowtide.trainingjob.status import Attempt
+from lowtide_operator.prometheus import selector_of_job_pods, selector_of_pods
+
+POD_METRICS: Final = (
+    names.METRIC_POD_ENERGY,
+    names.METRIC_POD_SEGMENT_START,
+    names.METRIC_POD_END,
+    names.METRIC_POD_GPU_HELD_SECONDS,
+    names.METRIC_POD_GPU_SHARE,
+)
+
+
+class Samples(Protocol):
+    """Where raw samples come from; `lowtide_operator.prometheus.Prometheus` is one."""
+
+    async def samples(self, selector: str, start: datetime, end: datetime) -> tuple[Series, ...]:
+        """Return the raw samples of a selector."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSamples:
+    """The raw series of a job's pods, by what they say."""
+
+    energy: tuple[Series, ...] = ()
+    segment_start: tuple[Series, ...] = ()
+    end_marker: tuple[Series, ...] = ()
+    held: tuple[Series, ...] = ()
+    share: tuple[Series, ...] = ()
+    gpus: tuple[Series, ...] = ()
+
+    @property
+    def pod_uids(self) -> frozenset[str]:
+        """The pods that have an energy series."""
+        return frozenset(series.pod_uid for series in self.energy if series.pod_uid)
+
+
+async def ended_pods(
+    source: Samples, namespace: str, attempts: Iterable[Attempt], start: datetime, end: datetime
+) -> frozenset[str]:
+    """Return the uids of the job's pods whose end marker is stored.
+
+    Raises:
+        PrometheusError: there is no usable answer.
+    """
+    found = await _of_pods(source, names.METRIC_POD_END, namespace, tuple(attempts), start, end)
+    return frozenset(series.pod_uid for series in found)
+
+
+async def read_pods(
+    source: Samples, namespace: str, attempts: Iterable[Attempt], start: datetime, end: datetime
+) -> PodSamples:
+    """Return all raw series of a job's pods that were stored between `start` and `end`.
+
+    Raises:
+        PrometheusError: there is no usable answer.
+    """
+    known = tuple(attempts)
+    energy, starts, ends, held, share = [
+        await _of_pods(source, metric, namespace, known, start, end) for metric in POD_METRICS
+    ]
+    gpus: tuple[Series, ...] = ()
+    uuids = {series.labels["uuid"] for series in share if series.labels.get("uuid")}
+    if uuids:
+        wanted = selector_of_pods(names.METRIC_GPU_INFO, uuids, label="uuid")
+        gpus = await source.samples(wanted, start, end)
+    return PodSamples(
+        energy=energy, segment_start=starts, end_marker=ends, held=held, share=share, gpus=gpus
+    )
+
+
+async def _of_pods(
+    source: Samples,
+    metric: str,
+    namespace: str,
+    attempts: tuple[Attempt, ...],
+    start: datetime,
+    end: datetime,
+) -> tuple[Series, ...]:
+    jobs = {attempt.name for attempt in attempts}
+    if not jobs:
+        return ()
+    found = await source.samples(selector_of_job_pods(metric, namespace, jobs), start, end)
+    seen = {series.pod_uid for series in found}
+    missing = {pod.uid for attempt in attempts for pod in attempt.pods} - seen
+    if missing:
+        found += await source.samples(selector_of_pods(metric, missing), start, end)
+    return found

@@ -1,0 +1,189 @@
+"""One look at one TrainingJob: observe, decide, act, tell, write.
+
+The order matters. Actions come before the status, so a status never claims what was not asked
+for; Events come before the status, so a kill in between repeats an Event (which has the same name
+and is refused) rather than losing it. The status is written only if it differs, with the version
+it was decided on, so that a change in between is never overwritten.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import replace
+from typing import Final
+
+from lowtide_operator.actions import Action, CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.app import App
+from lowtide_operator.cluster import AlreadyExistsError, ClusterError, ConflictError, RefusedError
+from lowtide_operator.conditions import Reason
+from lowtide_operator.decide import decide, is_managed_elsewhere
+from lowtide_operator.draft import Decision
+from lowtide_operator.events import event_manifest, notes_between
+from lowtide_operator.merge import merge_patch
+from lowtide_operator.observation import Refusal
+from lowtide_operator.observe import observe
+from lowtide_operator.views import JobView, child_view, template_of
+from lowtide_operator.workloads.job import job_manifest
+from lowtide_operator.workqueue import Key
+
+LOG: Final = logging.getLogger(__name__)
+
+
+class JobRefusedError(Exception):
+    """The API server did not take a Job for now; the status says so, and it is tried again."""
+
+
+async def work(app: App) -> None:
+    """Reconcile keys from the queue until it is stopped; many of these run side by side."""
+    while (key := await app.queue.take()) is not None:
+        # Looks that need no request would otherwise keep the loop for themselves.
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        try:
+            again = await reconcile(key, app)
+        except JobRefusedError as error:
+            wait = app.queue.failed(key)
+            app.tally.reconciles["refused"] += 1
+            LOG.info("%s: %s; next try in %.0f s", key, error, wait)
+        except ConflictError:
+            app.tally.reconciles["conflict"] += 1
+            app.queue.failed(key)
+        except ClusterError as error:
+            wait = app.queue.failed(key, error.retry_after_seconds)
+            app.tally.reconciles["error"] += 1
+            LOG.warning("%s: %s; next try in %.0f s", key, error, wait)
+        except Exception:
+            # One job that cannot be handled must not stop the others.
+            wait = app.queue.failed(key)
+            app.tally.reconciles["error"] += 1
+            LOG.exception("%s: reconciling failed; next try in %.0f s", key, wait)
+        else:
+            app.queue.done(key, _with_resync(again, app))
+            app.tally.reconciles["done"] += 1
+        finally:
+            app.tally.reconcile_seconds += time.monotonic() - began
+
+
+def _with_resync(again_seconds: float | None, app: App) -> float:
+    """Return when to look again: as decided, at the latest within the resync interval.
+
+    The jitter spreads jobs that were first seen together.
+    """
+    latest = app.settings.queue.resync_seconds * (0.75 + 0.25 * app.random())
+    return latest if again_seconds is None else min(again_seconds, latest)
+
+
+async def reconcile(key: Key, app: App) -> float | None:
+    """Bring one TrainingJob to its wanted state; return seconds until the next look.
+
+    Raises:
+        JobRefusedError: the Job cannot be created at the moment.
+        ClusterError: the API server did not answer, or the object changed meanwhile.
+    """
+    record = app.cache.record(key)
+    if record is None:
+        app.queue.forget(key)
+        return None
+    job = record.view()
+    if job.deleting or is_managed_elsewhere(job):
+        return None
+    seen = await observe(job, app)
+    decision = decide(seen, app.settings)
+    refusal = None
+    for action in decision.actions:
+        refusal = await _carry_out(action, app)
+        if refusal is not None:
+            decision = decide(replace(seen, refusal=refusal), app.settings)
+            break
+    await _write(job, decision, app)
+    if refusal is not None:
+        raise JobRefusedError(refusal.message)
+    return decision.look_again_seconds
+
+
+async def _carry_out(action: Action, app: App) -> Refusal | None:
+    """Do what was decided; return what the API server had against it."""
+    match action:
+        case CreateJob():
+            return await _create(action, app)
+        case SuspendJob() | ResumeJob():
+            suspended = isinstance(action, SuspendJob)
+            body = await app.cluster.set_suspended(
+                action.namespace, action.name, suspended=suspended
+            )
+            if body is not None:
+                app.cache.remember_child(body)
+            return None
+
+
+async def _create(action: CreateJob, app: App) -> Refusal | None:
+    """Create the Job of an attempt; one that is already there and ours is as good."""
+    body = await app.cluster.get_training_job(action.key)
+    if body is None or body["metadata"]["uid"] != action.uid:
+        raise ConflictError(f"TrainingJob {action.key} was replaced meanwhile")
+    if body["metadata"].get("generation") != action.generation:
+        app.cache.remember(body)
+        raise ConflictError(f"the spec of TrainingJob {action.key} was changed meanwhile")
+    manifest = job_manifest(
+        action.key,
+        action.uid,
+        template_of(body),
+        attempt=action.attempt,
+        settle_seconds=app.settings.measurement.settle_seconds,
+    )
+    try:
+        job = await app.cluster.create_job(manifest)
+        app.tally.jobs_created += 1
+    except AlreadyExistsError:
+        name = manifest["metadata"]["name"]
+        found = await app.cluster.get_job(action.key.namespace, name)
+        if found is None:
+            raise ConflictError(f"Job {name} came and went") from None
+        child = child_view(found)
+        if child is None or child.owner_uid != action.uid:
+            message = (
+                f"Job {name} exists and belongs to somebody else: delete it, or give this "
+                "TrainingJob another name"
+            )
+            return Refusal(Reason.NAME_TAKEN, message, lasting=False)
+        job = found
+    except RefusedError as error:
+        return Refusal(Reason.CREATE_REFUSED, str(error), lasting=False)
+    app.cache.remember_child(job)
+    return None
+
+
+async def _write(job: JobView, decision: Decision, app: App) -> None:
+    """Record what happened and write the status, if it differs from the stored one."""
+    record = app.cache.record(job.key)
+    if record is None or record.uid != job.uid:
+        return
+    patch = merge_patch(json.loads(record.status), decision.status.to_api())
+    if not patch:
+        return
+    for note in notes_between(job.status, decision.status):
+        manifest = event_manifest(job, note, now=app.clock(), instance=app.instance)
+        try:
+            await app.cluster.create_event(manifest)
+            app.tally.events_recorded += 1
+        except RefusedError as error:
+            # Events are a courtesy; a namespace that refuses them still gets its job run.
+            LOG.warning("%s: Event %s: %s", job.key, note.reason, error)
+    try:
+        body = await app.cluster.patch_status(job.key, patch, job.resource_version)
+    except ConflictError:
+        await _read_again(job.key, app)
+        raise
+    except ClusterError:
+        app.tally.status_write_failures += 1
+        raise
+    app.tally.status_writes += 1
+    if body is not None:
+        app.cache.remember(body)
+
+
+async def _read_again(key: Key, app: App) -> None:
+    body = await app.cluster.get_training_job(key)
+    if body is not None:
+        app.cache.remember(body)

@@ -1,0 +1,150 @@
+"""A job that has started: follow its batch Job, and pause or resume it.
+
+The Job controller owns the pods; what is written here is what it and the kubelet report. The one
+thing decided here is whether the Job should be suspended, and that is compared with whether it
+is, so a lost request is simply made again. A Job that Kueue manages is never suspended or
+resumed: Kueue owns that field.
+"""
+
+from datetime import datetime, timedelta
+
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import EnergyStatus, PlanSegment, PlanStatus
+from lowtide_operator.actions import ResumeJob, SuspendJob
+from lowtide_operator.attempts import ran_seconds, with_attempt, with_end, with_pods
+from lowtide_operator.conditions import ConditionType, Reason, find
+from lowtide_operator.draft import Draft, whole_seconds
+from lowtide_operator.observation import Observation
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import ChildView, Fault, PodView
+from lowtide_operator.waiting import set_risk
+from lowtide_operator.window import Window, window_of
+
+PAUSED = "Paused"
+
+
+def decide_running(seen: Observation, draft: Draft, settings: Settings) -> None:
+    """Draft what to do for a job whose batch Job exists and has not ended."""
+    child = seen.child
+    if child is None:
+        return
+    draft.condition(ConditionType.VALID, "True", Reason.ACCEPTED)
+    draft.condition(ConditionType.COMPLETE, "False", Reason.NOT_ENDED)
+    draft.condition(ConditionType.FAILED, "False", Reason.NOT_ENDED)
+    draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
+    attempts = draft.attempts
+    if not child.suspended:
+        attempts = with_attempt(attempts, child.name)
+    draft.section(attempts=with_pods(attempts, seen.pods))
+    spec = seen.job.spec
+    if not isinstance(spec, Fault):
+        window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
+        _remember_plan(child, window, draft)
+        _watch_deadline(seen, window, draft)
+        _suspend_or_resume(child, spec, draft)
+    if child.suspended:
+        _say_suspended(child, draft)
+    else:
+        _say_running(seen, draft, settings)
+    if seen.energy_so_far_joules is not None:
+        draft.section(
+            energy=EnergyStatus(total_joules=round(seen.energy_so_far_joules), final=False)
+        )
+
+
+def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
+    """Write a plan for a Job that was created by a process killed before it wrote one."""
+    planned = find(draft.before.conditions, ConditionType.PLANNED)
+    if draft.plan is not None and planned is not None and planned.status == "True":
+        return
+    start = whole_seconds(child.created)
+    end = whole_seconds(start + timedelta(seconds=window.duration_seconds))
+    draft.section(
+        plan=PlanStatus(
+            segments=(PlanSegment(start=start, end=end),),
+            start=start,
+            deadline=whole_seconds(window.deadline),
+            reason=Reason.STARTED,
+            explanation="the job has started",
+            expected_duration_seconds=round(window.duration_seconds),
+            duration_source=window.duration_source,
+        )
+    )
+    draft.condition(ConditionType.PLANNED, "True", Reason.STARTED, "the job has started")
+
+
+def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
+    left = max(0.0, window.high_seconds - ran_seconds(draft.attempts, seen.now))
+    started = any(attempt.start is not None for attempt in draft.attempts)
+    if started and not (seen.child is not None and seen.child.suspended):
+        # While it runs, its expected end does not move: no new verdict with every look.
+        first = min(a.start for a in draft.attempts if a.start is not None)
+        at_risk = first + timedelta(seconds=window.high_seconds) > window.deadline
+    else:
+        at_risk = seen.now + timedelta(seconds=left) > window.deadline
+    set_risk(draft, at_risk, window)
+    if seen.now <= window.deadline:
+        draft.look_at(window.deadline + timedelta(seconds=1))
+
+
+def _suspend_or_resume(child: ChildView, spec: TrainingJobSpec, draft: Draft) -> None:
+    """Bring the Job's suspension in line with what is wanted."""
+    if child.queued:
+        return
+    if spec.suspend and not child.suspended:
+        draft.act(SuspendJob(child.owner.namespace, child.name))
+    elif not spec.suspend and child.suspended:
+        draft.act(ResumeJob(child.owner.namespace, child.name))
+
+
+def _say_suspended(child: ChildView, draft: Draft) -> None:
+    if child.queued and not any(a.start is not None for a in draft.attempts):
+        message = f"Kueue holds Job {child.name} until its queue has room"
+        draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
+        draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
+        return
+    draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
+    message = f"Job {child.name} is suspended; its pods saved what they could and are gone"
+    draft.condition(ConditionType.RUNNING, "False", Reason.SUSPENDED, message)
+    draft.condition(ConditionType.PAUSED, "True", Reason.SUSPENDED, message)
+
+
+def _stopped_at(draft: Draft) -> datetime:
+    """Return when the last pod of the open attempt ended, or now where that is not known."""
+    ends = [pod.end for pod in draft.attempts[-1].pods if pod.end] if draft.attempts else []
+    return max(ends) if ends else draft.now
+
+
+def _say_running(seen: Observation, draft: Draft, settings: Settings) -> None:
+    draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
+    if any(pod.phase == "Running" for pod in seen.pods):
+        draft.condition(ConditionType.RUNNING, "True", Reason.PODS_RUNNING)
+        draft.look_in(settings.cluster.running_look_seconds)
+        return
+    troubled = next((pod for pod in seen.pods if pod.trouble is not None), None)
+    reason, message = str(Reason.PODS_PENDING), _pending_message(seen)
+    if troubled is not None:
+        reason, message = _trouble_words(troubled)
+    draft.condition(ConditionType.RUNNING, "False", reason, message)
+    draft.look_in(settings.cluster.pod_poll_seconds)
+
+
+def _pending_message(seen: Observation) -> str:
+    if not seen.pods:
+        return "the Job exists and has no pod yet"
+    return f"pod {seen.pods[0].name} is {seen.pods[0].phase.lower()}"
+
+
+def _trouble_words(pod: PodView) -> tuple[str, str]:
+    """Return the reason and a sentence for a pod that cannot start.
+
+    ErrImagePull and ImagePullBackOff alternate with every try; one word stands for both, so that
+    the status is not rewritten each time.
+    """
+    reason = pod.trouble or Reason.PODS_PENDING
+    if reason == "ErrImagePull":
+        reason = "ImagePullBackOff"
+    where = f" on node {pod.node}" if pod.node else ""
+    detail = pod.trouble_message if reason == pod.trouble or not pod.node else ""
+    message = f"pod {pod.name}{where} cannot start: {detail or reason}"
+    return (reason if reason.isalnum() else Reason.PODS_PENDING), message

@@ -1,0 +1,297 @@
+"""The operator's settings: one YAML file, single fields overridden by the environment.
+
+Pydantic stays here: the rest of the operator gets these frozen objects and never a raw dict.
+Every field has a default that works without an account, a key or a Prometheus; every number says
+its unit. Secrets are never settings: a field names the file or variable that holds one.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from lowtide.grid.settings import ZoneSettings
+from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
+from lowtide.trainingjob.base import ApiModel, PositiveDecimal
+from lowtide.trainingjob.spec import Price
+
+ENV_SETTINGS: Final = "LOWTIDE_SETTINGS"
+ENV_PREFIX: Final = "LOWTIDE_OPERATOR_"
+SECTION_SEPARATOR: Final = "__"
+
+Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=31_536_000)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the field, the value and what is allowed."""
+
+
+class ScheduleSettings(ApiModel):
+    """What a job gets that does not say itself when it may run."""
+
+    maximum_delay_seconds: Seconds = 86_400
+    """Longest wait before the start of a job without deadline and maxDelaySeconds; 24 h."""
+    expected_duration_seconds: PositiveSeconds = 3_600
+    """Running time of a job that states none and whose series has no history; 1 h."""
+    duration_high_ratio: Annotated[float, Field(ge=1, le=10)] = 1.2
+    """90th percentile of the running time over the expected one while history is short."""
+    start_latency_seconds: Seconds = 120
+    """Time from the decision to start until a pod runs; kept free before the latest start."""
+    margin_seconds: Seconds = 300
+    """Spare time kept free before the deadline."""
+    forecast_patience_seconds: Seconds = 60
+    """How long a job waits for the first forecast after the operator's start, then runs without."""
+    look_again_seconds: PositiveSeconds = 900
+    """Longest time between two decisions about a waiting job."""
+
+
+class PrometheusSettings(ApiModel):
+    """Where the exporter's samples are stored."""
+
+    url: str | None = None
+    """Base URL, http or https; absent: jobs complete without energy figures."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
+    """Longest time for one query."""
+    maximum_body_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    """Answers larger than this are refused instead of filling the memory."""
+    chunk_seconds: PositiveSeconds = 21_600
+    """Samples are fetched in ranges of this length; 6 h."""
+    scrape_interval_seconds: PositiveSeconds = 30
+    """Distance between two scrapes of the exporter; judges gaps in the samples."""
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        if url is None or not url:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http or https URL, for example http://prometheus:9090")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must not contain credentials, a query or a fragment")
+        return url.rstrip("/")
+
+
+class MeasurementSettings(ApiModel):
+    """When the energy of a finished job is read."""
+
+    poll_seconds: PositiveSeconds = 10
+    """Distance between two looks for the end markers of the pods."""
+    settle_seconds: PositiveSeconds = 180
+    """Longest wait for the end markers; then the samples that exist are taken."""
+    reprice_seconds: PositiveSeconds = 1_800
+    """Distance between two tries to replace estimated grid values by actual ones."""
+    reprice_until_seconds: Seconds = 21_600
+    """How long after the end estimated values are replaced; 6 h."""
+
+
+class ForecastSettings(ApiModel):
+    """How zones are asked for their intensity."""
+
+    refresh_seconds: PositiveSeconds = 300
+    """Distance between two fetches of a zone's forecast and newest actual values."""
+    retry_seconds: PositiveSeconds = 30
+    """Distance to the next try after a failed fetch; doubles up to refreshSeconds."""
+    fetch_timeout_seconds: PositiveSeconds = 60
+    """Longest time for one fetch of a zone, all its providers together."""
+    maximum_age_seconds: PositiveSeconds = 86_400
+    """A forecast fetched longer ago is dropped."""
+
+
+class EmbodiedSettings(ApiModel):
+    """Embodied emissions of one GPU with its share of the server."""
+
+    grams_per_gpu: PositiveDecimal
+    """Emissions of making it, in grams of CO2 equivalent."""
+    lifespan_seconds: Annotated[int, Field(ge=1)] = 126_144_000
+    """Expected life: four years of 8,760 hours (GSF SCI guide)."""
+    source: Annotated[str, Field(max_length=256)] = "settings"
+    """Where the figure comes from, shown in the status."""
+
+
+class QueueSettings(ApiModel):
+    """The work queue."""
+
+    workers: Annotated[int, Field(ge=1, le=200)] = 20
+    """Jobs that are reconciled at the same time; also the size of the connection pool."""
+    backoff_first_seconds: PositiveSeconds = 1
+    """Upper bound of the first wait after an error; doubles, with full jitter."""
+    backoff_maximum_seconds: PositiveSeconds = 300
+    """Upper bound of all further waits after errors."""
+    resync_seconds: PositiveSeconds = 1_200
+    """Every job is looked at again within this time, spread evenly."""
+    stuck_seconds: PositiveSeconds = 300
+    """The operator calls itself unhealthy when a job has waited in the queue for this long."""
+
+
+class ClusterSettings(ApiModel):
+    """Talking to the API server."""
+
+    namespaces: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    """Namespaces to serve; empty: all."""
+    request_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 30
+    """Longest time for one request."""
+    pod_poll_seconds: PositiveSeconds = 15
+    """Distance between two looks at the pods of a started job that does not run yet."""
+    running_look_seconds: PositiveSeconds = 300
+    """Distance between two looks at a running job, for its energy so far and its deadline."""
+
+
+class ServerSettings(ApiModel):
+    """The operator's own HTTP servers."""
+
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = OPERATOR_METRICS_PORT
+    """Port of /metrics; 0 takes any free one."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = OPERATOR_HEALTH_PORT
+    """Port of /healthz."""
+    loop_lag_seconds: PositiveSeconds = 10
+    """The operator calls itself unhealthy when its event loop is late by this much."""
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """Least severity of log lines."""
+    log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+    """Form of log lines."""
+
+
+class Settings(ApiModel):
+    """All settings of the operator."""
+
+    default_zone: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Zone of jobs that name none; default: the only zone there is."""
+    zones: Annotated[dict[str, ZoneSettings], Field(max_length=64)] = Field(default_factory=dict)
+    """Grid zones by name, with their providers."""
+    capacity_gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs that planned jobs may use at the same time; absent: not limited."""
+    schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
+    """Defaults of jobs."""
+    forecast: ForecastSettings = Field(default_factory=ForecastSettings)
+    """Fetching of grid data."""
+    prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
+    """Source of the energy samples."""
+    measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
+    """Reading of energy after the end."""
+    embodied: Annotated[dict[str, EmbodiedSettings], Field(max_length=256)] = Field(
+        default_factory=lambda: dict(DEFAULT_EMBODIED)
+    )
+    """Embodied emissions by GPU model as the exporter names it; `default` is for all others."""
+    price: Price | None = None
+    """Price of jobs that state none."""
+    queue: QueueSettings = Field(default_factory=QueueSettings)
+    """The work queue."""
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    """Talking to the API server."""
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    """The operator's own HTTP servers."""
+    history_directory: Path | None = None
+    """Directory where seen intensity is kept across restarts; absent: in memory only."""
+
+    @model_validator(mode="after")
+    def _default_zone_exists(self) -> "Settings":
+        if self.default_zone is not None and self.default_zone not in self.zones:
+            known = ", ".join(sorted(self.zones)) or "none"
+            raise ValueError(
+                f"defaultZone {self.default_zone!r} is not among the zones ({known}): add it there"
+            )
+        return self
+
+    @property
+    def zone_of_unmarked_jobs(self) -> str | None:
+        """Return the zone of jobs that name none."""
+        if self.default_zone is None and len(self.zones) == 1:
+            return next(iter(self.zones))
+        return self.default_zone
+
+
+DEFAULT_EMBODIED: Final[Mapping[str, EmbodiedSettings]] = {
+    "NVIDIA A100": EmbodiedSettings(
+        grams_per_gpu="318000",
+        source="Chien et al., HotCarbon 2023: A100 with its share of the server",
+    ),
+    "NVIDIA H100": EmbodiedSettings(
+        grams_per_gpu="164000",
+        source="NVIDIA product carbon footprint summary, HGX H100: an eighth of the board",
+    ),
+    "default": EmbodiedSettings(
+        grams_per_gpu="150000", source="GSF Impact Framework 1.1, SCI-E default per GPU (rough)"
+    ),
+}
+
+RELOADABLE: Final = frozenset(
+    {"default_zone", "schedule", "measurement", "embodied", "price", "capacity_gpus"}
+)
+"""Fields that take effect without a restart; the others are named in a warning."""
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings in the file at `path`, overridden by the environment.
+
+    A variable `LOWTIDE_OPERATOR_PROMETHEUS__URL` sets `prometheus.url`; values are read as YAML.
+
+    Raises:
+        SettingsError: the file cannot be read, is no YAML mapping, or a field is wrong.
+    """
+    document: dict[str, Any] = {}
+    if path is not None:
+        document = _read(path)
+    for variable in sorted(environment):
+        if variable.startswith(ENV_PREFIX):
+            _override(document, variable, environment[variable])
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentences(error))) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings file {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"settings file {path} is not YAML: {reason}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsError(
+            f"settings file {path} holds no mapping: it must begin with field names"
+        )
+    return document
+
+
+def _override(document: dict[str, Any], variable: str, text: str) -> None:
+    """Set the field that `variable` names; both spellings of a field are the same field."""
+    *sections, field = variable.removeprefix(ENV_PREFIX).lower().split(SECTION_SEPARATOR)
+    place = document
+    for section in sections:
+        place = place.setdefault(_spelling(place, section), {})
+        if not isinstance(place, dict):
+            raise SettingsError(f"{variable} names a field inside {section}, which is no section")
+    try:
+        place[_spelling(place, field)] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{variable}: {' '.join(str(error).split())}") from None
+
+
+def _spelling(place: Mapping[str, Any], snake: str) -> str:
+    """Return the key of `place` that means `snake`: its camelCase twin if that is there."""
+    first, *rest = snake.split("_")
+    camel = first + "".join(part.capitalize() for part in rest)
+    return camel if camel in place else snake
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    clauses = []
+    for fault in error.errors(include_url=False)[:8]:
+        path = ".".join(str(part) for part in fault["loc"]) or "settings"
+        if fault["type"] == "extra_forbidden":
+            clauses.append(f"{path} is not a setting")
+            continue
+        message = fault["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(fault["input"], dict) else f" (value {fault['input']!r:.80})"
+        clauses.append(f"{path}: {message}{value}")
+    return clauses

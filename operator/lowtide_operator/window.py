@@ -1,0 +1,126 @@
+"""When a job may run: its earliest start, its deadline and how long it is expected to take.
+
+Pure arithmetic on the spec, the settings and the history of the job's series. The one judgement
+made here is whether a schedule is possible at all, and it depends on creation time and not on the
+clock, so the same spec is valid or not for ever.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.units import format_duration
+from lowtide_operator.learning import Experience
+from lowtide_operator.settings import ScheduleSettings
+
+
+class DurationSource(StrEnum):
+    """Where the expected duration comes from."""
+
+    DECLARED = "Declared"
+    LEARNT = "Learnt"
+    DEFAULT = "Default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The time in which a job may run.
+
+    `duration_seconds` is the median of the full-power running time, `high_seconds` its 90th
+    percentile. `fault` is one sentence if no start inside the window can work.
+    """
+
+    earliest: datetime
+    deadline: datetime
+    duration_seconds: float
+    high_seconds: float
+    duration_source: DurationSource
+    expected_joules: float | None
+    fault: str | None
+
+
+def window_of(
+    spec: TrainingJobSpec,
+    created: datetime,
+    settings: ScheduleSettings,
+    experience: Experience | None = None,
+) -> Window:
+    """Return the window of a job created at `created`.
+
+    Without a deadline, the latest start is `maxDelaySeconds` after creation, and the deadline
+    what follows from it.
+    """
+    schedule = spec.schedule
+    duration, high, source = _duration(spec, settings, experience)
+    earliest = max(created, schedule.start_no_earlier_than or created)
+    if schedule.deadline is None:
+        delay = schedule.max_delay_seconds
+        longest = settings.maximum_delay_seconds if delay is None else float(delay)
+        latest = max(created + timedelta(seconds=longest), earliest)
+        spare = high + settings.start_latency_seconds + settings.margin_seconds
+        deadline = latest + timedelta(seconds=spare)
+    else:
+        deadline = schedule.deadline
+    return Window(
+        earliest=earliest,
+        deadline=deadline,
+        duration_seconds=duration,
+        high_seconds=high,
+        duration_source=source,
+        expected_joules=None if experience is None else experience.energy_joules,
+        fault=_fault(spec, earliest, duration, source),
+    )
+
+
+def _duration(
+    spec: TrainingJobSpec, settings: ScheduleSettings, experience: Experience | None
+) -> tuple[float, float, DurationSource]:
+    """Return median and 90th percentile of the running time, and where they come from."""
+    ratio = settings.duration_high_ratio
+    declared = spec.schedule.expected_duration_seconds
+    if declared is not None:
+        return declared, declared * ratio, DurationSource.DECLARED
+    if experience is not None:
+        usual = experience.duration_seconds
+        high = usual * ratio if experience.high_seconds is None else experience.high_seconds
+        return usual, max(usual, high), DurationSource.LEARNT
+    usual = settings.expected_duration_seconds
+    return usual, usual * ratio, DurationSource.DEFAULT
+
+
+def _fault(
+    spec: TrainingJobSpec, earliest: datetime, duration: float, source: DurationSource
+) -> str | None:
+    """Return why the run cannot fit between its earliest start and its deadline."""
+    deadline = spec.schedule.deadline
+    if deadline is None:
+        return None
+    left = (deadline - earliest).total_seconds()
+    from_start = earliest == spec.schedule.start_no_earlier_than
+    if left <= 0:
+        what = "spec.schedule.startNoEarlierThan" if from_start else "the job's creation"
+        return (
+            f"spec.schedule.deadline {clock_text(deadline)} is not after {what} "
+            f"({clock_text(earliest)}): move the deadline later"
+        )
+    declared = source is DurationSource.DECLARED
+    if not declared or left >= duration or spec.schedule.policy is not Policy.CARBON_OPTIMAL:
+        return None
+    enough = earliest + timedelta(seconds=duration)
+    return (
+        f"spec.schedule.deadline {clock_text(deadline)} leaves {format_duration(left)}, "
+        f"the run needs {format_duration(duration)}: move the deadline to "
+        f"{clock_text(enough, after=deadline)} or later, or set policy: Immediate"
+    )
+
+
+def clock_text(moment: datetime, *, after: datetime | None = None) -> str:
+    """Return a UTC time for a sentence, without seconds where they are zero.
+
+    With `after` on the same day only the time of day is said.
+    """
+    seconds = ":%S" if moment.second else ""
+    same_day = after is not None and after.date() == moment.date()
+    day = "" if same_day else "%Y-%m-%dT"
+    return moment.strftime(f"{day}%H:%M{seconds}Z")

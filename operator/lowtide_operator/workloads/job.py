@@ -1,0 +1,111 @@
+"""The batch/v1 Job of a TrainingJob: its manifest, made from the user's template.
+
+The template stays the user's: only what Lowtide needs is added, and only where the user has not
+said otherwise. The same TrainingJob always gives the same manifest, so creating it twice is
+refused by the API server as the same name.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from lowtide import names
+from lowtide_operator.actions import child_name
+from lowtide_operator.views import API_VERSION
+from lowtide_operator.workqueue import Key
+
+Manifest = dict[str, Any]
+
+KEEP_FINISHED_SECONDS: Final = 3_600
+"""Least time a finished Job is kept, so that its end and its report are read before it goes."""
+
+DISRUPTIONS_EXCUSED: Final = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+PAUSES_EXCUSED: Final = {
+    "action": "Ignore",
+    "onExitCodes": {"operator": "In", "values": [names.EXIT_CODE_PAUSED]},
+}
+
+
+def job_manifest(
+    key: Key, uid: str, template: Mapping[str, Any], *, attempt: int, settle_seconds: float
+) -> Manifest:
+    """Return the Job to create for one attempt.
+
+    Added are labels, the controller reference, environment variables and, where the template
+    leaves them open: `restartPolicy: Never`, `backoffLimit: 0` (a crash is reported rather than
+    repeated, as each repetition costs energy) and a podFailurePolicy that excuses disruptions and
+    pauses. `ttlSecondsAfterFinished` is raised so that the Job outlives the last energy reading.
+    A template that is not of the right shape passes through for the API server to refuse.
+    """
+    labels = {
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_TRAININGJOB: key.name,
+        names.LABEL_TRAININGJOB_UID: uid,
+        names.LABEL_ATTEMPT: str(attempt),
+    }
+    copy = deepcopy(dict(template))
+    metadata = _mapping(copy, "metadata")
+    spec = _mapping(copy, "spec")
+    pod_template = _mapping(spec, "template")
+    pod_metadata = _mapping(pod_template, "metadata")
+    pod_metadata["labels"] = {**(pod_metadata.get("labels") or {}), **labels}
+    pod = _mapping(pod_template, "spec")
+    pod.setdefault("restartPolicy", "Never")
+    spec.setdefault("backoffLimit", 0)
+    if pod["restartPolicy"] == "Never":
+        spec.setdefault("podFailurePolicy", {"rules": [DISRUPTIONS_EXCUSED, PAUSES_EXCUSED]})
+    if isinstance(spec.get("ttlSecondsAfterFinished"), int):
+        least = KEEP_FINISHED_SECONDS + round(settle_seconds)
+        spec["ttlSecondsAfterFinished"] = max(spec["ttlSecondsAfterFinished"], least)
+    _add_environment(pod, key, attempt)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            **({"annotations": metadata["annotations"]} if metadata.get("annotations") else {}),
+            "name": child_name(key, attempt),
+            "namespace": key.namespace,
+            "labels": {**(metadata.get("labels") or {}), **labels},
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": names.KIND,
+                    "name": key.name,
+                    "uid": uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": spec,
+    }
+
+
+def _add_environment(pod: Manifest, key: Key, attempt: int) -> None:
+    """Tell the first container whose job it is, unless the user has set the same variable."""
+    containers = pod.get("containers")
+    if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
+        return
+    variables = containers[0].get("env") or []
+    if not isinstance(variables, list):
+        return
+    known = {variable.get("name") for variable in variables if isinstance(variable, dict)}
+    ours = {
+        names.ENV_TRAININGJOB: key.name,
+        names.ENV_NAMESPACE: key.namespace,
+        names.ENV_ATTEMPT: str(attempt),
+    }
+    added = [{"name": name, "value": value} for name, value in ours.items() if name not in known]
+    containers[0]["env"] = [*added, *variables]
+
+
+def _mapping(parent: Manifest, field: str) -> Manifest:
+    """Return the mapping under `field`, added where absent.
+
+    Something else under that name is left for the API server to refuse; changes to the returned
+    mapping then go nowhere.
+    """
+    value = parent.get(field)
+    if value is None:
+        value = parent[field] = {}
+    return value if isinstance(value, dict) else {}
