@@ -62,13 +62,8 @@ def fetch_trainingjob(reference: str, cluster: Cluster) -> dict[str, Any]:
     Raises:
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
-    namespace, _, name = reference.rpartition("/")
-    for text in (namespace, name):
-        if text and not NAME_PATTERN.match(text):
-            raise JobsNotFoundError(
-                f"{reference!r} is no file or directory here, and no name of a job in a cluster"
-            )
-    return _kubectl(["get", RESOURCE, name], namespace or cluster.namespace, cluster.context)
+    namespace, name = split_reference(reference)
+    return kubectl_json(["get", RESOURCE, name], namespace or cluster.namespace, cluster.context)
 
 
 def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[str, Any]]:
@@ -78,16 +73,50 @@ def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[st
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
     command = ["get", RESOURCE, *(["--all-namespaces"] if all_namespaces else [])]
-    answer = _kubectl(command, None if all_namespaces else cluster.namespace, cluster.context)
+    answer = kubectl_json(command, None if all_namespaces else cluster.namespace, cluster.context)
     items = answer.get("items", [])
     return [item for item in items if isinstance(item, dict)]
 
 
-def _kubectl(arguments: list[str], namespace: str | None, context: str | None) -> dict[str, Any]:
+def patch_trainingjob(reference: str, cluster: Cluster, change: dict[str, Any]) -> dict[str, Any]:
+    """Merge `change` into a TrainingJob and return the new object.
+
+    Raises:
+        JobsNotFoundError: kubectl is missing, refuses, or gives no answer in time.
+    """
+    namespace, name = split_reference(reference)
+    command = ["patch", RESOURCE, name, "--type=merge", f"--patch={json.dumps(change)}"]
+    return kubectl_json(command, namespace or cluster.namespace, cluster.context)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return namespace (empty when not given) and name of `name` or `namespace/name`.
+
+    Raises:
+        JobsNotFoundError: it is no valid name.
+    """
+    namespace, _, name = reference.rpartition("/")
+    for text in (namespace, name):
+        if text and not NAME_PATTERN.match(text):
+            raise JobsNotFoundError(
+                f"{reference!r} is no file or directory here, and no name of a job in a cluster"
+            )
+    return namespace, name
+
+
+def kubectl_json(
+    arguments: list[str], namespace: str | None, context: str | None
+) -> dict[str, Any]:
+    """Return what kubectl answers to a command that prints JSON.
+
+    Raises:
+        JobsNotFoundError: kubectl is missing, refuses, or gives no answer in time.
+    """
     program = shutil.which("kubectl")
     if program is None:
         raise JobsNotFoundError(
-            f"no file called {arguments[-1]!r} here, and kubectl is not installed to ask a cluster"
+            "kubectl is not installed, and no file or directory of that name is here: install "
+            "kubectl to ask a cluster"
         )
     command = [program, *arguments, "-o", "json", f"--request-timeout={REQUEST_TIMEOUT_SECONDS}s"]
     if namespace:

@@ -12,11 +12,16 @@ import click
 import lowtide
 
 SUBCOMMANDS: Final = {
+    "status": "list jobs: state, start, progress, energy",
+    "watch": "watch jobs wait and run",
+    "explain": "say why a job waits, or what became of it",
+    "run-now": "start a waiting job at once",
+    "suspend": "keep a job from starting, or pause it",
+    "resume": "let a suspended job go on",
     "plan": "show when a job would run, and why",
     "backtest": "replay intensity traces and compare planning policies",
     "compare": "put finished jobs side by side",
     "calc": "calculators: SCI, embodied, SAM, APC family, rating, prediction",
-    "explain": "recompute a job's figures step by step",
     "label": "draw a job's energy label",
     "explore": "write the explorer page",
     "disclose": "write a job's SCI disclosure",
@@ -37,12 +42,25 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"lowtide.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
-        return command
+        return with_examples(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+def with_examples(command: click.Command) -> click.Command:
+    r"""Return `command` with its help text as click wants it.
+
+    Docstrings are raw, so a paragraph that click must not rewrap begins with the two characters
+    `\b`; click looks for the one character that they stand for.
+    """
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group) and not isinstance(command, LazyGroup):
+        for below in command.commands.values():
+            with_examples(below)
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,3 +73,6 @@ def main() -> None:
       lowtide compare densenet121 inceptionv3
       lowtide calc sam --accuracy 0.8 --energy 100 --unit Wh --alpha 5 --beta 5
     """
+
+
+with_examples(main)

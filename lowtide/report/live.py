@@ -8,12 +8,10 @@ A number that nobody reported stays `None`.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from lowtide.grid.series import IntensitySeries
-from lowtide.units import parse_timestamp
-
-Manifest = Mapping[str, Any]
+from lowtide.report.fields import Manifest, is_true, mapping, mappings, moment, number
+from lowtide.report.fields import conditions as conditions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +74,22 @@ def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
     Fields that a newer or older operator does not write are left out, never an error: watching
     must go on while versions differ.
     """
-    status = _mapping(manifest.get("status"))
-    conditions = {str(entry.get("type")): entry for entry in _mappings(status.get("conditions"))}
-    attempts = list(_mappings(status.get("attempts")))
-    plan, display = _mapping(status.get("plan")), _mapping(status.get("display"))
-    metadata = _mapping(manifest.get("metadata"))
-    started = _moment(attempts[0].get("start")) if attempts else None
-    failed = _is(conditions, "Failed")
-    ended = failed or _is(conditions, "Complete")
+    status = mapping(manifest.get("status"))
+    conditions = conditions_of(manifest)
+    attempts = list(mappings(status.get("attempts")))
+    plan, display = mapping(status.get("plan")), mapping(status.get("display"))
+    metadata = mapping(manifest.get("metadata"))
+    started = moment(attempts[0].get("start")) if attempts else None
+    failed = is_true(conditions, "Failed")
+    ended = failed or is_true(conditions, "Complete")
     settled = ended and not _awaits_measurement(conditions)
     return LiveJob(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
         state=str(display.get("state") or "New"),
         reason=_reason(conditions, plan, waiting=started is None and not ended),
-        planned=tuple(_spans(attempts)) or tuple(_spans(_mappings(plan.get("segments")))),
-        start=started or _moment(plan.get("start")),
+        planned=tuple(_spans(attempts)) or tuple(_spans(mappings(plan.get("segments")))),
+        start=started or moment(plan.get("start")),
         started=started is not None,
         ended=ended,
         settled=settled,
@@ -99,7 +97,7 @@ def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
         energy_text=str(display.get("energy") or ""),
         sci_text=str(display.get("sci") or ""),
         avoided_text=str(display.get("avoided") or ""),
-        reading=_with_report(reading or Reading(), _mapping(status.get("training"))),
+        reading=_with_report(reading or Reading(), mapping(status.get("training"))),
     )
 
 
@@ -109,12 +107,17 @@ def changes(before: Scene | None, after: Scene) -> list[str]:
     lines = []
     for job in after.jobs:
         old = known.get((job.namespace, job.name))
-        if old is None or (old.state, old.reason) != (job.state, job.reason):
+        if old is None or _gist(old) != _gist(job):
             lines.append(f"{job.name}: {job.state}" + (f", {job.reason}" if job.reason else ""))
         epochs = job.reading.epochs
         if epochs is not None and epochs > 0 and (old is None or old.reading.epochs != epochs):
             lines.append(f"{job.name}: {progress_text(job)}")
     return lines
+
+
+def _gist(job: LiveJob) -> tuple[object, ...]:
+    """Return what is worth a line; the sentence of a plan counts down and is not."""
+    return job.state, job.start, "" if job.planned else job.reason
 
 
 def progress_text(job: LiveJob) -> str:
@@ -135,7 +138,7 @@ def _with_report(reading: Reading, training: Manifest) -> Reading:
     """Return the reading, filled up with what the trainer's final report says."""
 
     def known(live: float | None, field: str) -> float | None:
-        return _number(training.get(field)) if training.get(field) is not None else live
+        return number(training.get(field)) if training.get(field) is not None else live
 
     return Reading(
         power_watts=reading.power_watts,
@@ -152,7 +155,7 @@ def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool
         if conditions.get(name, {}).get("status") == bad:
             return str(conditions[name].get("message", ""))
     measured = conditions.get("Measured", {})
-    if measured.get("status") == "False" and _is(conditions, "Complete"):
+    if measured.get("status") == "False" and is_true(conditions, "Complete"):
         return str(measured.get("message", ""))
     return str(plan.get("explanation") or "") if waiting else ""
 
@@ -165,34 +168,8 @@ def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:
     return str(measured.get("reason", "")) in {"", "NotLookedAt", "NotMeasuredYet", "Settling"}
 
 
-def _is(conditions: Mapping[str, Manifest], name: str) -> bool:
-    return conditions.get(name, {}).get("status") == "True"
-
-
 def _spans(entries: Iterable[Manifest]) -> Iterable[tuple[datetime, datetime]]:
     for entry in entries:
-        start, end = _moment(entry.get("start")), _moment(entry.get("end"))
+        start, end = moment(entry.get("start")), moment(entry.get("end"))
         if start is not None and end is not None and start < end:
             yield start, end
-
-
-def _mapping(value: Any) -> Manifest:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> Iterable[Manifest]:
-    return (entry for entry in value if isinstance(entry, Mapping)) if value else ()
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return parse_timestamp(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None

@@ -4,7 +4,7 @@ Colour is decoration: state is a word, the planned stretch a bar, the present an
 is an argument, so that narrow terminals and tests get what they ask for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -28,9 +28,8 @@ DASH = "–"
 def draw(scene: Scene, *, width: int) -> RenderableType:
     """Return the scene as something that rich prints, at most `width` columns wide."""
     parts: list[RenderableType] = [_headline(scene), Text()]
-    if scene.curve is not None:
-        parts += [*_curve(scene, scene.curve, width=width), Text()]
-    parts.append(_table(scene, width=width))
+    parts += [*_timeline(scene, width=width), Text()]
+    parts.append(job_table(scene, width=width))
     parts += [Text(f"{job.name}: {job.reason}", style="dim") for job in scene.jobs if job.reason]
     if scene.note:
         parts += [Text(), Text(scene.note, style="dim italic")]
@@ -40,26 +39,18 @@ def draw(scene: Scene, *, width: int) -> RenderableType:
 def _headline(scene: Scene) -> Text:
     clock = scene.now.astimezone().strftime("%H:%M:%S")
     if scene.curve is None:
-        return Text(f"{clock}  intensity not known", style="bold")
+        return Text(clock, style="bold")
     value = scene.intensity_grams_per_kwh
     intensity = "not known" if value is None else f"{value:.0f} g/kWh"
     zone, signal = scene.curve.zone, scene.curve.signal.lower()
     return Text.assemble((f"{clock}  {zone} {intensity}", "bold"), f"  {signal} intensity")
 
 
-def _curve(scene: Scene, series: IntensitySeries, *, width: int) -> list[Text]:
-    """Return the curve with its scale, one bar line per job, the present and the times."""
+def _timeline(scene: Scene, *, width: int) -> list[Text]:
+    """Return the curve if there is one, a bar per job, the present and the times below."""
     columns = max(20, min(96, width - LABEL_WIDTH - 2))
     times = column_times(*scene.window, columns=columns)
-    values = sampled(series, times)
-    top = max((value for value in values if value is not None), default=0.0)
-    lines = []
-    for row, blocks in enumerate(chart_rows(values, height=CURVE_HEIGHT)):
-        label = f"{top:.0f} g/kWh" if row == 0 else ("0" if row == CURVE_HEIGHT - 1 else "")
-        line = Text(f"{label:>{LABEL_WIDTH}} ┤")
-        for moment, block in zip(times, blocks, strict=True):
-            line.append(block, style="bright_black" if moment < scene.now else "green")
-        lines.append(line)
+    lines = [] if scene.curve is None else _curve(scene.curve, times, scene.now)
     for job in scene.jobs:
         if bar := marks(times, job.planned).rstrip():
             label = job.name if len(job.name) <= LABEL_WIDTH else f"{job.name[: LABEL_WIDTH - 1]}…"
@@ -69,10 +60,25 @@ def _curve(scene: Scene, series: IntensitySeries, *, width: int) -> list[Text]:
     return lines
 
 
+def _curve(series: IntensitySeries, times: Sequence[datetime], now: datetime) -> list[Text]:
+    """Return the rows of the curve with their scale; what is past is grey."""
+    values = sampled(series, times)
+    top = max((value for value in values if value is not None), default=0.0)
+    lines = []
+    for row, blocks in enumerate(chart_rows(values, height=CURVE_HEIGHT)):
+        label = f"{top:.0f} g/kWh" if row == 0 else ("0" if row == CURVE_HEIGHT - 1 else "")
+        line = Text(f"{label:>{LABEL_WIDTH}} ┤")
+        for moment, block in zip(times, blocks, strict=True):
+            line.append(block, style="bright_black" if moment < now else "green")
+        lines.append(line)
+    return lines
+
+
 def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
     """Return the local times of both ends and, where there is room, of the middle."""
     start, end = window
-    form = "%H:%M:%S" if (end - start).total_seconds() < 3600 else "%H:%M"
+    hours = (end - start).total_seconds() / 3600
+    form = "%H:%M:%S" if hours < 1 else ("%H:%M" if hours < 24 else "%m-%d %H:%M")
     left, middle, right = (
         moment.astimezone().strftime(form) for moment in (start, start + (end - start) / 2, end)
     )
@@ -82,7 +88,7 @@ def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
     return f"{left}{middle:^{inner}}{right}"
 
 
-def _table(scene: Scene, *, width: int) -> Table:
+def job_table(scene: Scene, *, width: int, namespaces: bool = False) -> Table:
     """Return one line per job; a narrow terminal gets fewer columns, never shortened words."""
     columns: dict[str, Callable[[LiveJob], RenderableType]] = {
         "NAME": lambda job: job.name,
@@ -95,6 +101,8 @@ def _table(scene: Scene, *, width: int) -> Table:
         "AVOIDED": lambda job: job.avoided_text,
     }
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    if namespaces:
+        columns = {"NAMESPACE": lambda job: job.namespace, **columns}
     shown = [title for title in columns if width >= WIDTH_NEEDED.get(title, 0)]
     for title in shown:
         table.add_column(title, no_wrap=True)

@@ -1,0 +1,31 @@
+"""`lowtide run-now`: start a waiting job at once, whatever the grid does."""
+
+import click
+
+from lowtide.cli.jobs import Cluster, fetch_trainingjob, patch_trainingjob
+from lowtide.cli.options import cluster_options
+from lowtide.names import ANNOTATION_RUN_NOW
+from lowtide.report.live import live_job
+
+
+@click.command("run-now")
+@click.argument("jobs", nargs=-1, required=True)
+@cluster_options
+def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
+    r"""Start a waiting job at once, whatever the grid does.
+
+    \b
+    Examples:
+      lowtide run-now densenet121
+
+    What waiting would have saved is still written into its status. A job that has started already
+    is left alone.
+    """
+    cluster = Cluster(namespace, context)
+    for job in jobs:
+        if live_job(fetch_trainingjob(job, cluster)).started:
+            click.echo(f"{job} has started already", err=True)
+            continue
+        change = {"metadata": {"annotations": {ANNOTATION_RUN_NOW: "true"}}}
+        patch_trainingjob(job, cluster, change | {"spec": {"suspend": False}})
+        click.echo(f"{job} starts now", err=True)

@@ -1,0 +1,25 @@
+"""`lowtide suspend`: keep a waiting job from starting, or pause a running one."""
+
+import click
+
+from lowtide.cli.jobs import Cluster, patch_trainingjob
+from lowtide.cli.options import cluster_options
+
+
+@click.command("suspend")
+@click.argument("jobs", nargs=-1, required=True)
+@cluster_options
+def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
+    r"""Keep a waiting job from starting; pause a running one.
+
+    \b
+    Examples:
+      lowtide suspend densenet121
+      lowtide suspend -n team-a bert gpt
+
+    A running job gets SIGTERM and the grace period of its pods to save a checkpoint; what it has
+    not saved is lost. The deadline stays where it is.
+    """
+    for job in jobs:
+        patch_trainingjob(job, Cluster(namespace, context), {"spec": {"suspend": True}})
+        click.echo(f"{job} suspended; let it go on with: lowtide resume {job}", err=True)

@@ -1,0 +1,117 @@
+"""`lowtide watch`: a live view of all jobs, under the intensity curve where there is one.
+
+Jobs come from the API server with the user's own rights. Power, epochs and the curve come from
+Prometheus, and are left out where none is named: the rest works with the CRD alone.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from lowtide.cli.jobs import Cluster, fetch_all
+from lowtide.cli.options import cluster_options
+from lowtide.cli.prometheus import Key, Prometheus, PrometheusError, readings
+from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
+from lowtide.report.live_view import draw
+
+RATE_SECONDS = 120
+SHORTEST_WINDOW = timedelta(minutes=10)
+
+
+@click.command("watch")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Jobs of every namespace.")
+@click.option("--prometheus", metavar="URL", help="Also show power, epochs and accuracy.")
+@click.option(
+    "--prometheus-token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with a bearer token for it.",
+)
+@click.option("--interval-seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True)
+@click.option("--once", is_flag=True, help="Show one picture and end.")
+@cluster_options
+def command(
+    namespace: str | None,
+    context: str | None,
+    all_namespaces: bool,
+    prometheus: str | None,
+    prometheus_token_file: Path | None,
+    interval_seconds: float,
+    once: bool,
+) -> None:
+    r"""Watch jobs wait and run; Ctrl-C ends it and changes nothing.
+
+    \b
+    Examples:
+      lowtide watch
+      lowtide watch -A --prometheus http://localhost:9090
+
+    Without a terminal a line is printed whenever something changes.
+    """
+    cluster = Cluster(namespace, context)
+    server = Prometheus(url=prometheus, token_file=prometheus_token_file) if prometheus else None
+    with contextlib.suppress(KeyboardInterrupt), screen(in_place=not once) as show:
+        while True:
+            measured, note = _measured(server)
+            jobs = tuple(
+                live_job(item, measured.get(_key(item)))
+                for item in fetch_all(cluster, all_namespaces=all_namespaces)
+            )
+            now = datetime.now(UTC)
+            show(Scene(now=now, jobs=jobs, curve=None, window=window_of(jobs, now), note=note))
+            if once:
+                return
+            time.sleep(interval_seconds)
+
+
+@contextlib.contextmanager
+def screen(*, in_place: bool = True) -> Iterator[Callable[[Scene], None]]:
+    """Yield a function that shows a scene: redrawn on a terminal, changes as lines elsewhere."""
+    console = Console()
+    if not in_place:
+        yield lambda scene: console.print(draw(scene, width=console.width))
+        return
+    if not sys.stdout.isatty():
+        before: Scene | None = None
+
+        def tell(scene: Scene) -> None:
+            nonlocal before
+            value = scene.intensity_grams_per_kwh
+            grid = "" if value is None else f"  {value:3.0f} g/kWh"
+            for line in changes(before, scene):
+                click.echo(f"{scene.now:%H:%M:%S}Z{grid}  {line}")
+            before = scene
+
+        yield tell
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda scene: live.update(draw(scene, width=console.width), refresh=True)
+
+
+def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datetime]:
+    """Return a stretch of time that contains the present and everything planned."""
+    moments = [now, *(moment for job in jobs for span in job.planned for moment in span)]
+    start, end = min(moments), max(moments)
+    room = max(SHORTEST_WINDOW, (end - start) / 20)
+    return start - room, end + room
+
+
+def _measured(server: Prometheus | None) -> tuple[dict[Key, Reading], str]:
+    """Return readings by job, and what to say when there are none."""
+    if server is None:
+        return {}, ""
+    try:
+        return readings(server, rate_seconds=RATE_SECONDS), ""
+    except PrometheusError as error:
+        return {}, f"no live figures: {error}"
+
+
+def _key(manifest: dict[str, dict[str, str]]) -> Key:
+    metadata = manifest.get("metadata", {})
+    return metadata.get("namespace", ""), metadata.get("name", "")

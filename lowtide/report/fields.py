@@ -1,0 +1,55 @@
+"""Reads fields of API objects leniently, for views that must go on while versions differ.
+
+A field that is missing or of another type is `None` or empty. Figures of record are not read with
+this: `lowtide.report.figures` refuses what it does not understand.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from lowtide.units import parse_timestamp
+
+Manifest = Mapping[str, Any]
+
+
+def mapping(value: Any) -> Manifest:
+    """Return an object, or an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: Any) -> Iterable[Manifest]:
+    """Return the objects of a list, or none."""
+    return (entry for entry in value if isinstance(entry, Mapping)) if value else ()
+
+
+def text(value: Any) -> str:
+    """Return a text, empty where there is none."""
+    return "" if value is None else str(value)
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a time, or `None`."""
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def number(value: Any) -> float | None:
+    """Return a number written as such or as decimal text, or `None`."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def conditions(manifest: Manifest) -> dict[str, Manifest]:
+    """Return the conditions of a TrainingJob by type."""
+    listed = mappings(mapping(manifest.get("status")).get("conditions"))
+    return {text(entry.get("type")): entry for entry in listed}
+
+
+def is_true(found: Mapping[str, Manifest], name: str) -> bool:
+    """Return whether the condition `name` is there and true."""
+    return found.get(name, {}).get("status") == "True"

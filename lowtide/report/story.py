@@ -1,0 +1,181 @@
+"""Why a job waits, or what became of it: the text of `lowtide explain`.
+
+Everything is read from the job's own status; nothing is computed anew, so what a person reads is
+what the operator decided with. Times are shown in the reader's zone. A figure that the status
+does not have is left out, and the condition that says why is shown instead.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+
+from lowtide.report.fields import (
+    Manifest,
+    conditions,
+    is_true,
+    mapping,
+    mappings,
+    moment,
+    number,
+    text,
+)
+from lowtide.units import format_duration, format_energy, format_mass, joules_to_kwh
+
+LABEL_WIDTH = 11
+GOOD = {
+    "Valid": "True",
+    "ForecastAvailable": "True",
+    "DeadlineAtRisk": "False",
+    "Failed": "False",
+}
+"""Conditions that are worth a line when they are anything else, and the status that is not."""
+QUIET_REASONS = {"", "NotLookedAt", "NotNeeded", "NotMeasuredYet", "NotEnded"}
+
+
+def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) -> str:
+    """Return the story of one TrainingJob, several lines, the most important one first.
+
+    Args:
+        manifest: the object as the API server returns it.
+        now: the present.
+        zone: the reader's time zone; the machine's own when absent.
+    """
+    status = mapping(manifest.get("status"))
+    name = text(mapping(manifest.get("metadata")).get("name"))
+    if not status:
+        return f"{name}: the operator has not looked at it yet; is it running?"
+    lines = [_headline(name, status, manifest, now, zone), ""]
+    lines += [f"  {label:<{LABEL_WIDTH}}{words}" for label, words in _facts(status, now, zone)]
+    lines += [f"  {line}" for line in _troubles(manifest)]
+    return "\n".join(lines).rstrip()
+
+
+def _headline(
+    name: str, status: Manifest, manifest: Manifest, now: datetime, zone: tzinfo | None
+) -> str:
+    plan, found = mapping(status.get("plan")), conditions(manifest)
+    state = text(mapping(status.get("display")).get("state")).lower() or "is new"
+    attempts = list(mappings(status.get("attempts")))
+    if is_true(found, "Failed"):
+        return f"{name} failed: {text(found['Failed'].get('message')) or 'no reason was given'}"
+    if is_true(found, "Complete"):
+        return f"{name} is complete: it ran {_ran(attempts, zone)}."
+    if attempts and (start := moment(attempts[0].get("start"))):
+        since = format_duration((now - start).total_seconds())
+        return f"{name} is {state}; it first started at {_clock(start, now, zone)}, {since} ago."
+    start = moment(plan.get("start"))
+    if start is None:
+        sentence = text(plan.get("explanation"))
+        return f"{name} is {state}" + (f": {sentence}." if sentence else ".")
+    wait = (start - now).total_seconds()
+    if wait <= 0:
+        return f"{name} is {state}: {text(plan.get('explanation')) or 'it starts now'}."
+    sentence = f"{name} waits until {_clock(start, now, zone)} (in {format_duration(wait)})"
+    saving = number(plan.get("expectedSavingPercent"))
+    if saving is None:
+        return f"{sentence}."
+    return f"{sentence} because that is expected to save {_saving(plan, saving)}."
+
+
+def _saving(plan: Manifest, percent: float) -> str:
+    joules, before = number(plan.get("expectedJoules")), number(plan.get("runNowGramsPerKwh"))
+    if joules is None or before is None:
+        return f"{percent:.0f} %"
+    grams = joules_to_kwh(joules) * before * percent / 100
+    return f"{format_mass(grams)} CO2eq ({percent:.0f} %)"
+
+
+def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+    """Yield label and words of every line that the status has something for."""
+    plan = mapping(status.get("plan"))
+    if (planned := number(plan.get("plannedGramsPerKwh"))) is not None:
+        yield "planned", f"{planned:.0f} g/kWh  {_segments(plan, now, zone)}"
+    if (run_now := number(plan.get("runNowGramsPerKwh"))) is not None:
+        yield "at once", f"{run_now:.0f} g/kWh  if it had started when it was submitted"
+    if (seconds := number(plan.get("expectedDurationSeconds"))) is not None:
+        source = text(plan.get("durationSource")).lower() or "declared"
+        yield "duration", f"{format_duration(seconds)}, {source}"
+    if source := text(plan.get("forecastSource")):
+        made = moment(plan.get("forecastGeneratedAt"))
+        age = "" if made is None else f", {format_duration((now - made).total_seconds())} old"
+        yield "forecast", f"{source}{age}"
+    if (deadline := moment(plan.get("deadline"))) is not None:
+        latest = moment(plan.get("latestStart"))
+        words = _clock(deadline, now, zone)
+        if latest is not None:
+            words += f", latest start {_clock(latest, now, zone)}"
+        yield "deadline", words
+    yield from _results(status)
+    if change := text(plan.get("wouldChange")):
+        yield "changes by", change
+
+
+def _results(status: Manifest) -> Iterator[tuple[str, str]]:
+    energy, carbon = mapping(status.get("energy")), mapping(status.get("carbon"))
+    if (joules := number(energy.get("totalJoules"))) is not None:
+        kind = text(energy.get("kind")).lower()
+        mock = ", from a stand-in" if energy.get("mock") else ""
+        yield "energy", f"{format_energy(joules)} {kind}{mock}".rstrip()
+    if (grams := number(carbon.get("totalGrams"))) is not None:
+        mean = number(carbon.get("meanGramsPerKwh"))
+        suffix = "" if mean is None else f" at {mean:.0f} g/kWh"
+        signal = text(carbon.get("signal")).lower()
+        yield "carbon", f"{format_mass(grams)}{suffix}, {signal} intensity of {carbon.get('zone')}"
+    sci = mapping(status.get("sci"))
+    if (score := number(sci.get("gramsPerUnit"))) is not None:
+        yield "SCI", f"{format_mass(score)} per {text(sci.get('functionalUnit')) or 'unit'}"
+    counterfactual = mapping(status.get("counterfactual"))
+    if (avoided := number(counterfactual.get("avoidedGrams"))) is not None:
+        percent = number(counterfactual.get("avoidedPercent"))
+        share = "" if percent is None else f" ({percent:.0f} %)"
+        verb = "avoided" if avoided >= 0 else "added"
+        yield verb, f"{format_mass(abs(avoided))}{share} against running at once"
+
+
+def _troubles(manifest: Manifest) -> Iterator[str]:
+    """Yield one line per condition that is not as it should be, with its own words."""
+    found = conditions(manifest)
+    expected = GOOD | ({"Measured": "True"} if is_true(found, "Complete") else {})
+    for name, good in expected.items():
+        condition = found.get(name, {})
+        reason, value = text(condition.get("reason")), condition.get("status")
+        if value in (None, good) or reason in QUIET_REASONS:
+            continue
+        yield f"{name}={value}  {reason}  {text(condition.get('message'))}".rstrip()
+
+
+def _segments(plan: Manifest, now: datetime, zone: tzinfo | None) -> str:
+    spans = [
+        (start, end)
+        for entry in mappings(plan.get("segments"))
+        if (start := moment(entry.get("start"))) and (end := moment(entry.get("end")))
+    ]
+    if not spans:
+        return ""
+    first, last = spans[0][0], spans[-1][1]
+    count = "one segment" if len(spans) == 1 else f"{len(spans)} segments"
+    return f"{_clock(first, now, zone)} to {_clock(last, now, zone)}, {count}"
+
+
+def _ran(attempts: list[Manifest], zone: tzinfo | None) -> str:
+    times = [
+        (start, end)
+        for entry in attempts
+        if (start := moment(entry.get("start"))) and (end := moment(entry.get("end")))
+    ]
+    if not times:
+        return "at a time that is not known"
+    first, last = times[0][0], times[-1][1]
+    running = sum((end - start).total_seconds() for start, end in times)
+    stretches = "" if len(times) == 1 else f" in {len(times)} stretches"
+    return (
+        f"{format_duration(running)}{stretches}, from {_clock(first, last, zone, date=True)} "
+        f"to {_clock(last, first, zone)}"
+    )
+
+
+def _clock(when: datetime, reference: datetime, zone: tzinfo | None, *, date: bool = False) -> str:
+    """Return a local time, with the date where it is another day than the reference."""
+    local, other = when.astimezone(zone), reference.astimezone(zone)
+    near = abs((when - reference).total_seconds()) < 3600
+    clock = local.strftime("%H:%M:%S" if near else "%H:%M")
+    return clock if local.date() == other.date() and not date else f"{local:%Y-%m-%d} {clock}"

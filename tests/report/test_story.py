@@ -1,0 +1,114 @@
+"""`lowtide explain`: the sentences that people read about one job."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from lowtide.report.story import explain
+
+NOW = datetime(2026, 11, 30, 20, 35, tzinfo=UTC)
+WAITING: dict[str, Any] = {
+    "display": {"state": "Waiting"},
+    "plan": {
+        "start": "2026-11-30T22:45:00Z",
+        "segments": [{"start": "2026-11-30T22:45:00Z", "end": "2026-12-01T04:00:00Z"}],
+        "expectedSavingPercent": "62",
+        "plannedGramsPerKwh": "112",
+        "runNowGramsPerKwh": "297",
+        "expectedDurationSeconds": 18900,
+        "durationSource": "Learnt",
+        "forecastSource": "electricity-maps",
+        "forecastGeneratedAt": "2026-11-30T20:23:00Z",
+        "deadline": "2026-12-01T18:00:00Z",
+        "latestStart": "2026-12-01T11:40:00Z",
+        "wouldChange": "a newer forecast",
+    },
+}
+
+
+def story(status: dict[str, Any], **options: Any) -> list[str]:
+    """Return the lines about a job with this status."""
+    manifest = {"metadata": {"name": "bert"}, "status": status}
+    return explain(manifest, now=NOW, zone=options.pop("zone", UTC)).splitlines()
+
+
+def test_waiting_job_says_until_when_and_why() -> None:
+    """The first line alone answers the question."""
+    assert story(WAITING)[0] == (
+        "bert waits until 22:45 (in 2 h 10 min) because that is expected to save 62 %."
+    )
+
+
+def test_expected_grams_are_shown_where_energy_is_expected() -> None:
+    """3.6 MJ is 1 kWh; at 297 g/kWh, 62 % of 297 g are 184 g."""
+    status = WAITING | {"plan": WAITING["plan"] | {"expectedJoules": 3_600_000}}
+
+    assert "expected to save 184 g CO2eq (62 %)" in story(status)[0]
+
+
+def test_figures_of_the_plan_stand_below() -> None:
+    """Intensity as planned and at once, the forecast's age, the deadline and the latest start."""
+    text = "\n".join(story(WAITING))
+
+    assert "planned    112 g/kWh  22:45 to 2026-12-01 04:00, one segment" in text
+    assert "at once    297 g/kWh" in text
+    assert "duration   5 h 15 min, learnt" in text
+    assert "forecast   electricity-maps, 12 min old" in text
+    assert "deadline   2026-12-01 18:00, latest start 2026-12-01 11:40" in text
+    assert "changes by a newer forecast" in text
+
+
+def test_times_are_those_of_the_reader() -> None:
+    """An hour east of Greenwich, 22:45Z is 23:45."""
+    assert "until 23:45 (in" in story(WAITING, zone=timezone(timedelta(hours=1)))[0]
+
+
+def test_condition_that_is_wrong_is_quoted() -> None:
+    """The operator's own words about a missing forecast are shown."""
+    condition = {
+        "type": "ForecastAvailable",
+        "status": "False",
+        "reason": "Unauthorized",
+        "message": "Electricity Maps answered 401 for zone DE",
+    }
+
+    lines = story(WAITING | {"conditions": [condition]})
+
+    assert lines[-1].strip() == (
+        "ForecastAvailable=False  Unauthorized  Electricity Maps answered 401 for zone DE"
+    )
+
+
+def test_finished_job_says_what_it_cost() -> None:
+    """Energy with its kind, carbon with its signal, SCI, and what waiting avoided."""
+    status = {
+        "display": {"state": "Complete"},
+        "conditions": [
+            {"type": "Complete", "status": "True"},
+            {"type": "Measured", "status": "True", "reason": "Measured"},
+        ],
+        "attempts": [{"start": "2026-11-30T11:00:00Z", "end": "2026-11-30T12:30:00Z"}],
+        "energy": {"totalJoules": 7_200_000, "kind": "Measured", "mock": True},
+        "carbon": {
+            "totalGrams": "300",
+            "meanGramsPerKwh": "120",
+            "signal": "Average",
+            "zone": "DE",
+        },
+        "sci": {"gramsPerUnit": "300", "functionalUnit": "TrainingJob"},
+        "counterfactual": {"avoidedGrams": "-12", "avoidedPercent": "-4"},
+    }
+
+    text = "\n".join(story(status))
+
+    assert text.startswith("bert is complete: it ran 1 h 30 min, from 2026-11-30 11:00 to 12:30.")
+    assert "energy     2.00 kWh measured, from a stand-in" in text
+    assert "carbon     300 g at 120 g/kWh, average intensity of DE" in text
+    assert "added      12.0 g (-4 %) against running at once" in text
+
+
+@pytest.mark.parametrize("status", [{}, None])
+def test_job_that_nobody_looked_at(status: Any) -> None:
+    """Without any status the operator is the first thing to check."""
+    assert story(status or {}) == ["bert: the operator has not looked at it yet; is it running?"]
