@@ -141,7 +141,9 @@ class Result:
     @property
     def sentence(self) -> str | None:
         """Why there is no value, for people; `None` where there is one."""
-        return None if self.reason is None else SENTENCES.get(self.reason, self.reason)
+        if self.reason is None:
+            return None
+        return str(self.parameters.get("message", SENTENCES.get(self.reason, self.reason)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the result object as plain JSON types, base units, fixed order of keys."""
@@ -163,6 +165,18 @@ class Result:
                 "basis": self.uncertainty.basis,
             }
         return data
+
+
+def refused(name: str, unit: str, error: MetricError, *, method: str = "") -> Result:
+    """Return a refusal as a result without value, for places that must show one (status)."""
+    return Result(
+        name=name,
+        value=None,
+        unit=unit,
+        reason=error.reason,
+        parameters={"field": error.field, "message": str(error)},
+        method=method,
+    )
 
 
 def plain(value: Any) -> Any:

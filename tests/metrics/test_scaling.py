@@ -92,7 +92,7 @@ def test_refuses_impossible_epochs(finished: list[float], planned: int) -> None:
 
 
 def test_shares_of_the_data_give_a_line() -> None:
-    """Three points on 10 + 90 f give 100 at all data; the residuals are zero, so there is no width."""
+    """Three points on 10 + 90 f give 100 at all data, without scatter and so without width."""
     result = predict_from_shares([0.1, 0.2, 0.5], [19, 28, 55], unit="kWh")
 
     assert result.value == pytest.approx(100, rel=1e-12)

@@ -1,0 +1,1 @@
+"""The calculators behind `lowtide calc`: one module per family of metrics."""

@@ -1,0 +1,105 @@
+"""`lowtide calc rating`: letters A to E against a reference set."""
+
+import json
+from pathlib import Path
+
+import click
+import yaml
+
+from lowtide.cli.calculators.output import calculator, choice_of
+from lowtide.metrics.compound import Compound
+from lowtide.metrics.properties import PROPERTIES, Task
+from lowtide.metrics.rating import Missing, ReferenceSet, parse_reference, rate
+from lowtide.metrics.result import MetricError, Mode, Refusal, Result
+from lowtide.report.imagenet import environments, published_reference
+
+
+@click.command("rating")
+@click.option(
+    "--value",
+    "values",
+    multiple=True,
+    help=f"KEY=NUMBER; repeat. Keys: {', '.join(PROPERTIES)}.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Reference set as JSON or YAML; without it the shipped ImageNet set is used.",
+)
+@click.option("--task", type=choice_of(Task), default=str(Task.TRAINING))
+@click.option("--environment", help="Environment of the shipped set, for example 'A100 x8'.")
+@click.option("--compound", type=choice_of(Compound), default=str(Compound.OPTIMISTIC_MEDIAN))
+@click.option("--missing", type=choice_of(Missing), default=str(Missing.UNDEFINED))
+@click.option(
+    "--mode", type=click.Choice([str(Mode.CORRECT), str(Mode.MLEE)]), default=str(Mode.CORRECT)
+)
+@calculator
+def rating_command(
+    values: tuple[str, ...],
+    reference: Path | None,
+    task: str,
+    environment: str | None,
+    compound: str,
+    missing: str,
+    mode: str,
+) -> Result:
+    r"""Rate a job's properties A to E, and give them one compound letter.
+
+    \b
+    Example:
+      lowtide calc rating --task training --value training_energy=17.8 \
+        --value training_energy_per_epoch=0.198 --value training_time=11 \
+        --value training_time_per_epoch=0.12 --value accuracy_top1=0.70 \
+        --value accuracy_top5=0.89 --value parameters=25.6 --value operations=4.1 \
+        --value file_size=103
+    """
+    chosen = _load(reference) if reference else _shipped(Task(task), environment)
+    rating = rate(
+        _parse(values),
+        chosen,
+        compound=Compound(compound),
+        missing=Missing(missing),
+        mode=Mode(mode),
+    )
+    return rating.to_result()
+
+
+def _parse(texts: tuple[str, ...]) -> dict[str, float | None]:
+    parsed: dict[str, float | None] = {}
+    for text in texts:
+        key, _, number = text.partition("=")
+        if key not in PROPERTIES:
+            raise MetricError(
+                Refusal.OUT_OF_DOMAIN,
+                "value",
+                f"{key!r} is no property: use one of {', '.join(PROPERTIES)}",
+            )
+        try:
+            parsed[key] = float(number)
+        except ValueError as error:
+            raise MetricError(
+                Refusal.OUT_OF_DOMAIN, key, f"{key} is {number!r}, but it must be a number"
+            ) from error
+    return parsed
+
+
+def _load(path: Path) -> ReferenceSet:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{path} is neither JSON nor YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise click.ClickException(f"{path} holds no reference set")
+    return parse_reference(data)
+
+
+def _shipped(task: Task, environment: str | None) -> ReferenceSet:
+    known = environments(task)
+    fitting = [name for name in known if environment is None or name.startswith(environment)]
+    if not fitting:
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN,
+            "environment",
+            f"no environment of the shipped set begins with {environment!r}: {', '.join(known)}",
+        )
+    return published_reference(task, fitting[0])

@@ -1,0 +1,171 @@
+"""All efficiency metrics of one job, each with its value or its reason.
+
+This is what a job's status shows. A metric whose inputs are refused never stops the others: it
+appears without a value and with the sentence that says what was wrong. The consumption of APC and
+APEC is the mean power of the run (Wh per hour), the cost is in cents per hour, because the
+published weights belong to these units.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lowtide.metrics.apc import (
+    APC_METHOD,
+    APEC_METHOD,
+    DEFAULT_A,
+    DEFAULT_B,
+    DEFAULT_B_COST,
+    ConsumptionUnit,
+    apc,
+    apec,
+)
+from lowtide.metrics.closest import DELTA_CONSUMPTION, DELTA_COST, Checkpoint, Grid, time_to_closest
+from lowtide.metrics.closest import METHOD as CLOSEST_METHOD
+from lowtide.metrics.result import MetricError, Result, Undefined, refused
+from lowtide.metrics.sam import METHOD as SAM_METHOD
+from lowtide.metrics.sam import EnergyUnit, energy_in, sam, sam_name
+from lowtide.units import joules_to_wh
+
+PER_HOUR = ConsumptionUnit.WH_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMeasure:
+    """What was reached after some training: seconds and joules since the start, and accuracy."""
+
+    seconds: float
+    accuracy: float
+    energy_joules: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What the metrics need of a job; `None` where it is not known."""
+
+    accuracy: float | None
+    energy_joules: float | None
+    duration_seconds: float | None
+    price_per_kwh: float | None = None
+    currency: str | None = None
+    epochs: tuple[EpochMeasure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The parameters that are part of the metrics' names; `apc_b` defaults to the unit's weight."""
+
+    sam_alpha: float = 5
+    sam_beta: float = 5
+    sam_unit: EnergyUnit = EnergyUnit.WH
+    apc_a: float = DEFAULT_A
+    apc_b: float = DEFAULT_B[PER_HOUR]
+    apec_b: float = DEFAULT_B_COST[PER_HOUR]
+
+
+def efficiency(measures: Measures, parameters: Parameters | None = None) -> tuple[Result, ...]:
+    """Return SAM and APC, APEC if there is a price, and the times to closest if there are epochs.
+
+    Never raises for a job's figures: a refusal is a result without a value.
+    """
+    chosen = parameters or Parameters()
+    results = [_sam(measures, chosen), _apc(measures, chosen)]
+    priced = measures.price_per_kwh is not None and measures.currency is not None
+    if priced:
+        results.append(_apec(measures, chosen))
+    if measures.epochs:
+        results.append(_closest(measures, chosen, cost=False))
+        if priced:
+            results.append(_closest(measures, chosen, cost=True))
+    return tuple(results)
+
+
+def _sam(measures: Measures, chosen: Parameters) -> Result:
+    name = sam_name(chosen.sam_alpha, chosen.sam_beta, chosen.sam_unit)
+    accuracy, joules = measures.accuracy, measures.energy_joules
+    if accuracy is None or joules is None:
+        return _missing(name, "", SAM_METHOD)
+    return _guarded(
+        name,
+        "",
+        SAM_METHOD,
+        lambda: sam(
+            accuracy=accuracy,
+            energy=energy_in(chosen.sam_unit, joules),
+            unit=chosen.sam_unit,
+            alpha=chosen.sam_alpha,
+            beta=chosen.sam_beta,
+        ),
+    )
+
+
+def _apc(measures: Measures, chosen: Parameters) -> Result:
+    accuracy, power = measures.accuracy, _mean_power_watts(measures)
+    if accuracy is None or power is None:
+        return _missing("APC", "", APC_METHOD)
+    return _guarded(
+        "APC",
+        "",
+        APC_METHOD,
+        lambda: apc(
+            accuracy=accuracy, consumption=power, unit=PER_HOUR, a=chosen.apc_a, b=chosen.apc_b
+        ),
+    )
+
+
+def _apec(measures: Measures, chosen: Parameters) -> Result:
+    accuracy, power = measures.accuracy, _mean_power_watts(measures)
+    if accuracy is None or power is None:
+        return _missing("APEC", "", APEC_METHOD)
+    return _guarded(
+        "APEC",
+        "",
+        APEC_METHOD,
+        lambda: apec(
+            accuracy=accuracy,
+            consumption=power,
+            price_per_wh=_cents_per_wh(measures),
+            currency=f"cent {measures.currency}",
+            unit=PER_HOUR,
+            a=chosen.apc_a,
+            b=chosen.apec_b,
+        ),
+    )
+
+
+def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
+    name = "TTCAPEC" if cost else "TTCAPC"
+    price = _cents_per_wh(measures) if cost else 1.0
+    checkpoints: Sequence[Checkpoint] = [
+        Checkpoint(e.seconds, e.accuracy, joules_to_wh(e.energy_joules) / e.seconds * 3600 * price)
+        for e in measures.epochs
+        if e.seconds > 0
+    ]
+    grid = Grid(
+        a=chosen.apc_a,
+        b=chosen.apec_b if cost else chosen.apc_b,
+        delta_consumption=DELTA_COST if cost else DELTA_CONSUMPTION,
+    )
+    return _guarded(
+        name, "s", CLOSEST_METHOD, lambda: time_to_closest(checkpoints, grid, name=name)
+    )
+
+
+def _mean_power_watts(measures: Measures) -> float | None:
+    if measures.energy_joules is None or not measures.duration_seconds:
+        return None
+    return measures.energy_joules / measures.duration_seconds
+
+
+def _cents_per_wh(measures: Measures) -> float:
+    return 100 * (measures.price_per_kwh or 0.0) / 1000
+
+
+def _missing(name: str, unit: str, method: str) -> Result:
+    return Result(name=name, value=None, unit=unit, reason=Undefined.VALUE_MISSING, method=method)
+
+
+def _guarded(name: str, unit: str, method: str, compute: Callable[[], Result]) -> Result:
+    try:
+        return compute()
+    except MetricError as error:
+        return refused(name, unit, error, method=method)
