@@ -65,6 +65,9 @@ METRIC_TRAINER_EPOCHS_PLANNED: Final = "lowtide_trainer_epochs_planned"
 METRIC_TRAINER_SAMPLES: Final = "lowtide_trainer_samples_total"
 METRIC_TRAINER_ACCURACY: Final = "lowtide_trainer_accuracy_ratio"
 METRIC_TRAINER_LOSS: Final = "lowtide_trainer_loss"
+METRIC_TRAINER_EPOCH_DURATION: Final = "lowtide_trainer_epoch_duration_seconds"
+METRIC_TRAINER_CHECKPOINTS: Final = "lowtide_trainer_checkpoints_total"
+METRIC_TRAINER_CHECKPOINT_FAILURES: Final = "lowtide_trainer_checkpoint_failures_total"
 
 # Exit code of a trainer that saved a checkpoint after SIGTERM and stopped on purpose.
 EXIT_CODE_PAUSED: Final = 75

@@ -1,0 +1,89 @@
+import socket
+import urllib.request
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from lowtide.names import (
+    METRIC_TRAINER_ACCURACY,
+    METRIC_TRAINER_CHECKPOINT_FAILURES,
+    METRIC_TRAINER_EPOCHS,
+    METRIC_TRAINER_EPOCHS_PLANNED,
+    METRIC_TRAINER_LOSS,
+    METRIC_TRAINER_SAMPLES,
+)
+from lowtide_trainer.metrics import TrainerCollector, serve_metrics
+from lowtide_trainer.reporter import Reporter
+
+
+def keep_nowhere(report):
+    """Take a report and drop it."""
+
+
+def registered(reporter):
+    registry = CollectorRegistry()
+    registry.register(TrainerCollector(reporter))
+    return registry
+
+
+def test_metrics_show_the_figures_of_the_moment():
+    """A scrape reads the reporter itself, so it is never behind."""
+    reporter = Reporter(write=keep_nowhere, epochs_planned=4)
+    registry = registered(reporter)
+    reporter.batch_ended(samples=16)
+    reporter.epoch_ended(accuracy=0.75, loss=1.25)
+    reporter.batch_ended(samples=16)
+    reporter.checkpoint_failed()
+
+    assert registry.get_sample_value(METRIC_TRAINER_EPOCHS) == 1
+    assert registry.get_sample_value(METRIC_TRAINER_EPOCHS_PLANNED) == 4
+    assert registry.get_sample_value(METRIC_TRAINER_SAMPLES) == 32
+    assert registry.get_sample_value(METRIC_TRAINER_ACCURACY) == 0.75
+    assert registry.get_sample_value(METRIC_TRAINER_LOSS) == 1.25
+    assert registry.get_sample_value(METRIC_TRAINER_CHECKPOINT_FAILURES) == 1
+
+
+def test_what_is_not_known_has_no_series():
+    """Before the first epoch there is no accuracy; zero would be a measured zero."""
+    registry = registered(Reporter(write=keep_nowhere))
+
+    assert registry.get_sample_value(METRIC_TRAINER_ACCURACY) is None
+    assert registry.get_sample_value(METRIC_TRAINER_LOSS) is None
+    assert registry.get_sample_value(METRIC_TRAINER_SAMPLES) == 0
+
+
+def test_metrics_are_served_without_labels():
+    """What a Prometheus server reads parses, and carries no label of the trainer's own."""
+    reporter = Reporter(write=keep_nowhere)
+    reporter.batch_ended(samples=5)
+
+    with serve_metrics(reporter, 0, "127.0.0.1") as port:
+        address = f"http://127.0.0.1:{port}/metrics"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            text = answer.read().decode()
+
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    assert {s.name: s.value for s in samples}[METRIC_TRAINER_SAMPLES] == 5
+    assert all(s.labels == {} and s.name.startswith("lowtide_trainer_") for s in samples)
+
+
+def test_the_server_is_gone_after_the_training():
+    """The port is free again for the next one."""
+    with serve_metrics(Reporter(write=keep_nowhere), 0, "127.0.0.1") as port:
+        pass
+
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_is_taken_is_a_warning(caplog):
+    """Metrics are not worth a training."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+
+        with serve_metrics(Reporter(write=keep_nowhere), taken, "127.0.0.1") as port:
+            assert port is None
+
+    assert f"127.0.0.1:{taken}" in caplog.text

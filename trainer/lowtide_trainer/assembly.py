@@ -1,0 +1,123 @@
+"""Putting a training together: device, threads, images, network, checkpoints.
+
+The one place where settings, the model's own defaults and the machine meet.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from lowtide_trainer.checkpoint import CheckpointStore
+from lowtide_trainer.data import DataSet, load_data
+from lowtide_trainer.errors import UsageError
+from lowtide_trainer.loop import Loop
+from lowtide_trainer.randomness import make_deterministic
+from lowtide_trainer.reporter import Reporter
+from lowtide_trainer.settings import Settings
+from lowtide_trainer.threads import usable_cores
+from lowtide_trainer.workloads.models import WORKLOADS, Workload
+from lowtide_trainer.workloads.training import Training, TrainingPlan, flops_per_sample
+
+
+def assemble(
+    settings: Settings,
+    reporter: Reporter,
+    *,
+    is_stopped: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Loop:
+    """Return a loop ready to run, gone on from its newest checkpoint where there is one.
+
+    Raises:
+        TrainerError: the settings, the images or the checkpoint cannot be used.
+    """
+    workload = WORKLOADS[settings.model]
+    device = _device(settings.device)
+    threads = settings.threads or usable_cores()
+    torch.set_num_threads(threads)
+    make_deterministic(settings.seed)
+    plan, data = _plan(workload, settings, threads)
+    training = Training(workload, plan, device)
+    framework, hardware = f"torch {torch.__version__}", _hardware(device, threads)
+    loop = Loop(
+        training=training,
+        data=data,
+        reporter=reporter,
+        store=CheckpointStore(settings.checkpoint_dir) if settings.checkpoint_dir else None,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        environment=f"{framework}, {hardware}",
+        is_stopped=is_stopped,
+        say=say,
+    )
+    reporter.describe(
+        dataset=data.name,
+        framework=framework,
+        device=hardware,
+        samples_planned=plan.epochs * training.samples_per_epoch,
+        parameters=training.parameters,
+        flops_per_sample=flops_per_sample(workload, plan),
+    )
+    say(
+        f"{plan.model} on {data.name}  {plan.samples} images of {plan.image_size} px, "
+        f"{len(data.validation)} for validation, batches of {plan.batch_size}  {hardware}"
+    )
+    if loop.resume():
+        say(f"going on after {training.batches_done} batches ({training.epoch} epochs)")
+    return loop
+
+
+def _plan(workload: Workload, settings: Settings, threads: int) -> tuple[TrainingPlan, DataSet]:
+    """Return what is to be trained, the model's defaults filled in, and the images."""
+    image_size = settings.image_size or workload.image_size
+    if image_size < workload.minimum_image_size:
+        raise UsageError(
+            f"--image-size {image_size} is too small for {workload.name}: "
+            f"give {workload.minimum_image_size} or more"
+        )
+    data = load_data(
+        settings.data,
+        image_size=image_size,
+        samples=settings.samples,
+        validation_samples=settings.validation_samples,
+        seed=settings.seed,
+        threads=threads,
+    )
+    plan = TrainingPlan(
+        model=workload.name,
+        data=data.fingerprint,
+        classes=data.classes,
+        samples=len(data.train),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size or workload.batch_size,
+        image_size=image_size,
+        learning_rate=settings.learning_rate or workload.learning_rate,
+        seed=settings.seed,
+    )
+    return plan, data
+
+
+def _device(wanted: str) -> torch.device:
+    """Return the device asked for; `auto` is the first GPU where there is one."""
+    has_gpu = torch.cuda.is_available()
+    if wanted == "auto":
+        return torch.device("cuda" if has_gpu else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise UsageError(
+            f"--device {wanted!r} is unknown: give auto, cpu, cuda or cuda:1"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {wanted!r} is not supported: give auto, cpu, cuda or cuda:1")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {wanted!r} is not there: torch sees {torch.cuda.device_count()}"
+        )
+    return device
+
+
+def _hardware(device: torch.device, threads: int) -> str:
+    """Return the name of what computes, for reports."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {threads} thread" + ("s" if threads > 1 else "")

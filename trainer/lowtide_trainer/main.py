@@ -1,0 +1,89 @@
+"""The command `lowtide-trainer`: settings in, a trained network and a report out.
+
+Standard output has one line for each epoch, made to be read in `kubectl logs`; warnings go to
+standard error. Whatever happens after the flags are read ends in a report that says so.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from lowtide.names import EXIT_CODE_PAUSED
+from lowtide.trainingjob.report import Outcome
+from lowtide_trainer.errors import TrainerError, UsageError
+from lowtide_trainer.metrics import serve_metrics
+from lowtide_trainer.report import report_path, report_writer
+from lowtide_trainer.reporter import Reporter
+from lowtide_trainer.settings import Settings, parse_settings
+from lowtide_trainer.stop import StopRequest
+
+EXIT_CODE_FAILED = 1
+EXIT_CODE_WRONG_USE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    with StopRequest() as stop:
+        try:
+            settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
+        except UsageError as error:
+            Reporter(write=report_writer(report_path(os.environ))).end(Outcome.FAILED, str(error))
+            return _complain(error, EXIT_CODE_WRONG_USE)
+        reporter = Reporter(
+            write=report_writer(settings.report_path),
+            model=settings.model,
+            epochs_planned=settings.epochs,
+            seed=settings.seed,
+        )
+        with ExitStack() as stack:
+            if settings.metrics_port:
+                stack.enter_context(serve_metrics(reporter, settings.metrics_port))
+            try:
+                return _train(settings, reporter, stop)
+            except TrainerError as error:
+                reporter.end(Outcome.FAILED, str(error))
+                wrong_use = isinstance(error, UsageError)
+                return _complain(error, EXIT_CODE_WRONG_USE if wrong_use else EXIT_CODE_FAILED)
+            except Exception as error:
+                reporter.end(Outcome.FAILED, f"{type(error).__name__}: {error}")
+                raise
+
+
+def _train(settings: Settings, reporter: Reporter, stop: StopRequest) -> int:
+    """Train as asked and return the exit code."""
+    # Imported here: torch takes seconds, and until it is there signals must be heard already.
+    from lowtide_trainer.assembly import assemble
+
+    loop = assemble(settings, reporter, is_stopped=lambda: stop.requested, say=_say)
+    with reporter:
+        if not loop.run():
+            reporter.end(Outcome.PAUSED)
+            _say(f"paused after {loop.training.batches_done} batches; a new start goes on there")
+            return EXIT_CODE_PAUSED
+    _say(_last_line(reporter, loop.training.weights_digest()))
+    return 0
+
+
+def _last_line(reporter: Reporter, weights_digest: str) -> str:
+    report = reporter.report()
+    return (
+        f"finished  {report.epochs} epochs  {report.samples} images  "
+        f"accuracy {report.accuracy or 0:.4f}  {report.training_seconds or 0:.1f} s  "
+        f"weights sha256:{weights_digest[:16]}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _complain(error: TrainerError, exit_code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

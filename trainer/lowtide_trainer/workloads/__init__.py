@@ -1,0 +1,1 @@
+"""The reference workloads: networks, and how each is trained."""
