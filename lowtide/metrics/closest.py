@@ -18,8 +18,8 @@ from lowtide.metrics.apc import DEFAULT_A, weighed
 from lowtide.metrics.domain import require_accuracy, require_at_least, require_finite, require_ratio
 from lowtide.metrics.result import MetricError, Refusal, Result, Undefined
 
-Number = Decimal | str | float
-"""A decimal as text or `Decimal`; a float stands for the shortest text that prints it."""
+Number = Decimal | Fraction | str | float
+"""An exact number, or a float, which stands for the shortest text that prints it."""
 
 DELTA_ACCURACY: Final = Decimal("0.01")
 DELTA_CONSUMPTION: Final = Decimal("0.1")
@@ -170,10 +170,22 @@ def _steps(grid: Grid) -> tuple[Fraction, Fraction]:
     return steps[0][1], steps[1][1]
 
 
+def exact(value: Number) -> Fraction:
+    """Return the number that `value` prints as.
+
+    Raises:
+        ValueError: the value is no finite number.
+    """
+    try:
+        return value if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
+    except (InvalidOperation, OverflowError) as error:
+        raise ValueError(f"{value!r} is no finite decimal number") from error
+
+
 def _exact(field: str, value: Number) -> Fraction:
     try:
-        return Fraction(Decimal(str(value)))
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        return exact(value)
+    except ValueError as error:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN, field, f"{field} is {value!r}, but it must be a decimal number"
         ) from error

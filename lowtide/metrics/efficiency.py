@@ -6,8 +6,9 @@ APEC is the mean power of the run (Wh per hour), the cost is in cents per hour, 
 published weights belong to these units.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from lowtide.metrics.apc import (
     APC_METHOD,
@@ -19,12 +20,18 @@ from lowtide.metrics.apc import (
     apc,
     apec,
 )
-from lowtide.metrics.closest import DELTA_CONSUMPTION, DELTA_COST, Checkpoint, Grid, time_to_closest
+from lowtide.metrics.closest import (
+    DELTA_CONSUMPTION,
+    DELTA_COST,
+    Checkpoint,
+    Grid,
+    exact,
+    time_to_closest,
+)
 from lowtide.metrics.closest import METHOD as CLOSEST_METHOD
 from lowtide.metrics.result import MetricError, Result, Undefined, refused
 from lowtide.metrics.sam import METHOD as SAM_METHOD
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam, sam_name
-from lowtide.units import joules_to_wh
 
 PER_HOUR = ConsumptionUnit.WH_PER_HOUR
 
@@ -134,20 +141,23 @@ def _apec(measures: Measures, chosen: Parameters) -> Result:
 
 def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
     name = "TTCAPEC" if cost else "TTCAPC"
-    price = _cents_per_wh(measures) if cost else 1.0
-    checkpoints: Sequence[Checkpoint] = [
-        Checkpoint(e.seconds, e.accuracy, joules_to_wh(e.energy_joules) / e.seconds * 3600 * price)
-        for e in measures.epochs
-        if e.seconds > 0
-    ]
+
+    def compute() -> Result:
+        # Exact, because a mean power that sits on a cell's edge must not fall below it.
+        price = exact(measures.price_per_kwh or 0) / 10 if cost else Fraction(1)
+        checkpoints = [
+            Checkpoint(e.seconds, e.accuracy, exact(e.energy_joules) / exact(e.seconds) * price)
+            for e in measures.epochs
+            if e.seconds > 0
+        ]
+        return time_to_closest(checkpoints, grid, name=name)
+
     grid = Grid(
         a=chosen.apc_a,
         b=chosen.apec_b if cost else chosen.apc_b,
         delta_consumption=DELTA_COST if cost else DELTA_CONSUMPTION,
     )
-    return _guarded(
-        name, "s", CLOSEST_METHOD, lambda: time_to_closest(checkpoints, grid, name=name)
-    )
+    return _guarded(name, "s", CLOSEST_METHOD, compute)
 
 
 def _mean_power_watts(measures: Measures) -> float | None:
