@@ -7,20 +7,22 @@
     ├── BadAnswer           an answer that is not what the provider documents
     ├── StaleAnswer         a forecast that is too old to plan with
     ├── NoData              a well-formed answer without one usable value
-    └── NotOffered          the provider does not have this kind of data at all
+    ├── NotOffered          the provider does not have this kind of data at all
+    └── Exhausted           no provider of a chain could answer; has the reason of the first one
 
 Every class carries the CamelCase reason that a TrainingJob's ForecastAvailable condition shows.
 Messages are one sentence and never contain a credential, a URL's query or a body: they end up in
 status, events and logs.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class GridError(Exception):
     """A provider could not answer; the message is one sentence for people."""
 
-    reason: ClassVar[str] = "GridError"
+    reason: str = "GridError"
 
     def __init__(
         self,
@@ -75,3 +77,32 @@ class NotOffered(GridError):
     """The provider has no such data for anybody, so asking again is pointless."""
 
     reason = "NotOffered"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one provider of a chain did not answer."""
+
+    provider: str
+    reason: str
+    message: str
+
+
+class Exhausted(GridError):
+    """Nobody in a chain could answer.
+
+    `failures` has one entry per provider that tried, in order; `reason` is the first one's,
+    because that provider is the one the settings want.
+    """
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        """Join the failures' sentences.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not failures:
+            raise ValueError("a chain without failures is not exhausted")
+        super().__init__("; ".join(failure.message for failure in failures))
+        self.failures = tuple(failures)
+        self.reason = failures[0].reason

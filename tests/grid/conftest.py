@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+
+from lowtide.grid.errors import GridError, NotOffered
+from lowtide.grid.providers.base import checked_actuals
+from lowtide.grid.series import IntensitySeries, Point, Signal, series_type
 
 STAND_IN = Path(__file__).parents[1] / "standins" / "grid" / "server.py"
 
@@ -169,3 +173,57 @@ def healthy_stand_in(stand_in: StandIn) -> Iterator[StandIn]:
     stand_in.control("ok")
     yield stand_in
     stand_in.control("ok")
+
+
+class FakeProvider:
+    """A provider that gives prepared series or errors, and counts its questions."""
+
+    def __init__(self, name: str = "fake", signal: Signal = Signal.AVERAGE) -> None:
+        self.name = name
+        self.signal = signal
+        self.expected: IntensitySeries | GridError = NotOffered("no forecasts")
+        self.seen: IntensitySeries | GridError = NotOffered("no actual values")
+        self.forecasts_asked = 0
+        self.actuals_asked: list[tuple[datetime, datetime]] = []
+
+    def forecast(self, zone: str, now: datetime) -> IntensitySeries:
+        self.forecasts_asked += 1
+        if isinstance(self.expected, GridError):
+            raise self.expected
+        return replace(self.expected, fetched_at=now)
+
+    def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
+        self.actuals_asked.append((start, end))
+        if isinstance(self.seen, GridError):
+            raise self.seen
+        return checked_actuals(self.seen, start, end)
+
+
+@pytest.fixture
+def fake() -> type[FakeProvider]:
+    """The class of providers that do as they are told."""
+    return FakeProvider
+
+
+@pytest.fixture
+def hourly() -> Callable[..., IntensitySeries]:
+    """Make an hourly series from its first moment and its values."""
+
+    def make(
+        start: datetime,
+        values: Sequence[float | None],
+        *,
+        signal: Signal = Signal.AVERAGE,
+        zone: str = "DE",
+        source: str = "fake",
+        step: timedelta = timedelta(hours=1),
+        estimated: bool = False,
+        **more: datetime | None,
+    ) -> IntensitySeries:
+        points = tuple(
+            Point(start + i * step, start + (i + 1) * step, value, estimated)
+            for i, value in enumerate(values)
+        )
+        return series_type(signal)(zone=zone, source=source, points=points, **more)
+
+    return make

@@ -1,0 +1,251 @@
+"""Everything known about one zone's intensity, kept up to date: what the operator holds on to.
+
+A zone joins a provider chain, the history of what was seen and the vintages of what was expected.
+`refresh` asks the network (from a worker thread, at most once per refresh time) and returns a
+state; planning from a state is pure. No provider, no key and no network still give a state: that
+of the history. Values of different sources are never joined into one series.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from lowtide.grid.cache import CachedProvider, SeriesCache
+from lowtide.grid.chain import Answer, Chain
+from lowtide.grid.errors import Exhausted, Failure, GridError, NotOffered
+from lowtide.grid.fusion import fuse
+from lowtide.grid.history import HistoryStore
+from lowtide.grid.provider_settings import ProviderSettings
+from lowtide.grid.providers.factory import Throttles, build_provider
+from lowtide.grid.providers.file import FileProvider
+from lowtide.grid.series import IntensitySeries, Point, Signal
+from lowtide.grid.settings import ZoneSettings
+from lowtide.grid.vintages import SPACING, VintageStore
+from lowtide.planning.types import Forecast
+
+REFRESH: Final = timedelta(seconds=300)
+PROFILE_DAYS: Final = 15
+"""Days of actual values asked for at first: 14 for the profile and one for a late start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneState:
+    """What is known of a zone at one moment.
+
+    `actual` is what was seen; `expected` what the provider expects, preceded by what it expected
+    of the slots that are over (which tells its bias). `failures` name the providers that could
+    not answer, preferred first. `is_old` says that the forecast is the last one before an outage.
+    """
+
+    zone: str
+    signal: Signal
+    actual: IntensitySeries | None
+    expected: IntensitySeries | None
+    provider: str | None
+    failures: tuple[Failure, ...]
+    is_old: bool
+    slots_per_day: int | None
+
+    @property
+    def generated_at(self) -> datetime | None:
+        """When the forecast was made, or received where its provider does not say."""
+        if self.expected is None:
+            return None
+        return self.expected.generated_at or self.expected.fetched_at
+
+    def forecast(self, now: datetime, *, horizon_slots: int | None = None) -> Forecast | None:
+        """Return the fused forecast from `now` on, or `None` where nothing at all is known."""
+        return fuse(
+            now,
+            self.actual,
+            self.expected,
+            generated_at=self.generated_at,
+            horizon_slots=horizon_slots,
+            slots_per_day=self.slots_per_day,
+        )
+
+
+class ZoneGrid:
+    """One zone's providers, history and vintages; safe to use from several threads."""
+
+    def __init__(
+        self,
+        zone: str,
+        signal: Signal,
+        chain: Chain,
+        *,
+        history: HistoryStore,
+        vintages: VintageStore,
+        refresh: timedelta,
+        slots_per_day: int | None = None,
+    ) -> None:
+        """Join the parts; `refresh` is how often actual values are asked for at most."""
+        self.zone = zone
+        self.signal = signal
+        self.chain = chain
+        self._history = history
+        self._vintages = vintages
+        self._refresh = refresh
+        self._slots_per_day = slots_per_day
+        self._asked_at: datetime | None = None
+        self._filled = False
+        self._lock = threading.Lock()
+
+    def refresh(self, now: datetime) -> ZoneState:
+        """Return the state at `now`, after asking for whatever is due. Raises nothing of its own.
+
+        Providers that fail are named in the state; their absence degrades it and never stops it.
+        """
+        with self._lock:
+            answer, failures = self._expected(now)
+            self._see_actuals(now, answer)
+            history = self._history.of(self.zone, self.signal)
+            return ZoneState(
+                zone=self.zone,
+                signal=self.signal,
+                actual=history,
+                expected=None if answer is None else self._with_past(answer, now),
+                provider=None if answer is None else answer.provider,
+                failures=failures,
+                is_old=answer is not None and answer.is_old,
+                slots_per_day=self._slots_per_day,
+            )
+
+    def actual_between(
+        self, start: datetime, end: datetime, now: datetime
+    ) -> IntensitySeries | None:
+        """Return actual intensity in the finished slots of `[start, end)`, from one source.
+
+        History is enough where it has no gap; otherwise the chain is asked, and the source that
+        knows more of the time is returned. `None` where nobody knows anything.
+        """
+        end = min(end, now)
+        if end <= start:
+            return None
+        held = self._history.of(self.zone, self.signal)
+        if held is not None and known_seconds(held, start, end) >= (end - start).total_seconds():
+            return held.between(start, end)
+        try:
+            asked = self.chain.actuals(self.zone, start, end).series
+        except GridError:
+            return None if held is None else held.between(start, end)
+        finished = self._history.add(asked, now).between(start, end)
+        if held is None or known_seconds(finished, start, end) >= known_seconds(held, start, end):
+            return finished
+        return held.between(start, end)
+
+    def _expected(self, now: datetime) -> tuple[Answer | None, tuple[Failure, ...]]:
+        try:
+            answer = self.chain.forecast(self.zone, now)
+        except Exhausted as error:
+            return None, error.failures
+        except NotOffered:
+            return None, ()
+        if not answer.is_old:
+            self._vintages.add(answer.provider, answer.series)
+        return answer, answer.failures
+
+    def _see_actuals(self, now: datetime, answer: Answer | None) -> None:
+        if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._refresh:
+            return
+        self._asked_at = now
+        known = self._history.of(self.zone, self.signal)
+        day = self._day([series for series in (known, answer and answer.series) if series])
+        start = now - PROFILE_DAYS * day
+        if self._filled and known is not None:
+            # The last day again: estimates are replaced by final values within it.
+            start = max(start, known.points[-1].end - day)
+        try:
+            self._history.add(self.chain.actuals(self.zone, start, now).series, now)
+        except GridError:
+            return
+        self._filled = True
+
+    def _day(self, series: Sequence[IntensitySeries]) -> timedelta:
+        """Return the length of the data's day: 24 h, or less in an accelerated replay."""
+        if self._slots_per_day is None:
+            return timedelta(days=1)
+        lengths = [point.end - point.start for one in series for point in one.points[:1]]
+        return self._slots_per_day * lengths[0] if lengths else timedelta(days=1)
+
+    def _with_past(self, answer: Answer, now: datetime) -> IntensitySeries:
+        """Return the forecast with what was expected of earlier slots before it."""
+        ahead = answer.series.points
+        past = self._past_points(answer, ahead[0].start, now)
+        before = tuple(point for point in past if point.end <= ahead[0].start)
+        return replace(answer.series, points=before + ahead)
+
+    def _past_points(self, answer: Answer, first: datetime, now: datetime) -> tuple[Point, ...]:
+        for provider in self.chain.providers:
+            file = provider.provider
+            if provider.label == answer.provider and isinstance(file, FileProvider):
+                try:
+                    begin = first - 2 * PROFILE_DAYS * self._day([answer.series])
+                    return file.forecast_column(self.zone, begin, first).points
+                except GridError:
+                    return ()
+        return self._vintages.of(self.zone, answer.provider, self.signal).past(now)
+
+
+def known_seconds(series: IntensitySeries, start: datetime, end: datetime) -> float:
+    """Return how much of `[start, end)` the series has values for, in seconds."""
+    return sum(
+        (min(point.end, end) - max(point.start, start)).total_seconds()
+        for point in series.between(start, end).points
+        if point.grams_per_kwh is not None
+    )
+
+
+def build_zones(
+    zones: Mapping[str, ZoneSettings], *, started: datetime, folder: Path | None = None
+) -> dict[str, ZoneGrid]:
+    """Return the zones that the settings describe; clients of one host share one limit.
+
+    `folder` keeps history, vintages and cached answers over restarts; without it they last as
+    long as the process. `started` is when replays begin that name no time of their own.
+    """
+    throttles = Throttles()
+    cache = SeriesCache(None if folder is None else folder / "cache")
+    history = HistoryStore(None if folder is None else folder / "history")
+    return {
+        zone: ZoneGrid(
+            zone,
+            settings.signal,
+            Chain(_providers(zone, settings, started, cache, throttles)),
+            history=history,
+            vintages=VintageStore(
+                None if folder is None else folder / "vintages",
+                # A replay's hours are shorter than the clock's, so nothing is thinned there.
+                spacing=SPACING if settings.slots_per_day is None else timedelta(0),
+            ),
+            refresh=min((_refresh(one) for one in settings.providers), default=REFRESH),
+            slots_per_day=settings.slots_per_day,
+        )
+        for zone, settings in zones.items()
+    }
+
+
+def _providers(
+    zone: str,
+    settings: ZoneSettings,
+    started: datetime,
+    cache: SeriesCache,
+    throttles: Throttles,
+) -> list[CachedProvider]:
+    """Return the zone's providers; the second one of a kind is called `kind-2`, and so on."""
+    providers: list[CachedProvider] = []
+    for one in settings.providers:
+        provider = build_provider(
+            one, zone=zone, signal=settings.signal, started=started, throttles=throttles
+        )
+        same = sum(other.name == provider.name for other in providers)
+        label = provider.name if same == 0 else f"{provider.name}-{same + 1}"
+        providers.append(CachedProvider(provider, cache, refresh=_refresh(one), label=label))
+    return providers
+
+
+def _refresh(settings: ProviderSettings) -> timedelta:
+    return timedelta(seconds=settings.refresh_seconds)
