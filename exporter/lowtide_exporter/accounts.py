@@ -154,4 +154,4 @@ class PodBook:
             for key, value in account.energy.items()
             if key.component == component
         )
-        return exported + self.retired_millijoules[component]
+        return exported + self.retired_millijoules.get(component, 0)

@@ -131,9 +131,9 @@ def _pod_energy(account: PodAccount, pod: tuple[str, str, str]) -> Iterator[_Row
 def _node(ledger: NodeLedger) -> Iterator[_Row]:
     for labels, millijoules in ledger.unallocated.items():
         yield catalogue.UNALLOCATED, labels, millijoules / _MILLI
-    for component, millijoules in ledger.pods.retired_millijoules.items():
-        yield catalogue.RETIRED, (component,), millijoules / _MILLI
     if ledger.gpus:
+        retired = ledger.pods.retired_millijoules.get(GPU, 0)
+        yield catalogue.RETIRED, (GPU,), retired / _MILLI
         yield catalogue.RESIDUAL, (GPU,), ledger.residual_millijoules() / _MILLI
     yield catalogue.RETAINED, (), len(ledger.pods.retained)
     yield catalogue.EVICTED, (), ledger.pods.evicted

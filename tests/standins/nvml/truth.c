@@ -68,7 +68,7 @@ unsigned long long counter_millijoules(const Gpu *g, double t) {
   if (g->stuck_from_seconds >= 0 && seen > g->stuck_from_seconds &&
       (g->stuck_until_seconds < 0 || seen < g->stuck_until_seconds))
     seen = g->stuck_from_seconds;
-  double base = true_joules(g, 0);
+  double base = g->draw == DRAW_FOLLOW ? 0 : true_joules(g, 0);
   if (g->reset_at_seconds >= 0 && seen >= g->reset_at_seconds)
     base = true_joules(g, g->reset_at_seconds);
   double millijoules = (true_joules(g, seen) - base) * g->gain * 1000.0;

@@ -1,0 +1,154 @@
+"""The installed command as a child process: scraped, parsed, ended."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from standins.nvml.control import Control, gpu_uuid
+
+COMMAND = [sys.executable, "-m", "lowtide_exporter.main", "--listen-address", "127.0.0.1"]
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment without a cluster, with a control file of two GPUs."""
+    control = Control.create(tmp_path / "state", 2)
+    control.close()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LOWTIDE_", "KUBERNETES_"))}
+    return kept | {"LOWTIDE_MOCK_STATE": str(tmp_path / "state")}
+
+
+@contextmanager
+def exporter(environment, *arguments):
+    """A running exporter; yields (process, url) once it serves."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"serving on port (\d+)", line):
+                yield process, f"http://127.0.0.1:{found[1]}"
+                break
+        else:
+            pytest.fail("the exporter did not serve:\n" + "".join(lines))
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def scrape(url):
+    """Return samples as {(name, labels): value}."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+
+def wait_for(condition):
+    """Wait up to ten seconds for a condition of the child."""
+    pause = threading.Event()
+    for _ in range(200):
+        if (value := condition()) is not None:
+            return value
+        pause.wait(0.05)
+    return pytest.fail("the condition did not become true")
+
+
+def test_the_command_serves_pods_of_a_real_socket(environment, nvml_library, kubelet):
+    """From gRPC and NVML to text: a pod's joules, labelled as mock, ended by SIGTERM with 0."""
+    kubelet.give("ml", "job", gpu_uuid(0), container="trainer")
+    arguments = [
+        *("--nvml-library", str(nvml_library), "--allow-mock", "--period-seconds", "0.05"),
+        *("--kubelet-period-seconds", "0.05", "--kubelet-socket", str(kubelet.socket)),
+    ]
+
+    def joules(url):
+        found = {
+            dict(labels)["part"]: value
+            for (name, labels), value in scrape(url).items()
+            if name == "lowtide_pod_energy_joules_total"
+        }
+        return found if found.get("active", 0) > 0 else None
+
+    with exporter(environment, *arguments) as (process, url):
+        energy = wait_for(lambda: joules(url))
+        samples = scrape(url)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(10)
+
+    assert energy["active"] > 0
+    assert samples["lowtide_attribution_residual_joules", frozenset({("component", "gpu")})] == 0
+    sources = {dict(labels)["source"] for name, labels in samples if name == "lowtide_gpu_info"}
+    assert sources == {"mock"}
+    assert code == 0
+
+
+def test_the_command_refuses_a_stand_in_without_the_flag(environment, nvml_library):
+    """Found by the loader like the real one, it is still recognised: exit code 1, one sentence."""
+    searched = environment | {"LD_LIBRARY_PATH": str(nvml_library.parent)}
+
+    result = subprocess.run(
+        [*COMMAND, "--port", "0"], env=searched, capture_output=True, text=True, timeout=20
+    )
+
+    assert result.returncode == 1
+    assert "the NVML library is a stand-in" in result.stderr
+    assert "--allow-mock" in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_command_serves_a_node_without_gpus(environment):
+    """No driver, no kubelet: it says so and stays useful."""
+    with exporter(environment, "--kubelet-socket", "/nowhere/kubelet.sock") as (_, url):
+        samples = scrape(url)
+
+    down = {
+        dict(labels)["source"]
+        for (name, labels), value in samples.items()
+        if name == "lowtide_source_up" and value == 0
+    }
+    assert {"nvml", "kubelet", "api"} <= down
+    assert not any(name == "lowtide_gpu_energy_joules_total" for name, _ in samples)
+
+
+def test_a_taken_port_is_said_in_one_sentence(environment, nvml_library):
+    """No traceback for what an administrator can mend."""
+    with exporter(environment) as (_, url):
+        port = url.rsplit(":", 1)[1]
+        result = subprocess.run(
+            [*COMMAND, "--port", port], env=environment, capture_output=True, text=True, timeout=20
+        )
+
+    assert result.returncode == 1
+    assert "cannot serve" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_exporter_imports_nothing_heavy():
+    """Its memory budget has no room for numpy, pydantic, torch, requests or protobuf."""
+    program = (
+        "import sys, lowtide_exporter.main; "
+        "heavy = {'numpy', 'pydantic', 'torch', 'requests', 'aiohttp', 'google.protobuf'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20
+    )
+
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,197 @@
+"""The HTTP server: formats, health, credentials, storms."""
+
+import base64
+import gzip
+import ssl
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse_plain
+from standins.nvml.control import gpu_uuid
+
+from lowtide_exporter.catalogue import FAMILIES, Kind
+from lowtide_exporter.collector import SnapshotCollector
+from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.server import ExporterServer, Renderer
+from lowtide_exporter.settings import Settings
+
+OPEN = "application/openmetrics-text; version=1.0.0"
+
+
+class Counting:
+    """A collector that counts how often it is asked."""
+
+    def __init__(self, collector):
+        self.collector, self.calls = collector, 0
+
+    def collect(self):
+        self.calls += 1
+        return self.collector.collect()
+
+    def describe(self):
+        return []
+
+
+@contextmanager
+def serving(node, **options):
+    """Serve a node's loop; yields (url, counting collector, server)."""
+    registry = CollectorRegistry()
+    counting = Counting(SnapshotCollector(node.loop.snapshot))
+    registry.register(counting)
+    settings = Settings(listen_address="127.0.0.1", port=0, **options)
+    server = ExporterServer(
+        settings, Renderer(registry, lambda: node.loop.ticks), lambda: node.loop.ticks > 0
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    scheme = "https" if settings.tls_certificate else "http"
+    try:
+        yield f"{scheme}://127.0.0.1:{server.port}", counting, server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def get(url, context=None, **headers):
+    """Return (status, headers, body)."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+def test_ready_only_after_the_first_reading(node):
+    """Healthy from the start; ready once there is something to say."""
+    with serving(node) as (url, _, _):
+        before = [get(f"{url}/{path}")[0] for path in ("healthz", "readyz", "nothing")]
+        node.tick()
+        after = get(f"{url}/readyz")[0]
+
+    assert before == [200, 503, 404]
+    assert after == 200
+
+
+def test_both_formats_parse_and_hold_the_whole_catalogue(node):
+    """Every family with samples is known to the catalogue, with its type, unit and help."""
+    node.start_pod('a"b\\c\nd', gpu_uuid(0))
+    node.run_until(112)
+    node.end_pod('a"b\\c\nd')
+    node.run_until(120)
+
+    with serving(node) as (url, _, _):
+        _, plain_headers, plain = get(f"{url}/metrics")
+        _, open_headers, opened = get(f"{url}/metrics", Accept=OPEN)
+
+    assert plain_headers["Content-Type"].startswith("text/plain")
+    assert open_headers["Content-Type"].startswith("application/openmetrics-text")
+    known = {family.name.removesuffix("_total"): family for family in FAMILIES}
+    for text, parse in ((plain, parse_plain), (opened, parse_open)):
+        for metric in parse(text.decode()):
+            family = known[metric.name.removesuffix("_total")]
+            assert metric.type == family.kind.value
+            assert metric.documentation == family.text
+    units = {m.name: m.unit for m in parse_open(opened.decode())}
+    assert units["lowtide_pod_energy_joules"] == "joules"
+    assert 'pod="a\\"b\\\\c\\nd"' in plain.decode()
+
+
+def test_counter_names_end_in_total_and_units_in_names():
+    """Prometheus naming: base units, `_total` for counters."""
+    for family in FAMILIES:
+        assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
+        assert family.unit == "" or family.name.removesuffix("_total").endswith(family.unit)
+
+
+def test_a_storm_of_scrapes_renders_once_per_tick(node):
+    """A hundred scrapers at once cost one rendering and no device call."""
+    node.run_until(105)
+    with serving(node) as (url, counting, _):
+        before = node.control.calls
+        with ThreadPoolExecutor(20) as pool:
+            bodies = set(pool.map(lambda _: get(f"{url}/metrics")[2], range(100)))
+        one_tick = counting.calls
+        node.tick()
+        get(f"{url}/metrics")
+
+    assert len(bodies) == 1
+    assert one_tick == 1
+    assert counting.calls == 2
+    assert before + 2 == node.control.calls  # only the tick's own two
+
+
+def test_compression_on_request(node):
+    """Prometheus asks for gzip."""
+    node.tick()
+    with serving(node) as (url, _, _):
+        _, headers, packed = get(f"{url}/metrics", **{"Accept-Encoding": "gzip"})
+        plain = get(f"{url}/metrics")[2]
+
+    assert headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed) == plain
+
+
+def test_basic_auth_lets_in_only_the_right_user(node, tmp_path):
+    """Metrics need the password, health checks do not."""
+    secret = tmp_path / "auth"
+    secret.write_text("prometheus:open sesame\n")
+    right = "Basic " + base64.b64encode(b"prometheus:open sesame").decode()
+    node.tick()
+    with serving(node, basic_auth_file=str(secret)) as (url, _, _):
+        statuses = [
+            get(f"{url}/metrics")[0],
+            get(f"{url}/metrics", Authorization=right + "x")[0],
+            get(f"{url}/metrics", Authorization=right)[0],
+            get(f"{url}/healthz")[0],
+        ]
+
+    assert statuses == [401, 401, 200, 200]
+
+
+@pytest.mark.parametrize("content", [None, "no colon"])
+def test_an_unusable_password_file_is_refused(node, tmp_path, content):
+    """It must not start without the protection that was asked for."""
+    secret = tmp_path / "auth"
+    if content is not None:
+        secret.write_text(content)
+
+    with (
+        pytest.raises(SettingsError, match="--basic-auth-file"),
+        serving(node, basic_auth_file=str(secret)),
+    ):
+        pass
+
+
+def test_https_with_a_certificate(node, tmp_path):
+    """TLS 1.2 or newer, from two PEM files; a client that talks plain HTTP disturbs nobody."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+            *("ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    context = ssl.create_default_context(cafile=str(certificate))
+    node.tick()
+    options = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    with serving(node, **options) as (url, _, _):
+        with pytest.raises((urllib.error.URLError, OSError)):
+            get(url.replace("https", "http") + "/metrics")
+        status, _, body = get(f"{url}/metrics", context)
+
+    assert status == 200
+    assert b"lowtide_build_info" in body
