@@ -7,15 +7,16 @@ from typing import TypeAlias
 
 from lowtide.planning.contiguous import search_contiguous
 from lowtide.planning.guard import resume_seconds, window_end
-from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between, steps_per_slot
+from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
-from lowtide.planning.search import Bools, Proposal, Task
+from lowtide.planning.search import Bools, Proposal, Scene, Task
 from lowtide.planning.types import Forecast, Request
 
 Barred: TypeAlias = Callable[[Horizon, int], Bools | None]
 """Which steps of a horizon lack room for a number of GPUs."""
 
-Group: TypeAlias = tuple[int, datetime, int]
+View: TypeAlias = tuple[int, datetime]
+"""A forecast by its identity and the begin of what a job sees of it."""
 
 
 class Searches:
@@ -32,62 +33,57 @@ class Searches:
     ) -> None:
         self._now = now
         self._forecasts = forecasts
-        ends: dict[Group, datetime] = {}
+        ends: dict[View, datetime] = {}
         for request in requests:
-            group = self._group(request)
-            ends[group] = max(ends.get(group, window_end(request)), window_end(request))
+            view, end = self._view(request), window_end(request)
+            ends[view] = max(ends.get(view, end), end)
         by_id = {id(forecast): forecast for forecast in forecasts.values()}
-        self._horizons: dict[Group, Horizon] = {}
-        for (forecast_id, begin, pieces), end in ends.items():
+        self._horizons: dict[View, Horizon] = {}
+        for (forecast_id, begin), end in ends.items():
             forecast = by_id[forecast_id]
-            if forecast is None:
-                continue
-            horizon = horizon_between(forecast, begin, end, pieces=pieces)
+            horizon = None if forecast is None else horizon_between(forecast, begin, end)
             if horizon is not None:
-                self._horizons[forecast_id, begin, pieces] = horizon
+                self._horizons[forecast_id, begin] = horizon
 
-    def _group(self, request: Request) -> Group:
-        """Return what decides which horizon a request sees.
-
-        Interruptible jobs are planned in ticks, contiguous ones in whole slots.
-        """
-        forecast = self._forecasts[request.key]
-        slot = forecast.slot_seconds if forecast else 0
-        pieces = steps_per_slot(slot) if request.interruptible else 1
-        return id(forecast), max(self._now, request.earliest), pieces
+    def _view(self, request: Request) -> View:
+        """Return what decides which horizon a request sees."""
+        return id(self._forecasts[request.key]), max(self._now, request.earliest)
 
     def ends(self) -> list[datetime]:
         """Return the ends of all horizons."""
         return [horizon.moment(horizon.end_seconds) for horizon in self._horizons.values()]
 
-    def shortest_step(self) -> float:
-        """Return the shortest step of all horizons in seconds, 15 min where there are none."""
-        steps = [horizon.step_seconds for horizon in self._horizons.values()]
+    def shortest_tick(self) -> float:
+        """Return the shortest tick of all horizons in seconds, 15 min where there are none."""
+        steps = [horizon.tick_seconds for horizon in self._horizons.values()]
         return min(steps, default=TICK_SECONDS)
 
     def horizon(self, request: Request) -> Horizon:
         """Return the steps that the request is planned on."""
-        return self._horizons[self._group(request)]
+        return self._horizons[self._view(request)]
 
     def propose(
         self, requests: Sequence[Request], barred: Barred | None = None
     ) -> dict[str, Proposal]:
         """Return what the searches find for each request, by key."""
-        groups: dict[tuple[Group, bool, int], list[Request]] = defaultdict(list)
+        scenes: dict[tuple[View, int], Scene] = {}
+        pausing: list[tuple[str, Scene, Task]] = []
+        solid: dict[int, list[tuple[str, Scene, Task]]] = defaultdict(list)
         for request in requests:
-            gpus = request.gpus if barred is not None else 0
-            groups[self._group(request), request.interruptible, gpus].append(request)
-        found: dict[str, Proposal] = {}
-        for (group, interruptible, gpus), members in groups.items():
-            horizon = self._horizons[group]
-            closed = None if barred is None else barred(horizon, gpus)
-            search = search_interruptible if interruptible else search_contiguous
-            tasks = [_task(request, horizon) for request in members]
-            proposals = search(horizon, tasks, closed)
-            found |= {
-                request.key: proposal for request, proposal in zip(members, proposals, strict=True)
-            }
-        return found
+            view, gpus = self._view(request), request.gpus if barred is not None else 0
+            horizon = self._horizons[view]
+            if (view, gpus) not in scenes:
+                closed = None if barred is None else barred(horizon, gpus)
+                scenes[view, gpus] = Scene(horizon, closed)
+            scene = scenes[view, gpus]
+            entry = request.key, scene, _task(request, horizon)
+            (pausing if request.interruptible else solid[id(scene)]).append(entry)
+        found = search_interruptible([(scene, task) for _, scene, task in pausing])
+        proposals = {key: one for (key, _, _), one in zip(pausing, found, strict=True)}
+        for entries in solid.values():
+            found = search_contiguous(entries[0][1], [task for _, _, task in entries])
+            proposals |= {key: one for (key, _, _), one in zip(entries, found, strict=True)}
+        return proposals
 
 
 def _task(request: Request, horizon: Horizon) -> Task:

@@ -64,7 +64,7 @@ def _ledger(
     released = calendar.without(request.key for request in requests)
     end = max([now, *searches.ends()])
     ledger = Ledger(
-        released, tick_start(now, searches.shortest_step()), end, searches.shortest_step()
+        released, tick_start(now, searches.shortest_tick()), end, searches.shortest_tick()
     )
     for request in requests:
         if request.key in forced:

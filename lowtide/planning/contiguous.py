@@ -17,10 +17,9 @@ from lowtide.planning.horizon import Array, Horizon, integral_between
 from lowtide.planning.search import (
     INFEASIBLE,
     TIE,
-    Bools,
     Proposal,
+    Scene,
     Task,
-    barred_integral,
 )
 
 CHUNK: Final = 256
@@ -36,25 +35,24 @@ class _Room:
     tails: Array
 
 
-def search_contiguous(
-    horizon: Horizon, tasks: Sequence[Task], barred: Bools | None = None
-) -> list[Proposal]:
+def search_contiguous(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
     """Return for each task whether to start now, and its earliest cheapest window.
 
-    `barred` (one per step of the horizon) marks steps that no window may touch.
+    No window touches a barred step.
     """
     proposals: list[Proposal] = []
     for first in range(0, len(tasks), CHUNK):
-        proposals += _search_chunk(horizon, tasks[first : first + CHUNK], barred)
+        proposals += _search_chunk(scene, tasks[first : first + CHUNK])
     return proposals
 
 
-def _search_chunk(horizon: Horizon, tasks: Sequence[Task], barred: Bools | None) -> list[Proposal]:
+def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
     """Return the proposals of a few tasks, vectorised over them."""
+    horizon = scene.horizon
     lengths = np.array([task.run_now_seconds for task in tasks])
     ends = np.minimum([task.end_seconds for task in tasks], horizon.end_seconds)
     latests = ends - lengths
-    room = _Room(barred_integral(horizon, barred), np.array([t.tail_seconds for t in tasks]))
+    room = _Room(scene.blocked, np.array([t.tail_seconds for t in tasks]))
     at_once = _costs(horizon, room, np.zeros((1, len(tasks))), lengths, latests)[0]
     waiting = _waiting_costs(horizon, room, lengths, latests)
     later, later_totals = _cheapest_later(horizon, room, lengths, latests)

@@ -8,6 +8,7 @@ Invariant: the steps are consecutive, the first begins at `begin`, none crosses 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +19,35 @@ from lowtide.planning.types import Forecast, Segment, Source
 Array = npt.NDArray[np.float64]
 
 TICK_SECONDS = 900.0
-"""Longest planning step: 15 min, so that a decision is never older (design decision)."""
+"""Longest planning tick: 15 min, so that a decision is never older (design decision)."""
 
 
 @dataclass(frozen=True)
 class Horizon:
     """Steps of constant expected intensity from `begin` on.
 
-    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh` and `spread` (n each, in
-    g/kWh), `slots` (n, index into the forecast). `step_hours` is what one full step stands for in
-    the data. No slots: frozen without `__slots__`, because the running integral is cached.
+    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh`, `spread` (g/kWh) and
+    `sources` (n each). Steps are slots of the data; `step_seconds` and `step_hours` are what a
+    whole one lasts and stands for. Not slotted, because the running integral is cached.
     """
 
     begin: datetime
     edges: Array
     grams_per_kwh: Array
     spread: Array
-    slots: npt.NDArray[np.intp]
     step_seconds: float
     step_hours: float
     sources: tuple[Source, ...]
+
+    @property
+    def ticks_per_step(self) -> int:
+        """Return into how many equal ticks a step is divided: none longer than 15 min."""
+        return max(1, ceil(self.step_seconds / TICK_SECONDS))
+
+    @property
+    def tick_seconds(self) -> float:
+        """Return the length of a tick: the unit in which work is planned."""
+        return self.step_seconds / self.ticks_per_step
 
     @property
     def end_seconds(self) -> float:
@@ -68,8 +78,7 @@ class Horizon:
         """Return the distinct sources of the steps in an interval, in order of appearance."""
         first = int(np.searchsorted(self.edges, start_seconds, side="right")) - 1
         last = int(np.searchsorted(self.edges, end_seconds, side="left"))
-        used = (self.sources[slot] for slot in self.slots[max(0, first) : last])
-        return tuple(dict.fromkeys(used))
+        return tuple(dict.fromkeys(self.sources[max(0, first) : last]))
 
 
 def integral_between(
@@ -106,18 +115,11 @@ def check_forecast(forecast: Forecast) -> None:
         )
 
 
-def steps_per_slot(slot_seconds: float) -> int:
-    """Return how many planning steps a slot has: none longer than 15 min, all equal."""
-    return max(1, int(np.ceil(slot_seconds / TICK_SECONDS)))
-
-
-def horizon_between(
-    forecast: Forecast, begin: datetime, end: datetime, *, pieces: int = 1
-) -> Horizon | None:
+def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horizon | None:
     """Return the steps from `begin` to `end`, or to the end of the forecast if that is earlier.
 
-    Steps are slots or, with `pieces` above 1, equal divisions of slots, so only the first and the
-    last may be shorter. `None` where the forecast holds nothing of the interval.
+    Steps are slots; only the first and the last may be shorter. `None` where the forecast holds
+    nothing of the interval.
 
     Raises:
         ForecastError: the forecast is inconsistent with itself.
@@ -126,21 +128,19 @@ def horizon_between(
     end = min(end, forecast.end)
     if begin < forecast.start or begin >= end:
         return None
-    step = forecast.slot_seconds / pieces
+    step = forecast.slot_seconds
     offset = (begin - forecast.start).total_seconds()
     length = (end - begin).total_seconds()
     first = int(offset // step)
     last = int(np.ceil((offset + length) / step - 1e-9))
     inner = np.arange(first + 1, last, dtype=np.float64)
     edges = np.concatenate(([0.0], inner * step - offset, [length]))
-    slots = (first + np.arange(len(edges) - 1)) // pieces
     return Horizon(
         begin=begin,
         edges=edges,
-        grams_per_kwh=np.array(forecast.grams_per_kwh, dtype=np.float64)[slots],
-        spread=np.array(forecast.spread_grams_per_kwh, dtype=np.float64)[slots],
-        slots=slots,
-        step_seconds=step,
-        step_hours=forecast.slot_hours / pieces,
-        sources=forecast.sources,
+        grams_per_kwh=np.array(forecast.grams_per_kwh[first:last], dtype=np.float64),
+        spread=np.array(forecast.spread_grams_per_kwh[first:last], dtype=np.float64),
+        sources=forecast.sources[first:last],
+        step_seconds=float(step),
+        step_hours=forecast.slot_hours,
     )

@@ -1,156 +1,59 @@
 """Jobs that may pause: decisions and stretches of running out of the tables of values.
 
 The step that contains the begin may be shorter than the others: running in it does that much
-less work, so the values of work left are read between whole steps. A resume takes its time:
+less work, so the values of work left are read between whole ticks. A resume takes its time:
 it puts work back, so time, energy and deadline agree (planning paper, section 2.2).
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
 import numpy as np
 
 from lowtide.planning.horizon import Array, Horizon
-from lowtide.planning.interruptible import OFF, ON, Problem, Values, solve, step_costs
-from lowtide.planning.search import (
-    INFEASIBLE,
-    TIE,
-    Bools,
-    Proposal,
-    Task,
-    barred_integral,
-    stretch_total,
-)
-
-TABLE_ENTRIES: Final = 30_000_000
-"""Bound on the entries of one table of moves; more groups are solved one part after another."""
+from lowtide.planning.interruptible import OFF, ON
+from lowtide.planning.search import INFEASIBLE, TIE, Proposal, Scene, Task, stretch_total
+from lowtide.planning.tables import Table, resume_ticks, solve_tables
 
 _ROUNDING: Final = 1e-9
+_OUT_OF_REACH: Final = INFEASIBLE / 2
 
 
-def search_interruptible(
-    horizon: Horizon, tasks: Sequence[Task], barred: Bools | None = None
-) -> list[Proposal]:
-    """Return for each task whether to run now, and the stretches that cost least as forecast.
+def search_interruptible(jobs: Sequence[tuple[Scene, Task]]) -> list[Proposal]:
+    """Return for each job whether to run now, and the stretches that cost least as forecast.
 
-    `barred` (one per step of the horizon) marks steps in which nothing may run.
+    Nothing runs in a barred step.
     """
-    expected = horizon.grams_per_kwh.copy()
-    if barred is not None:
-        expected[barred] = np.inf
-    costs = step_costs(expected[:, None], horizon.spread[:, None])
     proposals: dict[int, Proposal] = {}
-    for members in _tables(horizon, tasks):
-        proposals |= _search_table(horizon, tasks, members, costs, barred)
-    return [proposals[index] for index in range(len(tasks))]
-
-
-def _tables(horizon: Horizon, tasks: Sequence[Task]) -> Iterator[list[int]]:
-    """Return the tasks that share a table: same resume cost, work of the same magnitude."""
-
-    def kind(index: int) -> tuple[int, int]:
-        work = max(1, ceil(tasks[index].work_seconds / horizon.step_seconds))
-        return _resume_steps(horizon, tasks[index]), (work - 1).bit_length()
-
-    order = sorted(range(len(tasks)), key=lambda i: (kind(i), -_window_steps(horizon, tasks[i])))
-    for (resume, magnitude), members in groupby(order, key=kind):
-        states = (1 << magnitude) + resume + 1
-        most = max(1, TABLE_ENTRIES // (2 * states * len(horizon.grams_per_kwh)))
-        part: list[int] = []
-        ends: set[int] = set()
-        for index in members:
-            end = _window_steps(horizon, tasks[index])
-            if end not in ends and len(ends) == most:
-                yield part
-                part, ends = [], set()
-            ends.add(end)
-            part.append(index)
-        yield part
-
-
-def _resume_steps(horizon: Horizon, task: Task) -> int:
-    return ceil(task.resume_seconds / horizon.step_seconds - _ROUNDING)
-
-
-def _window_steps(horizon: Horizon, task: Task) -> int:
-    """Return how many steps of the horizon lie wholly in the task's window, the first included."""
-    end = min(task.end_seconds, horizon.end_seconds)
-    rest = (end - horizon.edges[1]) / horizon.step_seconds
-    return 1 + max(0, int(rest + _ROUNDING))
-
-
-def _search_table(
-    horizon: Horizon,
-    tasks: Sequence[Task],
-    members: list[int],
-    costs: Array,
-    barred: Bools | None,
-) -> dict[int, Proposal]:
-    """Return the proposals of tasks that share one table, by index."""
-    windows = [_window_steps(horizon, tasks[i]) for i in members]
-    ends = sorted(set(windows), reverse=True)
-    group = {end: place for place, end in enumerate(ends)}
-    works = [tasks[i].work_seconds / horizon.step_seconds for i in members]
-    fresh = sorted(
-        {
-            (group[window], steps)
-            for i, window, work in zip(members, windows, works, strict=True)
-            if not tasks[i].started
-            for steps in (max(1, int(work + _ROUNDING)), max(1, ceil(work - _ROUNDING)))
-        }
-    )
-    values = solve(
-        Problem(
-            costs=costs[: ends[0]],
-            ends=np.array(ends),
-            work=max(1, *(ceil(work - _ROUNDING) for work in works)),
-            step_hours=horizon.step_hours,
-            resume_costs=np.zeros(len(ends)),
-            resume_steps=_resume_steps(horizon, tasks[members[0]]),
-            fresh_work=np.array([steps for _, steps in fresh], dtype=np.intp),
-            fresh_groups=np.array([place for place, _ in fresh], dtype=np.intp),
-        )
-    )
-    places = {entry: place for place, entry in enumerate(fresh)}
-    blocked = barred_integral(horizon, barred)
-    return {
-        i: _Reader(horizon, tasks[i], values, group[window], places, costs, blocked).propose()
-        for i, window in zip(members, windows, strict=True)
-    }
+    for table in solve_tables(jobs):
+        for index in table.members:
+            proposals[index] = _Reader(*jobs[index], table, index).propose()
+    return [proposals[index] for index in range(len(jobs))]
 
 
 class _Reader:
-    """Reads one task's decision and stretches from a table."""
+    """Reads one task's decision and stretches from a table. Work is in ticks."""
 
-    def __init__(
-        self,
-        horizon: Horizon,
-        task: Task,
-        values: Values,
-        group: int,
-        fresh: dict[tuple[int, int], int],
-        costs: Array,
-        blocked: Array | None,
-    ) -> None:
-        self.horizon, self.task, self.values, self.group = horizon, task, values, group
-        self.fresh, self.costs, self.blocked = fresh, costs, blocked
-        self.step = horizon.step_seconds
-        self.work = task.work_seconds / self.step
-        self.resume = _resume_steps(horizon, task) if task.started and not task.running else 0
-        # What is left after running through the first step, which may be short.
-        self.rest = max(0.0, self.work + self.resume - float(horizon.edges[1]) / self.step)
+    def __init__(self, scene: Scene, task: Task, table: Table, index: int) -> None:
+        self.scene, self.task, self.table = scene, task, table
+        self.horizon, self.values = scene.horizon, table.values
+        self.group = table.group_of[index]
+        self.last = table.ends[self.group]
+        self.tick = self.horizon.tick_seconds
+        self.work = task.work_seconds / self.tick
+        self.resume = resume_ticks(self.horizon, task) if task.resumes_at_begin else 0
+        # The first step may be short; `rest` is what is left after running through it.
+        self.first = float(self.horizon.edges[1]) / self.tick
+        self.rest = max(0.0, self.work + self.resume - self.first)
 
     def propose(self) -> Proposal:
-        first = min(self.work + self.resume, float(self.horizon.edges[1]) / self.step)
-        # Deviation zero: the first step costs what the forecast says in both rows.
-        run_cost = float(self.costs[0, -1, 0]) * first + self._left(self.values.on, self.rest)
-        wait_cost = self._waiting()
-        go = run_cost < INFEASIBLE / 2 and (
-            wait_cost >= INFEASIBLE / 2 or run_cost <= wait_cost + TIE * abs(run_cost)
+        """Return the decision and the plain plan that follows it."""
+        run_cost, wait_cost = self._running(), self._waiting()
+        go = run_cost < _OUT_OF_REACH and (
+            wait_cost >= _OUT_OF_REACH or run_cost <= wait_cost + TIE * abs(run_cost)
         )
-        if not go and wait_cost >= INFEASIBLE / 2:
+        if not go and wait_cost >= _OUT_OF_REACH:
             return Proposal(run=False, stretches=(), planned=INFEASIBLE, at_once=None)
         stretches = self._stretches(run=go)
         return Proposal(
@@ -160,20 +63,29 @@ class _Reader:
             at_once=self._at_once(),
         )
 
+    def _running(self) -> float:
+        """Return the decision's expected cost of running in the first step."""
+        barred = self.scene.barred
+        if barred is not None and barred[0]:
+            return INFEASIBLE
+        # The forecast's deviation is zero at the begin.
+        now = float(self.horizon.grams_per_kwh[0]) * min(self.work + self.resume, self.first)
+        return now + self._left(self.values.on, self.rest)
+
     def _left(self, table: Array, work: float) -> float:
-        """Return the decision's expected cost of `work` steps, read between whole steps."""
+        """Return the decision's expected cost of `work` ticks, read between whole ones."""
         low, high = int(work + _ROUNDING), ceil(work - _ROUNDING)
         below, above = float(table[0, low, self.group]), float(table[0, high, self.group])
-        return above if above >= INFEASIBLE / 2 else below + (work - low) * (above - below)
+        return above if above >= _OUT_OF_REACH else below + (work - low) * (above - below)
 
     def _waiting(self) -> float:
         """Return the decision's expected cost of not running in the first step."""
         if self.task.started:
             return self._left(self.values.off, self.work)
         low, high = max(1, int(self.work + _ROUNDING)), max(1, ceil(self.work - _ROUNDING))
-        below = float(self.values.fresh[0, self.fresh[self.group, low]])
-        above = float(self.values.fresh[0, self.fresh[self.group, high]])
-        if above >= INFEASIBLE / 2:
+        below = float(self.values.fresh[0, self.table.fresh_place[self.group, low]])
+        above = float(self.values.fresh[0, self.table.fresh_place[self.group, high]])
+        if above >= _OUT_OF_REACH:
             return above
         return below * self.work if self.work < 1 else below + (self.work - low) * (above - below)
 
@@ -183,55 +95,62 @@ class _Reader:
         horizon = self.horizon
         if length > horizon.end_seconds:
             return None
-        if self.blocked is not None and np.interp(length, horizon.edges, self.blocked) > 0:
+        blocked = self.scene.blocked
+        if blocked is not None and np.interp(length, horizon.edges, blocked) > 0:
             return None
         return float(horizon.total(0.0, length))
 
     def _stretches(self, *, run: bool) -> tuple[tuple[float, float], ...]:
         """Return the plain plan that follows the decision, as intervals of running."""
-        steps = self._plain_steps(run=run)
-        return _trimmed(self.horizon, self.task, steps)
-
-    def _plain_steps(self, *, run: bool) -> list[int]:
-        """Return the steps in which the plain plan runs."""
-        values, group = self.values, self.group
-        count = len(values.runs)
-        chosen = [0] if run else []
+        edges, values, last = self.horizon.edges.tolist(), self.values, self.last
         step, mode = 1, ON if run else OFF
         left = ceil((self.rest if run else self.work) - _ROUNDING)
+        chosen = [(0.0, edges[1])] if run else []
         if not run and not self.task.started:
-            place = self.fresh[group, max(1, left)]
-            step = 1 + int(np.argmax(values.fresh_runs[1:, place]))
-            chosen.append(step)
-            step, mode, left = step + 1, ON, left - 1
-        resume = _resume_steps(self.horizon, self.task)
-        runs = values.runs[:, :, :, group]
-        while left > 0 and step < count:
-            if runs[step, mode, left]:
-                chosen.append(step)
-                left -= 1 if mode == ON else 1 - resume
-                mode = ON
+            step, first = self._first_stretch(max(1, left))
+            chosen.append(first)
+            step, mode, left = step + 1, ON, left - round((first[1] - first[0]) / self.tick)
+        ticks, resume = self.horizon.ticks_per_step, resume_ticks(self.horizon, self.task)
+        runs = values.runs[:, :, :, self.group]
+        while left > 0 and step <= last:
+            extra = 0 if mode == ON else resume
+            if step == last or runs[step, mode, left]:
+                used = min(ticks, left + extra)
+                chosen.append((edges[step], edges[step] + used * self.tick))
+                left, mode = left + extra - used, ON
             else:
                 mode = OFF
             step += 1
-        return chosen
+        return _trimmed(self.horizon, self.task, chosen)
+
+    def _first_stretch(self, work: int) -> tuple[int, tuple[float, float]]:
+        """Return the step in which a job that never ran starts, and what it runs of it."""
+        edges, place = self.horizon.edges, self.table.fresh_place[self.group, work]
+        started = np.flatnonzero(self.values.first_runs[: self.last, place])
+        if len(started) == 0:
+            # The tail of the window is the last chance.
+            start = float(edges[self.last])
+            return self.last, (start, start + work * self.tick)
+        step = int(started[0])
+        end = float(edges[step]) + self.horizon.step_seconds
+        start = end - int(self.values.first_runs[step, place]) * self.tick
+        return step, (start, min(end, start + work * self.tick))
 
 
-def _trimmed(horizon: Horizon, task: Task, steps: list[int]) -> tuple[tuple[float, float], ...]:
-    """Return stretches over `steps`, cut where work and resumes are done."""
-    bounds: list[list[float]] = []
-    for step in steps:
-        start, end = float(horizon.edges[step]), float(horizon.edges[step] + horizon.step_seconds)
-        end = float(horizon.edges[step + 1]) if step == 0 else end
-        if bounds and abs(bounds[-1][1] - start) < _ROUNDING * horizon.step_seconds + 1e-6:
-            bounds[-1][1] = end
+def _trimmed(
+    horizon: Horizon, task: Task, chosen: list[tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
+    """Return the stretches that `chosen` intervals join to, cut where work and resumes are done."""
+    joined: list[tuple[float, float]] = []
+    for start, end in chosen:
+        if joined and start - joined[-1][1] < 1e-6 * horizon.tick_seconds:
+            joined[-1] = (joined[-1][0], end)
         else:
-            bounds.append([start, end])
+            joined.append((start, end))
     left, kept = task.work_seconds, []
-    for place, (start, end) in enumerate(bounds):
+    for place, (start, end) in enumerate(joined):
         resumes = task.started and not (task.running and start == 0.0) if place == 0 else True
-        extra = task.resume_seconds if resumes else 0.0
-        need = left + extra
+        need = left + (task.resume_seconds if resumes else 0.0)
         kept.append((start, min(end, start + need)))
         left = need - (end - start)
         if left <= 1e-6:

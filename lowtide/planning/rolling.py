@@ -108,7 +108,7 @@ def optimum(
     for slot in range(window):
         step = slot + 1
         go = values.runs[step, mode, left, group]
-        go = np.where(left == length, values.fresh_runs[step], go) & (left > 0)
+        go = np.where(left == length, values.first_runs[step] > 0, go) & (left > 0)
         ran[:, slot] = go
         left -= go
         mode = np.where(go, ON, ON + 1)

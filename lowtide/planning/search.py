@@ -4,6 +4,7 @@ Times are seconds after the begin of a horizon, costs g/kWh times seconds of ful
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -36,10 +37,32 @@ class Task:
     running: bool = False
 
     @property
+    def resumes_at_begin(self) -> bool:
+        """Return whether running from the begin is a resume."""
+        return self.started and not self.running
+
+    @property
     def run_now_seconds(self) -> float:
         """Return the full-power time of a run from the begin without a pause."""
-        resume = self.resume_seconds if self.started and not self.running else 0.0
-        return self.work_seconds + resume
+        return self.work_seconds + (self.resume_seconds if self.resumes_at_begin else 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The steps a search works on, and which of them lack room (`None`: none do).
+
+    Not slotted, compared by identity: the running integral of barred seconds is cached.
+    """
+
+    horizon: Horizon
+    barred: Bools | None = None
+
+    @cached_property
+    def blocked(self) -> Array | None:
+        """Return the barred seconds up to every edge, `None` where no step is barred."""
+        if self.barred is None or not self.barred.any():
+            return None
+        return np.concatenate((np.zeros(1), np.cumsum(self.barred * np.diff(self.horizon.edges))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +86,3 @@ def stretch_total(horizon: Horizon, stretches: tuple[tuple[float, float], ...]) 
         return 0.0
     bounds = np.array(stretches)
     return float(horizon.total(bounds[:, 0], bounds[:, 1] - bounds[:, 0]).sum())
-
-
-def barred_integral(horizon: Horizon, barred: Bools | None) -> Array | None:
-    """Return the running integral of barred seconds at every edge, `None` if none are barred."""
-    if barred is None or not barred.any():
-        return None
-    return np.concatenate((np.zeros(1), np.cumsum(barred * np.diff(horizon.edges))))
