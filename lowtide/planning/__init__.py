@@ -1,12 +1,14 @@
 """When a training job should run: constraints and a forecast in, a plan out. Pure."""
 
 from lowtide.planning.calendar import Calendar, Reservation
+from lowtide.planning.durations import DurationEstimate, learn_duration
 from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
 from lowtide.planning.planner import plan, plan_all
 from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
 
 __all__ = [
     "Calendar",
+    "DurationEstimate",
     "Forecast",
     "ForecastError",
     "Plan",
@@ -18,6 +20,7 @@ __all__ = [
     "Segment",
     "Source",
     "TraceError",
+    "learn_duration",
     "plan",
     "plan_all",
 ]

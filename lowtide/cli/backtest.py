@@ -1,0 +1,222 @@
+"""`lowtide backtest`: replay traces and compare policies, on several cores.
+
+Standard output carries the result alone; notes and progress go to standard error. The policies
+and how they are settled are in `lowtide.planning.backtest`; this module only reads files, spreads
+the work and prints.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
+from lowtide.cli.trace_files import read_trace
+from lowtide.planning.backtest import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
+from lowtide.planning.errors import TraceError
+from lowtide.planning.trace import Case, Trace
+
+Task: TypeAlias = tuple[Trace, JobClass, Case]
+
+HOUR: Final = timedelta(hours=1)
+PIPE_WIDTH: Final = 120
+
+
+@click.command("backtest")
+@click.argument(
+    "traces", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--length",
+    "lengths",
+    type=DURATION,
+    multiple=True,
+    default=("24h",),
+    show_default=True,
+    help="Running time at full power; may be repeated.",
+)
+@click.option(
+    "--slack",
+    "slacks",
+    type=DURATION_OR_ZERO,
+    multiple=True,
+    default=("24h",),
+    show_default=True,
+    help="Longest useful wait; may be repeated.",
+)
+@click.option(
+    "--interruptible/--contiguous",
+    default=False,
+    show_default=True,
+    help="Whether jobs may pause.",
+)
+@click.option(
+    "--restart-cost",
+    type=DURATION_OR_ZERO,
+    default="15m",
+    show_default=True,
+    help="Full-power time that a resume burns.",
+)
+@click.option(
+    "--forecast",
+    "cases",
+    type=click.Choice([case.value for case in Case]),
+    multiple=True,
+    default=(Case.STRICT.value,),
+    show_default=True,
+    help="What may be seen of the forecast column: nothing, the rest of the UTC day, or the whole "
+    "window; may be repeated.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    show_default="one per core",
+    help="Processes to use.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+def command(
+    traces: tuple[Path, ...],
+    lengths: tuple[timedelta, ...],
+    slacks: tuple[timedelta, ...],
+    interruptible: bool,
+    restart_cost: timedelta,
+    cases: tuple[str, ...],
+    processes: int | None,
+    output: str,
+) -> None:
+    r"""Replay traces of carbon intensity and compare planning policies.
+
+    \b
+    Examples:
+      lowtide backtest examples/traces/DE.csv --length 4h --slack 24h --interruptible
+      lowtide backtest *.csv --length 24h --slack 168h --forecast none --output json
+
+    A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast. Every 11 hours
+    after 30 days of history a job is submitted; its emissions are settled on the actual values
+    and compared with running at once. Nothing is measured here: savings are those of a job of
+    constant power on past data.
+    """
+    classes = [
+        JobClass(
+            length_hours=length / HOUR,
+            slack_hours=slack / HOUR,
+            interruptible=interruptible,
+            restart_cost_hours=restart_cost / HOUR,
+        )
+        for length, slack in product(lengths, slacks)
+    ]
+    try:
+        files = [read_trace(path) for path in traces]
+        for note in (note for file in files for note in file.notes):
+            click.echo(f"note: {note}", err=True)
+        tasks = [
+            (file.trace, job_class, Case(case))
+            for file in files
+            for case in cases
+            for job_class in classes
+        ]
+        results = _run(tasks, processes or len(os.sched_getaffinity(0)))
+    except (TraceError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps([as_json(result) for result in results], indent=2))
+    else:
+        _print_table(results)
+
+
+def _run(tasks: Sequence[Task], processes: int) -> list[Backtest]:
+    """Return the results in the order of the tasks."""
+    results: dict[int, Backtest] = {}
+    for place, result in _results(tasks, min(processes, len(tasks))):
+        results[place] = result
+        _show_progress(len(results), len(tasks))
+    return [results[place] for place in range(len(tasks))]
+
+
+def _results(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, Backtest]]:
+    """Yield each result with the place of its task, as they come."""
+    if processes == 1:
+        yield from ((place, run_backtest(*task)) for place, task in enumerate(tasks))
+        return
+    # The workers share the cores already; threads of the linear algebra would only get in the way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as workers:
+        try:
+            places = {workers.submit(run_backtest, *task): n for n, task in enumerate(tasks)}
+            for future in as_completed(places):
+                yield places[future], future.result()
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _show_progress(done: int, total: int) -> None:
+    """Rewrite the progress line, on a terminal only."""
+    if not sys.stderr.isatty():
+        return
+    click.echo(f"\r{done} of {total} replayed", nl=done == total, err=True)
+
+
+def as_json(result: Backtest) -> dict[str, Any]:
+    """Return one result in base units, as `--output json` prints it."""
+    return {
+        "trace": result.trace,
+        "length_hours": result.job_class.length_hours,
+        "slack_hours": result.job_class.slack_hours,
+        "interruptible": result.job_class.interruptible,
+        "restart_cost_hours": result.job_class.restart_cost_hours,
+        "forecast": result.case.value,
+        "jobs": result.jobs,
+        "policies": {name: asdict(score) for name, score in result.policies.items()},
+    }
+
+
+def _print_table(results: Sequence[Backtest]) -> None:
+    """Print one line per trace, class and case, with every policy's saving in percent."""
+    table = Table(box=None, pad_edge=False)
+    names = [name for name in results[0].policies if name != RUN_NOW]
+    for heading in ("trace", "length", "slack", "pauses", "forecast"):
+        table.add_column(heading)
+    for name in (*names, "reach", "restarts", "delay", "missed"):
+        table.add_column(name, justify="right")
+    for result in results:
+        ours = result.policies[LOWTIDE]
+        job_class = result.job_class
+        table.add_row(
+            result.trace,
+            f"{job_class.length_hours:g} h",
+            f"{job_class.slack_hours:g} h",
+            "yes" if job_class.interruptible else "no",
+            result.case.value,
+            *(f"{result.policies[name].saving_percent:.1f} %" for name in names),
+            "-" if ours.reach_percent is None else f"{ours.reach_percent:.0f} %",
+            f"{ours.restarts_per_job:.1f}",
+            f"{ours.mean_delay_hours:.1f} h",
+            f"{ours.missed_deadlines}",
+        )
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(table)
+    jobs = sum(result.jobs for result in results)
+    console.print(
+        f"\nsaving against running at once, {jobs} jobs; reach, restarts, delay and missed "
+        "deadlines are lowtide's; clairvoyant is the best possible",
+        soft_wrap=True,
+    )
