@@ -90,15 +90,23 @@ class _Pause:
 class CachedProvider:
     """A provider that is asked once per `refresh` and left alone after failures.
 
-    `label` tells providers of one kind apart in files, metrics and scores.
+    `label` tells providers of one kind apart in files, metrics and scores; `identity` stands for
+    what they were configured with, so that changed settings do not find the old ones' answers.
     """
 
     def __init__(
-        self, provider: Provider, cache: SeriesCache, *, refresh: timedelta, label: str = ""
+        self,
+        provider: Provider,
+        cache: SeriesCache,
+        *,
+        refresh: timedelta,
+        label: str = "",
+        identity: str = "",
     ) -> None:
         """Wrap `provider`; several wrappers may share one cache under different labels."""
         self.provider = provider
         self.label = label or provider.name
+        self._identity = identity
         self._cache = cache
         self._refresh = refresh
         self._pauses: dict[str, _Pause] = {}
@@ -161,7 +169,7 @@ class CachedProvider:
         return held
 
     def _key(self, zone: str) -> str:
-        return "\n".join((self.label, self.signal, zone))
+        return "\n".join((self.label, self.signal, zone, self._identity))
 
     def _lock_of(self, zone: str) -> threading.Lock:
         with self._lock:

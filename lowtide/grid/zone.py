@@ -243,7 +243,15 @@ def _providers(
         )
         same = sum(other.name == provider.name for other in providers)
         label = provider.name if same == 0 else f"{provider.name}-{same + 1}"
-        providers.append(CachedProvider(provider, cache, refresh=_refresh(one), label=label))
+        providers.append(
+            CachedProvider(
+                provider,
+                cache,
+                refresh=_refresh(one),
+                label=label,
+                identity=one.model_dump_json(),
+            )
+        )
     return providers
 
 

@@ -145,3 +145,13 @@ def test_the_last_forecast_stays_within_reach(inner):
     assert old.fetched_at == NOW
     assert provider.last_forecast("DE", NOW + timedelta(hours=3)) is None
     assert provider.last_forecast("FR", NOW) is None
+
+
+def test_changed_settings_do_not_find_old_answers(inner, tmp_path):
+    """Another address or another file is another answer."""
+    cache = SeriesCache(tmp_path)
+    CachedProvider(inner, cache, refresh=REFRESH, identity="a").forecast("DE", NOW)
+
+    CachedProvider(inner, cache, refresh=REFRESH, identity="b").forecast("DE", NOW)
+
+    assert inner.forecasts_asked == 2

@@ -218,3 +218,18 @@ def test_a_file_speaks_for_one_zone(path):
     """Germany's file says nothing about France."""
     with pytest.raises(NotOffered, match="holds zone DE, not FR"):
         FileProvider(path, zone="DE").forecast("FR", START)
+
+
+def test_a_series_names_its_file_and_that_it_is_replayed(path):
+    """Nobody takes a trace of another year for the present grid."""
+    path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,300\n2026-03-01T01:00Z,310\n")
+    moved = Replay(START, START + timedelta(days=365))
+    in_place = Replay(START, START)
+
+    def source(replay, moment):
+        provider = FileProvider(path, zone="DE", replay=replay)
+        return provider.actuals("DE", moment, moment + HOUR).source
+
+    assert source(None, START) == "file (de.csv)"
+    assert source(in_place, START) == "file (de.csv)"
+    assert source(moved, START + timedelta(days=365)) == "file (de.csv, replayed)"

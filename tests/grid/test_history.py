@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowtide.grid.history import HistoryStore, observed
@@ -88,6 +88,7 @@ def test_average_and_marginal_are_kept_apart(hourly):
     assert values(store.of("DE", Signal.MARGINAL)) == [700]
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     parts=st.lists(
         st.tuples(

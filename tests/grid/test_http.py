@@ -2,7 +2,7 @@
 
 import socket
 import threading
-import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -24,8 +24,6 @@ def client(server, pauses) -> HttpClient:
     return HttpClient(
         name="Service",
         base_url=server.url,
-        read_seconds=0.3,
-        total_seconds=0.6,
         body_max_bytes=10_000,
         sleep=pauses.append,
         uniform=lambda _low, _high: 1.0,
@@ -177,11 +175,9 @@ def test_silence_ends_in_a_time_out_without_retry(server, client):
     release = threading.Event()
     server.gives(server.reply({}, delay=release))
 
-    began = time.monotonic()
     with pytest.raises(Unavailable, match="did not answer in time"):
-        get(client)
+        get(replace(client, read_seconds=0.2))
 
-    assert time.monotonic() - began < 2
     assert len(server.asked) == 1
     release.set()
 

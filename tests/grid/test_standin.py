@@ -1,6 +1,7 @@
 """The grid stand-in, asked by the real provider: it tells the truth, and fails on request."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -28,7 +29,7 @@ def provider(healthy_stand_in, monkeypatch) -> ElectricityMaps:
     client = HttpClient(
         name="Stand-in",
         base_url=f"{healthy_stand_in.url}/v4",
-        read_seconds=0.5,
+        read_seconds=10,
         sleep=lambda _: None,
     )
     return ElectricityMaps(client=client, credential=Credential(variable="STANDIN_TOKEN"))
@@ -106,9 +107,11 @@ def test_knows_only_its_zone(provider):
 def test_every_fault_mode_is_the_error_it_imitates(healthy_stand_in, provider, mode, error):
     """Each mode leads the real provider to the error that a condition will show."""
     healthy_stand_in.control(mode)
+    patience = 0.3 if mode == "slow" else 10.0
+    impatient = replace(provider, client=replace(provider.client, read_seconds=patience))
 
     with pytest.raises(error):
-        provider.forecast("DE", datetime.now(UTC))
+        impatient.forecast("DE", datetime.now(UTC))
 
     healthy_stand_in.control("ok")
     assert provider.forecast("DE", datetime.now(UTC)).points

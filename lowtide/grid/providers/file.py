@@ -43,8 +43,12 @@ class FileProvider:
         self._unit = unit
         self._times_are_utc = times_are_utc
         self._replay = replay
+        moved = replay is not None and replay != Replay(replay.trace_start, replay.trace_start)
         self._origin = Origin(
-            name="file", signal=signal, factor=factor, zero_possible=zero_possible
+            name=f"file ({path.name}{', replayed' if moved else ''})",
+            signal=signal,
+            factor=factor,
+            zero_possible=zero_possible,
         )
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
@@ -53,8 +57,8 @@ class FileProvider:
 
     @property
     def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return self._origin.name
+        """The provider's kind in settings and metrics; its series name the file too."""
+        return "file"
 
     @property
     def signal(self) -> Signal:

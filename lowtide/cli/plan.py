@@ -1,0 +1,274 @@
+"""`lowtide plan`: when a job would run, and why, without a cluster.
+
+Intensity comes from a trace file (offline), from the operator's settings, or from the zone's
+keyless services. The plan is made by the operator's own planner, so what is shown here is what a
+TrainingJob with the same constraints would get.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.plan_view import plan_text
+from lowtide.grid.defaults import keyless_settings
+from lowtide.grid.errors import Failure
+from lowtide.grid.series import Signal
+from lowtide.grid.settings import ZoneSettings
+from lowtide.grid.zone import ZoneState, build_zones
+from lowtide.planning import Forecast, Plan, PlanningError, Request, plan
+from lowtide.units import format_timestamp
+
+DEFAULT_SLACK: Final = timedelta(hours=24)
+LONGEST_DURATION_RATIO: Final = 1.2
+"""90th percentile of a declared duration (planning paper, section 2.5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What the plan is based on."""
+
+    now: datetime
+    forecast: Forecast | None
+    failures: tuple[Failure, ...]
+
+
+@click.command("plan")
+@click.option("--zone", required=True, metavar="ZONE", help="Grid zone, such as DE or GB.")
+@click.option("--duration", type=DURATION, required=True, help="Running time at full power.")
+@click.option("--deadline", type=MOMENT, help="The job must have ended by then.")
+@click.option(
+    "--slack", type=DURATION_OR_ZERO, help="Longest useful wait, instead of --deadline [24h]."
+)
+@click.option("--not-before", type=MOMENT, help="Earliest permitted start [now].")
+@click.option("--interruptible", is_flag=True, help="The job may be paused at checkpoints.")
+@click.option(
+    "--restart-cost",
+    type=DURATION_OR_ZERO,
+    default="15m",
+    show_default=True,
+    help="Running time lost by one resume.",
+)
+@click.option(
+    "--minimum-saving",
+    type=PERCENT,
+    default="2%",
+    show_default=True,
+    help="Run at once where waiting saves less.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with time, g_per_kwh and perhaps forecast: no network is used.",
+)
+@click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the trace.")
+@click.option("--utc", "times_are_utc", is_flag=True, help="The trace's times are UTC.")
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Operator settings (YAML) with the zone's providers.",
+)
+@click.option(
+    "--signal", type=click.Choice([str(one) for one in Signal]), help="Signal of the trace."
+)
+@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table")
+def command(
+    zone: str,
+    duration: timedelta,
+    deadline: datetime | None,
+    slack: timedelta | None,
+    not_before: datetime | None,
+    interruptible: bool,
+    restart_cost: timedelta,
+    minimum_saving: float,
+    trace: Path | None,
+    moment: datetime | None,
+    times_are_utc: bool,
+    settings: Path | None,
+    signal: str | None,
+    output: str,
+) -> None:
+    r"""Show when a job would run, and why.
+
+    \b
+    Examples:
+      lowtide plan --zone DE --duration 4h
+      lowtide plan --zone DE --duration 24h --slack 168h --interruptible
+      lowtide plan --zone DE --duration 4h --trace examples/traces/DE.csv --at 2021-08-11T06:00Z
+
+    Without --trace and --settings the zone's keyless service is asked: NESO for GB,
+    Energy-Charts for most of Europe.
+    """
+    if deadline is not None and slack is not None:
+        raise click.UsageError("give --deadline or --slack, not both")
+    outlook = _outlook(zone, trace, moment, times_are_utc, settings, signal)
+    request = _request(
+        outlook.now,
+        duration,
+        deadline,
+        DEFAULT_SLACK if slack is None else slack,
+        not_before,
+        replace_with={
+            "interruptible": interruptible,
+            "restart_cost_seconds": restart_cost.total_seconds(),
+            "minimum_saving_ratio": minimum_saving,
+        },
+    )
+    try:
+        made = plan(outlook.now, request, outlook.forecast)
+    except PlanningError as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(plan_document(zone, request, made, outlook), indent=2))
+        return
+    width = shutil.get_terminal_size((100, 24)).columns
+    click.echo(
+        plan_text(outlook.now, request, made, outlook.forecast, outlook.failures, width=width),
+        nl=False,
+    )
+
+
+def _outlook(
+    zone: str,
+    trace: Path | None,
+    moment: datetime | None,
+    times_are_utc: bool,
+    settings: Path | None,
+    signal: str | None,
+) -> Outlook:
+    """Return the forecast that the options ask for, and the time at which it is made."""
+    if trace is None and (moment is not None or times_are_utc or signal is not None):
+        raise click.UsageError("--at, --utc and --signal describe a --trace")
+    if trace is not None and settings is not None:
+        raise click.UsageError("give --trace or --settings, not both")
+    now = moment or datetime.now(UTC)
+    if trace is not None:
+        chosen, folder = _trace_settings(trace, now, times_are_utc, signal), None
+    else:
+        chosen = keyless_settings(zone) if settings is None else _zone_settings(settings, zone)
+        folder = cache_folder()
+    if not chosen.providers:
+        raise click.ClickException(
+            f"no source of intensity is known for zone {zone}: give --trace, or --settings with "
+            "a provider for it"
+        )
+    state = build_zones({zone: chosen}, started=now, folder=folder)[zone].refresh(now)
+    if trace is not None and state.actual is None and state.expected is None:
+        message = "; ".join(one.message for one in state.failures) or "the trace says nothing"
+        if moment is None:
+            raise click.UsageError(f"{message}: give --at with a time inside {trace.name}")
+        raise click.ClickException(message)
+    return Outlook(now=now, forecast=state.forecast(now), failures=_troubles(state))
+
+
+def _troubles(state: ZoneState) -> tuple[Failure, ...]:
+    if state.actual is None and state.expected is None and not state.failures:
+        message = f"no intensity is known for zone {state.zone} at this time"
+        return (Failure("", "NoData", message),)
+    return state.failures
+
+
+def _trace_settings(
+    trace: Path, now: datetime, times_are_utc: bool, signal: str | None
+) -> ZoneSettings:
+    """Return settings that replay the trace in its own time, so that its future stays unknown."""
+    provider = {
+        "kind": "file",
+        "path": str(trace),
+        "timesAreUtc": times_are_utc,
+        "replay": {"traceStart": now, "wallStart": now},
+    }
+    return ZoneSettings.model_validate(
+        {"signal": signal or Signal.AVERAGE, "providers": [provider]}
+    )
+
+
+def _zone_settings(path: Path, zone: str) -> ZoneSettings:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise click.ClickException(f"{path} cannot be read as YAML: {error}") from error
+    zones = content.get("zones") if isinstance(content, dict) else None
+    if not isinstance(zones, dict) or zone not in zones:
+        known = ", ".join(sorted(map(str, zones))) if isinstance(zones, dict) else "none"
+        raise click.ClickException(f"{path} has no zone {zone} (zones: {known})")
+    try:
+        return ZoneSettings.model_validate(zones[zone])
+    except ValidationError as error:
+        raise click.ClickException(f"{path}, zone {zone}: {error}") from error
+
+
+def cache_folder() -> Path:
+    """Return where answers and history are kept between calls, so that services are spared."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lowtide" / "grid"
+
+
+def _request(
+    now: datetime,
+    duration: timedelta,
+    deadline: datetime | None,
+    slack: timedelta,
+    not_before: datetime | None,
+    *,
+    replace_with: dict[str, Any],
+) -> Request:
+    earliest = max(now, not_before or now)
+    request = Request(
+        key="job",
+        earliest=earliest,
+        deadline=deadline or earliest + slack + duration,
+        remaining_seconds=duration.total_seconds(),
+        remaining_high_seconds=LONGEST_DURATION_RATIO * duration.total_seconds(),
+    )
+    return replace(request, **replace_with)
+
+
+def plan_document(zone: str, request: Request, made: Plan, outlook: Outlook) -> dict[str, Any]:
+    """Return the plan as JSON content: base units, UTC, `null` for what is not known."""
+    forecast = outlook.forecast
+    return {
+        "zone": zone,
+        "now": format_timestamp(outlook.now),
+        "run": made.run,
+        "reason": made.reason,
+        "explanation": made.explanation,
+        "segments": [
+            {"start": format_timestamp(one.start), "end": format_timestamp(one.end)}
+            for one in made.segments
+        ],
+        "deadline": format_timestamp(request.deadline),
+        "latest_start": format_timestamp(made.latest_start),
+        "look_again_at": format_timestamp(made.look_again_at),
+        "planned_grams_per_kwh": made.planned_grams_per_kwh,
+        "run_now_grams_per_kwh": made.run_now_grams_per_kwh,
+        "saving_ratio": made.saving_ratio,
+        "would_change": made.would_change or None,
+        "failures": [
+            {"provider": one.provider, "reason": one.reason, "message": one.message}
+            for one in outlook.failures
+        ],
+        "forecast": None if forecast is None else _forecast_document(forecast),
+    }
+
+
+def _forecast_document(forecast: Forecast) -> dict[str, Any]:
+    made = forecast.generated_at
+    return {
+        "signal": forecast.signal,
+        "provider": forecast.provider,
+        "generated_at": None if made is None else format_timestamp(made),
+        "start": format_timestamp(forecast.start),
+        "slot_seconds": forecast.slot_seconds,
+        "grams_per_kwh": list(forecast.grams_per_kwh),
+        "spread_grams_per_kwh": list(forecast.spread_grams_per_kwh),
+        "sources": [str(source) for source in forecast.sources],
+    }
