@@ -8,6 +8,7 @@ two things happened (the name exists, or the object has changed) by its own exce
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -271,7 +272,9 @@ async def connect(*, workers: int) -> client.ApiClient:
     except config.ConfigException:
         try:
             await config.load_kube_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration
+                # The library reads the variable once, when it is imported.
+                config_file=os.environ.get("KUBECONFIG"),
+                client_configuration=configuration,
             )
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"no cluster: not inside one, and no kubeconfig ({error})") from None

@@ -174,6 +174,8 @@ class Forecasts:
     async def run(self) -> None:
         """Fetch every zone again and again until cancelled."""
         async with asyncio.TaskGroup() as group:
+            # Without any zone there is nothing to follow, and still no reason to end.
+            group.create_task(asyncio.Event().wait())
             for zone in self.zones.values():
                 group.create_task(self._follow(zone))
 

@@ -14,6 +14,7 @@ import os
 import random
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(
-    settings: Settings, path: Path | None = None, *, stop: asyncio.Event | None = None
+    settings: Settings, path: Path | None = None, *, stop: threading.Event | None = None
 ) -> None:
     """Run the operator until SIGTERM, SIGINT or `stop`.
 
@@ -121,11 +122,11 @@ async def _watch(
     app: App,
     registry: kopf.OperatorRegistry,
     tasks: Sequence[asyncio.Task[None]],
-    stop: asyncio.Event | None,
+    stop: threading.Event | None,
 ) -> None:
     """Run kopf until it is told to stop, or until one of `tasks` ends, which none should."""
     namespaces = app.settings.cluster.namespaces
-    stop = stop or asyncio.Event()
+    stop = stop or threading.Event()
     operator = asyncio.create_task(
         kopf.operator(
             registry=registry,
@@ -137,9 +138,11 @@ async def _watch(
         )
     )
     await asyncio.wait([operator, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    failed = next((task for task in tasks if task.done()), None)
-    if failed is not None:
+    failed = None
+    if not operator.done():
+        failed = next(task for task in tasks if task.done())
         stop.set()
+    # At its end kopf cancels every task that was begun after it; the ones here are older.
     await operator
     if failed is not None:
         await failed
@@ -213,6 +216,9 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     ours.watching.connect_timeout = 30
     ours.watching.chunk_size = 500
     ours.watching.label_selectors["batch/v1", "jobs"] = names.LABEL_TRAININGJOB
+    # One task per object lives this long after its last event; handlers here take microseconds.
+    ours.queueing.idle_timeout = 0.5
+    ours.queueing.exit_timeout = 0.5
     ours.networking.request_timeout = settings.cluster.request_timeout_seconds
     return ours
 

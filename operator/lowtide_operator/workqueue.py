@@ -10,6 +10,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -158,11 +159,9 @@ class WorkQueue:
         """Feed later looks into the queue until cancelled; the only timer there is."""
         while True:
             self._heap_changed.clear()
-            wait = self.add_due()
-            try:
-                await asyncio.wait_for(self._heap_changed.wait(), wait)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.add_due()):
+                    await self._heap_changed.wait()
 
     @property
     def length(self) -> int:

@@ -1,0 +1,128 @@
+"""Fixtures for the operator's tests: views for pure decisions, and a running operator."""
+
+import asyncio
+import importlib.util
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp.test_utils import TestServer
+
+from lowtide_operator.main import serve
+from lowtide_operator.settings import Settings
+
+
+def _load(name: str) -> ModuleType:
+    """Import a neighbour by path: there is no package here (see the note in pyproject)."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake_api = _load("fake_api")
+
+TEMPLATE: dict[str, Any] = {
+    "spec": {"template": {"spec": {"containers": [{"name": "train", "image": "trainer"}]}}}
+}
+
+QUICK: dict[str, Any] = {
+    "schedule": {"startLatencySeconds": 0, "marginSeconds": 0, "forecastPatienceSeconds": 5},
+    "measurement": {"pollSeconds": 0.1, "settleSeconds": 1},
+    "cluster": {"podPollSeconds": 0.2, "runningLookSeconds": 0.5},
+    "queue": {"workers": 4, "backoffFirstSeconds": 0.05},
+    "prometheus": {"scrapeIntervalSeconds": 1},
+    "forecast": {"refreshSeconds": 0.5, "retrySeconds": 0.1},
+    "server": {"metricsPort": 0, "healthPort": 0},
+}
+
+
+@pytest.fixture
+def training_job() -> Callable[..., dict[str, Any]]:
+    """Return a maker of TrainingJob manifests; keywords are fields of the spec."""
+
+    def make(name: str = "net", **spec: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"template": TEMPLATE, **spec}}
+
+    return make
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Any]:
+    """A fake API server that is listening; its address is in `url`."""
+    fake = fake_api.FakeApi()
+    async with TestServer(fake.app()) as server:
+        fake.url = str(server.make_url("")).rstrip("/")
+        yield fake
+
+
+@pytest.fixture
+def operator(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return a context manager that runs the real operator against the fake API server."""
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fake",
+        "clusters": [{"name": "fake", "cluster": {"server": api.url}}],
+        "users": [{"name": "fake", "user": {"token": "token"}}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+
+    @asynccontextmanager
+    async def run(**sections: Any) -> AsyncIterator[asyncio.Task[None]]:
+        document = {
+            **QUICK,
+            **{
+                name: {**QUICK.get(name, {}), **value} if isinstance(value, dict) else value
+                for name, value in sections.items()
+            },
+        }
+        # A thread with a loop of its own, as in production: at its end kopf cancels every younger
+        # task of its loop, which would be those of the test's server.
+        stop = threading.Event()
+        program = serve(Settings.model_validate(document), stop=stop)
+        task = asyncio.create_task(asyncio.to_thread(asyncio.run, program))
+        try:
+            yield task
+        finally:
+            stop.set()
+            async with asyncio.timeout(10):
+                await task
+
+    return run
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Return a maker of a zone whose intensity falls from 300 to 100 g/kWh after some seconds.
+
+    The trace has slots of one second from a minute ago on; a day of its pattern has 600 slots, so
+    that the forecast stays short.
+    """
+
+    def make(clean_after_seconds: float, *, name: str = "XX") -> dict[str, Any]:
+        begin = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=60)
+        lines = ["time,g_per_kwh,forecast"]
+        for second in range(400):
+            moment = begin + timedelta(seconds=second)
+            value = 300 if second < 60 + clean_after_seconds else 100
+            lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{value},{value}")
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join(lines) + "\n")
+        provider = {"kind": "file", "path": str(path), "refreshSeconds": 1}
+        return {name: {"slotsPerDay": 60, "providers": [provider]}}
+
+    return make

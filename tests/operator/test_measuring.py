@@ -1,0 +1,174 @@
+"""The real operator against a small API server and Prometheus: figures after the end."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+JOBS = ("batch/v1", "jobs")
+TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
+PODS = ("v1", "pods")
+
+REPORT = '{"schemaVersion":1,"outcome":"Finished","epochs":2,"epochsPlanned":2,"accuracy":0.9}'
+
+
+def status(api: Any) -> dict[str, Any]:
+    """Return the stored status of the job `net`."""
+    found: dict[str, Any] = api.get(TRAININGJOBS, "net").get("status") or {}
+    return found
+
+
+def measured(api: Any) -> dict[str, Any]:
+    """Return the condition Measured of the job `net`, or an empty one."""
+    conditions = status(api).get("conditions") or []
+    return next((c for c in conditions if c["type"] == "Measured"), {})
+
+
+def store_energy(api: Any, pod: dict[str, Any], joules: float, *, final: bool = True) -> None:
+    """Let Prometheus hold what an exporter would have counted for a pod: a steady rise."""
+    uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+    labels = {"namespace": "default", "pod": name, "pod_uid": uid}
+    now = time.time()
+    began = datetime.fromisoformat(pod["status"]["startTime"]).timestamp()
+    series = {**labels, "container": "train", "component": "gpu", "part": "active"}
+    series |= {"method": "exclusive", "quality": "counter"}
+    seen = [began + 0.5, now]
+    api.series = {
+        "lowtide_pod_energy_joules_total": [
+            (series, [(seen[0], joules / 4), (seen[1], joules)]),
+        ],
+        "lowtide_pod_segment_start_timestamp_seconds": [(labels, [(t, began) for t in seen])],
+        "lowtide_pod_gpu_held_seconds_total": [
+            ({**labels, "model": "NVIDIA A100-SXM4-40GB"}, [(seen[0], 0.5), (seen[1], 2.0)]),
+        ],
+        "lowtide_pod_gpu_share_ratio": [({**labels, "uuid": "GPU-1"}, [(t, 1) for t in seen])],
+        "lowtide_gpu_info": [({"uuid": "GPU-1", "source": "mock"}, [(t, 1) for t in seen])],
+    }
+    if final:
+        api.series["lowtide_pod_end_timestamp_seconds"] = [(labels, [(now, now)])]
+
+
+@pytest.fixture
+def finished(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine that brings a job to its end, with energy stored before it."""
+
+    async def run(joules: float | None, **spec: Any) -> None:
+        api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}, **spec))
+        await api.until(lambda: api.get(JOBS, "net-1"))
+        started = datetime.now(UTC) - timedelta(seconds=2)
+        pod = api.run_pod("net-1", startTime=f"{started:%Y-%m-%dT%H:%M:%SZ}")
+        await api.until(lambda: status(api).get("attempts", [{}])[0].get("pods"))
+        if joules is not None:
+            store_energy(api, pod, joules)
+        api.end_job("net-1", report=REPORT)
+
+    return run
+
+
+def prometheus(api: Any) -> dict[str, Any]:
+    """Return the settings section that names the fake Prometheus."""
+    return {"url": f"{api.url}/prometheus"}
+
+
+async def test_figures_of_a_finished_job_are_in_its_status(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """7200 J at 300 g/kWh are 0.6 g; an A100 held for 2 s of 4 years is 318 kg * 2 / 126144000."""
+    price = {"perHour": "3.6", "perKilowattHour": "0.5"}
+    async with operator(prometheus=prometheus(api), zones=zones(1000)):
+        await finished(7200.0, price=price)
+        await api.until(lambda: measured(api).get("status") == "True")
+    found = status(api)
+    assert measured(api)["reason"] == "Measured"
+    assert found["energy"]["totalJoules"] == 7200
+    assert found["energy"]["final"] is True
+    assert found["energy"]["mock"] is True
+    assert found["energy"]["unavailable"] == ["cpu", "dram"]
+    assert found["energy"]["gpuSeconds"] == "2.0"
+    assert float(found["carbon"]["operationalGrams"]) == pytest.approx(0.6)
+    assert float(found["carbon"]["embodiedGrams"]) == pytest.approx(
+        318000 * 2 / 126144000, rel=0.01
+    )
+    assert found["carbon"]["zone"] == "XX"
+    assert float(found["sci"]["gramsPerUnit"]) == pytest.approx(0.605, abs=0.0005)
+    assert found["sci"]["functionalUnitCount"] == "1"
+    assert float(found["counterfactual"]["avoidedGrams"]) == pytest.approx(0.0)
+    assert float(found["cost"]["energy"]) == pytest.approx(0.001)
+    assert found["training"]["accuracy"] == "0.9"
+    assert found["efficiency"]["metrics"][0]["name"] == "SAM5[Wh]"
+    assert found["attempts"][0]["energyJoules"] == 7200
+    assert found["attempts"][0]["pods"][0]["joules"] == 7200
+    assert found["display"]["energy"] == "2.00 Wh"
+    assert found["display"]["sci"] == "0.605 g/job"
+
+
+async def test_without_an_exporter_the_job_completes_and_says_what_is_missing(
+    api: Any, operator: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """Measured is False with a reason that names the pod and its node."""
+    async with operator(prometheus=prometheus(api)):
+        await finished(None)
+        await api.until(lambda: measured(api).get("status") == "False")
+    assert measured(api)["reason"] == "NoExporter"
+    assert "net-1-abcde on node node-1" in measured(api)["message"]
+    assert status(api)["display"]["state"] == "Complete"
+    assert "energy" not in status(api)
+
+
+async def test_prometheus_down_at_the_end_is_asked_again_without_loss(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """The reason is visible meanwhile, and the energy is complete afterwards."""
+    api.prometheus_status = 503
+    async with operator(prometheus=prometheus(api), zones=zones(1000)):
+        await finished(3600.0)
+        await api.until(lambda: measured(api).get("reason") == "PrometheusUnavailable")
+        assert measured(api)["status"] == "Unknown"
+        assert "503" in measured(api)["message"]
+        api.prometheus_status = 200
+        await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 3600
+
+
+async def test_energy_without_a_grid_zone_is_reported_without_carbon(
+    api: Any, operator: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """Joules are there, grams are absent, and the condition says why."""
+    async with operator(prometheus=prometheus(api)):
+        await finished(3600.0)
+        await api.until(lambda: measured(api).get("status") == "True")
+    assert measured(api)["reason"] == "NotPriced"
+    assert status(api)["energy"]["totalJoules"] == 3600
+    assert "operationalGrams" not in status(api).get("carbon", {})
+    assert status(api)["sci"]["warnings"][0] == "intensity_missing"
+
+
+async def test_a_restarted_operator_measures_what_its_predecessor_could_not(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """What is to be measured stands in the status, so nothing is lost with the process."""
+    api.prometheus_status = 500
+    async with operator(prometheus=prometheus(api)):
+        await finished(3600.0)
+        await api.until(lambda: measured(api).get("reason") == "PrometheusUnavailable")
+    api.prometheus_status = 200
+    async with operator(prometheus=prometheus(api), zones=zones(1000)):
+        await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 3600
+
+
+async def test_a_pod_that_nobody_saw_is_found_by_its_name(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """A replaced pod's energy counts although the operator never saw the pod."""
+    async with operator(prometheus=prometheus(api), zones=zones(1000)):
+        await finished(None)
+        lost = {
+            "metadata": {"uid": "uid-lost", "name": "net-1-xyz12"},
+            "status": {"startTime": api.get(PODS, "net-1-abcde")["status"]["startTime"]},
+        }
+        store_energy(api, lost, 1000.0)
+        await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 1000
