@@ -47,6 +47,7 @@ class PodAccount:
     last_held_monotonic: float | None = None
     finished_at: float | None = None
     ticks_since_end: int | None = None
+    ended_at: float | None = None
     end_timestamp: float | None = None
     frozen_at: float | None = None
 
@@ -103,10 +104,11 @@ class PodBook:
         account.key = account.uid = uid
         self.living[uid] = account
 
-    def end(self, account: PodAccount, finished_at: float | None) -> None:
+    def end(self, account: PodAccount, finished_at: float | None, monotonic_seconds: float) -> None:
         """Note that the pod has ended; its last interval may still be open."""
         if account.ticks_since_end is None:
             account.ticks_since_end = 0
+            account.ended_at = monotonic_seconds
             account.finished_at = finished_at
 
     def advance(self, monotonic_seconds: float, is_settled: Callable[[PodAccount], bool]) -> None:

@@ -6,16 +6,25 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Final
 
 from lowtide.energy.attribution import Owner, Part, Reason
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import Step
+from lowtide.energy.quality import Quality
 from lowtide_exporter.accounts import PodAccount, PodBook, SeriesKey
 from lowtide_exporter.devices import Activity, GpuAccount, Interval
-from lowtide_exporter.readings import Allocation, GpuReading, Observation, PodRecord
+from lowtide_exporter.host import CPU, DRAM, HostAccount
+from lowtide_exporter.readings import (
+    Allocation,
+    Domain,
+    GpuReading,
+    Observation,
+    PodRecord,
+    ZoneReading,
+)
 from lowtide_exporter.slots import SlotMap, map_slots
 
 _log = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ class NodeLedger:
     ) -> None:
         self._mapping_max_age_seconds = mapping_max_age_seconds
         self.gpus: dict[str, GpuAccount] = {}
+        self.host = HostAccount()
         self.pods = PodBook(retention_seconds, retained_max)
         self.unallocated: defaultdict[tuple[str, Part, Reason], int] = defaultdict(int)
         self._now = 0.0
@@ -57,6 +67,10 @@ class NodeLedger:
         """Book one observation; observations come in the order of their monotonic time."""
         self._now = seen.monotonic_seconds
         self._take_records(seen)
+        if seen.use is not None:
+            self.host.note_use(seen.use)
+        if seen.zones is not None:
+            self._settle_host(seen.zones, seen)
         readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
         if seen.mapping_due:
             slots = self._map(seen)
@@ -78,13 +92,59 @@ class NodeLedger:
             if account.uid or self._uids is None or not is_new:
                 yield account
 
-    def residual_millijoules(self) -> int:
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The components that this node has meters for."""
+        found = [GPU] if self.gpus else []
+        domains = {domain for _, domain in self.host.meters}
+        found += [CPU] if Domain.PACKAGE in domains else []
+        return (*found, DRAM) if Domain.DRAM in domains else tuple(found)
+
+    def residual_millijoules(self, component: str = GPU) -> int:
         """Return the devices' totals less everything that was handed out; 0 unless a fault."""
-        devices = sum(
-            gpu.meter.total.millijoules - gpu.waiting_millijoules for gpu in self.gpus.values()
-        )
-        nobody = sum(value for (part, _, _), value in self.unallocated.items() if part == GPU)
-        return devices - self.pods.millijoules(GPU) - nobody
+        if component == GPU:
+            devices = sum(
+                gpu.meter.total.millijoules - gpu.waiting_millijoules for gpu in self.gpus.values()
+            )
+        else:
+            devices = self.host.total_millijoules(component)
+        nobody = sum(value for (part, _, _), value in self.unallocated.items() if part == component)
+        return devices - self.pods.millijoules(component) - nobody
+
+    def _settle_host(self, zones: tuple[ZoneReading, ...], seen: Observation) -> None:
+        """Book CPU and memory energy of the pods that the API server knows."""
+        start_at = self.host.settled_unix or seen.unix_seconds
+        pinned: Counter[tuple[str, str]] = Counter()
+        for allocation in self._allocations:
+            pinned[allocation.namespace, allocation.pod] += len(allocation.cpu_ids)
+        known = {
+            record.uid: record
+            for name, record in self._records.items()
+            if record.uid in self.pods.living or not (record.is_terminal or self._is_final(record))
+        }
+        cores_of = {
+            uid: (float(held), True)
+            if (held := pinned[record.namespace, record.name])
+            else (record.cpu_request_cores, False)
+            for uid, record in known.items()
+        }
+        seen_pods = self.host.seen_pods() & known.keys()
+        split = self.host.settle(zones, seen.monotonic_seconds, seen.unix_seconds, cores_of)
+        for component, attribution in split.items():
+            for item in attribution.unallocated:
+                self.unallocated[component, item.part, item.reason] += item.millijoules
+            for uid in seen_pods:
+                account = self.pods.get(uid) or self.pods.open(
+                    uid, known[uid], start_at, seen.monotonic_seconds
+                )
+                for key in self.host.series_of(component, cores_of[uid][1]):
+                    account.add(key, 0)
+            for portion in attribution.portions:
+                key = SeriesKey("", component, portion.part, portion.method, Quality.UNCHECKED)
+                self.pods.living[portion.owner.pod].add(key, portion.millijoules)
+
+    def _is_final(self, record: PodRecord) -> bool:
+        return record.uid in self.pods.retained
 
     def _meter(self, reading: GpuReading, seen: Observation) -> bool:
         """Meter one reading and return whether its GPU was read."""
@@ -189,11 +249,11 @@ class NodeLedger:
             if account.uid and self._uids is not None:
                 if record is not None and record.uid == account.uid:
                     if record.is_terminal:
-                        self.pods.end(account, record.finished_at)
+                        self.pods.end(account, record.finished_at, self._now)
                 elif account.uid not in self._uids:
-                    self.pods.end(account, None)
+                    self.pods.end(account, None, self._now)
             elif self._is_absent(account, seen.monotonic_seconds):
-                self.pods.end(account, None)
+                self.pods.end(account, None, self._now)
         self.pods.advance(seen.monotonic_seconds, lambda account: self._is_settled(account, seen))
 
     def _is_absent(self, account: PodAccount, now: float) -> bool:
@@ -217,11 +277,12 @@ class NodeLedger:
 
     def _is_settled(self, account: PodAccount, seen: Observation) -> bool:
         """Return whether no open interval can still belong to the pod."""
+        ended = account.ended_at or 0.0
         holding = [gpu for gpu in self.gpus.values() if gpu.is_held_by(account.key)]
-        last = account.last_held_monotonic
-        if not holding:
+        host = self.host.settled_at
+        if not holding and (host is None or host >= ended):
             return True
-        if last is not None and seen.monotonic_seconds - last < UNSETTLED_MAX_SECONDS:
+        if seen.monotonic_seconds - ended < UNSETTLED_MAX_SECONDS:
             return False
         for gpu in holding:
             gpu.forget(account.key)

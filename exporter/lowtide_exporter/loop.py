@@ -15,13 +15,22 @@ from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.owners import DeviceOwners
-from lowtide_exporter.readings import Allocation, GpuReading, Observation, PodRecord
+from lowtide_exporter.readings import (
+    Allocation,
+    GpuReading,
+    HostUse,
+    Observation,
+    PodRecord,
+    ZoneReading,
+)
 from lowtide_exporter.snapshot import LoopStatus, Snapshot, SourceStatus, take_snapshot
-from lowtide_exporter.sources import GpuMeters
+from lowtide_exporter.sources import GpuMeters, HostMeters
 
 _log = logging.getLogger(__name__)
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
+_MISSING_FACTOR: Final = 6
+"""CPU meters that are missing are looked for this many times less often."""
 
 
 class PodInformant(Protocol):
@@ -77,6 +86,8 @@ class ExporterLoop:
         owners: DeviceOwners | None,
         pods: PodInformant | None,
         calls: CallLog,
+        host: HostMeters | None = None,
+        host_period_seconds: float = 10.0,
         period_seconds: float,
         mapping_period_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
@@ -87,6 +98,10 @@ class ExporterLoop:
         self._owners = owners
         self._pods = pods
         self._calls = calls
+        self._host = host
+        self._host_period_seconds = host_period_seconds
+        self._host_at = 0.0
+        self._host_is_up = False
         self._period_seconds = period_seconds
         self._mapping_period_seconds = mapping_period_seconds
         self._monotonic = monotonic
@@ -132,6 +147,8 @@ class ExporterLoop:
             mapping_due=mapping_due,
             pods=self._read_pods(),
             advertised_replicas=self._replicas,
+            zones=self._read_zones(monotonic),
+            use=self._read_use(monotonic),
         )
         with self._lock:
             self._ledger.apply(seen)
@@ -174,6 +191,35 @@ class ExporterLoop:
             return None
         self._watch.note("kubelet", now)
         return tuple(allocations)
+
+    def _read_zones(self, now: float) -> tuple[ZoneReading, ...] | None:
+        """Read CPU energy when it is due; a node without meters is asked ever again, rarely."""
+        if self._host is None or now < self._host_at:
+            return None
+        pause = self._host_period_seconds * (1 if self._host_is_up else _MISSING_FACTOR)
+        self._host_at = max(self._host_at + pause, now)
+        try:
+            zones = self._calls.call("rapl", self._host.zones.read, now)
+        except SourceError as error:
+            self._host_at, self._host_is_up = now + pause, False
+            self._watch.note("rapl", now, error)
+            return None
+        self._host_is_up = True
+        self._watch.note("rapl", now)
+        return tuple(zones)
+
+    def _read_use(self, now: float) -> HostUse | None:
+        """Read who used the CPUs; without CPU energy there is nothing to split."""
+        if self._host is None or not self._host_is_up:
+            return None
+        try:
+            use = self._calls.call("cgroup", self._host.use.read, now)
+        except SourceError as error:
+            self._watch.note("cgroup", now, error)
+            return None
+        self._watch.note("cgroup", now)
+        assert isinstance(use, HostUse)
+        return use
 
     def _read_pods(self) -> tuple[PodRecord, ...] | None:
         if self._pods is None:

@@ -21,7 +21,10 @@ from lowtide_exporter.owners import Kubelet
 from lowtide_exporter.pods import PodWatcher
 from lowtide_exporter.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings, parse_settings
+from lowtide_exporter.sources import HostMeters
+from lowtide_exporter.sources.cgroup import CgroupMeters
 from lowtide_exporter.sources.nvml import NvmlMeters
+from lowtide_exporter.sources.rapl import RaplMeters
 
 _log = logging.getLogger("lowtide_exporter")
 
@@ -75,6 +78,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         owners=owners,
         pods=pods,
         calls=calls,
+        host=_host_meters(settings),
+        host_period_seconds=settings.slow_period_seconds,
         period_seconds=settings.period_seconds,
         mapping_period_seconds=settings.kubelet_period_seconds,
     )
@@ -95,6 +100,12 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         if owners is not None:
             owners.close()
         meters.close()
+
+
+def _host_meters(settings: Settings) -> HostMeters:
+    """Return the meters of CPU packages and of who uses them."""
+    cgroup_root = settings.cgroup_root or f"{settings.sysfs}/fs/cgroup"
+    return HostMeters(RaplMeters(settings.sysfs), CgroupMeters(cgroup_root, settings.procfs))
 
 
 def _pod_watcher(settings: Settings) -> PodWatcher | None:

@@ -85,6 +85,41 @@ class PodRecord:
     cpu_request_cores: float = 0.0
 
 
+class Domain(StrEnum):
+    """Which part of a CPU socket a RAPL zone measures."""
+
+    PACKAGE = "package"
+    DRAM = "dram"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneReading:
+    """One RAPL zone: microjoules that wrap at the range."""
+
+    package: str
+    domain: Domain
+    microjoules: int
+    range_microjoules: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodUse:
+    """What a pod has used: CPU seconds since it began, bytes of memory now."""
+
+    cpu_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostUse:
+    """What the node and its pods have used; `pods` by UID, `busy_seconds` of all cores."""
+
+    pods: dict[str, PodUse]
+    busy_seconds: float
+    cores: int
+    memory_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that one tick saw.
@@ -92,7 +127,7 @@ class Observation:
     `allocations` is None where the kubelet gave no answer this tick, `pods` None where the API
     server is not asked or not synchronised. `mapping_due` is False at ticks between two questions
     to the kubelet: their energy waits for the next answer. `advertised_replicas` counts the
-    replicas on offer by device UUID.
+    replicas on offer by device UUID. `zones` is None at ticks that read no CPU energy.
     """
 
     monotonic_seconds: float
@@ -102,3 +137,5 @@ class Observation:
     mapping_due: bool = True
     pods: tuple[PodRecord, ...] | None = None
     advertised_replicas: dict[str, int] = field(default_factory=dict)
+    use: HostUse | None = None
+    zones: tuple[ZoneReading, ...] | None = None

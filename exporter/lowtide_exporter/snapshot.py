@@ -13,7 +13,7 @@ from lowtide_exporter import catalogue
 from lowtide_exporter.accounts import PodAccount
 from lowtide_exporter.catalogue import Family
 from lowtide_exporter.devices import GpuAccount
-from lowtide_exporter.ledger import GPU, NodeLedger
+from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.readings import PowerKind
 
 _MILLI: Final = 1000.0
@@ -131,9 +131,12 @@ def _pod_energy(account: PodAccount, pod: tuple[str, str, str]) -> Iterator[_Row
 def _node(ledger: NodeLedger) -> Iterator[_Row]:
     for labels, millijoules in ledger.unallocated.items():
         yield catalogue.UNALLOCATED, labels, millijoules / _MILLI
-    if ledger.gpus:
-        retired = ledger.pods.retired_millijoules.get(GPU, 0)
-        yield catalogue.RETIRED, (GPU,), retired / _MILLI
-        yield catalogue.RESIDUAL, (GPU,), ledger.residual_millijoules() / _MILLI
+    for component in ledger.components:
+        retired = ledger.pods.retired_millijoules.get(component, 0)
+        yield catalogue.RETIRED, (component,), retired / _MILLI
+        residual = ledger.residual_millijoules(component)
+        yield catalogue.RESIDUAL, (component,), residual / _MILLI
+    for (package, domain), meter in ledger.host.meters.items():
+        yield catalogue.CPU_ENERGY, (package, domain), meter.millijoules / _MILLI
     yield catalogue.RETAINED, (), len(ledger.pods.retained)
     yield catalogue.EVICTED, (), ledger.pods.evicted

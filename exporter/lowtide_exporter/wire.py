@@ -2,7 +2,7 @@
 
 Written by hand because generated stubs are tied to one major version of protobuf, and a library
 of several megabytes for five nested messages would double the exporter's code in memory (see
-docs/decisions/0003-podresources-decoder.md). Unknown fields are skipped, as protobuf demands.
+docs/decisions/podresources-decoder.md). Unknown fields are skipped, as protobuf demands.
 Encoding specification: https://protobuf.dev/programming-guides/encoding/
 """
 

@@ -5,7 +5,7 @@ job starts and ends inside such an interval. This module turns the two answers, 
 finish times where the API server knows them, into shares of the interval. It keeps two rules:
 active energy is never lost to "free" when one end names an owner (a free GPU draws its idle floor
 and no more, so power above it was the owner's), and idle time is split by the time held.
-docs/decisions/0002-interval-boundaries.md has the comparison with giving the interval to the
+docs/decisions/interval-boundaries.md has the comparison with giving the interval to the
 newer answer's owner.
 """
 

@@ -63,7 +63,7 @@ class Node:
         self.seconds = 100.0
         control.set_clock(self.seconds)
 
-    def make_loop(self, period_seconds, mapping_period_seconds=0.0):
+    def make_loop(self, period_seconds, mapping_period_seconds=0.0, **options):
         return ExporterLoop(
             ledger=self.ledger,
             meters=self.meters,
@@ -72,6 +72,7 @@ class Node:
             calls=self.calls,
             period_seconds=period_seconds,
             mapping_period_seconds=mapping_period_seconds,
+            **options,
             monotonic=lambda: MONOTONIC_START + self.control.now_seconds(),
             unix=lambda: self.unix(self.control.now_seconds()),
         )

@@ -1,8 +1,9 @@
 """The meters of a node, each a module of its own; one that fails takes no other down."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from lowtide_exporter.readings import GpuReading
+from lowtide_exporter.readings import GpuReading, HostUse, ZoneReading
 
 
 class GpuMeters(Protocol):
@@ -17,3 +18,33 @@ class GpuMeters(Protocol):
 
     def close(self) -> None:
         """Let go of the driver."""
+
+
+class ZoneMeters(Protocol):
+    """Reads the energy of CPU packages and memory."""
+
+    def read(self, monotonic_seconds: float) -> tuple[ZoneReading, ...]:
+        """Return one reading per zone.
+
+        Raises:
+            SourceError: there is none, or they may not be read.
+        """
+
+
+class UseMeters(Protocol):
+    """Reads what pods and node have used."""
+
+    def read(self, monotonic_seconds: float) -> HostUse:
+        """Return the use of the node and of every pod that has a cgroup.
+
+        Raises:
+            SourceError: it cannot be read now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HostMeters:
+    """The CPU side of a node: its energy, and who used it."""
+
+    zones: ZoneMeters
+    use: UseMeters

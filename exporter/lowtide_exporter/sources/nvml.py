@@ -139,7 +139,10 @@ class NvmlMeters:
                 handle = self._call(pynvml.nvmlDeviceGetHandleByIndex, index)
                 uuid = _text(self._call(pynvml.nvmlDeviceGetUUID, handle))
                 known = self._devices.get(uuid)
-                if known is None or (known.identity.index, known.identity.driver) != (index, driver):
+                if known is None or (known.identity.index, known.identity.driver) != (
+                    index,
+                    driver,
+                ):
                     known = _Device(self._identify(handle, uuid, index, driver), handle, _buffer())
                 known.handle = handle
                 self._refresh(known)

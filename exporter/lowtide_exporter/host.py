@@ -1,0 +1,172 @@
+"""Splits the energy of CPU packages and memory over the pods of the node.
+
+CPU: active energy by CPU time, idle energy by cores held (pinned, else requested). Memory: by
+bytes held, a proxy. Equal CPU time can hide a two- to threefold difference in power, so these
+joules carry their own methods. What no pod used is the system's; cores and bytes that nobody holds
+are free. CPU time is taken at every tick, so that an ended pod keeps all but its last second.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lowtide.energy.attribution import (
+    Attribution,
+    Claim,
+    Method,
+    Owner,
+    Part,
+    Reason,
+    attribute_energy,
+)
+from lowtide.energy.idle import IdleFloor
+from lowtide.energy.quality import Quality
+from lowtide.energy.wrapping import WrappingMeter
+from lowtide_exporter.accounts import SeriesKey
+from lowtide_exporter.readings import Domain, HostUse, PodUse, ZoneReading
+
+CPU: Final = "cpu"
+DRAM: Final = "dram"
+_LOW_LOAD: Final = 0.1
+"""Below this share of busy cores, package power counts as a sample of its idle floor."""
+
+
+@dataclass(slots=True)
+class HostAccount:
+    """The CPU side of one node."""
+
+    meters: dict[tuple[str, Domain], WrappingMeter] = field(default_factory=dict)
+    floor: IdleFloor = field(default_factory=IdleFloor)
+    settled_at: float | None = None
+    settled_unix: float = 0.0
+    _use: HostUse | None = None
+    _pods: dict[str, PodUse] = field(default_factory=dict)
+    _base: dict[str, float] = field(default_factory=dict)
+    _base_busy: float = 0.0
+
+    def note_use(self, use: HostUse) -> None:
+        """Remember the latest use; pods that are gone keep their last values until `settle`."""
+        self._use = use
+        self._pods |= use.pods
+
+    def seen_pods(self) -> set[str]:
+        """Return the UIDs of pods that were seen since the last call of `settle`."""
+        return set(self._pods)
+
+    @staticmethod
+    def series_of(component: str, pinned: bool) -> tuple[SeriesKey, ...]:
+        """Return the series that a pod has from the moment it is seen."""
+        if component == DRAM:
+            return (_key(DRAM, Part.IDLE_HELD, Method.MEMORY_SHARE),)
+        method = Method.CPU_PINNED if pinned else Method.CPU_SHARE
+        return tuple(_key(CPU, part, method) for part in Part)
+
+    def settle(
+        self,
+        zones: tuple[ZoneReading, ...],
+        monotonic_seconds: float,
+        unix_seconds: float,
+        cores_of: Mapping[str, tuple[float, bool]],
+    ) -> dict[str, Attribution]:
+        """Return the split of the interval since the last call, by component.
+
+        `cores_of` gives, by UID of the pods that are known, the cores held and whether they are
+        pinned. CPU time of pods that are not known is the system's.
+        """
+        drawn = {CPU: 0, DRAM: 0}
+        for zone in zones:
+            meter = self.meters.setdefault((zone.package, zone.domain), WrappingMeter())
+            component = CPU if zone.domain is Domain.PACKAGE else DRAM
+            drawn[component] += meter.advance(zone.microjoules, zone.range_microjoules)
+        seconds = 0.0 if self.settled_at is None else monotonic_seconds - self.settled_at
+        self.settled_at, self.settled_unix = monotonic_seconds, unix_seconds
+        used, busy = self._take_use()
+        if self._use is None:
+            nobody = {component: _nobody(energy) for component, energy in drawn.items()}
+            return {c: a for c, a in nobody.items() if drawn[c]}
+        split = {CPU: self._split_cpu(drawn[CPU], seconds, used, busy, cores_of)}
+        if any(zone.domain is Domain.DRAM for zone in zones):
+            split[DRAM] = self._split_memory(drawn[DRAM], cores_of)
+        self._pods = dict(self._use.pods)
+        return split
+
+    def _take_use(self) -> tuple[dict[str, float], float]:
+        """Return CPU seconds per pod and of the node since the last call."""
+        if self._use is None:
+            return {}, 0.0
+        used = {
+            uid: max(
+                0.0,
+                use.cpu_seconds - self._base.get(uid, 0.0 if self._base_busy else use.cpu_seconds),
+            )
+            for uid, use in self._pods.items()
+        }
+        busy = self._use.busy_seconds - self._base_busy if self._base_busy else 0.0
+        self._base = {uid: use.cpu_seconds for uid, use in self._use.pods.items()}
+        self._base_busy = self._use.busy_seconds
+        return used, max(busy, 0.0)
+
+    def _split_cpu(
+        self,
+        energy: int,
+        seconds: float,
+        used: Mapping[str, float],
+        busy: float,
+        cores_of: Mapping[str, tuple[float, bool]],
+    ) -> Attribution:
+        assert self._use is not None
+        cores = max(1, self._use.cores)
+        load = min(1.0, busy / (cores * seconds)) if seconds > 0 else 0.0
+        if seconds > 0 and load < _LOW_LOAD:
+            self.floor.observe_free(energy / seconds / 1000.0)
+        if self.floor.learnt_watts is None:
+            idle = energy - round(energy * load)
+        else:
+            idle = self.floor.idle_millijoules(seconds, energy)
+        known = {uid: cores_of[uid] for uid in used if uid in cores_of}
+        asked = max(1.0, sum(held for held, _ in known.values()) / cores)
+        claims = [
+            Claim(
+                owner=Owner(uid, ""),
+                held_ratio=held / cores / asked,
+                active_weight=used[uid],
+                method=Method.CPU_PINNED if pinned else Method.CPU_SHARE,
+            )
+            for uid, (held, pinned) in known.items()
+        ]
+        rest = max(0.0, busy - sum(used[uid] for uid in known))
+        system = rest if rest > 0 or any(c.active_weight for c in claims) else 1.0
+        return attribute_energy(
+            energy - idle, idle, claims, other_active_weights={Reason.SYSTEM: system}
+        )
+
+    def _split_memory(self, energy: int, cores_of: Mapping[str, tuple[float, bool]]) -> Attribution:
+        assert self._use is not None
+        whole = max(1, self._use.memory_bytes)
+        held = {u: p.memory_bytes / whole for u, p in self._pods.items() if u in cores_of}
+        scale = max(1.0, sum(held.values()))
+        claims = [
+            Claim(
+                owner=Owner(uid, ""),
+                held_ratio=ratio / scale,
+                active_weight=0.0,
+                method=Method.MEMORY_SHARE,
+            )
+            for uid, ratio in held.items()
+        ]
+        return attribute_energy(0, energy, claims)
+
+    def total_millijoules(self, component: str) -> int:
+        """Return the devices' total from raw readings."""
+        wanted = Domain.PACKAGE if component == CPU else Domain.DRAM
+        return sum(m.millijoules for (_, domain), m in self.meters.items() if domain is wanted)
+
+
+def _key(component: str, part: Part, method: Method) -> SeriesKey:
+    """Return the key of a pod's host energy: no container, and no second meter to check with."""
+    return SeriesKey("", component, part, method, Quality.UNCHECKED)
+
+
+def _nobody(energy: int) -> Attribution:
+    """Return energy that cannot be split because nothing is known of the pods."""
+    return attribute_energy(energy, 0, [], unclaimed=Reason.UNMAPPED)

@@ -1,0 +1,214 @@
+"""CPU packages and memory: wraps, double counting, shares, missing rights."""
+
+import pytest
+from standins.host import RANGE_MICROJOULES, HostTrees
+from standins.nvml.control import gpu_uuid
+
+from lowtide.energy.wrapping import WrappingMeter
+from lowtide_exporter.errors import SourceError
+from lowtide_exporter.readings import Allocation, Domain, PodRecord
+from lowtide_exporter.sources import HostMeters
+from lowtide_exporter.sources.cgroup import CgroupMeters
+from lowtide_exporter.sources.rapl import RaplMeters
+
+UID_A, UID_B = (f"0000000{i}-0000-4000-8000-000000000000" for i in (1, 2))
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A host with one package, its memory and every overlapping zone."""
+    return HostTrees(tmp_path)
+
+
+def set_joules(host, package, dram=0.0):
+    """Set package and memory; the zones that overlap them are far higher."""
+    host.set_zone("0", "package-0", package)
+    host.set_zone("0:0", "core", 0.8 * package)
+    host.set_zone("0:1", "dram", dram)
+    host.set_zone("1", "psys", 3 * package)
+    host.set_zone("0", "package-0", package, tree="intel-rapl-mmio")
+
+
+@pytest.fixture
+def cpu_node(make_node, host):
+    """A node whose host side is read from the trees, each tick."""
+    node = make_node(gpus=1)
+    meters = HostMeters(
+        RaplMeters(str(host.sysfs)), CgroupMeters(str(host.cgroup), str(host.procfs))
+    )
+    node.loop = node.make_loop(period_seconds=1.0, host=meters, host_period_seconds=1.0)
+    set_joules(host, 0.0)
+    yield node
+    meters.use.close()
+
+
+def run(node, host, seconds, *, watts, busy_cores, pods, dram_watts=0.0, memory=None):
+    """Let the host work for some seconds: `pods` maps UID to cores used."""
+    for _ in range(seconds):
+        at = node.seconds + 1 - 100
+        host.energy = getattr(host, "energy", 0.0) + watts
+        host.dram = getattr(host, "dram", 0.0) + dram_watts
+        host.busy = getattr(host, "busy", 0.0) + busy_cores
+        host.used = getattr(host, "used", {})
+        set_joules(host, host.energy, host.dram)
+        host.set_busy(host.busy)
+        for uid, cores in pods.items():
+            host.used[uid] = host.used.get(uid, 0.0) + cores
+            host.set_pod(uid, host.used[uid], (memory or {}).get(uid, 0))
+        assert at > 0
+        node.run_until(node.seconds + 1)
+
+
+def know(node, *records):
+    """Let the API server know pods: rows of (name, UID, requested cores)."""
+    node.pods.pods = tuple(
+        PodRecord(namespace="ml", name=name, uid=uid, cpu_request_cores=cores)
+        for name, uid, cores in records
+    )
+
+
+def test_only_packages_and_memory_count(host):
+    """Psys, core and mmio zones repeat the package's joules."""
+    set_joules(host, 100.0, 10.0)
+
+    zones = RaplMeters(str(host.sysfs)).read(0.0)
+
+    assert [(zone.package, zone.domain) for zone in zones] == [
+        ("0", Domain.PACKAGE),
+        ("0", Domain.DRAM),
+    ]
+
+
+def test_a_node_without_zones_says_so(host):
+    """Cloud VMs have no RAPL."""
+    with pytest.raises(SourceError, match="no package zone"):
+        RaplMeters(str(host.sysfs)).read(0.0)
+
+
+def test_a_zone_that_may_not_be_read_is_a_source_error(host, monkeypatch):
+    """Only root may read energy_uj since CVE-2020-8694; the reason is in the message."""
+    set_joules(host, 1.0)
+    (host.sysfs / "class/powercap/intel-rapl:0/energy_uj").unlink()
+    (host.sysfs / "class/powercap/intel-rapl:0/energy_uj").mkdir()
+
+    with pytest.raises(SourceError, match="energy_uj cannot be read"):
+        RaplMeters(str(host.sysfs)).read(0.0)
+
+
+def test_wraps_lose_nothing():
+    """Six hours at 300 W wrap 25 times; the sum is exact to the millijoule."""
+    meter, handed_out = WrappingMeter(), 0
+    for second in range(0, 6 * 3600 + 1, 60):
+        raw = second * 300_000_000 % (RANGE_MICROJOULES + 1)
+        handed_out += meter.advance(raw, RANGE_MICROJOULES)
+
+    assert handed_out == 6 * 3600 * 300_000
+    assert meter.millijoules == handed_out
+
+
+def test_active_energy_follows_cpu_time_and_the_rest_is_the_systems(cpu_node, host):
+    """100 W, 8 cores, 4 busy: 50 W active. Pod A used 2 of 4, pod B 1, the system 1.
+
+    Over 10 s of 1000 J: active 500 J is A 250, B 125, system 125. Idle 500 J by requests of 4 and
+    2 of 8 cores: A 250, B 125, free 125.
+    """
+    know(cpu_node, ("a", UID_A, 4.0), ("b", UID_B, 2.0))
+    run(cpu_node, host, 2, watts=100, busy_cores=4, pods={UID_A: 2, UID_B: 1})
+    before = {name: cpu_node.pod_joules(name, component="cpu") for name in "ab"}
+
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 2, UID_B: 1})
+
+    gained = {name: cpu_node.pod_joules(name, component="cpu") - before[name] for name in "ab"}
+    assert gained == {"a": pytest.approx(500), "b": pytest.approx(250)}
+    assert cpu_node.unallocated_joules(component="cpu", reason="system") == pytest.approx(
+        cpu_node.unallocated_joules(component="cpu", reason="free")
+    )
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="cpu") == 0
+
+
+def test_pinned_cores_are_held_and_labelled(cpu_node, host):
+    """Exclusive cores from the kubelet count instead of the request."""
+    know(cpu_node, ("a", UID_A, 1.0))
+    cpu_node.owners.table = (Allocation("ml", "a", "main", (), (0, 1, 2, 3)),)
+    run(cpu_node, host, 1, watts=100, busy_cores=4, pods={UID_A: 4})
+
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 4})
+
+    assert cpu_node.pod_joules("a", method="cpu_pinned", part="idle_held") == pytest.approx(250)
+    assert cpu_node.pod_joules("a", method="cpu_share") == 0
+
+
+def test_memory_energy_follows_bytes_held(cpu_node, host):
+    """16 of 64 GiB is a quarter of the memory's energy; the rest is free."""
+    know(cpu_node, ("a", UID_A, 1.0))
+    run(cpu_node, host, 1, watts=10, busy_cores=1, pods={UID_A: 1}, memory={UID_A: 16 << 30})
+
+    run(
+        cpu_node,
+        host,
+        10,
+        watts=10,
+        busy_cores=1,
+        pods={UID_A: 1},
+        dram_watts=8,
+        memory={UID_A: 16 << 30},
+    )
+
+    assert cpu_node.pod_joules("a", component="dram") == pytest.approx(20)
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="dram") == 0
+
+
+def test_the_last_cpu_seconds_of_a_pod_are_kept(cpu_node, host):
+    """Its cgroup goes with it; what the tick before saw is still booked, then the end is marked."""
+    know(cpu_node, ("a", UID_A, 4.0))
+    run(cpu_node, host, 5, watts=100, busy_cores=4, pods={UID_A: 4})
+    before = cpu_node.pod_joules("a", component="cpu", part="active")
+    cpu_node.end_pod("a")
+    directory = next(host.cgroup.rglob("*pod0000*"))
+    run(cpu_node, host, 1, watts=100, busy_cores=4, pods={UID_A: 4})
+    for path in sorted(directory.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    directory.rmdir()
+    run(cpu_node, host, 4, watts=100, busy_cores=0, pods={})
+
+    assert cpu_node.pod_joules("a", component="cpu", part="active") - before == pytest.approx(50)
+    assert cpu_node.value("lowtide_pod_end_timestamp_seconds", pod="a") is not None
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="cpu") == 0
+
+
+def test_without_cpu_meters_there_are_no_cpu_series(make_node, tmp_path):
+    """Absent is not zero; the source says that it is down, GPUs go on."""
+    node = make_node(gpus=1)
+    empty = HostTrees(tmp_path / "empty")
+    meters = HostMeters(
+        RaplMeters(str(empty.sysfs)), CgroupMeters(str(empty.cgroup), str(empty.procfs))
+    )
+    node.loop = node.make_loop(period_seconds=1.0, host=meters)
+    node.start_pod("job", gpu_uuid(0))
+
+    node.run_until(130)
+
+    assert node.value("lowtide_source_up", source="rapl") == 0
+    assert node.value("lowtide_cpu_energy_joules_total") is None
+    assert node.pod_joules("job", component="cpu") == 0
+    assert node.pod_joules("job", component="gpu") > 0
+
+
+def test_cgroup_version_1_is_read_too(tmp_path):
+    """The split hierarchy of version 1, with the cgroupfs driver's names."""
+    trees = HostTrees(tmp_path)
+    (trees.cgroup / "cgroup.controllers").unlink()
+    for controller, file, text in (
+        ("cpuacct", "cpuacct.usage", "2500000000"),
+        ("memory", "memory.usage_in_bytes", "1024"),
+    ):
+        directory = trees.cgroup / controller / "kubepods" / "burstable" / f"pod{UID_A}"
+        directory.mkdir(parents=True)
+        (directory / file).write_text(text + "\n")
+    meters = CgroupMeters(str(trees.cgroup), str(trees.procfs))
+
+    use = meters.read(0.0)
+    meters.close()
+
+    assert (use.pods[UID_A].cpu_seconds, use.pods[UID_A].memory_bytes) == (2.5, 1024)
+    assert use.cores == 8
