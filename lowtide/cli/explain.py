@@ -1,26 +1,69 @@
-"""`lowtide explain`: why a job waits, or what became of it."""
+"""`lowtide explain`: why a job waits or ran, and every figure recomputed from its inputs."""
 
-from datetime import UTC, datetime
+import json
+from pathlib import Path
+from typing import Any
 
 import click
+import yaml
 
-from lowtide.cli.jobs import Cluster, fetch_trainingjob
-from lowtide.cli.options import cluster_options
-from lowtide.report.story import explain
+from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
+from lowtide.metrics.figures import JobFigures
+from lowtide.report.explanation import (
+    condition_lines,
+    explain_figures,
+    plan_lines,
+    render,
+    to_json,
+)
+from lowtide.report.figures import ReportError, from_trainingjob, read_path
 
 
 @click.command("explain")
-@click.argument("jobs", nargs=-1, required=True)
-@cluster_options
-def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
-    r"""Say why a job waits, when it will run, or what became of it.
+@click.argument("job")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+@click.option("-n", "--namespace", help="Namespace of a job given by name.")
+@click.option("--context", help="Context of the kubeconfig for a job given by name.")
+def command(job: str, output: str, namespace: str | None, context: str | None) -> None:
+    r"""Explain a job: its plan, and its figures step by step.
 
     \b
     Examples:
       lowtide explain densenet121
-      lowtide explain team-a/bert team-b/bert
+      lowtide explain finished.json --output json
+
+    JOB is a name in the cluster (name or namespace/name) or a file. Exit code 1 means that a
+    stated figure does not follow from its inputs, or that the job cannot be read.
     """
-    cluster = Cluster(namespace, context)
-    now = datetime.now(UTC)
-    stories = [explain(fetch_trainingjob(job, cluster), now=now) for job in jobs]
-    click.echo("\n\n".join(stories))
+    manifest, figures = _load(job, Cluster(namespace, context))
+    steps = explain_figures(figures)
+    if output == "json":
+        document = {**to_json(figures, steps), "plan": plan_lines(manifest)}
+        click.echo(json.dumps(document, indent=2, allow_nan=False))
+    else:
+        plan = plan_lines(manifest)
+        if plan:
+            click.echo("\n".join([f"{figures.name}: the plan", *(f"  {x}" for x in plan), ""]))
+        click.echo("\n".join(render(figures, steps)))
+        for line in condition_lines(manifest):
+            click.echo(f"  {line}")
+    if any(step.agrees is False for step in steps):
+        raise SystemExit(1)
+
+
+def _load(reference: str, cluster: Cluster) -> tuple[dict[str, Any], JobFigures]:
+    """Return the manifest (empty for a report file) and the figures of one job."""
+    path = Path(reference)
+    try:
+        if not path.exists():
+            manifest = fetch_trainingjob(reference, cluster)
+            return manifest, from_trainingjob(manifest)
+        jobs = read_path(path)
+    except ReportError as error:
+        raise JobsNotFoundError(str(error)) from error
+    if len(jobs) != 1:
+        raise click.UsageError(
+            f"{reference} holds {len(jobs)} jobs, but one is explained at a time"
+        )
+    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return (data if isinstance(data, dict) else {}), jobs[0]

@@ -17,6 +17,8 @@ NOT_NEGATIVE = (
     "embodied_grams",
     "sci_grams_per_unit",
     "functional_units",
+    "epochs",
+    "run_now_grams",
 )
 
 
@@ -31,6 +33,17 @@ class MetricFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyShare:
+    """Joules of one component, by part, attribution method and quality of the meter."""
+
+    component: str
+    part: str
+    method: str
+    quality: str
+    energy_joules: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFigures:
     """The figures of one job and how they were had.
 
@@ -38,8 +51,9 @@ class JobFigures:
     `cost_currency` an ISO 4217 code. `boundary` lists the components whose energy counts,
     `energy_kind` is Measured, Modelled or Mixed, `qualities` how the joules were metered.
     `coverage_ratio` is the share of the running time whose energy is known. `mock` is true where
-    a stand-in took the place of a GPU. `properties` are further figures for ratings and the
-    explorer, by property name.
+    a stand-in took the place of a GPU. `shares` are the parts of the energy, `unavailable` names
+    components without a meter. `properties` are further figures for ratings and the explorer, by
+    property key and in the property's unit.
 
     Raises:
         MetricError: a figure is not finite or negative, or the accuracy is no fraction.
@@ -73,7 +87,16 @@ class JobFigures:
     model: str | None = None
     dataset: str | None = None
     environment: str | None = None
+    uid: str | None = None
+    started_at: str | None = None
     finished_at: str | None = None
+    epochs: float | None = None
+    run_now_grams: float | None = None
+    resolution_seconds: float | None = None
+    embodied_source: str | None = None
+    boundary_text: str | None = None
+    shares: tuple[EnergyShare, ...] = ()
+    unavailable: tuple[str, ...] = ()
     properties: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ computed, except sums of times it wrote.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from lowtide.metrics.figures import JobFigures, MetricFigure
+from lowtide.metrics.figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
-from lowtide.units import parse_timestamp
+from lowtide.units import format_timestamp, parse_timestamp
 
 REPORT_KIND: Final = "JobFigures"
 SUFFIXES: Final = (".json", ".yaml", ".yml")
@@ -137,6 +137,16 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             mock=energy.flag("mock") or False,
             model=training.text("model"),
             dataset=training.text("dataset"),
+            uid=(manifest.get("metadata") or {}).get("uid"),
+            started_at=_edge(status, "start", min),
+            finished_at=_edge(status, "end", max),
+            epochs=training.number("epochs"),
+            run_now_grams=avoided.number("runNowGrams"),
+            resolution_seconds=carbon.number("resolutionSeconds"),
+            embodied_source=carbon.text("embodiedSource"),
+            boundary_text=sci.text("boundary"),
+            shares=tuple(_share(item) for item in components),
+            unavailable=tuple(str(name) for name in energy.value("unavailable") or []),
             properties=_properties(training),
         )
     except MetricError as error:
@@ -173,6 +183,24 @@ def _metric(item: "_Reader") -> MetricFigure:
 
 def _distinct(components: list["_Reader"], field: str) -> tuple[str, ...]:
     return tuple(sorted({text for c in components if (text := c.text(field)) is not None}))
+
+
+def _edge(
+    status: "_Reader", field: str, choose: Callable[[list[datetime]], datetime]
+) -> str | None:
+    """Return the first start or the last end of all attempts as text."""
+    moments = [m for a in status.children("attempts") if (m := a.moment(field)) is not None]
+    return format_timestamp(choose(moments)) if moments else None
+
+
+def _share(item: "_Reader") -> EnergyShare:
+    return EnergyShare(
+        component=item.text("component") or "?",
+        part=item.text("part") or "?",
+        method=item.text("method") or "?",
+        quality=item.text("quality") or "?",
+        energy_joules=item.number("joules") or 0.0,
+    )
 
 
 def _properties(training: "_Reader") -> dict[str, float | None]:

@@ -8,7 +8,11 @@ import pytest
 DENSENET: dict[str, Any] = {
     "apiVersion": "lowtide.dev/v1alpha1",
     "kind": "TrainingJob",
-    "metadata": {"name": "densenet121", "namespace": "ml"},
+    "metadata": {
+        "name": "densenet121",
+        "namespace": "ml",
+        "uid": "25c78b6d-0f1e-4d5c-8a5e-0c1b2a3d4e5f",
+    },
     "spec": {"template": {}},
     "status": {
         "attempts": [
@@ -31,7 +35,7 @@ DENSENET: dict[str, Any] = {
                    "zone": "DE", "source": "file"},
         "sci": {"gramsPerUnit": "0.59", "functionalUnit": "TrainingJob",
                 "functionalUnitCount": "1"},
-        "counterfactual": {"avoidedGrams": "0.71", "avoidedPercent": "60"},
+        "counterfactual": {"runNowGrams": "1.19", "avoidedGrams": "0.71", "avoidedPercent": "60"},
         "efficiency": {"metrics": [{"name": "SAM5[Wh]", "value": "3.73"}], "label": "C"},
         "cost": {"currency": "USD", "instance": "0.0709"},
     },
@@ -57,7 +61,7 @@ def inception() -> dict[str, Any]:
     status["energy"] |= {"totalJoules": 12240}
     status["carbon"] |= {"operationalGrams": "0.37", "embodiedGrams": "0.10"}
     status["sci"] |= {"gramsPerUnit": "0.47"}
-    status["counterfactual"] |= {"avoidedGrams": "0.55"}
+    status["counterfactual"] |= {"runNowGrams": "0.92", "avoidedGrams": "0.55"}
     status["efficiency"] = {"metrics": [{"name": "SAM5[Wh]", "value": "5.67"}], "label": "B"}
     status["cost"] |= {"instance": "0.0635"}
     return job

@@ -1,17 +1,17 @@
 """`lowtide calc rating`: letters A to E against a reference set."""
 
-import json
 from pathlib import Path
 
 import click
-import yaml
 
 from lowtide.cli.calculators.output import calculator, choice_of
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.properties import PROPERTIES, Task
-from lowtide.metrics.rating import Missing, ReferenceSet, parse_reference, rate
+from lowtide.metrics.rating import Missing, ReferenceSet, rate
 from lowtide.metrics.result import MetricError, Mode, Refusal, Result
+from lowtide.report.figures import ReportError
 from lowtide.report.imagenet import environments, published_reference
+from lowtide.report.ratings import read_reference
 
 
 @click.command("rating")
@@ -85,12 +85,9 @@ def _parse(texts: tuple[str, ...]) -> dict[str, float | None]:
 
 def _load(path: Path) -> ReferenceSet:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path} is neither JSON nor YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise click.ClickException(f"{path} holds no reference set")
-    return parse_reference(data)
+        return read_reference(path)
+    except ReportError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _shipped(task: Task, environment: str | None) -> ReferenceSet:

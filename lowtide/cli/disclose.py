@@ -1,0 +1,95 @@
+"""`lowtide disclose`: a job's SCI report in the published form, or as a document."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import yaml
+
+from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
+
+
+@click.command("disclose")
+@click.argument("job")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json", "markdown"]),
+    default="yaml",
+    show_default=True,
+    help="The published form as YAML or JSON, or a document for readers.",
+)
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead.")
+@click.option("--check", is_flag=True, help="Only say what is missing; exit code 1 if anything is.")
+@click.option("--contact-name", envvar="LOWTIDE_CONTACT_NAME")
+@click.option("--contact-email", envvar="LOWTIDE_CONTACT_EMAIL")
+@click.option("--organization", envvar="LOWTIDE_ORGANIZATION")
+@click.option("--entity-version", help="Version of what was trained.")
+@click.option("--report-url", help="Where more information is.")
+@click.option(
+    "--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Calculation date; today by default."
+)
+@click.option("-n", "--namespace", help="Namespace of a job given by name.")
+@click.option("--context", help="Context of the kubeconfig for a job given by name.")
+def command(
+    job: str,
+    output: str,
+    file: Path | None,
+    check: bool,
+    contact_name: str | None,
+    contact_email: str | None,
+    organization: str | None,
+    entity_version: str | None,
+    report_url: str | None,
+    day: datetime | None,
+    namespace: str | None,
+    context: str | None,
+) -> None:
+    r"""Write a job's SCI disclosure.
+
+    \b
+    Examples:
+      lowtide disclose densenet121 --contact-name "ML platform" --contact-email ml@example.org \
+                                   --entity-version 1.4
+      lowtide disclose densenet121 --output markdown --file report.md
+      lowtide disclose report.json --check
+
+    The YAML and JSON forms fail if a mandatory field is missing; the document names it.
+    """
+    jobs = load_jobs([job], Cluster(namespace, context))
+    if len(jobs) != 1:
+        raise click.UsageError(f"{job} holds {len(jobs)} jobs, but a disclosure is for one")
+    publisher = Publisher(
+        contact_name=contact_name,
+        contact_email=contact_email,
+        organization=organization,
+        entity_version=entity_version,
+        report_url=report_url,
+    )
+    if check:
+        missing = completeness(jobs[0], publisher)
+        for text in missing:
+            click.echo(text)
+        raise SystemExit(1 if missing else 0)
+    calculated = (day or datetime.now(UTC)).date()
+    if output == "markdown":
+        text = document(jobs[0], publisher, calculated=calculated)
+    else:
+        try:
+            report = sci_report(jobs[0], publisher, calculated=calculated)
+        except DisclosureError as error:
+            raise click.ClickException(str(error)) from error
+        text = (
+            yaml.safe_dump(report, sort_keys=False, allow_unicode=True)
+            if output == "yaml"
+            else json.dumps(report, indent=2, allow_nan=False) + "\n"
+        )
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error}") from error

@@ -1,0 +1,221 @@
+"""A drawing as plain data, and its three forms: SVG, PDF and PNG.
+
+Shapes are listed once and drawn by each form the same way, so that a label on screen, in print
+and in a document is one label. Lengths are points (1/72 inch), the origin is the top left. Texts
+are escaped in SVG; characters a form cannot show become a question mark, never an error.
+"""
+
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from fpdf import FPDF
+from PIL import Image, ImageDraw, ImageFont
+
+PNG_DPI: Final = 300
+BASELINE_RATIO: Final = 0.75
+"""Height of a text's baseline above its box's lower edge, as a share of the font size."""
+
+
+class Anchor(StrEnum):
+    """Which point of a text its x is."""
+
+    START = "start"
+    MIDDLE = "middle"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A filled and optionally outlined polygon; a rectangle is one of four points."""
+
+    points: tuple[tuple[float, float], ...]
+    fill: str | None = None
+    stroke: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text with its baseline at y."""
+
+    x: float
+    y: float
+    text: str
+    size: float
+    anchor: Anchor = Anchor.START
+    bold: bool = False
+    fill: str = "#000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Shapes in painting order on a page; `title` is read aloud instead of the picture."""
+
+    width: float
+    height: float
+    title: str
+    shapes: tuple[Polygon | Text, ...]
+
+
+def rectangle(
+    x: float, y: float, width: float, height: float, *, fill: str | None, stroke: str | None = None
+) -> Polygon:
+    """Return a rectangle."""
+    right, bottom = x + width, y + height
+    return Polygon(((x, y), (right, y), (right, bottom), (x, bottom)), fill, stroke)
+
+
+def to_svg(drawing: Drawing) -> str:
+    """Return the drawing as a stand-alone SVG document."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width:g} '
+        f'{drawing.height:g}" width="{drawing.width:g}pt" height="{drawing.height:g}pt" '
+        'role="img" font-family="Helvetica, Arial, sans-serif">',
+        f"<title>{escape(drawing.title)}</title>",
+    ]
+    lines += [_svg_shape(shape) for shape in drawing.shapes]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def to_pdf(drawing: Drawing) -> bytes:
+    """Return the drawing as a PDF of one page in its own size."""
+    page = FPDF(unit="pt", format=(drawing.width, drawing.height))
+    page.set_title(_latin(drawing.title))
+    page.set_auto_page_break(False)
+    page.add_page()
+    for shape in drawing.shapes:
+        if isinstance(shape, Text):
+            _pdf_text(page, shape)
+        else:
+            _pdf_polygon(page, shape)
+    return bytes(page.output())
+
+
+def to_png(drawing: Drawing, *, dpi: int = PNG_DPI) -> bytes:
+    """Return the drawing as a PNG on white."""
+    scale = dpi / 72
+    size = (round(drawing.width * scale), round(drawing.height * scale))
+    image = Image.new("RGB", size, "#ffffff")
+    brush = ImageDraw.Draw(image)
+    for shape in drawing.shapes:
+        if isinstance(shape, Text):
+            _png_text(brush, shape, scale)
+        else:
+            points = [(x * scale, y * scale) for x, y in shape.points]
+            width = max(1, round(scale)) if shape.stroke else 0
+            brush.polygon(points, fill=shape.fill, outline=shape.stroke, width=width)
+    out = io.BytesIO()
+    image.save(out, "PNG", dpi=(dpi, dpi), optimize=True)
+    return out.getvalue()
+
+
+def write_drawing(drawing: Drawing, path: Path) -> None:
+    """Write the drawing in the form that the file's suffix names.
+
+    Raises:
+        ValueError: the suffix is neither .svg, .pdf nor .png.
+        OSError: the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".svg":
+        path.write_text(to_svg(drawing), encoding="utf-8")
+    elif suffix == ".pdf":
+        path.write_bytes(to_pdf(drawing))
+    elif suffix == ".png":
+        path.write_bytes(to_png(drawing))
+    else:
+        raise ValueError(f"{path} ends in {suffix!r}: use .svg, .pdf or .png")
+
+
+def fitted(text: str, size: float, width: float, *, least: float = 5) -> tuple[str, float]:
+    """Return the text and a size at which it fits `width`, shortened where it cannot."""
+    while size > least and _width(text, size) > width:
+        size -= 0.5
+    while len(text) > 4 and _width(text, size) > width:
+        text = text.removesuffix("...")[:-1].rstrip() + "..."
+    return text, size
+
+
+def _width(text: str, size: float) -> float:
+    return _font(100).getlength(text) * size / 100
+
+
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise RuntimeError("Pillow was built without FreeType, which draws the texts of a label")
+    return font
+
+
+def _svg_shape(shape: Polygon | Text) -> str:
+    if isinstance(shape, Text):
+        weight = ' font-weight="bold"' if shape.bold else ""
+        return (
+            f'<text x="{shape.x:g}" y="{shape.y:g}" font-size="{shape.size:g}" '
+            f'text-anchor="{shape.anchor}" fill="{shape.fill}"{weight}>{escape(shape.text)}</text>'
+        )
+    points = " ".join(f"{x:g},{y:g}" for x, y in shape.points)
+    stroke = f' stroke="{shape.stroke}"' if shape.stroke else ""
+    return f'<polygon points="{points}" fill="{shape.fill or "none"}"{stroke}/>'
+
+
+def _pdf_polygon(page: FPDF, shape: Polygon) -> None:
+    if shape.fill:
+        page.set_fill_color(*_rgb(shape.fill))
+    if shape.stroke:
+        page.set_draw_color(*_rgb(shape.stroke))
+    style = ("D" if shape.stroke else "") + ("F" if shape.fill else "")
+    page.polygon(list(shape.points), style=style or "D")
+
+
+def _pdf_text(page: FPDF, shape: Text) -> None:
+    text = _latin(shape.text)
+    page.set_font("Helvetica", style="B" if shape.bold else "", size=shape.size)
+    page.set_text_color(*_rgb(shape.fill))
+    shift = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
+    page.text(shape.x - page.get_string_width(text) * shift, shape.y, text)
+
+
+def _png_text(brush: ImageDraw.ImageDraw, shape: Text, scale: float) -> None:
+    anchor = {Anchor.START: "ls", Anchor.MIDDLE: "ms", Anchor.END: "rs"}[shape.anchor]
+    brush.text(
+        (shape.x * scale, shape.y * scale),
+        shape.text,
+        fill=shape.fill,
+        font=_font(shape.size * scale),
+        anchor=anchor,
+        # The font that Pillow ships has one weight; an outline makes it bold.
+        stroke_width=round(shape.size * scale / 40) if shape.bold else 0,
+        stroke_fill=shape.fill,
+    )
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _latin(text: str) -> str:
+    """Return the text in the characters that every PDF reader's own fonts have."""
+    known = text.replace("–", "-").replace("…", "...").replace("≥", ">=").replace("≤", "<=")
+    plain = unicodedata.normalize("NFKC", known)
+    return plain.encode("latin-1", "replace").decode("latin-1")
+
+
+def boxes(drawing: Drawing) -> Sequence[tuple[float, float, float, float]]:
+    """Return (left, top, right, bottom) of every shape, to check that a layout fits its page."""
+    found = []
+    for shape in drawing.shapes:
+        if isinstance(shape, Text):
+            width = _width(shape.text, shape.size)
+            shift = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
+            left = shape.x - width * shift
+            found.append((left, shape.y - shape.size * BASELINE_RATIO, left + width, shape.y))
+        else:
+            xs, ys = [x for x, _ in shape.points], [y for _, y in shape.points]
+            found.append((min(xs), min(ys), max(xs), max(ys)))
+    return found

@@ -1,0 +1,71 @@
+"""Rates jobs for labels and the explorer: which figures are which properties, against whom.
+
+A job is only ever rated against a set of the same task, data set and environment; which one it
+was stays on the label.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.properties import Task
+from lowtide.metrics.rating import ReferenceSet, build_reference, parse_reference
+from lowtide.report.figures import ReportError
+from lowtide.units import joules_to_kwh
+
+SECONDS_PER_HOUR = 3600
+
+
+def property_values(job: JobFigures) -> dict[str, float | None]:
+    """Return the rated properties of a training job, in the properties' units.
+
+    Energy is in kWh, time in hours; per epoch where the number of finished epochs is known. What
+    the report itself gives under `properties` stands.
+    """
+    kwh = None if job.energy_joules is None else joules_to_kwh(job.energy_joules)
+    hours = None if job.duration_seconds is None else job.duration_seconds / SECONDS_PER_HOUR
+    values = {
+        "training_energy": kwh,
+        "training_time": hours,
+        "accuracy_top1": job.accuracy,
+        "training_energy_per_epoch": kwh / job.epochs if kwh is not None and job.epochs else None,
+        "training_time_per_epoch": hours / job.epochs if hours is not None and job.epochs else None,
+    }
+    return {**values, **job.properties}
+
+
+def reference_from_jobs(jobs: Sequence[JobFigures], *, name: str) -> ReferenceSet:
+    """Return a reference set made of a team's own jobs; the best value of each property is 1.
+
+    Raises:
+        MetricError: a figure is negative or not finite.
+    """
+    datasets = sorted({job.dataset for job in jobs if job.dataset})
+    places = sorted({job.environment for job in jobs if job.environment})
+    return build_reference(
+        [property_values(job) for job in jobs],
+        name=name,
+        task=Task.TRAINING,
+        dataset=", ".join(datasets) or "not stated",
+        environment=", ".join(places) or "not stated",
+        source=f"{len(jobs)} jobs of {name}",
+    )
+
+
+def read_reference(path: Path) -> ReferenceSet:
+    """Return the reference set of a JSON or YAML file.
+
+    Raises:
+        ReportError: the file cannot be read or holds no object.
+        MetricError: a field is missing or impossible.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path} is neither JSON nor YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ReportError(f"{path} holds no reference set")
+    return parse_reference(data)

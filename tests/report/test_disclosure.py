@@ -1,0 +1,168 @@
+"""The SCI disclosure in the published form, and what keeps a job from being disclosed."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from lowtide.cli.main import main
+from lowtide.report.disclosure import (
+    DisclosureError,
+    Publisher,
+    completeness,
+    document,
+    sci_report,
+)
+from lowtide.report.figures import from_trainingjob
+
+Job = dict[str, Any]
+DAY = date(2026, 12, 1)
+PUBLISHER = Publisher(
+    contact_name="ML platform",
+    contact_email="ml@example.org",
+    organization="Example",
+    entity_version="1.4",
+    report_url="https://example.org/r/7",
+)
+WHO = ["--contact-name", "ML", "--contact-email", "ml@example.org", "--entity-version", "1.4"]
+
+
+def report_of(job: Job) -> Job:
+    return sci_report(from_trainingjob(job), PUBLISHER, calculated=DAY)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["disclose", *arguments])
+
+
+@pytest.fixture
+def saved(tmp_path: Path, densenet: Job) -> str:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(densenet), encoding="utf-8")
+    return str(path)
+
+
+def test_report_has_the_fields_of_the_form_in_order(densenet: Job) -> None:
+    """SCI specification 1.0, Appendix A."""
+    report = report_of(densenet)
+
+    assert list(report) == ["sci", "metadata"]
+    assert list(report["sci"]) == ["software-boundary", "sci", "r", "r-source"]
+    assert list(report["metadata"]) == [
+        "name", "contact-name", "contact-email", "organization", "guid", "entity-version",
+        "sci-version", "calculation-date", "workload-start-time", "calculation-period",
+        "calculation-information", "report-information-url",
+    ]  # fmt: skip
+
+
+def test_report_carries_the_job_s_figures(densenet: Job) -> None:
+    """0.59 g per training job, R = 1, 212 s for one R."""
+    report = report_of(densenet)
+
+    assert (report["sci"]["sci"], report["sci"]["r"]) == (0.59, 1)
+    assert report["sci"]["r-source"] == "completed training job; gCO2eq per training job"
+    metadata = report["metadata"]
+    assert metadata["guid"] == densenet["metadata"]["uid"]
+    assert (metadata["calculation-period"], metadata["calculation-date"]) == (212, "2026-12-01")
+    assert metadata["workload-start-time"] == "2026-03-02T01:00:00Z"
+
+
+def test_exclusions_and_methods_are_named(densenet: Job) -> None:
+    """Boundary with reasons; E, I and M with kind, source and policy; the stand-in first."""
+    report = report_of(densenet)
+
+    boundary = report["sci"]["software-boundary"]
+    assert boundary.startswith("in: gpu of densenet121; out: cpu (no meter), dram (no meter)")
+    information = report["metadata"]["calculation-information"]
+    assert information.startswith("STAND-IN GPU, NUMBERS ARE NOT REAL; E: measured by counter")
+    for part in ("PUE not included", "I: average, location-based, zone DE", "failed attempts"):
+        assert part in information
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "sentence"),
+    [
+        ("sci", "gramsPerUnit", "the score is undefined"),
+        ("sci", "functionalUnitCount", "functional unit or its count"),
+        ("energy", "components", "software boundary is not known"),
+    ],
+)
+def test_a_missing_mandatory_figure_fails_the_export(
+    densenet: Job, section: str, field: str, sentence: str
+) -> None:
+    """Nothing is filled in for completeness' sake."""
+    del densenet["status"][section][field]
+
+    with pytest.raises(DisclosureError, match=sentence):
+        report_of(densenet)
+
+
+def test_all_missing_fields_are_named_at_once(densenet: Job) -> None:
+    """Whoever publishes sees the whole list, not one field per try."""
+    densenet["metadata"]["uid"] = "not-a-uuid"
+    densenet["status"]["energy"]["final"] = False
+
+    missing = completeness(from_trainingjob(densenet), Publisher(contact_email="nobody"))
+
+    assert [text.split()[0].rstrip(":") for text in missing] == [
+        "guid", "contact-name", "contact-email", "entity-version", "the",
+    ]  # fmt: skip
+
+
+def test_the_document_shows_what_is_missing_instead_of_failing(densenet: Job) -> None:
+    """Readable before everything is there."""
+    del densenet["status"]["sci"]["gramsPerUnit"]
+
+    text = document(from_trainingjob(densenet), Publisher(), calculated=DAY)
+
+    assert "**undefined**" in text
+    assert "- missing: the score is undefined" in text
+    assert "these numbers are not real" in text
+
+
+def test_the_document_has_boundary_method_and_coefficients(densenet: Job) -> None:
+    """What the paper wants next to each score."""
+    text = document(from_trainingjob(densenet), PUBLISHER, calculated=DAY)
+
+    for heading in ("Boundary", "Score", "Energy by component", "Coefficients", "Completeness"):
+        assert f"## {heading}" in text
+    assert "| gpu | active | exclusive | counter | 4.31 Wh |" in text
+    # 0.48 g over 15516 J = 0.00431 kWh is 111.4 g/kWh.
+    assert "| I | 111.4 g/kWh" in text
+    assert "All mandatory fields are there." in text
+
+
+def test_command_prints_yaml_that_reads_back(saved: str) -> None:
+    """The published form."""
+    result = run(saved, *WHO, "--date", "2026-12-01")
+
+    assert result.exit_code == 0, result.stderr
+    assert yaml.safe_load(result.stdout)["sci"]["sci"] == 0.59
+
+
+def test_command_writes_json_and_markdown_to_a_file(saved: str, tmp_path: Path) -> None:
+    """Nothing on standard output then."""
+    for form, name in (("json", "r.json"), ("markdown", "r.md")):
+        result = run(saved, *WHO, "--output", form, "--file", str(tmp_path / name))
+        assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads((tmp_path / "r.json").read_text())["metadata"]["name"] == "densenet121"
+    assert (tmp_path / "r.md").read_text().startswith("# SCI disclosure: densenet121")
+
+
+def test_command_fails_with_everything_that_is_missing(saved: str) -> None:
+    """Exit code 1."""
+    result = run(saved)
+
+    assert result.exit_code == 1
+    for field in ("contact-name", "contact-email", "entity-version"):
+        assert field in result.stderr
+
+
+def test_check_lists_what_is_missing(saved: str) -> None:
+    """Exit code 0 if nothing is."""
+    assert run(saved, "--check").exit_code == 1
+    assert run(saved, "--check", *WHO).exit_code == 0

@@ -1,0 +1,107 @@
+"""Every figure of a job follows from its inputs, or is marked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lowtide.cli.main import main
+from lowtide.report.explanation import condition_lines, explain_figures, plan_lines
+from lowtide.report.figures import from_trainingjob
+
+Job = dict[str, Any]
+
+
+def run(tmp_path: Path, job: Any, *arguments: str) -> Result:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    return CliRunner().invoke(main, ["explain", str(path), *arguments])
+
+
+def test_steps_recompute_what_the_status_states(densenet: Job) -> None:
+    """Hand calculation: .48 + .11 = .59 g, 1.19 - .48 = .71 g, 15516 / 212 = 73.19 W."""
+    steps = {step.name: step for step in explain_figures(from_trainingjob(densenet))}
+
+    assert steps["C = O + M"].value == pytest.approx(0.59)
+    assert steps["avoided"].value == pytest.approx(0.71)
+    assert steps["mean power"].value == pytest.approx(73.1887, abs=1e-4)
+    assert steps["mean intensity"].value == pytest.approx(111.37, abs=0.01)
+    assert [s.name for s in steps.values() if s.agrees is True] == [
+        "energy", "SCI = C / R", "avoided", "avoided percent",
+    ]  # fmt: skip
+    assert steps["SCI = C / R"].formula == "(0.480000 + 0.110000) / 1.00000"
+
+
+def test_a_figure_that_does_not_follow_is_marked(tmp_path: Path, densenet: Job) -> None:
+    """Exit code 1 and the stated number beside the recomputed one."""
+    densenet["status"]["sci"]["gramsPerUnit"] = "0.95"
+
+    result = run(tmp_path, densenet)
+
+    assert result.exit_code == 1
+    assert "DIFFERS from the stated 0.95000 gCO2eq/job" in result.stdout
+
+
+def test_a_missing_input_is_named(tmp_path: Path, densenet: Job) -> None:
+    """No embodied figure: no C and no SCI, and it is said which input lacks."""
+    del densenet["status"]["carbon"]["embodiedGrams"]
+    del densenet["status"]["sci"]["gramsPerUnit"]
+
+    result = run(tmp_path, densenet)
+
+    assert result.exit_code == 0
+    assert "SCI = C / R      not known: M missing" in result.stdout
+
+
+def test_a_waiting_job_shows_its_plan_and_its_problems(tmp_path: Path) -> None:
+    """Why it waits, until when, how much that should save."""
+    job = {
+        "kind": "TrainingJob",
+        "metadata": {"name": "bert"},
+        "status": {
+            "plan": {
+                "explanation": "waits for the night wind",
+                "start": "2026-12-01T23:45:00Z",
+                "runNowGramsPerKwh": "297",
+                "plannedGramsPerKwh": "112",
+                "latestStart": "2026-12-02T12:40:00Z",
+            },
+            "conditions": [
+                {"type": "Valid", "status": "True", "reason": "Valid"},
+                {
+                    "type": "ForecastAvailable",
+                    "status": "False",
+                    "reason": "Unauthorized",
+                    "message": "answered 401",
+                },
+            ],
+        },
+    }
+
+    result = run(tmp_path, job)
+
+    assert result.exit_code == 0, result.stderr
+    assert "now because      waits for the night wind" in result.stdout
+    assert "as planned       112 g/kWh expected" in result.stdout
+    assert "ForecastAvailable=False Unauthorized: answered 401" in result.stdout
+    assert condition_lines(job) == ["ForecastAvailable=False Unauthorized: answered 401"]
+    assert len(plan_lines(job)) == 5
+
+
+def test_json_has_every_step(tmp_path: Path, densenet: Job) -> None:
+    """Base units, stated and recomputed."""
+    data = json.loads(run(tmp_path, densenet, "--output", "json").stdout)
+
+    sci = next(step for step in data["steps"] if step["name"] == "SCI = C / R")
+    assert (sci["stated"], sci["agrees"]) == (0.59, True)
+    assert data["mock"] is True
+
+
+def test_several_jobs_in_a_file_are_wrong_use(tmp_path: Path, densenet: Job) -> None:
+    """One at a time."""
+    result = run(tmp_path, [densenet, densenet])
+
+    assert result.exit_code == 2
+    assert "one is explained at a time" in result.stderr
