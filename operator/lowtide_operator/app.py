@@ -39,5 +39,5 @@ class App:
     def plan_again(self, zone: str) -> None:
         """Look at every job of a zone whose plan may change with its forecast."""
         for record in self.cache.records():
-            if record.plans_with_forecast and (record.summary.zone in (zone, None)):
+            if record.summary.plans_with_forecast and record.summary.zone in (zone, None):
                 self.queue.add(record.key)

@@ -103,14 +103,19 @@ def _measure(seen: Observation, draft: Draft, settings: Settings) -> None:
         if figures.status == "Unknown":
             draft.look_in(settings.measurement.poll_seconds)
         elif figures.reason is Reason.PROVISIONAL:
-            draft.look_in(settings.measurement.reprice_seconds)
+            draft.look_in(_reprice_seconds(figures, settings))
     elif before is None or before.status == "Unknown":
         draft.condition(
             ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
         )
         draft.look_in(0)
-    elif may_be_repriced(draft.before, draft.now, settings):
-        draft.look_in(settings.measurement.reprice_seconds)
+
+
+def _reprice_seconds(figures: Measurement, settings: Settings) -> float:
+    """Return when to price again: about a slot later, when its actual value may be there."""
+    step = None if figures.carbon is None else figures.carbon.resolution_seconds
+    longest = settings.measurement.reprice_seconds
+    return longest if not step else min(longest, max(step, settings.measurement.poll_seconds))
 
 
 def _write_figures(figures: Measurement, draft: Draft) -> None:

@@ -1,28 +1,26 @@
-"""The grid as the operator knows it: one forecast and the seen intensity per zone, cached.
+"""The grid as the operator knows it: one state and one fused forecast per zone, cached.
 
-Providers block, so they are asked in threads of their own pool (the default pool also resolves
-names for the event loop). A failing provider changes what is known about a zone, never whether
-the operator runs: the last forecast is kept for a bounded time, then there is none, and the
-reason is in the condition ForecastAvailable of every job.
+Providers block, so zones are asked in threads of a pool of their own (the default pool also
+resolves names for the event loop). A failing provider changes what is known about a zone, never
+whether the operator runs; the reason is in the condition ForecastAvailable of every job.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from lowtide.grid.errors import GridError, NotOffered
-from lowtide.grid.fusion import HISTORY_DAYS, fuse
-from lowtide.grid.providers.base import Provider
-from lowtide.grid.providers.factory import Throttles, build_provider
-from lowtide.grid.series import IntensitySeries, Signal
-from lowtide.grid.settings import ZoneSettings
+from lowtide.grid.errors import Failure
+from lowtide.grid.series import IntensitySeries
+from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.planning.types import Forecast, Source
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.conditions import Reason, shortened
+from lowtide_operator.estimates import with_estimates
 from lowtide_operator.observation import ForecastView
 from lowtide_operator.settings import Settings
 
@@ -31,196 +29,137 @@ THREADS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneNews:
-    """What one fetch of a zone brought; `reason` and `message` say why there is no forecast."""
+class Known:
+    """What is known of a zone since its last refresh at `at`."""
 
-    forecast: IntensitySeries | None
-    actual: IntensitySeries | None
-    reason: str = ""
-    message: str = ""
+    state: ZoneState
+    forecast: Forecast | None
+    at: datetime
 
 
 class Zone:
-    """One zone: its providers in order of preference, and what they have said so far."""
+    """One zone as the event loop sees it; the grid behind it is asked from threads."""
 
-    def __init__(self, name: str, settings: ZoneSettings, providers: tuple[Provider, ...]) -> None:
-        self.name = name
-        self.settings = settings
-        self._providers = providers
-        self.seen: IntensitySeries | None = None
-        self.forecast: Forecast | None = None
-        self.provider_series: IntensitySeries | None = None
-        self.fetched_at: datetime | None = None
-        self.reason: str = Reason.FORECAST_PENDING
-        self.message = ""
-        self.failures = 0
-
-    @property
-    def signal(self) -> Signal:
-        """What the zone's intensity describes."""
-        return self.settings.signal
+    def __init__(self, grid: ZoneGrid) -> None:
+        self.grid = grid
+        self.known: Known | None = None
+        self.failures: Counter[tuple[str, str]] = Counter()
 
     @property
     def has_provider_forecast(self) -> bool:
         """Whether a provider's forecast is in use."""
-        return self.forecast is not None and Source.PROVIDER in self.forecast.sources
+        forecast = None if self.known is None else self.known.forecast
+        return forecast is not None and Source.PROVIDER in forecast.sources
 
-    @property
-    def forecast_made_at(self) -> datetime | None:
-        """When the forecast in use was made, or fetched where its provider does not say."""
-        series = self.provider_series
-        return None if series is None else series.generated_at or series.fetched_at
+    def ask(self, now: datetime) -> Known:
+        """Return what is known after asking for whatever is due; blocks."""
+        state = self.grid.refresh(now)
+        return Known(state, state.forecast(now), now)
+
+    def intensity_between(
+        self, start: datetime, end: datetime, now: datetime
+    ) -> IntensitySeries | None:
+        """Return the intensity in `[start, end)`, seen or else expected; blocks."""
+        seen = self.grid.actual_between(start, end, now)
+        expected = None if self.known is None else self.known.state.expected
+        return with_estimates(seen, expected, start, end)
+
+    def learn(self, news: Known) -> bool:
+        """Take news in; return whether jobs of this zone should be planned again."""
+        before, self.known = self.known, news
+        for failure in news.state.failures:
+            self.failures[failure.provider, failure.reason] += 1
+        return before is None or _told(before) != _told(news)
 
     def intensity_at(self, moment: datetime) -> float | None:
-        """Return the intensity now, seen or else expected, in g/kWh."""
-        for series in (self.seen, self.provider_series):
+        """Return the intensity at `moment`, seen or else expected, in g/kWh."""
+        if self.known is None:
+            return None
+        for series in (self.known.state.actual, self.known.state.expected):
             value = None if series is None else series.at(moment)
             if value is not None:
                 return value
         return None
 
-    def ask(self, now: datetime) -> ZoneNews:
-        """Return what the providers say now; blocks, for a worker thread."""
-        reason, message = str(Reason.NO_PROVIDER), f"zone {self.name} has no forecast provider"
-        forecast = None
-        for provider in self._providers:
-            try:
-                forecast = provider.forecast(self.name, now)
-                break
-            except NotOffered:
-                continue
-            except GridError as error:
-                if reason == Reason.NO_PROVIDER:
-                    reason, message = error.reason, str(error)
-        since = now - timedelta(days=HISTORY_DAYS) if self.seen is None else now - _OVERLAP
-        return ZoneNews(forecast, self._actual(since, now), reason, message)
+    def forecast_age_seconds(self, now: datetime) -> float | None:
+        """Return how long ago the forecast in use was made, if there is one."""
+        made = None if self.known is None else self.known.state.generated_at
+        return None if made is None else max(0.0, (now - made).total_seconds())
 
-    def between(self, start: datetime, end: datetime) -> IntensitySeries | None:
-        """Return the intensity seen in `[start, end)`, asked anew; blocks, for a worker thread."""
-        fresh = self._actual(start, end)
-        if self.seen is None:
-            return fresh
-        return self.seen if fresh is None else self.seen.merged(fresh)
-
-    def _actual(self, start: datetime, end: datetime) -> IntensitySeries | None:
-        for provider in self._providers:
-            try:
-                return provider.actuals(self.name, start, end)
-            except GridError as error:
-                if not isinstance(error, NotOffered):
-                    LOG.warning("zone %s: %s", self.name, error)
-        return None
-
-    def learn(self, news: ZoneNews, now: datetime) -> bool:
-        """Take the news in; return whether jobs of this zone should be planned again."""
-        if news.actual is not None:
-            self.seen = news.actual if self.seen is None else self.seen.merged(news.actual)
-        changed = self.fetched_at is None or (news.forecast is None) != (self.failures > 0)
-        if news.forecast is not None:
-            changed |= news.forecast.generated_at != getattr(
-                self.provider_series, "generated_at", None
-            )
-            self.provider_series = news.forecast
-            self.failures = 0
-            self.reason, self.message = str(Reason.FORECAST_IN_USE), ""
-        else:
-            self.failures += 1
-            self.reason, self.message = news.reason, news.message
-        self.fetched_at = now
-        return changed
+    def forecast_horizon_seconds(self, now: datetime) -> float | None:
+        """Return how far ahead the provider's own forecast reaches, if there is one."""
+        expected = None if self.known is None else self.known.state.expected
+        if expected is None or not expected.points:
+            return None
+        return max(0.0, (expected.points[-1].end - now).total_seconds())
 
 
-_OVERLAP: Final = timedelta(hours=48)
-"""Newest actual values are corrected for a day or two, so they are asked for again."""
+def _told(known: Known) -> tuple[object, ...]:
+    """Return what plans depend on: which forecast it is, and what else was seen meanwhile."""
+    forecast, actual = known.forecast, known.state.actual
+    return (
+        None if forecast is None else (forecast.provider, forecast.generated_at),
+        None if actual is None or not actual.points else actual.points[-1].end,
+        tuple(failure.reason for failure in known.state.failures),
+    )
 
 
 class Forecasts:
-    """All zones of the settings, fetched in the background.
+    """All zones of the settings, refreshed in the background.
 
     `on_news`, set by the caller, is called with a zone's name when its jobs should be planned
     again.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._clock = clock
-        self.on_news: Callable[[str], None] = lambda zone: None
         self._started = clock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="grid")
-        throttles = Throttles()
-        self.zones: Mapping[str, Zone] = {
-            name: Zone(
-                name,
-                zone,
-                tuple(
-                    build_provider(
-                        provider,
-                        zone=name,
-                        signal=zone.signal,
-                        started=self._started,
-                        throttles=throttles,
-                    )
-                    for provider in zone.providers
-                ),
-            )
-            for name, zone in settings.zones.items()
-        }
+        self.on_news: Callable[[str], None] = lambda zone: None
+        grids = build_zones(
+            settings.zones, started=self._started, folder=settings.history_directory
+        )
+        self.zones: Mapping[str, Zone] = {name: Zone(grid) for name, grid in grids.items()}
 
     async def run(self) -> None:
-        """Fetch every zone again and again until cancelled."""
+        """Refresh every zone again and again until cancelled."""
         async with asyncio.TaskGroup() as group:
             # Without any zone there is nothing to follow, and still no reason to end.
             group.create_task(asyncio.Event().wait())
-            for zone in self.zones.values():
-                group.create_task(self._follow(zone))
+            for name, zone in self.zones.items():
+                group.create_task(self._follow(name, zone))
 
-    async def _follow(self, zone: Zone) -> None:
-        limits = self._settings.forecast
+    async def _follow(self, name: str, zone: Zone) -> None:
+        tries = 0
         while True:
-            await self.refresh(zone)
-            wait = limits.refresh_seconds
-            if zone.failures:
-                wait = min(wait, limits.retry_seconds * 2.0 ** min(zone.failures - 1, 16))
+            await self._refresh(name, zone)
+            tries = 0 if zone.has_provider_forecast else tries + 1
+            wait = self._settings.forecast.refresh_seconds
+            if tries:
+                retry = self._settings.forecast.retry_seconds * 2.0 ** min(tries - 1, 16)
+                wait = min(wait, retry)
             await asyncio.sleep(wait)
 
-    async def refresh(self, zone: Zone) -> None:
-        """Fetch one zone now."""
-        now = self._clock()
+    async def _refresh(self, name: str, zone: Zone) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.forecast.fetch_timeout_seconds):
-                news = await loop.run_in_executor(self._pool, zone.ask, now)
+                news = await loop.run_in_executor(self._pool, zone.ask, self._clock())
         except TimeoutError:
-            news = ZoneNews(None, None, "Unavailable", f"the providers of zone {zone.name} hang")
+            # The thread goes on and ends with its provider's own timeout.
+            LOG.warning("zone %s: its providers take too long; the last state is used", name)
+            return
         except Exception:
-            # A fault in one provider must not stop the others, nor the operator.
-            LOG.exception("zone %s: a provider failed in an unforeseen way", zone.name)
-            news = ZoneNews(None, None, "GridError", f"a provider of zone {zone.name} failed")
-        if news.forecast is None and news.message:
-            LOG.warning("zone %s: %s", zone.name, news.message)
-        if zone.learn(news, now):
-            self.on_news(zone.name)
-        self._fuse(zone)
-
-    def _fuse(self, zone: Zone) -> None:
-        now = self._clock()
-        provider = zone.provider_series
-        if provider is not None and provider.fetched_at is not None:
-            age = (now - provider.fetched_at).total_seconds()
-            if age > self._settings.forecast.maximum_age_seconds:
-                provider = None
-        zone.forecast = fuse(
-            now,
-            zone.seen,
-            provider,
-            generated_at=None if provider is None else provider.generated_at,
-            slots_per_day=zone.settings.slots_per_day,
-        )
+            # A fault of one provider must not stop the other zones, nor the operator.
+            LOG.exception("zone %s: refreshing failed in an unforeseen way", name)
+            return
+        before = () if zone.known is None else zone.known.state.failures
+        for failure in news.state.failures:
+            if failure not in before:
+                LOG.warning("zone %s: %s", name, failure.message)
+        if zone.learn(news):
+            self.on_news(name)
 
     def view(self, grid: Grid) -> ForecastView:
         """Return what is known about the grid of a job."""
@@ -231,59 +170,74 @@ class Forecasts:
         zone = self.zones.get(name)
         if zone is None:
             known = ", ".join(sorted(self.zones)) or "none"
-            message = f"spec.grid.zone {name} is not in the operator's settings (known: {known})"
-            return ForecastView(
-                status="False",
-                reason=Reason.UNKNOWN_ZONE,
-                message=message,
-                fault=Reason.UNKNOWN_ZONE,
+            return _refused(
+                Reason.UNKNOWN_ZONE,
+                f"spec.grid.zone {name} is not in the operator's settings (known: {known})",
             )
-        if grid.signal is not None and grid.signal is not zone.signal:
-            message = (
-                f"spec.grid.signal is {grid.signal}, zone {name} has {zone.signal} intensity: "
-                "the two are never mixed; leave spec.grid.signal out or choose another zone"
+        signal = zone.grid.signal
+        if grid.signal is not None and grid.signal is not signal:
+            return _refused(
+                Reason.SIGNAL_MISMATCH,
+                f"spec.grid.signal is {grid.signal}, zone {name} has {signal} intensity: the two "
+                "are never mixed; leave spec.grid.signal out or choose another zone",
             )
-            return ForecastView(
-                zone=name,
-                status="False",
-                reason=Reason.SIGNAL_MISMATCH,
-                message=message,
-                fault=Reason.SIGNAL_MISMATCH,
-            )
-        return self._view_of(zone)
-
-    def _view_of(self, zone: Zone) -> ForecastView:
-        view = ForecastView(zone=zone.name, signal=zone.signal)
-        if zone.fetched_at is None:
+        view = ForecastView(zone=name, signal=signal)
+        if zone.known is None:
             patience = timedelta(seconds=self._settings.schedule.forecast_patience_seconds)
             return replace(view, pending_until=self._started + patience)
-        forecast = zone.forecast
-        from_provider = zone.has_provider_forecast
-        if zone.failures == 0 and from_provider:
-            return replace(view, forecast=forecast, status="True", reason=Reason.FORECAST_IN_USE)
-        message = zone.message
-        if from_provider:
-            message += "; the last forecast is used meanwhile"
-        elif forecast is not None and Source.PROFILE in forecast.sources:
-            message += "; planning with the zone's own profile meanwhile"
-        return replace(
-            view, forecast=forecast, status="False", reason=zone.reason, message=shortened(message)
-        )
+        return _view_of(zone.known, view, from_provider=zone.has_provider_forecast)
 
     async def seen_between(
         self, zone: str, start: datetime, end: datetime
     ) -> IntensitySeries | None:
-        """Return the intensity seen in a zone in `[start, end)`, or `None` if there is none."""
+        """Return the intensity of a zone in `[start, end)`, estimates marked, or `None`."""
         found = self.zones.get(zone)
         if found is None:
             return None
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.forecast.fetch_timeout_seconds):
-                return await loop.run_in_executor(self._pool, found.between, start, end)
+                return await loop.run_in_executor(
+                    self._pool, found.intensity_between, start, end, self._clock()
+                )
         except TimeoutError:
-            return found.seen
+            LOG.warning("zone %s: its providers take too long to say what was", zone)
+            return None
 
     def close(self) -> None:
         """Let the threads end; those that wait for a provider end with its timeout."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _refused(reason: Reason, message: str) -> ForecastView:
+    return ForecastView(status="False", reason=reason, message=message, fault=reason)
+
+
+def _view_of(known: Known, view: ForecastView, *, from_provider: bool) -> ForecastView:
+    """Return the view of a zone that was asked: which forecast is in use, or why none is."""
+    failures, forecast = known.state.failures, known.forecast
+    if from_provider and not known.state.is_old:
+        message = _fallback_words(failures, known.state.provider)
+        return replace(
+            view,
+            forecast=forecast,
+            status="True",
+            reason=Reason.FORECAST_IN_USE,
+            message=message,
+        )
+    reason, message = str(Reason.NO_PROVIDER), f"zone {known.state.zone} has no forecast provider"
+    if failures:
+        reason, message = failures[0].reason, failures[0].message
+    if from_provider:
+        message += "; the last forecast is used meanwhile"
+    elif forecast is not None and Source.PROFILE in forecast.sources:
+        message += "; planning with the zone's own profile meanwhile"
+    return replace(
+        view, forecast=forecast, status="False", reason=reason, message=shortened(message)
+    )
+
+
+def _fallback_words(failures: tuple[Failure, ...], provider: str | None) -> str:
+    if not failures:
+        return ""
+    return shortened(f"{failures[0].message}; {provider} is used instead")

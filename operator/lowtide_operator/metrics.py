@@ -6,7 +6,7 @@ what describes a job stands on one info metric. Base units everywhere.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -21,15 +21,26 @@ JOB_LABELS: Final = ("namespace", "trainingjob")
 JOBS_MAX: Final = 10_000
 """Jobs with series of their own; the newest if there are more."""
 
-JOB_FIGURES: Final = (
-    ("planned_start_timestamp_seconds", "Planned or actual start, Unix time", "planned_start"),
-    ("latest_start_timestamp_seconds", "Last start that keeps the deadline", "latest_start"),
-    ("energy_joules", "Energy of all attempts", "energy_joules"),
-    ("operational_grams", "Operational emissions, CO2 equivalent", "operational_grams"),
-    ("embodied_grams", "Embodied emissions, CO2 equivalent", "embodied_grams"),
-    ("sci_grams", "Software Carbon Intensity per functional unit", "sci_grams"),
-    ("avoided_grams", "Emissions avoided against running at submission", "avoided_grams"),
-)
+OUTCOMES: Final = ("ok", "error", "conflict", "refused")
+WRITE_OUTCOMES: Final = ("ok", "error", "conflict")
+
+JOB_FIGURES: Final = {
+    "planned_start_timestamp_seconds": "Planned start, Unix time",
+    "latest_start_timestamp_seconds": "Last start that keeps the deadline, Unix time",
+    "deadline_timestamp_seconds": "Deadline, Unix time",
+    "start_timestamp_seconds": "Start of the first attempt, Unix time",
+    "end_timestamp_seconds": "End of the last attempt, Unix time",
+    "energy_joules": "Energy of all attempts",
+    "operational_grams": "Operational emissions, grams of CO2 equivalent",
+    "embodied_grams": "Share of the hardware's embodied emissions, grams of CO2 equivalent",
+    "avoided_grams": "Emissions avoided against running at submission",
+    "run_now_grams": "Emissions that running at submission would have had",
+    "sci_grams_per_unit": "Software Carbon Intensity, grams per functional unit",
+    "accuracy_ratio": "Accuracy on validation data",
+    "sam": "Sustainable accuracy metric with the job's own parameters",
+    "apc": "Accuracy per consumption, consumption in Wh per hour",
+}
+INFO_LABELS: Final = ("zone", "policy", "signal", "model", "dataset", "series", "label")
 
 
 def build_registry(app: App) -> CollectorRegistry:
@@ -80,16 +91,14 @@ class OperatorCollector(Collector):
 
     def _work(self) -> Iterator[Metric]:
         tally = self._app.tally
-        reconciles = CounterMetricFamily(
-            "lowtide_operator_reconciles", "Looks at jobs, by result", labels=["result"]
+        yield _by_outcome(
+            "lowtide_operator_reconciliations", "Looks at jobs", tally.reconciles, OUTCOMES
         )
-        for result in ("done", "error", "conflict", "refused"):
-            reconciles.add_metric([result], tally.reconciles[result])
-        yield reconciles
+        yield _by_outcome(
+            "lowtide_operator_status_writes", "Status writes", tally.status_writes, WRITE_OUTCOMES
+        )
         for name, text, value in (
             ("reconcile_seconds", "Time spent looking at jobs", tally.reconcile_seconds),
-            ("status_writes", "Status writes", tally.status_writes),
-            ("status_write_failures", "Failed status writes", tally.status_write_failures),
             ("jobs_created", "Batch Jobs created", tally.jobs_created),
             ("events_recorded", "Events recorded", tally.events_recorded),
             (
@@ -101,67 +110,100 @@ class OperatorCollector(Collector):
             yield CounterMetricFamily(f"lowtide_operator_{name}", text, value=value)
 
     def _zones(self) -> Iterator[Metric]:
-        labels = ["zone", "signal"]
+        prefix = "lowtide_operator"
         intensity = GaugeMetricFamily(
-            "lowtide_grid_intensity_grams_per_kwh", "Intensity now", labels=labels
+            f"{prefix}_intensity_grams_per_kwh", "Intensity now", labels=["zone", "signal"]
         )
         age = GaugeMetricFamily(
-            "lowtide_forecast_age_seconds", "Time since the forecast in use was made", labels=labels
+            f"{prefix}_forecast_age_seconds", "Age of the provider's forecast", labels=["zone"]
+        )
+        horizon = GaugeMetricFamily(
+            f"{prefix}_forecast_horizon_seconds",
+            "How far ahead the provider's forecast reaches",
+            labels=["zone"],
         )
         available = GaugeMetricFamily(
-            "lowtide_forecast_available", "1 if a provider's forecast is in use", labels=labels
+            f"{prefix}_forecast_available", "1 if a provider's forecast is in use", labels=["zone"]
+        )
+        failures = CounterMetricFamily(
+            f"{prefix}_provider_failures",
+            "Refreshes at which a provider could not answer",
+            labels=["zone", "provider", "reason"],
         )
         now = self._app.clock()
-        for zone in self._app.forecasts.zones.values():
-            values = [zone.name, str(zone.signal)]
+        for name, zone in self._app.forecasts.zones.items():
             current = zone.intensity_at(now)
             if current is not None:
-                intensity.add_metric(values, current)
-            made = zone.forecast_made_at
-            if made is not None:
-                age.add_metric(values, max(0.0, (now - made).total_seconds()))
-            available.add_metric(values, float(zone.has_provider_forecast))
-        yield from (intensity, age, available)
+                intensity.add_metric([name, str(zone.grid.signal)], current)
+            made, ahead = zone.forecast_age_seconds(now), zone.forecast_horizon_seconds(now)
+            if made is not None and ahead is not None:
+                age.add_metric([name], made)
+                horizon.add_metric([name], ahead)
+            available.add_metric([name], float(zone.has_provider_forecast))
+            for (provider, reason), count in sorted(zone.failures.items()):
+                failures.add_metric([name, provider, reason], count)
+        yield from (intensity, age, horizon, available, failures)
 
     def _jobs(self) -> Iterator[Metric]:
         records = list(self._app.cache.records())
-        states = GaugeMetricFamily(
-            "lowtide_trainingjobs", "TrainingJobs by state", labels=["state"]
-        )
-        counts = Counter(record.summary.state for record in records)
-        for state, count in sorted(counts.items()):
+        states = GaugeMetricFamily("lowtide_trainingjobs", "Jobs by state", labels=["state"])
+        for state, count in sorted(Counter(record.summary.state for record in records).items()):
             states.add_metric([state], count)
         yield states
         newest = sorted(records, key=lambda record: record.created, reverse=True)[:JOBS_MAX]
         yield _info_of(newest)
-        for name, text, field in JOB_FIGURES:
-            yield _family_of(newest, f"lowtide_trainingjob_{name}", text, field)
-        risk = GaugeMetricFamily(
-            "lowtide_trainingjob_deadline_at_risk",
-            "1 if the deadline is at risk",
-            labels=JOB_LABELS,
-        )
-        for record in newest:
-            risk.add_metric(record.key, float(record.summary.at_risk))
-        yield risk
+        yield _conditions_of(newest)
+        for name, text in JOB_FIGURES.items():
+            yield _figure_of(newest, name, text)
+        yield _costs_of(newest)
+
+
+def _by_outcome(name: str, text: str, counts: Mapping[str, int], outcomes: Iterable[str]) -> Metric:
+    family = CounterMetricFamily(name, f"{text}, by outcome", labels=["outcome"])
+    for outcome in outcomes:
+        family.add_metric([outcome], counts.get(outcome, 0))
+    return family
 
 
 def _info_of(records: Iterable[Record]) -> Metric:
-    labels = [*JOB_LABELS, "zone", "policy", "series", "state"]
+    labels = [*JOB_LABELS, *INFO_LABELS]
     info = GaugeMetricFamily("lowtide_trainingjob_info", "What describes a job", labels=labels)
     for record in records:
-        summary = record.summary
-        described = (summary.zone, summary.policy, record.series, summary.state)
-        info.add_metric([*record.key, *(value or "" for value in described)], 1)
+        described = dict(record.summary.labels)
+        info.add_metric([*record.key, *(described.get(name, "") for name in INFO_LABELS)], 1)
     return info
 
 
-def _family_of(records: Iterable[Record], name: str, text: str, field: str) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=JOB_LABELS)
+def _conditions_of(records: Iterable[Record]) -> Metric:
+    """Return the conditions as a state set: 1 for the status that holds."""
+    family = GaugeMetricFamily(
+        "lowtide_trainingjob_condition",
+        "1 for the status that a condition of a job has",
+        labels=[*JOB_LABELS, "type", "status"],
+    )
     for record in records:
-        value = getattr(record.summary, field)
-        if value is not None:
-            family.add_metric(record.key, value)
+        for kind, status in record.summary.conditions:
+            family.add_metric([*record.key, kind, status], 1)
+    return family
+
+
+def _figure_of(records: Iterable[Record], name: str, text: str) -> Metric:
+    family = GaugeMetricFamily(f"lowtide_trainingjob_{name}", text, labels=JOB_LABELS)
+    for record in records:
+        if name in record.summary.figures:
+            family.add_metric(record.key, record.summary.figures[name])
+    return family
+
+
+def _costs_of(records: Iterable[Record]) -> Metric:
+    family = GaugeMetricFamily(
+        "lowtide_trainingjob_cost",
+        "Money; kinds are different quantities and are never added",
+        labels=[*JOB_LABELS, "currency", "kind"],
+    )
+    for record in records:
+        for (currency, kind), amount in record.summary.costs.items():
+            family.add_metric([*record.key, currency, kind], amount)
     return family
 
 

@@ -60,7 +60,7 @@ async def work(app: App) -> None:
             LOG.exception("%s: reconciling failed; next try in %.0f s", key, wait)
         else:
             app.queue.done(key, _with_resync(again, app))
-            app.tally.reconciles["done"] += 1
+            app.tally.reconciles["ok"] += 1
         finally:
             app.tally.reconcile_seconds += time.monotonic() - began
 
@@ -173,12 +173,13 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
     try:
         body = await app.cluster.patch_status(job.key, patch, job.resource_version)
     except ConflictError:
+        app.tally.status_writes["conflict"] += 1
         await _read_again(job.key, app)
         raise
     except ClusterError:
-        app.tally.status_write_failures += 1
+        app.tally.status_writes["error"] += 1
         raise
-    app.tally.status_writes += 1
+    app.tally.status_writes["ok"] += 1
     if body is not None:
         app.cache.remember(body)
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers since the start. `loop_lag_seconds` is how late the event loop last was."""
+    """Numbers since the start; the counters go by outcome.
+
+    `loop_lag_seconds` is how late the event loop last was.
+    """
 
     reconciles: Counter[str] = field(default_factory=Counter)
     reconcile_seconds: float = 0.0
-    status_writes: int = 0
-    status_write_failures: int = 0
+    status_writes: Counter[str] = field(default_factory=Counter)
     jobs_created: int = 0
     events_recorded: int = 0
     loop_lag_seconds: float = 0.0

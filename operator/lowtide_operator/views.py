@@ -20,13 +20,12 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
 from lowtide_operator.learning import PastRun
+from lowtide_operator.summary import Summary, past_run, summary_of
 from lowtide_operator.workqueue import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
-
-ENDED_STATES: Final = frozenset({"Complete", "Failed", "Invalid"})
 
 Body = Mapping[str, Any]
 
@@ -54,23 +53,6 @@ class JobView:
     status: TrainingJobStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """The figures of a job that the metrics page shows; `None` where there is none yet."""
-
-    state: str
-    zone: str | None = None
-    policy: str | None = None
-    planned_start: float | None = None
-    latest_start: float | None = None
-    at_risk: bool = False
-    energy_joules: float | None = None
-    operational_grams: float | None = None
-    embodied_grams: float | None = None
-    sci_grams: float | None = None
-    avoided_grams: float | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """A TrainingJob as the cache keeps it: a few strings instead of an object tree.
@@ -91,11 +73,6 @@ class Record:
     series: str | None
     past: PastRun | None
     summary: Summary
-
-    @property
-    def plans_with_forecast(self) -> bool:
-        """Whether a new forecast may change what this job does."""
-        return self.summary.state not in ENDED_STATES
 
     @classmethod
     def of(cls, body: Body) -> "Record":
@@ -118,8 +95,8 @@ class Record:
             spec=_compact(spec),
             status=_compact(status),
             series=(spec.get("metrics") or {}).get("series"),
-            past=_past_run(status),
-            summary=_summary(spec, status),
+            past=past_run(status),
+            summary=summary_of(spec, status),
         )
 
     def view(self) -> JobView:
@@ -327,49 +304,6 @@ def _trouble(status: Body, containers: Iterable[Body]) -> tuple[str | None, str]
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return condition.get("reason") or "Unschedulable", condition.get("message", "")
     return None, ""
-
-
-def _past_run(status: Body) -> PastRun | None:
-    """Return what a finished job teaches, or `None` if it has not completed."""
-    conditions = status.get("conditions") or ()
-    if not any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions):
-        return None
-    seconds = 0.0
-    for attempt in status.get("attempts") or ():
-        start, end = _moment(attempt.get("start")), _moment(attempt.get("end"))
-        if start is not None and end is not None:
-            seconds += max(0.0, (end - start).total_seconds())
-    joules = (status.get("energy") or {}).get("totalJoules")
-    return PastRun(seconds, joules) if seconds > 0 else None
-
-
-def _summary(spec: Body, status: Body) -> Summary:
-    plan, carbon = status.get("plan") or {}, status.get("carbon") or {}
-    conditions = status.get("conditions") or ()
-    return Summary(
-        state=(status.get("display") or {}).get("state", "Waiting"),
-        zone=carbon.get("zone"),
-        policy=(spec.get("schedule") or {}).get("policy"),
-        planned_start=_seconds(plan.get("start")),
-        latest_start=_seconds(plan.get("latestStart")),
-        at_risk=any(
-            c.get("type") == "DeadlineAtRisk" and c.get("status") == "True" for c in conditions
-        ),
-        energy_joules=(status.get("energy") or {}).get("totalJoules"),
-        operational_grams=_number(carbon.get("operationalGrams")),
-        embodied_grams=_number(carbon.get("embodiedGrams")),
-        sci_grams=_number((status.get("sci") or {}).get("gramsPerUnit")),
-        avoided_grams=_number((status.get("counterfactual") or {}).get("avoidedGrams")),
-    )
-
-
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
-
-
-def _seconds(text: str | None) -> float | None:
-    moment = _moment(text)
-    return None if moment is None else moment.timestamp()
 
 
 def _moment(text: str | None) -> datetime | None:

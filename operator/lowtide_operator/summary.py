@@ -1,0 +1,120 @@
+"""The few facts of a job that the cache keeps in the open: for metrics and for learning.
+
+Read from the API object itself when an event arrives, so that a scrape of ten thousand jobs
+parses nothing. Whatever cannot be read is absent; nothing here decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lowtide.units import parse_timestamp
+from lowtide_operator.learning import PastRun
+
+Body = Mapping[str, Any]
+
+ENDED_STATES: Final = frozenset({"Complete", "Failed", "Invalid"})
+_shared: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the metrics page shows of a job; absent figures are not in `figures`.
+
+    `figures` goes by metric name without prefix, `labels` describes the job, `conditions` holds
+    (type, status), `costs` the amount by (currency, kind).
+    """
+
+    state: str = "Waiting"
+    zone: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[tuple[str, str], ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    @property
+    def plans_with_forecast(self) -> bool:
+        """Whether a new forecast may change what the job does."""
+        return self.state not in ENDED_STATES
+
+
+def summary_of(spec: Body, status: Body) -> Summary:
+    """Return the summary of a job's spec and status as the API server holds them."""
+    carbon, training = _section(status, "carbon"), _section(status, "training")
+    labels = {
+        "zone": carbon.get("zone"),
+        "policy": _section(spec, "schedule").get("policy"),
+        "signal": carbon.get("signal"),
+        "model": training.get("model"),
+        "dataset": training.get("dataset"),
+        "series": _section(spec, "metrics").get("series"),
+        "label": _section(status, "efficiency").get("label"),
+    }
+    conditions = tuple((c["type"], c["status"]) for c in status.get("conditions") or ())
+    cost = _section(status, "cost")
+    currency = str(cost.get("currency", ""))
+    costs = {(currency, kind): _number(cost.get(kind)) for kind in ("instance", "energy")}
+    return Summary(
+        state=_section(status, "display").get("state", "Waiting"),
+        zone=carbon.get("zone"),
+        labels=tuple((name, str(value or "")) for name, value in labels.items()),
+        conditions=_shared.setdefault(conditions, conditions),
+        figures={k: v for k, v in _figures(status).items() if v is not None},
+        costs={k: v for k, v in costs.items() if v is not None},
+    )
+
+
+def past_run(status: Body) -> PastRun | None:
+    """Return what a finished job teaches, or `None` if it has not completed."""
+    conditions = status.get("conditions") or ()
+    if not any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions):
+        return None
+    seconds = 0.0
+    for attempt in status.get("attempts") or ():
+        start, end = _seconds(attempt.get("start")), _seconds(attempt.get("end"))
+        if start is not None and end is not None:
+            seconds += max(0.0, end - start)
+    joules = _section(status, "energy").get("totalJoules")
+    return PastRun(seconds, joules) if seconds > 0 else None
+
+
+def _figures(status: Body) -> dict[str, float | None]:
+    plan, carbon = _section(status, "plan"), _section(status, "carbon")
+    savings = _section(status, "counterfactual")
+    attempts = status.get("attempts") or [{}]
+    metrics = {m.get("name", ""): m.get("value") for m in _efficiency(status)}
+    named = {name.split("[")[0][:3]: value for name, value in reversed(metrics.items())}
+    return {
+        "planned_start_timestamp_seconds": _seconds(plan.get("start")),
+        "latest_start_timestamp_seconds": _seconds(plan.get("latestStart")),
+        "deadline_timestamp_seconds": _seconds(plan.get("deadline")),
+        "start_timestamp_seconds": _seconds(attempts[0].get("start")),
+        "end_timestamp_seconds": _seconds(attempts[-1].get("end")),
+        "energy_joules": _section(status, "energy").get("totalJoules"),
+        "operational_grams": _number(carbon.get("operationalGrams")),
+        "embodied_grams": _number(carbon.get("embodiedGrams")),
+        "avoided_grams": _number(savings.get("avoidedGrams")),
+        "run_now_grams": _number(savings.get("runNowGrams")),
+        "sci_grams_per_unit": _number(_section(status, "sci").get("gramsPerUnit")),
+        "accuracy_ratio": _number(_section(status, "training").get("accuracy")),
+        "sam": _number(named.get("SAM")),
+        "apc": _number(metrics.get("APC[Wh/h]")),
+    }
+
+
+def _efficiency(status: Body) -> list[Body]:
+    return list(_section(status, "efficiency").get("metrics") or ())
+
+
+def _section(parent: Body, name: str) -> Body:
+    """Return a mapping inside `parent`; an empty one where there is none."""
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else parse_timestamp(text).timestamp()
