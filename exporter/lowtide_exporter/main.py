@@ -15,9 +15,11 @@ from prometheus_client import CollectorRegistry
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import ExporterError, SettingsError
+from lowtide_exporter.hardware.command import main as measure_hardware
+from lowtide_exporter.jobs import JobDirectory
 from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.loop import ExporterLoop
-from lowtide_exporter.owners import Kubelet
+from lowtide_exporter.owners import DeviceOwners, Kubelet
 from lowtide_exporter.pods import PodWatcher
 from lowtide_exporter.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings, parse_settings
@@ -31,8 +33,11 @@ _log = logging.getLogger("lowtide_exporter")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exporter and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["measure-hardware"]:
+        return measure_hardware(words[1:])
     try:
-        settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
+        settings = parse_settings(words)
     except SettingsError as error:
         print(f"lowtide-exporter: {error}\nSee lowtide-exporter --help.", file=sys.stderr)
         return 2
@@ -66,11 +71,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         mapping_max_age_seconds=settings.mapping_max_age_seconds,
     )
     meters = NvmlMeters(settings.nvml_library, settings.allow_mock, calls)
-    owners = (
-        Kubelet(settings.kubelet_socket, settings.resource_names)
-        if settings.kubelet_socket
-        else None
-    )
+    owners = _device_owners(settings)
     pods = _pod_watcher(settings)
     loop = ExporterLoop(
         ledger=ledger,
@@ -100,6 +101,15 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         if owners is not None:
             owners.close()
         meters.close()
+
+
+def _device_owners(settings: Settings) -> DeviceOwners | None:
+    """Return who tells which GPU belongs to whom, None where nobody does."""
+    if settings.job_directory:
+        return JobDirectory(settings.job_directory)
+    if settings.kubelet_socket:
+        return Kubelet(settings.kubelet_socket, settings.resource_names)
+    return None
 
 
 def _host_meters(settings: Settings) -> HostMeters:

@@ -81,6 +81,7 @@ class _Layout:
         for gpu in gpus:
             uuid, whole = gpu.identity.uuid, gpu.identity.multiprocessors
             self._places[uuid] = (uuid, 1.0, None)
+            self._places[str(gpu.identity.index)] = (uuid, 1.0, None)  # job files name indices
             total = whole or sum(instance.multiprocessors for instance in gpu.instances)
             for instance in gpu.instances:
                 size = min(1.0, instance.multiprocessors / total) if total else 0.0

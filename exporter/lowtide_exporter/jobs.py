@@ -1,0 +1,51 @@
+"""Who holds which GPU without Kubernetes: a directory that a batch system's prolog keeps.
+
+One file per GPU, named by its index or UUID; each line is a job id. The layout is the one that
+HPC sites already write for dcgm-exporter (its flag --hpc-job-mapping-dir).
+"""
+
+from pathlib import Path
+from typing import Final
+
+from lowtide_exporter.errors import SourceError
+from lowtide_exporter.readings import Allocation
+
+_LINE_MAX: Final = 256
+_LINES_MAX: Final = 64
+
+
+class JobDirectory:
+    """`DeviceOwners` from job files; a GPU with several jobs is split equally between them."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def allocations(self) -> tuple[Allocation, ...]:
+        """Return one allocation per job and GPU.
+
+        Raises:
+            SourceError: the directory or a file in it cannot be read.
+        """
+        found: list[Allocation] = []
+        try:
+            for path in sorted(self._directory.iterdir()):
+                if path.is_file() and not path.name.startswith("."):
+                    found += _read_jobs(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"job directory: {error}") from None
+        return tuple(found)
+
+    def advertised_replicas(self) -> dict[str, int]:
+        """Return nothing: a GPU has as many places as it has jobs."""
+        return {}
+
+    def close(self) -> None:
+        """Do nothing: no connection is kept."""
+
+
+def _read_jobs(path: Path) -> list[Allocation]:
+    lines = [line.strip()[:_LINE_MAX] for line in path.read_text().splitlines()[:_LINES_MAX]]
+    jobs = list(dict.fromkeys(line for line in lines if line))
+    if len(jobs) == 1:
+        return [Allocation("", jobs[0], "", (path.name,))]
+    return [Allocation("", job, "", (f"{path.name}::{place}",)) for place, job in enumerate(jobs)]
