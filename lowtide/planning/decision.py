@@ -23,7 +23,7 @@ def decide_without_search(
     """
     check_request(request)
     begin = max(now, request.earliest)
-    reason = _forced_reason(begin, request)
+    reason = _forced_reason(begin, request, forecast)
     if reason is None and not _reaches(begin, request, forecast):
         reason = PlanReason.NO_FORECAST
     if reason is None:
@@ -33,21 +33,26 @@ def decide_without_search(
     return Decision(run=begin <= now, reason=reason, segments=one_segment(request, begin))
 
 
-def _forced_reason(begin: datetime, request: Request) -> PlanReason | None:
+def _forced_reason(
+    begin: datetime, request: Request, forecast: Forecast | None
+) -> PlanReason | None:
     """Return why the job must run from `begin` on, `None` where it may wait."""
     if begin >= latest_start(request):
         at_risk = is_at_risk(begin, request)
         return PlanReason.DEADLINE_AT_RISK if at_risk else PlanReason.LATEST_START
     if request.remaining_seconds <= 0 or (request.running and not request.interruptible):
         return PlanReason.RUN_NOW_IS_BEST
-    if request.running and request.since is not None and begin < request.since + _hold(request):
+    held_until = _held_until(request, forecast.slot_seconds if forecast else 0.0)
+    if request.running and held_until is not None and begin < held_until:
         return PlanReason.MINIMUM_STRETCH
     return None
 
 
-def _hold(request: Request) -> timedelta:
-    """Return the shortest stretch of running or resting: one resume's worth."""
-    return timedelta(seconds=request.restart_cost_seconds)
+def _held_until(request: Request, slot_seconds: float) -> datetime | None:
+    """Return the end of the shortest stretch of running or resting: a resume's worth or a slot."""
+    if not request.started or request.since is None:
+        return None
+    return request.since + timedelta(seconds=max(request.restart_cost_seconds, slot_seconds))
 
 
 def _reaches(begin: datetime, request: Request, forecast: Forecast | None) -> bool:
@@ -67,7 +72,7 @@ def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal
         waits = segments[0].start > horizon.begin
         reason = PlanReason.CLEANEST_WINDOW if waits else PlanReason.NOT_YET_PERMITTED
         return Decision(run=False, reason=reason, segments=segments)
-    rest_until = _rest_until(now, request)
+    rest_until = _rest_until(now, request, horizon.step_seconds)
     if rest_until is not None:
         return Decision(
             run=False,
@@ -84,12 +89,10 @@ def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal
     return Decision(run=proposal.run, reason=reason, segments=segments)
 
 
-def _rest_until(now: datetime, request: Request) -> datetime | None:
+def _rest_until(now: datetime, request: Request, slot_seconds: float) -> datetime | None:
     """Return until when a paused job keeps resting, `None` where it may resume."""
-    if not request.started or request.running or request.since is None:
-        return None
-    until = request.since + _hold(request)
-    return until if now < until <= latest_start(request) else None
+    until = None if request.running else _held_until(request, slot_seconds)
+    return until if until is not None and now < until <= latest_start(request) else None
 
 
 def _saves_too_little(request: Request, proposal: Proposal) -> bool:
