@@ -5,12 +5,22 @@ providers of a zone share the zone's signal: a chain that would mix average and 
 is refused here.
 """
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from lowtide.grid.provider_settings import ProviderSettings, Settings
 from lowtide.grid.series import Signal
+
+
+class ClimatologySettings(Settings):
+    """A table of usual intensity; see `lowtide.grid.climatology` for its columns."""
+
+    path: Path
+    """CSV file with month, hour and g_per_kwh."""
+    origin: str = Field(min_length=1, max_length=200)
+    """Who measured it and when; shown with every plan that rests on it."""
 
 
 class ZoneSettings(Settings):
@@ -22,6 +32,9 @@ class ZoneSettings(Settings):
     """Asked in this order; the first one that can answer does. Empty: history alone."""
     slots_per_day: int | None = Field(default=None, ge=1, le=1440)
     """Slots after which the daily pattern repeats; default: those of 24 hours."""
+
+    climatology: ClimatologySettings | None = None
+    """Used where neither a provider nor three days of history exist."""
 
     @model_validator(mode="after")
     def _one_signal(self) -> Self:

@@ -6,6 +6,7 @@ state; planning from a state is pure. No provider, no key and no network still g
 of the history. Values of different sources are never joined into one series.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,20 +14,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from lowtide.grid.cache import CachedProvider, SeriesCache
+from lowtide.grid.assembly import build_chain, load_climatology, shortest_refresh
+from lowtide.grid.cache import SeriesCache
 from lowtide.grid.chain import Answer, Chain
+from lowtide.grid.climatology import Climatology
 from lowtide.grid.errors import Exhausted, Failure, GridError, NotOffered
-from lowtide.grid.fusion import fuse
+from lowtide.grid.fusion import HORIZON_DAYS, fuse
 from lowtide.grid.history import HistoryStore
-from lowtide.grid.provider_settings import ProviderSettings
-from lowtide.grid.providers.factory import Throttles, build_provider
+from lowtide.grid.providers.factory import Throttles
 from lowtide.grid.providers.file import FileProvider
+from lowtide.grid.scoring import Score, preferred_order, score
 from lowtide.grid.series import IntensitySeries, Point, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import SPACING, VintageStore
 from lowtide.planning.types import Forecast
 
-REFRESH: Final = timedelta(seconds=300)
 PROFILE_DAYS: Final = 15
 """Days of actual values asked for at first: 14 for the profile and one for a late start."""
 
@@ -48,6 +50,7 @@ class ZoneState:
     failures: tuple[Failure, ...]
     is_old: bool
     slots_per_day: int | None
+    climatology: Climatology | None = None
 
     @property
     def generated_at(self) -> datetime | None:
@@ -58,10 +61,15 @@ class ZoneState:
 
     def forecast(self, now: datetime, *, horizon_slots: int | None = None) -> Forecast | None:
         """Return the fused forecast from `now` on, or `None` where nothing at all is known."""
+        usual = None
+        if self.climatology is not None and self.slots_per_day is None:
+            end = now + timedelta(days=HORIZON_DAYS, hours=1)
+            usual = self.climatology.series(self.zone, self.signal, now, end)
         return fuse(
             now,
             self.actual,
             self.expected,
+            climatology=usual,
             generated_at=self.generated_at,
             horizon_slots=horizon_slots,
             slots_per_day=self.slots_per_day,
@@ -81,6 +89,7 @@ class ZoneGrid:
         vintages: VintageStore,
         refresh: timedelta,
         slots_per_day: int | None = None,
+        climatology: Climatology | None = None,
     ) -> None:
         """Join the parts; `refresh` is how often actual values are asked for at most."""
         self.zone = zone
@@ -90,6 +99,7 @@ class ZoneGrid:
         self._vintages = vintages
         self._refresh = refresh
         self._slots_per_day = slots_per_day
+        self._climatology = climatology
         self._asked_at: datetime | None = None
         self._filled = False
         self._lock = threading.Lock()
@@ -112,6 +122,7 @@ class ZoneGrid:
                 failures=failures,
                 is_old=answer is not None and answer.is_old,
                 slots_per_day=self._slots_per_day,
+                climatology=self._climatology,
             )
 
     def actual_between(
@@ -136,6 +147,35 @@ class ZoneGrid:
         if held is None or known_seconds(finished, start, end) >= known_seconds(held, start, end):
             return finished
         return held.between(start, end)
+
+    def compare(self, now: datetime) -> tuple[Score, ...]:
+        """Return how well plans by each provider's forecasts would have done, and order by it.
+
+        Every provider is asked (through its cache), also those that `refresh` does not reach, so
+        that their forecasts are on record. The chain changes only by `preferred_order`'s rule.
+        Call it about once an hour of the data.
+        """
+        with self._lock:
+            for provider in self.chain.providers:
+                with contextlib.suppress(GridError):
+                    self._vintages.add(provider.label, provider.forecast(self.zone, now))
+            actual = self._history.of(self.zone, self.signal)
+            if actual is None:
+                return ()
+            hour = self._day([actual]) / 24
+            labels = [provider.label for provider in self.chain.providers]
+            scores = tuple(
+                one
+                for label in labels
+                for one in score(
+                    label,
+                    self._vintages.of(self.zone, label, self.signal).items,
+                    actual,
+                    hour=hour,
+                )
+            )
+            self.chain = self.chain.reordered(preferred_order(labels, scores))
+            return scores
 
     def _expected(self, now: datetime) -> tuple[Answer | None, tuple[Failure, ...]]:
         try:
@@ -200,60 +240,40 @@ def known_seconds(series: IntensitySeries, start: datetime, end: datetime) -> fl
 
 
 def build_zones(
-    zones: Mapping[str, ZoneSettings], *, started: datetime, folder: Path | None = None
+    zones: Mapping[str, ZoneSettings],
+    *,
+    started: datetime,
+    folder: Path | None = None,
+    history: HistoryStore | None = None,
 ) -> dict[str, ZoneGrid]:
     """Return the zones that the settings describe; clients of one host share one limit.
 
     `folder` keeps history, vintages and cached answers over restarts; without it they last as
-    long as the process. `started` is when replays begin that name no time of their own.
+    long as the process. `history` replaces the one in the folder, for callers that keep it
+    elsewhere, such as in a ConfigMap. `started` is when replays begin that name no time of their
+    own. A climatology that cannot be read is left out with a warning.
     """
     throttles = Throttles()
     cache = SeriesCache(None if folder is None else folder / "cache")
-    history = HistoryStore(None if folder is None else folder / "history")
+    seen = (
+        history
+        if history is not None
+        else HistoryStore(None if folder is None else folder / "history")
+    )
     return {
         zone: ZoneGrid(
             zone,
             settings.signal,
-            Chain(_providers(zone, settings, started, cache, throttles)),
-            history=history,
+            build_chain(zone, settings, started=started, cache=cache, throttles=throttles),
+            history=seen,
             vintages=VintageStore(
                 None if folder is None else folder / "vintages",
                 # A replay's hours are shorter than the clock's, so nothing is thinned there.
                 spacing=SPACING if settings.slots_per_day is None else timedelta(0),
             ),
-            refresh=min((_refresh(one) for one in settings.providers), default=REFRESH),
+            refresh=shortest_refresh(settings),
             slots_per_day=settings.slots_per_day,
+            climatology=load_climatology(zone, settings),
         )
         for zone, settings in zones.items()
     }
-
-
-def _providers(
-    zone: str,
-    settings: ZoneSettings,
-    started: datetime,
-    cache: SeriesCache,
-    throttles: Throttles,
-) -> list[CachedProvider]:
-    """Return the zone's providers; the second one of a kind is called `kind-2`, and so on."""
-    providers: list[CachedProvider] = []
-    for one in settings.providers:
-        provider = build_provider(
-            one, zone=zone, signal=settings.signal, started=started, throttles=throttles
-        )
-        same = sum(other.name == provider.name for other in providers)
-        label = provider.name if same == 0 else f"{provider.name}-{same + 1}"
-        providers.append(
-            CachedProvider(
-                provider,
-                cache,
-                refresh=_refresh(one),
-                label=label,
-                identity=one.model_dump_json(),
-            )
-        )
-    return providers
-
-
-def _refresh(settings: ProviderSettings) -> timedelta:
-    return timedelta(seconds=settings.refresh_seconds)

@@ -24,7 +24,11 @@ STAND_IN = Path(__file__).parents[1] / "standins" / "grid" / "server.py"
 
 @dataclass
 class Reply:
-    """What the scripted server answers once; `raw` is sent as it is instead of `content`."""
+    """What the scripted server answers once; `raw` is sent as it is instead of `content`.
+
+    `delay` holds the answer back until it is set, `drip_seconds` pauses after every byte of it,
+    `drop` closes the connection instead.
+    """
 
     content: object = None
     status: int = 200
@@ -32,6 +36,7 @@ class Reply:
     raw: bytes | None = None
     delay: threading.Event | None = None
     drop: bool = False
+    drip_seconds: float | None = None
 
 
 @dataclass
@@ -51,6 +56,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.replies: list[Reply] = []
         self.asked: list[Asked] = []
+        self.closing = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,9 +103,16 @@ class ScriptedServer:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         with contextlib.suppress(ConnectionError):
-            handler.wfile.write(body)
+            if reply.drip_seconds is None:
+                handler.wfile.write(body)
+                return
+            for byte in body:
+                handler.wfile.write(bytes([byte]))
+                if self.closing.wait(reply.drip_seconds):
+                    return
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

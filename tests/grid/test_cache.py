@@ -1,5 +1,7 @@
 """Asking once, leaving alone after failures, and keeping answers over restarts."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -155,3 +157,22 @@ def test_changed_settings_do_not_find_old_answers(inner, tmp_path):
     CachedProvider(inner, cache, refresh=REFRESH, identity="b").forecast("DE", NOW)
 
     assert inner.forecasts_asked == 2
+
+
+def test_threads_that_ask_at_once_wait_for_one_request(inner):
+    """Eight reconciliations of one zone are one request."""
+    provider = cached(inner)
+    release, plain = threading.Event(), inner.forecast
+
+    def slowly(zone, now):
+        release.wait(10)
+        return plain(zone, now)
+
+    inner.forecast = slowly
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(provider.forecast, "DE", NOW) for _ in range(8)]
+        release.set()
+        answers = [one.result(10) for one in asked]
+
+    assert inner.forecasts_asked == 1
+    assert all(answer == answers[0] for answer in answers)

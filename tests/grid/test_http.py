@@ -182,6 +182,14 @@ def test_silence_ends_in_a_time_out_without_retry(server, client):
     release.set()
 
 
+def test_a_server_that_drips_is_given_up(server, client):
+    """Every byte comes in time, the answer does not: the total time-out ends it."""
+    server.gives(server.reply(raw=b"[" + b" " * 5000 + b"]", drip_seconds=0.02))
+
+    with pytest.raises(Unavailable, match="did not finish its answer"):
+        get(replace(client, total_seconds=0.2))
+
+
 def test_a_dropped_connection_is_retried(server, client):
     """A connection that breaks is often a restart at the other end."""
     server.gives(server.reply(drop=True), server.reply({"a": 1}))

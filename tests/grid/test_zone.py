@@ -209,6 +209,38 @@ def test_settings_become_zones(tmp_path, fake):
     assert zones["FR"].refresh(NOW).forecast(NOW) is None
 
 
+def test_providers_are_compared_and_reordered_by_what_they_would_have_saved(fake, hourly):
+    """After 14 days the one that knows the clean hours goes before the one that has them wrong."""
+    wrong, right = fake("wrong"), fake("right")
+    grid = zone(wrong, right)
+    begin = NOON - 20 * 24 * HOUR
+    true = [100.0 if (begin + i * HOUR).hour == 14 else 300.0 for i in range(22 * 24)]
+    scores = ()
+    for day in range(16):
+        noon = begin + (4 + day) * 24 * HOUR
+        wrong.seen = hourly(begin, true)
+        right.expected = hourly(noon, [100.0 if i == 2 else 300.0 for i in range(6)])
+        wrong.expected = hourly(noon, [100.0 if i == 4 else 300.0 for i in range(6)])
+        grid.refresh(noon)
+        scores = grid.compare(noon)
+        labels = [one.label for one in grid.chain.providers]
+        # The vintage of a day can be judged the day after, so 14 judged days are there on day 14.
+        assert labels == (["wrong", "right"] if day < 14 else ["right", "wrong"])
+
+    reach = {one.provider: one.reach for one in scores}
+    assert reach == {"right": 1.0, "wrong": 0.0}
+
+
+def test_the_history_can_live_elsewhere(hourly):
+    """A caller with a ConfigMap fills the store itself, and the zone uses it."""
+    store = HistoryStore()
+    store.add(hourly(NOON - 4 * 24 * HOUR, [250.0] * 96, zone="FR"), NOW)
+
+    zones = build_zones({"FR": ZoneSettings()}, started=NOW, history=store)
+
+    assert zones["FR"].refresh(NOW).forecast(NOW).grams_per_kwh[0] == pytest.approx(250)
+
+
 def test_an_accelerated_replay_has_a_profile_at_once(healthy_stand_in, monkeypatch):
     """The whole path over HTTP: 24 slots of a minute make a day, and 15 of these are known."""
     monkeypatch.setenv("STANDIN_TOKEN", healthy_stand_in.token)
