@@ -33,8 +33,8 @@ def write_image(
     """
     digests = []
     for layer in layers:
-        with layer.open("rb") as content:
-            digests.append(f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}")
+        with layer.open("rb") as stream:
+            digests.append(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
     image = json.dumps(
         {
             "architecture": _architecture(),

@@ -9,7 +9,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from singlenode import archive, cache
+from singlenode import archive, cache, mounts
 from singlenode.commands import run
 from singlenode.errors import UnsupportedMachineError
 from singlenode.layout import Layout
@@ -70,11 +70,14 @@ def provide(layout: Layout, progress: Progress) -> BaseImage:
     def build(directory: Path, _lock: int) -> None:
         progress.step(f"making the base image from Debian packages of {suite} (once, about 1 min)")
         root = directory / "root"
-        run(
-            ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, root,
-             *_mirror(suite)],
-            timeout_seconds=1200,
-        )  # fmt: skip
+        try:
+            run(
+                ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, root,
+                 *_mirror(suite)],
+                timeout_seconds=1200,
+            )  # fmt: skip
+        finally:
+            mounts.unmount_below(root)  # an interrupted debootstrap leaves /proc and /sys
         for name in _NOT_NEEDED:
             shutil.rmtree(root / name, ignore_errors=True)
         version = (root / "usr/bin/python3").readlink().name.removeprefix("python")

@@ -2,50 +2,60 @@
 
 Needs no cooperation of what it removes: a cluster whose starter, or whose every process, was
 killed is taken away like a healthy one. Each step looks at what is there and may be repeated;
-after an interruption the next call goes on. The order matters: who restarts things ends first,
-and a directory goes when nothing is mounted below it.
+after an interruption the next call goes on. The order matters: the kubelet and containerd end
+before the containers that they would start again, and a directory goes when nothing is mounted
+below it.
 """
 
 import contextlib
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from singlenode import network
 from singlenode.layout import KUBELET_ROOT, NETWORK, Layout
 from singlenode.mounts import unmount_below
-from singlenode.processes import Identity, running, stop
+from singlenode.processes import Identity, kill, running
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _CONTAINER_LINKS = Path("/var/log/containers")
 _CNI_STATE = Path("/var/lib/cni")
 _SHIM_SOCKETS = Path("/run/containerd/s")
 
-ORDER = (
-    # Who starts things, before what is started; etcd after who writes to it.
-    "gpuplugin",
-    "kubelet",
-    "kube-proxy",
-    "kube-scheduler",
-    "kube-controller-manager",
-    "prometheus",
-    "discovery",
-    "coredns",
-    "kube-apiserver",
-    "etcd",
-    "containerd",
-)
-
 
 def remove(layout: Layout) -> None:
-    """Leave nothing of the cluster: processes, mounts, network, control groups, directories."""
-    if not layout.state.exists():
+    """Leave nothing of the cluster: processes, mounts, network, control groups, directories.
+
+    Requests to end that arrive meanwhile are ignored: half a removal helps nobody.
+    """
+    if layout.state.exists():
+        with _undisturbed():
+            _remove(layout)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and its like; the programs that are called inherit that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may, and only it is interrupted
         return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _remove(layout: Layout) -> None:
     record = layout.state / network.BEFORE
     if record.exists():  # written before anything is started: without it nothing was
-        _stop_processes(layout)
-        _stop_containers(layout)
+        kill(running(layout.pids.glob("*.pid")).values())
+        _kill_containers(layout)
         unmount_below(layout.state)
         unmount_below(KUBELET_ROOT)
         network.remove(network.Before.load(record))
@@ -63,15 +73,7 @@ def remove(layout: Layout) -> None:
     shutil.rmtree(layout.state)  # the record goes last: it is what says that work is left
 
 
-def _stop_processes(layout: Layout) -> None:
-    found = running(layout.pids.glob("*.pid"))
-    for name in ORDER:
-        if name in found:
-            stop([found.pop(name)], patience_seconds=5)
-    stop(found.values(), patience_seconds=5)
-
-
-def _stop_containers(layout: Layout) -> None:
+def _kill_containers(layout: Layout) -> None:
     """End all containers, then the shims that hold them.
 
     A container's processes are known by their control group, a shim by the address of our
@@ -86,8 +88,8 @@ def _stop_containers(layout: Layout) -> None:
         ]
         if not inside:
             break
-        stop(inside, patience_seconds=0)
-    stop(_shims(layout), patience_seconds=0)
+        kill(inside)
+    kill(_shims(layout))
 
 
 def _shims(layout: Layout) -> Iterator[Identity]:

@@ -91,8 +91,6 @@ def _up(layout: Layout, arguments: argparse.Namespace, progress: Progress) -> in
         try:
             signal.pause()
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
             cluster.down(layout, progress)
     return 0
 

@@ -93,9 +93,13 @@ def watch(
         preexec_fn=_die_with_parent,
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            last = [*last[-14:], line.rstrip()]
-            on_line(line.rstrip())
+        try:
+            for line in process.stdout:
+                last = [*last[-14:], line.rstrip()]
+                on_line(line.rstrip())
+        except BaseException:
+            process.terminate()  # an interrupted caller would wait for the build's end
+            raise
     if process.returncode != 0:
         raise CommandFailedError(
             f"{Path(argv[0]).name} {' '.join(map(str, argv[1:3]))} … ended with status "

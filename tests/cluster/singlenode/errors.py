@@ -4,7 +4,8 @@ ClusterError
 ├── UnsupportedMachineError   this machine cannot run the cluster, and why
 ├── OccupiedError             another cluster is on this machine
 ├── CommandFailedError        a program that was called returned an error
-└── NotReadyError             something that was started did not answer in time
+├── NotReadyError             something that was started did not answer in time
+└── ForbiddenContextError     KUBECONFIG names a cluster that tests may not touch
 """
 
 
@@ -26,3 +27,7 @@ class CommandFailedError(ClusterError):
 
 class NotReadyError(ClusterError):
     """Something that was started did not answer in time."""
+
+
+class ForbiddenContextError(ClusterError):
+    """KUBECONFIG names a cluster that tests may not touch."""

@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _PYTHON = Path("/opt/host/python")
 _PACKAGES = Path("/opt/host/site-packages")
@@ -21,8 +22,8 @@ _IMAGE_PACKAGES = Path("/opt/lowtide/site-packages")
 class HostTorch:
     """What a pod's manifest needs; each field in the form of the Pod API."""
 
-    volumes: list[dict[str, object]]
-    volume_mounts: list[dict[str, object]]
+    volumes: list[dict[str, Any]]
+    volume_mounts: list[dict[str, Any]]
     env: list[dict[str, str]]
     python: str
     """The interpreter, as the pod sees it."""
@@ -49,21 +50,31 @@ class HostTorch:
 def host_torch() -> HostTorch:
     """Return what a pod needs to import torch from the running interpreter's environment."""
     mounts = {"host-packages": (Path(sysconfig.get_path("platlib")), _PACKAGES)}
+    env = [{"name": "PYTHONPATH", "value": f"{_IMAGE_PACKAGES}:{_PACKAGES}"}]
     prefix = Path(sys.base_prefix).resolve()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     python = Path("/usr/bin") / version  # the images are made of the host's distribution
     if prefix != Path("/usr"):
         mounts["host-python"] = (prefix, _PYTHON)
         python = _PYTHON / "bin" / version
+        # An interpreter with a shared library looks for it where it was installed.
+        env.append({"name": "LD_LIBRARY_PATH", "value": str(_PYTHON / "lib")})
     return HostTorch(
         volumes=[
-            {"name": name, "hostPath": {"path": str(source), "type": "Directory"}}
-            for name, (source, _) in mounts.items()
+            {"name": "scratch", "emptyDir": {}},
+            *(
+                {"name": name, "hostPath": {"path": str(source), "type": "Directory"}}
+                for name, (source, _) in mounts.items()
+            ),
         ],
         volume_mounts=[
-            {"name": name, "mountPath": str(target), "readOnly": True}
-            for name, (_, target) in mounts.items()
+            # Importing torch fails without a temporary directory, as with a read-only root.
+            {"name": "scratch", "mountPath": "/tmp"},
+            *(
+                {"name": name, "mountPath": str(target), "readOnly": True}
+                for name, (_, target) in mounts.items()
+            ),
         ],
-        env=[{"name": "PYTHONPATH", "value": f"{_IMAGE_PACKAGES}:{_PACKAGES}"}],
+        env=env,
         python=str(python),
     )

@@ -123,7 +123,13 @@ def _buildah(
 ) -> None:
     """Build `recipe` in a storage of our own and push the image to `destination`."""
     storage = layout.cache / "buildah" / foundation.key
-    command = ["buildah", "--root", storage / "root", "--runroot", storage / "run"]
+    command: list[str | Path] = [
+        "buildah",
+        "--root",
+        storage / "root",
+        "--runroot",
+        storage / "run",
+    ]
     with cache.lock(build_lock(layout)):
         try:
             if foundation.reference not in run([*command, "images", "--format", _NAME_AND_TAG]):

@@ -86,7 +86,7 @@ def create(directory: Path, admin_kubeconfig: Path) -> None:
 
 def _certificate(directory: Path, name: str, subject: str, *extensions: str) -> None:
     """Write `name`.key and `name`.crt; all but the authority's own are signed by it."""
-    authority = []
+    authority: list[str | Path] = []
     if name != "ca":
         authority = ["-CA", directory / "ca.crt", "-CAkey", directory / "ca.key"]
         extensions = ("basicConstraints=critical,CA:FALSE", *extensions)

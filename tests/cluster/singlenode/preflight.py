@@ -17,8 +17,11 @@ _PORTS = {
     10259: "a scheduler",
 }
 
-_LONGEST_SOCKET = 100
-"""Bytes of a socket's path below the state directory that fit the kernel's 108 (unix(7))."""
+_LONGEST_SOCKET = 107
+"""Characters of a socket's path; with the final zero the kernel's 108 bytes (unix(7))."""
+
+_LONGEST_ENDING = ".ttrpc"
+"""What containerd appends to the name of its socket."""
 
 
 def check_machine(layout: Layout) -> None:
@@ -35,11 +38,16 @@ def check_machine(layout: Layout) -> None:
         )
     if not Path("/sys/fs/cgroup").is_dir():
         raise UnsupportedMachineError("the test cluster needs control groups in /sys/fs/cgroup")
-    longest = layout.state / "containerd.sock.ttrpc"
-    if len(str(longest)) > _LONGEST_SOCKET:
+    check_state_directory(layout.state)
+
+
+def check_state_directory(state: Path) -> None:
+    """Raise UnsupportedMachineError if sockets below `state` have paths that are too long."""
+    longest = len(str(Layout(state, state).containerd_socket)) + len(_LONGEST_ENDING)
+    if longest > _LONGEST_SOCKET:
         raise UnsupportedMachineError(
-            f"the state directory {layout.state} is too long for a socket's path: choose one "
-            f"of at most {_LONGEST_SOCKET - len('/containerd.sock.ttrpc')} characters"
+            f"the state directory {state} is too long for the path of a socket: choose one that "
+            f"is {longest - _LONGEST_SOCKET} characters shorter"
         )
 
 

@@ -4,6 +4,7 @@ A pid file holds the pid and the start time of its process; both must match befo
 signalled, so a pid that the kernel has given to somebody else is never touched.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from singlenode.commands import run
+from singlenode.errors import NotReadyError
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 
@@ -73,42 +75,42 @@ def running(pid_files: Iterable[Path]) -> dict[str, Identity]:
     return {name: identity for name, identity in found.items() if identity is not None}
 
 
-def stop(identities: Iterable[Identity], *, patience_seconds: float) -> None:
-    """End the processes: a polite request to all, then force for those that stay.
+def kill(identities: Iterable[Identity], *, patience_seconds: float = 20) -> None:
+    """Kill the processes; return when none of them runs.
 
-    Returns when none of them runs.
+    By force at once: what is killed here is about to be deleted, and asking politely would
+    cost seconds for each process.
+
+    Raises:
+        NotReadyError: one still runs after `patience_seconds` (it hangs in the kernel).
     """
-    handles = {}
-    for identity in identities:
-        try:
-            handle = os.pidfd_open(identity.pid)
-        except ProcessLookupError:
-            continue
-        if identity.is_alive:  # checked while holding the handle: it cannot change any more
-            handles[handle] = identity
-        else:
-            os.close(handle)
-    for signal_number, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 20.0)):
-        for handle in handles:
+    poll, waiting = select.poll(), {}
+    try:
+        for identity in identities:
             try:
-                signal.pidfd_send_signal(handle, signal_number)
+                handle = os.pidfd_open(identity.pid)
             except ProcessLookupError:
                 continue
-        handles = _await_end(handles, patience)
-    for handle in handles:
-        os.close(handle)
+            waiting[handle] = identity
+            poll.register(handle, select.POLLIN)
+            if identity.is_alive:  # looked at through the handle's pid: it cannot change now
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            else:
+                _forget(handle, poll, waiting)
+        deadline = time.monotonic() + patience_seconds
+        while waiting and (seconds := deadline - time.monotonic()) > 0:
+            for handle, _ in poll.poll(seconds * 1000):
+                _forget(handle, poll, waiting)
+        if waiting:
+            pids = ", ".join(str(identity.pid) for identity in waiting.values())
+            raise NotReadyError(f"killed, but still there after {patience_seconds:.0f} s: {pids}")
+    finally:
+        for handle in list(waiting):
+            _forget(handle, poll, waiting)
 
 
-def _await_end(handles: dict[int, Identity], patience_seconds: float) -> dict[int, Identity]:
-    """Wait for the processes to end; return those that have not."""
-    poll = select.poll()
-    for handle in handles:
-        poll.register(handle, select.POLLIN)
-    left = dict(handles)
-    deadline = time.monotonic() + patience_seconds
-    while left and (seconds := deadline - time.monotonic()) > 0:
-        for handle, _ in poll.poll(seconds * 1000):
-            poll.unregister(handle)
-            os.close(handle)
-            del left[handle]
-    return left
+def _forget(handle: int, poll: select.poll, waiting: dict[int, Identity]) -> None:
+    poll.unregister(handle)
+    os.close(handle)
+    del waiting[handle]

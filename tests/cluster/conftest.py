@@ -1,0 +1,130 @@
+"""Fixtures of the tests that need a real cluster.
+
+`KUBECONFIG` set: that cluster, if it is meant for tests (`singlenode.access`). Otherwise the
+cluster of this machine: one that somebody started with `up` is used and left alone; if there is
+none it is started once for the whole run and removed at the end, unless LOWTIDE_KEEP_CLUSTER is
+set. Tests that start clusters of their own come first, while the machine has none.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import footprint
+import pytest
+from clients import Helm, Kubectl, RunningCluster
+from singlenode import access, binaries, ownership
+from singlenode import cluster as single_node
+from singlenode import images as project_images
+from singlenode.layout import Layout
+from singlenode.processes import Identity
+from singlenode.progress import Progress
+
+KEEP_VARIABLE = "LOWTIDE_KEEP_CLUSTER"
+IMAGES_VARIABLE = "LOWTIDE_TEST_IMAGES"
+FIRST_BUILD_SECONDS = 2400
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that need a machine without cluster first; give all time for the first build."""
+    here = Path(__file__).parent
+    ours = [item for item in items if item.path.is_relative_to(here)]
+    for item in ours:
+        if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(FIRST_BUILD_SECONDS))
+    items.sort(key=lambda item: "vacant_machine" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def programs() -> binaries.Binaries:
+    """All programs of the cluster, built on the first run."""
+    return binaries.provide(Layout.default(), Progress())
+
+
+@pytest.fixture(scope="session")
+def cluster(programs: binaries.Binaries) -> Iterator[RunningCluster]:
+    """The cluster of this session: named by KUBECONFIG, found running, or started here."""
+    layout = Layout.default()
+    named = access.external_kubeconfig(os.environ, layout, programs.kubectl)
+    if named is not None:
+        yield RunningCluster(named, programs, None)
+        return
+    owner = ownership.current()
+    if owner is not None and owner.complete and owner.bound is None:
+        found = Layout(Path(owner.state), layout.cache)
+        yield RunningCluster(str(found.kubeconfig), programs, found)
+        return
+    before = footprint.take()
+    keep = bool(os.environ.get(KEEP_VARIABLE))
+    bound = None if keep else Identity.of(os.getpid())
+    single_node.up(layout, single_node.Settings(), Progress(), bound=bound)
+    yield RunningCluster(str(layout.kubeconfig), programs, layout)
+    if not keep:
+        single_node.down(layout, Progress())
+        assert footprint.take().new_since(before) == {}, "the cluster left something behind"
+
+
+@pytest.fixture
+def vacant_machine() -> Iterator[Layout]:
+    """A machine without a cluster; afterwards everything must be as it was.
+
+    Skips where a cluster is running that the test must not remove.
+    """
+    if os.environ.get("KUBECONFIG") or ownership.current() is not None:
+        pytest.skip("starts clusters of its own, and a cluster is in use on this machine")
+    layout = Layout.default()
+    before = footprint.take()
+    yield layout
+    single_node.down(layout, Progress())
+    assert footprint.take().new_since(before) == {}
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: RunningCluster) -> Kubectl:
+    """The client of the cluster, as its administrator."""
+    return Kubectl(cluster.programs.kubectl, cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def helm(cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4 for the cluster."""
+    home = tmp_path_factory.mktemp("helm4")
+    return Helm(cluster.programs.clients / "helm4", cluster.kubeconfig, home)
+
+
+@pytest.fixture(scope="session")
+def helm3(cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 3 for the cluster."""
+    home = tmp_path_factory.mktemp("helm3")
+    return Helm(cluster.programs.clients / "helm3", cluster.kubeconfig, home)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A fresh namespace; deleted afterwards, when its pods are gone and their GPUs free."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")  # from now on nothing starts there
+    kubectl("delete", "pods", "--all", "--namespace", name, "--grace-period=1")
+
+
+@pytest.fixture(scope="session")
+def images(cluster: RunningCluster) -> dict[str, str]:
+    """The project's images as the cluster knows them: operator, exporter, trainer and base.
+
+    Built from the tree and loaded. For a cluster that KUBECONFIG names they must have been
+    pushed somewhere: LOWTIDE_TEST_IMAGES then names a JSON file with the same keys.
+    """
+    if cluster.layout is None:
+        file = os.environ.get(IMAGES_VARIABLE)
+        if not file:
+            pytest.skip(f"a cluster named by KUBECONFIG needs {IMAGES_VARIABLE}")
+        return dict(json.loads(Path(file).read_text()))
+    progress = Progress()
+    made = project_images.build(project_images.RECIPES, cluster.layout, progress)
+    made["base"] = project_images.base(cluster.layout, progress)
+    project_images.load(made.values(), cluster.layout, cluster.programs)
+    return {name: image.reference for name, image in made.items()}

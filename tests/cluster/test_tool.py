@@ -1,0 +1,279 @@
+"""The parts of the cluster's tool that need neither root nor a cluster."""
+
+import json
+import os
+import subprocess
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from singlenode import access, archive, cache, discovery, node, preflight, processes, wheelhouse
+from singlenode.binaries import MODULES, Module
+from singlenode.commands import run
+from singlenode.errors import (
+    CommandFailedError,
+    ForbiddenContextError,
+    UnsupportedMachineError,
+)
+from singlenode.hosttorch import host_torch
+from singlenode.ownership import Owner
+from singlenode.processes import Identity
+
+
+def own_identity() -> Identity:
+    """Return the identity of the test process."""
+    identity = Identity.of(os.getpid())
+    assert identity is not None
+    return identity
+
+
+def test_started_process_is_named_by_its_pid_file_and_killed(tmp_path: Path) -> None:
+    """A started process is not a child of ours, is found by its pid file, and ends."""
+    pid_file, log = tmp_path / "sleeper.pid", tmp_path / "sleeper.log"
+    processes.start(["/bin/sleep", "60"], pid_file=pid_file, log_file=log)
+    sleeper = processes.read_pid_file(pid_file)
+    assert sleeper is not None
+
+    processes.kill([sleeper])
+
+    assert not sleeper.is_alive
+    assert processes.read_pid_file(pid_file) is None
+    with pytest.raises(ChildProcessError):
+        os.waitpid(sleeper.pid, os.WNOHANG)
+
+
+def test_recycled_pid_is_not_killed(tmp_path: Path) -> None:
+    """A pid file whose start time is another process's names nobody, and nobody is killed."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
+        identity = Identity.of(stranger.pid)
+        assert identity is not None
+        former = replace(identity, started_ticks=identity.started_ticks - 1)
+        (tmp_path / "former.pid").write_text(f"{former.pid} {former.started_ticks}\n")
+
+        processes.kill([former])
+
+        assert processes.read_pid_file(tmp_path / "former.pid") is None
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("content", ["", "12", "twelve 3", "99999999 1"])
+def test_useless_pid_file_names_nobody(tmp_path: Path, content: str) -> None:
+    """A half-written or foreign pid file is no reason to fail."""
+    (tmp_path / "odd.pid").write_text(content)
+
+    assert processes.read_pid_file(tmp_path / "odd.pid") is None
+
+
+def test_output_of_a_started_process_is_logged(tmp_path: Path) -> None:
+    """Both streams of a process go to its log: the last words explain why it died."""
+    pid_file, log = tmp_path / "pid", tmp_path / "log"
+
+    processes.start(["/bin/sh", "-c", "echo out; echo err >&2"], pid_file=pid_file, log_file=log)
+
+    deadline = time.monotonic() + 10
+    while processes.read_pid_file(pid_file) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert log.read_text() == "out\nerr\n"
+
+
+LIVING = own_identity()
+DEAD = Identity(pid=os.getpid(), started_ticks=1)
+
+
+@pytest.mark.parametrize(
+    ("complete", "starter", "bound", "abandoned"),
+    [
+        pytest.param(False, LIVING, None, False, id="being started"),
+        pytest.param(False, DEAD, None, True, id="starter killed midway"),
+        pytest.param(True, DEAD, None, False, id="kept until down"),
+        pytest.param(True, DEAD, LIVING, False, id="its process lives"),
+        pytest.param(True, DEAD, DEAD, True, id="its process is gone"),
+    ],
+)
+def test_cluster_is_abandoned_when_nobody_is_left_who_needs_it(
+    complete: bool, starter: Identity, bound: Identity | None, abandoned: bool
+) -> None:
+    """Only an abandoned cluster may be removed by the next `up`."""
+    owner = Owner("/state", "2026-01-01T00:00:00Z", starter, "pytest", complete, bound)
+
+    assert owner.is_abandoned is abandoned
+
+
+def test_cache_entry_is_built_once(tmp_path: Path) -> None:
+    """The second request finds the entry of the first."""
+    built: list[Path] = []
+
+    def build(directory: Path, _lock: int) -> None:
+        built.append(directory)
+        (directory / "file").write_text("content")
+
+    first = cache.entry(tmp_path, "key", build)
+    second = cache.entry(tmp_path, "key", build)
+
+    assert first == second
+    assert (second / "file").read_text() == "content"
+    assert len(built) == 1
+
+
+def test_failed_build_leaves_no_entry(tmp_path: Path) -> None:
+    """A build that dies halfway is not taken for a finished one, and the next starts anew."""
+
+    def die(directory: Path, _lock: int) -> None:
+        (directory / "half").write_text("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.entry(tmp_path, "key", die)
+
+    entry = cache.entry(tmp_path, "key", lambda directory, _: None)
+
+    assert list(entry.iterdir()) == []
+
+
+def test_digest_of_a_tree_changes_with_names_and_contents_only(tmp_path: Path) -> None:
+    """Bytecode, which every run rewrites, does not count."""
+    package = tmp_path / "package"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "a.py").write_text("1")
+    before = cache.tree_digest([package], base=tmp_path)
+
+    (package / "__pycache__" / "a.pyc").write_text("bytecode")
+    with_bytecode = cache.tree_digest([package], base=tmp_path)
+    (package / "a.py").rename(package / "b.py")
+    renamed = cache.tree_digest([package], base=tmp_path)
+
+    assert with_bytecode == before
+    assert renamed != before
+
+
+@pytest.mark.parametrize(
+    ("context", "named"),
+    [("lowtide", None), ("kind-lowtide-ci", None), ("production", "production")],
+)
+def test_contexts_for_tests_are_used(context: str, named: str | None) -> None:
+    """A context whose name says what it is for, or that the user names, is allowed."""
+    access.check_context(context, named)
+
+
+@pytest.mark.parametrize(("context", "named"), [("production", None), ("kind-kind", "other")])
+def test_other_contexts_are_refused(context: str, named: str | None) -> None:
+    """Tests never touch a cluster that somebody merely happens to be logged in to."""
+    with pytest.raises(ForbiddenContextError, match=f"LOWTIDE_TEST_CONTEXT={context}"):
+        access.check_context(context, named)
+
+
+POD = {
+    "metadata": {
+        "name": "exporter-x",
+        "namespace": "lowtide",
+        "uid": "u",
+        "annotations": {"prometheus.io/scrape": "true"},
+        "labels": {"app.kubernetes.io/name": "lowtide"},
+    },
+    "spec": {"nodeName": "n"},
+    "status": {"podIP": "10.0.0.7", "phase": "Running"},
+}
+
+
+def test_discovery_names_labels_as_prometheus_does() -> None:
+    """The names are those of Prometheus's own discovery (kubernetes_sd_config, role pod)."""
+    entry = discovery.target(POD)
+
+    assert entry is not None
+    assert entry["targets"] == ["10.0.0.7"]
+    assert entry["labels"]["__meta_kubernetes_namespace"] == "lowtide"
+    assert entry["labels"]["__meta_kubernetes_pod_annotation_prometheus_io_scrape"] == "true"
+    assert entry["labels"]["__meta_kubernetes_pod_label_app_kubernetes_io_name"] == "lowtide"
+
+
+def test_discovery_leaves_out_pods_without_address() -> None:
+    """A pod that waits for its node or its network cannot be asked."""
+    assert discovery.target({**POD, "status": {"phase": "Pending"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "granted"),
+    [
+        # Bit 24 is CAP_SYS_RESOURCE (linux/capability.h): 0x1000000.
+        pytest.param("000001ffffffffff", True, id="all"),
+        pytest.param("000001fffeffffff", False, id="all but that one"),
+    ],
+)
+def test_missing_capability_is_seen(tmp_path: Path, capabilities: str, granted: bool) -> None:
+    """Without the capability containerd must not lower the score of a sandbox."""
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tpytest\nCapEff:\t{capabilities}\n")
+
+    assert node.may_lower_oom_score(status) is granted
+
+
+def test_image_archive_has_the_parts_that_loaders_read(tmp_path: Path) -> None:
+    """Manifest, configuration and layer refer to each other by name and digest."""
+    binary = tmp_path / "pause"
+    binary.write_bytes(b"\x7fELF")
+
+    image = archive.single_binary_image(binary, "example/pause:1", tmp_path / "image.tar")
+
+    with tarfile.open(image) as files:
+        files.extractall(tmp_path / "image", filter="data")
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "image").iterdir()}
+    (manifest,) = json.loads(contents["manifest.json"])
+    configuration = json.loads(contents[manifest["Config"]])
+    assert manifest["RepoTags"] == ["example/pause:1"]
+    assert len(manifest["Layers"]) == len(configuration["rootfs"]["diff_ids"]) == 1
+    assert configuration["config"]["Entrypoint"] == ["/pause"]
+
+
+def test_requirements_of_an_extra_include_those_it_refers_to() -> None:
+    """`lowtide[operator]` needs what `lowtide[cli]` needs, and what everything needs."""
+    names = {
+        requirement.split(">")[0].split(";")[0]
+        for requirement in wheelhouse.required(("operator",))
+    }
+
+    assert {"kopf", "pydantic", "prometheus-client"} <= names
+    assert not any(name.startswith("lowtide") for name in names)
+    assert wheelhouse.required(()) != []
+
+
+def test_host_torch_mounts_nothing_writable_but_scratch() -> None:
+    """A pod cannot change the environment that it borrows."""
+    lent = host_torch()
+
+    writable = [mount["mountPath"] for mount in lent.volume_mounts if not mount.get("readOnly")]
+    assert writable == ["/tmp"]
+    assert {mount["name"] for mount in lent.volume_mounts} == {v["name"] for v in lent.volumes}
+
+
+def test_failed_command_says_what_it_said() -> None:
+    """The last lines of a failing program are in the message."""
+    with pytest.raises(CommandFailedError, match="ended with status 3:\nno such thing"):
+        run(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+
+def test_missing_command_is_named() -> None:
+    """A program that is not there is named, without a traceback of the operating system."""
+    with pytest.raises(CommandFailedError, match="lowtide-no-such-program is not installed"):
+        run(["lowtide-no-such-program"])
+
+
+def test_state_directory_that_is_too_long_for_a_socket_is_refused() -> None:
+    """A socket's path has less than 108 bytes (unix(7)); containerd's message would not help."""
+    # 81 + len("/containerd.sock.ttrpc") = 81 + 22 = 103 fits; 90 + 22 = 112 is 5 too many.
+    preflight.check_state_directory(Path("/" + 80 * "d"))
+
+    with pytest.raises(UnsupportedMachineError, match="is 5 characters shorter"):
+        preflight.check_state_directory(Path("/" + 89 * "d"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_every_go_module_is_complete(module: Module) -> None:
+    """Each module carries its go.mod, and checksums where it has dependencies."""
+    files = {path.name for path in module.files}
+
+    assert {"go.mod", "main.go"} <= files
+    assert "go.sum" in files or "require" not in (module.directory / "go.mod").read_text()
