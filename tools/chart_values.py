@@ -58,6 +58,8 @@ REFINEMENTS: dict[str, Schema] = {
         "type": "object",
         "additionalProperties": {"type": "object"},
     },
+    "monitoring.prometheusRule.budgets.jobEnergyKilowattHours": {"type": "number", "minimum": 0},
+    "monitoring.prometheusRule.budgets.jobCarbonKilograms": {"type": "number", "minimum": 0},
     "networkPolicy.from": _OBJECTS,
 }
 _BY_KEY: dict[str, Schema] = {

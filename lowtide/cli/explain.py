@@ -1,6 +1,7 @@
 """`lowtide explain`: why a job waits or ran, and every figure recomputed from its inputs."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,9 @@ import yaml
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
 from lowtide.metrics.figures import JobFigures
-from lowtide.report.explanation import (
-    condition_lines,
-    explain_figures,
-    plan_lines,
-    render,
-    to_json,
-)
+from lowtide.report.explanation import explain_figures, plan_lines, render, to_json
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
+from lowtide.report.story import explain
 
 
 @click.command("explain")
@@ -25,7 +21,7 @@ from lowtide.report.figures import ReportError, from_trainingjob, read_path
 @click.option("-n", "--namespace", help="Namespace of a job given by name.")
 @click.option("--context", help="Context of the kubeconfig for a job given by name.")
 def command(job: str, output: str, namespace: str | None, context: str | None) -> None:
-    r"""Explain a job: its plan, and its figures step by step.
+    r"""Say why a job waits or what became of it, and recompute its figures step by step.
 
     \b
     Examples:
@@ -41,12 +37,12 @@ def command(job: str, output: str, namespace: str | None, context: str | None) -
         document = {**to_json(figures, steps), "plan": plan_lines(manifest)}
         click.echo(json.dumps(document, indent=2, allow_nan=False))
     else:
-        plan = plan_lines(manifest)
-        if plan:
-            click.echo("\n".join([f"{figures.name}: the plan", *(f"  {x}" for x in plan), ""]))
-        click.echo("\n".join(render(figures, steps)))
-        for line in condition_lines(manifest):
-            click.echo(f"  {line}")
+        parts = []
+        if manifest.get("kind") == "TrainingJob":
+            parts.append(explain(manifest, now=datetime.now(UTC)))
+        if not parts or figures.energy_joules is not None:
+            parts.append("\n".join(render(figures, steps)))
+        click.echo("\n\n".join(parts))
     if any(step.agrees is False for step in steps):
         raise SystemExit(1)
 

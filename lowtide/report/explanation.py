@@ -56,18 +56,6 @@ def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
     return [f"{label:<16} {value}" for label, value in rows if value is not None]
 
 
-def condition_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the conditions that are not fine, with their reason and sentence."""
-    status = manifest.get("status") or {}
-    bad = {("Valid", "False"), ("ForecastAvailable", "False"), ("Measured", "False")}
-    bad |= {("Failed", "True")}
-    return [
-        f"{c.get('type')}={c.get('status')} {c.get('reason')}: {c.get('message', '')}".rstrip(": ")
-        for c in status.get("conditions") or []
-        if (c.get("type"), c.get("status")) in bad
-    ]
-
-
 def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
     """Return the steps for people, one or two lines each."""
     lines = [f"{job.name}: every figure from its inputs"]

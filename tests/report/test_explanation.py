@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
-from lowtide.report.explanation import condition_lines, explain_figures, plan_lines
+from lowtide.report.explanation import explain_figures, plan_lines
 from lowtide.report.figures import from_trainingjob
 
 Job = dict[str, Any]
@@ -83,10 +83,9 @@ def test_a_waiting_job_shows_its_plan_and_its_problems(tmp_path: Path) -> None:
     result = run(tmp_path, job)
 
     assert result.exit_code == 0, result.stderr
-    assert "now because      waits for the night wind" in result.stdout
-    assert "as planned       112 g/kWh expected" in result.stdout
-    assert "ForecastAvailable=False Unauthorized: answered 401" in result.stdout
-    assert condition_lines(job) == ["ForecastAvailable=False Unauthorized: answered 401"]
+    assert result.stdout.startswith("bert ")
+    assert "planned    112 g/kWh" in result.stdout
+    assert "ForecastAvailable=False  Unauthorized  answered 401" in result.stdout
     assert len(plan_lines(job)) == 5
 
 

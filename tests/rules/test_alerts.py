@@ -1,0 +1,406 @@
+"""Every alert: fires, does not fire one sample earlier, resolves, and stays silent without data.
+
+promtool compares labels and annotations whole, so a case also states the complete label set and
+the words that a person reads. Times are minutes; a sample is a minute.
+"""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNBOOKS = "https://lowtide.dev/docs/runbooks"
+PRESENT = {"lowtide_operator_info": "1x200"}
+"""Without this, OperatorDown would fire in every case."""
+
+OPERATOR = {"namespace": "tide", "pod": "op"}
+JOB = {"namespace": "team", "trainingjob": "bert"}
+GPU = {"node": "n1", "uuid": "GPU-1"}
+ZONE = {"zone": "DE"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One alert, the samples that lead to it, and when it is silent, fires and resolves."""
+
+    alert: str
+    page: str
+    series: dict[str, str]
+    fires_minute: int
+    resolved_minute: int
+    description: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def selector(name: str, **labels: str) -> str:
+    """Return a series in the notation of Prometheus."""
+    return name + "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
+
+
+CASES = [
+    # The series ends at minute 5, so the rule holds from then on.
+    Case(
+        alert="OperatorDown",
+        page="operator-down",
+        series={"lowtide_operator_info": "1x4 stale _x14 1x10"},
+        fires_minute=10,
+        resolved_minute=20,
+        description="Prometheus has had no metrics of the operator for 5 minutes. "
+        "Running jobs go on; waiting jobs do not start.",
+    ),
+    Case(
+        alert="QueueStuck",
+        page="queue-stuck",
+        series={
+            selector("lowtide_operator_queue_oldest_age_seconds", **OPERATOR): "0x9 400x20 0x5"
+        },
+        labels=OPERATOR,
+        fires_minute=15,
+        resolved_minute=31,
+        description="The oldest entry of the queue of op is 6m 40s old.",
+    ),
+    Case(
+        alert="EventLoopLate",
+        page="event-loop-late",
+        series={selector("lowtide_operator_loop_lag_seconds", **OPERATOR): "0x9 3x20 0x5"},
+        labels=OPERATOR,
+        fires_minute=15,
+        resolved_minute=31,
+        description="The event loop of op was late by 3s.",
+    ),
+    # Two samples make a rate, so the rule holds from minute 1 on: 3 of 10 looks fail.
+    Case(
+        alert="ReconcileErrors",
+        page="reconcile-errors",
+        series={
+            selector("lowtide_operator_reconciliations_total", **OPERATOR, outcome="error"): (
+                "0+3x30 90x40"
+            ),
+            selector("lowtide_operator_reconciliations_total", **OPERATOR, outcome="ok"): "0+7x70",
+        },
+        labels=OPERATOR,
+        fires_minute=11,
+        resolved_minute=45,
+        description="30% of the looks of op ended in an error.",
+    ),
+    Case(
+        alert="StatusWriteFailures",
+        page="status-write-failures",
+        series={
+            selector("lowtide_operator_status_writes_total", **OPERATOR, outcome="error"): (
+                "0+6x30 180x30"
+            )
+        },
+        labels=OPERATOR,
+        fires_minute=11,
+        resolved_minute=45,
+        description="op failed to write 60 statuses in 10 minutes.",
+    ),
+    Case(
+        alert="SettingsRefused",
+        page="settings-refused",
+        series={
+            selector("lowtide_operator_settings_reload_failures_total", **OPERATOR): "0x4 1x60"
+        },
+        labels=OPERATOR,
+        fires_minute=5,
+        resolved_minute=25,
+        description="op refused a settings file in the last 15 minutes; "
+        "its log names the field.",
+    ),
+    Case(
+        alert="ForecastStale",
+        page="forecast-stale",
+        series={selector("lowtide_operator_forecast_age_seconds", **ZONE): "100x9 30000x40 100x5"},
+        labels=ZONE,
+        fires_minute=25,
+        resolved_minute=51,
+        description="The forecast of zone DE was made 8h 20m 0s ago.",
+    ),
+    Case(
+        alert="ForecastMissing",
+        page="forecast-missing",
+        series={selector("lowtide_operator_forecast_available", **ZONE): "1x9 0x40 1x5"},
+        labels=ZONE,
+        fires_minute=40,
+        resolved_minute=51,
+        description="Jobs in zone DE are planned with the zone's own history.",
+    ),
+    Case(
+        alert="DeadlineAtRisk",
+        page="deadline-at-risk",
+        series={selector(
+                "lowtide_trainingjob_condition", **JOB, type="DeadlineAtRisk", status="True"
+            ): "_x10 1x20 stale"},
+        labels=JOB,
+        fires_minute=15,
+        resolved_minute=31,
+        description="team/bert may not finish before its deadline.",
+    ),
+    Case(
+        alert="GpuHeldIdle",
+        page="gpu-held-idle",
+        series={
+            selector(
+                "lowtide_pod_energy_joules_total",
+                namespace="team", pod="bert-1-abcde", component="gpu", part="idle_held",
+            ): "0+600x80",
+            selector(
+                "lowtide_pod_energy_joules_total",
+                namespace="team", pod="bert-1-abcde", component="gpu", part="active",
+            ): "0x40 0+6000x40",
+        },
+        labels={"namespace": "team", "pod": "bert-1-abcde"},
+        fires_minute=31,
+        resolved_minute=58,
+        description="100% of the GPU energy of team/bert-1-abcde was idle power.",
+    ),
+    Case(
+        alert="ExporterDown",
+        page="exporter-down",
+        series={selector("lowtide_source_up", node="n1", source="nvml"): "1x70 stale _x8 1x20"},
+        labels={"node": "n1"},
+        fires_minute=76,
+        resolved_minute=80,
+        description="The exporter of node n1 answered an hour ago and does not now; "
+        "energy used there is not counted.",
+    ),
+    Case(
+        alert="ExporterMissing",
+        page="exporter-missing",
+        series={
+            selector(
+                "kube_node_status_allocatable", node="n1", resource="nvidia_com_gpu"
+            ): "8x60",
+            selector("lowtide_source_up", node="n1", source="nvml"): "_x30 1x30",
+        },
+        labels={"node": "n1"},
+        fires_minute=15,
+        resolved_minute=30,
+        description="Node n1 offers 8 GPUs and no exporter of it answers; "
+        "energy used there is not counted.",
+    ),
+    Case(
+        alert="MeasurementGap",
+        page="measurement-gap",
+        series={selector("lowtide_source_up", node="n1", source="nvml"): "1x9 0x20 1x5"},
+        labels={"node": "n1", "source": "nvml"},
+        fires_minute=15,
+        resolved_minute=31,
+        description="The exporter of node n1 has not read nvml for 5 minutes.",
+    ),
+    # Half of the ten minutes must be stuck, which is so from minute 6 on.
+    Case(
+        alert="EnergyCounterStalled",
+        page="energy-counter-stalled",
+        series={
+            selector("lowtide_gpu_counter_stuck_seconds_total", **GPU): "0+60x30 1800x30"
+        },
+        labels=GPU,
+        fires_minute=16,
+        resolved_minute=45,
+        description="The counter of GPU-1 on n1 stood still for 100% of the time; "
+        "its energy is integrated from power.",
+    ),
+    Case(
+        alert="EnergyCounterSuspect",
+        page="energy-counter-suspect",
+        series={selector("lowtide_gpu_energy_quality", **GPU, quality="suspect"): "0x9 1x30 0x5"},
+        labels=GPU,
+        fires_minute=25,
+        resolved_minute=41,
+        description="The two meters of GPU-1 on n1 disagree; jobs on it are marked suspect.",
+    ),
+    Case(
+        alert="EnergyNotConserved",
+        page="energy-not-conserved",
+        series={
+            selector("lowtide_attribution_residual_joules", node="n1", component="gpu"): (
+                "0x9 -5x20 0x5"
+            )
+        },
+        labels={"node": "n1", "component": "gpu"},
+        fires_minute=15,
+        resolved_minute=31,
+        description="On node n1 5 J of gpu energy are unaccounted for.",
+    ),
+    # 600 of 3000 J a minute; over an hour the share falls below a tenth half an hour after the end.
+    Case(
+        alert="UnattributedEnergyHigh",
+        page="unattributed-energy-high",
+        series={
+            selector(
+                "lowtide_node_unallocated_energy_joules_total",
+                node="n1", component="gpu", reason="foreign",
+            ): "0+600x60 36000x60",
+            selector("lowtide_gpu_energy_joules_total", **GPU): "0+3000x120",
+        },
+        fires_minute=31,
+        resolved_minute=95,
+        description="20% of the GPU energy went to processes that no pod explains.",
+    ),
+    Case(
+        alert="FinalEnergyEvicted",
+        page="final-energy-evicted",
+        series={selector("lowtide_retained_pods_evicted_total", node="n1"): "0x4 2x90"},
+        labels={"node": "n1"},
+        fires_minute=5,
+        resolved_minute=70,
+        description="2 ended pods of node n1 were dropped early; if Prometheus had not scraped "
+        "them, their last joules are lost.",
+    ),
+    # 2.5 kWh are 9 MJ.
+    Case(
+        alert="JobEnergyBudgetExceeded",
+        page="job-energy-budget-exceeded",
+        series={
+            selector("lowtide_trainingjob_energy_joules", **JOB): "9000000x9 10000000x20 stale"
+        },
+        labels=JOB,
+        fires_minute=10,
+        resolved_minute=31,
+        description="team/bert has used 10MJ.",
+    ),
+    Case(
+        alert="JobCarbonBudgetExceeded",
+        page="job-carbon-budget-exceeded",
+        series={
+            selector("lowtide_trainingjob_operational_grams", **JOB): "800x9 900x20 stale",
+            selector("lowtide_trainingjob_embodied_grams", **JOB): "200x29 stale",
+        },
+        labels=JOB,
+        fires_minute=10,
+        resolved_minute=31,
+        description="team/bert has emitted 1.1kg CO2eq.",
+    ),
+]  # fmt: skip
+
+
+def unit_tests(case: Case, rule: dict[str, Any]) -> dict[str, Any]:
+    """Return promtool's test group of one case."""
+    firing = {
+        "exp_labels": {"severity": rule["labels"]["severity"], **case.labels},
+        "exp_annotations": {
+            "summary": rule["annotations"]["summary"],
+            "description": case.description,
+            "runbook_url": f"{RUNBOOKS}/{case.page}.md",
+        },
+    }
+
+    def at(minute: int, expected: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"eval_time": f"{minute}m", "alertname": case.alert, "exp_alerts": expected}
+
+    series = case.series if case.alert == "OperatorDown" else PRESENT | case.series
+    return {
+        "name": case.alert,
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [
+            at(case.fires_minute - 1, []),
+            at(case.fires_minute, [firing]),
+            at(case.resolved_minute, []),
+        ],
+    }
+
+
+def run_promtool(promtool: Path, rules_file: Path, tests: list[dict[str, Any]]) -> None:
+    """Run promtool on test groups; its own words are the failure."""
+    groups = [group["name"] for group in yaml.safe_load(rules_file.read_text())["groups"]]
+    document = {
+        "rule_files": [str(rules_file)],
+        "evaluation_interval": "1m",
+        # An alert on a recorded series sees it only if that was evaluated before.
+        "group_eval_order": sorted(groups, key=lambda name: name != "lowtide-recording"),
+        "tests": tests,
+    }
+    target = rules_file.with_name("tests.yaml")
+    target.write_text(yaml.safe_dump(document, sort_keys=False))
+    command = [promtool, "test", "rules", target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_pass_the_linter(promtool: Path, rules_file: Path) -> None:
+    """No duplicate, no syntax error, nothing that promtool warns about."""
+    command = [promtool, "check", "rules", "--lint=all", "--lint-fatal", rules_file]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_case(alerts: dict[str, dict[str, Any]]) -> None:
+    """An alert that nobody tried is not shipped."""
+    assert {case.alert for case in CASES} == set(alerts)
+
+
+def test_alerts_fire_in_time_and_resolve(
+    promtool: Path, rules_file: Path, alerts: dict[str, dict[str, Any]]
+) -> None:
+    """Silent one sample before, firing with all its labels and words, silent at the end."""
+    tests = [unit_tests(case, alerts[case.alert]) for case in CASES]
+
+    run_promtool(promtool, rules_file, tests)
+
+
+def test_nothing_fires_without_data(
+    promtool: Path, rules_file: Path, alerts: dict[str, dict[str, Any]]
+) -> None:
+    """Missing series are silent, but for the operator's own absence."""
+    quiet = {
+        "name": "nothing",
+        "interval": "1m",
+        "input_series": [{"series": name, "values": text} for name, text in PRESENT.items()],
+        "alert_rule_test": [
+            {"eval_time": "150m", "alertname": name, "exp_alerts": []} for name in alerts
+        ],
+    }
+
+    run_promtool(promtool, rules_file, [quiet])
+
+
+def test_power_is_recorded_per_job(promtool: Path, rules_file: Path) -> None:
+    """Pods of plain and of indexed Jobs are given to the TrainingJob that exists.
+
+    600 J a minute are 10 W; both pods of `many` together 20 W; the notebook is nobody's.
+    """
+    pods = ["bert-1-2-abcde", "many-1-0-abcde", "many-1-1-fghij", "notebook"]
+    series = {
+        **{
+            selector("lowtide_pod_energy_joules_total", namespace="team", pod=pod): "0+600x20"
+            for pod in pods
+        },
+        selector("lowtide_trainingjob_info", namespace="team", trainingjob="bert-1"): "1x20",
+        selector("lowtide_trainingjob_info", namespace="team", trainingjob="many"): "1x20",
+    }
+    name = "namespace_trainingjob:lowtide_power_watts:rate5m"
+    expected = [
+        {"labels": selector(name, namespace="team", trainingjob=job), "value": watts}
+        for job, watts in (("bert-1", 10), ("many", 20))
+    ]
+
+    run_promtool(
+        promtool,
+        rules_file,
+        [
+            {
+                "name": "power per job",
+                "interval": "1m",
+                "input_series": [{"series": s, "values": v} for s, v in series.items()],
+                "promql_expr_test": [{"expr": name, "eval_time": "10m", "exp_samples": expected}],
+            }
+        ],
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+def test_runbook_exists_and_answers_the_three_questions(case: Case) -> None:
+    """Whoever is called at night finds what it means, how to confirm it and what to do."""
+    page = (ROOT / "docs" / "runbooks" / f"{case.page}.md").read_text(encoding="utf-8")
+
+    assert page.startswith(f"# {case.alert}\n")
+    for heading in ("## What it means", "## Confirm", "## What to do"):
+        assert heading in page
