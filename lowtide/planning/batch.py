@@ -9,11 +9,11 @@ from lowtide.planning.contiguous import search_contiguous
 from lowtide.planning.guard import resume_seconds, window_end
 from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
-from lowtide.planning.search import Bools, Proposal, Scene, Task
+from lowtide.planning.search import Proposal, Room, Scene, Task
 from lowtide.planning.types import Forecast, Request
 
-Barred: TypeAlias = Callable[[Horizon, int], Bools | None]
-"""Which steps of a horizon lack room for a number of GPUs."""
+FindRoom: TypeAlias = Callable[[Horizon, int], Room | None]
+"""Where in a horizon a number of GPUs find no room."""
 
 View: TypeAlias = tuple[int, datetime]
 """A forecast by its identity and the begin of what a job sees of it."""
@@ -63,18 +63,18 @@ class Searches:
         return self._horizons[self._view(request)]
 
     def propose(
-        self, requests: Sequence[Request], barred: Barred | None = None
+        self, requests: Sequence[Request], find_room: FindRoom | None = None
     ) -> dict[str, Proposal]:
         """Return what the searches find for each request, by key."""
         scenes: dict[tuple[View, int], Scene] = {}
         pausing: list[tuple[str, Scene, Task]] = []
         solid: dict[int, list[tuple[str, Scene, Task]]] = defaultdict(list)
         for request in requests:
-            view, gpus = self._view(request), request.gpus if barred is not None else 0
+            view, gpus = self._view(request), request.gpus if find_room is not None else 0
             horizon = self._horizons[view]
             if (view, gpus) not in scenes:
-                closed = None if barred is None else barred(horizon, gpus)
-                scenes[view, gpus] = Scene(horizon, closed)
+                room = None if find_room is None else find_room(horizon, gpus)
+                scenes[view, gpus] = Scene(horizon, room)
             scene = scenes[view, gpus]
             entry = request.key, scene, _task(request, horizon)
             (pausing if request.interruptible else solid[id(scene)]).append(entry)

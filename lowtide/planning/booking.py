@@ -85,7 +85,7 @@ class _Queue:
 
     def _search(self, requests: Sequence[Request]) -> None:
         """Search plans in the room that is left now."""
-        proposals = self._searches.propose(requests, self._ledger.barred)
+        proposals = self._searches.propose(requests, self._ledger.room)
         for request in requests:
             proposal = proposals[request.key]
             horizon = self._searches.horizon(request)
@@ -98,9 +98,12 @@ class _Queue:
         found = self._found[request.key]
         if found is None:
             return False
-        segments = found.segments
-        if len(segments) == 1:
-            segments = reservation(request, segments).segments
+        if request.interruptible:
+            # Pausing jobs are planned in whole steps, so they need room in whole steps.
+            horizon = self._searches.horizon(request)
+            segments = tuple(horizon.whole_steps(segment) for segment in found.segments)
+        else:
+            segments = reservation(request, found.segments).segments
         return self._ledger.fits(segments, request.gpus)
 
     def decide_all(self) -> dict[str, Decision]:

@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 
 from lowtide.planning.errors import PlanningError
-from lowtide.planning.horizon import Array, Horizon
-from lowtide.planning.search import Bools
+from lowtide.planning.horizon import Horizon
+from lowtide.planning.search import Room
 from lowtide.planning.types import Segment
 
 _ROUNDING = 1e-6
@@ -102,21 +102,21 @@ class Ledger:
         spans = (self._ticks(segment.start, segment.end) for segment in segments)
         return all(not len(self.used[span]) or self.used[span].max() <= room for span in spans)
 
-    def barred(self, horizon: Horizon, gpus: int) -> Bools | None:
-        """Return which steps of the horizon lack room for `gpus`, `None` if every step has it."""
+    def room(self, horizon: Horizon, gpus: int) -> Room | None:
+        """Return where `gpus` find no room, seen from the horizon; `None` if they always do."""
         if self.capacity is None:
             return None
-        full: Array = np.concatenate(
-            (np.zeros(1), np.cumsum(self.used > self.capacity - gpus, dtype=np.float64))
-        )
-        if full[-1] == 0 and gpus <= self.capacity:
+        offset = (self.begin - horizon.begin).total_seconds()
+        if gpus > self.capacity:
+            return Room(np.array([0.0, horizon.end_seconds]), np.array([0.0, horizon.end_seconds]))
+        full = self.used > self.capacity - gpus
+        if not full.any():
             return None
-        offset = (horizon.begin - self.begin).total_seconds()
-        places = (horizon.edges + offset) / self.tick
-        low = np.clip(np.floor(places[:-1] + _ROUNDING).astype(np.intp), 0, len(self.used))
-        high = np.clip(np.ceil(places[1:] - _ROUNDING).astype(np.intp), 0, len(self.used))
-        blocked: Bools = (full[high] - full[low] > 0) | (gpus > self.capacity)
-        return blocked
+        # Ticks at which the room changes suffice as edges.
+        changes = np.flatnonzero(np.diff(full)) + 1
+        ticks = np.concatenate(([0], changes, [len(full)]))
+        barred = np.diff(ticks) * full[ticks[:-1]] * self.tick
+        return Room(ticks * self.tick + offset, np.concatenate(([0.0], np.cumsum(barred))))
 
     def earliest_room(self, begin: datetime, length_seconds: float, gpus: int) -> datetime | None:
         """Return the earliest start with room for an uninterrupted run; `None` if none ever is."""

@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 
 from lowtide.planning.deviation import DEVIATIONS, FLOOR, MIDDLE, PERSISTENCE, transition
-from lowtide.planning.horizon import Array, Horizon, integral_between
+from lowtide.planning.horizon import Array, Horizon
 from lowtide.planning.search import (
     INFEASIBLE,
     TIE,
     Proposal,
+    Room,
     Scene,
     Task,
 )
@@ -28,10 +29,10 @@ _NEGLIGIBLE_SECONDS: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """Barred seconds up to each edge (`None`: none are), and how long room is kept after a run."""
+class _Limits:
+    """The room there is, and for how long it is kept after each run."""
 
-    blocked: Array | None
+    room: Room | None
     tails: Array
 
 
@@ -52,10 +53,10 @@ def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
     lengths = np.array([task.run_now_seconds for task in tasks])
     ends = np.minimum([task.end_seconds for task in tasks], horizon.end_seconds)
     latests = ends - lengths
-    room = _Room(scene.blocked, np.array([t.tail_seconds for t in tasks]))
-    at_once = _costs(horizon, room, np.zeros((1, len(tasks))), lengths, latests)[0]
-    waiting = _waiting_costs(horizon, room, lengths, latests)
-    later, later_totals = _cheapest_later(horizon, room, lengths, latests)
+    limits = _Limits(scene.room, np.array([t.tail_seconds for t in tasks]))
+    at_once = _costs(horizon, limits, np.zeros((1, len(tasks))), lengths, latests)[0]
+    waiting = _waiting_costs(horizon, limits, lengths, latests)
+    later, later_totals = _cheapest_later(horizon, limits, lengths, latests)
     go = (at_once < INFEASIBLE) & (at_once <= waiting + TIE * np.abs(at_once))
     # A wait needs a start to wait for; the published start follows the decision.
     go |= (at_once < INFEASIBLE) & (later_totals >= INFEASIBLE)
@@ -74,38 +75,36 @@ def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
     ]
 
 
-def _costs(horizon: Horizon, room: _Room, starts: Array, lengths: Array, latests: Array) -> Array:
+def _costs(
+    horizon: Horizon, limits: _Limits, starts: Array, lengths: Array, latests: Array
+) -> Array:
     """Return what windows from `starts` (rows, tasks) cost; infeasible ones cost `INFEASIBLE`."""
     slip = _NEGLIGIBLE_SECONDS
     costs = np.asarray(horizon.total(starts, lengths))
     outside = (starts < 0) | (starts > latests + slip)
-    if room.blocked is not None:
-        held = lengths + room.tails
-        outside |= integral_between(horizon.edges, room.blocked, starts, held) > slip
+    if limits.room is not None:
+        outside |= limits.room.barred_seconds(starts, lengths + limits.tails) > slip
     costs[outside] = INFEASIBLE
     return costs
 
 
 def _cheapest_later(
-    horizon: Horizon, room: _Room, lengths: Array, latests: Array
+    horizon: Horizon, limits: _Limits, lengths: Array, latests: Array
 ) -> tuple[Array, Array]:
     """Return each task's earliest cheapest start after the begin, and its cost.
 
     The candidates are exact: every slot boundary, every boundary less the length, the latest
-    start, and the ends of barred steps, which are boundaries too.
+    start, and starts and ends that touch a change of room.
     """
     edges = horizon.edges[1:, None]
-    held = lengths + room.tails
-    starts = np.concatenate(
-        (
-            np.broadcast_to(edges, (len(edges), len(lengths))),
-            edges - lengths,
-            latests[None],
-            *([] if room.blocked is None else [edges - held]),
-        )
-    )
+    columns = [np.broadcast_to(edges, (len(edges), len(lengths))), edges - lengths, latests[None]]
+    if limits.room is not None:
+        changes = limits.room.edges[:, None]
+        columns += [np.broadcast_to(changes, (len(changes), len(lengths)))]
+        columns += [changes - lengths - limits.tails]
+    starts = np.concatenate(columns)
     starts = np.sort(starts, axis=0)
-    costs = _costs(horizon, room, starts, lengths, latests)
+    costs = _costs(horizon, limits, starts, lengths, latests)
     costs[starts <= 0] = INFEASIBLE
     best = costs.min(axis=0)
     row = np.argmax(costs <= best + TIE * np.abs(best), axis=0)
@@ -113,11 +112,11 @@ def _cheapest_later(
     return starts[row, column], costs[row, column]
 
 
-def _waiting_costs(horizon: Horizon, room: _Room, lengths: Array, latests: Array) -> Array:
+def _waiting_costs(horizon: Horizon, limits: _Limits, lengths: Array, latests: Array) -> Array:
     """Return the expected cost of not starting at the begin, one per task."""
     edges, count = horizon.edges, len(horizon.grams_per_kwh)
     starts = np.minimum(edges[1:, None], np.maximum(latests, 0.0))
-    costs = _costs(horizon, room, starts, lengths, latests)
+    costs = _costs(horizon, limits, starts, lengths, latests)
     # A boundary counts while the one before it lies ahead of the latest start.
     costs[(edges[:-1, None] >= latests) | (starts <= 0)] = INFEASIBLE
     windows = costs[:, None] + DEVIATIONS[:, None] * _slopes(horizon, lengths)[:, None]

@@ -18,6 +18,8 @@ from lowtide.planning.types import Forecast, Segment, Source
 
 Array = npt.NDArray[np.float64]
 
+_ROUNDING_SECONDS = 1e-5
+
 TICK_SECONDS = 900.0
 """Longest planning tick: 15 min, so that a decision is never older (design decision)."""
 
@@ -73,6 +75,14 @@ class Horizon:
     def segment(self, start_seconds: float, end_seconds: float) -> Segment:
         """Return a plan segment given in seconds after the begin."""
         return Segment(self.moment(start_seconds), self.moment(end_seconds))
+
+    def whole_steps(self, segment: Segment) -> Segment:
+        """Return the segment, widened to the steps that it touches."""
+        start = (segment.start - self.begin).total_seconds() + _ROUNDING_SECONDS
+        end = (segment.end - self.begin).total_seconds() - _ROUNDING_SECONDS
+        first = max(0, int(np.searchsorted(self.edges, start, side="right")) - 1)
+        last = min(len(self.edges) - 1, int(np.searchsorted(self.edges, end, side="left")))
+        return self.segment(float(self.edges[first]), float(self.edges[last]))
 
     def sources_between(self, start_seconds: float, end_seconds: float) -> tuple[Source, ...]:
         """Return the distinct sources of the steps in an interval, in order of appearance."""

@@ -79,9 +79,28 @@ class _Reader:
         return above if above >= _OUT_OF_REACH else below + (work - low) * (above - below)
 
     def _waiting(self) -> float:
-        """Return the decision's expected cost of not running in the first step."""
+        """Return the decision's expected cost of not running now."""
         if self.task.started:
             return self._left(self.values.off, self.work)
+        return min(self._waiting_for_steps(), self._late_start()[0])
+
+    def _late_start(self) -> tuple[float, float]:
+        """Return the cost of starting later within the first step, and how many ticks it runs.
+
+        Only whole ticks at the end of the step are considered, as in the steps after it.
+        """
+        barred = self.scene.barred
+        if barred is not None and barred[0]:
+            return INFEASIBLE, 0.0
+        price = float(self.horizon.grams_per_kwh[0])
+        options = [
+            (price * used + self._left(self.values.on, self.work - used), used)
+            for used in range(min(ceil(self.first - _ROUNDING), ceil(self.work)) - 1, 0, -1)
+        ]
+        return min(options, default=(INFEASIBLE, 0.0), key=lambda option: option[0])
+
+    def _waiting_for_steps(self) -> float:
+        """Return the expected cost of a job that never ran if it lets the first step pass."""
         low, high = max(1, int(self.work + _ROUNDING)), max(1, ceil(self.work - _ROUNDING))
         below = float(self.values.fresh[0, self.table.fresh_place[self.group, low]])
         above = float(self.values.fresh[0, self.table.fresh_place[self.group, high]])
@@ -95,8 +114,8 @@ class _Reader:
         horizon = self.horizon
         if length > horizon.end_seconds:
             return None
-        blocked = self.scene.blocked
-        if blocked is not None and np.interp(length, horizon.edges, blocked) > 0:
+        room = self.scene.room
+        if room is not None and room.barred_seconds(np.zeros(1), length)[0] > 1e-6:
             return None
         return float(horizon.total(0.0, length))
 
@@ -126,6 +145,9 @@ class _Reader:
     def _first_stretch(self, work: int) -> tuple[int, tuple[float, float]]:
         """Return the step in which a job that never ran starts, and what it runs of it."""
         edges, place = self.horizon.edges, self.table.fresh_place[self.group, work]
+        late, used = self._late_start()
+        if late < self._waiting_for_steps() * (1 - TIE):
+            return 0, (float(edges[1]) - used * self.tick, float(edges[1]))
         started = np.flatnonzero(self.values.first_runs[: self.last, place])
         if len(started) == 0:
             # The tail of the window is the last chance.

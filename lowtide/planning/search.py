@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.planning.horizon import Array, Horizon
+from lowtide.planning.horizon import Array, Horizon, integral_between
 
 Bools = npt.NDArray[np.bool_]
 
@@ -47,22 +47,40 @@ class Task:
         return self.work_seconds + (self.resume_seconds if self.resumes_at_begin else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where there is no room: a running integral of barred seconds over `edges`.
+
+    `edges` are seconds after the horizon's begin, rising; before the first and past the last
+    nothing is barred.
+    """
+
+    edges: Array
+    integral: Array
+
+    def barred_seconds(self, starts: Array, lengths: Array | float) -> Array:
+        """Return how many seconds of each window are barred."""
+        return integral_between(self.edges, self.integral, starts, lengths)
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The steps a search works on, and which of them lack room (`None`: none do).
+    """The steps a search works on, and the room there is (`None`: no limit).
 
-    Not slotted, compared by identity: the running integral of barred seconds is cached.
+    Not slotted, compared by identity: the mask of barred steps is cached.
     """
 
     horizon: Horizon
-    barred: Bools | None = None
+    room: Room | None = None
 
     @cached_property
-    def blocked(self) -> Array | None:
-        """Return the barred seconds up to every edge, `None` where no step is barred."""
-        if self.barred is None or not self.barred.any():
+    def barred(self) -> Bools | None:
+        """Return which steps are barred, wholly or in part; `None` where none are."""
+        if self.room is None:
             return None
-        return np.concatenate((np.zeros(1), np.cumsum(self.barred * np.diff(self.horizon.edges))))
+        edges = self.horizon.edges
+        barred: Bools = self.room.barred_seconds(edges[:-1], np.diff(edges)) > 1e-6
+        return barred if barred.any() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from lowtide.planning import Forecast, Request, Source
 
 NOW = datetime(2026, 12, 1, 10, 0, tzinfo=UTC)
 
-settings.register_profile("planning", max_examples=40, deadline=None)
+settings.register_profile("planning", max_examples=20, deadline=None)
 settings.load_profile("planning")
 
 
