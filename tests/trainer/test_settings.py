@@ -157,15 +157,16 @@ def test_threads_follow_the_cpu_limit_of_cgroup_v2(tmp_path):
     assert usable_cores(tmp_path) == unlimited
 
 
-def test_threads_follow_the_cpu_limit_of_cgroup_v1(tmp_path):
+@pytest.mark.parametrize("controller", ["cpu", "cpu,cpuacct"])
+def test_threads_follow_the_cpu_limit_of_cgroup_v1(tmp_path, controller):
     """A quota of minus one is no limit; without any file all cores are used."""
     unlimited = usable_cores(tmp_path)
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000")
+    (tmp_path / controller).mkdir()
+    (tmp_path / controller / "cpu.cfs_period_us").write_text("100000")
+    (tmp_path / controller / "cpu.cfs_quota_us").write_text("100000")
     assert usable_cores(tmp_path) == 1
 
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
+    (tmp_path / controller / "cpu.cfs_quota_us").write_text("-1")
     assert usable_cores(tmp_path) == unlimited
 
 

@@ -26,10 +26,16 @@ def _limit_v2(root: Path) -> float | None:
 
 
 def _limit_v1(root: Path) -> float | None:
-    """Return the limit in cores as cgroup v1 has it; a quota of -1 is none."""
-    quota = _content(root / "cpu" / "cpu.cfs_quota_us")
-    period = _content(root / "cpu" / "cpu.cfs_period_us")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+    """Return the limit in cores as cgroup v1 has it; a quota of -1 is none.
+
+    Containers see the controller under either name: `cpu` is a link that not all of them get.
+    """
+    for controller in ("cpu", "cpu,cpuacct"):
+        quota = _content(root / controller / "cpu.cfs_quota_us")
+        period = _content(root / controller / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit():
+            return int(quota) / int(period)
+    return None
 
 
 def _content(path: Path) -> str:
