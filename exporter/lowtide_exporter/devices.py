@@ -4,6 +4,7 @@ An interval runs from the last counted reading to this one, so the energy that a
 over its gap meets the holders of both ends of the gap, not of the last tick.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -21,6 +22,10 @@ GAP_MAX_SECONDS: Final = 30.0
 """A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""
 
 
+WAIT_MAX_SECONDS: Final = 15.0
+"""An interval waits no longer than this for a measurement of its load."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """One settled interval of one GPU.
@@ -34,20 +39,27 @@ class Interval:
     held_seconds: Mapping[Owner, float]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What is known of a shared GPU's load: by MIG instance, or by process owner."""
+    """What is known of a shared GPU's load since the last interval.
+
+    `instances` is how busy each MIG instance was (0 to 1, by UUID), `pods` the mean SM utilisation
+    of each pod's processes (by pod key, any unit), `others` that of processes in no pod. `is_due`
+    is False while a measurement over the open interval is still running: its energy waits.
+    """
 
     instances: Mapping[str, float] = field(default_factory=dict)
-    utilisation: Utilisation | None = None
+    pods: Mapping[str, float] = field(default_factory=dict)
+    others: float = 0.0
+    is_due: bool = True
 
 
 @dataclass(slots=True)
 class GpuAccount:
     """One GPU over the life of the exporter, keyed by UUID.
 
-    `waiting_millijoules` were metered since the last settled interval; `covered_since` is the Unix
-    time from which the energy of a pod first seen now is counted.
+    `waiting_millijoules` over `waiting_seconds` were metered since the last settled interval;
+    `covered_since` is the Unix time from which the energy of a pod first seen now is counted.
     """
 
     identity: GpuIdentity
@@ -61,7 +73,7 @@ class GpuAccount:
     counted_at: float | None = None
     covered_since: float = 0.0
     waiting_millijoules: int = 0
-    _waiting_seconds: float = 0.0
+    waiting_seconds: float = 0.0
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
@@ -78,7 +90,7 @@ class GpuAccount:
         if increment.step is not Step.MISSING:
             self._judge(increment)
             self.waiting_millijoules += increment.millijoules
-            self._waiting_seconds += increment.seconds
+            self.waiting_seconds += increment.seconds
         return increment
 
     def lost_reading(self, error: str) -> GpuReading:
@@ -96,24 +108,25 @@ class GpuAccount:
         was_mapped, self.mapped = self.mapped, slots is not None
         start_at, self.counted_at = self.counted_at, unix_seconds
         energy, self.waiting_millijoules = self.waiting_millijoules, 0
-        seconds, self._waiting_seconds = self._waiting_seconds, 0.0
+        seconds, self.waiting_seconds = self.waiting_seconds, 0.0
         self.covered_since = unix_seconds
         if start_at is None:
             return None
         start_at = min(start_at, unix_seconds)
         settled = None
         if self.mapped and was_mapped:
-            settled = self._settle_slots(before, start_at, unix_seconds, seconds)
+            settled = self._settle_slots(before, start_at, unix_seconds, seconds, activity)
             self.covered_since = start_at
             if not before and not self.slots and self.reading.power_watts is not None:
                 self.floor.observe_free(self.reading.power_watts)
         idle = self.floor.idle_millijoules(seconds, energy)
-        claims = claim_slots(settled or [], activity.utilisation)
+        utilisation = _by_owner(settled or [], activity)
+        claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
             energy - idle,
             idle,
             claims,
-            other_active_weights=_others(activity.utilisation) if claims else None,
+            other_active_weights=_others(utilisation) if claims else None,
             unclaimed=Reason.UNMAPPED if settled is None else Reason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
@@ -128,8 +141,21 @@ class GpuAccount:
         )
         self.quality = Quality.POWER_INTEGRATED if increment.from_power else self.check.quality
 
+    def may_wait(self, slots: Mapping[str, HeldSlot] | None, activity: Activity) -> bool:
+        """Return whether this interval stays open until a measurement of its load is done."""
+        if activity.is_due or slots is None or self.waiting_seconds >= WAIT_MAX_SECONDS:
+            return False
+        return {i: slot.holder.owner for i, slot in slots.items()} == {
+            i: slot.holder.owner for i, slot in self.slots.items()
+        }
+
     def _settle_slots(
-        self, before: Mapping[str, HeldSlot], start_at: float, end_at: float, seconds: float
+        self,
+        before: Mapping[str, HeldSlot],
+        start_at: float,
+        end_at: float,
+        seconds: float,
+        activity: Activity,
     ) -> list[Slot] | None:
         """Return the slots over the interval, None where a long gap hides who held them."""
         settled = []
@@ -145,6 +171,7 @@ class GpuAccount:
                     size_ratio=kind.size_ratio,
                     method=kind.method,
                     shares=settle_interval(older, newer, start_at, end_at),
+                    activity_ratio=activity.instances.get(kind.instance or ""),
                 )
             )
         return settled
@@ -183,6 +210,17 @@ def _changed_unseen(older: Holder | None, newer: Holder | None) -> bool:
     if older is None or newer is None:
         return False
     return older.owner != newer.owner and older.finished_at is None and newer.started_at is None
+
+
+def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
+    """Return utilisation by container: a pod's processes are not told apart by container."""
+    if not activity.pods and activity.others <= 0:
+        return None
+    owners = {share.owner for slot in slots for share in slot.shares}
+    containers = Counter(owner.pod for owner in owners)
+    shares = {o: activity.pods.get(o.pod, 0.0) / containers[o.pod] for o in owners}
+    strangers = sum(v for pod, v in activity.pods.items() if pod not in containers)
+    return Utilisation(shares, activity.others + strangers)
 
 
 def _others(utilisation: Utilisation | None) -> dict[Reason, float] | None:

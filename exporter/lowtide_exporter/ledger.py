@@ -8,7 +8,7 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from lowtide.energy.attribution import Owner, Part, Reason
 from lowtide.energy.attribution_boundary import Holder
@@ -30,6 +30,7 @@ from lowtide_exporter.slots import SlotMap, map_slots
 _log = logging.getLogger(__name__)
 
 GPU: Final = "gpu"
+NO_ACTIVITY: Final = Activity()
 ABSENCE_SECONDS: Final = 30.0
 """A pod that only the kubelet's list knows has ended when the list has lacked it this long."""
 UID_GRACE_SECONDS: Final = 15.0
@@ -64,7 +65,10 @@ class NodeLedger:
         self._unknown_ids: frozenset[str] = frozenset()
 
     def apply(self, seen: Observation, activities: dict[str, Activity] | None = None) -> None:
-        """Book one observation; observations come in the order of their monotonic time."""
+        """Book one observation; observations come in the order of their monotonic time.
+
+        `activities` tells, by GPU UUID, the load of shared GPUs where it is known.
+        """
         self._now = seen.monotonic_seconds
         self._take_records(seen)
         if seen.use is not None:
@@ -77,13 +81,45 @@ class NodeLedger:
             for reading in readings:
                 uuid = reading.identity.uuid
                 held = None if slots is None else slots.by_gpu.get(uuid, {})
-                activity = (activities or {}).get(uuid, Activity())
+                activity = (activities or {}).get(uuid, NO_ACTIVITY)
                 gpu = self.gpus[uuid]
+                if gpu.may_wait(held, activity):
+                    continue
                 interval = gpu.settle(seen.unix_seconds, held, activity)
                 if interval is not None:
                     self._book(interval, gpu, seen)
                 self._open_series(gpu, seen)
             self._follow_lives(seen)
+
+    def mapping_state(self) -> dict[str, Any]:
+        """Return the last answer of the kubelet as JSON values."""
+        return {
+            "allocations": [
+                [item.namespace, item.pod, item.container, item.device_ids, item.cpu_ids]
+                for item in self._allocations
+            ],
+            "mapped_at": self._mapped_at,
+            "replicas": self._replicas,
+        }
+
+    def restore_mapping(
+        self,
+        allocations: tuple[Allocation, ...],
+        mapped_at: float | None,
+        replicas: dict[str, int],
+    ) -> None:
+        """Take up an answer from before a restart, and the UIDs of the restored accounts.
+
+        Without the UIDs, pods would look like new ones until the API server answers.
+        """
+        self._allocations, self._mapped_at, self._replicas = allocations, mapped_at, replicas
+        self._records = {
+            (account.namespace, account.name): PodRecord(
+                namespace=account.namespace, name=account.name, uid=account.uid
+            )
+            for account in self.pods.living.values()
+            if account.uid
+        }
 
     def exported_pods(self) -> Iterator[PodAccount]:
         """Yield the accounts to show; one whose UID is about to be known waits a little."""

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.calls import CallLog
+from lowtide_exporter.devices import Activity
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.owners import DeviceOwners
@@ -25,10 +27,12 @@ from lowtide_exporter.readings import (
 )
 from lowtide_exporter.snapshot import LoopStatus, Snapshot, SourceStatus, take_snapshot
 from lowtide_exporter.sources import GpuMeters, HostMeters
+from lowtide_exporter.state import StateFile
 
 _log = logging.getLogger(__name__)
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
+_STATE_PERIOD_SECONDS: Final = 30.0
 _MISSING_FACTOR: Final = 6
 """CPU meters that are missing are looked for this many times less often."""
 
@@ -87,6 +91,8 @@ class ExporterLoop:
         pods: PodInformant | None,
         calls: CallLog,
         host: HostMeters | None = None,
+        state: StateFile | None = None,
+        activity: ActivityReader | None = None,
         host_period_seconds: float = 10.0,
         period_seconds: float,
         mapping_period_seconds: float,
@@ -98,6 +104,9 @@ class ExporterLoop:
         self._owners = owners
         self._pods = pods
         self._calls = calls
+        self._state = state
+        self._activity = activity
+        self._state_at = 0.0
         self._host = host
         self._host_period_seconds = host_period_seconds
         self._host_at = 0.0
@@ -123,6 +132,8 @@ class ExporterLoop:
         while not stop.is_set():
             self._lag_seconds = max(0.0, self._monotonic() - due)
             self.tick()
+            if self._monotonic() >= self._state_at:
+                self.save()
             due += self._period_seconds
             now = self._monotonic()
             if due < now:
@@ -150,9 +161,27 @@ class ExporterLoop:
             zones=self._read_zones(monotonic),
             use=self._read_use(monotonic),
         )
+        activities = self._read_activities(monotonic)
         with self._lock:
-            self._ledger.apply(seen)
+            self._ledger.apply(seen, activities)
             self.ticks += 1
+
+    def restore(self) -> bool:
+        """Take up the state of an earlier run and return whether there was one to use."""
+        return self._state is not None and self._state.load(self._ledger, self._monotonic())
+
+    def save(self) -> None:
+        """Write the state file; a disk that is full is noted and tried again."""
+        if self._state is None:
+            return
+        now = self._monotonic()
+        self._state_at = now + _STATE_PERIOD_SECONDS
+        try:
+            self._state.save(self._ledger, now)
+        except OSError as error:
+            self._watch.note("state", now, error)
+        else:
+            self._watch.note("state", now)
 
     def snapshot(self) -> Snapshot:
         """Return the picture of the last tick."""
@@ -220,6 +249,15 @@ class ExporterLoop:
         self._watch.note("cgroup", now)
         assert isinstance(use, HostUse)
         return use
+
+    def _read_activities(self, now: float) -> dict[str, Activity]:
+        """Measure shared GPUs; only this thread changes the ledger, so no lock is needed."""
+        if self._activity is None:
+            return {}
+        activities = self._activity.read(self._ledger.gpus, now)
+        if self._activity.dcgm_asked:
+            self._watch.note("dcgm", now, self._activity.dcgm_error)
+        return activities
 
     def _read_pods(self) -> tuple[PodRecord, ...] | None:
         if self._pods is None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
+from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import ExporterError, SettingsError
@@ -25,8 +26,10 @@ from lowtide_exporter.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings, parse_settings
 from lowtide_exporter.sources import HostMeters
 from lowtide_exporter.sources.cgroup import CgroupMeters
+from lowtide_exporter.sources.dcgm import DcgmPage
 from lowtide_exporter.sources.nvml import NvmlMeters
 from lowtide_exporter.sources.rapl import RaplMeters
+from lowtide_exporter.state import StateFile, read_boot_id
 
 _log = logging.getLogger("lowtide_exporter")
 
@@ -80,6 +83,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         pods=pods,
         calls=calls,
         host=_host_meters(settings),
+        state=_state_file(settings),
+        activity=_activity_reader(settings, meters),
         host_period_seconds=settings.slow_period_seconds,
         period_seconds=settings.period_seconds,
         mapping_period_seconds=settings.kubelet_period_seconds,
@@ -90,11 +95,14 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         settings, Renderer(registry, lambda: loop.ticks), lambda: loop.ticks > 0
     )
     try:
+        if loop.restore():
+            _log.info("totals continue from %s", settings.state_file)
         loop.tick()  # a refused stand-in ends the program before anything is served
         threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
         _log.info("serving on port %d", server.port)
         loop.run(stop)
     finally:
+        loop.save()
         server.server_close()
         if pods is not None:
             pods.stop()
@@ -110,6 +118,25 @@ def _device_owners(settings: Settings) -> DeviceOwners | None:
     if settings.kubelet_socket:
         return Kubelet(settings.kubelet_socket, settings.resource_names)
     return None
+
+
+def _activity_reader(settings: Settings, meters: NvmlMeters) -> ActivityReader:
+    """Return what measures shared GPUs."""
+    names = (name.strip() for name in settings.mps_gpus.split(","))
+    return ActivityReader(
+        processes=meters,
+        dcgm=DcgmPage(settings.dcgm_url) if settings.dcgm_url else None,
+        procfs=settings.procfs,
+        mps_gpus=frozenset(name for name in names if name),
+        process_period_seconds=settings.process_period_seconds,
+    )
+
+
+def _state_file(settings: Settings) -> StateFile | None:
+    """Return where totals are kept over a restart, None where they are not."""
+    if not settings.state_file:
+        return None
+    return StateFile(settings.state_file, read_boot_id(settings.procfs))
 
 
 def _host_meters(settings: Settings) -> HostMeters:

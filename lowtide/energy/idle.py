@@ -34,6 +34,11 @@ class IdleFloor:
         if len(self._ordered) >= SAMPLES_NEEDED:
             self.learnt_watts = self._ordered[int(QUANTILE * (len(self._ordered) - 1))]
 
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """The samples kept, oldest first, in watts."""
+        return tuple(self._recent)
+
     def idle_millijoules(self, seconds: float, energy_millijoules: int) -> int:
         """Return how much of an interval's energy is idle: the floor's, at most all of it."""
         floor = (self.learnt_watts or 0.0) * seconds * 1000.0

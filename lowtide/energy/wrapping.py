@@ -14,13 +14,14 @@ from lowtide.energy.counter import DeviceTotal
 class WrappingMeter:
     """Turns microjoule readings that wrap at `range_microjoules` into whole millijoules.
 
-    `total` is kept from raw readings (in microjoules) on a path of its own.
+    `total` is kept from raw readings (in microjoules) on a path of its own; `unwrapped` is the sum
+    of the differences in microjoules.
     """
 
     total: DeviceTotal = field(default_factory=DeviceTotal)
-    _last: int | None = None
-    _unwrapped: int = 0
+    unwrapped: int = 0
     handed_out_millijoules: int = 0
+    _last: int | None = None
 
     def advance(self, microjoules: int, range_microjoules: int) -> int:
         """Return the millijoules since the last reading; 0 for the first one."""
@@ -34,8 +35,8 @@ class WrappingMeter:
             self.total.restart(microjoules, first_raw=last - range_microjoules - 1)
         else:
             self.total.read(microjoules)
-        self._unwrapped += delta
-        whole = self._unwrapped // 1000 - self.handed_out_millijoules
+        self.unwrapped += delta
+        whole = self.unwrapped // 1000 - self.handed_out_millijoules
         self.handed_out_millijoules += whole
         return whole
 

@@ -9,7 +9,7 @@ Facts about calls and fields: nvml.h, "Field Identifiers" and "Power Scope".
 
 import ctypes
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pynvml
@@ -69,7 +69,8 @@ class _Device:
     instances: tuple[MigInstance, ...] = ()
     backoff_seconds: float = 0.0
     retry_at: float = 0.0
-    error: str | None = field(default=None)
+    error: str | None = None
+    sampled_until: int = 0
 
 
 class NvmlMeters:
@@ -110,9 +111,29 @@ class NvmlMeters:
             except pynvml.NVMLError as error:
                 _log.debug("nvmlShutdown failed: %s", error)
 
-    def handle(self, uuid: str) -> Any:
-        """Return the NVML handle of a GPU that the last read returned."""
-        return self._devices[uuid].handle
+    def process_utilisation(self, uuid: str) -> dict[int, float] | None:
+        """Return the mean SM utilisation by process since the last call, in percent.
+
+        Host process ids; empty where no process did anything. None where the GPU cannot tell (MIG,
+        old drivers), or is lost. The driver keeps samples of non-zero use only, so the mean is
+        over the samples it has, not over time: only ratios between processes mean anything.
+        """
+        device = self._devices.get(uuid)
+        if device is None or device.error is not None or device.mig_enabled:
+            return None
+        try:
+            samples = self._call(
+                pynvml.nvmlDeviceGetProcessUtilization, device.handle, device.sampled_until
+            )
+        except pynvml.NVMLError as error:
+            return {} if error.value == pynvml.NVML_ERROR_NOT_FOUND else None
+        fresh = [s for s in samples if s.timeStamp > device.sampled_until]
+        moments = len({s.timeStamp for s in fresh}) or 1
+        device.sampled_until = max((s.timeStamp for s in fresh), default=device.sampled_until)
+        sums: dict[int, float] = {}
+        for sample in fresh:
+            sums[sample.pid] = sums.get(sample.pid, 0.0) + sample.smUtil
+        return {pid: total / moments for pid, total in sums.items()}
 
     def _open(self, now: float) -> None:
         if self._is_open:

@@ -1,0 +1,85 @@
+"""Reads the activity of MIG instances from a dcgm-exporter on the same node.
+
+Only activity: NVML stays the source of energy, and DCGM gives the parent's energy for every
+instance. Both spellings of each field are understood (DCGM 4.6 renamed them). A page that does not
+come in a second is given up; after three failures the page is left alone for a minute.
+
+Field names: https://docs.nvidia.com/datacenter/dcgm/latest/dcgm-api/dcgm-api-field-ids.html
+"""
+
+import http.client
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from lowtide_exporter.errors import MalformedAnswerError, SourceError
+
+_TIMEOUT_SECONDS: Final = 1.0
+_PAGE_MAX_BYTES: Final = 16 << 20
+_FAILURES_MAX: Final = 3
+_PAUSE_SECONDS: Final = 60.0
+_FIELDS: Final = (
+    ("DCGM_FI_PROF_SM_ACTIVE", "DCGM_FI_PROF_SM_UTIL_RATIO"),
+    ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_PROF_GR_ENGINE_UTIL_RATIO"),
+)
+"""Best first: SM activity is off by default, graphics engine activity is on."""
+
+InstanceKey = tuple[str, int]
+
+
+class DcgmPage:
+    """The metrics page of a dcgm-exporter."""
+
+    def __init__(self, url: str) -> None:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise SourceError(f"DCGM: {url!r} is no http address")
+        self._url = url
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def read(self, monotonic_seconds: float) -> dict[InstanceKey, float]:
+        """Return the activity (0 to 1) by GPU UUID and GPU instance id.
+
+        Raises:
+            SourceError: the page does not come, or is no metrics page.
+        """
+        if monotonic_seconds < self._retry_at:
+            raise SourceError("DCGM: left alone after repeated failures")
+        try:
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_SECONDS) as answer:
+                page = answer.read(_PAGE_MAX_BYTES).decode()
+            activity = parse_activity(page)
+        except (OSError, http.client.HTTPException, ValueError, MalformedAnswerError) as error:
+            self._failures += 1
+            if self._failures >= _FAILURES_MAX:
+                self._retry_at = monotonic_seconds + _PAUSE_SECONDS
+            raise SourceError(f"DCGM: {error}") from None
+        self._failures = 0
+        return activity
+
+
+def parse_activity(page: str) -> dict[InstanceKey, float]:
+    """Return the activity of every MIG instance on a metrics page, best field first.
+
+    Raises:
+        MalformedAnswerError: the text is no metrics page.
+    """
+    found: dict[str, dict[InstanceKey, float]] = {}
+    try:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                instance = sample.labels.get("GPU_I_ID", "")
+                uuid = sample.labels.get("UUID", "")
+                if sample.name.startswith("DCGM_FI_PROF_") and instance.isdigit() and uuid:
+                    ratio = min(1.0, max(0.0, sample.value))
+                    found.setdefault(sample.name, {})[uuid, int(instance)] = ratio
+    except (ValueError, KeyError, IndexError) as error:
+        raise MalformedAnswerError(f"DCGM: no metrics page: {error}") from None
+    activity: dict[InstanceKey, float] = {}
+    for spellings in reversed(_FIELDS):
+        for name in spellings:
+            activity |= found.get(name, {})
+    return activity

@@ -1,0 +1,179 @@
+"""Totals over a restart of the exporter: continued where that is sound, begun anew where not."""
+
+import errno
+import json
+
+import pytest
+from standins.nvml.control import gpu_uuid
+
+from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.state import StateFile
+
+GPU_0 = gpu_uuid(0)
+ENERGY = "lowtide_pod_energy_joules_total"
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A state file of this boot."""
+    return StateFile(str(tmp_path / "state.json"), "boot-1")
+
+
+def restart(node, state, seconds=0.0):
+    """Kill the exporter and start it again after a while, on the same node."""
+    node.ledger = NodeLedger()
+    node.seconds += seconds
+    node.control.set_clock(node.seconds)
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+    return node.loop.restore()
+
+
+def prepare(node, state, until=130):
+    """Run a pod with a state file."""
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+    node.run_until(115)
+    node.start_pod("job", GPU_0)
+    node.run_until(until)
+    node.loop.save()
+
+
+def test_totals_continue_and_the_gap_is_the_holders(node, state):
+    """Twenty seconds without an exporter: the counter kept them for the pod that held the GPU.
+
+    The pod came between two reads, so half a second of that interval is its own.
+    """
+    prepare(node, state)
+    start = node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job")
+
+    used = restart(node, state, seconds=20)
+    node.tick()
+    node.run_until(160)
+
+    assert used
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 115.5, 160), rel=0.005)
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job") == start
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_no_value_falls_over_a_restart(node, state):
+    """What a scrape after the restart sees is at least what the last one before it saw."""
+    prepare(node, state)
+    before = {tuple(sorted(labels.items())): v for labels, v in node.series(ENERGY)}
+
+    restart(node, state, seconds=5)
+    node.tick()
+    after = {tuple(sorted(labels.items())): v for labels, v in node.series(ENERGY)}
+
+    assert all(after[labels] >= value for labels, value in before.items())
+
+
+def test_a_pod_keeps_its_account_while_the_api_server_is_silent(node, state):
+    """Its UID is in the state: it must not look like a new pod without one."""
+    prepare(node, state)
+    node.pods.pods = None
+
+    restart(node, state, seconds=5)
+    node.tick()
+    node.run_until(150)
+
+    uids = {labels["pod_uid"] for labels, _ in node.series(ENERGY)}
+    assert uids == {"uid-job"}
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 115.5, 150), rel=0.005)
+
+
+def test_a_change_of_holder_during_a_long_gap_is_not_guessed(node, state):
+    """Nobody saw when: the gap's energy is unmapped, both pods keep what is theirs."""
+    prepare(node, state)
+    before = node.pod_joules("job")
+    node.delete_pod("job")
+    node.start_pod("next", GPU_0)
+
+    restart(node, state, seconds=60)
+    node.tick()
+
+    assert node.pod_joules("job") == before
+    assert node.pod_joules("next") == 0
+    assert node.unallocated_joules(reason="unmapped") > 0
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_a_counter_reset_during_the_gap_counts_from_the_restart(node, state):
+    """The driver was reloaded meanwhile: the new value is what was drawn since."""
+    prepare(node, state)
+    before = node.pod_joules("job")
+    node.control.gpu(0).reset_at_seconds = 140.0
+
+    restart(node, state, seconds=20)
+    node.tick()
+
+    drawn = node.true_joules(0, 140, 150)
+    assert node.pod_joules("job") - before == pytest.approx(drawn, rel=0.02)
+    assert node.value("lowtide_gpu_counter_resets_total", uuid=GPU_0) == 1
+
+
+def test_finished_pods_stay_finished(node, state):
+    """Their marker and values survive; retention goes on where it was."""
+    prepare(node, state)
+    node.end_pod("job", finished_at=node.unix(130))
+    node.run_until(140)
+    final = node.pod_joules("job")
+    node.loop.save()
+
+    restart(node, state, seconds=10)
+    node.tick()
+    node.run_until(160)
+
+    assert node.pod_joules("job") == final
+    assert node.value("lowtide_pod_end_timestamp_seconds", pod="job") == node.unix(130)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"boot_id": "boot-2"}, "booted since", id="another boot"),
+        pytest.param({"monotonic_seconds": 0.0}, "s old", id="too old"),
+        pytest.param({"format": 99}, "another format", id="another version"),
+        pytest.param({"gpus": 5}, "cannot be read", id="malformed"),
+        pytest.param({"living": [{}]}, "cannot be read", id="half an account"),
+    ],
+)
+def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, change, reason):
+    """It is said why, and counters begin at zero with a new segment start."""
+    prepare(node, state)
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    used = restart(node, state, seconds=5)
+    node.tick()
+
+    assert not used
+    assert reason in caplog.text
+    assert node.pod_joules("job") == 0
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds") == node.unix(135)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00" * 100])
+def test_a_damaged_file_is_not_used(node, state, tmp_path, content):
+    """Whatever is in it, the exporter starts."""
+    (tmp_path / "state.json").write_text(content)
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+
+    assert not node.loop.restore()
+    node.tick()
+    assert node.value("lowtide_gpu_up", uuid=GPU_0) == 1
+
+
+def test_a_full_disk_is_a_metric_and_the_old_file_stays(node, state, tmp_path, monkeypatch):
+    """Energy goes on; the state source is down; what was saved before is still whole."""
+    prepare(node, state)
+    old = (tmp_path / "state.json").read_text()
+
+    def refuse(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    node.run_until(140)
+    node.loop.save()
+
+    assert node.value("lowtide_source_up", source="state") == 0
+    assert (tmp_path / "state.json").read_text() == old
