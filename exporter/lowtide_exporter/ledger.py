@@ -64,11 +64,13 @@ class NodeLedger:
         self._named: dict[str, PodRecord] = {}
         self._unknown_ids: frozenset[str] = frozenset()
 
-    def apply(self, seen: Observation, activities: dict[str, Activity] | None = None) -> None:
-        """Book one observation; observations come in the order of their monotonic time.
+    def apply(self, seen: Observation, activities: dict[str, Activity] | None = None) -> bool:
+        """Book one observation and return whether it named devices never seen before.
 
-        `activities` tells, by GPU UUID, the load of shared GPUs where it is known.
+        Observations come in the order of their monotonic time. `activities` tells, by GPU UUID,
+        the load of shared GPUs where it is known.
         """
+        unknown_before = self._unknown_ids
         self._now = seen.monotonic_seconds
         self._take_records(seen)
         if seen.use is not None:
@@ -90,6 +92,7 @@ class NodeLedger:
                     self._book(interval, gpu, seen)
                 self._open_series(gpu, seen)
             self._follow_lives(seen)
+        return bool(self._unknown_ids - unknown_before)
 
     def mapping_state(self) -> dict[str, Any]:
         """Return the last answer of the kubelet as JSON values."""

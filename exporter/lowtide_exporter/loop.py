@@ -163,7 +163,8 @@ class ExporterLoop:
         )
         activities = self._read_activities(monotonic)
         with self._lock:
-            self._ledger.apply(seen, activities)
+            if self._ledger.apply(seen, activities):
+                self._meters.survey_soon()
             self.ticks += 1
 
     def restore(self) -> bool:

@@ -262,18 +262,18 @@ def test_two_hours_with_a_reload_and_a_lost_gpu_conserve_energy(make_node):
     node = make_node(gpus=8)
     for index in range(8):
         node.start_pod(f"pod-{index}", gpu_uuid(index))
-    node.run_until(2000, step=5)
+    node.run_until(2000, step=10)
     node.control.gpu(3).error = pynvml.NVML_ERROR_GPU_IS_LOST
-    node.run_until(2600, step=5)
+    node.run_until(2600, step=10)
     node.control.gpu(3).error = 0
-    node.run_until(4000, step=5)
+    node.run_until(4000, step=10)
     node.control.reload_driver()
-    node.run_until(7300, step=5)
+    node.run_until(7300, step=10)
 
     assert is_conserved(node)
     device = sum(value for _, value in node.series("lowtide_gpu_energy_joules_total"))
-    truth = sum(node.true_joules(index, 105, 7300) for index in range(8))
-    assert device == pytest.approx(truth, rel=0.002)
+    truth = sum(node.true_joules(index, 110, 7300) for index in range(8))
+    assert device == pytest.approx(truth, rel=0.003)  # one read is lost in the reload
 
 
 def test_a_read_while_the_driver_is_away_raises_a_source_error(node):

@@ -152,3 +152,36 @@ def test_the_exporter_imports_nothing_heavy():
     )
 
     assert result.stdout.strip() == "[]"
+
+
+def test_the_demo_serves_without_gpu_and_cluster(environment):
+    """A node to look at, all of it labelled mock."""
+    with exporter(environment, "--demo") as (_, url):
+        samples = scrape(url)
+
+    info = [dict(labels) for name, labels in samples if name == "lowtide_gpu_info"]
+    assert len(info) == 4
+    assert {labels["source"] for labels in info} == {"mock"}
+
+
+def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tmp_path):
+    """SIGTERM writes the totals; the next process goes on from them."""
+    kubelet.give("ml", "job", gpu_uuid(0))
+    arguments = [
+        *("--nvml-library", str(nvml_library), "--allow-mock", "--period-seconds", "0.05"),
+        *("--kubelet-period-seconds", "0.05", "--kubelet-socket", str(kubelet.socket)),
+        *("--state-file", str(tmp_path / "state.json")),
+    ]
+
+    def joules(url):
+        values = [v for (n, _), v in scrape(url).items() if n == "lowtide_pod_energy_joules_total"]
+        return sum(values) or None
+
+    with exporter(environment, *arguments) as (process, url):
+        before = wait_for(lambda: joules(url))
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+    with exporter(environment, *arguments) as (_, url):
+        after = joules(url)
+
+    assert after >= before

@@ -16,6 +16,9 @@ class GpuMeters(Protocol):
             SourceError: no GPU can be read now.
         """
 
+    def survey_soon(self) -> None:
+        """Look for new devices at the next read: somebody holds one that is not known."""
+
     def close(self) -> None:
         """Let go of the driver."""
 

@@ -102,6 +102,10 @@ class NvmlMeters:
             self.close()
             raise SourceError(f"NVML: the driver is gone: {error}") from None
 
+    def survey_soon(self) -> None:
+        """See `GpuMeters`."""
+        self._survey_at = 0.0
+
     def close(self) -> None:
         """See `GpuMeters`."""
         if self._is_open:

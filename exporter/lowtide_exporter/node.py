@@ -1,0 +1,110 @@
+"""Puts together the sources of the node that the settings describe.
+
+What is missing on a node is decided by each source when it is read, not here: a driver may come
+later, a socket may vanish.
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+
+from lowtide_exporter.activity import ActivityReader
+from lowtide_exporter.calls import CallLog
+from lowtide_exporter.demo import DemoNode
+from lowtide_exporter.jobs import JobDirectory
+from lowtide_exporter.loop import PodInformant
+from lowtide_exporter.owners import DeviceOwners, Kubelet
+from lowtide_exporter.pods import PodWatcher
+from lowtide_exporter.settings import Settings
+from lowtide_exporter.sources import GpuMeters, HostMeters
+from lowtide_exporter.sources.cgroup import CgroupMeters
+from lowtide_exporter.sources.dcgm import DcgmPage
+from lowtide_exporter.sources.nvml import NvmlMeters
+from lowtide_exporter.sources.rapl import RaplMeters
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Everything that is read on a node."""
+
+    meters: GpuMeters
+    owners: DeviceOwners | None = None
+    pods: PodInformant | None = None
+    host: HostMeters | None = None
+    activity: ActivityReader | None = None
+
+    def close(self) -> None:
+        """Let go of devices and connections."""
+        if isinstance(self.pods, PodWatcher):
+            self.pods.stop()
+        if self.owners is not None:
+            self.owners.close()
+        self.meters.close()
+
+
+def node_sources(settings: Settings, calls: CallLog) -> Sources:
+    """Return the sources of this node; the pod watcher is started."""
+    meters = NvmlMeters(settings.nvml_library, settings.allow_mock, calls)
+    return Sources(
+        meters=meters,
+        owners=_device_owners(settings),
+        pods=_pod_watcher(settings),
+        host=_host_meters(settings),
+        activity=_activity_reader(settings, meters),
+    )
+
+
+def demo_sources() -> Sources:
+    """Return a node that does not exist."""
+    node = DemoNode(time.time() - time.monotonic())
+    return Sources(meters=node, owners=node, pods=node)
+
+
+def _device_owners(settings: Settings) -> DeviceOwners | None:
+    """Return who tells which GPU belongs to whom, None where nobody does."""
+    if settings.job_directory:
+        return JobDirectory(settings.job_directory)
+    if settings.kubelet_socket:
+        return Kubelet(settings.kubelet_socket, settings.resource_names)
+    return None
+
+
+def _activity_reader(settings: Settings, meters: NvmlMeters) -> ActivityReader:
+    """Return what measures shared GPUs."""
+    names = (name.strip() for name in settings.mps_gpus.split(","))
+    return ActivityReader(
+        processes=meters,
+        dcgm=DcgmPage(settings.dcgm_url) if settings.dcgm_url else None,
+        procfs=settings.procfs,
+        mps_gpus=frozenset(name for name in names if name),
+        process_period_seconds=settings.process_period_seconds,
+    )
+
+
+def _host_meters(settings: Settings) -> HostMeters:
+    """Return the meters of CPU packages and of who uses them."""
+    cgroup_root = settings.cgroup_root or f"{settings.sysfs}/fs/cgroup"
+    return HostMeters(RaplMeters(settings.sysfs), CgroupMeters(cgroup_root, settings.procfs))
+
+
+def _pod_watcher(settings: Settings) -> PodWatcher | None:
+    """Return a started watcher, None where no node name or no API server is known."""
+    server = settings.api_server
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not server and host:
+        server = f"https://{f'[{host}]' if ':' in host else host}:{port or 443}"
+    if not server or not settings.node_name:
+        if settings.kubelet_socket and not settings.job_directory:
+            _log.warning("no API server or node name: pods have no UID and end by absence")
+        return None
+    watcher = PodWatcher(
+        server=server,
+        node_name=settings.node_name,
+        token_file=settings.api_token_file,
+        ca_file=settings.api_ca_file,
+    )
+    watcher.start()
+    return watcher

@@ -1,0 +1,87 @@
+"""The made-up node of --demo, and nodes whose jobs are named by files."""
+
+import pytest
+from standins.nvml.control import gpu_uuid
+
+from lowtide_exporter.calls import CallLog
+from lowtide_exporter.demo import DemoNode
+from lowtide_exporter.errors import SourceError
+from lowtide_exporter.jobs import JobDirectory
+from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.loop import ExporterLoop
+from lowtide_exporter.readings import Allocation
+
+
+def test_half_an_hour_of_the_demo_is_believable_and_conserves_energy():
+    """Pods come, work, end and are retired; GPUs stay between floor and limit; all says mock."""
+    clock, node, ledger = [10_000.0], DemoNode(1_700_000_000.0), NodeLedger()
+    loop = ExporterLoop(
+        ledger=ledger,
+        meters=node,
+        owners=node,
+        pods=node,
+        calls=CallLog(),
+        period_seconds=1.0,
+        mapping_period_seconds=0.0,
+        monotonic=lambda: clock[0],
+        unix=lambda: 1_700_000_000.0 + clock[0],
+    )
+    watts = []
+    for _ in range(600):
+        clock[0] += 3.0
+        loop.tick()
+        watts += [gpu.reading.power_watts for gpu in ledger.gpus.values()]
+
+    assert ledger.residual_millijoules() == 0
+    assert ledger.pods.retired_millijoules["gpu"] > 0
+    assert len(ledger.pods.living) >= 1
+    assert 70 <= min(watts) < 80
+    assert 450 < max(watts) < 700
+    assert all(gpu.identity.is_mock for gpu in ledger.gpus.values())
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("4711\n", [Allocation("", "4711", "", ("0",))]),
+        ("\n\n", []),
+        (
+            "4711\n4712\n4711\n",
+            [Allocation("", "4711", "", ("0::0",)), Allocation("", "4712", "", ("0::1",))],
+        ),
+    ],
+)
+def test_job_files_name_the_jobs_of_a_gpu(tmp_path, lines, expected):
+    """One id per line, each once; several share the GPU."""
+    (tmp_path / "0").write_text(lines)
+    (tmp_path / ".0.swp").write_text("junk\n")
+
+    assert JobDirectory(str(tmp_path)).allocations() == tuple(expected)
+
+
+def test_a_missing_job_directory_is_a_source_error(tmp_path):
+    """The batch system may not have made it yet."""
+    with pytest.raises(SourceError, match="job directory"):
+        JobDirectory(str(tmp_path / "none")).allocations()
+
+
+def test_energy_of_a_batch_job_is_counted_by_index_and_by_uuid(node, tmp_path):
+    """Files may be named by either; two jobs on one GPU get half each."""
+    node.pods.pods = None
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    node.owners = JobDirectory(str(jobs))
+    node.loop = node.make_loop(period_seconds=1.0)
+    node.control.set_trace(0, [(0, 400.0)])
+    node.control.set_trace(1, [(0, 300.0)])
+    (jobs / "0").write_text("a\nb\n")
+    (jobs / gpu_uuid(1)).write_text("c\n")
+
+    node.run_until(201)
+
+    joules = {name: node.pod_joules(name) for name in "abc"}
+    assert joules == {
+        "a": pytest.approx(20_000),
+        "b": pytest.approx(20_000),
+        "c": pytest.approx(30_000),
+    }
