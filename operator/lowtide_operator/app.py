@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster
 from lowtide_operator.forecasts import Forecasts
+from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.prometheus import Prometheus
 from lowtide_operator.settings import Settings
@@ -31,6 +33,8 @@ class App:
     forecasts: Forecasts
     measurer: Measurer
     prometheus: Prometheus | None
+    live: LiveEnergy
+    bookings: Bookings
     tally: Tally
     instance: str
     clock: Callable[[], datetime] = utc_now

@@ -86,6 +86,10 @@ class Cache:
         runs = self._past.get((job.key.namespace, record.series), {})
         return tuple(run for key, run in runs.items() if key != job.key)
 
+    def running_keys(self) -> tuple[Key, ...]:
+        """Return the keys of jobs that run."""
+        return tuple(k for k, record in self._jobs.items() if record.summary.state == "Running")
+
     def all_keys(self) -> tuple[Key, ...]:
         """Return the keys of all TrainingJobs."""
         return tuple(self._jobs)

@@ -40,6 +40,10 @@ class ConditionType(StrEnum):
     """Energy of all pods is known and written to the status."""
 
 
+ENDS: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
+"""One of these holds once a job has ended."""
+
+
 class Reason(StrEnum):
     """Why a condition has its status."""
 
@@ -202,6 +206,11 @@ def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
     """Return whether the condition of type `kind` holds."""
     found = find(conditions, kind)
     return found is not None and found.status == "True"
+
+
+def has_end(conditions: Iterable[Condition]) -> bool:
+    """Return whether the conditions say that the job has ended."""
+    return any(c.type in ENDS and c.status == "True" for c in conditions)
 
 
 def shortened(text: str, longest: int = MESSAGE_MAX_LENGTH) -> str:

@@ -14,7 +14,7 @@ The job is in one of four situations, each with its own module:
 
 from typing import Final
 
-from lowtide_operator.conditions import ConditionType, Reason, is_true
+from lowtide_operator.conditions import Reason, has_end
 from lowtide_operator.draft import Decision, Draft
 from lowtide_operator.ended import decide_ended, decide_lost
 from lowtide_operator.observation import Observation
@@ -51,8 +51,7 @@ def decide(seen: Observation, settings: Settings) -> Decision:
 
 def has_ended(seen: Observation) -> bool:
     """Return whether the job ended, by its Job or, if that is gone, by its own memory."""
-    conditions = seen.job.status.conditions
-    remembered = any(is_true(conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED))
+    remembered = has_end(seen.job.status.conditions)
     return remembered or (seen.child is not None and seen.child.ending is not None)
 
 

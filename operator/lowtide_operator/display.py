@@ -2,7 +2,7 @@
 
 from lowtide.trainingjob.status import Display, TrainingJobStatus
 from lowtide.units import format_energy, format_mass, format_time_column, joules_to_kwh
-from lowtide_operator.conditions import ConditionType, Reason, find, is_true
+from lowtide_operator.conditions import ENDS, ConditionType, Reason, find, has_end, is_true
 
 UNIT_WORDS = {
     "TrainingJob": "job",
@@ -28,7 +28,7 @@ def display_of(status: TrainingJobStatus) -> Display:
 
 def _state(status: TrainingJobStatus) -> str:
     conditions = status.conditions
-    for kind in (ConditionType.COMPLETE, ConditionType.FAILED):
+    for kind in ENDS:
         if is_true(conditions, kind):
             return str(kind)
     valid = find(conditions, ConditionType.VALID)
@@ -80,8 +80,7 @@ def _avoided(status: TrainingJobStatus) -> str | None:
         mass = format_mass(float(figures.avoided_grams))
         share = figures.avoided_percent
         return mass if share is None else f"{mass} {float(share):.0f}%"
-    ended = (is_true(status.conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED))
-    if any(ended) or plan is None or plan.expected_saving_percent is None:
+    if has_end(status.conditions) or plan is None or plan.expected_saving_percent is None:
         return None
     percent = float(plan.expected_saving_percent)
     if plan.expected_joules is None or plan.run_now_grams_per_kwh is None:

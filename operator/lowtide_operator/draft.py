@@ -93,3 +93,8 @@ class Draft:
 def whole_seconds(moment: datetime) -> datetime:
     """Return `moment` without the part of a second, as Kubernetes stores times."""
     return moment.replace(microsecond=0)
+
+
+def nearest_second(moment: datetime) -> datetime:
+    """Return the second next to `moment`; for times that are computed anew at every look."""
+    return whole_seconds(moment + timedelta(seconds=0.5))

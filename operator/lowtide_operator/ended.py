@@ -12,7 +12,7 @@ from lowtide.trainingjob.report import parse_report
 from lowtide.trainingjob.status import TrainingJobStatus, TrainingStatus
 from lowtide.units import format_duration
 from lowtide_operator.attempts import with_end, with_pods
-from lowtide_operator.conditions import ConditionType, Reason, find, is_true, shortened
+from lowtide_operator.conditions import ConditionType, Reason, find, has_end, shortened
 from lowtide_operator.draft import Draft
 from lowtide_operator.observation import Measurement, Observation
 from lowtide_operator.settings import Settings
@@ -47,10 +47,9 @@ def decide_lost(seen: Observation, draft: Draft, settings: Settings) -> None:
 
 def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
     """Return whether the figures of an ended job are still to be read, or to be priced again."""
-    conditions = status.conditions
-    if not any(is_true(conditions, k) for k in (ConditionType.COMPLETE, ConditionType.FAILED)):
+    if not has_end(status.conditions):
         return False
-    measured = find(conditions, ConditionType.MEASURED)
+    measured = find(status.conditions, ConditionType.MEASURED)
     return (
         measured is None or measured.status == "Unknown" or may_be_repriced(status, now, settings)
     )

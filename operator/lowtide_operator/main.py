@@ -27,11 +27,13 @@ from prometheus_client import start_http_server
 
 from lowtide import __version__, names
 from lowtide_operator.app import App, utc_now
+from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster, ClusterError, connect
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.handlers import register
 from lowtide_operator.health import serve_health, watch_loop
+from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.metrics import build_registry
 from lowtide_operator.prometheus import Prometheus
@@ -101,6 +103,7 @@ async def serve(
             asyncio.create_task(app.queue.run_timer()),
             asyncio.create_task(app.forecasts.run()),
             asyncio.create_task(watch_loop(app)),
+            asyncio.create_task(app.live.run(settings.cluster.running_look_seconds)),
         ]
         if path is not None:
             helpers.append(asyncio.create_task(follow_settings(app, path)))
@@ -194,6 +197,8 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         forecasts=forecasts,
         measurer=Measurer(prometheus, forecasts),
         prometheus=prometheus,
+        live=LiveEnergy(prometheus, utc_now),
+        bookings=Bookings(),
         tally=Tally(),
         instance=socket.gethostname(),
     )

@@ -1,5 +1,6 @@
 """Everything a decision is made from, as one value: `decide` sees this and nothing else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -79,7 +80,7 @@ class Observation:
     `child` is its batch Job, `pods` the pods seen just now. `child_is_gone` says that the API
     server, and not only the cache, has no batch Job. `template_checked` says that the API server
     would take the Job, `template_refusal` why not; `refusal` is what came of creating it just now.
-    `energy_so_far_joules` is what the pods of a running job have used up to now.
+    `joules_so_far` is what running pods have used up to now, by uid.
     """
 
     now: datetime
@@ -94,4 +95,4 @@ class Observation:
     measurement: Measurement | None = None
     experience: Experience | None = None
     calendar: Calendar | None = None
-    energy_so_far_joules: float | None = None
+    joules_so_far: Mapping[str, float] = field(default_factory=dict)

@@ -1,10 +1,12 @@
 """Gathering what one decision needs, and no more: most looks at a job need no request at all."""
 
 from dataclasses import replace
+from datetime import datetime
 
+from lowtide.planning import Calendar
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, RefusedError
-from lowtide_operator.conditions import ConditionType, Reason, find, is_true
+from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.ended import needs_measuring
 from lowtide_operator.learning import learn
 from lowtide_operator.observation import ForecastView, Observation, Refusal
@@ -41,20 +43,24 @@ async def observe(job: JobView, app: App) -> Observation:
         child_is_gone=gone,
         forecast=forecast,
         experience=learn(app.cache.past_runs(job)),
+        calendar=_calendar(now, app),
     )
-    ended = any(
-        is_true(job.status.conditions, kind)
-        for kind in (ConditionType.COMPLETE, ConditionType.FAILED)
-    )
-    if ended:
+    if has_end(job.status.conditions):
         if needs_measuring(job.status, now, app.settings):
             return replace(seen, measurement=await app.measurer.measure(job, now, app.settings))
         return seen
     if child is not None:
-        return replace(seen, pods=await _pods(job, app))
+        return replace(seen, pods=await _pods(job, app), joules_so_far=app.live.joules)
     if not isinstance(job.spec, Fault) and not gone:
         return await _with_template(seen, app)
     return seen
+
+
+def _calendar(now: datetime, app: App) -> Calendar | None:
+    capacity = app.settings.capacity_gpus
+    if capacity is None:
+        return None
+    return app.bookings.calendar(capacity, now, app.cache.running_keys())
 
 
 async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:

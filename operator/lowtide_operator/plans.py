@@ -3,7 +3,7 @@
 from lowtide.planning.types import Plan
 from lowtide.trainingjob.status import MAX_SEGMENTS, PlanSegment, PlanStatus
 from lowtide_operator.conditions import shortened
-from lowtide_operator.draft import whole_seconds
+from lowtide_operator.draft import nearest_second, whole_seconds
 from lowtide_operator.window import Window
 
 SAVING_STEP_PERCENT = 2.0
@@ -26,12 +26,12 @@ def plan_status(
     if planned is not None and at_once:
         saving = 100 * (1 - planned / at_once)
     segments = tuple(
-        PlanSegment(start=whole_seconds(s.start), end=whole_seconds(s.end)) for s in plan.segments
+        PlanSegment(start=nearest_second(s.start), end=nearest_second(s.end)) for s in plan.segments
     )
     return PlanStatus(
         segments=segments[:MAX_SEGMENTS],
         start=segments[0].start if segments else None,
-        latest_start=whole_seconds(plan.latest_start),
+        latest_start=nearest_second(plan.latest_start),
         deadline=whole_seconds(window.deadline),
         reason=reason,
         explanation=shortened(explanation),

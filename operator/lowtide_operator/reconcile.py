@@ -16,7 +16,7 @@ from typing import Final
 from lowtide_operator.actions import Action, CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, ClusterError, ConflictError, RefusedError
-from lowtide_operator.conditions import Reason
+from lowtide_operator.conditions import Reason, has_end
 from lowtide_operator.decide import decide, is_managed_elsewhere
 from lowtide_operator.draft import Decision
 from lowtide_operator.events import event_manifest, notes_between
@@ -84,12 +84,14 @@ async def reconcile(key: Key, app: App) -> float | None:
     record = app.cache.record(key)
     if record is None:
         app.queue.forget(key)
+        app.bookings.release(key)
         return None
     job = record.view()
     if job.deleting or is_managed_elsewhere(job):
         return None
     seen = await observe(job, app)
     decision = decide(seen, app.settings)
+    _book(job, decision, app)
     refusal = None
     for action in decision.actions:
         refusal = await _carry_out(action, app)
@@ -100,6 +102,13 @@ async def reconcile(key: Key, app: App) -> float | None:
     if refusal is not None:
         raise JobRefusedError(refusal.message)
     return decision.look_again_seconds
+
+
+def _book(job: JobView, decision: Decision, app: App) -> None:
+    """Keep the job's reservation in step with its plan, before anything else is decided."""
+    ended = has_end(decision.status.conditions)
+    plan = None if ended else decision.status.plan
+    app.bookings.note(job.key, job.uid, job.gpus, plan)
 
 
 async def _carry_out(action: Action, app: App) -> Refusal | None:

@@ -6,15 +6,16 @@ is, so a lost request is simply made again. A Job that Kueue manages is never su
 resumed: Kueue owns that field.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from lowtide.trainingjob.spec import TrainingJobSpec
-from lowtide.trainingjob.status import EnergyStatus, PlanSegment, PlanStatus
+from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide_operator.actions import ResumeJob, SuspendJob
 from lowtide_operator.attempts import ran_seconds, with_attempt, with_end, with_pods
 from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.draft import Draft, whole_seconds
 from lowtide_operator.observation import Observation
+from lowtide_operator.pausing import RUN, Wish, wish_of
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import ChildView, Fault, PodView
 from lowtide_operator.waiting import set_risk
@@ -37,19 +38,38 @@ def decide_running(seen: Observation, draft: Draft, settings: Settings) -> None:
         attempts = with_attempt(attempts, child.name)
     draft.section(attempts=with_pods(attempts, seen.pods))
     spec = seen.job.spec
+    wish = RUN
     if not isinstance(spec, Fault):
         window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
         _remember_plan(child, window, draft)
         _watch_deadline(seen, window, draft)
-        _suspend_or_resume(child, spec, draft)
+        wish = wish_of(seen, child, spec, window, draft, settings)
+    if wish.run == child.suspended and not child.queued:
+        act = ResumeJob if wish.run else SuspendJob
+        draft.act(act(child.owner.namespace, child.name))
     if child.suspended:
-        _say_suspended(child, draft)
+        _say_suspended(seen, child, wish, draft, settings)
     else:
         _say_running(seen, draft, settings)
-    if seen.energy_so_far_joules is not None:
-        draft.section(
-            energy=EnergyStatus(total_joules=round(seen.energy_so_far_joules), final=False)
-        )
+    _say_energy(seen.joules_so_far, draft)
+
+
+def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:
+    """Draft the energy so far; a pod's figure never falls, and a pod that is gone keeps its own."""
+    attempts = tuple(_with_joules(attempt, joules) for attempt in draft.attempts)
+    known = [pod.joules for attempt in attempts for pod in attempt.pods if pod.joules is not None]
+    if known:
+        draft.section(attempts=attempts, energy=EnergyStatus(total_joules=sum(known), final=False))
+
+
+def _with_joules(attempt: Attempt, joules: Mapping[str, float]) -> Attempt:
+    pods = tuple(
+        pod.model_copy(update={"joules": max(round(joules[pod.uid]), pod.joules or 0)})
+        if pod.uid in joules
+        else pod
+        for pod in attempt.pods
+    )
+    return attempt.model_copy(update={"pods": pods})
 
 
 def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
@@ -87,26 +107,22 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
         draft.look_at(window.deadline + timedelta(seconds=1))
 
 
-def _suspend_or_resume(child: ChildView, spec: TrainingJobSpec, draft: Draft) -> None:
-    """Bring the Job's suspension in line with what is wanted."""
-    if child.queued:
-        return
-    if spec.suspend and not child.suspended:
-        draft.act(SuspendJob(child.owner.namespace, child.name))
-    elif not spec.suspend and child.suspended:
-        draft.act(ResumeJob(child.owner.namespace, child.name))
-
-
-def _say_suspended(child: ChildView, draft: Draft) -> None:
+def _say_suspended(
+    seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: Settings
+) -> None:
     if child.queued and not any(a.start is not None for a in draft.attempts):
         message = f"Kueue holds Job {child.name} until its queue has room"
         draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
         draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
         return
-    draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
-    message = f"Job {child.name} is suspended; its pods saved what they could and are gone"
-    draft.condition(ConditionType.RUNNING, "False", Reason.SUSPENDED, message)
-    draft.condition(ConditionType.PAUSED, "True", Reason.SUSPENDED, message)
+    reason = wish.reason if not wish.run else Reason.SUSPENDED
+    draft.condition(ConditionType.RUNNING, "False", reason, wish.message)
+    draft.condition(ConditionType.PAUSED, "True", reason, wish.message)
+    if child.active == 0 and not any(pod.phase == "Running" for pod in seen.pods):
+        draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
+    else:
+        # Its pods still save their state; the attempt ends with the last of them.
+        draft.look_in(settings.cluster.pod_poll_seconds)
 
 
 def _stopped_at(draft: Draft) -> datetime:

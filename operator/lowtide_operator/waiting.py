@@ -6,11 +6,10 @@ time only. A plan that the status remembers holds while no forecast is there, so
 operator goes on with the plan of the one before.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lowtide import names
-from lowtide.planning import Plan, PlanningError, PlanReason, Request, plan
+from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.guard import is_at_risk, latest_start
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
@@ -19,6 +18,7 @@ from lowtide_operator.actions import CreateJob, child_name
 from lowtide_operator.attempts import with_attempt
 from lowtide_operator.conditions import ConditionType, Reason
 from lowtide_operator.draft import Draft
+from lowtide_operator.intent import planned
 from lowtide_operator.observation import Observation
 from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
@@ -136,18 +136,6 @@ def _start(seen: Observation, draft: Draft, settings: Settings) -> None:
         draft.look_in(settings.cluster.pod_poll_seconds)
     else:
         draft.condition(ConditionType.RUNNING, "False", seen.refusal.reason, seen.refusal.message)
-
-
-def planned(seen: Observation, request: Request) -> Plan:
-    """Return the planner's plan; a forecast that it cannot use counts as none."""
-    forecast = seen.forecast.forecast
-    try:
-        return plan(seen.now, request, forecast, seen.calendar)
-    except PlanningError as error:
-        if forecast is None:
-            raise
-        without = plan(seen.now, request, None, seen.calendar)
-        return replace(without, explanation=f"{without.explanation} ({error})")
 
 
 def set_risk(draft: Draft, at_risk: bool, window: Window) -> None:

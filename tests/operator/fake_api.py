@@ -329,6 +329,8 @@ class FakeApi:
         self.queries.append(query)
         if self.prometheus_status != 200:
             return web.Response(status=self.prometheus_status, text="<html>down</html>")
+        if query.startswith("sum by"):
+            return self._live(at)
         match = re.fullmatch(r"(\w+)\{(.*)\}\[(\d+)s\]", query)
         assert match is not None, query
         metric, matchers, seconds = match.groups()
@@ -341,6 +343,15 @@ class FakeApi:
             if inside:
                 result.append({"metric": {"__name__": metric, **labels}, "values": inside})
         data = {"resultType": "matrix", "result": result}
+        return web.json_response({"status": "success", "data": data})
+
+    def _live(self, at: float) -> web.Response:
+        """Answer the query for the energy of running pods: the last value of every series."""
+        result = [
+            {"metric": {"pod_uid": labels["pod_uid"]}, "value": [at, str(samples[-1][1])]}
+            for labels, samples in self.series.get("lowtide_pod_energy_joules_total", ())
+        ]
+        data = {"resultType": "vector", "result": result}
         return web.json_response({"status": "success", "data": data})
 
     def _store(self, change: str, kind: Kind, body: Body) -> None:

@@ -1,0 +1,171 @@
+"""Whether a started job should run now or rest: for jobs that save checkpoints and may be paused.
+
+The planner decides, with what has been worked already taken off. A job that was started because
+no saving was to be had, or because its deadline left no choice, is never paused by the grid. A
+forecast that is missing never pauses a job and never keeps one paused past its next planned
+stretch or its latest start.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from lowtide.planning import Plan, PlanReason, Request, Segment
+from lowtide.planning.guard import latest_start
+from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.trainingjob.status import PlanStatus
+from lowtide_operator.attempts import ran_seconds
+from lowtide_operator.conditions import Reason
+from lowtide_operator.draft import Draft
+from lowtide_operator.intent import planned
+from lowtide_operator.observation import Observation
+from lowtide_operator.plans import is_same_plan, plan_status
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import ChildView
+from lowtide_operator.window import Window
+
+NEVER_PAUSED: Final = frozenset(
+    {
+        PlanReason.SAVING_TOO_SMALL,
+        PlanReason.LATEST_START,
+        PlanReason.DEADLINE_AT_RISK,
+        Reason.POLICY_IMMEDIATE,
+        Reason.POLICY_OBSERVE,
+        Reason.RUN_NOW_REQUESTED,
+    }
+)
+"""A plan with one of these reasons means: run to the end without a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whether the job should run now; if not, why not, for the condition Paused."""
+
+    run: bool
+    reason: Reason = Reason.NOT_PAUSED
+    message: str = ""
+
+
+RUN: Final = Wish(True)
+
+
+def wish_of(
+    seen: Observation,
+    child: ChildView,
+    spec: TrainingJobSpec,
+    window: Window,
+    draft: Draft,
+    settings: Settings,
+) -> Wish:
+    """Return whether a started job should run now, and draft its plan if that has changed."""
+    if spec.suspend and not seen.job.run_now:
+        return Wish(
+            False, Reason.SUSPENDED, "spec.suspend is true: the job rests until it is false"
+        )
+    if not _may_be_paused(seen, child, spec, draft.plan):
+        return RUN
+    request = _request(seen, child, spec, window, draft, settings)
+    if request.remaining_seconds <= 0:
+        return RUN
+    if seen.forecast.forecast is None:
+        return _without_forecast(seen, child, request, draft)
+    intended = planned(seen, request)
+    draft.look_at(intended.look_again_at)
+    draft.look_in(settings.schedule.look_again_seconds)
+    _write_plan(intended, window, child, draft)
+    if intended.run:
+        return RUN
+    message = "" if draft.plan is None else draft.plan.explanation or ""
+    return Wish(False, Reason.CLEANER_LATER, message)
+
+
+def _may_be_paused(
+    seen: Observation, child: ChildView, spec: TrainingJobSpec, plan: PlanStatus | None
+) -> bool:
+    started = any(attempt.start is not None for attempt in seen.job.status.attempts)
+    return (
+        started
+        and spec.schedule.interruption.allowed
+        and spec.schedule.policy is Policy.CARBON_OPTIMAL
+        and not seen.job.run_now
+        and not child.queued
+        and plan is not None
+        and plan.reason not in NEVER_PAUSED
+    )
+
+
+def _request(
+    seen: Observation,
+    child: ChildView,
+    spec: TrainingJobSpec,
+    window: Window,
+    draft: Draft,
+    settings: Settings,
+) -> Request:
+    """Return the job as the planner sees it after its start.
+
+    What was worked is the time it ran, less what every resume cost.
+    """
+    attempts = draft.attempts
+    cost = float(spec.schedule.interruption.restart_cost_seconds)
+    worked = max(0.0, ran_seconds(attempts, seen.now) - cost * (len(attempts) - 1))
+    last = attempts[-1]
+    return Request(
+        key=seen.job.uid,
+        earliest=window.earliest,
+        deadline=window.deadline,
+        remaining_seconds=max(0.0, window.duration_seconds - worked),
+        remaining_high_seconds=max(0.0, window.high_seconds - worked),
+        interruptible=True,
+        restart_cost_seconds=cost,
+        started=True,
+        running=not child.suspended,
+        minimum_saving_ratio=spec.schedule.minimum_saving_percent / 100,
+        gpus=seen.job.gpus,
+        latency_seconds=settings.schedule.start_latency_seconds,
+        margin_seconds=settings.schedule.margin_seconds,
+        waited=True,
+        since=last.end if child.suspended else last.start,
+        created=seen.job.created,
+    )
+
+
+def _without_forecast(seen: Observation, child: ChildView, request: Request, draft: Draft) -> Wish:
+    """Return what to do while nothing is known of the grid: go on running, or rest as planned."""
+    if not child.suspended:
+        return RUN
+    until = seen.forecast.pending_until
+    if draft.plan is not None and draft.plan.start is not None and draft.plan.start > seen.now:
+        until = draft.plan.start
+    if until is None or seen.now >= min(until, latest_start(request)):
+        return RUN
+    draft.look_at(min(until, latest_start(request)))
+    return Wish(False, Reason.CLEANER_LATER, (draft.plan and draft.plan.explanation) or "")
+
+
+def _write_plan(intended: Plan, window: Window, child: ChildView, draft: Draft) -> None:
+    """Draft the new plan, unless it means the same as the one that is written."""
+    shown = replace(intended, segments=_from_attempt(intended.segments, child, draft))
+    written = plan_status(
+        shown,
+        window,
+        reason=str(intended.reason),
+        explanation=intended.explanation,
+        remembered=draft.plan,
+    )
+    if not is_same_plan(draft.plan, written):
+        draft.section(plan=written)
+
+
+def _from_attempt(
+    segments: tuple[Segment, ...], child: ChildView, draft: Draft
+) -> tuple[Segment, ...]:
+    """Return the segments with the present one beginning where the attempt began.
+
+    Otherwise the plan of a running job would differ with every second that passes.
+    """
+    began: datetime | None = draft.attempts[-1].start if draft.attempts else None
+    if child.suspended or began is None or not segments or segments[0].start < began:
+        return segments
+    first, *rest = segments
+    return (Segment(min(began, first.start), first.end), *rest)
