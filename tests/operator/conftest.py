@@ -106,23 +106,33 @@ def operator(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 @pytest.fixture
-def zones(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Return a maker of a zone whose intensity falls from 300 to 100 g/kWh after some seconds.
+def zone_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Return a maker of a zone from a function of the seconds from now: its g/kWh.
 
-    The trace has slots of one second from a minute ago on; a day of its pattern has 600 slots, so
+    The trace has slots of one second from a minute ago on; a day of its pattern has 60 slots, so
     that the forecast stays short.
     """
 
-    def make(clean_after_seconds: float, *, name: str = "XX") -> dict[str, Any]:
-        begin = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=60)
+    def make(intensity: Callable[[int], float], *, name: str = "XX") -> dict[str, Any]:
+        now = datetime.now(UTC).replace(microsecond=0)
         lines = ["time,g_per_kwh,forecast"]
-        for second in range(400):
-            moment = begin + timedelta(seconds=second)
-            value = 300 if second < 60 + clean_after_seconds else 100
+        for second in range(-60, 340):
+            value = intensity(second)
+            moment = now + timedelta(seconds=second)
             lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{value},{value}")
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join(lines) + "\n")
         provider = {"kind": "file", "path": str(path), "refreshSeconds": 1}
         return {name: {"slotsPerDay": 60, "providers": [provider]}}
+
+    return make
+
+
+@pytest.fixture
+def zones(zone_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return a maker of a zone whose intensity falls from 300 to 100 g/kWh after some seconds."""
+
+    def make(clean_after_seconds: float) -> dict[str, Any]:
+        return zone_of(lambda second: 300 if second < clean_after_seconds else 100)
 
     return make

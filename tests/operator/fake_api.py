@@ -59,6 +59,7 @@ class FakeApi:
         self.series: dict[str, list[tuple[dict[str, str], list[tuple[float, float]]]]] = {}
         self.prometheus_status = 200
         self.queries: list[str] = []
+        self.grid_answer = (200, "{}")
         self._versions = itertools.count(1000)
         self._uids = itertools.count(1)
         self._watchers: defaultdict[Kind, set[asyncio.Queue[tuple[str, Body]]]] = defaultdict(set)
@@ -194,6 +195,7 @@ class FakeApi:
                 web.get("/api/v1", self._resources),
                 web.get("/apis/{group}/{version}", self._resources),
                 web.post("/prometheus/api/v1/query", self._query),
+                web.get("/v4/{route:.*}", self._grid),
             ]
         )
         for prefix in ("/api/{version}", "/apis/{group}/{version}"):
@@ -322,6 +324,10 @@ class FakeApi:
         name, namespace = _name_of(request)
         self.delete(_kind_of(request), name, namespace)
         return web.json_response({"kind": "Status", "status": "Success"})
+
+    async def _grid(self, _: web.Request) -> web.Response:
+        code, text = self.grid_answer
+        return web.Response(status=code, text=text, content_type="application/json")
 
     async def _query(self, request: web.Request) -> web.Response:
         form = await request.post()
