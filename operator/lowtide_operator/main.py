@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 import kopf
@@ -134,6 +134,8 @@ async def _watch(
         kopf.operator(
             registry=registry,
             settings=kopf_settings(app.settings),
+            # Its own default asks for the name of a user who has none in the image.
+            identity=cast("Any", names.FIELD_MANAGER),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
