@@ -52,8 +52,9 @@ class JobFigures:
     `energy_kind` is Measured, Modelled or Mixed, `qualities` how the joules were metered.
     `coverage_ratio` is the share of the running time whose energy is known. `mock` is true where
     a stand-in took the place of a GPU. `shares` are the parts of the energy, `unavailable` names
-    components without a meter. `properties` are further figures for ratings and the explorer, by
-    property key and in the property's unit.
+    components without a meter, `epoch_joules` are the energies of finished epochs in order.
+    `properties` are further figures for ratings and the explorer, by property key and in the
+    property's unit.
 
     Raises:
         MetricError: a figure is not finite or negative, or the accuracy is no fraction.
@@ -91,6 +92,8 @@ class JobFigures:
     started_at: str | None = None
     finished_at: str | None = None
     epochs: float | None = None
+    epochs_planned: int | None = None
+    epoch_joules: tuple[float, ...] = ()
     run_now_grams: float | None = None
     resolution_seconds: float | None = None
     embodied_source: str | None = None
@@ -106,6 +109,8 @@ class JobFigures:
             value = getattr(self, name)
             if value is not None:
                 require_at_least(name, value)
+        for joules in self.epoch_joules:
+            require_at_least("epoch_joules", joules)
         for name in ("avoided_grams", "avoided_percent"):
             value = getattr(self, name)
             if value is not None:

@@ -141,6 +141,7 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             started_at=_edge(status, "start", min),
             finished_at=_edge(status, "end", max),
             epochs=training.number("epochs"),
+            epochs_planned=training.count("epochsPlanned"),
             run_now_grams=avoided.number("runNowGrams"),
             resolution_seconds=carbon.number("resolutionSeconds"),
             embodied_source=carbon.text("embodiedSource"),
@@ -242,6 +243,10 @@ class _Reader:
         if value is not None and not isinstance(value, bool):
             raise ReportError(f"TrainingJob {self._job}: {self._path}.{name} is {value!r}, no flag")
         return value
+
+    def count(self, name: str) -> int | None:
+        value = self.number(name)
+        return None if value is None else round(value)
 
     def number(self, name: str) -> float | None:
         """Return an integer or decimal text as a number."""

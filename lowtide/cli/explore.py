@@ -1,0 +1,78 @@
+"""`lowtide explore`: the explorer page, self-contained."""
+
+from pathlib import Path
+
+import click
+
+from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_all
+from lowtide.metrics.figures import JobFigures
+from lowtide.report.explorer import job_data, render_page, shipped_data
+from lowtide.report.figures import ReportError, from_trainingjob, read_path
+
+
+@click.command("explore")
+@click.option(
+    "--from",
+    "source",
+    help="`cluster`, or a file or directory of reports; without it the shipped ImageNet set.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The page to write, for example explorer.html.",
+)
+@click.option("-n", "--namespace", help="Namespace of the jobs (--from cluster).")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Jobs of all namespaces.")
+@click.option("--context", help="Context of the kubeconfig (--from cluster).")
+def command(
+    source: str | None,
+    output: Path,
+    namespace: str | None,
+    all_namespaces: bool,
+    context: str | None,
+) -> None:
+    r"""Write the explorer: scatter, ranking, ratings and labels of many jobs in one page.
+
+    \b
+    Examples:
+      lowtide explore -o explorer.html
+      lowtide explore --from cluster --all-namespaces -o explorer.html
+      lowtide explore --from reports/ -o explorer.html
+
+    The page works offline and keeps what you set in its address.
+    """
+    try:
+        if source is None:
+            data = shipped_data()
+        else:
+            jobs, origin = _jobs(source, Cluster(namespace, context), all_namespaces)
+            data = job_data(jobs, origin=origin)
+    except ReportError as error:
+        raise JobsNotFoundError(str(error)) from error
+    try:
+        output.write_text(render_page(data), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error}") from error
+
+
+def _jobs(
+    source: str, cluster: Cluster, all_namespaces: bool
+) -> tuple[tuple[JobFigures, ...], str]:
+    if source == "cluster":
+        found = fetch_all(cluster, all_namespaces=all_namespaces)
+        jobs = tuple(from_trainingjob(item) for item in found)
+        place = (
+            "all namespaces" if all_namespaces else f"namespace {cluster.namespace or 'default'}"
+        )
+        origin = f"the cluster, {place}"
+    else:
+        path = Path(source)
+        if not path.exists():
+            raise click.UsageError(f"--from {source}: give cluster, or a file or directory")
+        jobs, origin = read_path(path), path.name
+    finished = tuple(job for job in jobs if job.energy_joules is not None)
+    if not finished:
+        raise JobsNotFoundError(f"{source} holds no job with measured energy")
+    return finished, origin
