@@ -20,8 +20,8 @@ class SnapshotCollector(Collector):
         self._take = take
 
     def describe(self) -> list[Metric]:
-        """Return no metric: registering must not take a snapshot."""
-        return []
+        """Return every metric without samples: registering must not take a snapshot."""
+        return [_metric(family, ()) for family in FAMILIES]
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family that has samples, in the order of the catalogue."""

@@ -9,10 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry
-
 from lowtide_exporter.calls import CallLog
-from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import ExporterError, SettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
 from lowtide_exporter.ledger import NodeLedger
@@ -78,10 +75,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         period_seconds=settings.period_seconds,
         mapping_period_seconds=settings.kubelet_period_seconds,
     )
-    registry = CollectorRegistry()
-    registry.register(SnapshotCollector(loop.snapshot))
     server = ExporterServer(
-        settings, Renderer(registry, lambda: loop.ticks), lambda: loop.ticks > 0
+        settings, Renderer(loop.snapshot, lambda: loop.ticks), lambda: loop.ticks > 0
     )
     try:
         if loop.restore():

@@ -9,7 +9,7 @@ Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatabl
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import grpc
@@ -22,6 +22,9 @@ DEADLINE_SECONDS: Final = 2.0
 ANSWER_MAX_BYTES: Final = 64 << 20
 """gRPC's default of 4 MiB is exceeded on nodes with many time-sliced replicas."""
 MIG_RESOURCE_PREFIX: Final = "nvidia.com/mig-"
+
+_PODS_REMEMBERED: Final = 512
+"""More than four times the pods that a node runs by default."""
 
 _LIST: Final = "/v1.PodResourcesLister/List"
 _ALLOCATABLE: Final = "/v1.PodResourcesLister/GetAllocatableResources"
@@ -113,7 +116,9 @@ def parse_allocations(answer: bytes, resource_names: frozenset[str]) -> tuple[Al
     )
 
 
-def _parse_pod(message: bytes, resource_names: frozenset[str]) -> Iterator[Allocation]:
+@lru_cache(maxsize=_PODS_REMEMBERED)
+def _parse_pod(message: bytes, resource_names: frozenset[str]) -> tuple[Allocation, ...]:
+    """Return a pod's allocations; the same bytes come every second, so they are parsed once."""
     name = namespace = ""
     containers: list[bytes] = []
     for number, value in read_fields(message):
@@ -127,10 +132,10 @@ def _parse_pod(message: bytes, resource_names: frozenset[str]) -> Iterator[Alloc
         raise MalformedAnswerError(
             f"kubelet: pod without name or namespace ({namespace!r}/{name!r})"
         )
-    for container in containers:
-        title, ids, cpus = _parse_container(container, resource_names)
-        if ids or cpus:
-            yield Allocation(namespace, name, title, ids, cpus)
+    parsed = [_parse_container(container, resource_names) for container in containers]
+    return tuple(
+        Allocation(namespace, name, title, ids, cpus) for title, ids, cpus in parsed if ids or cpus
+    )
 
 
 def _parse_container(

@@ -16,13 +16,16 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.exposition import TextWriter
 from lowtide_exporter.settings import Settings
+from lowtide_exporter.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -31,26 +34,35 @@ _IDLE_SECONDS: Final = 15.0
 
 
 class Renderer:
-    """Renders the registry, at most once per tick and format."""
+    """Renders what `take` returns, at most once per tick and format."""
 
-    def __init__(self, registry: CollectorRegistry, tick: Callable[[], int]) -> None:
-        self._registry = registry
+    def __init__(self, take: Callable[[], Snapshot], tick: Callable[[], int]) -> None:
+        self._take = take
         self._tick = tick
+        self._registry = CollectorRegistry()
+        self._registry.register(SnapshotCollector(take))
+        self._writer = TextWriter()
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, bool], tuple[int, bytes]] = {}
+        self._kept: dict[tuple[bool, bool], tuple[int, bytes]] = {}
 
-    def render(self, accept: str, compress: bool) -> tuple[str, bytes]:
-        """Return content type and body in the format that `accept` asks for."""
+    def render(self, accept: str, names: list[str], compress: bool) -> tuple[str, bytes]:
+        """Return content type and body in the format that `accept` asks for.
+
+        `names` restricts the page to these metrics, as the client library's own server does; an
+        empty list means all.
+        """
         encoder, content_type = choose_encoder(accept)
+        if names:
+            body = encoder(self._registry.restricted_registry(names))
+            return content_type, gzip.compress(body, 1) if compress else body
+        openmetrics = content_type.startswith("application/openmetrics-text")
         with self._lock:
             tick = self._tick()
-            kept = self._kept.get((content_type, compress))
+            kept = self._kept.get((openmetrics, compress))
             if kept is None or kept[0] != tick:
-                body = encoder(self._registry)
+                body = self._writer.write(self._take(), openmetrics=openmetrics)
                 kept = (tick, gzip.compress(body, 1) if compress else body)
-                if len(self._kept) > 8:  # formats come from clients: bounded
-                    self._kept.clear()
-                self._kept[content_type, compress] = kept
+                self._kept[openmetrics, compress] = kept
         return content_type, kept[1]
 
 
@@ -128,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         compress = "gzip" in self.headers.get("Accept-Encoding", "")
-        kind, body = self.server.renderer.render(self.headers.get("Accept", ""), compress)
+        names = parse_qs(urlsplit(self.path).query).get("name[]", [])
+        accept = self.headers.get("Accept", "")
+        kind, body = self.server.renderer.render(accept, names, compress)
         extra = {"Content-Encoding": "gzip"} if compress else {}
         self._answer(HTTPStatus.OK, body, extra, kind)
 

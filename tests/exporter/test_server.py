@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest as plain_latest
+from prometheus_client.openmetrics.exposition import generate_latest as open_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 from standins.nvml.control import gpu_uuid
@@ -19,41 +21,31 @@ from standins.nvml.control import gpu_uuid
 from lowtide_exporter.catalogue import FAMILIES, Kind
 from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.exposition import TextWriter
 from lowtide_exporter.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings
 
 OPEN = "application/openmetrics-text; version=1.0.0"
 
 
-class Counting:
-    """A collector that counts how often it is asked."""
-
-    def __init__(self, collector):
-        self.collector, self.calls = collector, 0
-
-    def collect(self):
-        self.calls += 1
-        return self.collector.collect()
-
-    def describe(self):
-        return []
-
-
 @contextmanager
 def serving(node, **options):
-    """Serve a node's loop; yields (url, counting collector, server)."""
-    registry = CollectorRegistry()
-    counting = Counting(SnapshotCollector(node.loop.snapshot))
-    registry.register(counting)
+    """Serve a node's loop; yields (url, list of snapshots taken, server)."""
+    taken = []
+
+    def take():
+        taken.append(node.loop.snapshot())
+        return taken[-1]
+
     settings = Settings(listen_address="127.0.0.1", port=0, **options)
     server = ExporterServer(
-        settings, Renderer(registry, lambda: node.loop.ticks), lambda: node.loop.ticks > 0
+        settings, Renderer(take, lambda: node.loop.ticks), lambda: node.loop.ticks > 0
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     scheme = "https" if settings.tls_certificate else "http"
     try:
-        yield f"{scheme}://127.0.0.1:{server.port}", counting, server
+        yield f"{scheme}://127.0.0.1:{server.port}", taken, server
     finally:
         server.shutdown()
         server.server_close()
@@ -106,6 +98,30 @@ def test_both_formats_parse_and_hold_the_whole_catalogue(node):
     assert 'pod="a\\"b\\\\c\\nd"' in plain.decode()
 
 
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_the_page_is_the_client_librarys_to_the_byte(node, openmetrics):
+    """Our quick writer must agree with the reference, hostile labels and old series included."""
+    writer, registry = TextWriter(), CollectorRegistry()
+    registry.register(SnapshotCollector(lambda: snapshot))
+    encode = open_latest if openmetrics else plain_latest
+    for name in ("plain", 'a"b\\c\nd', "plain", "ünï\tcode"):
+        node.start_pod(name, gpu_uuid(0), uid=f"uid-{name}-{node.seconds}")
+        node.run_until(node.seconds + 12.3)
+        node.delete_pod(name)
+        snapshot = node.loop.snapshot()
+
+        assert writer.write(snapshot, openmetrics=openmetrics) == encode(registry)
+
+
+def test_a_page_can_be_restricted_to_some_metrics(node):
+    """As the client library's own server does with name[]."""
+    node.run_until(105)
+    with serving(node) as (url, _, _):
+        _, _, page = get(f"{url}/metrics?name[]=lowtide_gpu_up")
+
+    assert {metric.name for metric in parse_plain(page.decode())} == {"lowtide_gpu_up"}
+
+
 def test_counter_names_end_in_total_and_units_in_names():
     """Prometheus naming: base units, `_total` for counters."""
     for family in FAMILIES:
@@ -116,17 +132,17 @@ def test_counter_names_end_in_total_and_units_in_names():
 def test_a_storm_of_scrapes_renders_once_per_tick(node):
     """A hundred scrapers at once cost one rendering and no device call."""
     node.run_until(105)
-    with serving(node) as (url, counting, _):
+    with serving(node) as (url, taken, _):
         before = node.control.calls
         with ThreadPoolExecutor(20) as pool:
             bodies = set(pool.map(lambda _: get(f"{url}/metrics")[2], range(100)))
-        one_tick = counting.calls
+        one_tick = len(taken)
         node.tick()
         get(f"{url}/metrics")
 
     assert len(bodies) == 1
     assert one_tick == 1
-    assert counting.calls == 2
+    assert len(taken) == 2
     assert before + 2 == node.control.calls  # only the tick's own two
 
 
