@@ -133,10 +133,7 @@ class HttpClient:
         self.throttle.take(self.name)
         problem: GridError
         try:
-            with requests.Session() as session:
-                session.auth = _no_credentials
-                session.headers["User-Agent"] = f"lowtide/{lowtide.__version__}"
-                return self._follow(session, url, params, headers, zone)
+            return self._follow(url, params, headers, zone)
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             problem = Unavailable(f"{self.name} did not answer in time for zone {zone}")
         except (requests.ConnectionError, urllib3.exceptions.HTTPError, OSError):
@@ -151,7 +148,6 @@ class HttpClient:
 
     def _follow(
         self,
-        session: requests.Session,
         url: str,
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
@@ -159,14 +155,19 @@ class HttpClient:
     ) -> Answer:
         give_up_at = time.monotonic() + self.total_seconds
         for _ in range(REDIRECTS_MAX + 1):
-            with session.get(
-                url,
-                params=dict(params or {}),
-                headers=dict(headers or {}),
-                timeout=(self.connect_seconds, self.read_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            # A session per request: a kept connection may be closed by the server just when it is
+            # used again, and requests are minutes apart anyway.
+            with (
+                _session() as session,
+                session.get(
+                    url,
+                    params=dict(params or {}),
+                    headers=dict(headers or {}),
+                    timeout=(self.connect_seconds, self.read_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 if not response.is_redirect:
                     self._check_status(response, zone)
                     body = self._read(response, give_up_at, zone)
@@ -212,6 +213,13 @@ class HttpClient:
 
 class _Disconnected(Unavailable):
     """No connection, or one that broke: worth one retry, unlike a time-out."""
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.auth = _no_credentials
+    session.headers["User-Agent"] = f"lowtide/{lowtide.__version__}"
+    return session
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
