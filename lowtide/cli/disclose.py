@@ -1,14 +1,18 @@
 """`lowtide disclose`: a job's SCI report in the published form, or as a document."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 import yaml
 
 from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.result import plain
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
+from lowtide.report.figures import to_report
+from lowtide.report.manifest import impact_manifest
 
 
 @click.command("disclose")
@@ -16,10 +20,11 @@ from lowtide.report.disclosure import DisclosureError, Publisher, completeness, 
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["yaml", "json", "markdown"]),
+    type=click.Choice(["yaml", "json", "markdown", "impact-framework", "report"]),
     default="yaml",
     show_default=True,
-    help="The published form as YAML or JSON, or a document for readers.",
+    help="The published form as YAML or JSON, a document for readers, a manifest for the GSF "
+    "Impact Framework, or the report file that the other commands read.",
 )
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead.")
 @click.option("--check", is_flag=True, help="Only say what is missing; exit code 1 if anything is.")
@@ -54,6 +59,7 @@ def command(
       lowtide disclose densenet121 --contact-name "ML platform" --contact-email ml@example.org \
                                    --entity-version 1.4
       lowtide disclose densenet121 --output markdown --file report.md
+      lowtide disclose densenet121 --output impact-framework --file manifest.yml
       lowtide disclose report.json --check
 
     The YAML and JSON forms fail if a mandatory field is missing; the document names it.
@@ -74,18 +80,10 @@ def command(
             click.echo(text)
         raise SystemExit(1 if missing else 0)
     calculated = (day or datetime.now(UTC)).date()
-    if output == "markdown":
-        text = document(jobs[0], publisher, calculated=calculated)
-    else:
-        try:
-            report = sci_report(jobs[0], publisher, calculated=calculated)
-        except DisclosureError as error:
-            raise click.ClickException(str(error)) from error
-        text = (
-            yaml.safe_dump(report, sort_keys=False, allow_unicode=True)
-            if output == "yaml"
-            else json.dumps(report, indent=2, allow_nan=False) + "\n"
-        )
+    try:
+        text = _text(jobs[0], publisher, output, calculated)
+    except DisclosureError as error:
+        raise click.ClickException(str(error)) from error
     if file is None:
         click.echo(text, nl=False)
         return
@@ -93,3 +91,16 @@ def command(
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error}") from error
+
+
+def _text(job: JobFigures, publisher: Publisher, output: str, calculated: date) -> str:
+    if output == "markdown":
+        return document(job, publisher, calculated=calculated)
+    if output == "report":
+        return json.dumps(plain(to_report(job)), indent=2, allow_nan=False) + "\n"
+    if output == "impact-framework":
+        return yaml.safe_dump(impact_manifest(job), sort_keys=False, allow_unicode=True)
+    report = sci_report(job, publisher, calculated=calculated)
+    if output == "json":
+        return json.dumps(report, indent=2, allow_nan=False) + "\n"
+    return yaml.safe_dump(report, sort_keys=False, allow_unicode=True)

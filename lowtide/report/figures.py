@@ -6,6 +6,8 @@ the wrong type is refused with its path. Nothing is computed here that the opera
 computed, except sums of times it wrote.
 """
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
@@ -17,14 +19,27 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from lowtide.metrics.figures import EnergyShare, JobFigures, MetricFigure
+from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.result import MetricError
 from lowtide.units import format_timestamp, parse_timestamp
 
 REPORT_KIND: Final = "JobFigures"
-SUFFIXES: Final = (".json", ".yaml", ".yml")
+SUFFIXES: Final = (".csv", ".json", ".yaml", ".yml")
 
 _REPORTS: Final = TypeAdapter(JobFigures)
 _FIELDS: Final = frozenset(field.name for field in fields(JobFigures))
+_LISTS: Final = frozenset(
+    {
+        "metrics",
+        "shares",
+        "properties",
+        "boundary",
+        "qualities",
+        "unavailable",
+        "epoch_joules",
+    }
+)
+_COLUMNS: Final = (_FIELDS - _LISTS) | frozenset(PROPERTIES)
 
 
 class ReportError(ValueError):
@@ -32,7 +47,10 @@ class ReportError(ValueError):
 
 
 def read_path(path: Path) -> tuple[JobFigures, ...]:
-    """Return the jobs of a file, or of all JSON and YAML files of a directory in name order.
+    """Return the jobs of a file, or of all JSON, YAML and CSV files of a directory in name order.
+
+    A CSV file has one job per line; its columns are fields of a report or rated properties, and
+    `name` is one of them. An empty cell is not known.
 
     Raises:
         ReportError: nothing is there, or a file is no report.
@@ -40,12 +58,14 @@ def read_path(path: Path) -> tuple[JobFigures, ...]:
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
         if not files:
-            raise ReportError(f"{path} holds no report: expected files ending in .json or .yaml")
+            raise ReportError(f"{path} holds no report: expected .json, .yaml or .csv files")
         return tuple(job for file in files for job in read_path(file))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"{path} cannot be read: {error}") from error
+    if path.suffix == ".csv":
+        return _from_table(text, str(path))
     try:
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (json.JSONDecodeError, yaml.YAMLError) as error:
@@ -78,6 +98,28 @@ def to_report(job: JobFigures) -> dict[str, Any]:
     """Return the report file of a job: base units, nothing that is not known."""
     known = {key: value for key, value in asdict(job).items() if value not in (None, (), {})}
     return {"kind": REPORT_KIND, **known}
+
+
+def _from_table(text: str, where: str) -> tuple[JobFigures, ...]:
+    reader = csv.DictReader(io.StringIO(text))
+    columns = [name.strip() for name in reader.fieldnames or ()]
+    if "name" not in columns:
+        raise ReportError(f"{where} has no column name: its first line must name the columns")
+    unknown = [name for name in columns if name not in _COLUMNS]
+    if unknown:
+        raise ReportError(
+            f"{where} has a column {unknown[0]!r} that is no figure of a job: "
+            f"use {', '.join(sorted(_COLUMNS))}"
+        )
+    jobs = []
+    for number, line in enumerate(reader, start=2):
+        if None in line:
+            raise ReportError(f"{where} line {number} has more cells than there are columns")
+        cells = {key.strip(): cell.strip() for key, cell in line.items() if cell and cell.strip()}
+        properties = {key: cells.pop(key) for key in list(cells) if key in PROPERTIES}
+        row = {**cells, **({"properties": properties} if properties else {})}
+        jobs.append(_from_report(row, f"{where} line {number}"))
+    return tuple(jobs)
 
 
 def _from_report(data: Mapping[str, Any], where: str) -> JobFigures:

@@ -43,6 +43,7 @@ class LiveJob:
     settled: bool
     """It has ended, and nothing about its energy is still awaited."""
     failed: bool
+    """It failed, or cannot run as it is written."""
     energy_text: str
     sci_text: str
     avoided_text: str
@@ -80,9 +81,10 @@ def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
     plan, display = mapping(status.get("plan")), mapping(status.get("display"))
     metadata = mapping(manifest.get("metadata"))
     started = moment(attempts[0].get("start")) if attempts else None
-    failed = is_true(conditions, "Failed")
+    invalid = conditions.get("Valid", {}).get("status") == "False"
+    failed = invalid or is_true(conditions, "Failed")
     ended = failed or is_true(conditions, "Complete")
-    settled = ended and not _awaits_measurement(conditions)
+    settled = invalid or (ended and not _awaits_measurement(conditions))
     return LiveJob(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),

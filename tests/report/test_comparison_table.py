@@ -191,6 +191,44 @@ def test_command_fails_with_one_sentence_on_a_bad_report(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_command_reads_own_data_from_a_csv_file(tmp_path: Path) -> None:
+    """One job per line; an empty cell is not known."""
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "name,accuracy,energy_joules,parameters\nbase,0.8,7200,25.6\nnew,,3600,\n", encoding="utf-8"
+    )
+
+    base, new = read_path(path)
+
+    assert (base.energy_joules, base.properties["parameters"]) == (7200, 25.6)
+    assert (new.accuracy, dict(new.properties)) == (None, {})
+    assert "-50.0 %  better" in run(str(path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("accuracy\n0.8\n", "has no column name"),
+        ("name,colour\na,red\n", "a column 'colour' that is no figure"),
+        ("name,accuracy\na,80\n", "line 2: "),
+        ("name,energy_joules\na,-3\n", "energy_joules is -3"),
+        ("name,energy_joules\na,nan\n", "energy_joules is nan"),
+        ("name,accuracy\na,much\n", "line 2: accuracy"),
+        ("name,accuracy\na,0.8,7\n", "more cells than there are columns"),
+    ],
+)
+def test_a_bad_csv_file_is_one_sentence(tmp_path: Path, content: str, message: str) -> None:
+    """Missing and unknown columns, percent, negative, NaN, text, too many cells."""
+    path = tmp_path / "runs.csv"
+    path.write_text(content, encoding="utf-8")
+
+    result = run(str(path), str(path))
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
 def test_command_with_one_job_is_wrong_use(tmp_path: Path, densenet: Job) -> None:
     """Exit code 2 and the way out."""
     result = run(save(tmp_path / "1.json", densenet))

@@ -166,3 +166,41 @@ def test_check_lists_what_is_missing(saved: str) -> None:
     """Exit code 0 if nothing is."""
     assert run(saved, "--check").exit_code == 1
     assert run(saved, "--check", *WHO).exit_code == 0
+
+
+def test_a_manifest_for_the_impact_framework_gives_the_same_score(saved: str) -> None:
+    """Hand calculation of its pipeline: (E * I + M) / R = .48 + .11 = .59 g."""
+    result = run(saved, "--output", "impact-framework")
+
+    manifest = yaml.safe_load(result.stdout)
+    (observation,) = manifest["tree"]["children"]["densenet121"]["inputs"]
+    operational = observation["energy"] * observation["grid/carbon-intensity"]
+    assert (operational + observation["carbon-embodied"]) == pytest.approx(0.59)
+    assert observation["functional-units"] == 1
+    methods = [plugin["method"] for plugin in manifest["initialize"]["plugins"].values()]
+    assert methods == ["Multiply", "Sum", "Sci"]
+    assert manifest["description"].startswith("STAND-IN GPU")
+
+
+def test_no_manifest_without_embodied_emissions(tmp_path: Path, densenet: Job) -> None:
+    """The Framework would take an absent figure for zero."""
+    del densenet["status"]["carbon"]["embodiedGrams"]
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(densenet), encoding="utf-8")
+
+    result = run(str(path), "--output", "impact-framework")
+
+    assert result.exit_code == 1
+    assert "embodied emissions not known" in result.stderr
+
+
+def test_the_report_file_is_read_back_by_the_other_commands(saved: str, tmp_path: Path) -> None:
+    """A job leaves the cluster as one small file."""
+    target = tmp_path / "report.json"
+    assert run(saved, "--output", "report", "--file", str(target)).exit_code == 0
+
+    compared = CliRunner().invoke(main, ["compare", saved, str(target), "--output", "json"])
+
+    assert compared.exit_code == 0, compared.stderr
+    difference = json.loads(compared.stdout)["differences"][0]["quantities"]["energy"]
+    assert difference["value"] == 0

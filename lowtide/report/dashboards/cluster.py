@@ -1,0 +1,158 @@
+"""Cluster: how much, how clean, how much avoided?"""
+
+from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+
+_IN = '{namespace=~"$namespace"}'
+
+CLUSTER = Dashboard(
+    uid="lowtide-cluster",
+    title="Lowtide / Cluster",
+    question="How much, how clean, how much avoided?",
+    variables=("namespace",),
+    panels=(
+        stat(
+            "Power now",
+            "Power of all pods, GPUs and what else is measured.",
+            Unit.WATTS,
+            Query(f"sum(rate(lowtide_pod_energy_joules_total{_IN}[$__rate_interval]))"),
+        ),
+        stat(
+            "Energy in this time",
+            "Energy of all pods in the time shown; counters that began within it are extrapolated.",
+            Unit.JOULES,
+            Query(f"sum(increase(lowtide_pod_energy_joules_total{_IN}[$__range]))"),
+        ),
+        stat(
+            "Intensity now",
+            "Carbon intensity of each zone; average and marginal are never mixed.",
+            Unit.GRAMS_PER_KWH,
+            Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),
+        ),
+        stat(
+            "Emitted by finished jobs",
+            "Operational and embodied emissions of the TrainingJobs that exist and are measured.",
+            Unit.GRAMS,
+            Query(
+                f"sum(lowtide_trainingjob_operational_grams{_IN})"
+                f" + sum(lowtide_trainingjob_embodied_grams{_IN})"
+            ),
+        ),
+        stat(
+            "Avoided by waiting",
+            "Against running each job at its submission, on actual intensity. May be negative.",
+            Unit.GRAMS,
+            Query(f"sum(lowtide_trainingjob_avoided_grams{_IN})"),
+        ),
+        stat(
+            "Jobs",
+            "TrainingJobs by state, in all namespaces.",
+            Unit.COUNT,
+            Query("sum by (state) (lowtide_trainingjobs)", "{{state}}"),
+        ),
+        Panel(
+            title="Power by namespace",
+            description="Mean power of the pods of each namespace.",
+            kind=Kind.STACKED,
+            unit=Unit.WATTS,
+            queries=(
+                Query(
+                    "sum by (namespace) "
+                    f"(rate(lowtide_pod_energy_joules_total{_IN}[$__rate_interval]))",
+                    "{{namespace}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Carbon intensity",
+            description="What the operator plans with; jobs should run in the valleys.",
+            kind=Kind.TIMESERIES,
+            unit=Unit.GRAMS_PER_KWH,
+            queries=(Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),),
+        ),
+        Panel(
+            title="Running and waiting jobs",
+            description="TrainingJobs by state over time, to read below the intensity.",
+            kind=Kind.STACKED,
+            unit=Unit.COUNT,
+            queries=(Query("sum by (state) (lowtide_trainingjobs)", "{{state}}"),),
+        ),
+        Panel(
+            title="GPU power that belongs to no pod",
+            description="free: nobody holds the GPU. foreign, unmapped: somebody uses it unseen.",
+            kind=Kind.STACKED,
+            unit=Unit.WATTS,
+            queries=(
+                Query(
+                    "sum by (reason) (rate(lowtide_node_unallocated_energy_joules_total"
+                    '{component="gpu"}[$__rate_interval]))',
+                    "{{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Energy by namespace",
+            description="Energy in the time shown.",
+            kind=Kind.BARS,
+            unit=Unit.JOULES,
+            width=8,
+            queries=(
+                Query(
+                    "sum by (namespace) "
+                    f"(increase(lowtide_pod_energy_joules_total{_IN}[$__range]))",
+                    "{{namespace}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Emissions by namespace",
+            description="Operational emissions of the measured TrainingJobs that exist.",
+            kind=Kind.BARS,
+            unit=Unit.GRAMS,
+            width=8,
+            queries=(
+                Query(
+                    f"sum by (namespace) (lowtide_trainingjob_operational_grams{_IN})",
+                    "{{namespace}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Cost by namespace",
+            description="Instance hours and electricity are different amounts, never added.",
+            kind=Kind.BARS,
+            unit=Unit.NONE,
+            width=8,
+            queries=(
+                Query(
+                    f"sum by (namespace, currency, kind) (lowtide_trainingjob_cost{_IN})",
+                    "{{namespace}} {{kind}} {{currency}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Planned starts",
+            description="Jobs that have not started, and when they are meant to.",
+            kind=Kind.TABLE,
+            unit=Unit.TIME,
+            links_to_job=True,
+            queries=(
+                Query(
+                    f"lowtide_trainingjob_planned_start_timestamp_seconds{_IN}"
+                    " unless on (namespace, trainingjob)"
+                    " lowtide_trainingjob_start_timestamp_seconds",
+                    "{{namespace}}/{{trainingjob}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Avoided by job",
+            description="Grams that waiting avoided; negative where it made things worse.",
+            kind=Kind.TABLE,
+            unit=Unit.GRAMS,
+            links_to_job=True,
+            queries=(
+                Query(f"lowtide_trainingjob_avoided_grams{_IN}", "{{namespace}}/{{trainingjob}}"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,91 @@
+"""Efficiency: which runs were worth it?"""
+
+from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+
+_IN = '{namespace=~"$namespace"}'
+_NAME = "{{namespace}}/{{trainingjob}}"
+
+
+def _ranking(title: str, description: str, unit: Unit, expression: str) -> Panel:
+    return Panel(
+        title=title,
+        description=description,
+        kind=Kind.BARS,
+        unit=unit,
+        width=8,
+        links_to_job=True,
+        queries=(Query(expression, _NAME),),
+    )
+
+
+EFFICIENCY = Dashboard(
+    uid="lowtide-efficiency",
+    title="Lowtide / Efficiency",
+    question="Which runs were worth it?",
+    variables=("namespace",),
+    panels=(
+        stat(
+            "Measured jobs",
+            "TrainingJobs whose energy is known.",
+            Unit.COUNT,
+            Query(f"count(lowtide_trainingjob_energy_joules{_IN})"),
+            width=6,
+        ),
+        stat(
+            "Best accuracy",
+            "Among the jobs shown.",
+            Unit.RATIO,
+            Query(f"max(lowtide_trainingjob_accuracy_ratio{_IN})"),
+            width=6,
+        ),
+        stat(
+            "Least energy",
+            "Among the jobs shown.",
+            Unit.JOULES,
+            Query(f"min(lowtide_trainingjob_energy_joules{_IN})"),
+            width=6,
+        ),
+        stat(
+            "Share avoided",
+            "Avoided over what running at submission would have emitted.",
+            Unit.RATIO,
+            Query(
+                f"sum(lowtide_trainingjob_avoided_grams{_IN})"
+                f" / (sum(lowtide_trainingjob_run_now_grams{_IN}) > 0)"
+            ),
+            width=6,
+        ),
+        _ranking(
+            "SCI, lowest first",
+            "Grams per functional unit; compare only jobs with the same unit.",
+            Unit.GRAMS,
+            f"bottomk(15, lowtide_trainingjob_sci_grams_per_unit{_IN})",
+        ),
+        _ranking(
+            "SAM, highest first",
+            "Accuracy weighed against energy, with each job's own parameters.",
+            Unit.NONE,
+            f"topk(15, lowtide_trainingjob_sam{_IN})",
+        ),
+        _ranking(
+            "APC, highest first",
+            "Accuracy per consumption, with each job's own parameters.",
+            Unit.NONE,
+            f"topk(15, lowtide_trainingjob_apc{_IN})",
+        ),
+        Panel(
+            title="Accuracy and energy",
+            description="The upper left of the list is where one wants to be: accurate and frugal.",
+            kind=Kind.TABLE,
+            unit=Unit.NONE,
+            width=24,
+            links_to_job=True,
+            queries=(
+                Query(f"lowtide_trainingjob_accuracy_ratio{_IN}", "accuracy"),
+                Query(f"lowtide_trainingjob_energy_joules{_IN}", "energy, J"),
+                Query(f"lowtide_trainingjob_sci_grams_per_unit{_IN}", "SCI, g"),
+                Query(f"lowtide_trainingjob_avoided_grams{_IN}", "avoided, g"),
+            ),
+        ),
+    ),
+)

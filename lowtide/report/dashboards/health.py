@@ -1,0 +1,127 @@
+"""Health: can I trust these numbers?"""
+
+from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+
+
+def _lines(title: str, description: str, unit: Unit, *queries: Query) -> Panel:
+    return Panel(
+        title=title,
+        description=description,
+        kind=Kind.TIMESERIES,
+        unit=unit,
+        width=8,
+        queries=queries,
+    )
+
+
+HEALTH = Dashboard(
+    uid="lowtide-health",
+    title="Lowtide / Health",
+    question="Can I trust these numbers?",
+    panels=(
+        stat(
+            "Residual",
+            "Energy of devices less all that was handed out. Anything but 0 is a fault.",
+            Unit.JOULES,
+            Query("max(abs(lowtide_attribution_residual_joules))"),
+        ),
+        stat(
+            "Sources down",
+            "Drivers, kubelets and other sources that exporters cannot read.",
+            Unit.COUNT,
+            Query('count(lowtide_source_up{source=~"nvml|kubelet|dcgm"} == 0) or vector(0)'),
+        ),
+        stat(
+            "Unattributed share",
+            "GPU energy of the last hour that went to processes no pod explains.",
+            Unit.RATIO,
+            Query(
+                "sum(rate(lowtide_node_unallocated_energy_joules_total"
+                '{component="gpu", reason!="free"}[1h]))'
+                " / (sum(rate(lowtide_gpu_energy_joules_total[1h])) > 0) or vector(0)"
+            ),
+        ),
+        stat(
+            "Oldest in the queue",
+            "How long the first job has waited for the operator.",
+            Unit.SECONDS,
+            Query("max(lowtide_operator_queue_oldest_age_seconds)"),
+        ),
+        stat(
+            "Forecast age",
+            "Time since the provider made the forecast in use.",
+            Unit.SECONDS,
+            Query("lowtide_operator_forecast_age_seconds", "{{zone}}"),
+        ),
+        stat(
+            "Stand-ins",
+            "GPUs whose figures come from a stand-in and measure nothing real.",
+            Unit.COUNT,
+            Query('count(lowtide_gpu_info{source="mock"}) or vector(0)'),
+        ),
+        _lines(
+            "Counter against power",
+            "Integrated power over the energy counter of each GPU; 1 is agreement.",
+            Unit.NONE,
+            Query("lowtide_gpu_energy_counter_power_ratio", "{{uuid}}"),
+        ),
+        _lines(
+            "Quality of the joules",
+            "GPUs by how their energy is metered at present.",
+            Unit.COUNT,
+            Query("sum by (quality) (lowtide_gpu_energy_quality)", "{{quality}}"),
+        ),
+        _lines(
+            "Residual by component",
+            "Over time; must be a line at 0.",
+            Unit.JOULES,
+            Query("lowtide_attribution_residual_joules", "{{node}} {{component}}"),
+        ),
+        _lines(
+            "Age of sources",
+            "Time since the last good read.",
+            Unit.SECONDS,
+            Query("max by (source) (lowtide_source_age_seconds)", "{{source}}"),
+        ),
+        _lines(
+            "Exporter behind schedule",
+            "How late the reading of the counters is.",
+            Unit.SECONDS,
+            Query("max by (node) (lowtide_poll_lag_seconds)", "{{node}}"),
+        ),
+        _lines(
+            "Event loop of the operator",
+            "How late it reacts.",
+            Unit.SECONDS,
+            Query("max(lowtide_operator_loop_lag_seconds)", "lag"),
+        ),
+        _lines(
+            "Looks at jobs",
+            "By outcome.",
+            Unit.PER_SECOND,
+            Query(
+                "sum by (outcome) (rate(lowtide_operator_reconciliations_total[$__rate_interval]))",
+                "{{outcome}}",
+            ),
+        ),
+        _lines(
+            "Status writes",
+            "By outcome.",
+            Unit.PER_SECOND,
+            Query(
+                "sum by (outcome) (rate(lowtide_operator_status_writes_total[$__rate_interval]))",
+                "{{outcome}}",
+            ),
+        ),
+        _lines(
+            "Failures of providers",
+            "Refreshes at which a provider could not answer.",
+            Unit.PER_SECOND,
+            Query(
+                "sum by (zone, provider, reason) "
+                "(rate(lowtide_operator_provider_failures_total[$__rate_interval]))",
+                "{{zone}} {{provider}} {{reason}}",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,124 @@
+"""Job: what is this run doing and costing?"""
+
+from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+
+_JOB = '{namespace=~"$namespace", trainingjob=~"$trainingjob"}'
+_PODS = '{namespace=~"$namespace", pod=~"($trainingjob)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}"}'
+
+
+def _figure(title: str, description: str, unit: Unit, name: str) -> Panel:
+    return stat(
+        title, description, unit, Query(f"lowtide_trainingjob_{name}{_JOB}", "{{trainingjob}}")
+    )
+
+
+JOB = Dashboard(
+    uid="lowtide-job",
+    title="Lowtide / Job",
+    question="What is this run doing and costing?",
+    variables=("namespace", "trainingjob"),
+    panels=(
+        stat(
+            "Power now",
+            "Power of the job's pods.",
+            Unit.WATTS,
+            Query(f"sum(rate(lowtide_pod_energy_joules_total{_PODS}[$__rate_interval]))"),
+        ),
+        _figure("Energy", "Of all attempts, as in the status.", Unit.JOULES, "energy_joules"),
+        _figure(
+            "Operational carbon",
+            "Energy times the intensity of the time it was used.",
+            Unit.GRAMS,
+            "operational_grams",
+        ),
+        _figure(
+            "SCI",
+            "Software Carbon Intensity, grams per functional unit.",
+            Unit.GRAMS,
+            "sci_grams_per_unit",
+        ),
+        _figure(
+            "Avoided",
+            "Against running at submission. May be negative.",
+            Unit.GRAMS,
+            "avoided_grams",
+        ),
+        _figure("Accuracy", "On the validation data.", Unit.RATIO, "accuracy_ratio"),
+        Panel(
+            title="Power",
+            description="Active: what the work needs. idle_held: what holding the GPU costs.",
+            kind=Kind.STACKED,
+            unit=Unit.WATTS,
+            queries=(
+                Query(
+                    "sum by (component, part) "
+                    f"(rate(lowtide_pod_energy_joules_total{_PODS}[$__rate_interval]))",
+                    "{{component}} {{part}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Carbon intensity",
+            description="Of the zones that jobs of this choice run in.",
+            kind=Kind.TIMESERIES,
+            unit=Unit.GRAMS_PER_KWH,
+            queries=(
+                Query(
+                    "lowtide_operator_intensity_grams_per_kwh and on (zone) "
+                    f"group by (zone) (lowtide_trainingjob_info{_JOB})",
+                    "{{zone}} {{signal}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Epochs",
+            description="Finished and planned; scraped from the training pod while it runs.",
+            kind=Kind.TIMESERIES,
+            unit=Unit.COUNT,
+            width=8,
+            queries=(
+                Query(f"sum by (pod) (lowtide_trainer_epochs_total{_PODS})", "{{pod}}"),
+                Query(f"max(lowtide_trainer_epochs_planned{_PODS})", "planned"),
+            ),
+        ),
+        Panel(
+            title="Accuracy",
+            description="On the validation data, after each epoch.",
+            kind=Kind.TIMESERIES,
+            unit=Unit.RATIO,
+            width=8,
+            queries=(Query(f"max by (pod) (lowtide_trainer_accuracy_ratio{_PODS})", "{{pod}}"),),
+        ),
+        Panel(
+            title="Loss",
+            description="Training loss.",
+            kind=Kind.TIMESERIES,
+            unit=Unit.NONE,
+            width=8,
+            queries=(Query(f"max by (pod) (lowtide_trainer_loss{_PODS})", "{{pod}}"),),
+        ),
+        Panel(
+            title="Plan against what happened",
+            description="Planned, latest and actual start, end and deadline.",
+            kind=Kind.TABLE,
+            unit=Unit.TIME,
+            queries=tuple(
+                Query(f"lowtide_trainingjob_{name}_timestamp_seconds{_JOB}", label)
+                for name, label in (
+                    ("planned_start", "planned start"),
+                    ("start", "start"),
+                    ("end", "end"),
+                    ("latest_start", "latest start"),
+                    ("deadline", "deadline"),
+                )
+            ),
+        ),
+        Panel(
+            title="Conditions",
+            description="What holds for the job now; True or False as the condition says.",
+            kind=Kind.TABLE,
+            unit=Unit.NONE,
+            queries=(Query(f"lowtide_trainingjob_condition{_JOB}", "{{type}}={{status}}"),),
+        ),
+    ),
+)

@@ -1,0 +1,86 @@
+"""A job as a manifest of the GSF Impact Framework (1.x), to be recomputed with its own tool.
+
+One observation per job: its energy, the energy-weighted mean intensity O / E, its embodied
+emissions and its functional units; the pipeline multiplies, adds and divides as SCI does. The mean
+is exact here only because it was made from time-resolved grams; it must not be reused for another
+energy. An undefined score has no manifest.
+"""
+
+from typing import Any, Final
+
+from lowtide.metrics.figures import JobFigures
+from lowtide.report.disclosure import DisclosureError
+from lowtide.units import joules_to_kwh
+
+UNITS_FIELD: Final = "functional-units"
+
+
+def impact_manifest(job: JobFigures) -> dict[str, Any]:
+    """Return the manifest of a job, keys in the order that readers expect.
+
+    Raises:
+        DisclosureError: a figure that the manifest needs is not known.
+    """
+    needed = {
+        "start": job.started_at,
+        "duration": job.duration_seconds,
+        "energy above zero": job.energy_joules or None,
+        "operational emissions": job.operational_grams,
+        "embodied emissions": job.embodied_grams,
+        "functional units": job.functional_units or None,
+    }
+    missing = [name for name, value in needed.items() if value is None]
+    if missing:
+        raise DisclosureError(f"{job.name} has no manifest: {', '.join(missing)} not known")
+    energy_kwh = joules_to_kwh(job.energy_joules or 0.0)
+    description = (
+        f"{job.functional_unit or 'unit'}; {(job.signal or 'kind not stated').lower()} intensity, "
+        f"location-based, zone {job.zone or 'not stated'}, energy-weighted mean over the run"
+    )
+    if job.mock:
+        description = f"STAND-IN GPU, NUMBERS ARE NOT REAL; {description}"
+    return {
+        "name": job.name,
+        "description": description,
+        "tags": None,
+        "initialize": {
+            "plugins": {
+                "operational": _plugin(
+                    "Multiply",
+                    {
+                        "input-parameters": ["energy", "grid/carbon-intensity"],
+                        "output-parameter": "carbon-operational",
+                    },
+                ),
+                "total": _plugin(
+                    "Sum",
+                    {
+                        "input-parameters": ["carbon-operational", "carbon-embodied"],
+                        "output-parameter": "carbon",
+                    },
+                ),
+                "score": _plugin("Sci", {"functional-unit": UNITS_FIELD}),
+            }
+        },
+        "tree": {
+            "children": {
+                job.name: {
+                    "pipeline": {"compute": ["operational", "total", "score"]},
+                    "inputs": [
+                        {
+                            "timestamp": job.started_at,
+                            "duration": job.duration_seconds,
+                            "energy": energy_kwh,
+                            "grid/carbon-intensity": (job.operational_grams or 0.0) / energy_kwh,
+                            "carbon-embodied": job.embodied_grams,
+                            UNITS_FIELD: job.functional_units,
+                        }
+                    ],
+                }
+            }
+        },
+    }
+
+
+def _plugin(method: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"path": "builtin", "method": method, "config": config}
