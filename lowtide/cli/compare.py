@@ -28,7 +28,7 @@ COLOURS = {"better": "green", "worse": "red"}
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "json", "yaml", "csv"]),
+    type=click.Choice(["table", "json", "yaml", "csv", "latex"]),
     default="table",
     show_default=True,
 )
@@ -59,6 +59,8 @@ def command(
         click.echo(json.dumps(report.to_json(comparison), indent=2, allow_nan=False))
     elif output == "yaml":
         click.echo(yaml.safe_dump(report.to_json(comparison), sort_keys=False), nl=False)
+    elif output == "latex":
+        click.echo(report.to_latex(comparison), nl=False)
     elif output == "csv":
         click.echo(report.to_csv(comparison), nl=False)
     else:

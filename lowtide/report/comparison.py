@@ -19,6 +19,14 @@ from lowtide.units import format_duration, format_energy, format_mass, format_si
 
 DASH: Final = "–"
 
+_LATEX: Final = {
+    **{character: rf"\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    DASH: "--",
+}
+
 Painter = Callable[[str, str], str]
 """Takes a text and a verdict (better, worse) and returns the text, coloured or not."""
 
@@ -145,6 +153,20 @@ def to_csv(comparison: Comparison) -> str:
         ]
         writer.writerow([job.name, *("" if v is None else v for v in [*values, *percent])])
     return out.getvalue()
+
+
+def to_latex(comparison: Comparison) -> str:
+    """Return the table for a paper: a tabular with rules of the booktabs package."""
+    header, body = _cells(comparison)
+    columns = "l" + "r" * (len(header) - 1)
+    rows = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [header, *body]]
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rows[0], r"\midrule", *rows[1:]]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, *(f"% {line}" for line in _method_lines(comparison)), ""])
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def _cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

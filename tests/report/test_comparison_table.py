@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
 from lowtide.metrics.comparison import Comparison, compare
-from lowtide.report.comparison import render, to_csv, to_json
+from lowtide.report.comparison import render, to_csv, to_json, to_latex
 from lowtide.report.figures import ReportError, from_trainingjob, read_path, to_report
 
 Job = dict[str, Any]
@@ -103,6 +103,17 @@ def test_csv_has_one_line_per_job(densenet: Job, inception: Job) -> None:
     assert [row["job"] for row in rows] == ["densenet121", "inceptionv3"]
     assert rows[0]["energy percent"] == ""
     assert float(rows[1]["time percent"]) == pytest.approx(-10.3773585)
+
+
+def test_latex_escapes_what_tex_would_read(densenet: Job, inception: Job) -> None:
+    """A job called a_b & 50 % compiles."""
+    inception["metadata"]["name"] = "a_b & 50 %"
+
+    text = to_latex(compared(densenet, inception))
+
+    assert r" & densenet121 & a\_b \& 50 \% & difference \\" in text
+    assert r"energy & 4.31 Wh & 3.40 Wh & -21.1 \%  better \\" in text
+    assert text.count(r"\\") == 11
 
 
 def test_a_report_file_gives_the_same_figures_back(tmp_path: Path, densenet: Job) -> None:
