@@ -43,7 +43,12 @@ def main() -> int:
         bound = None if keep else Identity.of(os.getpid())
         programs = cluster.up(layout, settings, progress, bound=bound)
         started = True
-        perform(stage.Stage(layout, programs, Path(sys.executable)), built, progress)
+        on = stage.Stage(layout, programs, Path(sys.executable))
+        try:
+            perform(on, built, progress)
+        except ClusterError:
+            print(stage.diagnosis(on), file=sys.stderr)
+            raise
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

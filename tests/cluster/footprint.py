@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 _DIRECTORIES = ("/etc", "/etc/cni", "/opt", "/run", "/run/netns", "/var/lib", "/var/log")
+# Buildah keeps notes on image layers there, whatever storage it is given.
+_BUILDAH = Path("/var/lib/containers")
 _KERNEL_SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic")
 _WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "prometheus", "/pause")
 # Another terminal may build images at the same time; that is not the cluster's.
@@ -61,6 +63,7 @@ def take() -> Footprint:
             for directory in _DIRECTORIES
             if Path(directory).is_dir()
             for path in Path(directory).iterdir()
+            if path != _BUILDAH
         ),
         kernel_settings=frozenset(
             f"{name}={path.read_text().strip()}"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from singlenode import network
-from singlenode.layout import KUBELET_ROOT, NETWORK, Layout
+from singlenode.layout import KUBELET_ROOT, Layout
 from singlenode.mounts import unmount_below
 from singlenode.processes import Identity, kill, running
 
@@ -123,8 +123,9 @@ def _remove_system_files(layout: Layout) -> None:
         for link in _CONTAINER_LINKS.iterdir():
             if link.is_symlink() and link.readlink().is_relative_to(layout.state):
                 link.unlink()
-    for record in (_CNI_STATE / "results").glob(f"{NETWORK}-*"):
-        record.unlink()
+    for sandbox in (layout.state / "containerd").glob("*/io.containerd.grpc.v1.cri/sandboxes/*"):
+        for record in (_CNI_STATE / "results").glob(f"*-{sandbox.name}-*"):
+            record.unlink()
     for address in (layout.state / "containerd/state").glob("*/*/*/address"):
         Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
     for directory in (

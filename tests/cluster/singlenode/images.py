@@ -4,13 +4,15 @@ An image is named by the hash of everything that it is made from: an unchanged t
 nothing, and a changed one can never run as an old image under the same name.
 """
 
+import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from singlenode import archive, baseimage, binaries, cache, mounts, packages, wheelhouse
+from singlenode import baseimage, binaries, cache, mounts, ocilayout, packages, wheelhouse
 from singlenode.commands import run
+from singlenode.errors import CommandFailedError
 from singlenode.layout import REPOSITORY, Layout
 from singlenode.progress import Progress
 
@@ -50,7 +52,8 @@ class Image:
     name: str
     repository: str
     tag: str
-    archive: Path
+    directory: Path
+    """The OCI layout that it lies in."""
 
     @property
     def reference(self) -> str:
@@ -58,99 +61,125 @@ class Image:
         return f"{self.repository}:{self.tag}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Buildah:
+    """Buildah with storage of its own, and the OCI layout that it fills; one per base image."""
+
+    foundation: baseimage.BaseImage
+    layout: Layout
+
+    @property
+    def directory(self) -> Path:
+        return self.layout.cache / "images" / self.foundation.key
+
+    @property
+    def command(self) -> list[str | Path]:
+        storage = self.directory / "storage"
+        return ["buildah", "--root", storage / "root", "--runroot", storage / "run"]
+
+    def image(self, name: str, repository: str, tag: str) -> Image:
+        return Image(name, repository, tag, self.directory / "oci")
+
+    def push(self, local: str, image: Image) -> None:
+        destination = f"oci:{image.directory}:{image.reference}"
+        run([*self.command, "push", local, destination], timeout_seconds=3600)
+
+
 def base(layout: Layout, progress: Progress) -> Image:
     """Return the base image itself: a small Debian with Python, for pods of tests."""
     packages.install(progress)
-    made = baseimage.provide(layout, progress)
-    return Image("base", baseimage.NAME, made.key, made.archive)
+    buildah = _Buildah(baseimage.provide(layout, progress), layout)
+    image = buildah.image("base", baseimage.NAME, buildah.foundation.key)
+    with cache.lock(build_lock(layout)):
+        if ocilayout.find(image.directory, image.reference) is None:
+            _pull_base(buildah)
+            buildah.push(buildah.foundation.reference, image)
+    return image
 
 
 def build(recipes: Iterable[Recipe], layout: Layout, progress: Progress) -> dict[str, Image]:
     """Return the images by name, building those that the cache lacks."""
     packages.install(progress)
-    foundation = baseimage.provide(layout, progress)
+    buildah = _Buildah(baseimage.provide(layout, progress), layout)
     wheel = wheelhouse.project_wheel(layout, progress)
-    return {recipe.name: _build(recipe, foundation, wheel, layout, progress) for recipe in recipes}
+    return {recipe.name: _build(recipe, wheel, buildah, progress) for recipe in recipes}
 
 
 def load(images: Iterable[Image], layout: Layout, programs: binaries.Binaries) -> None:
-    """Give the images to the running cluster; those that it has already are left alone."""
-    present = run(
-        [programs.ctr, "--address", layout.containerd_socket, "--namespace", "k8s.io",
-         "images", "list", "--quiet"]
-    ).split()  # fmt: skip
-    for image in images:
-        if image.reference not in present:
-            archive.import_image(image.archive, layout, programs)
-
-
-def _build(
-    recipe: Recipe,
-    foundation: baseimage.BaseImage,
-    wheel: Path,
-    layout: Layout,
-    progress: Progress,
-) -> Image:
-    """Return one image."""
-    needed = wheelhouse.dependencies(recipe.extras, foundation.python_version, layout, progress)
-    key = cache.digest(
-        [recipe.dockerfile, foundation.key, needed.name, wheel.name, *recipe.build_arguments]
-    )
-    repository = f"{REPOSITORY_PREFIX}/{recipe.name}"
-
-    def make(directory: Path, _lock: int) -> None:
-        progress.step(f"building the image {recipe.name}")
-        with tempfile.TemporaryDirectory(dir=directory) as context:
-            wheelhouse.assemble(Path(context), needed, wheel)
-            _buildah(
-                recipe,
-                Path(context),
-                foundation,
-                layout,
-                f"docker-archive:{directory / 'image.tar'}:{repository}:{key}",
-            )
-
-    entry = cache.entry(layout.cache / "images" / recipe.name, key, make)
-    return Image(recipe.name, repository, key, entry / "image.tar")
-
-
-def _buildah(
-    recipe: Recipe,
-    context: Path,
-    foundation: baseimage.BaseImage,
-    layout: Layout,
-    destination: str,
-) -> None:
-    """Build `recipe` in a storage of our own and push the image to `destination`."""
-    storage = layout.cache / "buildah" / foundation.key
-    command: list[str | Path] = [
-        "buildah",
-        "--root",
-        storage / "root",
-        "--runroot",
-        storage / "run",
+    """Give the images to the running cluster; what it has already is not sent again."""
+    ctr: list[str | Path] = [
+        programs.ctr,
+        "--address",
+        layout.containerd_socket,
+        "--namespace",
+        "k8s.io",
     ]
-    with cache.lock(build_lock(layout)):
+    names = run([*ctr, "images", "list", "--quiet"]).split()
+    missing = [image for image in images if image.reference not in names]
+    if not missing:
+        return
+    blobs = set(run([*ctr, "content", "list", "--quiet"]).split())
+    with subprocess.Popen(
+        [*ctr, "images", "import", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as importer:
+        assert importer.stdin is not None
+        assert importer.stderr is not None
+        directory = missing[0].directory
+        references = [image.reference for image in missing]
         try:
-            if foundation.reference not in run([*command, "images", "--format", _NAME_AND_TAG]):
-                pull = [*command, "pull", f"docker-archive:{foundation.archive}"]
-                run(pull, timeout_seconds=600)
-            local = f"localhost/lowtide-{recipe.name}"
-            arguments = (f"BASE_IMAGE={foundation.reference}", *recipe.build_arguments)
-            run(
-                [*command, "build", "--isolation=chroot", "--layers", "--pull=never",
-                 *(f"--build-arg={argument}" for argument in arguments),
-                 "--file", recipe.dockerfile, "--tag", local, context],
-                timeout_seconds=3600,
-            )  # fmt: skip
-            run([*command, "push", local, destination], timeout_seconds=3600)
-        finally:
-            mounts.unmount_below(storage)  # a failed or interrupted build leaves them
-
-
-_NAME_AND_TAG = "{{.Name}}:{{.Tag}}"
+            ocilayout.write_archive(importer.stdin, directory, references, without=blobs)
+            importer.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended early, and says why below
+        said = importer.stderr.read().decode(errors="replace").strip()
+    if importer.returncode != 0:
+        raise CommandFailedError(f"containerd did not take {', '.join(references)}: {said}")
 
 
 def build_lock(layout: Layout) -> Path:
     """Return the lock that is held while Buildah runs."""
-    return layout.cache / "buildah" / ".lock"
+    return layout.cache / "images" / ".lock"
+
+
+def _build(recipe: Recipe, wheel: Path, buildah: _Buildah, progress: Progress) -> Image:
+    """Return one image."""
+    layout, foundation = buildah.layout, buildah.foundation
+    needed = wheelhouse.dependencies(recipe.extras, foundation.python_version, layout, progress)
+    key = cache.digest(
+        [recipe.dockerfile, foundation.key, needed.name, wheel.name, *recipe.build_arguments]
+    )
+    image = buildah.image(recipe.name, f"{REPOSITORY_PREFIX}/{recipe.name}", key)
+    with cache.lock(build_lock(layout)):
+        if ocilayout.find(image.directory, image.reference) is None:
+            progress.step(f"building the image {recipe.name}")
+            _pull_base(buildah)
+            with tempfile.TemporaryDirectory(dir=buildah.directory) as context:
+                wheelhouse.assemble(Path(context), needed, wheel)
+                _run_dockerfile(recipe, Path(context), buildah, image)
+    return image
+
+
+def _pull_base(buildah: _Buildah) -> None:
+    """Give Buildah the base image, if it has it not."""
+    known = run([*buildah.command, "images", "--format", "{{.Name}}:{{.Tag}}"]).split()
+    if buildah.foundation.reference not in known:
+        source = f"docker-archive:{buildah.foundation.archive}"
+        run([*buildah.command, "pull", source], timeout_seconds=600)
+
+
+def _run_dockerfile(recipe: Recipe, context: Path, buildah: _Buildah, image: Image) -> None:
+    local = f"localhost/lowtide-{recipe.name}"
+    arguments = (f"BASE_IMAGE={buildah.foundation.reference}", *recipe.build_arguments)
+    try:
+        run(
+            [*buildah.command, "build", "--isolation=chroot", "--layers", "--pull=never",
+             *(f"--build-arg={argument}" for argument in arguments),
+             "--file", recipe.dockerfile, "--tag", local, context],
+            timeout_seconds=3600,
+        )  # fmt: skip
+        buildah.push(local, image)
+    finally:
+        mounts.unmount_below(buildah.directory)  # a failed or interrupted build leaves them

@@ -77,6 +77,9 @@ def required(extras: tuple[str, ...]) -> list[str]:
 
 
 def assemble(directory: Path, needed: Path, wheel: Path) -> None:
-    """Lay out the context of an image build in `directory`."""
+    """Lay out the context of an image build in `directory`.
+
+    The dependencies keep their times: Buildah then knows that it has installed them before.
+    """
     shutil.copytree(needed, directory / "dependencies")
     shutil.copytree(wheel, directory / "application")
