@@ -204,7 +204,8 @@ def parse_pod(item: dict[str, Any]) -> PodRecord:
         name=name,
         uid=uid,
         is_terminal=is_terminal,
-        started_at=min((s for s in started if s is not None), default=None),
+        started_at=_seconds(status.get("startTime"))
+        or min((s for s in started if s is not None), default=None),
         finished_at=max((s for s in finished if s is not None), default=None)
         if is_terminal
         else None,

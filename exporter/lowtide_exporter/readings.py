@@ -73,7 +73,11 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRecord:
-    """A pod of this node as the API server knows it; times are Unix seconds."""
+    """A pod of this node as the API server knows it; times are Unix seconds.
+
+    `started_at` is when the kubelet took the pod in, which is when it gets its devices, before its
+    containers start. `finished_at` is the end of the last container of a terminal pod.
+    """
 
     namespace: str
     name: str

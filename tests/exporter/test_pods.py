@@ -188,6 +188,15 @@ def test_times_of_a_finished_pod_are_read():
     )
 
 
+def test_a_pod_starts_when_the_kubelet_takes_it_in():
+    """Devices are its own from then on, while its image is still being pulled."""
+    running = {"state": {"running": {"startedAt": "2026-11-22T10:00:09Z"}}}
+
+    record = parse_pod(pod("a", startTime="2026-11-22T10:00:01Z", containerStatuses=[running]))
+
+    assert record.started_at == 1795341601.0
+
+
 def test_a_restarted_container_does_not_end_its_pod():
     """A finished container of a running pod is a restart: no finish time."""
     last = {"terminated": {"startedAt": "2026-11-22T10:00:01Z", "finishedAt": "2026-11-22T10:01Z"}}

@@ -251,7 +251,7 @@ def main(command_line: list[str]) -> int:
     parser.add_argument("--cgroup-root", type=Path, action="append", default=[])
     parser.add_argument("--truth", type=Path, help="default DIRECTORY/truth.jsonl")
     parser.add_argument("--pid-file", type=Path, help="default DIRECTORY/follow.pid")
-    parser.add_argument("--idle-watts", type=float, default=30.0)
+    parser.add_argument("--idle-watts", type=float, default=10.0)
     parser.add_argument("--watts-per-core", type=float, default=200.0)
     parser.add_argument("--hertz", type=float, default=10.0)
     arguments = parser.parse_args(command_line)
