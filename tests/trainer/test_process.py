@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import Outcome, parse_report
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Run:
@@ -19,9 +20,10 @@ class Run:
     def __init__(self, folder, **settings):
         folder.mkdir(exist_ok=True)
         self.report_path = folder / "message"
+        self.checkpoints = folder / "checkpoints"
         environment = {
             "LOWTIDE_REPORT_PATH": str(self.report_path),
-            "LOWTIDE_CHECKPOINT_DIR": str(folder / "checkpoints"),
+            "LOWTIDE_CHECKPOINT_DIR": str(self.checkpoints),
             "LOWTIDE_METRICS_PORT": "0",
             "LOWTIDE_THREADS": "1",
             **{f"LOWTIDE_{name.upper()}": str(value) for name, value in settings.items()},
@@ -43,9 +45,15 @@ class Run:
                 break
         return lines
 
+    def wait_for_checkpoint(self):
+        """Return once a first checkpoint is there: the epoch is then under way."""
+        while not list(self.checkpoints.glob("checkpoint-*.pt")):
+            assert self.process.poll() is None
+            time.sleep(0.02)
+
     def end(self):
         """Wait for the process and return the rest of its output."""
-        out, self.errors = self.process.communicate(timeout=280)
+        out, self.errors = self.process.communicate(timeout=600)
         return out.splitlines()
 
     @property
@@ -80,12 +88,12 @@ def test_a_paused_process_goes_on_to_the_same_weights(tmp_path):
 @pytest.mark.parametrize("model", ["inceptionv3", "densenet121"])
 def test_a_real_network_trains_and_resumes_exactly(tmp_path, model):
     """One short epoch of real images without any download, paused in its middle."""
-    settings = {"model": model, "epochs": 1, "samples": 48, "validation_samples": 64}
+    settings = {"model": model, "epochs": 1, "samples": 64, "validation_samples": 64}
     whole = Run(tmp_path / "whole", **settings)
     expected = whole.end()[-1]
 
     first = Run(tmp_path / "paused", checkpoint_seconds=0.001, **settings)
-    first.read_until(f"{model} on digits")
+    first.wait_for_checkpoint()
     first.process.send_signal(signal.SIGTERM)
     first.end()
     second = Run(tmp_path / "paused", **settings)
@@ -95,7 +103,8 @@ def test_a_real_network_trains_and_resumes_exactly(tmp_path, model):
     assert whole.process.returncode == second.process.returncode == 0
     assert whole.errors == ""
     assert lines[-1].rpartition(" ")[2] == expected.rpartition(" ")[2]
-    assert whole.report.samples == second.report.samples == 48
+    assert 0 < second.report.resumed_samples < 64
+    assert whole.report.samples == second.report.samples == 64
     assert whole.report.parameters > 6_000_000
 
 

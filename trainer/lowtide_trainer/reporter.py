@@ -251,9 +251,12 @@ class Reporter:
             }
 
     def restore(self, state: Mapping[str, Any], checkpoint: CheckpointInfo | None = None) -> None:
-        """Count on from `state()` of an earlier attempt, kept in `checkpoint`."""
+        """Count on from `state()` of an earlier attempt, kept in `checkpoint`.
+
+        What is missing in `state` begins anew.
+        """
         values = {name: value for name, value in state.items() if name != "history"}
-        if values["started_at"] is not None:
+        if values.get("started_at") is not None:
             values["started_at"] = datetime.fromtimestamp(values["started_at"], UTC)
         with self._lock:
             self._progress = replace(_Progress(), **values)
@@ -265,7 +268,7 @@ class Reporter:
                     duration_seconds=seconds,
                     accuracy=accuracy,
                 )
-                for epoch, ended_at, seconds, accuracy in state["history"]
+                for epoch, ended_at, seconds, accuracy in state.get("history", ())
             ]
 
     def _advance(self) -> None:
