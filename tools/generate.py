@@ -6,10 +6,14 @@ Each entry is a path and the function that makes its text. CI runs `--check`.
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import chart_values
+import grafana
+import references
 
+from lowtide.report.dashboards import DASHBOARDS
 from lowtide.trainingjob import crd
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +23,16 @@ GENERATED: dict[str, Callable[[], str]] = {
     "charts/lowtide/templates/crds/trainingjobs.lowtide.dev.yaml": crd.chart_text,
     "charts/lowtide/values.schema.json": chart_values.schema_text,
     "docs/reference/chart-values.md": chart_values.reference_text,
+    "docs/reference/commands.md": references.commands_text,
+    "docs/reference/metrics.md": references.metrics_text,
+    "docs/reference/settings.md": references.settings_text,
+    "docs/reference/trainingjob.md": references.api_text,
+    **{
+        f"charts/lowtide/files/dashboards/{board.uid.removeprefix('lowtide-')}.json": partial(
+            grafana.text, board
+        )
+        for board in DASHBOARDS
+    },
 }
 
 
