@@ -20,6 +20,7 @@ GRAMS_COLUMNS: Final = ("g_per_kwh", "actual_g_per_kwh")
 UNIT_FREE_COLUMN: Final = "value"
 FORECAST_COLUMNS: Final = ("forecast", "forecast_g_per_kwh", "day_ahead_forecast_g_per_kwh")
 ROWS_MAX: Final = 2_000_000
+YEARS: Final = range(1971, 3000)
 
 
 class Unit(StrEnum):
@@ -128,6 +129,8 @@ def _time(text: str, where: str, times_are_utc: bool) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise TraceError(f"{where}: {text[:40]!r} is not an ISO 8601 time") from None
+    if moment.year not in YEARS:
+        raise TraceError(f"{where}: the year of {text.strip()[:40]!r} cannot be meant")
     if moment.tzinfo is None:
         if not times_are_utc:
             raise TraceError(

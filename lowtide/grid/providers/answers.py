@@ -20,6 +20,8 @@ from lowtide.grid.errors import BadAnswer
 from lowtide.grid.series import Factor, IntensitySeries, Point, Signal, series_type
 
 JSON: Final = "application/json"
+YEARS: Final = range(1971, 3000)
+"""Other years are a fault, and near their ends arithmetic with times overflows."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -58,7 +60,7 @@ def parse_time(text: object, *, source: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is not None and moment.tzinfo is not None:
+        if moment is not None and moment.tzinfo is not None and moment.year in YEARS:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
