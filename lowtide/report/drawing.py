@@ -5,6 +5,7 @@ and in a document is one label. Lengths are points (1/72 inch), the origin is th
 are escaped in SVG; characters a form cannot show become a question mark, never an error.
 """
 
+import functools
 import io
 import unicodedata
 from collections.abc import Sequence
@@ -145,6 +146,7 @@ def _width(text: str, size: float) -> float:
     return _font(100).getlength(text) * size / 100
 
 
+@functools.cache
 def _font(size: float) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
