@@ -129,7 +129,8 @@ async def _watch(
 ) -> None:
     """Run kopf until it is told to stop, or until one of `tasks` ends, which none should."""
     namespaces = app.settings.cluster.namespaces
-    stop = stop or threading.Event()
+    # kopf waits for a threading event in a thread, which ends only when that event is set.
+    flag: asyncio.Event | threading.Event = stop or asyncio.Event()
     operator = asyncio.create_task(
         kopf.operator(
             registry=registry,
@@ -139,14 +140,14 @@ async def _watch(
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
-            stop_flag=stop,
+            stop_flag=flag,
         )
     )
     await asyncio.wait([operator, *tasks], return_when=asyncio.FIRST_COMPLETED)
     failed = None
     if not operator.done():
         failed = next(task for task in tasks if task.done())
-        stop.set()
+        flag.set()
     # At its end kopf cancels every task that was begun after it; the ones here are older.
     await operator
     if failed is not None:

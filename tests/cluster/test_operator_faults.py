@@ -44,14 +44,15 @@ class Operator:
     def __init__(self, kubeconfig: str, settings: Path) -> None:
         self._environment = {**os.environ, "KUBECONFIG": kubeconfig}
         self._command = [sys.executable, "-m", "lowtide_operator.main", "--settings", str(settings)]
-        self._log = settings.with_suffix(".log").open("ab")
+        self._log = settings.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process."""
-        self._process = subprocess.Popen(
-            self._command, env=self._environment, stdout=self._log, stderr=self._log
-        )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log
+            )
 
     def kill(self) -> None:
         """End the process as a lost node would: without a word."""
@@ -62,12 +63,16 @@ class Operator:
 
     def stop(self) -> int:
         """Ask the process to end; return its exit status."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return 0
-        self._process.terminate()
-        status = self._process.wait(timeout=30)
-        self._process = None
-        return status
+        process.terminate()
+        try:
+            return process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+            raise
 
 
 @pytest.fixture

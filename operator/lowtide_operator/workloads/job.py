@@ -20,10 +20,17 @@ KEEP_FINISHED_SECONDS: Final = 3_600
 """Least time a finished Job is kept, so that its end and its report are read before it goes."""
 
 DISRUPTIONS_EXCUSED: Final = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
-PAUSES_EXCUSED: Final = {
+EXIT_CODE_TERMINATED: Final = 143
+"""A process that ended by SIGTERM (128 + 15): somebody removed its pod, it did not crash."""
+STOPS_EXCUSED: Final = {
     "action": "Ignore",
-    "onExitCodes": {"operator": "In", "values": [names.EXIT_CODE_PAUSED]},
+    "onExitCodes": {
+        "operator": "In",
+        "values": [names.EXIT_CODE_PAUSED, EXIT_CODE_TERMINATED],
+    },
 }
+DEFAULT_RETRIES: Final = 1
+"""Once more: a pod deleted by hand counts as a failure too, but each repetition costs energy."""
 
 
 def job_manifest(
@@ -32,9 +39,8 @@ def job_manifest(
     """Return the Job to create for one attempt.
 
     Added are labels, the controller reference, environment variables and, where the template
-    leaves them open: `restartPolicy: Never`, `backoffLimit: 0` (a crash is reported rather than
-    repeated, as each repetition costs energy) and a podFailurePolicy that excuses disruptions and
-    pauses. `ttlSecondsAfterFinished` is raised so that the Job outlives the last energy reading.
+    leaves them open: `restartPolicy: Never`, `backoffLimit: 1` and a podFailurePolicy that excuses
+    disruptions, pauses and pods that were told to stop. `ttlSecondsAfterFinished` is raised so that the Job outlives the last energy reading.
     A template that is not of the right shape passes through for the API server to refuse.
     """
     labels = {
@@ -51,9 +57,9 @@ def job_manifest(
     pod_metadata["labels"] = {**(pod_metadata.get("labels") or {}), **labels}
     pod = _mapping(pod_template, "spec")
     pod.setdefault("restartPolicy", "Never")
-    spec.setdefault("backoffLimit", 0)
+    spec.setdefault("backoffLimit", DEFAULT_RETRIES)
     if pod["restartPolicy"] == "Never":
-        spec.setdefault("podFailurePolicy", {"rules": [DISRUPTIONS_EXCUSED, PAUSES_EXCUSED]})
+        spec.setdefault("podFailurePolicy", {"rules": [DISRUPTIONS_EXCUSED, STOPS_EXCUSED]})
     if isinstance(spec.get("ttlSecondsAfterFinished"), int):
         least = KEEP_FINISHED_SECONDS + round(settle_seconds)
         spec["ttlSecondsAfterFinished"] = max(spec["ttlSecondsAfterFinished"], least)
