@@ -81,6 +81,7 @@ class _Queue:
         self._now, self._requests = now, requests
         self._searches, self._ledger = searches, ledger
         self._found: dict[str, Decision | None] = {}
+        self._needed: dict[str, tuple[slice, ...]] = {}
         self._search(requests)
 
     def _search(self, requests: Sequence[Request]) -> None:
@@ -89,22 +90,23 @@ class _Queue:
         for request in requests:
             proposal = proposals[request.key]
             horizon = self._searches.horizon(request)
-            self._found[request.key] = (
-                decide(self._now, request, horizon, proposal) if proposal.stretches else None
-            )
+            self._found[request.key], self._needed[request.key] = None, ()
+            if proposal.stretches:
+                found = decide(self._now, request, horizon, proposal)
+                self._found[request.key] = found
+                self._needed[request.key] = self._spans(request, found)
+
+    def _spans(self, request: Request, found: Decision) -> tuple[slice, ...]:
+        """Return the ticks in which the plan needs room."""
+        if not request.interruptible:
+            return self._ledger.spans(reservation(request, found.segments).segments)
+        # Pausing jobs are planned in whole steps, so they need room in whole steps.
+        horizon = self._searches.horizon(request)
+        return self._ledger.spans(horizon.whole_steps(segment) for segment in found.segments)
 
     def _fits(self, request: Request) -> bool:
         """Return whether the plan found for the request still has room."""
-        found = self._found[request.key]
-        if found is None:
-            return False
-        if request.interruptible:
-            # Pausing jobs are planned in whole steps, so they need room in whole steps.
-            horizon = self._searches.horizon(request)
-            segments = tuple(horizon.whole_steps(segment) for segment in found.segments)
-        else:
-            segments = reservation(request, found.segments).segments
-        return self._ledger.fits(segments, request.gpus)
+        return self._ledger.has_room(self._needed[request.key], request.gpus)
 
     def decide_all(self) -> dict[str, Decision]:
         """Return the decisions, taken one after another in the order of the queue."""

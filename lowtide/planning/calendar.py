@@ -92,15 +92,16 @@ class Ledger:
                 self.used = np.concatenate((self.used, more))
             self.used[ticks] += reservation.gpus
 
-    def fits(self, segments: Iterable[Segment], gpus: int) -> bool:
-        """Return whether every tick of the segments has room for the whole demand."""
+    def spans(self, segments: Iterable[Segment]) -> tuple[slice, ...]:
+        """Return the ticks that segments touch, to be asked for room again and again."""
+        return tuple(self._ticks(segment.start, segment.end) for segment in segments)
+
+    def has_room(self, spans: Iterable[slice], gpus: int) -> bool:
+        """Return whether every tick of the spans has room for the whole demand."""
         if self.capacity is None:
             return True
         room = self.capacity - gpus
-        if room < 0:
-            return False
-        spans = (self._ticks(segment.start, segment.end) for segment in segments)
-        return all(not len(self.used[span]) or self.used[span].max() <= room for span in spans)
+        return room >= 0 and all(self.used[span].max(initial=0) <= room for span in spans)
 
     def room(self, horizon: Horizon, gpus: int) -> Room | None:
         """Return where `gpus` find no room, seen from the horizon; `None` if they always do."""

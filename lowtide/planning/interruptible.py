@@ -105,7 +105,7 @@ def solve(problem: Problem, *, record: bool = True) -> Values:
         off=body[:, OFF],
         fresh=seen[:, table.body :],
         runs=table.runs,
-        first_runs=table.first_runs,
+        first_runs=table.first_runs(),
     )
 
 
@@ -134,7 +134,8 @@ class _Table:
         self.expected = self.ahead[:, : self.body].reshape(PLAIN + 1, 2, padded, groups)
         self.values[:, :, : self.zero + 1] = 0.0
         self.runs = np.zeros((steps, 2, self.states, groups), dtype=np.bool_)
-        self.first_runs = np.zeros((steps, fresh), dtype=np.uint16)
+        self.first_costs = np.full((steps, ticks, fresh), INFEASIBLE, dtype=kind)
+        self.first_waits = np.zeros((steps, fresh), dtype=kind)
         every = np.arange(int(problem.ends[0]) + 1)
         # Ends fall from group to group, so the groups whose window is open are always the first.
         self.active = np.searchsorted(-problem.ends, -every, side="left").tolist()
@@ -146,6 +147,7 @@ class _Table:
         self.started = (self.zero + problem.fresh_work - self.used) * groups
         self.started += problem.fresh_groups
         self.missing = np.arange(ticks - 1, 0, -1)[:, None]
+        self.step_costs = problem.costs * ticks
         self._close_windows()
 
     def _close_windows(self) -> None:
@@ -173,10 +175,11 @@ class _Table:
         np.matmul(self.moves, self.flat, out=self.ahead)
         active, shift = self.active[step], problem.resume_ticks
         top = min(self.states - 1, (int(problem.ends[0]) - step + 1) * problem.ticks)
-        cost = problem.costs[step]
+        cost, step_cost = problem.costs[step], self.step_costs[step]
         price = cost[:, None] if self.shared else cost[:, None, :active]
+        step_price = step_cost[:, None] if self.shared else step_cost[:, None, :active]
         waiting = self.expected[:, OFF, zero + 1 : zero + top + 1, :active]
-        running = self.expected[:, ON, : top + shift, :active] + price * problem.ticks
+        running = self.expected[:, ON, : top + shift, :active] + step_price
         if zero:
             running[:, :zero] -= price * self.missing[: running.shape[1]]
         resuming = running[:, shift:]
@@ -201,9 +204,14 @@ class _Table:
         starting = self.ahead.take(self.started[:, :count], axis=1)
         starting += price[:, None] * self.used[:, :count]
         waiting = self.ahead[:, self.body : self.body + count]
-        best = starting.min(axis=1)
-        np.minimum(waiting, best, out=self.flat[:, self.body : self.body + count])
+        np.minimum(waiting, starting.min(axis=1), out=self.flat[:, self.body : self.body + count])
         if len(self.runs):
-            option = np.argmin(starting[PLAIN], axis=0)
-            used = self.used[option, np.arange(count)]
-            self.first_runs[step, :count] = used * (best[PLAIN] <= waiting[PLAIN])
+            self.first_costs[step, :, :count] = starting[PLAIN]
+            self.first_waits[step, :count] = waiting[PLAIN]
+
+    def first_runs(self) -> npt.NDArray[np.uint16]:
+        """Return how many ticks at the end of each step a first start would use, 0 for none."""
+        starts = self.first_costs.min(axis=1) <= self.first_waits
+        option = np.argmin(self.first_costs, axis=1)
+        used = np.take_along_axis(self.used, option, axis=0) if len(option) else option
+        return np.asarray(np.where(starts, used, 0), dtype=np.uint16)
