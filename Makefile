@@ -41,5 +41,11 @@ lint: install
 generate: install
 	$(BIN)/python tools/generate.py
 
+# TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
+bench: install
+	$(BIN)/uv pip install --quiet --python $(BIN)/python 'climate-aware-task-scheduler>=1.2'
+	$(BIN)/python benchmarks/planning/speed.py
+	$(if $(TRACES),$(BIN)/python benchmarks/planning/acceptance.py $(TRACES),@echo "set TRACES=folder for the table of savings")
+
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,118 @@
+"""The planner on the reference traces, row by row beside the published table.
+
+    python benchmarks/planning/acceptance.py TRACES [--processes 2]
+
+TRACES is a folder with the files CISO, DE, ERCO, ISNE, PJM and SE (.csv) of the data set DACF:
+`time,actual_g_per_kwh,day_ahead_forecast_g_per_kwh`, July to December 2021 (the columns of
+`data/<R>/<R>_carbon_from_src_prod_forecasts_direct.csv` in carbonfirst/DACF on GitHub, commit
+bde6227, Apache-2.0; one region is in examples/traces). `reference.csv` holds the savings of a
+faithful implementation of the method without the additions recorded in docs/decisions.
+
+Ends with 1 where a mean falls below the reference, a rival is better by more than 0.3 points on
+any row, or a job misses its deadline.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import csv
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from pathlib import Path
+from statistics import mean
+
+from lowtide.cli.trace_files import read_trace
+from lowtide.planning.backtest import (
+    BEST_WINDOW,
+    CLAIRVOYANT,
+    LOWTIDE,
+    THRESHOLD,
+    Backtest,
+    JobClass,
+    run_backtest,
+)
+from lowtide.planning.trace import LONGEST_WINDOW_HOURS, Case, Trace, fused_views
+
+CLASSES = [
+    JobClass(length_hours=length, slack_hours=slack, interruptible=pauses)
+    for length, slack, pauses in product((4, 24), (24, 168), (True, False))
+]
+TOLERANCE = 0.05
+"""The reference is rounded to 0.1."""
+RIVAL_MARGIN = 0.3
+
+
+def replay(trace: Trace, case: Case) -> list[Backtest]:
+    """Return all classes on one trace; they share the fused forecasts."""
+    submissions = trace.submissions(LONGEST_WINDOW_HOURS)
+    first, last = int(submissions[0]), int(submissions[-1]) + LONGEST_WINDOW_HOURS
+    views = fused_views(trace, case, first, last, LONGEST_WINDOW_HOURS)
+    return [run_backtest(trace, one, case, views) for one in CLASSES]
+
+
+def read_reference() -> dict[tuple[str, float, float, bool, str], float]:
+    """Return the reference savings by trace, length, slack, pausing and case."""
+    with (Path(__file__).parent / "reference.csv").open(newline="") as file:
+        return {
+            (row["trace"], float(row["length_hours"]), float(row["slack_hours"]), pauses, case): (
+                float(row[f"{'pausing' if pauses else 'contiguous'}_{case}"])
+            )
+            for row in csv.DictReader(file)
+            for pauses in (True, False)
+            for case in ("none", "strict", "rolling")
+        }
+
+
+def print_row(result: Backtest, reference: float) -> tuple[float, float, int]:
+    """Print one row; return its saving, the best rival's lead and the missed deadlines."""
+    job, policies = result.job_class, result.policies
+    ours = policies[LOWTIDE].saving_percent
+    rivals = {name: policies[name].saving_percent for name in (BEST_WINDOW, THRESHOLD)}
+    name = f"{result.trace} {job.length_hours:g}/{job.slack_hours:g}"
+    print(
+        f"{name:12} {'pausing' if job.interruptible else 'contiguous':10} {result.case:8}"
+        f"{ours:7.2f}{reference:7.1f}{ours - reference:+7.2f}"
+        f"{rivals[BEST_WINDOW]:8.2f}{rivals[THRESHOLD]:8.2f}"
+        f"{policies[CLAIRVOYANT].saving_percent:8.2f}{policies[LOWTIDE].restarts_per_job:7.2f}"
+    )
+    return ours, max(rivals.values()) - ours, policies[LOWTIDE].missed_deadlines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("traces", type=Path)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    files = sorted(arguments.traces.glob("*.csv"))
+    if not files:
+        sys.exit(f"no CSV files in {arguments.traces}; see the head of this program for the data")
+    tasks = [(read_trace(path).trace, case) for case in Case for path in files]
+    print(
+        "saving in percent; r = 15 min      ours    ref   diff  window  thresh  optimum  restarts"
+    )
+    with ProcessPoolExecutor(arguments.processes) as workers:
+        results = [one for part in workers.map(replay, *zip(*tasks, strict=True)) for one in part]
+    reference = read_reference()
+    failed = False
+    for case in Case:
+        rows = []
+        for result in (one for one in results if one.case is case):
+            job = result.job_class
+            key = (result.trace, job.length_hours, job.slack_hours, job.interruptible, case.value)
+            expected = reference.get(key, float("nan"))
+            rows.append((*print_row(result, expected), expected))
+        ours, lead = mean(row[0] for row in rows), max(row[1] for row in rows)
+        target, missed = mean(row[3] for row in rows), sum(row[2] for row in rows)
+        print(
+            f"{case}: mean {ours:.2f} against {target:.2f}, best rival's lead {lead:+.2f} on its "
+            f"best row, {missed} missed deadlines\n"
+        )
+        failed |= ours < target - TOLERANCE or lead > RIVAL_MARGIN or missed > 0
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
