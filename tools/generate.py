@@ -24,7 +24,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "charts/lowtide/values.schema.json": chart_values.schema_text,
     "docs/reference/chart-values.md": chart_values.reference_text,
     "docs/reference/commands.md": references.commands_text,
-    "docs/reference/metrics.md": references.metrics_text,
+    "docs/reference/series.md": references.metrics_text,
     "docs/reference/settings.md": references.settings_text,
     "docs/reference/trainingjob.md": references.api_text,
     **{

@@ -75,7 +75,7 @@ def settings_text() -> str:
 
 
 def metrics_text() -> str:
-    """Return docs/reference/metrics.md: every series of exporter and operator."""
+    """Return docs/reference/series.md: every series of exporter and operator."""
     lines = ["# Metrics", "", HEAD, "## Exporter", "", "Port 9400, `/metrics`.", ""]
     lines += ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     lines += [
