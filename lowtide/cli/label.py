@@ -8,7 +8,8 @@ import click
 from lowtide.cli.jobs import Cluster, load_jobs
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.figures import JobFigures
-from lowtide.metrics.rating import Missing, Rating, ReferenceSet, rate
+from lowtide.metrics.rating import Missing, Rating, rate
+from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode
 from lowtide.report.drawing import write_drawing
 from lowtide.report.figures import ReportError
@@ -47,7 +48,9 @@ SUFFIXES = (".pdf", ".png", ".svg")
     "--missing", type=click.Choice([str(how) for how in Missing]), default=str(Missing.UNDEFINED)
 )
 @click.option(
-    "--mode", type=click.Choice([str(Mode.CORRECT), str(Mode.MLEE)]), default=str(Mode.CORRECT)
+    "--mode",
+    type=click.Choice([str(Mode.CORRECT), str(Mode.MLEE), str(Mode.STREP)]),
+    default=str(Mode.CORRECT),
 )
 @click.option("--url", help="Where the QR code leads; without it the code holds the label as text.")
 @click.option(

@@ -12,7 +12,7 @@ from typing import Any
 
 from lowtide.metrics.letters import check_boundaries
 from lowtide.metrics.properties import TASK_PROPERTIES, Task
-from lowtide.metrics.rating import ReferenceSet
+from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Refusal
 
 

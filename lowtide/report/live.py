@@ -89,7 +89,7 @@ def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
         state=str(display.get("state") or "New"),
-        reason=_reason(conditions, plan, waiting=started is None and not ended),
+        reason=_reason(conditions, plan, waiting=not attempts and not ended),
         planned=tuple(_spans(attempts)) or tuple(_spans(mappings(plan.get("segments")))),
         start=started or moment(plan.get("start")),
         started=started is not None,

@@ -12,7 +12,7 @@ import yaml
 
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.properties import Task
-from lowtide.metrics.rating import ReferenceSet, build_reference, parse_reference
+from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
 from lowtide.report.figures import ReportError
 from lowtide.units import joules_to_kwh
 

@@ -19,7 +19,8 @@ from lowtide.metrics.letters import (
     letter_of,
 )
 from lowtide.metrics.properties import DEFAULT_WEIGHTS, PROPERTIES, TASK_PROPERTIES, Direction, Task
-from lowtide.metrics.rating import Missing, ReferenceSet, build_reference, parse_reference, rate
+from lowtide.metrics.rating import Missing, rate
+from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
 from lowtide.metrics.result import MetricError, Mode, Undefined
 from lowtide.metrics.strep import compound_index, default_groups, group_weights
 
@@ -227,6 +228,30 @@ def _check_strep_compound(
     assert compound is not None
     letter = letter_of(compound, check_boundaries(bounds["compound_index"]), mode=Mode.STREP)
     assert letter.name == row["compound_rating"], row["model"]
+
+
+@pytest.mark.parametrize("task", ["infer", "train"])
+def test_a_reference_built_from_strep_s_rows_rates_them_as_strep(
+    vectors: Vectors, task: str
+) -> None:
+    """From values alone: single letters (a missing one is A) and compound letters of all rows."""
+    rows = [row for row in vectors("strep_a100_tf")["rows"] if row["task"] == task]
+    keys = {"top-1_val": "accuracy_top1", "top-5_val": "accuracy_top5", "flops": "operations"}
+    keys |= {"parameters": "parameters", "fsize": "file_size"}
+    costs = ("energy", "time")
+    full = {"infer": Task.INFERENCE, "train": Task.TRAINING}[task]
+    keys |= {old: f"{full}_{new}" for old, new in zip(STREP_COSTS[task], costs, strict=True)}
+    values = [{keys[k]: v for k, v in row["values"].items()} for row in rows]
+    reference = build_reference(
+        values, name="STREP", task=full, dataset="ImageNet", environment="A100", source="STREP"
+    )
+
+    for row, own in zip(rows, values, strict=True):
+        rating = rate(own, reference, mode=Mode.STREP)
+        assert rating.letter is not None
+        assert rating.letter.name == row["compound_rating"], row["model"]
+        single = {p.key: p.letter for p in rating.properties}
+        assert single == {keys[k]: letter for k, letter in row["rating_original"].items()}
 
 
 def test_reproduces_the_strep_example(vectors: Vectors) -> None:

@@ -28,7 +28,8 @@ from lowtide.metrics.compound import Compound
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.letters import boundaries_from, check_boundaries
 from lowtide.metrics.properties import TASK_PROPERTIES, Task
-from lowtide.metrics.rating import Missing, ReferenceSet, rate
+from lowtide.metrics.rating import Missing, rate
+from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.sam import EnergyUnit, sam
 from lowtide.report.explorer import job_data, render_page, shipped_data
 from lowtide.report.imagenet import measurements, published_reference

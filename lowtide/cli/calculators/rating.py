@@ -7,7 +7,8 @@ import click
 from lowtide.cli.calculators.output import calculator, choice_of
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.properties import PROPERTIES, Task
-from lowtide.metrics.rating import Missing, ReferenceSet, rate
+from lowtide.metrics.rating import Missing, rate
+from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode, Refusal, Result
 from lowtide.report.figures import ReportError
 from lowtide.report.imagenet import environments, published_reference
@@ -31,7 +32,9 @@ from lowtide.report.ratings import read_reference
 @click.option("--compound", type=choice_of(Compound), default=str(Compound.OPTIMISTIC_MEDIAN))
 @click.option("--missing", type=choice_of(Missing), default=str(Missing.UNDEFINED))
 @click.option(
-    "--mode", type=click.Choice([str(Mode.CORRECT), str(Mode.MLEE)]), default=str(Mode.CORRECT)
+    "--mode",
+    type=click.Choice([str(Mode.CORRECT), str(Mode.MLEE), str(Mode.STREP)]),
+    default=str(Mode.CORRECT),
 )
 @calculator
 def rating_command(
