@@ -1,0 +1,375 @@
+"""Decisions about one job: time, forecast and cluster are arguments, so nothing waits here."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowtide.grid.series import Signal
+from lowtide.planning.types import Forecast, Source
+from lowtide.trainingjob.models import parse_spec
+from lowtide.trainingjob.status import TrainingJobStatus
+from lowtide_operator.actions import CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.conditions import ConditionType, Reason, find
+from lowtide_operator.decide import decide
+from lowtide_operator.draft import Decision
+from lowtide_operator.events import notes_between
+from lowtide_operator.observation import ForecastView, Observation, Refusal
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import ChildView, Ending, Fault, JobView, Outcome, PodView
+from lowtide_operator.workqueue import Key
+
+CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
+KEY = Key("ml", "net")
+HOUR = timedelta(hours=1)
+SETTINGS = Settings.model_validate({"schedule": {"startLatencySeconds": 60, "marginSeconds": 60}})
+
+
+def forecast_of(values: list[float], start: datetime = CREATED) -> ForecastView:
+    """Return a known forecast with one value per hour."""
+    forecast = Forecast(
+        zone="DE",
+        signal=Signal.AVERAGE,
+        start=start,
+        slot_seconds=3600,
+        grams_per_kwh=tuple(values),
+        spread_grams_per_kwh=(0.0,) * len(values),
+        sources=(Source.PROVIDER,) * len(values),
+        provider="test",
+        generated_at=start,
+    )
+    return ForecastView(
+        forecast=forecast,
+        zone="DE",
+        signal=Signal.AVERAGE,
+        status="True",
+        reason=Reason.FORECAST_IN_USE,
+    )
+
+
+DIRTY_THEN_CLEAN = forecast_of([400.0] * 4 + [100.0] * 40)
+
+
+def job(**spec: Any) -> JobView:
+    """Return a new job; keywords are fields of its spec."""
+    return JobView(
+        key=KEY,
+        uid="uid-1",
+        generation=1,
+        resource_version="1",
+        created=CREATED,
+        deleting=False,
+        run_now=False,
+        gpus=1,
+        spec=parse_spec({"template": {}, **spec}),
+        status=TrainingJobStatus(),
+    )
+
+
+def waits_for_clean(**schedule: Any) -> JobView:
+    """Return a job of two hours that may wait for ten."""
+    return job(
+        schedule={"expectedDurationSeconds": 7200, "maxDelaySeconds": 36000, **schedule},
+    )
+
+
+def seen(view: JobView, *, now: datetime = CREATED, **known: Any) -> Observation:
+    """Return what is known about a job whose template was accepted."""
+    return Observation(
+        now=now, job=view, template_checked=True, **{"forecast": DIRTY_THEN_CLEAN, **known}
+    )
+
+
+def after(view: JobView, decision: Decision) -> JobView:
+    """Return the job as the next look finds it: with the status that was decided."""
+    stored = TrainingJobStatus.model_validate(decision.status.to_api())
+    return replace(view, status=stored)
+
+
+def condition(decision: Decision, kind: ConditionType) -> tuple[str, str]:
+    """Return status and reason of a condition."""
+    found = find(decision.status.conditions, kind)
+    assert found is not None
+    return found.status, found.reason
+
+
+CHILD = ChildView(
+    name="net-1",
+    uid="job-1",
+    owner=KEY,
+    owner_uid="uid-1",
+    resource_version="7",
+    created=CREATED,
+    suspended=False,
+    queued=False,
+    active=1,
+    ready=1,
+    started=CREATED,
+    ending=None,
+    deleting=False,
+)
+POD = PodView(
+    name="net-1-abcde",
+    uid="pod-1",
+    node="gpu-3",
+    phase="Running",
+    start=CREATED,
+    end=None,
+    trouble=None,
+    trouble_message="",
+    exit_code=None,
+    end_reason=None,
+    report=None,
+)
+
+
+def test_every_condition_is_there_from_the_first_look_on() -> None:
+    """Nobody has to guess what a missing condition means."""
+    decision = decide(seen(waits_for_clean()), SETTINGS)
+    assert [c.type for c in decision.status.conditions] == list(ConditionType)
+    assert {c.observed_generation for c in decision.status.conditions} == {1}
+
+
+def test_a_job_waits_for_the_clean_hours_and_wakes_when_they_begin() -> None:
+    """400 g/kWh for four hours, then 100: it starts at two o'clock, not before."""
+    view = waits_for_clean()
+    first = decide(seen(view), SETTINGS)
+    assert first.actions == ()
+    assert first.status.plan is not None
+    assert first.status.plan.start == CREATED + 4 * HOUR
+    assert first.status.plan.expected_saving_percent == "75.0"
+    assert first.look_again_seconds is not None
+    assert 0 < first.look_again_seconds <= SETTINGS.schedule.look_again_seconds
+    then = decide(seen(after(view, first), now=CREATED + 4 * HOUR), SETTINGS)
+    assert then.actions == (CreateJob(KEY, "uid-1", 1, attempt=1),)
+    assert condition(then, ConditionType.PLANNED) == ("True", "CleanestWindow")
+
+
+def test_the_same_facts_give_the_same_status() -> None:
+    """Nothing is written where nothing changed, however often one looks."""
+    view = waits_for_clean()
+    first = decide(seen(view), SETTINGS)
+    again = decide(seen(after(view, first), now=CREATED + timedelta(minutes=7)), SETTINGS)
+    assert again.status.to_api() == first.status.to_api()
+
+
+def test_a_forecast_that_never_comes_keeps_no_job_past_its_patience() -> None:
+    """It waits for the first fetch for a bounded time and then runs by policy."""
+    until = CREATED + timedelta(seconds=60)
+    pending = ForecastView(zone="DE", signal=Signal.AVERAGE, pending_until=until)
+    view = waits_for_clean()
+    first = decide(seen(view, forecast=pending), SETTINGS)
+    assert first.actions == ()
+    assert first.look_again_seconds == 60
+    late = decide(seen(after(view, first), now=until, forecast=pending), SETTINGS)
+    assert condition(late, ConditionType.PLANNED) == ("True", "NoForecast")
+    assert len(late.actions) == 1
+
+
+def test_a_remembered_plan_holds_while_there_is_no_forecast() -> None:
+    """A restarted operator whose grid service is down goes on with the plan of the one before."""
+    view = waits_for_clean()
+    view = after(view, decide(seen(view), SETTINGS))
+    nothing = ForecastView(zone="DE", status="False", reason="Unavailable")
+    early = decide(seen(view, now=CREATED + HOUR, forecast=nothing), SETTINGS)
+    assert early.actions == ()
+    assert early.status.plan == view.status.plan
+    on_time = decide(seen(view, now=CREATED + 4 * HOUR, forecast=nothing), SETTINGS)
+    assert len(on_time.actions) == 1
+
+
+@given(st.integers(0, 20 * 60), st.lists(st.floats(0, 900), min_size=24, max_size=48))
+def test_no_forecast_whatever_keeps_a_job_past_its_latest_start(
+    minutes: int, values: list[float]
+) -> None:
+    """The latest start is ten hours after creation; from then on the answer is to run."""
+    now = CREATED + timedelta(minutes=minutes)
+    decision = decide(seen(waits_for_clean(), now=now, forecast=forecast_of(values)), SETTINGS)
+    if now >= CREATED + 10 * HOUR:
+        assert len(decision.actions) == 1
+    assert len(decision.actions) <= 1
+
+
+def test_too_small_a_saving_is_not_waited_for() -> None:
+    """One per cent less in four hours: it runs now and says why."""
+    flat = forecast_of([400.0] * 4 + [396.0] * 40)
+    decision = decide(seen(waits_for_clean(), forecast=flat), SETTINGS)
+    assert len(decision.actions) == 1
+    assert condition(decision, ConditionType.PLANNED) == ("True", "SavingTooSmall")
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"), [("Immediate", "PolicyImmediate"), ("Observe", "PolicyObserve")]
+)
+def test_policies_that_do_not_wait(policy: str, reason: str) -> None:
+    """Both start at once; Observe keeps the plan that waiting would have had."""
+    decision = decide(seen(waits_for_clean(policy=policy)), SETTINGS)
+    assert len(decision.actions) == 1
+    assert condition(decision, ConditionType.PLANNED) == ("True", reason)
+    plan = decision.status.plan
+    assert plan is not None
+    assert (plan.start == CREATED + 4 * HOUR) == (policy == "Observe")
+
+
+def test_the_annotation_overrides_plan_and_permission() -> None:
+    """Run now means now, also before startNoEarlierThan."""
+    later = (CREATED + 5 * HOUR).isoformat()
+    view = replace(waits_for_clean(startNoEarlierThan=later), run_now=True)
+    decision = decide(seen(view), SETTINGS)
+    assert len(decision.actions) == 1
+    assert condition(decision, ConditionType.PLANNED) == ("True", "RunNowRequested")
+
+
+def test_a_suspended_job_does_not_start() -> None:
+    """It is planned again once spec.suspend is false."""
+    decision = decide(seen(job(suspend=True, schedule={"policy": "Immediate"})), SETTINGS)
+    assert decision.actions == ()
+    assert condition(decision, ConditionType.PLANNED) == ("False", "Suspended")
+
+
+def test_another_controllers_job_is_left_alone() -> None:
+    """spec.managedBy hands the job over: no action, no status."""
+    decision = decide(seen(job(managedBy="example.com/other")), SETTINGS)
+    assert decision == Decision((), TrainingJobStatus(), None)
+
+
+def test_a_spec_that_cannot_be_read_is_said() -> None:
+    """The fault's sentence is the message."""
+    view = replace(job(), spec=Fault("spec.policy is not a field of a TrainingJob"))
+    decision = decide(seen(view), SETTINGS)
+    assert condition(decision, ConditionType.VALID) == ("False", "InvalidSpec")
+    assert decision.status.display is not None
+    assert decision.status.display.state == "Invalid"
+
+
+def test_a_job_that_could_not_be_created_says_so_and_has_no_attempt() -> None:
+    """The next look tries again."""
+    refusal = Refusal(Reason.CREATE_REFUSED, "exceeded quota", lasting=False)
+    view = job(schedule={"policy": "Immediate"})
+    decision = decide(seen(view, refusal=refusal), SETTINGS)
+    assert decision.actions == ()
+    assert decision.status.attempts == ()
+    assert condition(decision, ConditionType.RUNNING) == ("False", "CreateRefused")
+
+
+def test_a_started_job_without_its_status_is_adopted() -> None:
+    """The process that created the Job died before it wrote anything."""
+    decision = decide(seen(waits_for_clean(), child=CHILD, pods=(POD,)), SETTINGS)
+    assert decision.actions == ()
+    assert [a.name for a in decision.status.attempts] == ["net-1"]
+    assert condition(decision, ConditionType.RUNNING) == ("True", "PodsRunning")
+    assert condition(decision, ConditionType.PLANNED) == ("True", "Started")
+
+
+def test_a_job_past_its_deadline_says_so_and_runs_on() -> None:
+    """Stopping it would waste what it used."""
+    view = job(schedule={"deadline": "2026-11-30T12:00:00Z", "expectedDurationSeconds": 3600})
+    now = CREATED + 3 * HOUR
+    decision = decide(seen(view, now=now, child=CHILD, pods=(POD,)), SETTINGS)
+    assert condition(decision, ConditionType.DEADLINE_AT_RISK) == ("True", "DeadlineMissed")
+    assert decision.actions == ()
+
+
+def test_a_deadline_that_only_just_holds_the_run_is_at_risk_and_runs_now() -> None:
+    """Two hours fit, the 90th percentile of 2.4 h does not."""
+    view = job(schedule={"deadline": "2026-11-30T12:10:00Z", "expectedDurationSeconds": 7200})
+    decision = decide(seen(view), SETTINGS)
+    assert len(decision.actions) == 1
+    assert condition(decision, ConditionType.DEADLINE_AT_RISK) == ("True", "TooLateToBeSure")
+
+
+def started(**schedule: Any) -> JobView:
+    """Return an interruptible job that runs since its creation."""
+    interruption = {"allowed": True, "restartCostSeconds": 60}
+    view = waits_for_clean(interruption=interruption, **schedule)
+    clean_now = forecast_of([100.0, 100.0] + [400.0] * 4 + [150.0] * 40)
+    first = decide(seen(view, forecast=clean_now), SETTINGS)
+    assert len(first.actions) == 1
+    running = decide(seen(after(view, first), child=CHILD, pods=(POD,)), SETTINGS)
+    return after(view, running)
+
+
+def test_an_interruptible_job_rests_when_the_grid_gets_dirty() -> None:
+    """An hour of work is left, and the next clean hour is five hours away."""
+    dirty = forecast_of([400.0] * 5 + [50.0] * 40, CREATED + HOUR)
+    look = seen(started(), now=CREATED + HOUR, forecast=dirty, child=CHILD, pods=(POD,))
+    assert decide(look, SETTINGS).actions == (SuspendJob("ml", "net-1"),)
+
+
+def test_a_resting_job_resumes_when_its_next_stretch_begins() -> None:
+    """The batch Job is resumed, and a new attempt begins with it."""
+    suspended = replace(CHILD, suspended=True, active=0, ready=0)
+    dirty = forecast_of([400.0] * 5 + [50.0] * 40, CREATED + HOUR)
+    view = started()
+    rest = decide(seen(view, now=CREATED + HOUR, forecast=dirty, child=suspended), SETTINGS)
+    assert condition(rest, ConditionType.PAUSED) == ("True", "CleanerLater")
+    assert rest.actions == ()
+    view = after(view, rest)
+    assert view.status.attempts[0].outcome == "Paused"
+    clean = forecast_of([50.0] * 40, CREATED + 6 * HOUR)
+    wake = decide(seen(view, now=CREATED + 6 * HOUR, forecast=clean, child=suspended), SETTINGS)
+    assert wake.actions == (ResumeJob("ml", "net-1"),)
+    view = after(view, wake)
+    on = decide(seen(view, now=CREATED + 6 * HOUR, forecast=clean, child=CHILD), SETTINGS)
+    assert [attempt.number for attempt in on.status.attempts] == [1, 2]
+
+
+def test_a_job_that_may_not_be_interrupted_is_never_paused_by_the_grid() -> None:
+    """However dirty it gets."""
+    view = waits_for_clean()
+    view = after(view, decide(seen(view, child=CHILD, pods=(POD,)), SETTINGS))
+    dirty = forecast_of([900.0] * 5 + [1.0] * 40, CREATED + HOUR)
+    look = seen(view, now=CREATED + HOUR, forecast=dirty, child=CHILD, pods=(POD,))
+    assert decide(look, SETTINGS).actions == ()
+
+
+def test_a_job_of_kueue_is_neither_suspended_nor_resumed() -> None:
+    """Kueue owns spec.suspend of the Jobs in its queues."""
+    queued = replace(CHILD, queued=True, suspended=True, active=0, ready=0)
+    decision = decide(seen(job(suspend=False), child=queued), SETTINGS)
+    assert decision.actions == ()
+    assert condition(decision, ConditionType.RUNNING) == ("False", "Queued")
+
+
+def test_an_end_closes_everything_and_asks_for_the_figures() -> None:
+    """The report of the trainer is in the status, and the next look is at once."""
+    ending = Ending(outcome=Outcome.COMPLETE, at=CREATED + HOUR, reason="", message="")
+    over = replace(CHILD, active=0, ready=0, ending=ending)
+    report = '{"schemaVersion":1,"epochs":3,"accuracy":0.861}'
+    pod = replace(POD, phase="Succeeded", end=CREATED + HOUR, exit_code=0, report=report)
+    view = after(job(), decide(seen(job(), child=CHILD, pods=(POD,)), SETTINGS))
+    decision = decide(seen(view, now=CREATED + HOUR, child=over, pods=(pod,)), SETTINGS)
+    assert condition(decision, ConditionType.COMPLETE) == ("True", "JobComplete")
+    assert condition(decision, ConditionType.MEASURED) == ("Unknown", "Settling")
+    assert decision.look_again_seconds == 0
+    assert decision.status.training is not None
+    assert decision.status.training.accuracy == "0.861"
+    assert decision.status.attempts[0].end == CREATED + HOUR
+    gone = decide(seen(after(view, decision), now=CREATED + 2 * HOUR), SETTINGS)
+    assert condition(gone, ConditionType.COMPLETE) == ("True", "JobComplete")
+
+
+def test_the_events_of_a_life_read_as_a_story() -> None:
+    """Planned, started with the intensity then and at submission, complete."""
+    view = waits_for_clean()
+    ending = Ending(outcome=Outcome.COMPLETE, at=CREATED + 6 * HOUR, reason="", message="")
+    over = replace(CHILD, active=0, ready=0, ending=ending)
+    story = []
+    for look in (
+        {"now": CREATED},
+        {"now": CREATED + timedelta(minutes=5)},
+        {"now": CREATED + 4 * HOUR},
+        {"now": CREATED + 4 * HOUR, "child": CHILD, "pods": (POD,)},
+        {"now": CREATED + 5 * HOUR, "child": CHILD, "pods": (POD,)},
+        {"now": CREATED + 6 * HOUR, "child": over},
+    ):
+        decision = decide(seen(view, **look), SETTINGS)
+        story += [(note.reason, note.text) for note in notes_between(view.status, decision.status)]
+        view = after(view, decision)
+    reasons = [reason for reason, _ in story]
+    assert reasons == ["Planned", "Started", "Complete"]
+    assert story[0][1].startswith("waits until 2026-11-30 14:00Z")
+    assert story[1][1] == "created Job net-1 at an expected 100 g/kWh, was 400 at submission"

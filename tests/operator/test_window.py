@@ -1,0 +1,92 @@
+"""When a job may run, and the one sentence if it cannot."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lowtide.trainingjob.models import parse_spec
+from lowtide_operator.learning import PastRun, learn
+from lowtide_operator.settings import ScheduleSettings
+from lowtide_operator.window import DurationSource, window_of
+
+CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
+SETTINGS = ScheduleSettings(start_latency_seconds=120, margin_seconds=300)
+
+
+def window(runs: list[PastRun] | None = None, **schedule: Any) -> Any:
+    """Return the window of a job created at ten o'clock."""
+    spec = parse_spec({"template": {}, "schedule": schedule})
+    return window_of(spec, CREATED, SETTINGS, learn(runs or []))
+
+
+def test_without_a_deadline_the_latest_start_is_the_longest_delay() -> None:
+    """1 h delay, 1.2 h for the run, 7 min spare: the deadline follows at 12:19."""
+    found = window(maxDelaySeconds=3600, expectedDurationSeconds=3600)
+    assert found.deadline == CREATED + timedelta(hours=1, minutes=60 * 1.2 + 7)
+    assert found.earliest == CREATED
+    assert found.fault is None
+
+
+def test_the_defaults_are_a_day_of_delay_and_an_hour_of_running() -> None:
+    """A minimal job has a window too."""
+    found = window()
+    assert found.duration_source is DurationSource.DEFAULT
+    assert found.deadline == CREATED + timedelta(hours=24 + 1.2, minutes=7)
+
+
+def test_a_deadline_too_close_says_what_would_be_right() -> None:
+    """The sentence of the design paper, word for word."""
+    found = window(
+        startNoEarlierThan="2026-12-01T00:30:00Z",
+        deadline="2026-12-01T02:00:00Z",
+        expectedDurationSeconds=7200,
+    )
+    assert found.fault == (
+        "spec.schedule.deadline 2026-12-01T02:00Z leaves 1 h 30 min, the run needs 2 h: "
+        "move the deadline to 02:30Z or later, or set policy: Immediate"
+    )
+
+
+def test_a_deadline_before_creation_is_a_fault_of_every_policy() -> None:
+    """Nothing can end before it exists."""
+    found = window(deadline="2026-11-30T09:59:30Z", policy="Immediate")
+    assert found.fault == (
+        "spec.schedule.deadline 2026-11-30T09:59:30Z is not after the job's creation "
+        "(2026-11-30T10:00Z): move the deadline later"
+    )
+
+
+@pytest.mark.parametrize("schedule", [{"policy": "Immediate"}, {"policy": "Observe"}])
+def test_other_policies_run_although_the_deadline_is_close(schedule: dict[str, Any]) -> None:
+    """They do not wait, so a short deadline is a risk and no fault."""
+    found = window(deadline="2026-11-30T11:00:00Z", expectedDurationSeconds=7200, **schedule)
+    assert found.fault is None
+
+
+def test_a_guessed_duration_is_no_reason_to_refuse() -> None:
+    """Only what the user declared counts against the user's deadline."""
+    assert window(deadline="2026-11-30T10:10:00Z").fault is None
+
+
+def test_few_runs_give_the_median_and_the_settings_ratio() -> None:
+    """Three runs of 100, 200, 900 s: 200 s, and 1.2 times that."""
+    found = window([PastRun(s, None) for s in (100, 900, 200)])
+    assert found.duration_source is DurationSource.LEARNT
+    assert found.duration_seconds == 200
+    assert found.high_seconds == pytest.approx(240)
+
+
+def test_five_runs_give_their_own_ninetieth_percentile() -> None:
+    """Of 10, 20, 30, 40, 50 s the inclusive 90th percentile is 46 s."""
+    found = window([PastRun(s, float(s)) for s in (10, 20, 30, 40, 50)])
+    assert found.duration_seconds == 30
+    assert found.high_seconds == pytest.approx(46)
+    assert found.expected_joules == 30
+
+
+def test_a_declared_duration_counts_more_than_history() -> None:
+    """The user knows what changed."""
+    found = window([PastRun(10, None)] * 6, expectedDurationSeconds=500)
+    assert found.duration_seconds == 500
+    assert found.duration_source is DurationSource.DECLARED
