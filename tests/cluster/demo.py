@@ -39,7 +39,7 @@ def main() -> int:
     started = False
     try:
         built = images.build(images.RECIPES, layout, progress)
-        settings = cluster.Settings(gpus=stage.GPUS, scrape_interval_seconds=1)
+        settings = cluster.Settings(stage.GPUS, stage.SCRAPE_SECONDS)
         bound = None if keep else Identity.of(os.getpid())
         programs = cluster.up(layout, settings, progress, bound=bound)
         started = True
