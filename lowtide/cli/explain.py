@@ -10,7 +10,13 @@ import yaml
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
 from lowtide.metrics.figures import JobFigures
-from lowtide.report.explanation import explain_figures, plan_lines, render, to_json
+from lowtide.report.explanation import (
+    explain_figures,
+    explain_metrics,
+    plan_lines,
+    render,
+    to_json,
+)
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
 from lowtide.report.story import explain
 
@@ -33,6 +39,8 @@ def command(job: str, output: str, namespace: str | None, context: str | None) -
     """
     manifest, figures = _load(job, Cluster(namespace, context))
     steps = explain_figures(figures)
+    if manifest.get("kind") == "TrainingJob":
+        steps += explain_metrics(figures, manifest)
     if output == "json":
         document = {**to_json(figures, steps), "plan": plan_lines(manifest)}
         click.echo(json.dumps(document, indent=2, allow_nan=False))

@@ -7,9 +7,12 @@ which input is missing.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import log10
 from typing import Any, Final
 
+from lowtide.metrics.apc import weighed
 from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word
 from lowtide.units import format_significant, joules_to_kwh
 
@@ -40,6 +43,62 @@ def explain_figures(job: JobFigures) -> tuple[Step, ...]:
     return tuple(_steps(job))
 
 
+def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step, ...]:
+    """Return the efficiency metrics and the cost, with the parameters of the job's own spec.
+
+    A parameter that the spec leaves out has the API's default; a price that the operator took from
+    its settings is not in the manifest, and then the cost is not recomputed.
+    """
+    spec = manifest.get("spec") or {}
+    chosen, weights = ((spec.get("metrics") or {}).get(key) or {} for key in ("sam", "apc"))
+    price = spec.get("price") or {}
+    alpha, beta = float(chosen.get("alpha", 5)), float(chosen.get("beta", 5))
+    unit = EnergyUnit(chosen.get("unit", "Wh"))
+    energy = None if job.energy_joules is None else energy_in(unit, job.energy_joules)
+    steps = [
+        _step(
+            sam_name(alpha, beta, unit),
+            f"{beta:g} * {{accuracy}}^{alpha:g} / log10({{energy}} {unit})",
+            "",
+            # Up to one unit of energy the logarithm gives nothing that means anything.
+            {"accuracy": job.accuracy, "energy": energy if energy and energy > 1 else None},
+            lambda v: beta * v["accuracy"] ** alpha / log10(v["energy"]),
+            _stated(job, "SAM"),
+        )
+    ]
+    if "alpha" in weights and "beta" in weights:
+        a, b = float(weights["alpha"]), float(weights["beta"])
+        steps.append(
+            _step(
+                "APC",
+                f"{{accuracy}} / ({b:g} * {{power}} * "
+                f"({1 - a:g} * (1 - {{accuracy}}) + {a:g}) + 1)",
+                "",
+                {"accuracy": job.accuracy, "power": job.mean_power_watts},
+                lambda v: weighed(v["accuracy"], v["power"], a, b),
+                _stated(job, "APC"),
+            )
+        )
+    per_hour = price.get("perHour")
+    if per_hour is not None and job.cost_kind == "instance":
+        steps.append(
+            _step(
+                "cost",
+                f"{per_hour} {job.cost_currency} * {{time}} s / 3600",
+                job.cost_currency or "",
+                {"time": job.duration_seconds},
+                lambda v: float(per_hour) * v["time"] / 3600,
+                job.cost_amount,
+            )
+        )
+    return tuple(steps)
+
+
+def _stated(job: JobFigures, family: str) -> float | None:
+    metric = job.metric(family)
+    return None if metric is None else metric.value
+
+
 def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what the status says about the plan: why, when, how much is expected."""
     plan = (manifest.get("status") or {}).get("plan") or {}
@@ -63,9 +122,8 @@ def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
         if step.value is None:
             lines.append(f"  {step.name:<16} not known: {', '.join(step.missing)} missing")
             continue
-        lines.append(
-            f"  {step.name:<16} {format_significant(step.value, 5)} {step.unit}  = {step.formula}"
-        )
+        shown = f"{format_significant(step.value, 5)} {step.unit}".rstrip()
+        lines.append(f"  {step.name:<16} {shown}  = {step.formula}")
         if step.agrees is False and step.stated is not None:
             stated = format_significant(step.stated, 5)
             lines.append(f"  {'':<16} DIFFERS from the stated {stated} {step.unit}")

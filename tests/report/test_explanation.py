@@ -89,6 +89,38 @@ def test_a_waiting_job_shows_its_plan_and_its_problems(tmp_path: Path) -> None:
     assert len(plan_lines(job)) == 5
 
 
+def test_metrics_and_cost_follow_from_the_spec_s_own_parameters(
+    tmp_path: Path, densenet: Job
+) -> None:
+    """Hand calculation: 5 * .861^5 / log10(4.31) = 3.7288; 1.204 USD/h * 212 s / 3600 = 0.0709."""
+    densenet["spec"] |= {
+        "price": {"perHour": "1.204", "currency": "USD"},
+        "metrics": {"apc": {"alpha": "0.1", "beta": "0.1"}},
+    }
+
+    result = run(tmp_path, densenet, "--output", "json")
+
+    steps = {step["name"]: step for step in json.loads(result.stdout)["steps"]}
+    assert result.exit_code == 0
+    assert steps["SAM5[Wh]"]["value"] == pytest.approx(3.7288, abs=1e-4)
+    assert steps["SAM5[Wh]"]["agrees"] is True
+    assert steps["cost"]["value"] == pytest.approx(0.0709, abs=1e-4)
+    # .861 / (.1 * 73.1887 * (.9 * .139 + .1) + 1) = .861 / 2.64746 = .32522
+    assert steps["APC"]["value"] == pytest.approx(0.32522, abs=1e-5)
+
+
+def test_a_small_energy_leaves_sam_unexplained_rather_than_negative(
+    tmp_path: Path, densenet: Job
+) -> None:
+    """Below one Wh there is no value."""
+    densenet["status"]["energy"] = {"totalJoules": 360}
+    densenet["status"]["efficiency"] = {}
+
+    result = run(tmp_path, densenet)
+
+    assert "SAM5[Wh]         not known: energy missing" in result.stdout
+
+
 def test_json_has_every_step(tmp_path: Path, densenet: Job) -> None:
     """Base units, stated and recomputed."""
     data = json.loads(run(tmp_path, densenet, "--output", "json").stdout)
