@@ -42,7 +42,6 @@ PAUSE = threading.Event()
 CODECARBON = """
 import sys, time, logging; logging.disable(logging.CRITICAL)
 from codecarbon.core.gpu import AllGPUDevices
-from codecarbon.external.scheduler import PeriodicScheduler
 from codecarbon.core.units import Time
 devices = AllGPUDevices(); devices.start()
 def step():

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import ExporterError, SettingsError
@@ -20,6 +21,9 @@ from lowtide_exporter.settings import Settings, parse_settings
 from lowtide_exporter.state import StateFile, read_boot_id
 
 _log = logging.getLogger("lowtide_exporter")
+
+_NEVER_SECONDS: Final = 3600.0
+"""The server thread ends with the process: it need not wake up to look whether it should."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +86,9 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         if loop.restore():
             _log.info("totals continue from %s", settings.state_file)
         loop.tick()  # a refused stand-in ends the program before anything is served
-        threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(_NEVER_SECONDS,), name="http", daemon=True
+        ).start()
         _log.info("serving on port %d", server.port)
         loop.run(stop)
     finally:

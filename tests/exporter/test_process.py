@@ -126,6 +126,7 @@ def test_the_command_serves_a_node_without_gpus(environment):
     assert not any(name == "lowtide_gpu_energy_joules_total" for name, _ in samples)
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_said_in_one_sentence(environment, nvml_library):
     """No traceback for what an administrator can mend."""
     with exporter(environment) as (_, url):
@@ -154,6 +155,7 @@ def test_the_exporter_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_demo_serves_without_gpu_and_cluster(environment):
     """A node to look at, all of it labelled mock."""
     with exporter(environment, "--demo") as (_, url):
@@ -164,6 +166,7 @@ def test_the_demo_serves_without_gpu_and_cluster(environment):
     assert {labels["source"] for labels in info} == {"mock"}
 
 
+@pytest.mark.slow
 def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tmp_path):
     """SIGTERM writes the totals; the next process goes on from them."""
     kubelet.give("ml", "job", gpu_uuid(0))

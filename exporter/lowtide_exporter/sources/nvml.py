@@ -97,10 +97,15 @@ class NvmlMeters:
         try:
             if monotonic_seconds >= self._survey_at:
                 self._survey(monotonic_seconds)
-            return tuple(self._read_device(d, monotonic_seconds) for d in self._devices.values())
+            readings = tuple(
+                self._read_device(d, monotonic_seconds) for d in self._devices.values()
+            )
         except pynvml.NVMLError as error:
             self.close()
+            self._pause(monotonic_seconds)
             raise SourceError(f"NVML: the driver is gone: {error}") from None
+        self._backoff_seconds = 0.0
+        return readings
 
     def survey_soon(self) -> None:
         """See `GpuMeters`."""
@@ -149,10 +154,13 @@ class NvmlMeters:
                 pynvml.nvmlLib = ctypes.CDLL(self._library)
             self._calls.call("nvmlInit", pynvml.nvmlInit)
         except (pynvml.NVMLError, OSError) as error:
-            self._backoff_seconds = _next_backoff(self._backoff_seconds)
-            self._retry_at = now + self._backoff_seconds
+            self._pause(now)
             raise SourceError(f"NVML: cannot open the driver: {error}") from None
-        self._is_open, self._backoff_seconds, self._survey_at = True, 0.0, now
+        self._is_open, self._survey_at = True, now
+
+    def _pause(self, now: float) -> None:
+        self._backoff_seconds = _next_backoff(self._backoff_seconds)
+        self._retry_at = now + self._backoff_seconds
 
     def _survey(self, now: float) -> None:
         """Look at what is there: devices by UUID, limits, MIG layouts."""
