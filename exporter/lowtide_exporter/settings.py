@@ -7,6 +7,7 @@ or a socket.
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -17,6 +18,8 @@ from lowtide_exporter.errors import SettingsError
 
 ENV_PREFIX: Final = "LOWTIDE_"
 _SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+_SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://")
+"""Kubernetes sets LOWTIDE_PORT to such an address where a Service is called `lowtide`."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -121,11 +124,11 @@ def parse_settings(
     for item in fields(Settings):
         if given[item.name] is not None:
             name, text = "--" + item.name.replace("_", "-"), given[item.name]
-        elif environment_name(item.name) in variables:
-            name = environment_name(item.name)
-            text = variables[name]
         else:
-            continue
+            name = environment_name(item.name)
+            if name not in variables or _SERVICE_LINK.match(variables[name]):
+                continue
+            text = variables[name]
         values[item.name] = _convert(name, text, item.default, item.metadata)
     settings = Settings(**values)
     _check(settings)

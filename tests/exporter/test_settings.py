@@ -27,6 +27,13 @@ def test_a_flag_wins_over_its_variable():
     assert (settings.allow_mock, settings.period_seconds) == (True, 0.5)
 
 
+def test_a_service_called_lowtide_does_not_set_the_port():
+    """Kubernetes puts LOWTIDE_PORT=tcp://... into every pod beside such a Service."""
+    settings = parse_settings([], {"LOWTIDE_PORT": "tcp://10.96.0.7:9400"})
+
+    assert settings.port == 9400
+
+
 def test_retention_is_at_least_three_scrape_intervals():
     """A pod that ends just after a scrape must be seen twice more."""
     settings = parse_settings(["--retain-seconds", "60", "--scrape-interval-seconds", "60"], {})
