@@ -70,6 +70,7 @@ def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
             else (),
             planned=float(total[i]),
             at_once=float(at_once[i]) if at_once[i] < INFEASIBLE else None,
+            expected=float(min(at_once[i], waiting[i])),
         )
         for i in range(len(tasks))
     ]

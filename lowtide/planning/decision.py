@@ -96,9 +96,13 @@ def _rest_until(now: datetime, request: Request, slot_seconds: float) -> datetim
 
 
 def _saves_too_little(request: Request, proposal: Proposal) -> bool:
-    """Return whether the plan saves less than the minimum that is asked once, at submission."""
+    """Return whether waiting saves less than the minimum that is asked once, at submission.
+
+    What counts is what the decision expects, the freedom to change the plan included. Counting
+    the published plan alone gives away three times as much (docs/decisions/planner.md).
+    """
     if request.started or request.waited or proposal.at_once is None:
         return False
     if proposal.at_once <= 0:
         return True
-    return 1 - proposal.planned / proposal.at_once < request.minimum_saving_ratio
+    return 1 - proposal.expected / proposal.at_once < request.minimum_saving_ratio

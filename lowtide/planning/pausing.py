@@ -54,13 +54,16 @@ class _Reader:
             wait_cost >= _OUT_OF_REACH or run_cost <= wait_cost + TIE * abs(run_cost)
         )
         if not go and wait_cost >= _OUT_OF_REACH:
-            return Proposal(run=False, stretches=(), planned=INFEASIBLE, at_once=None)
+            return Proposal(
+                run=False, stretches=(), planned=INFEASIBLE, at_once=None, expected=INFEASIBLE
+            )
         stretches = self._stretches(run=go)
         return Proposal(
             run=go,
             stretches=stretches,
             planned=stretch_total(self.horizon, stretches),
             at_once=self._at_once(),
+            expected=min(run_cost, wait_cost) * self.tick,
         )
 
     def _running(self) -> float:

@@ -88,14 +88,16 @@ class Proposal:
     """What a search found: whether to run at the begin, and the stretches it intends.
 
     `planned` and `at_once` are the costs of the stretches and of an uninterrupted run from the
-    begin; `at_once` is `None` where that run would be barred or leaves the horizon. No stretches:
-    nothing feasible was found.
+    begin; `at_once` is `None` where that run would be barred or leaves the horizon. `expected` is
+    what the decision expects to pay: less than planned, because the plan can still be changed. No
+    stretches: nothing feasible was found.
     """
 
     run: bool
     stretches: tuple[tuple[float, float], ...]
     planned: float
     at_once: float | None
+    expected: float
 
 
 def stretch_total(horizon: Horizon, stretches: tuple[tuple[float, float], ...]) -> float:

@@ -168,6 +168,15 @@ def test_a_saving_below_the_minimum_is_not_waited_for(now, forecast, job):
     assert not plan(now, asked_before, values).run
 
 
+def test_the_freedom_to_change_the_plan_counts_towards_the_minimum(now, forecast, job):
+    """One percent on paper is less than 1.1, but a forecast that may be 100 off is worth more."""
+    sure, unsure = (forecast([300, 297, 300, 300, 300, 300], spread) for spread in (0.0, 100.0))
+    request = job(minimum_saving_ratio=0.011)
+
+    assert plan(now, request, sure).reason is PlanReason.SAVING_TOO_SMALL
+    assert not plan(now, request, unsure).run
+
+
 def test_does_not_run_before_it_is_permitted(now, forecast, job):
     """A job that may start in two hours waits through a clean hour now."""
     answer = plan(now, job(earliest=now + 2 * HOUR), forecast([1, 1, 300, 200, 300, 300]))
