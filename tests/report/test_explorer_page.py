@@ -372,6 +372,31 @@ def test_hostile_texts_and_a_bad_address_do_no_harm(browser: WebDriver, tmp_path
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
+def test_scores_of_different_kinds_are_called_not_comparable(
+    browser: WebDriver, tmp_path: Path
+) -> None:
+    """An average and a marginal score stand in one column only with a warning."""
+    jobs = [
+        JobFigures(
+            name=signal,
+            energy_joules=3.6e6,
+            sci_grams_per_unit=100.0,
+            signal=signal,
+            functional_unit="TrainingJob",
+        )
+        for signal in ("Average", "Marginal")
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_page(job_data(jobs, origin="x")), encoding="utf-8")
+
+    open_page(browser, path.as_uri())
+
+    assert element(browser, "ranking-note").text == (
+        "Not comparable: the SCI shown is of 2 kinds (Average intensity per TrainingJob; "
+        "Marginal intensity per TrainingJob)."
+    )
+
+
 def test_ten_thousand_jobs_open_and_re_rate_quickly(browser: WebDriver, tmp_path: Path) -> None:
     """Under 3 s to open and under 200 ms to rate again; the best of several tries counts."""
     chance = random.Random(2)

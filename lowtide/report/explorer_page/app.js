@@ -301,11 +301,21 @@ function drawRanking() {
     });
     return element("tr", String(item.row.id) === state.sel ? { class: "selected" } : {}, ...cells);
   }));
-  $("ranking-note").textContent = order.some((i) => i.nearSingular && i.sam !== null)
-    ? "* near_singular: below ten units of energy SAM changes steeply; choose a smaller unit." : "";
+  $("ranking-note").textContent = rankingNotes(order).join(" ");
   $("page").textContent = `page ${page + 1} of ${pages}, ${order.length} jobs`;
   $("previous").disabled = page === 0;
   $("next").disabled = page + 1 >= pages;
+}
+
+function rankingNotes(order) {
+  const notes = [];
+  if (order.some((i) => i.nearSingular && i.sam !== null)) {
+    notes.push("* near_singular: below ten units of energy SAM changes steeply; choose a smaller unit.");
+  }
+  const scored = order.map((i) => i.row.job).filter((job) => job?.sci !== undefined);
+  const bases = [...new Set(scored.map((job) => `${job.signal ?? "kind not stated"} intensity per ${job.unit ?? "unit"}`))];
+  if (bases.length > 1) notes.push(`Not comparable: the SCI shown is of ${bases.length} kinds (${bases.join("; ")}).`);
+  return notes;
 }
 
 function chosen() {
