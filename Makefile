@@ -24,7 +24,10 @@ install: .venv/.installed
 demo: install
 	@$(BIN)/python tests/cluster/demo.py
 
+# Isolated mode: neither this folder nor PYTHONPATH is on the path, as for an installed package.
 test: lint
+	@tools/install-browser
+	@$(BIN)/python tests/cluster build
 	$(BIN)/python -Im pytest -q -n 2 -m "not cluster" tests
 	$(BIN)/python -Im pytest -q -m cluster tests
 
