@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "charts/lowtide/files/dashboards").glob("*.json"))
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1d", "$namespace": ".*", "$trainingjob": ".*"}
 METRIC = re.compile(r"\b(lowtide_[a-z0-9_]+)\b")
-DOCUMENTED = ROOT / "docs" / "reference" / "metrics.md"
+DOCUMENTED = ROOT / "docs" / "reference" / "series.md"
 TRAINER_METRICS = {
     "lowtide_trainer_epochs_total",
     "lowtide_trainer_epochs_planned",
