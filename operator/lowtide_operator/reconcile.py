@@ -172,6 +172,7 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
     if not patch:
         return
     for note in notes_between(job.status, decision.status):
+        LOG.info("%s: %s: %s", job.key, note.reason, note.text)
         manifest = event_manifest(job, note, now=app.clock(), instance=app.instance)
         try:
             await app.cluster.create_event(manifest)

@@ -152,15 +152,8 @@ def _pending_message(seen: Observation) -> str:
 
 
 def _trouble_words(pod: PodView) -> tuple[str, str]:
-    """Return the reason and a sentence for a pod that cannot start.
-
-    ErrImagePull and ImagePullBackOff alternate with every try; one word stands for both, so that
-    the status is not rewritten each time.
-    """
+    """Return the reason and a sentence for a pod that cannot start."""
     reason = pod.trouble or Reason.PODS_PENDING
-    if reason == "ErrImagePull":
-        reason = "ImagePullBackOff"
     where = f" on node {pod.node}" if pod.node else ""
-    detail = pod.trouble_message if reason == pod.trouble or not pod.node else ""
-    message = f"pod {pod.name}{where} cannot start: {detail or reason}"
+    message = f"pod {pod.name}{where} cannot start: {pod.trouble_message or reason}"
     return (reason if reason.isalnum() else Reason.PODS_PENDING), message

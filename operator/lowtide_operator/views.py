@@ -27,6 +27,8 @@ API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
+IMAGE_TROUBLES: Final = ("ErrImagePull", "ImagePullBackOff")
+
 Body = Mapping[str, Any]
 
 
@@ -298,8 +300,13 @@ def _trouble(status: Body, containers: Iterable[Body]) -> tuple[str | None, str]
     """Return why a pod does not run: the kubelet's word on a container, else the scheduler's."""
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting")
-        if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return waiting["reason"], waiting.get("message", "")
+        reason = (waiting or {}).get("reason")
+        if reason in IMAGE_TROUBLES:
+            # The two words alternate with every try, and so do their messages; one stands for
+            # both, so that the status is not rewritten each time.
+            return IMAGE_TROUBLES[-1], f"image {container.get('image')} cannot be pulled"
+        if waiting and reason not in (None, "ContainerCreating", "PodInitializing"):
+            return reason, waiting.get("message", "")
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return condition.get("reason") or "Unschedulable", condition.get("message", "")

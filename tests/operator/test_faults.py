@@ -102,7 +102,9 @@ async def test_an_image_that_cannot_be_pulled_is_the_visible_state(
         api.run_pod(
             "net-1",
             phase="Pending",
-            containerStatuses=[{"name": "train", "state": {"waiting": waiting}}],
+            containerStatuses=[
+                {"name": "train", "image": "trainer", "state": {"waiting": waiting}}
+            ],
         )
 
     async with operator():
@@ -110,7 +112,14 @@ async def test_an_image_that_cannot_be_pulled_is_the_visible_state(
         pulling("ImagePullBackOff")
         await api.until(lambda: condition(api, "Running").get("reason") == "ImagePullBackOff")
         assert status(api)["display"]["state"] == "ImagePullBackOff"
-        assert "net-1-abcde on node node-1" in condition(api, "Running")["message"]
+        shown = condition(api, "Running")["message"]
+        assert (
+            shown == "pod net-1-abcde on node node-1 cannot start: image trainer cannot be pulled"
+        )
+        version = api.get(TRAININGJOBS, "net")["metadata"]["resourceVersion"]
+        pulling("ErrImagePull")
+        await asyncio.sleep(0.5)
+        assert api.get(TRAININGJOBS, "net")["metadata"]["resourceVersion"] == version
         api.run_pod("net-1", containerStatuses=[])
         await api.until(lambda: condition(api, "Running").get("status") == "True")
     assert events(api) == ["Planned", "Started", "ImagePullBackOff"]

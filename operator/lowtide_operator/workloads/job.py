@@ -40,8 +40,9 @@ def job_manifest(
 
     Added are labels, the controller reference, environment variables and, where the template
     leaves them open: `restartPolicy: Never`, `backoffLimit: 1` and a podFailurePolicy that excuses
-    disruptions, pauses and pods that were told to stop. `ttlSecondsAfterFinished` is raised so that the Job outlives the last energy reading.
-    A template that is not of the right shape passes through for the API server to refuse.
+    disruptions, pauses and pods that were told to stop. `ttlSecondsAfterFinished` is raised so
+    that the Job outlives the last energy reading. A template that is not of the right shape passes
+    through for the API server to refuse.
     """
     labels = {
         names.LABEL_MANAGED_BY: names.MANAGED_BY,

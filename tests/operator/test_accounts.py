@@ -1,0 +1,237 @@
+"""The accounts of an ended job, against figures worked out by hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lowtide.energy.samples import Sample, Series
+from lowtide.grid.series import AverageSeries, Point
+from lowtide.trainingjob.models import parse_spec
+from lowtide.trainingjob.status import (
+    Attempt,
+    AttemptPod,
+    PlanSegment,
+    PlanStatus,
+    TrainingJobStatus,
+    TrainingStatus,
+)
+from lowtide_operator.accounts import Ledger, embodied_of, settle
+from lowtide_operator.conditions import Reason
+from lowtide_operator.observation import Measurement
+from lowtide_operator.reading import PodSamples
+from lowtide_operator.settings import Settings
+
+SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
+STARTED = SUBMITTED + timedelta(hours=2)
+ENDED = STARTED + timedelta(hours=1)
+SETTINGS = Settings.model_validate(
+    {
+        "prometheus": {"scrapeIntervalSeconds": 600},
+        "embodied": {"A100": {"gramsPerGpu": "126144000", "source": "test"}},
+    }
+)
+
+
+def labels(uid: str, **more: str) -> dict[str, str]:
+    """Return the labels of a pod's series."""
+    return {"namespace": "ml", "pod": f"net-1-{uid}", "pod_uid": uid, **more}
+
+
+def steady(
+    uid: str, joules: float, *, start: datetime = STARTED, marked: bool = True
+) -> PodSamples:
+    """Return the samples of an hour at constant power, one every ten minutes."""
+    begin = start.timestamp()
+    times = [begin + 600 * k for k in range(1, 7)]
+    parts = {"component": "gpu", "part": "active", "method": "exclusive", "quality": "counter"}
+    rising = tuple(Sample(t, joules * k / 6) for k, t in enumerate(times, 1))
+    held = tuple(Sample(t, t - begin) for t in times)
+    first = tuple(Sample(t, begin) for t in times)
+    end = (Sample(times[-1], times[-1]),)
+    return PodSamples(
+        energy=(Series(labels(uid, container="c", **parts), rising),),
+        segment_start=(Series(labels(uid), first),),
+        end_marker=(Series(labels(uid), end),) if marked else (),
+        held=(Series(labels(uid, model="A100-SXM4"), held),),
+    )
+
+
+def intensity(values: list[float | None], *, estimated: tuple[int, ...] = ()) -> AverageSeries:
+    """Return hourly intensity from submission on."""
+    points = tuple(
+        Point(
+            SUBMITTED + timedelta(hours=k),
+            SUBMITTED + timedelta(hours=k + 1),
+            value,
+            estimated=k in estimated,
+        )
+        for k, value in enumerate(values)
+    )
+    return AverageSeries("DE", "grid", points)
+
+
+def status(**more: Any) -> TrainingJobStatus:
+    """Return the status of a job that ran for an hour in one pod."""
+    pod = AttemptPod(name="net-1-a", uid="a", node="gpu-3", start=STARTED, end=ENDED)
+    attempt = Attempt(
+        number=1, name="net-1", start=STARTED, end=ENDED, outcome="Complete", pods=(pod,)
+    )
+    return TrainingJobStatus(**{"attempts": (attempt,), **more})
+
+
+def settled(
+    samples: PodSamples,
+    grid: AverageSeries | None,
+    found: TrainingJobStatus | None = None,
+    **spec: Any,
+) -> Measurement:
+    """Return the figures of a job."""
+    ledger = Ledger(
+        spec=parse_spec({"template": {}, **spec}),
+        status=found or status(),
+        samples=samples,
+        intensity=grid,
+        baseline_start=SUBMITTED,
+    )
+    return settle(ledger, SETTINGS)
+
+
+def test_waiting_two_hours_for_a_cleaner_one_avoids_the_difference() -> None:
+    """1 kWh at 100 instead of 400 g/kWh: 100 g used, 300 g or 75 % avoided."""
+    found = settled(steady("a", 3.6e6), intensity([400.0, 400.0, 100.0]))
+    assert found.reason is Reason.MEASURED
+    assert found.energy is not None
+    assert found.energy.total_joules == 3_600_000
+    assert found.energy.mean_power_watts == "1000.0"
+    assert found.energy.energy_coverage == "1.0000"
+    assert found.carbon is not None
+    assert found.carbon.operational_grams == "100.0000"
+    assert found.counterfactual is not None
+    assert found.counterfactual.run_now_grams == "400.0000"
+    assert found.counterfactual.avoided_grams == "300.0000"
+    assert found.counterfactual.avoided_percent == "75.0"
+
+
+def test_embodied_emissions_are_the_held_share_of_the_gpus_life() -> None:
+    """126,144,000 g over as many seconds: one gram a second, 3600 g in an hour."""
+    found = settled(steady("a", 3.6e6), intensity([100.0] * 3))
+    assert found.carbon is not None
+    assert found.carbon.embodied_grams == "3600.0000"
+    assert found.carbon.total_grams == "3700.0000"
+    assert found.sci is not None
+    assert found.sci.grams_per_unit == "3700"
+
+
+def test_waiting_for_a_dirtier_hour_stays_negative() -> None:
+    """Savings are never dressed up."""
+    found = settled(steady("a", 3.6e6), intensity([100.0, 100.0, 400.0]))
+    assert found.counterfactual is not None
+    assert found.counterfactual.avoided_grams == "-300.0000"
+
+
+def test_both_attempts_of_a_failed_start_count_and_are_listed() -> None:
+    """Two pods in one attempt: energy of both, joules for each."""
+    first = steady("a", 3.6e6)
+    second = steady("b", 1.8e6)
+    both = PodSamples(
+        energy=first.energy + second.energy,
+        segment_start=first.segment_start + second.segment_start,
+        end_marker=first.end_marker + second.end_marker,
+        held=first.held + second.held,
+    )
+    found = settled(both, intensity([100.0] * 3))
+    assert found.energy is not None
+    assert found.energy.total_joules == 5_400_000
+    assert found.pods == {"a": 3_600_000, "b": 1_800_000}
+    assert found.attempts == {1: (3_600_000, pytest.approx(100.0))}
+
+
+def test_an_hour_whose_intensity_nobody_knows_is_not_priced() -> None:
+    """Energy is reported, carbon and SCI are not."""
+    found = settled(steady("a", 3.6e6), intensity([100.0, 100.0, None]))
+    assert found.reason is Reason.NOT_PRICED
+    assert found.energy is not None
+    assert found.carbon is not None
+    assert found.carbon.operational_grams is None
+    assert found.sci is not None
+    assert found.sci.grams_per_unit is None
+    assert found.sci.warnings[0] == "intensity_missing"
+
+
+def test_estimated_hours_make_the_figures_provisional() -> None:
+    """They are replaced when actual values are there."""
+    found = settled(steady("a", 3.6e6), intensity([100.0] * 3, estimated=(2,)))
+    assert found.reason is Reason.PROVISIONAL
+    assert found.carbon is not None
+    assert found.carbon.provisional is True
+
+
+def test_a_pod_without_series_makes_the_figures_partial_and_is_not_zero() -> None:
+    """Half of the running time is known, and the total is not scaled up."""
+    lost = AttemptPod(name="net-1-b", uid="b", node="gpu-4", start=STARTED, end=ENDED)
+    two = status()
+    pods = (*two.attempts[0].pods, lost)
+    two = status(attempts=(two.attempts[0].model_copy(update={"pods": pods}),))
+    found = settled(steady("a", 3.6e6), intensity([100.0] * 3), two)
+    assert found.reason is Reason.PARTIAL
+    assert found.energy is not None
+    assert found.energy.total_joules == 3_600_000
+    assert found.energy.energy_coverage == "0.5000"
+    assert "50 %" in found.message
+
+
+def test_no_series_at_all_is_no_exporter() -> None:
+    """The message names the pod and its node."""
+    found = settled(PodSamples(), intensity([100.0] * 3))
+    assert (found.status, found.reason) == ("False", Reason.NO_EXPORTER)
+    assert found.message.startswith("no energy series for pod net-1-a on node gpu-3")
+
+
+def test_observe_records_what_waiting_would_have_emitted() -> None:
+    """The plan's hour had 50 g/kWh."""
+    plan = PlanStatus(
+        reason=Reason.POLICY_OBSERVE,
+        segments=(
+            PlanSegment(start=SUBMITTED + timedelta(hours=1), end=SUBMITTED + timedelta(hours=2)),
+        ),
+    )
+    found = settled(steady("a", 3.6e6), intensity([400.0, 50.0, 400.0]), status(plan=plan))
+    assert found.counterfactual is not None
+    assert found.counterfactual.observed_plan_grams == "50.0000"
+
+
+def test_scores_per_epoch_need_a_report() -> None:
+    """3700 g over 10 epochs is 370; without a report there is a reason."""
+    unit = {"kind": "Epoch"}
+    reported = status(training=TrainingStatus(epochs=10))
+    found = settled(steady("a", 3.6e6), intensity([100.0] * 3), reported, functionalUnit=unit)
+    assert found.sci is not None
+    assert found.sci.grams_per_unit == "370"
+    silent = settled(steady("a", 3.6e6), intensity([100.0] * 3), functionalUnit=unit)
+    assert silent.sci is not None
+    assert silent.sci.warnings == ("functional_unit_not_reported",)
+
+
+def test_money_is_time_times_price_and_energy_times_tariff() -> None:
+    """An hour at 1.204, and 1 kWh at 0.30; never added."""
+    price = {"perHour": "1.204", "perKilowattHour": "0.30", "currency": "EUR"}
+    found = settled(steady("a", 3.6e6), intensity([100.0] * 3), price=price)
+    assert found.cost is not None
+    assert (found.cost.instance, found.cost.energy) == ("1.204", "0.3")
+
+
+def test_the_longest_matching_gpu_model_counts() -> None:
+    """A more exact row is preferred; without any the default stands in."""
+    table = Settings.model_validate(
+        {
+            "embodied": {
+                "A100": {"gramsPerGpu": "1"},
+                "A100-SXM4-80GB": {"gramsPerGpu": "2"},
+                "default": {"gramsPerGpu": "3"},
+            }
+        }
+    ).embodied
+    models = ["A100-SXM4-40GB", "A100-SXM4-80GB", "T4"]
+    rows = [embodied_of(model, table) for model in models]
+    assert [row.grams_per_gpu for row in rows if row is not None] == ["1", "2", "3"]
