@@ -96,13 +96,13 @@ function fillCard(card, row, group, rating, properties, weights, samName, samVal
   card.append(element("p", { class: "legend" },
     `${row.task} on ${group.dataset}, ${group.environment}; index against ${group.reference}`));
   const table = element("table", {}, element("thead", {}, element("tr", {},
-    ...["property", "value", "unit", "index", "letter", "weight"].map((t, i) => element("th", i ? {} : { class: "text" }, t)))));
+    ...["property", "letter", "value", "unit", "index", "weight"].map((t, i) => element("th", i ? {} : { class: "text" }, t)))));
   const body = element("tbody");
   properties.forEach((property, i) => {
     body.append(element("tr", {}, element("td", {}, property.label),
+      element("td", {}, letterBadge(rating.letters[i])),
       element("td", {}, short(row.values[property.key])), element("td", {}, property.unit),
       element("td", {}, short(rating.indices[i])),
-      element("td", {}, letterBadge(rating.letters[i])),
       element("td", {}, String(weights[property.key] ?? 0))));
   });
   table.append(body);

@@ -27,6 +27,7 @@ function drawApc() {
     .map((p) => ({ ...p, x: p.c * cost, y: apc(p.item.accuracy, p.c * cost, a, b) }));
   const xsKnown = points.map((p) => p.x).filter((x) => x > 0);
   const most = xsKnown.reduce((m, x) => Math.max(m, x), perHour ? 10 : 0.001) * 3;
+  const edge = (most / 3) * 1.1;
   const least = xsKnown.reduce((m, x) => Math.min(m, x), most / 100) / 3;
   const xs = Array.from({ length: 80 }, (_, i) => least * (most / least) ** (i / 79));
   const quantity = perHour ? "Wh per hour" : "Wh per inference";
@@ -37,8 +38,8 @@ function drawApc() {
   const curve = (acc, ca, cb) => xs.map((x) => ({ x, y: apc(acc, x, ca, cb) }));
   if (state.kind === "grid") {
     drawHeat($("apc"), {
-      cells: Array.from({ length: 100 }, (_, r) => Array.from({ length: 101 }, (_u, c) => apc((r + 0.5) / 100, (c + 0.5) * (most / 101), a, b))),
-      xMax: most, yMax: 1, xLabel, yLabel: "accuracy", points: points.map((p) => ({ ...p, y: p.item.accuracy })),
+      cells: Array.from({ length: 100 }, (_, r) => Array.from({ length: 101 }, (_u, c) => apc((r + 0.5) / 100, (c + 0.5) * (edge / 101), a, b))),
+      xMax: edge, yMax: 1, xLabel, yLabel: "accuracy", points: points.map((p) => ({ ...p, y: p.item.accuracy })),
     });
   } else {
     const lines = { iso: ISO.map((acc) => ({ points: curve(acc, a, b), label: String(acc) })),
