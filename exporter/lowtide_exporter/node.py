@@ -10,7 +10,9 @@ import time
 from dataclasses import dataclass
 
 from lowtide_exporter.activity import ActivityReader
+from lowtide_exporter.api import ApiServer
 from lowtide_exporter.calls import CallLog
+from lowtide_exporter.claims import ClaimResolver
 from lowtide_exporter.demo import DemoNode
 from lowtide_exporter.jobs import JobDirectory
 from lowtide_exporter.loop import PodInformant
@@ -68,7 +70,8 @@ def _device_owners(settings: Settings) -> DeviceOwners | None:
     if settings.job_directory:
         return JobDirectory(settings.job_directory)
     if settings.kubelet_socket:
-        return Kubelet(settings.kubelet_socket, settings.resource_names)
+        kubelet = Kubelet(settings.kubelet_socket, settings.resource_names)
+        return ClaimResolver(kubelet, _api_server(settings), settings.node_name)
     return None
 
 
@@ -92,19 +95,22 @@ def _host_meters(settings: Settings) -> HostMeters:
 
 def _pod_watcher(settings: Settings) -> PodWatcher | None:
     """Return a started watcher, None where no node name or no API server is known."""
+    api = _api_server(settings)
+    if api is None:
+        if settings.kubelet_socket and not settings.job_directory:
+            _log.warning("no API server or node name: pods have no UID and end by absence")
+        return None
+    watcher = PodWatcher(api=api, node_name=settings.node_name)
+    watcher.start()
+    return watcher
+
+
+def _api_server(settings: Settings) -> ApiServer | None:
+    """Return the API server to ask about this node, None where either is not known."""
     server = settings.api_server
     host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
     if not server and host:
         server = f"https://{f'[{host}]' if ':' in host else host}:{port or 443}"
     if not server or not settings.node_name:
-        if settings.kubelet_socket and not settings.job_directory:
-            _log.warning("no API server or node name: pods have no UID and end by absence")
         return None
-    watcher = PodWatcher(
-        server=server,
-        node_name=settings.node_name,
-        token_file=settings.api_token_file,
-        ca_file=settings.api_ca_file,
-    )
-    watcher.start()
-    return watcher
+    return ApiServer(server, settings.api_token_file, settings.api_ca_file)

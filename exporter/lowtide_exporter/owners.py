@@ -9,13 +9,14 @@ Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatabl
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import grpc
 
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
-from lowtide_exporter.readings import Allocation
+from lowtide_exporter.readings import Allocation, ClaimedDevice
 from lowtide_exporter.wire import read_fields, read_message, read_numbers, read_text
 
 DEADLINE_SECONDS: Final = 2.0
@@ -132,18 +133,19 @@ def _parse_pod(message: bytes, resource_names: frozenset[str]) -> tuple[Allocati
         raise MalformedAnswerError(
             f"kubelet: pod without name or namespace ({namespace!r}/{name!r})"
         )
-    parsed = [_parse_container(container, resource_names) for container in containers]
-    return tuple(
-        Allocation(namespace, name, title, ids, cpus) for title, ids, cpus in parsed if ids or cpus
+    parsed = (
+        _parse_container(namespace, name, container, resource_names) for container in containers
     )
+    return tuple(item for item in parsed if item.device_ids or item.cpu_ids or item.claims)
 
 
 def _parse_container(
-    message: bytes, resource_names: frozenset[str]
-) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    namespace: str, pod: str, message: bytes, resource_names: frozenset[str]
+) -> Allocation:
     name = ""
     ids: list[str] = []
     cpus: list[int] = []
+    claims: list[ClaimedDevice] = []
     for number, value in read_fields(message):
         if number == 1:
             name = read_text(value)
@@ -153,7 +155,16 @@ def _parse_container(
                 ids += devices
         elif number == 3:
             cpus += read_numbers(value)
-    return name, tuple(ids), tuple(cpus)
+        elif number == 5:
+            claims += _parse_claims(read_message(value))
+    return Allocation(namespace, pod, name, tuple(ids), tuple(cpus), tuple(claims))
+
+
+def _parse_claims(message: bytes) -> Iterator[ClaimedDevice]:
+    for number, value in read_fields(message):
+        if number == 4:
+            texts = {n: read_text(v) for n, v in read_fields(read_message(value)) if n in (2, 3, 4)}
+            yield ClaimedDevice(texts.get(2, ""), texts.get(3, ""), texts.get(4, ""))
 
 
 def _parse_devices(message: bytes) -> tuple[str, list[str]]:

@@ -1,23 +1,19 @@
 """Follows the pods of this node at the API server: UID, start, end.
 
 List once, then watch, in one daemon thread; a broken watch is resumed from its last version, an
-expired one starts with a new list. Plain HTTP of the standard library: the Kubernetes client
-would cost more memory than the whole exporter. Without an API server the exporter goes on: `pods`
+expired one starts with a new list. Without an API server the exporter goes on: `pods`
 is None and `source_up{source="api"}` says so. The exporter writes nothing to the API.
 """
 
 import http.client
-import json
 import logging
-import ssl
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
+from lowtide_exporter.api import ApiServer, GoneError, parse_object
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.readings import PodRecord
 
@@ -36,16 +32,12 @@ class PodWatcher:
     def __init__(
         self,
         *,
-        server: str,
+        api: ApiServer,
         node_name: str,
-        token_file: str,
-        ca_file: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = urllib.parse.urlsplit(server)
-        self._node_name = node_name
-        self._token_file = Path(token_file)
-        self._ca_file = Path(ca_file)
+        self._api = api
+        self._selector = {"fieldSelector": f"spec.nodeName={node_name}"}
         self._clock = clock
         self._pods: dict[str, PodRecord] = {}
         self._published: tuple[PodRecord, ...] | None = None
@@ -84,7 +76,7 @@ class PodWatcher:
 
     def _list(self) -> None:
         with self._get({}) as answer:
-            body = _parse(answer.read())
+            body = parse_object(answer.read())
         records = [parse_pod(item) for item in body.get("items") or []]
         self._pods = {record.uid: record for record in records}
         self._version = str(body.get("metadata", {}).get("resourceVersion", ""))
@@ -101,8 +93,15 @@ class PodWatcher:
             for line in _lines(answer):
                 if self._stop.is_set():
                     return
-                self._apply(_parse(line))
+                self._apply(parse_object(line))
         self._mark_good()
+
+    def _get(self, query: dict[str, str]) -> http.client.HTTPResponse:
+        try:
+            return self._api.get("/api/v1/pods", self._selector | query, _SILENCE_SECONDS)
+        except GoneError:
+            self._version = ""
+            raise
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind, item = event.get("type"), event.get("object") or {}
@@ -121,64 +120,11 @@ class PodWatcher:
         self._published = tuple(self._pods.values())
         self.good_at, self.is_up = self._clock(), True
 
-    def _get(self, query: dict[str, str]) -> http.client.HTTPResponse:
-        """Ask for the pods of this node.
-
-        Raises:
-            SourceError: the server refused, or the token or CA file cannot be read.
-            OSError: it cannot be reached.
-        """
-        selected = {"fieldSelector": f"spec.nodeName={self._node_name}", **query}
-        path = f"{self._url.path.rstrip('/')}/api/v1/pods?{urllib.parse.urlencode(selected)}"
-        connection = self._connect()
-        try:
-            headers = {"Accept": "application/json", **self._authorisation()}
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            if answer.status != http.HTTPStatus.OK:
-                if answer.status == http.HTTPStatus.GONE:
-                    self._version = ""
-                raise SourceError(f"API server answered {answer.status} {answer.reason}")
-        except BaseException:
-            connection.close()
-            raise
-        return answer  # closing the answer closes the connection: `Connection: close` below
-
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=_SILENCE_SECONDS)
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file)
-        except OSError as error:
-            raise SourceError(f"CA file {self._ca_file} cannot be used: {error}") from None
-        return http.client.HTTPSConnection(host, port, timeout=_SILENCE_SECONDS, context=context)
-
-    def _authorisation(self) -> dict[str, str]:
-        """Read the token anew each time: the kubelet rotates it."""
-        try:
-            token = self._token_file.read_text().strip()
-        except OSError as error:
-            if self._url.scheme == "http":
-                return {"Connection": "close"}
-            raise SourceError(f"token file {self._token_file} cannot be read: {error}") from None
-        return {"Authorization": f"Bearer {token}", "Connection": "close"}
-
 
 def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     while line := answer.readline():
         if line.strip():
             yield line
-
-
-def _parse(text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise MalformedAnswerError(f"API server: no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise MalformedAnswerError(f"API server: {type(value).__name__} where an object belongs")
-    return value
 
 
 def parse_pod(item: dict[str, Any]) -> PodRecord:

@@ -60,6 +60,15 @@ class GpuReading:
         return self.instant_watts if self.average_watts is None else self.average_watts
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ClaimedDevice:
+    """A device as Dynamic Resource Allocation names it."""
+
+    driver: str
+    pool: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """One container's devices as the kubelet lists them."""
@@ -69,6 +78,7 @@ class Allocation:
     container: str
     device_ids: tuple[str, ...]
     cpu_ids: tuple[int, ...] = ()
+    claims: tuple[ClaimedDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

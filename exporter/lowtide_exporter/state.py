@@ -120,7 +120,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     unallocated = {(c, Part(p), Reason(r)): int(v) for c, p, r, v in state["unallocated"]}
     zones = {(row[0], Domain(row[1])): _load_zone(*row[2:]) for row in state["zones"]}
     allocations = tuple(
-        Allocation(namespace, pod, container, tuple(ids), tuple(cpus))
+        Allocation(namespace, pod, container, tuple(ids), tuple(cpus))  # claims are in the ids
         for namespace, pod, container, ids, cpus in state["mapping"]["allocations"]
     )
     mapped_at, replicas = state["mapping"]["mapped_at"], dict(state["mapping"]["replicas"])

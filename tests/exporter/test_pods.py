@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from lowtide_exporter.api import ApiServer
 from lowtide_exporter.errors import MalformedAnswerError
 from lowtide_exporter.pods import PodWatcher, parse_pod
 from lowtide_exporter.readings import PodRecord
@@ -83,9 +84,8 @@ def watching(api, tmp_path):
     token = tmp_path / "token"
     token.write_text("secret-token\n")
     with api.serve() as url:
-        watcher = PodWatcher(
-            server=url, node_name="n1", token_file=str(token), ca_file=str(tmp_path / "none")
-        )
+        api_server = ApiServer(url, str(token), str(tmp_path / "none"))
+        watcher = PodWatcher(api=api_server, node_name="n1")
         watcher.start()
         try:
             yield watcher
@@ -157,9 +157,7 @@ def test_a_refusal_leaves_pods_unknown_and_the_secret_out_of_the_log(api, tmp_pa
 
 def test_an_unreachable_server_is_not_up(tmp_path):
     """No API server at all: the exporter goes on without UIDs."""
-    watcher = PodWatcher(
-        server="http://127.0.0.1:1", node_name="n1", token_file="/none", ca_file="/none"
-    )
+    watcher = PodWatcher(api=ApiServer("http://127.0.0.1:1", "/none", "/none"), node_name="n1")
     watcher.start()
 
     wait_until(lambda: "refused" in watcher.last_error)

@@ -1,0 +1,87 @@
+"""Asks the API server, read-only, with the pod's service account.
+
+Plain HTTP of the standard library: the Kubernetes client would cost more memory than the whole
+exporter. Every answer closes its connection; every request has a timeout; the token is read anew
+each time, because the kubelet rotates it, and appears in no message.
+"""
+
+import http.client
+import json
+import ssl
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from lowtide_exporter.errors import MalformedAnswerError, SourceError
+
+
+class GoneError(SourceError):
+    """The version asked for is too old: list again."""
+
+
+class ApiServer:
+    """One API server; `server` is its URL."""
+
+    def __init__(self, server: str, token_file: str, ca_file: str) -> None:
+        self._url = urllib.parse.urlsplit(server)
+        self._token_file = Path(token_file)
+        self._ca_file = Path(ca_file)
+
+    def get(
+        self, path: str, query: dict[str, str], timeout_seconds: float
+    ) -> http.client.HTTPResponse:
+        """Return the open answer of a GET; the caller reads and closes it.
+
+        Raises:
+            GoneError: the resource version is too old.
+            SourceError: the server refused, or the token or CA file cannot be read.
+            OSError: it cannot be reached.
+        """
+        target = f"{self._url.path.rstrip('/')}{path}?{urllib.parse.urlencode(query)}"
+        connection = self._connect(timeout_seconds)
+        try:
+            headers = {"Accept": "application/json", **self._authorisation()}
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            if answer.status != http.HTTPStatus.OK:
+                kind = GoneError if answer.status == http.HTTPStatus.GONE else SourceError
+                raise kind(f"API server answered {answer.status} {answer.reason}")
+        except BaseException:
+            connection.close()
+            raise
+        return answer
+
+    def _connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:
+            raise SourceError(f"CA file {self._ca_file} cannot be used: {error}") from None
+        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
+
+    def _authorisation(self) -> dict[str, str]:
+        """Read the token anew each time: the kubelet rotates it."""
+        try:
+            token = self._token_file.read_text().strip()
+        except OSError as error:
+            if self._url.scheme == "http":
+                return {"Connection": "close"}
+            raise SourceError(f"token file {self._token_file} cannot be read: {error}") from None
+        return {"Authorization": f"Bearer {token}", "Connection": "close"}
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        MalformedAnswerError: the text is something else.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise MalformedAnswerError(f"API server: no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise MalformedAnswerError(f"API server: {type(value).__name__} where an object belongs")
+    return value
