@@ -71,6 +71,8 @@ def start_mock_gpus(stage: Stage) -> Path:
         [
             stage.python, STANDINS / "nvml" / "follow.py", "run", "--directory", directory,
             "--kubelet-socket", KUBELET_ROOT / "pod-resources" / "kubelet.sock",
+            # Where this cluster's kubelet keeps them; the names of the folders tell the pods' UIDs.
+            "--pod-logs-dir", stage.layout.state / "pod-logs",
             "--gpus", str(GPUS), "--idle-watts", str(IDLE_WATTS),
             "--watts-per-core", str(WATTS_PER_CORE),
         ],
