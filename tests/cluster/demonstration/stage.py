@@ -26,7 +26,7 @@ STANDINS = REPOSITORY / "tests" / "standins"
 EXAMPLES = ("densenet121", "inceptionv3")
 GPUS = 2
 SCRAPE_SECONDS = 2
-IDLE_WATTS, WATTS_PER_CORE = 50, 150
+IDLE_WATTS, WATTS_PER_CORE = 15, 250
 EXPECTED_SECONDS = 110
 """How long one of the two runs on two cores beside the other."""
 LATEST_START_SECONDS = 110
@@ -72,6 +72,7 @@ def start_mock_gpus(stage: Stage) -> Path:
             stage.python, STANDINS / "nvml" / "follow.py", "run", "--directory", directory,
             "--kubelet-socket", KUBELET_ROOT / "pod-resources" / "kubelet.sock",
             # Where this cluster's kubelet keeps them; the names of the folders tell the pods' UIDs.
+            "--pod-logs-dir", stage.layout.state / "pod-logs",
             "--pod-logs-dir", stage.layout.state / "pod-logs",
             "--gpus", str(GPUS), "--idle-watts", str(IDLE_WATTS),
             "--watts-per-core", str(WATTS_PER_CORE),
@@ -143,6 +144,9 @@ def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest
                 {"name": "LOWTIDE_NVML_LIBRARY", "value": "/mock/libnvidia-ml.so.1"},
                 {"name": "LOWTIDE_ALLOW_MOCK", "value": "1"},
                 {"name": "LOWTIDE_MOCK_STATE", "value": "/mock/state"},
+                # A job of two minutes: half a period of idle power at either end counts.
+                {"name": "LOWTIDE_PERIOD_SECONDS", "value": "0.5"},
+                {"name": "LOWTIDE_KUBELET_PERIOD_SECONDS", "value": "0.5"},
             ],
             "extraVolumes": [{"name": "mock", "hostPath": {"path": str(mock_nvml)}}],
             "extraVolumeMounts": [{"name": "mock", "mountPath": "/mock", "readOnly": True}],
