@@ -5,6 +5,7 @@ A scene is plain data, made anew from API objects and measurements at every look
 A number that nobody reported stays `None`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from datetime import datetime
 from lowtide.grid.series import IntensitySeries
 from lowtide.report.fields import Manifest, is_true, mapping, mappings, moment, number
 from lowtide.report.fields import conditions as conditions_of
+
+COUNTDOWN = re.compile(r" \(in [^)]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,8 @@ def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool
     measured = conditions.get("Measured", {})
     if measured.get("status") == "False" and is_true(conditions, "Complete"):
         return str(measured.get("message", ""))
-    return str(plan.get("explanation") or "") if waiting else ""
+    # How long it waits was counted when the plan was made; the view counts for itself.
+    return COUNTDOWN.sub("", str(plan.get("explanation") or "")) if waiting else ""
 
 
 def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:

@@ -35,7 +35,7 @@ WAITING = {
     "plan": {
         "start": "2026-12-01T04:00:00Z",
         "segments": [{"start": "2026-12-01T04:00:00Z", "end": "2026-12-01T06:00:00Z"}],
-        "explanation": "waits until 04:00 because that saves 40 %",
+        "explanation": "waits until 04:00 (in 2 h) because that saves 40 %",
     },
 }
 
