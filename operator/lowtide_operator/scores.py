@@ -1,13 +1,12 @@
 """The scores of an ended job: SCI, efficiency and cost, from figures already measured. Pure."""
 
-from collections.abc import Callable
 from math import isfinite
 
 from lowtide.energy.job import JobEnergy
 from lowtide.grid.series import Signal
-from lowtide.metrics.apc import ConsumptionUnit, apc, apec
-from lowtide.metrics.result import Caution, MetricError, Result
-from lowtide.metrics.sam import EnergyUnit, energy_in, sam, sam_name
+from lowtide.metrics.efficiency import Measures, Parameters, efficiency
+from lowtide.metrics.result import Caution, Result
+from lowtide.metrics.sam import EnergyUnit
 from lowtide.metrics.sci import Basis, sci
 from lowtide.trainingjob.spec import FunctionalUnitKind, Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -17,7 +16,7 @@ from lowtide.trainingjob.status import (
     SciStatus,
     TrainingStatus,
 )
-from lowtide.units import joules_to_kwh, joules_to_wh
+from lowtide.units import joules_to_kwh
 from lowtide_operator.conditions import shortened
 from lowtide_operator.settings import Settings
 
@@ -100,55 +99,31 @@ def efficiency_status(
     """Return accuracy set against energy; `None` where the trainer reported no accuracy."""
     if training is None or training.accuracy is None:
         return None
-    accuracy = float(training.accuracy)
+    price = price_of(spec, settings)
+    measures = Measures(
+        accuracy=float(training.accuracy),
+        energy_joules=energy_joules,
+        duration_seconds=run_seconds,
+        price_per_kwh=None if price is None else _float(price.per_kilowatt_hour),
+        currency=None if price is None else price.currency,
+    )
+    results = efficiency(measures, efficiency_parameters(spec))
+    return EfficiencyStatus(metrics=tuple(map(_metric, results)))
+
+
+def efficiency_parameters(spec: TrainingJobSpec) -> Parameters:
+    """Return the parameters that the job chose; the published weight where it chose none."""
     chosen, weights = spec.metrics.sam, spec.metrics.apc
-    unit = EnergyUnit(chosen.unit)
-    alpha, beta = float(chosen.alpha), float(chosen.beta)
-    metrics = [
-        _metric(
-            sam_name(alpha, beta, unit),
-            lambda: sam(
-                accuracy=accuracy,
-                energy=energy_in(unit, energy_joules),
-                unit=unit,
-                alpha=alpha,
-                beta=beta,
-            ),
-        )
-    ]
-    if run_seconds > 0:
-        watt_hours_per_hour = joules_to_wh(energy_joules) / (run_seconds / 3600)
-        a, b = float(weights.alpha), float(weights.beta)
-        metrics.append(
-            _metric(
-                "APC[Wh/h]",
-                lambda: apc(
-                    accuracy=accuracy,
-                    consumption=watt_hours_per_hour,
-                    unit=ConsumptionUnit.WH_PER_HOUR,
-                    a=a,
-                    b=b,
-                ),
-            )
-        )
-        price = price_of(spec, settings)
-        if price is not None and price.per_kilowatt_hour is not None:
-            per_wh, currency = float(price.per_kilowatt_hour) / 1000, price.currency
-            metrics.append(
-                _metric(
-                    "APEC[Wh/h]",
-                    lambda: apec(
-                        accuracy=accuracy,
-                        consumption=watt_hours_per_hour,
-                        price_per_wh=per_wh,
-                        currency=currency,
-                        unit=ConsumptionUnit.WH_PER_HOUR,
-                        a=a,
-                        b=b,
-                    ),
-                )
-            )
-    return EfficiencyStatus(metrics=tuple(metrics))
+    standard = Parameters()
+    beta = _float(weights.beta)
+    return Parameters(
+        sam_alpha=float(chosen.alpha),
+        sam_beta=float(chosen.beta),
+        sam_unit=EnergyUnit(chosen.unit),
+        apc_a=float(weights.alpha),
+        apc_b=standard.apc_b if beta is None else beta,
+        apec_b=standard.apec_b if beta is None else beta,
+    )
 
 
 def price_of(spec: TrainingJobSpec, settings: Settings) -> Price | None:
@@ -171,19 +146,19 @@ def cost_status(
     return CostStatus(currency=price.currency, instance=_decimal(instance), energy=_decimal(energy))
 
 
-def _metric(name: str, compute: Callable[[], Result]) -> EfficiencyMetric:
-    """Return a metric for the status; an input that it refuses is its reason."""
-    try:
-        result = compute()
-    except MetricError as error:
-        return EfficiencyMetric(name=name, reason=shortened(str(error), 256))
+def _metric(result: Result) -> EfficiencyMetric:
+    """Return a metric for the status: its value, or why it has none."""
     return EfficiencyMetric(
-        name=name,
+        name=result.name,
         value=_decimal(result.value),
-        unit=result.unit,
-        reason=None if result.reason is None else str(result.reason),
+        unit=result.unit or None,
+        reason=None if result.reason is None else shortened(result.sentence or "", 256),
         warnings=tuple(str(warning) for warning in result.warnings)[:8],
     )
+
+
+def _float(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def _decimal(value: float | None) -> str | None:

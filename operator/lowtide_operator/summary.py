@@ -98,7 +98,7 @@ def _figures(status: Body) -> dict[str, float | None]:
         "sci_grams_per_unit": _number(_section(status, "sci").get("gramsPerUnit")),
         "accuracy_ratio": _number(_section(status, "training").get("accuracy")),
         "sam": _number(named.get("SAM")),
-        "apc": _number(metrics.get("APC[Wh/h]")),
+        "apc": _number(metrics.get("APC")),
     }
 
 

@@ -276,7 +276,7 @@ async def test_a_grid_service_that_fails_never_keeps_a_job_waiting(
     provider = {"kind": "electricity-maps", "url": url, "tokenEnv": "GRID_TOKEN"}
     api.create(TRAININGJOBS, training_job())
     async with operator(zones={"XX": {"providers": [provider]}}):
-        await api.until(lambda: api.get(JOBS, "net-1"), seconds=20)
+        await api.until(lambda: api.get(JOBS, "net-1"))
         await api.until(lambda: condition(api, "ForecastAvailable").get("status") == "False")
     if reason is not None:
         assert condition(api, "ForecastAvailable")["reason"] == reason
@@ -396,10 +396,10 @@ async def test_an_interruptible_job_rests_through_the_dirty_hours(
         await api.until(lambda: api.get(JOBS, "net-1"))
         api.run_pod("net-1")
         await api.until(lambda: condition(api, "Running").get("status") == "True")
-        await api.until(lambda: api.get(JOBS, "net-1")["spec"].get("suspend"), seconds=15)
+        await api.until(lambda: api.get(JOBS, "net-1")["spec"].get("suspend"))
         api.delete(PODS, "net-1-abcde")
         api.change(JOBS, "net-1", {"status": {"active": 0, "ready": 0}})
         await api.until(lambda: condition(api, "Paused").get("reason") == "CleanerLater")
-        await api.until(lambda: not api.get(JOBS, "net-1")["spec"]["suspend"], seconds=15)
+        await api.until(lambda: not api.get(JOBS, "net-1")["spec"]["suspend"])
         await api.until(lambda: len(status(api)["attempts"]) == 2)
     assert events(api)[:4] == ["Planned", "Started", "Paused", "Resumed"]

@@ -62,7 +62,8 @@ async def test_a_job_waits_for_the_clean_window(
         status = api.get(TRAININGJOBS, "net")["status"]
         assert status["display"]["state"] == "Waiting"
         assert status["plan"]["reason"] == "CleanestWindow"
-        assert status["plan"]["expectedSavingPercent"] == "66.7"
+        # 66.7 if it is planned in the first two of the four seconds, less on a slow machine.
+        assert 0 < float(status["plan"]["expectedSavingPercent"]) <= 66.7
         assert api.all(JOBS) == []
         await api.until(lambda: api.get(JOBS, "net-1"))
     assert reasons(api) == ["Planned", "Started"]

@@ -1,0 +1,168 @@
+"""What the operator says about itself: metrics page and health page, and kubectl's columns."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lowtide.trainingjob.status import TrainingJobStatus
+from lowtide_operator.cache import Cache
+from lowtide_operator.display import display_of
+from lowtide_operator.forecasts import Forecasts
+from lowtide_operator.health import UnhealthyError, check
+from lowtide_operator.metrics import build_registry
+from lowtide_operator.settings import Settings
+from lowtide_operator.tally import Tally
+from lowtide_operator.workqueue import Key, WorkQueue
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def app() -> Any:
+    """The parts that the pages read, with clocks that stand still."""
+    settings = Settings.model_validate({"zones": {"DE": {}}})
+    moment = [0.0]
+    return SimpleNamespace(
+        settings=settings,
+        cache=Cache(),
+        queue=WorkQueue(clock=lambda: moment[0], random=lambda: 1.0),
+        moment=moment,
+        tally=Tally(),
+        forecasts=Forecasts(settings, clock=lambda: NOON),
+        clock=lambda: NOON,
+    )
+
+
+def job(name: str = "net", **status: Any) -> dict[str, Any]:
+    """Return the body of a TrainingJob."""
+    metadata = {
+        "name": name,
+        "namespace": "ml",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-11-30T10:00:00Z",
+    }
+    return {"metadata": metadata, "spec": {"template": {}}, "status": status}
+
+
+FINISHED: dict[str, Any] = {
+    "display": {"state": "Complete"},
+    "conditions": [{"type": "Complete", "status": "True"}],
+    "attempts": [{"start": "2026-11-30T11:00:00Z", "end": "2026-11-30T12:00:00Z"}],
+    "energy": {"totalJoules": 3600000},
+    "carbon": {"zone": "DE", "signal": "Average", "operationalGrams": "100.5"},
+    "sci": {"gramsPerUnit": "112.25"},
+    "cost": {"currency": "EUR", "energy": "0.3"},
+    "efficiency": {"metrics": [{"name": "SAM5[Wh]", "value": "1.5"}]},
+}
+
+
+def test_every_family_has_a_help_text_and_outcomes_begin_at_zero(app: Any) -> None:
+    """Alerts on a rate need a first sample."""
+    registry = build_registry(app)
+    families = list(registry.collect())
+    assert all(family.documentation for family in families)
+    label = {"outcome": "error"}
+    assert registry.get_sample_value("lowtide_operator_reconciliations_total", label) == 0
+    assert registry.get_sample_value("lowtide_operator_status_writes_total", label) == 0
+
+
+def test_a_finished_job_has_its_figures_and_a_gone_one_none(app: Any) -> None:
+    """Read at scrape time from what the API server said."""
+    registry = build_registry(app)
+    app.cache.remember(job(**FINISHED))
+    mine = {"namespace": "ml", "trainingjob": "net"}
+
+    def value(name: str, **labels: str) -> float | None:
+        found: float | None = registry.get_sample_value(name, {**mine, **labels})
+        return found
+
+    assert value("lowtide_trainingjob_energy_joules") == 3.6e6
+    assert value("lowtide_trainingjob_operational_grams") == 100.5
+    assert value("lowtide_trainingjob_sci_grams_per_unit") == 112.25
+    assert value("lowtide_trainingjob_sam") == 1.5
+    assert value("lowtide_trainingjob_cost", currency="EUR", kind="energy") == 0.3
+    assert value("lowtide_trainingjob_condition", type="Complete", status="True") == 1
+    assert value("lowtide_trainingjob_avoided_grams") is None
+    app.cache.forget(job())
+    assert value("lowtide_trainingjob_energy_joules") is None
+
+
+def test_the_health_page_fails_when_a_job_waits_for_too_long(app: Any) -> None:
+    """A stuck operator is not a healthy one, however well it answers."""
+    app.queue.add(Key("ml", "net"))
+    app.moment[0] = 299.0
+    assert check(app)["queue_oldest_age_seconds"] == 299
+    app.moment[0] = 301.0
+    with pytest.raises(UnhealthyError, match=r"waited in the queue for 301 s"):
+        check(app)
+
+
+def test_the_health_page_fails_when_the_loop_is_late(app: Any) -> None:
+    """Something blocks the event loop."""
+    app.tally.loop_lag_seconds = 11.0
+    with pytest.raises(UnhealthyError, match=r"late by 11.0 s"):
+        check(app)
+
+
+async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """The real page over HTTP, with a job in it."""
+    import socket
+
+    import aiohttp
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    jobs = ("lowtide.dev/v1alpha1", "trainingjobs")
+    api.create(jobs, training_job(schedule={"policy": "Immediate"}))
+    async with operator(server={"metricsPort": port, "healthPort": 0}):
+        await api.until(lambda: (api.get(*[jobs, "net"]).get("status") or {}).get("attempts"))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/metrics") as answer,
+        ):
+            page = await answer.text()
+    families = {family.name for family in text_string_to_metric_families(page)}
+    assert {"lowtide_trainingjobs", "lowtide_operator_reconciliations"} <= families
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            {"plan": {"start": "2026-12-01T02:15:00Z", "expectedSavingPercent": "31.4"}},
+            ("Waiting", "2026-12-01 02:15Z", None, "~31%"),
+        ),
+        (
+            {
+                "plan": {
+                    "start": "2026-12-01T02:15:00Z",
+                    "expectedSavingPercent": "31.0",
+                    "expectedJoules": 43560000,
+                    "runNowGramsPerKwh": "297.0",
+                }
+            },
+            # 12.1 kWh at 297 g/kWh are 3594 g; 31 % of that are 1.11 kg.
+            ("Waiting", "2026-12-01 02:15Z", None, "~1.11 kg 31%"),
+        ),
+        (
+            {
+                "energy": {"totalJoules": 10332000},
+                "counterfactual": {"avoidedGrams": "410.2", "avoidedPercent": "34.1"},
+                "attempts": [{"number": 1, "name": "n", "start": "2026-11-30T11:00:00Z"}],
+            },
+            ("Starting", "2026-11-30 11:00Z", "2.87 kWh", "410 g 34%"),
+        ),
+    ],
+)
+def test_the_columns_of_kubectl(status: dict[str, Any], expected: tuple[str | None, ...]) -> None:
+    """`~` marks what is expected and not yet measured."""
+    shown = display_of(TrainingJobStatus.model_validate(status))
+    assert (shown.state, shown.start, shown.energy, shown.avoided) == expected
