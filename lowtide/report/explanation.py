@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any, Final
 
-from lowtide.metrics.apc import weighed
+from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, ConsumptionUnit, weighed
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word
@@ -66,19 +66,18 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step,
             _stated(job, "SAM"),
         )
     ]
-    if "alpha" in weights and "beta" in weights:
-        a, b = float(weights["alpha"]), float(weights["beta"])
-        steps.append(
-            _step(
-                "APC",
-                f"{{accuracy}} / ({b:g} * {{power}} * "
-                f"({1 - a:g} * (1 - {{accuracy}}) + {a:g}) + 1)",
-                "",
-                {"accuracy": job.accuracy, "power": job.mean_power_watts},
-                lambda v: weighed(v["accuracy"], v["power"], a, b),
-                _stated(job, "APC"),
-            )
+    a = float(weights.get("alpha", DEFAULT_A))
+    b = float(weights.get("beta", DEFAULT_B[ConsumptionUnit.WH_PER_HOUR]))
+    steps.append(
+        _step(
+            "APC",
+            f"{{accuracy}} / ({b:g} * {{power}} * ({1 - a:g} * (1 - {{accuracy}}) + {a:g}) + 1)",
+            "",
+            {"accuracy": job.accuracy, "power": job.mean_power_watts},
+            lambda v: weighed(v["accuracy"], v["power"], a, b),
+            _stated(job, "APC"),
         )
+    )
     per_hour = price.get("perHour")
     if per_hour is not None and job.cost_kind == "instance":
         steps.append(

@@ -164,7 +164,13 @@ class ApcParameters(ApiModel):
     """apc parametrises APC and its relatives."""
 
     alpha: PositiveDecimal = Field(default="0.1", description="alpha is a, in 0 to 1.")
-    beta: PositiveDecimal = Field(default="1", description="beta is b, at least 0.")
+    beta: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "beta is b, at least 0; absent means the published weight of the unit: 0.1 for the Wh "
+            "per hour of APC, 50 for the cents per hour of APEC."
+        ),
+    )
 
 
 class Metrics(ApiModel):
