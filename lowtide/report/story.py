@@ -53,7 +53,7 @@ def _headline(
     name: str, status: Manifest, manifest: Manifest, now: datetime, zone: tzinfo | None
 ) -> str:
     plan, found = mapping(status.get("plan")), conditions(manifest)
-    state = text(mapping(status.get("display")).get("state")).lower() or "is new"
+    state = text(mapping(status.get("display")).get("state")).lower() or "new"
     attempts = list(mappings(status.get("attempts")))
     if is_true(found, "Failed"):
         return f"{name} failed: {text(found['Failed'].get('message')) or 'no reason was given'}"
