@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tarfile
 import time
@@ -277,3 +278,14 @@ def test_every_go_module_is_complete(module: Module) -> None:
 
     assert {"go.mod", "main.go"} <= files
     assert "go.sum" in files or "require" not in (module.directory / "go.mod").read_text()
+
+
+def test_go_modules_agree_on_the_versions_of_what_they_share() -> None:
+    """A package in two versions is compiled twice, which costs minutes on the first build."""
+    wanted: dict[str, set[str]] = {}
+    for module in MODULES:
+        text = (module.directory / "go.mod").read_text()
+        for path, version in re.findall(r"^\s*(?:require )?(\S+\.\S+) (v\S+)", text, re.MULTILINE):
+            wanted.setdefault(path, set()).add(version)
+
+    assert {path: found for path, found in wanted.items() if len(found) > 1} == {}

@@ -60,6 +60,24 @@ def lock(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def lock_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock on `path` if nobody else does; yields whether it is held."""
+    if not path.exists():
+        yield False
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)
+
+
 def entry(parent: Path, key: str, build: Callable[[Path, int], None]) -> Path:
     """Return the directory `parent/key`, made by `build(directory, lock)` if it is not there.
 

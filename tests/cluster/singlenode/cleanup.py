@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from singlenode import network
+from singlenode import cache, network
 from singlenode.layout import KUBELET_ROOT, Layout
 from singlenode.mounts import unmount_below
 from singlenode.processes import Identity, kill, running
@@ -71,6 +71,14 @@ def _remove(layout: Layout) -> None:
         else:
             path.unlink()
     shutil.rmtree(layout.state)  # the record goes last: it is what says that work is left
+
+
+def unmount_builds(layout: Layout) -> None:
+    """Unmount what a killed build of an image left; a build that runs is left alone."""
+    for place in (layout.cache / "images", layout.cache / "base-image"):
+        with cache.lock_if_free(place / ".lock") as held:
+            if held:
+                unmount_below(place)
 
 
 def _kill_containers(layout: Layout) -> None:

@@ -90,6 +90,7 @@ def down(layout: Layout, progress: Progress) -> bool:
         for place in found:
             progress.step(f"removing the cluster of {place}")
             cleanup.remove(Layout(state=place, cache=layout.cache))
+        cleanup.unmount_builds(layout)
         ownership.release()
     return bool(found)
 

@@ -4,6 +4,7 @@ An image is named by the hash of everything that it is made from: an unchanged t
 nothing, and a changed one can never run as an old image under the same name.
 """
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -17,6 +18,9 @@ from singlenode.layout import REPOSITORY, Layout
 from singlenode.progress import Progress
 
 REPOSITORY_PREFIX = "lowtide.dev"
+
+_MOST_IMAGES = 150
+"""Every change of the tree adds three images of some megabytes; past this many we start anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,9 @@ def _build(recipe: Recipe, wheel: Path, buildah: _Buildah, progress: Progress) -
     image = buildah.image(recipe.name, f"{REPOSITORY_PREFIX}/{recipe.name}", key)
     with cache.lock(build_lock(layout)):
         if ocilayout.find(image.directory, image.reference) is None:
+            if ocilayout.count(image.directory) > _MOST_IMAGES:
+                mounts.unmount_below(buildah.directory)
+                shutil.rmtree(buildah.directory)
             progress.step(f"building the image {recipe.name}")
             _pull_base(buildah)
             with tempfile.TemporaryDirectory(dir=buildah.directory) as context:

@@ -16,6 +16,12 @@ _CONTAINERD_NAME = "io.containerd.image.name"
 _LAYOUT = b'{"imageLayoutVersion": "1.0.0"}'
 
 
+def count(directory: Path) -> int:
+    """Return how many images lie in the directory."""
+    index = directory / "index.json"
+    return len(json.loads(index.read_text())["manifests"]) if index.exists() else 0
+
+
 def find(directory: Path, reference: str) -> dict[str, Any] | None:
     """Return the descriptor of the image that is called `reference`, or None."""
     index = directory / "index.json"

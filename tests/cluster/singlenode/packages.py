@@ -86,7 +86,7 @@ def _apt(arguments: list[str], *, purpose: str, directory: Path | None = None) -
             f"{purpose}: this machine has no apt-get; the test cluster needs Debian or Ubuntu, "
             "or KUBECONFIG naming another cluster"
         )
-    command = ["apt-get", "-q", *arguments]
+    command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
     try:
         run(
             command,
