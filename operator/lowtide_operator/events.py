@@ -13,7 +13,7 @@ from typing import Any, Final
 from lowtide import names
 from lowtide.trainingjob.status import Condition, TrainingJobStatus
 from lowtide.units import format_energy, format_mass
-from lowtide_operator.conditions import ConditionType, Reason, find, is_true, shortened
+from lowtide_operator.conditions import ConditionType, Reason, find, has_end, is_true, shortened
 from lowtide_operator.views import API_VERSION, JobView
 
 NOTE_MAX_LENGTH: Final = 1024
@@ -39,6 +39,7 @@ def notes_between(before: TrainingJobStatus, after: TrainingJobStatus) -> tuple[
     notes = [
         *_about_validity(before, after),
         *_about_plan(before, after),
+        *_about_changes(before, after),
         *_about_attempts(before, after),
         *_about_troubles(before, after),
         *_about_end(before, after),
@@ -105,6 +106,21 @@ def _about_plan(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Not
     ):
         return []
     return [Note("Planned", "Plan", planned.message, NORMAL, str(planned.observed_generation))]
+
+
+def _about_changes(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:
+    """Tell of a spec that was edited after the start, and what of it still counts.
+
+    What would falsify the figures is refused by the API server and never comes here.
+    """
+    generation = after.observed_generation
+    if not before.attempts or before.observed_generation == generation or has_end(after.conditions):
+        return []
+    text = (
+        "the spec was changed after the start: suspend, deadline, interruption, price and metrics "
+        "follow it; the policy and startNoEarlierThan no longer matter"
+    )
+    return [Note("SpecChanged", "Plan", text, NORMAL, str(generation))]
 
 
 def _about_attempts(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:

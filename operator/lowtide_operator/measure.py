@@ -21,7 +21,11 @@ from lowtide_operator.settings import Settings
 from lowtide_operator.views import Fault, JobView
 
 SCRAPES_BEHIND: Final = 2
-"""Samples are looked for this many scrape intervals beyond the time that matters."""
+"""Samples are looked for this many scrape intervals before the time that matters."""
+SCRAPES_ENOUGH: Final = 2.0
+"""Prometheus counts as awake again after this many scrapes: the first may miss a target."""
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""After this time the exporter holds nothing any more, whatever Prometheus did meanwhile."""
 
 
 class SeenIntensity(Protocol):
@@ -77,8 +81,8 @@ class Measurer:
         begin = min(a.start or job.created for a in attempts) - slack
         ended = max(a.end or now for a in attempts)
         settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
-        until = min(now, settled_at + slack)
-        if now < settled_at:
+        until = min(now, ended + LONGEST_WAIT)
+        if now < settled_at or not await self._was_awake(samples, ended, now, settings):
             marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
             open_pods = [
                 pod.name
@@ -104,6 +108,20 @@ class Measurer:
             baseline_start=baseline,
         )
         return settle(ledger, settings)
+
+    async def _was_awake(
+        self, samples: Samples, ended: datetime, now: datetime, settings: Settings
+    ) -> bool:
+        """Return whether Prometheus scraped through the last settle time.
+
+        If it was away until a moment ago, the exporter still holds what was not scraped yet.
+        """
+        if now > ended + LONGEST_WAIT:
+            return True
+        window = max(1, round(settings.measurement.settle_seconds))
+        scraped = await samples.instant(f"max(count_over_time(up[{window}s]))", now)
+        possible = window / settings.prometheus.scrape_interval_seconds
+        return max(scraped.values(), default=0.0) >= min(SCRAPES_ENOUGH, possible / 2)
 
 
 def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:

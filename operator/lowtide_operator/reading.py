@@ -5,7 +5,7 @@ found too; a pod that was seen is also asked for by its uid, whatever its name. 
 are raw samples; nothing is computed here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -29,6 +29,10 @@ class Samples(Protocol):
 
     async def samples(self, selector: str, start: datetime, end: datetime) -> tuple[Series, ...]:
         """Return the raw samples of a selector."""
+        ...
+
+    async def instant(self, query: str, at: datetime) -> Mapping[str, float]:
+        """Return the values of an aggregation by one label, or by none."""
         ...
 
 

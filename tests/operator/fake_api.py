@@ -58,6 +58,7 @@ class FakeApi:
         self.fail_next: list[Callable[[str, str], int | None]] = []
         self.series: dict[str, list[tuple[dict[str, str], list[tuple[float, float]]]]] = {}
         self.prometheus_status = 200
+        self.scrapes = 1000
         self.queries: list[str] = []
         self.grid_answer = (200, "{}")
         self._versions = itertools.count(1000)
@@ -335,6 +336,10 @@ class FakeApi:
         self.queries.append(query)
         if self.prometheus_status != 200:
             return web.Response(status=self.prometheus_status, text="<html>down</html>")
+        if query.startswith("max(count_over_time(up["):
+            vector = [{"metric": {}, "value": [at, str(self.scrapes)]}]
+            data = {"resultType": "vector", "result": vector}
+            return web.json_response({"status": "success", "data": data})
         if query.startswith("sum by"):
             return self._live(at)
         match = re.fullmatch(r"(\w+)\{(.*)\}\[(\d+)s\]", query)

@@ -373,3 +373,14 @@ def test_the_events_of_a_life_read_as_a_story() -> None:
     assert reasons == ["Planned", "Started", "Complete"]
     assert story[0][1].startswith("waits until 2026-11-30 14:00Z")
     assert story[1][1] == "created Job net-1 at an expected 100 g/kWh, was 400 at submission"
+
+
+def test_an_edit_after_the_start_is_told_once_with_what_still_counts() -> None:
+    """A deadline still matters, a policy does not."""
+    view = after(job(), decide(seen(job(), child=CHILD, pods=(POD,)), SETTINGS))
+    edited = replace(view, generation=2)
+    first = decide(seen(edited, child=CHILD, pods=(POD,)), SETTINGS)
+    notes = notes_between(edited.status, first.status)
+    assert [note.reason for note in notes] == ["SpecChanged"]
+    again = decide(seen(after(edited, first), child=CHILD, pods=(POD,)), SETTINGS)
+    assert notes_between(after(edited, first).status, again.status) == ()

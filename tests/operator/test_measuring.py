@@ -1,5 +1,6 @@
 """The real operator against a small API server and Prometheus: figures after the end."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -172,3 +173,18 @@ async def test_a_pod_that_nobody_saw_is_found_by_its_name(
         store_energy(api, lost, 1000.0)
         await api.until(lambda: measured(api).get("status") == "True")
     assert status(api)["energy"]["totalJoules"] == 1000
+
+
+async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """It answers again, and has not scraped yet what the exporter still holds: no verdict."""
+    api.scrapes = 0
+    async with operator(prometheus=prometheus(api), zones=zones(1000)):
+        await finished(None)
+        await api.until(lambda: measured(api).get("reason") == "Settling")
+        await asyncio.sleep(1.5)
+        assert measured(api)["status"] == "Unknown"
+        store_energy(api, api.get(PODS, "net-1-abcde"), 3600.0)
+        await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 3600
