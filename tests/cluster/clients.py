@@ -1,6 +1,9 @@
 """The clients that tests talk to the cluster with: kubectl, Helm and the cluster itself."""
 
+import contextlib
 import json
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,18 @@ class Kubectl:
     def within(self, namespace: str) -> "Kubectl":
         """Return the same for one namespace."""
         return Kubectl(self.program, self.kubeconfig, namespace)
+
+
+@contextlib.contextmanager
+def fresh_namespace(kubectl: Kubectl) -> Iterator[str]:
+    """Create a namespace; delete it afterwards, when its pods are gone and their GPUs free."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    try:
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")  # from now on nothing starts there
+        kubectl("delete", "pods", "--all", "--namespace", name, "--grace-period=1")
 
 
 @dataclass(frozen=True, slots=True)

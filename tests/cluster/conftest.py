@@ -8,13 +8,12 @@ set. Tests that start clusters of their own come first, while the machine has no
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import footprint
 import pytest
-from clients import Helm, Kubectl, RunningCluster
+from clients import Helm, Kubectl, RunningCluster, fresh_namespace
 from singlenode import access, binaries, ownership
 from singlenode import cluster as single_node
 from singlenode import images as project_images
@@ -103,12 +102,9 @@ def helm3(cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A fresh namespace; deleted afterwards, when its pods are gone and their GPUs free."""
-    name = f"test-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")  # from now on nothing starts there
-    kubectl("delete", "pods", "--all", "--namespace", name, "--grace-period=1")
+    """A fresh namespace of this test's own."""
+    with fresh_namespace(kubectl) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from clients import Kubectl, RunningCluster
+from clients import Kubectl, RunningCluster, fresh_namespace
 from singlenode.layout import KUBELET_ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -34,41 +34,42 @@ FIRST_GPU = "GPU-abc00000-0000-4000-8000-000000000000"
 SECOND_GPU = "GPU-abc00001-0000-4000-8000-000000000001"
 
 
+def probe_pod(image: str) -> dict[str, Any]:
+    """Return a pod that is not root, holds a GPU and is annotated for Prometheus."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "probe",
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": "8000",
+                "prometheus.io/path": "/anything",
+            },
+        },
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {"runAsUser": 65532, "runAsNonRoot": True},
+            "containers": [
+                {
+                    "name": "probe",
+                    "image": image,
+                    "command": ["python3", "-c", METRICS_SERVER],
+                    "resources": {"limits": {"nvidia.com/gpu": 1}},
+                }
+            ],
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def probe(kubectl: Kubectl, images: dict[str, str]) -> Iterator[Kubectl]:
-    """A namespace with the pod `probe`: non-root, one GPU, annotated for Prometheus."""
-    name = "probe"
-    inside = kubectl.within(name)
-    kubectl("create", "namespace", name)
-    inside.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": "probe",
-                "annotations": {
-                    "prometheus.io/scrape": "true",
-                    "prometheus.io/port": "8000",
-                    "prometheus.io/path": "/anything",
-                },
-            },
-            "spec": {
-                "terminationGracePeriodSeconds": 1,
-                "securityContext": {"runAsUser": 65532, "runAsNonRoot": True},
-                "containers": [
-                    {
-                        "name": "probe",
-                        "image": images["base"],
-                        "command": ["python3", "-c", METRICS_SERVER],
-                        "resources": {"limits": {"nvidia.com/gpu": 1}},
-                    }
-                ],
-            },
-        }
-    )
-    inside("wait", "--for=condition=Ready", "pod/probe", "--timeout=60s")
-    yield inside
-    kubectl("delete", "namespace", name)
+    """A namespace that holds the pod `probe`."""
+    with fresh_namespace(kubectl) as name:
+        inside = kubectl.within(name)
+        inside.apply(probe_pod(images["base"]))
+        inside("wait", "--for=condition=Ready", "pod/probe", "--timeout=60s")
+        yield inside
 
 
 def python_in_probe(probe: Kubectl, code: str) -> str:

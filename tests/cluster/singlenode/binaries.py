@@ -132,7 +132,7 @@ def _build(module: Module, layout: Layout, progress: Progress) -> Path:
                 f"-ldflags=-s -w {_version_flags(module)}", "-o", directory / module.name, ".",
             ],
             count,
-            environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
+            environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOROOT": ""},
             directory=module.directory,
             pass_fds=[lock],
         )  # fmt: skip

@@ -8,6 +8,7 @@ below it.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -75,10 +76,11 @@ def _remove(layout: Layout) -> None:
 
 def unmount_builds(layout: Layout) -> None:
     """Unmount what a killed build of an image left; a build that runs is left alone."""
-    for place in (layout.cache / "images", layout.cache / "base-image"):
-        with cache.lock_if_free(place / ".lock") as held:
+    places = (layout.cache / "images").glob("*/.lock"), (layout.cache / "base-image").glob(".lock")
+    for lock in itertools.chain(*places):
+        with cache.lock_if_free(lock) as held:
             if held:
-                unmount_below(place)
+                unmount_below(lock.parent)
 
 
 def _kill_containers(layout: Layout) -> None:

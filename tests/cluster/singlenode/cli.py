@@ -108,11 +108,15 @@ def _status(_layout: Layout, _arguments: argparse.Namespace, _progress: Progress
         return 1
     layout = Layout(state=Path(owner.state), cache=Path())
     alive = processes.running(layout.pids.glob("*.pid"))
-    print(f"a test cluster is on this machine, {owner}")
-    print(f"complete: {'yes' if owner.complete else 'no'}")
+    lines = [
+        f"a test cluster is on this machine, {owner}",
+        f"complete: {'yes' if owner.complete else 'no'}",
+    ]
     for file in sorted(layout.pids.glob("*.pid")):
         identity = alive.get(file.stem)
-        print(f"  {file.stem:24} {f'process {identity.pid}' if identity else 'not running'}")
+        state = f"process {identity.pid}" if identity else "not running"
+        lines.append(f"  {file.stem:24} {state}")
+    print("\n".join(lines))
     return 0 if owner.complete and alive else 1
 
 

