@@ -6,6 +6,7 @@ import re
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def own_identity() -> Identity:
     identity = Identity.of(os.getpid())
     assert identity is not None
     return identity
+
+
+def await_that(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_started_process_is_named_by_its_pid_file_and_killed(tmp_path: Path) -> None:
@@ -72,10 +81,7 @@ def test_output_of_a_started_process_is_logged(tmp_path: Path) -> None:
 
     processes.start(["/bin/sh", "-c", "echo out; echo err >&2"], pid_file=pid_file, log_file=log)
 
-    deadline = time.monotonic() + 10
-    while processes.read_pid_file(pid_file) is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_that(lambda: processes.read_pid_file(pid_file) is None)
     assert log.read_text() == "out\nerr\n"
 
 
@@ -287,3 +293,13 @@ def test_go_modules_agree_on_the_versions_of_what_they_share() -> None:
             wanted.setdefault(path, set()).add(version)
 
     assert {path: found for path, found in wanted.items() if len(found) > 1} == {}
+
+
+def test_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
+    """A build that hangs leaves nothing running behind."""
+    script = f"sleep 60 & echo $! > {tmp_path / 'child'}; wait"
+
+    with pytest.raises(CommandFailedError, match=r"sh did not end within 0 s"):
+        run(["sh", "-c", script], timeout_seconds=0.4)
+
+    await_that(lambda: Identity.of(int((tmp_path / "child").read_text())) is None)

@@ -4,6 +4,7 @@ A program run here dies with its caller: a killed starter leaves no build runnin
 processes are the business of `processes`.)
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -19,6 +20,12 @@ _libc = ctypes.CDLL(None)
 
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _kill_group(process: "subprocess.Popen[str]") -> None:
+    """Kill a program with all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(
@@ -40,30 +47,39 @@ def run(
     """
     name = Path(argv[0]).name
     try:
-        completed = subprocess.run(
+        process = subprocess.Popen(
             [str(part) for part in argv],
-            check=False,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            input=input_text,
-            stdin=subprocess.DEVNULL if input_text is None else None,
-            timeout=timeout_seconds,
             env={**os.environ, **(environment or {})},
             cwd=directory,
+            process_group=0,  # Ctrl-C reaches us alone, and we decide what becomes of it
             preexec_fn=None if outlives_caller else _die_with_parent,
         )
     except FileNotFoundError as error:
         raise CommandFailedError(f"{name} is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise CommandFailedError(f"{name} did not end within {timeout_seconds:.0f} s") from error
-    if completed.returncode != 0:
-        said = (completed.stderr or completed.stdout).strip().splitlines()[-15:]
+    with process:  # at its end the process has ended, whatever happens
+        try:
+            output, complaint = process.communicate(input_text, timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            _kill_group(process)
+            raise CommandFailedError(
+                f"{name} did not end within {timeout_seconds:.0f} s"
+            ) from error
+        except BaseException:
+            if not outlives_caller:
+                _kill_group(process)
+            raise
+    if process.returncode != 0:
+        said = (complaint or output).strip().splitlines()[-15:]
         raise CommandFailedError(
             f"{' '.join([name, *map(str, argv[1:4])])} … ended with status "
-            f"{completed.returncode}:\n" + "\n".join(said)
+            f"{process.returncode}:\n" + "\n".join(said)
         )
-    return completed.stdout
+    return output
 
 
 def watch(
@@ -90,6 +106,7 @@ def watch(
         env={**os.environ, **environment},
         cwd=directory,
         pass_fds=pass_fds,
+        process_group=0,
         preexec_fn=_die_with_parent,
     ) as process:
         assert process.stdout is not None
@@ -98,7 +115,7 @@ def watch(
                 last = [*last[-14:], line.rstrip()]
                 on_line(line.rstrip())
         except BaseException:
-            process.terminate()  # an interrupted caller would wait for the build's end
+            _kill_group(process)  # an interrupted caller would wait for the build's end
             raise
     if process.returncode != 0:
         raise CommandFailedError(

@@ -87,17 +87,21 @@ class _Workshop:
         """Held while Buildah runs."""
         return self.directory / ".lock"
 
-    @property
-    def command(self) -> list[str | Path]:
-        storage = self.directory / "storage"
-        return ["buildah", "--root", storage / "root", "--runroot", storage / "run"]
+    def buildah(self, *arguments: str | Path) -> str:
+        """Run Buildah, with all its files in this directory."""
+        storage, scratch = self.directory / "storage", self.directory / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        return run(
+            ["buildah", "--root", storage / "root", "--runroot", storage / "run", *arguments],
+            environment={"TMPDIR": str(scratch)},
+            timeout_seconds=3600,
+        )
 
     def image(self, name: str, repository: str, tag: str) -> Image:
         return Image(name, repository, tag, self.directory / "oci")
 
     def push(self, local: str, image: Image) -> None:
-        destination = f"oci:{image.directory}:{image.reference}"
-        run([*self.command, "push", local, destination], timeout_seconds=3600)
+        self.buildah("push", local, f"oci:{image.directory}:{image.reference}")
 
 
 def base(layout: Layout, progress: Progress) -> Image:
@@ -167,7 +171,8 @@ def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress)
             progress.step(f"building the image {recipe.name}")
             _pull_base(workshop)
             context = workshop.directory / "context"
-            shutil.rmtree(context, ignore_errors=True)  # of a build that was killed
+            for left in (context, workshop.directory / "tmp"):  # of a build that was killed
+                shutil.rmtree(left, ignore_errors=True)
             wheelhouse.assemble(context, needed, wheel)
             _run_dockerfile(recipe, context, workshop, image)
             shutil.rmtree(context)
@@ -184,21 +189,19 @@ def _empty(directory: Path) -> None:
 
 def _pull_base(workshop: _Workshop) -> None:
     """Give Buildah the base image, if it has it not."""
-    known = run([*workshop.command, "images", "--format", "{{.Name}}:{{.Tag}}"]).split()
+    known = workshop.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
     if workshop.foundation.reference not in known:
-        source = f"docker-archive:{workshop.foundation.archive}"
-        run([*workshop.command, "pull", source], timeout_seconds=600)
+        workshop.buildah("pull", f"docker-archive:{workshop.foundation.archive}")
 
 
 def _run_dockerfile(recipe: Recipe, context: Path, workshop: _Workshop, image: Image) -> None:
     local = f"localhost/lowtide-{recipe.name}"
     arguments = (f"BASE_IMAGE={workshop.foundation.reference}", *recipe.build_arguments)
     try:
-        run(
-            [*workshop.command, "build", "--isolation=chroot", "--layers", "--pull=never",
-             *(f"--build-arg={argument}" for argument in arguments),
-             "--file", recipe.dockerfile, "--tag", local, context],
-            timeout_seconds=3600,
+        workshop.buildah(
+            "build", "--isolation=chroot", "--layers", "--pull=never",
+            *(f"--build-arg={argument}" for argument in arguments),
+            "--file", recipe.dockerfile, "--tag", local, context,
         )  # fmt: skip
         workshop.push(local, image)
     finally:
