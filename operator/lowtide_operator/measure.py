@@ -22,10 +22,8 @@ from lowtide_operator.views import Fault, JobView
 
 SCRAPES_BEHIND: Final = 2
 """Samples are looked for this many scrape intervals before the time that matters."""
-SCRAPES_ENOUGH: Final = 2.0
-"""Prometheus counts as awake again after this many scrapes: the first may miss a target."""
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""After this time the exporter holds nothing any more, whatever Prometheus did meanwhile."""
+"""Samples are looked for until this time after the end; the exporter keeps them for minutes."""
 
 
 class SeenIntensity(Protocol):
@@ -82,7 +80,7 @@ class Measurer:
         ended = max(a.end or now for a in attempts)
         settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
         until = min(now, ended + LONGEST_WAIT)
-        if now < settled_at or not await self._was_awake(samples, ended, now, settings):
+        if now < settled_at or not await self._was_awake(samples, now, settings):
             marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
             open_pods = [
                 pod.name
@@ -109,19 +107,14 @@ class Measurer:
         )
         return settle(ledger, settings)
 
-    async def _was_awake(
-        self, samples: Samples, ended: datetime, now: datetime, settings: Settings
-    ) -> bool:
-        """Return whether Prometheus scraped through the last settle time.
+    async def _was_awake(self, samples: Samples, now: datetime, settings: Settings) -> bool:
+        """Return whether Prometheus has run for a settle time.
 
         If it was away until a moment ago, the exporter still holds what was not scraped yet.
         """
-        if now > ended + LONGEST_WAIT:
-            return True
-        window = max(1, round(settings.measurement.settle_seconds))
-        scraped = await samples.instant(f"max(count_over_time(up[{window}s]))", now)
-        possible = window / settings.prometheus.scrape_interval_seconds
-        return max(scraped.values(), default=0.0) >= min(SCRAPES_ENOUGH, possible / 2)
+        started = await samples.started_at()
+        settle_time = timedelta(seconds=settings.measurement.settle_seconds)
+        return started is None or now >= started + settle_time
 
 
 def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from lowtide.energy.samples import Sample, Series
+from lowtide.units import parse_timestamp
 from lowtide_operator.settings import PrometheusSettings
 
 READ_BYTES: Final = 64 * 1024
@@ -64,23 +65,43 @@ class Prometheus:
             values[label] = float(series["value"][1])
         return values
 
+    async def started_at(self) -> datetime | None:
+        """Return when this Prometheus began to run; `None` where its kind does not say.
+
+        Raises:
+            PrometheusError: it does not answer.
+        """
+        _, body = await self._ask("GET", "/api/v1/status/runtimeinfo")
+        try:
+            return parse_timestamp(json.loads(body)["data"]["startTime"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
     async def _query(self, query: str, at: datetime) -> list[Any]:
-        url = f"{self._settings.url}/api/v1/query"
         form = {"query": query, "time": f"{at.timestamp():.3f}"}
+        status, body = await self._ask("POST", "/api/v1/query", form)
+        return _result(status, body)
+
+    async def _ask(
+        self, method: str, path: str, form: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Return the status and the body of an answer, whatever they say."""
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
         try:
-            async with self._session.post(
-                url, data=form, timeout=timeout, allow_redirects=False
+            async with self._session.request(
+                method,
+                f"{self._settings.url}{path}",
+                data=form,
+                timeout=timeout,
+                allow_redirects=False,
             ) as answer:
-                body = await self._bounded(answer)
-                status = answer.status
+                return answer.status, await self._bounded(answer)
         except TimeoutError:
             raise PrometheusError(
                 f"Prometheus gave no answer within {self._settings.timeout_seconds:g} s"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise PrometheusError(f"Prometheus cannot be reached: {error}") from None
-        return _result(status, body)
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

@@ -5,7 +5,7 @@ found too; a pod that was seen is also asked for by its uid, whatever its name. 
 are raw samples; nothing is computed here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -31,8 +31,8 @@ class Samples(Protocol):
         """Return the raw samples of a selector."""
         ...
 
-    async def instant(self, query: str, at: datetime) -> Mapping[str, float]:
-        """Return the values of an aggregation by one label, or by none."""
+    async def started_at(self) -> datetime | None:
+        """Return when the store began to run, or `None` where it does not say."""
         ...
 
 

@@ -58,7 +58,7 @@ class FakeApi:
         self.fail_next: list[Callable[[str, str], int | None]] = []
         self.series: dict[str, list[tuple[dict[str, str], list[tuple[float, float]]]]] = {}
         self.prometheus_status = 200
-        self.scrapes = 1000
+        self.prometheus_started: datetime | None = None
         self.queries: list[str] = []
         self.grid_answer = (200, "{}")
         self._versions = itertools.count(1000)
@@ -196,6 +196,7 @@ class FakeApi:
                 web.get("/api/v1", self._resources),
                 web.get("/apis/{group}/{version}", self._resources),
                 web.post("/prometheus/api/v1/query", self._query),
+                web.get("/prometheus/api/v1/status/runtimeinfo", self._runtime),
                 web.get("/v4/{route:.*}", self._grid),
             ]
         )
@@ -330,16 +331,18 @@ class FakeApi:
         code, text = self.grid_answer
         return web.Response(status=code, text=text, content_type="application/json")
 
+    async def _runtime(self, _: web.Request) -> web.Response:
+        started = self.prometheus_started
+        if started is None:
+            return web.Response(status=404, text="not that kind")
+        return web.json_response({"status": "success", "data": {"startTime": started.isoformat()}})
+
     async def _query(self, request: web.Request) -> web.Response:
         form = await request.post()
         query, at = str(form["query"]), float(str(form["time"]))
         self.queries.append(query)
         if self.prometheus_status != 200:
             return web.Response(status=self.prometheus_status, text="<html>down</html>")
-        if query.startswith("max(count_over_time(up["):
-            vector = [{"metric": {}, "value": [at, str(self.scrapes)]}]
-            data = {"resultType": "vector", "result": vector}
-            return web.json_response({"status": "success", "data": data})
         if query.startswith("sum by"):
             return self._live(at)
         match = re.fullmatch(r"(\w+)\{(.*)\}\[(\d+)s\]", query)

@@ -179,7 +179,7 @@ async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
 ) -> None:
     """It answers again, and has not scraped yet what the exporter still holds: no verdict."""
-    api.scrapes = 0
+    api.prometheus_started = datetime.now(UTC) + timedelta(minutes=5)
     async with operator(prometheus=prometheus(api), zones=zones(1000)):
         await finished(None)
         await api.until(lambda: measured(api).get("reason") == "Settling")
