@@ -75,6 +75,7 @@ def perform(on: stage.Stage, built: dict[str, images.Image], progress: Progress)
     progress.step("installing the chart")
     stage.install(on, built, mock_nvml)
     replay = day.begin(on.layout, on.python)
+    day.await_forecast()
     os.environ[show.TOKEN_VARIABLE] = day.TOKEN
     progress.step("kubectl apply: " + " and ".join(stage.EXAMPLES))
     now = datetime.now(UTC)

@@ -26,6 +26,7 @@ from singlenode.progress import Progress
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
+CRD = "customresourcedefinition/trainingjobs.lowtide.dev"
 NAME = "inceptionv3"
 ENERGY_TOLERANCE = 0.005
 RESIDUAL_JOULES = 0.001
@@ -59,17 +60,21 @@ def finished(
     on = stage.Stage(cluster.layout, cluster.programs, Path(sys.executable))
     built = project_images.build(project_images.RECIPES, cluster.layout, Progress())
     assert built["trainer"].reference == images["trainer"]
+    # Helm takes over no definition that others applied.
+    kubectl("delete", CRD, "--ignore-not-found")
     mock_nvml = stage.start_mock_gpus(on)
     try:
         stage.install(on, built, mock_nvml)
         day.begin(on.layout, on.python)
+        day.await_forecast()
         on.apply(manifest(built["trainer"]))
         yield observe(on, kubectl, mock_nvml / "truth.jsonl")
     finally:
         kubectl("delete", "trainingjobs", "--all", "--all-namespaces", "--ignore-not-found")
         helm = [str(cluster.programs.clients / "helm"), f"--kubeconfig={cluster.kubeconfig}"]
-        stage.run([*helm, "uninstall", "lowtide", "-n", stage.RELEASE_NAMESPACE, "--wait"])
-        kubectl("delete", "crd/trainingjobs.lowtide.dev", "--ignore-not-found")
+        where = ["--namespace", stage.RELEASE_NAMESPACE]
+        stage.run([*helm, "uninstall", "lowtide", *where, "--ignore-not-found", "--wait"])
+        kubectl("delete", CRD, "--ignore-not-found")
         files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
         processes.kill(processes.running(files).values())
 

@@ -12,6 +12,7 @@ not what it saves on an average day: that is what `lowtide backtest` is for.
 import json
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from singlenode import processes
 from singlenode.errors import ClusterError
-from singlenode.layout import ADDRESS, REPOSITORY, Layout
+from singlenode.layout import ADDRESS, PROMETHEUS_URL, REPOSITORY, Layout
 
 ZONE = "DE"
 TRACE = REPOSITORY / "examples" / "traces" / "DE.csv"
@@ -75,6 +76,34 @@ def begin(layout: Layout, python: Path) -> ReplayedDay:
             raise ClusterError(f"the grid stand-in does not answer at {url}:\n{said}")
         time.sleep(0.05)
     return ReplayedDay(url=url, begun=datetime.fromtimestamp(epoch, UTC))
+
+
+def await_forecast() -> None:
+    """Return when the operator has the forecast of the replayed day.
+
+    The operator starts before the replay does, and a job that it sees without any forecast runs
+    at once, as it should.
+
+    Raises:
+        ClusterError: there was none within a minute.
+    """
+    question = urllib.parse.urlencode(
+        {"query": f'lowtide_operator_forecast_age_seconds{{zone="{ZONE}"}}'}
+    )
+    deadline = time.monotonic() + 60
+    while not _result(f"{PROMETHEUS_URL}/api/v1/query?{question}"):
+        if time.monotonic() > deadline:
+            raise ClusterError("the operator got no forecast of the replayed day within 60 s")
+        time.sleep(0.2)
+
+
+def _result(url: str) -> bool:
+    """Return whether a query of Prometheus finds anything."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(json.load(answer)["data"]["result"])
+    except (urllib.error.URLError, OSError, ValueError, KeyError):
+        return False
 
 
 def _answers(url: str) -> bool:

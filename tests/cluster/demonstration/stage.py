@@ -139,13 +139,13 @@ def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest
             "podAnnotations": _scraped(9400),
             "resources": {"requests": {"cpu": "100m"}},
             "scrapeIntervalSeconds": SCRAPE_SECONDS,
+            # A job of two minutes: half a period of idle power at either end counts.
+            "periodSeconds": 0.5,
             "nodeSelector": None,
             "extraEnv": [
                 {"name": "LOWTIDE_NVML_LIBRARY", "value": "/mock/libnvidia-ml.so.1"},
                 {"name": "LOWTIDE_ALLOW_MOCK", "value": "1"},
                 {"name": "LOWTIDE_MOCK_STATE", "value": "/mock/state"},
-                # A job of two minutes: half a period of idle power at either end counts.
-                {"name": "LOWTIDE_PERIOD_SECONDS", "value": "0.5"},
                 {"name": "LOWTIDE_KUBELET_PERIOD_SECONDS", "value": "0.5"},
             ],
             "extraVolumes": [{"name": "mock", "hostPath": {"path": str(mock_nvml)}}],
