@@ -24,7 +24,7 @@ from singlenode.processes import Identity
 from singlenode.progress import Progress
 
 LIMIT_SECONDS = 420
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -38,6 +38,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     started = False
     try:
+        cluster.refuse_second()
         built = images.build(images.RECIPES, layout, progress)
         settings = cluster.Settings(stage.GPUS, stage.SCRAPE_SECONDS)
         bound = None if keep else Identity.of(os.getpid())
@@ -57,7 +58,7 @@ def main() -> int:
         return 128 + signal.SIGINT
     finally:
         if started and not keep:
-            for number in (*ENDINGS, signal.SIGINT):
+            for number in ENDINGS:
                 signal.signal(number, signal.SIG_IGN)
             cluster.down(layout, progress)
     if keep:

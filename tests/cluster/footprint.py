@@ -10,7 +10,7 @@ _BUILDAH = Path("/var/lib/containers")
 _KERNEL_SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic")
 _WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "prometheus", "/pause")
 # Another terminal may build images at the same time; that is not the cluster's.
-_FOREIGN_MOUNTS = ("/buildah/", "/base-image/")
+_FOREIGN_MOUNTS = ("/lowtide/images/", "/lowtide/base-image/")
 
 
 @dataclass(frozen=True, slots=True)

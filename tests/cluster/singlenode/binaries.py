@@ -41,7 +41,7 @@ class Module:
 
 MODULES = (
     # What an earlier module has compiled the later ones take from Go's own cache.
-    Module("kubernetes", compiled_packages=2700, core_minutes=15),
+    Module("kubernetes", compiled_packages=2700, core_minutes=20),
     Module("coredns", compiled_packages=90, core_minutes=0.5),
     Module("gpuplugin", compiled_packages=10, core_minutes=0.1),
     Module("pause", compiled_packages=5, core_minutes=0.1),

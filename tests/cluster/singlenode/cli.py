@@ -21,8 +21,9 @@ def main() -> int:
     arguments = _parser().parse_args()
     layout = Layout.default(arguments.state)
     progress = Progress(silent=arguments.quiet)
-    # A request to end is like Ctrl-C: what was started is removed on the way out.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # A request to end is like Ctrl-C: what was started is removed on the way out. SIGINT is
+    # named too, because a shell starts what it puts in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return _COMMANDS[arguments.command](layout, arguments, progress)

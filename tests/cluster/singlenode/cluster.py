@@ -61,10 +61,10 @@ def up(
         NotReadyError: a part did not come up; its log's end is in the message.
     """
     preflight.check_machine(layout)
-    _refuse_second(ownership.current())
+    refuse_second()
     programs = binaries.provide(layout, progress)
     with ownership.exclusive():
-        _refuse_second(ownership.current())
+        refuse_second()
         _remove_abandoned(layout, progress)
         preflight.check_vacant()
         owner = ownership.claim(layout.state)
@@ -95,7 +95,12 @@ def down(layout: Layout, progress: Progress) -> bool:
     return bool(found)
 
 
-def _refuse_second(owner: ownership.Owner | None) -> None:
+def refuse_second() -> None:
+    """Raise OccupiedError if a cluster that somebody needs is on this machine.
+
+    `up` asks this itself; who builds images first asks before, not minutes later.
+    """
+    owner = ownership.current()
     if owner is not None and not owner.is_abandoned and _some_process_runs(owner):
         raise OccupiedError(
             f"a test cluster is already on this machine, {owner}: use it, or remove it with "
