@@ -24,7 +24,6 @@ LABEL_TRAININGJOB_UID: Final = "lowtide.dev/trainingjob-uid"
 LABEL_ATTEMPT: Final = "lowtide.dev/attempt"
 
 ANNOTATION_RUN_NOW: Final = "lowtide.dev/run-now"
-ANNOTATION_STARTED_AT: Final = "lowtide.dev/started-at"
 
 # Written by the operator into the first container of a training pod.
 ENV_TRAININGJOB: Final = "LOWTIDE_TRAININGJOB"
@@ -33,7 +32,6 @@ ENV_ATTEMPT: Final = "LOWTIDE_ATTEMPT"
 
 # Read by the trainer.
 ENV_REPORT_PATH: Final = "LOWTIDE_REPORT_PATH"
-ENV_CHECKPOINT_DIR: Final = "LOWTIDE_CHECKPOINT_DIR"
 ENV_METRICS_PORT: Final = "LOWTIDE_METRICS_PORT"
 DEFAULT_REPORT_PATH: Final = "/dev/termination-log"
 TERMINATION_MESSAGE_MAX_BYTES: Final = 4096
