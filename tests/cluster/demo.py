@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from demonstration import day, show, stage
-from singlenode import cluster, images
+from singlenode import cluster, images, ready
 from singlenode.commands import run
 from singlenode.errors import ClusterError
 from singlenode.layout import Layout
@@ -39,7 +39,7 @@ def main() -> int:
     started = False
     try:
         cluster.refuse_second()
-        built = images.build(images.RECIPES, layout, progress)
+        _, built = ready.provide(layout, progress)
         settings = cluster.Settings(stage.GPUS, stage.SCRAPE_SECONDS)
         bound = None if keep else Identity.of(os.getpid())
         programs = cluster.up(layout, settings, progress, bound=bound)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from singlenode import access, archive, cache, discovery, node, preflight, processes, wheelhouse
 from singlenode.binaries import MODULES, Module
-from singlenode.commands import run
+from singlenode.commands import beside, run
 from singlenode.errors import (
     CommandFailedError,
     ForbiddenContextError,
@@ -83,6 +83,30 @@ def test_output_of_a_started_process_is_logged(tmp_path: Path) -> None:
 
     await_that(lambda: processes.read_pid_file(pid_file) is None)
     assert log.read_text() == "out\nerr\n"
+
+
+def test_work_beside_a_failure_is_asked_to_end_and_waited_for(tmp_path: Path) -> None:
+    """A build beside one that fails cleans up before the caller goes on."""
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+    script = f"trap 'touch {cleaned}; exit' TERM; touch {begun}; while :; do sleep 0.01; done"
+
+    def work() -> None:
+        with beside(["/bin/sh", "-c", script]):
+            await_that(begun.exists)
+            raise CommandFailedError("no compiler")
+
+    with pytest.raises(CommandFailedError, match="no compiler"):
+        work()
+
+    assert cleaned.exists()
+
+
+def test_work_beside_is_complete_when_both_are(tmp_path: Path) -> None:
+    """What runs beside a body has ended when the body's `with` does."""
+    with beside(["/bin/sh", "-c", f"sleep 0.1; touch {tmp_path / 'made'}"]):
+        pass
+
+    assert (tmp_path / "made").exists()
 
 
 LIVING = own_identity()

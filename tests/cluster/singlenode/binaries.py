@@ -48,6 +48,15 @@ MODULES = (
 )
 
 
+_GO_ENVIRONMENT = {
+    "CGO_ENABLED": "0",
+    "GOTOOLCHAIN": "local",
+    "GOFLAGS": "",
+    "GOROOT": "",
+    "GOGC": "400",  # the compiler collects garbage less often: a tenth less time, more memory
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Binaries:
     """Where every program of the cluster is."""
@@ -129,10 +138,11 @@ def _build(module: Module, layout: Layout, progress: Progress) -> Path:
         watch(
             [
                 go, "build", "-v", "-trimpath", "-mod=readonly", "-buildvcs=false",
-                f"-ldflags=-s -w {_version_flags(module)}", "-o", directory / module.name, ".",
+                "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {_version_flags(module)}",
+                "-o", directory / module.name, ".",
             ],
             count,
-            environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOROOT": ""},
+            environment=_GO_ENVIRONMENT,
             directory=module.directory,
             pass_fds=[lock],
         )  # fmt: skip

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from singlenode import binaries, cluster, hosttorch, images, ownership, processes
+from singlenode import binaries, cluster, hosttorch, images, ownership, processes, ready
 from singlenode.errors import ClusterError
 from singlenode.layout import PROMETHEUS_URL, Layout
 from singlenode.processes import Identity
@@ -46,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, help="state directory (default: XDG_STATE_HOME)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="fetch and build what the cluster needs, start nothing")
+    commands.add_parser(
+        "build",
+        help="fetch and build what the cluster and the project's images need, start nothing",
+    )
     up = commands.add_parser("up", help="start the cluster; it stays until `down`")
     up.add_argument("--gpus", type=int, default=cluster.Settings().gpus, help="GPUs of the node")
     up.add_argument(
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(layout: Layout, _arguments: argparse.Namespace, progress: Progress) -> int:
-    binaries.provide(layout, progress)
+    ready.provide(layout, progress)
     progress.step(f"everything is in {layout.cache}")
     return 0
 

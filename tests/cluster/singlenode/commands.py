@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from singlenode.errors import CommandFailedError
@@ -122,3 +122,25 @@ def watch(
             f"{Path(argv[0]).name} {' '.join(map(str, argv[1:3]))} … ended with status "
             f"{process.returncode}:\n" + "\n".join(last)
         )
+
+
+@contextlib.contextmanager
+def beside(argv: Sequence[str | Path]) -> Iterator[None]:
+    """Run a program while the body runs, and wait for it; its stderr is the caller's.
+
+    A body that fails asks it to end (SIGTERM) and waits until it has cleaned up. The program's
+    own failure is left to whoever needs what it was to make: they try again, and say why not.
+    """
+    with subprocess.Popen(
+        [str(part) for part in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+        preexec_fn=_die_with_parent,
+    ) as process:
+        try:
+            yield
+            process.wait()
+        except BaseException:
+            process.terminate()
+            raise

@@ -12,13 +12,14 @@ class Progress:
     silent: bool = False
     _begun: float = field(default_factory=time.monotonic)
     _last_update: float = 0.0
-    _open_line: bool = False
 
     def step(self, text: str) -> None:
         """Say that a step begins."""
         if not self.silent:
-            self._close_line()
-            print(f"[{time.monotonic() - self._begun:5.1f} s] {text}", file=sys.stderr, flush=True)
+            # Whatever line is open, of this process or of one beside it, makes room.
+            start = "\r\x1b[K" if sys.stderr.isatty() else ""
+            passed = time.monotonic() - self._begun
+            print(f"{start}[{passed:5.1f} s] {text}", file=sys.stderr, flush=True)
 
     def update(self, text: str) -> None:
         """Say how far the step is: at most once a second in place, or once a minute in a log."""
@@ -29,11 +30,5 @@ class Progress:
         self._last_update = now
         if on_terminal:
             print(f"\r          {text}\x1b[K", end="", file=sys.stderr, flush=True)
-            self._open_line = True
         else:
             print(f"          {text}", file=sys.stderr, flush=True)
-
-    def _close_line(self) -> None:
-        if self._open_line:
-            print("\r\x1b[K", end="", file=sys.stderr)
-            self._open_line = False
