@@ -66,6 +66,13 @@ def test_where_nothing_could_be_saved_there_is_no_reach(hourly):
     assert (only.reach, only.concordance) == (None, None)
 
 
+def test_the_mean_error_of_a_slot_is_told(hourly):
+    """Off by 30 g/kWh in one of six hours: 5 g/kWh on average."""
+    (only,) = scored(hourly, TRUE, [TRUE[0] + 30, *TRUE[1:]])
+
+    assert only.error_grams_per_kwh == pytest.approx(5)
+
+
 def test_scores_stay_within_one_signal(hourly):
     """A marginal forecast is not judged on average intensity."""
     vintage = hourly(START, TRUE, fetched_at=START, signal=Signal.MARGINAL)
