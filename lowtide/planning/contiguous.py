@@ -3,16 +3,20 @@
 The cost of a window is piecewise linear in its start, so the earliest cheapest start is one of
 few exact candidates: the begin, the latest start, every slot boundary b and every b - length. The
 decision weighs the forecast's error: starting is compared with the expected cost of starting at
-a later boundary, when more is known (planning paper, section 2.4). Horizons have whole slots.
+a later candidate, when more is known (planning paper, section 2.4). Invariant: the decision and
+the published start compare the same candidates, so that following a plan costs what it says.
+Horizons have whole slots.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from lowtide.planning.deviation import DEVIATIONS, FLOOR, MIDDLE, PERSISTENCE, transition
+from lowtide.planning.deviation import DEVIATIONS, FLOOR, MIDDLE, PERSISTENCE
 from lowtide.planning.horizon import Array, Horizon
 from lowtide.planning.search import (
     INFEASIBLE,
@@ -22,10 +26,16 @@ from lowtide.planning.search import (
     Scene,
     Task,
 )
+from lowtide.planning.stopping import best_expected
+
+Ints = npt.NDArray[np.intp]
 
 CHUNK: Final = 256
 """Jobs searched at once; bounds the memory of the tables."""
+MOST_PAIRS: Final = 200_000
+"""Windows and slots at the floor that are looked at together; bounds the memory."""
 _NEGLIGIBLE_SECONDS: Final = 1e-6
+_NEGLIGIBLE_STEPS: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,18 @@ def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
     latests = ends - lengths
     limits = _Limits(scene.room, np.array([t.tail_seconds for t in tasks]))
     at_once = _costs(horizon, limits, np.zeros((1, len(tasks))), lengths, latests)[0]
-    waiting = _waiting_costs(horizon, limits, lengths, latests)
-    later, later_totals = _cheapest_later(horizon, limits, lengths, latests)
+    starts = _candidates(horizon, limits, lengths, latests)
+    costs = _costs(horizon, limits, starts, lengths, latests)
+    costs[starts <= _NEGLIGIBLE_SECONDS] = INFEASIBLE
+    by_slot = _cheapest_by_slot(horizon, starts, costs, lengths)
+    waiting = best_expected(by_slot, horizon.step_hours)[MIDDLE]
+    cheapest = costs.min(axis=0)
+    later = np.where(costs <= cheapest + TIE * np.abs(cheapest), starts, np.inf).min(axis=0)
     go = (at_once < INFEASIBLE) & (at_once <= waiting + TIE * np.abs(at_once))
     # A wait needs a start to wait for; the published start follows the decision.
-    go |= (at_once < INFEASIBLE) & (later_totals >= INFEASIBLE)
+    go |= (at_once < INFEASIBLE) & (cheapest >= INFEASIBLE)
     start = np.where(go, 0.0, later)
-    total = np.where(go, at_once, later_totals)
+    total = np.where(go, at_once, cheapest)
     return [
         Proposal(
             run=bool(go[i]),
@@ -74,6 +89,32 @@ def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
         )
         for i in range(len(tasks))
     ]
+
+
+def _candidates(horizon: Horizon, limits: _Limits, lengths: Array, latests: Array) -> Array:
+    """Return the starts that are compared, as (candidates, tasks); not all of them are possible.
+
+    The boundaries between slots, then, where lengths are no whole slots, the start inside every
+    slot from which a window ends on a boundary, then the latest start, then starts and ends that
+    touch a change of room.
+    """
+    boundaries, tasks = horizon.edges[1:-1, None], len(lengths)
+    rows = [np.broadcast_to(boundaries, (len(boundaries), tasks))]
+    part = _part_of_a_step(horizon, lengths)
+    if part.any():
+        rows.append(horizon.edges[1:, None] - part * horizon.step_seconds)
+    rows.append(latests[None])
+    if limits.room is not None:
+        changes = limits.room.edges[:, None]
+        rows += [np.broadcast_to(changes, (len(changes), tasks)), changes - lengths - limits.tails]
+    return np.concatenate(rows)
+
+
+def _part_of_a_step(horizon: Horizon, lengths: Array) -> Array:
+    """Return by which part of a step each length exceeds whole ones."""
+    steps = lengths / horizon.step_seconds
+    part = steps - np.floor(steps + _NEGLIGIBLE_STEPS)
+    return np.where(part > _NEGLIGIBLE_STEPS, part, 0.0)
 
 
 def _costs(
@@ -89,92 +130,72 @@ def _costs(
     return costs
 
 
-def _cheapest_later(
-    horizon: Horizon, limits: _Limits, lengths: Array, latests: Array
-) -> tuple[Array, Array]:
-    """Return each task's earliest cheapest start after the begin, and its cost.
+def _cheapest_by_slot(horizon: Horizon, starts: Array, costs: Array, lengths: Array) -> Array:
+    """Return the cost of the cheapest start in each slot, as (deviations, slots, tasks).
 
-    The candidates are exact: every slot boundary, every boundary less the length, the latest
-    start, and starts and ends that touch a change of room.
+    The deviation moves from slot to slot; all starts inside a slot see the same one.
     """
-    edges = horizon.edges[1:, None]
-    columns = [np.broadcast_to(edges, (len(edges), len(lengths))), edges - lengths, latests[None]]
-    if limits.room is not None:
-        changes = limits.room.edges[:, None]
-        columns += [np.broadcast_to(changes, (len(changes), len(lengths)))]
-        columns += [changes - lengths - limits.tails]
-    starts = np.concatenate(columns)
-    starts = np.sort(starts, axis=0)
-    costs = _costs(horizon, limits, starts, lengths, latests)
-    costs[starts <= 0] = INFEASIBLE
-    best = costs.min(axis=0)
-    row = np.argmax(costs <= best + TIE * np.abs(best), axis=0)
-    column = np.arange(len(lengths))
-    return starts[row, column], costs[row, column]
+    count, tasks = len(horizon.grams_per_kwh), len(lengths)
+    row, task = np.nonzero(costs < INFEASIBLE)
+    start, length = starts[row, task], lengths[task]
+    slot = _slot_of(horizon, start)
+    values = costs[row, task] + DEVIATIONS[:, None] * _slopes(horizon, slot, start, length)
+    expected = horizon.grams_per_kwh
+    low = np.flatnonzero(expected + DEVIATIONS[0] * horizon.spread < FLOOR * expected)
+    if len(low):
+        values += _floor_excess(horizon, low, slot, start, length)
+    cheapest = np.full((len(DEVIATIONS), count * tasks), INFEASIBLE)
+    place = slot * tasks + task
+    for deviation, costs_there in zip(cheapest, values, strict=True):
+        np.minimum.at(deviation, place, costs_there)
+    return cheapest.reshape(len(DEVIATIONS), count, tasks)
 
 
-def _waiting_costs(horizon: Horizon, limits: _Limits, lengths: Array, latests: Array) -> Array:
-    """Return the expected cost of not starting at the begin, one per task."""
-    edges, count = horizon.edges, len(horizon.grams_per_kwh)
-    starts = np.minimum(edges[1:, None], np.maximum(latests, 0.0))
-    costs = _costs(horizon, limits, starts, lengths, latests)
-    # A boundary counts while the one before it lies ahead of the latest start.
-    costs[(edges[:-1, None] >= latests) | (starts <= 0)] = INFEASIBLE
-    windows = costs[:, None] + DEVIATIONS[:, None] * _slopes(horizon, lengths)[:, None]
-    values = horizon.grams_per_kwh
-    if np.any(values + DEVIATIONS[0] * horizon.spread < FLOOR * values):
-        windows = np.where(
-            costs[:, None] < INFEASIBLE,
-            windows + _floor_excess(horizon, lengths),
-            windows,
-        )
-    moves = transition(horizon.step_hours)
-    best = np.full((len(DEVIATIONS), len(lengths)), INFEASIBLE)
-    for row in range(count - 1, -1, -1):
-        best = np.minimum(windows[row], moves @ best)
-    waiting: Array = moves[MIDDLE] @ best
-    return waiting
+def _slot_of(horizon: Horizon, moments: Array) -> Ints:
+    """Return the slots that contain the moments; the end belongs to the last one."""
+    found = np.searchsorted(horizon.edges, moments + _NEGLIGIBLE_SECONDS, side="right") - 1
+    return np.minimum(found, len(horizon.grams_per_kwh) - 1)
 
 
-def _steps(horizon: Horizon, lengths: Array) -> tuple[Array, Array]:
-    """Return whole steps and the remaining fraction of a step of each length."""
-    steps = lengths / horizon.step_seconds
-    whole = np.floor(steps + 1e-9)
-    return whole, np.maximum(steps - whole, 0.0)
+def _slopes(horizon: Horizon, slot: Ints, starts: Array, lengths: Array) -> Array:
+    """Return what one deviation in the slot of its start adds to each window.
 
-
-def _slopes(horizon: Horizon, lengths: Array) -> Array:
-    """Return what one deviation at its start adds to the window from each edge but the first.
-
-    The sum of spreads over the window, each faded by its distance from the start.
+    The sum of spreads over the window, each faded by its distance from the slot of the start.
     """
-    count = len(horizon.spread)
+    edges, spread = horizon.edges, horizon.spread
     fade = PERSISTENCE**horizon.step_hours
-    rest = np.zeros(count + 1)
-    for step in range(count - 1, -1, -1):
-        rest[step] = horizon.spread[step] + fade * rest[step + 1]
-    whole, part = _steps(horizon, lengths)
-    first = np.arange(1, count + 1)[:, None]
-    last = np.minimum(first + whole.astype(np.intp), count)
-    spread = np.append(horizon.spread, 0.0)
-    tail = rest[last] - part * spread[last]
-    return np.asarray((rest[first] - fade**whole * tail) * horizon.step_seconds)
+    weights = reversed((spread * np.diff(edges)).tolist())
+    rest = np.array(list(accumulate(weights, lambda later, own: own + fade * later))[::-1])
+    ends = starts + lengths
+    last = _slot_of(horizon, ends)
+    from_start = rest[slot] - (starts - edges[slot]) * spread[slot]
+    from_end = rest[last] - (ends - edges[last]) * spread[last]
+    slopes: Array = from_start - fade ** (last - slot) * from_end
+    return slopes
 
 
-def _floor_excess(horizon: Horizon, lengths: Array) -> Array:
-    """Return what the floor under each slot's cost adds to the windows, for each deviation."""
-    count = len(horizon.spread)
-    fade = PERSISTENCE**horizon.step_hours
-    steps = lengths / horizon.step_seconds
-    reach = int(np.ceil(steps.max() - 1e-9))
-    values = np.concatenate((horizon.grams_per_kwh, np.zeros(reach + 1)))
-    spread = np.concatenate((horizon.spread, np.zeros(reach + 1)))
-    excess = np.zeros((count, len(DEVIATIONS), len(lengths)))
-    first = np.arange(1, count + 1)
-    for ahead in range(reach):
-        value = values[first + ahead, None]
-        offset = DEVIATIONS * fade**ahead * spread[first + ahead, None]
-        lifted = np.maximum(FLOOR * value - (value + offset), 0.0)
-        weight = np.clip(steps - ahead, 0.0, 1.0) * horizon.step_seconds
-        excess += lifted[..., None] * weight
+def _floor_excess(horizon: Horizon, low: Ints, slot: Ints, starts: Array, lengths: Array) -> Array:
+    """Return what the floor under each slot's cost adds to the windows, for each deviation.
+
+    `low` are the slots whose cost may fall to the floor; windows are taken in the order of their
+    slots, so that those which can reach a low slot lie side by side.
+    """
+    fades = PERSISTENCE ** (horizon.step_hours * np.arange(len(horizon.spread)))
+    ends, edges = starts + lengths, horizon.edges
+    reach = int((_slot_of(horizon, ends) - slot).max(initial=0))
+    order = np.argsort(slot, kind="stable")
+    first = np.searchsorted(slot[order], low - reach, side="left")
+    counts = np.searchsorted(slot[order], low, side="right") - first
+    excess = np.zeros((len(DEVIATIONS), len(starts)))
+    for part in np.array_split(np.arange(len(low)), 1 + int(counts.sum()) // MOST_PAIRS):
+        number = counts[part]
+        at = np.repeat(low[part], number)
+        begins = np.repeat(first[part] - np.cumsum(number) + number, number)
+        window = order[begins + np.arange(len(at))]
+        touched = np.minimum(ends[window], edges[at + 1]) - np.maximum(starts[window], edges[at])
+        value, wide = horizon.grams_per_kwh[at], horizon.spread[at] * fades[at - slot[window]]
+        for row, deviation in enumerate(DEVIATIONS[:MIDDLE]):
+            lifted = np.maximum(FLOOR * value - (value + deviation * wide), 0.0)
+            weights = lifted * np.maximum(touched, 0.0)
+            excess[row] += np.bincount(window, weights=weights, minlength=len(starts))
     return excess

@@ -15,10 +15,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from lowtide.planning.deviation import DEVIATIONS, MIDDLE, deviated, transition
 from lowtide.planning.horizon import Array
 from lowtide.planning.search import INFEASIBLE, Bools
+from lowtide.planning.stopping import best_expected
 
 PLAIN: Final = len(DEVIATIONS)
 """Row of the forecast taken as certain."""
@@ -97,57 +99,73 @@ def solve(problem: Problem, *, record: bool = True) -> Values:
     table = _Table(problem, record=record)
     for step in range(int(problem.ends[0]) - 1, 0, -1):
         table.step_back(step)
-    seen = table.moves[[MIDDLE, PLAIN]] @ table.flat
-    body = seen[:, : table.body].reshape(2, 2, -1, groups)
+    fresh, first_runs = table.first_starts()
+    body = (table.moves[[MIDDLE, PLAIN]] @ table.flat).reshape(2, 2, -1, groups)
     body = body[:, :, table.zero : table.zero + table.states]
     return Values(
-        on=body[:, ON],
-        off=body[:, OFF],
-        fresh=seen[:, table.body :],
-        runs=table.runs,
-        first_runs=table.first_runs(),
+        on=body[:, ON], off=body[:, OFF], fresh=fresh, runs=table.runs, first_runs=first_runs
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Views into the buffers of a table: the states and groups that a step changes.
+
+    `expected` and `continued` (6, work, groups) are what is left after running and what it costs
+    with that; `running` (6, 2, work, groups) is the latter for jobs that run and that resume.
+    """
+
+    size: tuple[int, int]
+    expected: Array
+    continued: Array
+    used_ticks: Array
+    running: Array
+    waiting: Array
+    values: Array
 
 
 class _Table:
     """The values of one step, rewritten from the last step to the first.
 
-    One flat array per deviation holds the states of all groups and, behind them, the jobs that
-    never ran, so that a single product takes all expectations. Work of zero and less ticks comes
-    first and costs nothing. States beyond the last one are padding that stays infeasible:
-    resuming there would leave the table.
+    One flat array per deviation holds the states of all groups, so that a single product takes
+    all expectations. Work of zero and less ticks comes first and costs nothing. States beyond the
+    last one are padding that stays infeasible: resuming there would leave the table. What jobs
+    that never ran could start with is only noted on the way, because nothing depends on it.
     """
 
     def __init__(self, problem: Problem, *, record: bool) -> None:
         groups, fresh = len(problem.ends), len(problem.fresh_work)
-        ticks, kind = problem.ticks, problem.costs.dtype
-        steps = int(problem.ends[0]) if record else 0
+        ticks, kind, steps = problem.ticks, problem.costs.dtype, int(problem.ends[0])
         self.problem = problem
         self.moves = chain(problem.step_hours).astype(kind)
         self.states = problem.work + problem.resume_ticks + 1
         self.zero = ticks - 1
         padded = self.zero + self.states + problem.resume_ticks
-        self.body = 2 * padded * groups
-        self.flat = np.full((PLAIN + 1, self.body + fresh), INFEASIBLE, dtype=kind)
+        self.flat = np.full((PLAIN + 1, 2 * padded * groups), INFEASIBLE, dtype=kind)
         self.ahead = np.empty_like(self.flat)
-        self.values = self.flat[:, : self.body].reshape(PLAIN + 1, 2, padded, groups)
-        self.expected = self.ahead[:, : self.body].reshape(PLAIN + 1, 2, padded, groups)
+        self.values = self.flat.reshape(PLAIN + 1, 2, padded, groups)
+        self.expected = self.ahead.reshape(PLAIN + 1, 2, padded, groups)
         self.values[:, :, : self.zero + 1] = 0.0
-        self.runs = np.zeros((steps, 2, self.states, groups), dtype=np.bool_)
-        self.first_costs = np.full((steps, ticks, fresh), INFEASIBLE, dtype=kind)
-        self.first_waits = np.zeros((steps, fresh), dtype=kind)
-        every = np.arange(int(problem.ends[0]) + 1)
+        most = self.states - 1 + problem.resume_ticks
+        # Whole ticks of resuming only shift the work, so that one row of costs serves both modes.
+        rows = 1 if problem.resume_ticks else 2
+        self.running = np.empty((PLAIN + 1, rows, most, groups), dtype=kind)
+        # What is left may be less than a step.
+        self.used_ticks = np.minimum(ticks, np.arange(1, most + 1))[:, None].astype(kind)
+        self.runs = np.zeros((steps if record else 0, 2, self.states, groups), dtype=np.bool_)
         # Ends fall from group to group, so the groups whose window is open are always the first.
-        self.active = np.searchsorted(-problem.ends, -every, side="left").tolist()
-        fresh_ends = problem.ends[problem.fresh_groups]
-        self.fresh_active = np.searchsorted(-fresh_ends, -every, side="left").tolist()
+        every = np.arange(steps)
+        active = np.searchsorted(-problem.ends, -every, side="left").tolist()
+        tops = np.minimum(self.states - 1, (steps - every + 1) * ticks).tolist()
+        self.sizes = list(zip(tops, active, strict=True))
         self.shared = problem.costs.shape[2] == 1
         # A first start may use the last 1 to `ticks` ticks of a step; the longest comes first.
         self.used = np.minimum(np.arange(ticks, 0, -1)[:, None], problem.fresh_work)
         self.started = (self.zero + problem.fresh_work - self.used) * groups
         self.started += problem.fresh_groups
-        self.missing = np.arange(ticks - 1, 0, -1)[:, None]
-        self.step_costs = problem.costs * ticks
+        self.starting = np.full((steps, PLAIN + 1, ticks, fresh), INFEASIBLE, dtype=kind)
+        self.closed = np.full((PLAIN + 1, fresh), INFEASIBLE, dtype=kind)
+        self.window: _Window | None = None
         self._close_windows()
 
     def _close_windows(self) -> None:
@@ -165,53 +183,65 @@ class _Table:
             to = self.zero + 1 + resumed.shape[1]
             self.values[:, OFF, self.zero + 1 : to, group] = resumed
             ours = (problem.fresh_groups == group) & (problem.fresh_work <= tail)
-            self.flat[:, self.body + np.flatnonzero(ours)] = (
-                cost[:, None] * problem.fresh_work[ours]
-            )
+            self.closed[:, ours] = cost[:, None] * problem.fresh_work[ours]
+
+    def _open(self, top: int, active: int) -> _Window:
+        """Return the views of the states with up to `top` ticks of work, of the first groups."""
+        shift, first = self.problem.resume_ticks, self.zero + 1
+        running = self.running[:, :, : top + shift, :active]
+        if shift:
+            by_deviation, _, by_work, by_group = running.strides
+            strides = (by_deviation, shift * by_work, by_work, by_group)
+            running = as_strided(running, (PLAIN + 1, 2, top, active), strides)
+        return _Window(
+            size=(top, active),
+            expected=self.expected[:, ON, : top + shift, :active],
+            continued=self.running[:, 0, : top + shift, :active],
+            used_ticks=self.used_ticks[: top + shift],
+            running=running,
+            waiting=self.expected[:, None, OFF, first : first + top, :active],
+            values=self.values[:, :, first : first + top, :active],
+        )
 
     def step_back(self, step: int) -> None:
         """Replace the values of the step after `step` by those of `step`."""
-        problem, zero = self.problem, self.zero
+        problem = self.problem
         np.matmul(self.moves, self.flat, out=self.ahead)
-        active, shift = self.active[step], problem.resume_ticks
-        top = min(self.states - 1, (int(problem.ends[0]) - step + 1) * problem.ticks)
-        cost, step_cost = problem.costs[step], self.step_costs[step]
-        price = cost[:, None] if self.shared else cost[:, None, :active]
-        step_price = step_cost[:, None] if self.shared else step_cost[:, None, :active]
-        waiting = self.expected[:, OFF, zero + 1 : zero + top + 1, :active]
-        running = self.expected[:, ON, : top + shift, :active] + step_price
-        if zero:
-            running[:, :zero] -= price * self.missing[: running.shape[1]]
-        resuming = running[:, shift:]
-        if shift == 0:
-            resuming = running + price * problem.resume_costs[:active]
-        running = running[:, :top]
-        values = self.values[:, :, zero + 1 : zero + top + 1, :active]
-        np.minimum(waiting, running, out=values[:, ON])
-        np.minimum(waiting, resuming, out=values[:, OFF])
+        if self.window is None or self.window.size != self.sizes[step]:
+            self.window = self._open(*self.sizes[step])
+        window, (top, active) = self.window, self.sizes[step]
+        price = problem.costs[step][:, None, :active]
+        np.multiply(price, window.used_ticks, out=window.continued)
+        np.add(window.continued, window.expected, out=window.continued)
+        if problem.resume_ticks == 0:
+            resume = price * problem.resume_costs[:active]
+            np.add(window.continued, resume, out=window.running[:, OFF])
+        np.minimum(window.waiting, window.running, out=window.values)
         if len(self.runs):
             moves = self.runs[step, :, 1 : top + 1, :active]
-            np.less_equal(running[PLAIN], waiting[PLAIN], out=moves[ON])
-            np.less_equal(resuming[PLAIN], waiting[PLAIN], out=moves[OFF])
-        self._first_starts(step, cost)
+            np.less_equal(window.running[PLAIN], window.waiting[PLAIN], out=moves)
+        self.ahead.take(self.started, axis=1, out=self.starting[step], mode="clip")
 
-    def _first_starts(self, step: int, cost: Array) -> None:
-        """Do the same for jobs that never ran: their first start is free."""
-        count = self.fresh_active[step]
-        if count == 0:
-            return
-        price = cost if self.shared else cost[:, self.problem.fresh_groups[:count]]
-        starting = self.ahead.take(self.started[:, :count], axis=1)
-        starting += price[:, None] * self.used[:, :count]
-        waiting = self.ahead[:, self.body : self.body + count]
-        np.minimum(waiting, starting.min(axis=1), out=self.flat[:, self.body : self.body + count])
-        if len(self.runs):
-            self.first_costs[step, :, :count] = starting[PLAIN]
-            self.first_waits[step, :count] = waiting[PLAIN]
+    def first_starts(self) -> tuple[Array, npt.NDArray[np.uint16]]:
+        """Return what jobs that never ran expect to pay, and when the plain plan starts them.
 
-    def first_runs(self) -> npt.NDArray[np.uint16]:
-        """Return how many ticks at the end of each step a first start would use, 0 for none."""
-        starts = self.first_costs.min(axis=1) <= self.first_waits
-        option = np.argmin(self.first_costs, axis=1)
-        used = np.take_along_axis(self.used, option, axis=0) if len(option) else option
-        return np.asarray(np.where(starts, used, 0), dtype=np.uint16)
+        Their first start is free. The costs have the shape (2, jobs), the starts (steps, jobs):
+        how many ticks at the end of the step a first start uses, 0 for none.
+        """
+        problem, steps = self.problem, len(self.starting)
+        costs = problem.costs[:steps]
+        price = costs if self.shared else costs[:, :, problem.fresh_groups]
+        self.starting += price[:, :, None] * self.used
+        cheapest = self.starting.min(axis=2).transpose(1, 0, 2)
+        place = np.arange(steps)[:, None]
+        ends = problem.ends[problem.fresh_groups]
+        starts = np.full((PLAIN + 1, steps + 1, len(ends)), INFEASIBLE, dtype=costs.dtype)
+        starts[:, :steps] = np.where((place > 0) & (place < ends), cheapest, INFEASIBLE)
+        starts[:, ends, np.arange(len(ends))] = self.closed
+        expected = best_expected(starts[:PLAIN], problem.step_hours)[MIDDLE]
+        # What is certain needs no expectation: the best of all later starts.
+        waits = np.minimum.accumulate(starts[PLAIN, ::-1])[::-1]
+        used = np.take_along_axis(self.used, np.argmin(self.starting[:, PLAIN], axis=1), axis=0)
+        go = (starts[PLAIN, :-1] <= waits[1:]) & (starts[PLAIN, :-1] < INFEASIBLE)
+        first_runs = np.where(go, used, 0)
+        return np.stack((expected, waits[0])), np.asarray(first_runs, dtype=np.uint16)

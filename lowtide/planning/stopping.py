@@ -1,14 +1,22 @@
-"""Contiguous jobs under forecast error: when to stop waiting and start.
+"""When to stop waiting and start, under forecast error.
 
-The cost of a window depends on its start and on the forecast's deviation at that start; waiting
-is worth the expectation of the better of starting later and waiting on. Source: planning paper,
-section 2.4. Costs are in g/kWh times steps.
+The cost of a start depends on when it is and on the forecast's deviation then; waiting is worth
+the expectation of the better of starting later and waiting on. Source: planning paper, section
+2.4. Costs are in g/kWh times steps unless said otherwise.
 """
+
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
 from lowtide.planning.deviation import DEVIATIONS, FLOOR, MIDDLE, PERSISTENCE, transition
 from lowtide.planning.horizon import Array
+
+LONGEST_MOVE: Final = 64
+"""Slots over which the deviation is moved in one product."""
+FEW_JOBS: Final = 4
+"""Up to so many jobs it pays to sort out slots in which no start can be the best."""
 
 
 def window_costs(expected: Array, spread: Array, length_steps: float, step_hours: float) -> Array:
@@ -57,3 +65,46 @@ def value_of_waiting(windows: Array, step_hours: float) -> Array:
         best = np.minimum(windows[start], moves @ best)
     waiting: Array = moves[MIDDLE] @ best
     return waiting
+
+
+def best_expected(starts: Array, step_hours: float) -> Array:
+    """Return the expected cost of starting in the best slot, as (5, jobs): for each deviation now.
+
+    `starts` has the shape (5, slots, jobs): what starting in a slot costs at each deviation there,
+    in any unit. The first slot is the present one.
+    """
+    moves, position = _moves(step_hours), starts.shape[1] - 1
+    best = starts[:, position]
+    for slot in (*reversed(_worth_a_look(starts, step_hours)), 0):
+        while position > slot:
+            distance = min(position - slot, LONGEST_MOVE)
+            best = moves[distance] @ best
+            position -= distance
+        best = np.minimum(best, starts[:, slot])
+    return best
+
+
+def _worth_a_look(starts: Array, step_hours: float) -> list[int]:
+    """Return the slots, but the first and last, in which a start may be the best for a job.
+
+    It cannot be where starting some slots later is expected to be as cheap at every deviation.
+    """
+    count, jobs = starts.shape[1:]
+    open_slots = np.ones(count, dtype=np.bool_)
+    distance = 1
+    while 0 < jobs <= FEW_JOBS and distance < min(count, LONGEST_MOVE):
+        later = _moves(step_hours)[distance] @ starts[:, distance:].reshape(len(starts), -1)
+        dearer = starts[:, :-distance] >= later.reshape(len(starts), -1, jobs)
+        open_slots[:-distance] &= ~dearer.all(axis=(0, 2))
+        distance *= 2
+    slots: list[int] = (np.flatnonzero(open_slots[1:-1]) + 1).tolist()
+    return slots
+
+
+@lru_cache(maxsize=16)
+def _moves(step_hours: float) -> list[Array]:
+    """Return the transition matrices over 0 to `LONGEST_MOVE` steps."""
+    moves = [np.eye(len(DEVIATIONS))]
+    for _ in range(LONGEST_MOVE):
+        moves.append(moves[-1] @ transition(step_hours))
+    return moves
