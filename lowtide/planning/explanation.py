@@ -1,25 +1,26 @@
 """One sentence for people about a plan, and what could change it.
 
-Presentation only: every figure comes from the plan, nothing is computed anew.
+Presentation only: every figure comes from the plan, nothing is computed anew. A sentence is kept
+in a status and read hours later, so it names times and never how far away they are.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from lowtide.planning.types import Plan, PlanReason, Request, Source
-from lowtide.units import format_duration, format_time_column
+from lowtide.units import format_time_column
 
 _RUNS: Final = {
-    PlanReason.CLEANEST_WINDOW: "runs now: the planned time has come",
-    PlanReason.RUN_NOW_IS_BEST: "runs now: no later time is expected to be cleaner",
-    PlanReason.SAVING_TOO_SMALL: "runs now: waiting would save less than the minimum",
-    PlanReason.LATEST_START: "runs now: the latest start is reached",
-    PlanReason.DEADLINE_AT_RISK: "runs now: the time left may not suffice for the deadline",
-    PlanReason.NO_FORECAST: "runs now: no forecast covers a whole run",
-    PlanReason.CAPACITY_SHORT: "runs now: there is no room for it before the deadline",
-    PlanReason.NOT_YET_PERMITTED: "runs now: the earliest permitted start is reached",
-    PlanReason.MINIMUM_STRETCH: "keeps running: it resumed too recently to pause again",
+    PlanReason.CLEANEST_WINDOW: "the planned time has come",
+    PlanReason.RUN_NOW_IS_BEST: "no later start is expected to be cleaner",
+    PlanReason.SAVING_TOO_SMALL: "waiting would save less than the minimum",
+    PlanReason.LATEST_START: "the latest start is reached",
+    PlanReason.DEADLINE_AT_RISK: "the time left may not suffice for the deadline",
+    PlanReason.NO_FORECAST: "no forecast covers a whole run",
+    PlanReason.CAPACITY_SHORT: "there is no room for it before the deadline",
+    PlanReason.NOT_YET_PERMITTED: "the earliest permitted start is reached",
+    PlanReason.MINIMUM_STRETCH: "it resumed too recently to pause again",
 }
 _WAITS: Final = {
     PlanReason.NOT_YET_PERMITTED: "it may not start earlier",
@@ -27,6 +28,12 @@ _WAITS: Final = {
     PlanReason.DEADLINE_AT_RISK: "it may not start earlier, although the deadline is then at risk",
     PlanReason.MINIMUM_STRETCH: "it paused too recently to resume",
 }
+_FINAL: Final = {
+    PlanReason.SAVING_TOO_SMALL,
+    PlanReason.LATEST_START,
+    PlanReason.DEADLINE_AT_RISK,
+}
+"""A job that runs for one of these reasons is not paused again."""
 _SOURCES: Final = {
     Source.PROFILE: "the zone's own profile",
     Source.CLIMATOLOGY: "climatology",
@@ -36,53 +43,82 @@ _SOURCES: Final = {
 
 def explain(now: datetime, request: Request, plan: Plan) -> Plan:
     """Return `plan` with its sentence and with what would change it."""
-    return replace(plan, explanation=_sentence(now, plan), would_change=_change(request, plan))
+    change = _change(request, plan)
+    return replace(plan, explanation=_sentence(now, request, plan, change), would_change=change)
 
 
-def _sentence(now: datetime, plan: Plan) -> str:
-    """Return the sentence: what it does, until when, what that brings, and by which forecast."""
+def _sentence(now: datetime, request: Request, plan: Plan, change: str) -> str:
+    """Return the sentence: what it does and why, and in brackets what that rests on."""
+    begin = max(now, request.earliest)
     if plan.run:
-        return _RUNS[plan.reason]
-    start = plan.segments[0].start
-    away = format_duration((start - now).total_seconds())
-    text = f"waits until {format_time_column(start)} (in {away}) because "
-    if plan.reason in _WAITS:
-        return text + _WAITS[plan.reason]
-    return text + _gain(plan) + _source(now, plan)
+        text = f"runs from {_at(now)} on because {_RUNS[plan.reason]}"
+    else:
+        text = f"waits until {_at(plan.segments[0].start)} because "
+        text += _WAITS.get(plan.reason) or _gain(plan, begin)
+    details = [*_expected(plan), *_forecast(now, plan)]
+    if plan.run:
+        details.append(f"latest start {_at(plan.latest_start)}")
+    if change:
+        details.append(f"would change with {change}")
+    return text + (f" ({'; '.join(details)})" if details else "")
 
 
-def _gain(plan: Plan) -> str:
-    """Return what waiting is expected to bring."""
+def _at(moment: datetime) -> str:
+    """Return a time in UTC, with seconds only where it is no whole minute."""
+    nearest = (moment.astimezone(UTC) + timedelta(microseconds=500_000)).replace(microsecond=0)
+    if nearest.second == 0:
+        return format_time_column(nearest)
+    return nearest.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _gain(plan: Plan, begin: datetime) -> str:
+    """Return what waiting should bring, compared with a run without a pause from `begin`."""
     if plan.saving_ratio is None or plan.planned_grams_per_kwh is None:
         return "a cleaner time is expected"
     if plan.saving_ratio < 0.005:
-        return "the forecast is uncertain and the plan can still be changed"
+        return (
+            f"no cleaner time than {_at(begin)} is certain, but the forecast may be wrong and the "
+            "plan can still be changed"
+        )
     count = len(plan.segments)
     return (
         f"that is expected to save {100 * plan.saving_ratio:.0f} %: "
         f"{plan.planned_grams_per_kwh:.0f} instead of {plan.run_now_grams_per_kwh:.0f} g/kWh"
-        + (f" in {count} stretches" if count > 1 else "")
+        f" from {_at(begin)} on" + (f", in {count} stretches" if count > 1 else "")
     )
 
 
-def _source(now: datetime, plan: Plan) -> str:
-    """Return which forecast says so, and how old it is."""
+def _expected(plan: Plan) -> list[str]:
+    """Return what a job that runs is expected to see; one that waits has said so already."""
+    if not plan.run or plan.planned_grams_per_kwh is None:
+        return []
+    text = f"{plan.planned_grams_per_kwh:.0f} g/kWh expected"
+    count = len(plan.segments)
+    if count > 1 and plan.saving_ratio is not None and plan.run_now_grams_per_kwh is not None:
+        text += (
+            f" in {count} stretches, {100 * plan.saving_ratio:.0f} % less than the "
+            f"{plan.run_now_grams_per_kwh:.0f} g/kWh without a pause"
+        )
+    return [text]
+
+
+def _forecast(now: datetime, plan: Plan) -> list[str]:
+    """Return which forecast says so, and from when it is."""
     names = [_SOURCES[source] for source in plan.sources if source in _SOURCES]
+    if Source.PROFILE in plan.sources:
+        names[names.index(_SOURCES[Source.PROFILE])] += f" as of {_at(now)}"
     if Source.PROVIDER in plan.sources and plan.provider is not None:
-        age = ""
-        if plan.forecast_generated_at is not None:
-            seconds = max(0.0, (now - plan.forecast_generated_at).total_seconds())
-            age = f", {format_duration(seconds)} old"
-        names.insert(0, plan.provider + age)
-    return f" (forecast: {'; then '.join(names)})" if names else ""
+        issued = plan.forecast_generated_at
+        names.insert(0, plan.provider + ("" if issued is None else f", issued at {_at(issued)}"))
+    return [f"forecast: {', then '.join(names)}"] if names else []
 
 
 def _change(request: Request, plan: Plan) -> str:
     """Return what could lead to another plan."""
     if plan.reason is PlanReason.NO_FORECAST:
         return "a forecast"
-    if plan.run and not request.interruptible:
+    if plan.run and (not request.interruptible or plan.reason in _FINAL):
         return ""
     if plan.run:
         return "a newer forecast with cleaner hours ahead"
-    return f"a newer forecast, or the latest start at {format_time_column(plan.latest_start)}"
+    return f"a newer forecast, or the latest start at {_at(plan.latest_start)}"

@@ -40,7 +40,7 @@ def test_shows_the_cleanest_window_with_its_reason(trace):
     result = run("--duration", "4h", "--trace", trace, *NOON)
 
     assert result.exit_code == 0, result.output
-    assert "waits until 2026-03-19 02:00Z (in 14 h)" in result.output
+    assert "waits until 2026-03-19 02:00Z because" in result.output
     assert "save 67 %: 100 instead of 300 g/kWh" in result.output
     assert "Average intensity: own profile" in result.output
 
@@ -121,7 +121,7 @@ def test_settings_name_the_source(trace, tmp_path):
     result = run("--duration", "4h", "--settings", settings)
 
     assert result.exit_code == 0
-    assert "runs now: no forecast" in result.output
+    assert "because no forecast covers a whole run" in result.output
     assert "missing.csv cannot be read" in result.output
 
 

@@ -345,11 +345,41 @@ def test_refuses_a_forecast_that_contradicts_itself(now, forecast, job):
         plan(now, job(), broken)
 
 
-def test_every_plan_explains_itself_in_one_sentence(now, forecast, job):
-    """A waiting plan says until when, what it saves and what would change it."""
-    answer = plan(now, job(), forecast([300, 200, 100, 200, 300, 400]))
+def test_a_waiting_plan_says_what_it_compared_and_on_what_it_rests(now, forecast, job):
+    """Until when, against what, by which forecast, and what would change it: all by the clock."""
+    issued = replace(
+        forecast([300, 200, 100, 200, 300, 400]), generated_at=now - timedelta(minutes=90)
+    )
 
-    assert "2026-12-01 12:00Z" in answer.explanation
-    assert "67 %" in answer.explanation
-    assert "100 instead of 300 g/kWh" in answer.explanation
-    assert "2026-12-01 15:00Z" in answer.would_change
+    answer = plan(now, job(), issued)
+
+    assert answer.explanation == (
+        "waits until 2026-12-01 12:00Z because that is expected to save 67 %: 100 instead of "
+        "300 g/kWh from 2026-12-01 10:00Z on (forecast: test, issued at 2026-12-01 08:30Z; would "
+        "change with a newer forecast, or the latest start at 2026-12-01 15:00Z)"
+    )
+    assert answer.would_change == "a newer forecast, or the latest start at 2026-12-01 15:00Z"
+
+
+def test_a_running_plan_says_what_it_expects_and_how_long_it_could_have_waited(now, forecast, job):
+    """An interruptible job may still be paused; one whose minimum was not reached is not."""
+    runs = plan(now, job(interruptible=True, minimum_saving_ratio=0.0), forecast([100] + [200] * 5))
+    too_little = plan(
+        now, job(interruptible=True, minimum_saving_ratio=0.5), forecast([110] + [100] * 5)
+    )
+
+    assert runs.explanation == (
+        "runs from 2026-12-01 10:00Z on because no later start is expected to be cleaner "
+        "(100 g/kWh expected; forecast: test; latest start 2026-12-01 15:00Z; would change with a "
+        "newer forecast with cleaner hours ahead)"
+    )
+    assert too_little.reason is PlanReason.SAVING_TOO_SMALL
+    assert too_little.would_change == ""
+
+
+def test_times_in_a_sentence_have_seconds_where_they_matter(now, forecast, job):
+    """A replay in slots of 10 s turns within the minute."""
+    quick = forecast([300, 300, 100, 300, 300, 300, 300], slot_seconds=10)
+    request = job(work_hours=10 / 3600, window_hours=60 / 3600)
+
+    assert "waits until 2026-12-01 10:00:20Z because" in plan(now, request, quick).explanation
