@@ -116,7 +116,7 @@ def _pod_energies(ledger: Ledger, settings: Settings) -> dict[str, PodEnergy]:
             segment_start=ledger.samples.segment_start,
             end_marker=ledger.samples.end_marker,
             run=span,
-            scrape_interval_seconds=settings.prometheus.scrape_interval_seconds,
+            scrape_interval_seconds=settings.scrape_interval_seconds,
         )
         for uid, span in spans.items()
     }

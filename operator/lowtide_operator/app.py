@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster
+from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
-from lowtide_operator.prometheus import Prometheus
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import WorkQueue
@@ -32,7 +32,7 @@ class App:
     queue: WorkQueue
     forecasts: Forecasts
     measurer: Measurer
-    prometheus: Prometheus | None
+    exporters: Exporters | None
     live: LiveEnergy
     bookings: Bookings
     tally: Tally

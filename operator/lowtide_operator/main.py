@@ -30,6 +30,7 @@ from lowtide_operator.app import App, utc_now
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster, ClusterError, connect
+from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.handlers import register
 from lowtide_operator.health import serve_health, watch_loop
@@ -39,6 +40,8 @@ from lowtide_operator.metrics import build_registry
 from lowtide_operator.prometheus import Prometheus
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
+from lowtide_operator.samples import Samples
+from lowtide_operator.samplestore import SampleStore
 from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import Backoff, WorkQueue
@@ -105,6 +108,8 @@ async def serve(
             asyncio.create_task(watch_loop(app)),
             asyncio.create_task(app.live.run(settings.cluster.running_look_seconds)),
         ]
+        if app.exporters is not None:
+            helpers.append(asyncio.create_task(app.exporters.run()))
         if path is not None:
             helpers.append(asyncio.create_task(follow_settings(app, path)))
         try:
@@ -188,9 +193,17 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
             settings.queue.backoff_first_seconds, settings.queue.backoff_maximum_seconds
         ),
     )
-    prometheus = None
+    store = exporters = None
+    if settings.exporters.url is not None:
+        store = SampleStore(
+            settings.history_directory,
+            keep_seconds=settings.exporters.keep_seconds,
+            maximum_samples=settings.exporters.maximum_samples,
+        )
+        exporters = Exporters(session, settings.exporters, store, utc_now)
+    samples: Samples | None = exporters
     if settings.prometheus.url is not None:
-        prometheus = Prometheus(session, settings.prometheus)
+        samples = Prometheus(session, settings.prometheus)
     forecasts = Forecasts(settings, clock=utc_now)
     app = App(
         settings=settings,
@@ -198,9 +211,9 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         cache=Cache(),
         queue=queue,
         forecasts=forecasts,
-        measurer=Measurer(prometheus, forecasts),
-        prometheus=prometheus,
-        live=LiveEnergy(prometheus, utc_now),
+        measurer=Measurer(samples, forecasts),
+        exporters=exporters,
+        live=LiveEnergy(samples, utc_now),
         bookings=Bookings(),
         tally=Tally(),
         instance=socket.gethostname(),
@@ -210,6 +223,8 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         yield app
     finally:
         forecasts.close()
+        if store is not None:
+            store.close()
         await session.close()
         await api.close()  # type: ignore[no-untyped-call]
 

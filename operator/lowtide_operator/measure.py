@@ -1,9 +1,9 @@
 """Reading the energy of an ended job, once it is all there.
 
-After the end the exporter still counts for a moment and Prometheus still has to scrape, so the
-end markers of all pods are awaited, for a bounded time. Whatever is missing (Prometheus away,
-grid values not published) is tried again later; nothing here forgets anything, because what is to
-be measured stands in the job's status.
+After the end the exporter still counts for a moment and still has to be scraped, so the end
+markers of all pods are awaited, for a bounded time. Whatever is missing (Prometheus away, grid
+values not published) is tried again later; nothing here forgets anything, because what is to be
+measured stands in the job's status. Figures that are there are never replaced by poorer ones.
 """
 
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from typing import Final, Protocol
 
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
-from lowtide.trainingjob.status import Attempt
+from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.observation import Measurement
-from lowtide_operator.prometheus import PrometheusError
-from lowtide_operator.reading import Samples, ended_pods, read_pods
+from lowtide_operator.reading import ended_pods, read_pods
+from lowtide_operator.samples import Samples, SamplesUnavailableError
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import Fault, JobView
 
@@ -37,7 +37,7 @@ class SeenIntensity(Protocol):
 
 
 class Measurer:
-    """Reads the figures of ended jobs; `samples` is `None` where no Prometheus is configured."""
+    """Reads the figures of ended jobs; `samples` is `None` where no source is configured."""
 
     def __init__(
         self,
@@ -59,12 +59,13 @@ class Measurer:
             return Measurement(
                 status="False",
                 reason=Reason.NO_PROMETHEUS,
-                message="the operator's settings name no Prometheus: set prometheus.url",
+                message="the operator's settings name no Prometheus: set prometheus.url, or "
+                "exporters.url in a small cluster without one",
             )
         try:
             return await self._read(self._samples, job, spec, attempts, now, settings)
-        except PrometheusError as error:
-            return _try_later(job, Reason.PROMETHEUS_UNAVAILABLE, str(error))
+        except SamplesUnavailableError as error:
+            return _try_later(job, error.reason, str(error))
 
     async def _read(
         self,
@@ -75,7 +76,7 @@ class Measurer:
         now: datetime,
         settings: Settings,
     ) -> Measurement:
-        slack = timedelta(seconds=SCRAPES_BEHIND * settings.prometheus.scrape_interval_seconds)
+        slack = timedelta(seconds=SCRAPES_BEHIND * settings.scrape_interval_seconds)
         begin = min(a.start or job.created for a in attempts) - slack
         ended = max(a.end or now for a in attempts)
         settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
@@ -105,16 +106,29 @@ class Measurer:
             intensity=intensity,
             baseline_start=baseline,
         )
-        return settle(ledger, settings)
+        figures = settle(ledger, settings)
+        if _is_poorer(figures, job.status.energy):
+            return _try_later(job, Reason.PARTIAL, "samples that were there are stored no longer")
+        return figures
 
     async def _was_awake(self, samples: Samples, now: datetime, settings: Settings) -> bool:
-        """Return whether Prometheus has run for a settle time.
+        """Return whether samples have been stored for a settle time.
 
-        If it was away until a moment ago, the exporter still holds what was not scraped yet.
+        If the store was away until a moment ago, the exporter still holds what was not scraped yet.
         """
         started = await samples.started_at()
         settle_time = timedelta(seconds=settings.measurement.settle_seconds)
         return started is None or now >= started + settle_time
+
+
+def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
+    """Return whether samples have gone since the final figures in the status were made."""
+    if known is None or not known.final:
+        return False
+    energy = figures.energy
+    if energy is None or known.total_joules is None or energy.total_joules is None:
+        return True
+    return energy.total_joules < known.total_joules
 
 
 def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:

@@ -1,28 +1,36 @@
 """Raw samples from Prometheus: what was stored, at the times it was stored.
 
 An instant query with a range selector is the only way to get the samples themselves; a range
-query returns values carried forward to its steps. Values of labels are written into matchers as
-quoted literals of regular expressions, so no name can change a query. Answers are bounded.
+query returns values carried forward to its steps. Answers are bounded.
 """
 
 import json
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
 
+from lowtide import names
 from lowtide.energy.samples import Sample, Series
 from lowtide.units import parse_timestamp
+from lowtide_operator.conditions import Reason
+from lowtide_operator.samples import SamplesUnavailableError, Selector
 from lowtide_operator.settings import PrometheusSettings
 
 READ_BYTES: Final = 64 * 1024
+JOULES_SO_FAR: Final = (
+    "sum by (pod_uid) (max by (pod_uid, container, component, part, method, quality) "
+    f"({names.METRIC_POD_ENERGY}))"
+)
+"""The inner maximum takes one of several replicas; the sum adds a pod's components."""
 
 
-class PrometheusError(Exception):
+class PrometheusError(SamplesUnavailableError):
     """Prometheus could not be asked; the message is one sentence."""
+
+    reason = Reason.PROMETHEUS_UNAVAILABLE
 
 
 class Prometheus:
@@ -32,7 +40,9 @@ class Prometheus:
         self._session = session
         self._settings = settings
 
-    async def samples(self, selector: str, start: datetime, end: datetime) -> tuple[Series, ...]:
+    async def samples(
+        self, selector: Selector, start: datetime, end: datetime
+    ) -> tuple[Series, ...]:
         """Return the raw samples of `selector` that were stored in `(start, end]`.
 
         Long ranges are fetched in chunks; a sample on a seam counts once.
@@ -45,7 +55,7 @@ class Prometheus:
             # A selector may or may not include its left edge (Prometheus 3 or 2), so chunks
             # overlap by a second and equal times are one sample.
             seconds = int((last - first).total_seconds()) + 1
-            for series in await self._query(f"{selector}[{seconds}s]", last):
+            for series in await self._query(f"{selector.promql}[{seconds}s]", last):
                 labels = tuple(sorted(series["metric"].items()))
                 found[labels].update((float(at), float(value)) for at, value in series["values"])
         return tuple(
@@ -53,14 +63,14 @@ class Prometheus:
             for labels, samples in found.items()
         )
 
-    async def instant(self, query: str, at: datetime) -> dict[str, float]:
-        """Return the values of an aggregation by one label: value of that label to number.
+    async def pod_joules(self, at: datetime) -> Mapping[str, float]:
+        """Return what pods have used so far, by uid: one query for all of them.
 
         Raises:
             PrometheusError: there is no usable answer.
         """
         values = {}
-        for series in await self._query(query, at):
+        for series in await self._query(JOULES_SO_FAR, at):
             label = next(iter(series["metric"].values()), "")
             values[label] = float(series["value"][1])
         return values
@@ -113,35 +123,6 @@ class Prometheus:
                     "lower prometheus.chunkSeconds"
                 )
         return bytes(body)
-
-
-def selector_of_pods(metric: str, uids: Iterable[str], *, label: str = "pod_uid") -> str:
-    """Return the selector of a metric's series with one of these values of `label`."""
-    alternatives = "|".join(re.escape(uid) for uid in sorted(uids))
-    return _selector(metric, {label: ("=~", alternatives)})
-
-
-def selector_of_job_pods(metric: str, namespace: str, jobs: Iterable[str]) -> str:
-    """Return the selector of a metric's series of all pods of batch Jobs, by the pods' names.
-
-    The Job controller names pods after their Job with five random letters and digits behind.
-    """
-    names = "|".join(re.escape(name) for name in sorted(jobs))
-    return _selector(
-        metric, {"namespace": ("=", namespace), "pod": ("=~", f"(?:{names})-[a-z0-9]{{5}}")}
-    )
-
-
-def _selector(metric: str, matchers: Mapping[str, tuple[str, str]]) -> str:
-    written = ",".join(
-        f"{name}{operator}{_quoted(value)}" for name, (operator, value) in matchers.items()
-    )
-    return f"{metric}{{{written}}}"
-
-
-def _quoted(text: str) -> str:
-    """Return a PromQL string literal; the escapes of JSON are a subset of PromQL's."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _chunks(

@@ -1,4 +1,4 @@
-"""Fetching what Prometheus holds about the pods of one job.
+"""Fetching what is stored about the pods of one job.
 
 Energy is asked for by the pods' names, so pods that came and went while the operator was down are
 found too; a pod that was seen is also asked for by its uid, whatever its name. What comes back
@@ -8,12 +8,12 @@ are raw samples; nothing is computed here.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from lowtide import names
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.status import Attempt
-from lowtide_operator.prometheus import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples import Samples, selector_of_job_pods, selector_of_pods
 
 POD_METRICS: Final = (
     names.METRIC_POD_ENERGY,
@@ -22,18 +22,6 @@ POD_METRICS: Final = (
     names.METRIC_POD_GPU_HELD_SECONDS,
     names.METRIC_POD_GPU_SHARE,
 )
-
-
-class Samples(Protocol):
-    """Where raw samples come from; `lowtide_operator.prometheus.Prometheus` is one."""
-
-    async def samples(self, selector: str, start: datetime, end: datetime) -> tuple[Series, ...]:
-        """Return the raw samples of a selector."""
-        ...
-
-    async def started_at(self) -> datetime | None:
-        """Return when the store began to run, or `None` where it does not say."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +47,7 @@ async def ended_pods(
     """Return the uids of the job's pods whose end marker is stored.
 
     Raises:
-        PrometheusError: there is no usable answer.
+        SamplesUnavailableError: there is no usable answer.
     """
     found = await _of_pods(source, names.METRIC_POD_END, namespace, tuple(attempts), start, end)
     return frozenset(series.pod_uid for series in found)
@@ -71,7 +59,7 @@ async def read_pods(
     """Return all raw series of a job's pods that were stored between `start` and `end`.
 
     Raises:
-        PrometheusError: there is no usable answer.
+        SamplesUnavailableError: there is no usable answer.
     """
     known = tuple(attempts)
     energy, starts, ends, held, share = [

@@ -32,6 +32,22 @@ class SettingsError(Exception):
 
 
 class ScheduleSettings(ApiModel):
+def _plain_url(url: str | None, example: str) -> str | None:
+    """Return a URL without a slash at its end, `None` for none.
+
+    Raises:
+        ValueError: it is no http(s) URL, or holds more than an address and a path.
+    """
+    if url is None or not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"must be an http or https URL, for example {example}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must not contain credentials, a query or a fragment")
+    return url.rstrip("/")
+
+
     """What a job gets that does not say itself when it may run."""
 
     maximum_delay_seconds: Seconds = 86_400
@@ -67,14 +83,33 @@ class PrometheusSettings(ApiModel):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str | None) -> str | None:
-        if url is None or not url:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https URL, for example http://prometheus:9090")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must not contain credentials, a query or a fragment")
-        return url.rstrip("/")
+        return _plain_url(url, "http://prometheus:9090")
+
+
+class ExporterSettings(ApiModel):
+    """The exporters, scraped by the operator itself where there is no Prometheus."""
+
+    url: str | None = None
+    """Metrics page, http or https; every address of its host name is an exporter."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 5
+    """Longest time for one exporter's page."""
+    maximum_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    """Pages larger than this are refused; 1,000 ended pods need about half of it."""
+    scrape_interval_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15
+    """Distance between two scrapes of an exporter."""
+    keep_seconds: PositiveSeconds = 1_209_600
+    """Samples of a pod are kept this long after it was last seen; 14 days."""
+    maximum_samples: Annotated[int, Field(ge=1_000)] = 2_000_000
+    """Samples kept at most, about 30 bytes each; then the timing of long runs becomes coarser."""
+    credentials_file: Path | None = None
+    """File with one line `user:password` for exporters that ask for it."""
+    ca_file: Path | None = None
+    """PEM certificates that exporters with https are checked against; default: the system's."""
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        return _plain_url(url, "http://lowtide-exporter.lowtide.svc:9400/metrics")
 
 
 class MeasurementSettings(ApiModel):
@@ -176,6 +211,8 @@ class Settings(ApiModel):
     """Reading of energy after the end."""
     embodied: Annotated[dict[str, EmbodiedSettings], Field(max_length=256)] = Field(
         default_factory=lambda: dict(DEFAULT_EMBODIED)
+    exporters: ExporterSettings = Field(default_factory=ExporterSettings)
+    """The same without Prometheus, for small clusters: the operator scrapes for itself."""
     )
     """Embodied emissions by GPU model as the exporter names it; `default` is for all others."""
     price: Price | None = None
@@ -187,7 +224,8 @@ class Settings(ApiModel):
     server: ServerSettings = Field(default_factory=ServerSettings)
     """The operator's own HTTP servers."""
     history_directory: Path | None = None
-    """Directory where seen intensity is kept across restarts; absent: in memory only."""
+    """Directory where seen intensity, and samples that the operator scraped itself, are kept across
+    restarts; absent: in memory only."""
 
     @model_validator(mode="after")
     def _default_zone_exists(self) -> "Settings":
@@ -205,6 +243,22 @@ class Settings(ApiModel):
             return next(iter(self.zones))
         return self.default_zone
 
+
+    @model_validator(mode="after")
+    def _one_source_of_samples(self) -> "Settings":
+        if self.prometheus.url is not None and self.exporters.url is not None:
+            raise ValueError(
+                "prometheus.url and exporters.url are both set: samples come from one of them, "
+                "leave out exporters.url where there is a Prometheus"
+            )
+        return self
+
+    @property
+    def scrape_interval_seconds(self) -> float:
+        """Return the distance between two samples of an exporter."""
+        if self.exporters.url is not None:
+            return self.exporters.scrape_interval_seconds
+        return self.prometheus.scrape_interval_seconds
 
 DEFAULT_EMBODIED: Final[Mapping[str, EmbodiedSettings]] = {
     "NVIDIA A100": EmbodiedSettings(

@@ -1,0 +1,104 @@
+"""What a store of raw samples is to the operator, and how series are chosen in one.
+
+Two stores exist: Prometheus, and the operator's own where it scrapes the exporters itself. Both
+are asked with the same selectors and answer with the same series, so every figure is made by the
+same code. Names that users chose are values here, never parts of a query.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from lowtide.energy.samples import Series
+from lowtide_operator.conditions import Reason
+
+
+class SamplesUnavailableError(Exception):
+    """The store cannot be asked now; the message is one sentence."""
+
+    reason: ClassVar[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The series of one metric whose labels have these values, or match these patterns.
+
+    A pattern is a regular expression for the whole value, in the language that Prometheus (RE2)
+    and Python share; a label that is not there is an empty text.
+    """
+
+    metric: str
+    equal: Mapping[str, str] = field(default_factory=dict)
+    like: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def promql(self) -> str:
+        """The selector as Prometheus reads it."""
+        matchers = [f"{name}={_quoted(value)}" for name, value in self.equal.items()]
+        matchers += [f"{name}=~{_quoted(pattern)}" for name, pattern in self.like.items()]
+        return f"{self.metric}{{{','.join(matchers)}}}"
+
+    def matcher(self) -> Callable[[Mapping[str, str]], bool]:
+        """Return what tells whether labels (without the metric's name) are meant."""
+        patterns = {name: re.compile(pattern) for name, pattern in self.like.items()}
+
+        def matches(labels: Mapping[str, str]) -> bool:
+            return all(labels.get(name, "") == value for name, value in self.equal.items()) and all(
+                pattern.fullmatch(labels.get(name, "")) for name, pattern in patterns.items()
+            )
+
+        return matches
+
+
+class Samples(Protocol):
+    """Where raw samples come from."""
+
+    async def samples(
+        self, selector: Selector, start: datetime, end: datetime
+    ) -> tuple[Series, ...]:
+        """Return the raw samples of a selector that were stored in `(start, end]`.
+
+        Raises:
+            SamplesUnavailableError: there is no usable answer.
+        """
+        ...
+
+    async def started_at(self) -> datetime | None:
+        """Return since when samples have been stored, or `None` where that is not known.
+
+        Raises:
+            SamplesUnavailableError: there is no usable answer.
+        """
+        ...
+
+    async def pod_joules(self, at: datetime) -> Mapping[str, float]:
+        """Return what pods have used so far, by uid.
+
+        Raises:
+            SamplesUnavailableError: there is no usable answer.
+        """
+        ...
+
+
+def selector_of_pods(metric: str, uids: Iterable[str], *, label: str = "pod_uid") -> Selector:
+    """Return the selector of a metric's series with one of these values of `label`."""
+    return Selector(metric, like={label: "|".join(re.escape(uid) for uid in sorted(uids))})
+
+
+def selector_of_job_pods(metric: str, namespace: str, jobs: Iterable[str]) -> Selector:
+    """Return the selector of a metric's series of all pods of batch Jobs, by the pods' names.
+
+    The Job controller names pods after their Job with five random letters and digits behind.
+    """
+    names = "|".join(re.escape(name) for name in sorted(jobs))
+    return Selector(
+        metric, equal={"namespace": namespace}, like={"pod": f"(?:{names})-[a-z0-9]{{5}}"}
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a PromQL string literal; the escapes of JSON are a subset of PromQL's."""
+    return json.dumps(text, ensure_ascii=False)

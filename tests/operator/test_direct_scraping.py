@@ -1,0 +1,495 @@
+"""Direct mode: exporters that misbehave, the store of samples, and the whole operator."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowtide.energy.integration import integrate_pod
+from lowtide.energy.profile import Span
+from lowtide_operator.exporterpage import PageError, parse_page
+from lowtide_operator.exporters import Exporters, ExportersError
+from lowtide_operator.samples import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samplestore import FILE_NAME, SampleStore
+from lowtide_operator.settings import ExporterSettings, Settings
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+ENERGY = "lowtide_pod_energy_joules_total"
+JOBS = ("batch/v1", "jobs")
+TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
+PODS = ("v1", "pods")
+
+
+def page_of(
+    uid: str, joules: float, *, began: float = 0.0, ended: float | None = None, pod: str = "net-1-x"
+) -> str:
+    """Return a page as an exporter of one pod writes it."""
+    who = f'namespace="default",pod="{pod}",pod_uid="{uid}"'
+    kind = 'component="gpu",part="active",method="exclusive",quality="counter"'
+    lines = [
+        "# HELP lowtide_build_info Always 1",
+        'lowtide_build_info{version="1"} 1',
+        'lowtide_gpu_info{gpu="0",uuid="GPU-1",model="NVIDIA A100",source="mock"} 1',
+        f'{ENERGY}{{{who},container="train",{kind}}} {joules}',
+        f"lowtide_pod_segment_start_timestamp_seconds{{{who}}} {began}",
+        f'lowtide_pod_gpu_held_seconds_total{{{who},container="train",model="NVIDIA A100"}} 2',
+        f'lowtide_pod_gpu_share_ratio{{{who},container="train",uuid="GPU-1"}} 1',
+    ]
+    if ended is not None:
+        lines.append(f"lowtide_pod_end_timestamp_seconds{{{who}}} {ended}")
+    return "\n".join(lines) + "\n"
+
+
+def store_in(directory: Path | None, *, maximum_samples: int = 100_000) -> SampleStore:
+    """Return a store that keeps samples for an hour."""
+    return SampleStore(directory, keep_seconds=3600, maximum_samples=maximum_samples)
+
+
+class Node:
+    """An exporter's server that gives one answer until told otherwise."""
+
+    def __init__(self) -> None:
+        self.text = page_of("a", 1.0)
+        self.status = 200
+        self.hangs = False
+        self._asked = asyncio.Event()
+
+    async def is_scraped(self) -> None:
+        """Wait for the answer to the second question from now: then the first one is stored."""
+        for _ in range(2):
+            self._asked.clear()
+            await asyncio.wait_for(self._asked.wait(), 10)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer as told; a hanging one ends with the test's server."""
+        self._asked.set()
+        if self.hangs:
+            await asyncio.sleep(3600)
+        return web.Response(status=self.status, text=self.text)
+
+    @asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve /metrics; yields the port."""
+        application = web.Application()
+        application.add_routes([web.get("/metrics", self.answer)])
+        async with TestServer(application, host=host, port=port or None) as server:
+            assert server.port is not None
+            yield server.port
+
+
+@asynccontextmanager
+async def scraping(*nodes: Node, **settings: Any) -> AsyncIterator[Exporters]:
+    """Exporters on addresses of their own behind one host name, and what scrapes them."""
+    addresses = [f"127.0.0.{number}" for number in range(1, len(nodes) + 1)]
+
+    async def resolve(host: str, port: int) -> list[str]:
+        assert host == "exporters.test"
+        return addresses
+
+    async with aiohttp.ClientSession() as session, _served(nodes, addresses) as port:
+        chosen = ExporterSettings.model_validate(
+            {"url": f"http://exporters.test:{port}/metrics", "timeoutSeconds": 0.3, **settings}
+        )
+        store = store_in(None)
+        yield Exporters(session, chosen, store, lambda: NOON, resolve)
+        store.close()
+
+
+@asynccontextmanager
+async def _served(nodes: tuple[Node, ...], addresses: list[str]) -> AsyncIterator[int]:
+    if not nodes:
+        yield 9400
+        return
+    async with nodes[0].serve(addresses[0], 0) as port:
+        async with asyncio.timeout(10):
+            servers = [
+                node.serve(address, port)
+                for node, address in zip(nodes[1:], addresses[1:], strict=True)
+            ]
+            for server in servers:
+                await server.__aenter__()
+        yield port
+        for server in servers:
+            await server.__aexit__(None, None, None)
+
+
+async def joules_of(exporters: Exporters, uid: str) -> list[float]:
+    """Return the stored values of a pod's energy."""
+    selector = selector_of_pods(ENERGY, [uid])
+    found = await exporters.samples(selector, NOON - timedelta(hours=1), NOON)
+    return [sample.value for series in found for sample in series.samples]
+
+
+def flood(node: Node) -> None:
+    """Answer five megabytes."""
+    node.text = page_of("b", 1.0) * 8000
+
+
+def refuse(node: Node) -> None:
+    """Answer an error."""
+    node.status = 500
+
+
+def babble(node: Node) -> None:
+    """Answer something that is no metrics page."""
+    node.text = "<html>" + "x" * 1000
+
+
+def lie(node: Node) -> None:
+    """Answer a page with a value that is no amount."""
+    node.text = page_of("b", float("nan"))
+
+
+def tear(node: Node) -> None:
+    """Answer a page that breaks off inside a label."""
+    node.text = page_of("b", 1.0)[:-60] + "\n"
+
+
+def hang(node: Node) -> None:
+    """Never answer."""
+    node.hangs = True
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "message"),
+    [
+        (flood, "larger than 4194304 bytes"),
+        (refuse, "500"),
+        (babble, "not the page of a Lowtide exporter"),
+        (lie, "no amount"),
+        (tear, "cannot be read"),
+        (hang, "no answer within 0.3 s"),
+    ],
+)
+async def test_an_exporter_that_misbehaves_costs_only_itself(
+    misbehave: Callable[[Node], None], message: str
+) -> None:
+    """The other one is stored; of the bad page nothing is; the reason is kept."""
+    good, bad = Node(), Node()
+    misbehave(bad)
+    async with scraping(good, bad) as exporters:
+        await exporters.scrape()
+        failures = [state.failure for state in exporters.exporters.values()]
+        assert await joules_of(exporters, "a") == [1.0]
+        assert await joules_of(exporters, "b") == []
+        assert await exporters.started_at() == NOON
+    assert failures[0] is None
+    assert failures[1] is not None
+    assert message in failures[1]
+
+
+async def test_samples_are_unavailable_while_no_exporter_answers() -> None:
+    """The sentence says what the first one did; one good answer is enough afterwards."""
+    node = Node()
+    node.status = 503
+    async with scraping(node) as exporters:
+        with pytest.raises(ExportersError, match="asked yet"):
+            await exporters.started_at()
+        await exporters.scrape()
+        with pytest.raises(ExportersError, match="503"):
+            await exporters.started_at()
+        node.status = 200
+        await exporters.scrape()
+        assert await exporters.started_at() == NOON
+
+
+async def test_a_name_without_addresses_is_said() -> None:
+    """A headless Service without ready pods has no address."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise OSError("Name or service not known")
+
+    store = store_in(None)
+    settings = ExporterSettings(url="http://nobody.test:9400/metrics")
+    async with aiohttp.ClientSession() as session:
+        exporters = Exporters(session, settings, store, lambda: NOON, resolve)
+        await exporters.scrape()
+        with pytest.raises(ExportersError, match=r"nobody\.test has no address"):
+            await exporters.started_at()
+    store.close()
+
+
+async def test_what_running_pods_have_used_is_that_of_the_last_good_page() -> None:
+    """A page that fails leaves the figure; an exporter that is gone takes its pods with it."""
+    node = Node()
+    async with scraping(node) as exporters:
+        await exporters.scrape()
+        refuse(node)
+        await exporters.scrape()
+        assert await exporters.pod_joules(NOON) == {"a": 1.0}
+
+
+async def test_the_password_of_the_exporters_is_sent(tmp_path: Path) -> None:
+    """Basic authentication from a file that is read anew at each scrape."""
+    secret = tmp_path / "credentials"
+    secret.write_text("scraper:s3cret\n")
+    node, seen = Node(), []
+    answer = node.answer
+
+    async def remember(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("Authorization"))
+        return await answer(request)
+
+    node.answer = remember  # type: ignore[method-assign]
+    async with scraping(node, credentialsFile=str(secret)) as exporters:
+        await exporters.scrape()
+        secret.unlink()
+        await exporters.scrape()
+        failure = next(iter(exporters.exporters.values())).failure
+    assert seen == ["Basic c2NyYXBlcjpzM2NyZXQ="]
+    assert failure is not None
+    assert "credentialsFile" in failure
+    assert "s3cret" not in failure
+
+
+@pytest.mark.parametrize("text", ["", "\x00\x01", "up 1\n", "# TYPE x counter\nx_total 1\n"])
+def test_what_is_no_page_of_an_exporter_is_refused(text: str) -> None:
+    """An empty page would look like pods that are gone."""
+    with pytest.raises(PageError):
+        parse_page(text)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_page_or_an_error(text: str) -> None:
+    """Nothing else comes out, whatever another machine writes."""
+    try:
+        page = parse_page('lowtide_build_info{version="1"} 1\n' + ENERGY + "{" + text)
+    except PageError:
+        return
+    assert all(sample.value >= 0 for sample in page.samples)
+
+
+def fill(store: SampleStore, joules: list[float], *, uid: str = "a", ended: bool = False) -> None:
+    """Store a page every fifteen seconds from noon on; the last one is final if `ended`."""
+    for number, value in enumerate(joules):
+        at = NOON.timestamp() + 15 * number
+        last = at if ended and number == len(joules) - 1 else None
+        page = parse_page(page_of(uid, value, began=NOON.timestamp(), ended=last))
+        store.add(page, instance="node-1", at_seconds=at)
+
+
+def energy_in(store: SampleStore, seconds: float, uid: str = "a") -> Any:
+    """Return what the store's samples say about a pod that ran from noon on."""
+    window = (NOON.timestamp() - 60, NOON.timestamp() + seconds + 600)
+    series = {
+        metric: store.read(selector_of_pods(metric, [uid]), *window)
+        for metric in (
+            ENERGY,
+            "lowtide_pod_segment_start_timestamp_seconds",
+            "lowtide_pod_end_timestamp_seconds",
+        )
+    }
+    energy, starts, ends = series.values()
+    return integrate_pod(
+        uid,
+        energy=energy,
+        segment_start=starts,
+        end_marker=ends,
+        run=Span(NOON, NOON + timedelta(seconds=seconds)),
+        scrape_interval_seconds=15,
+    )
+
+
+def test_too_many_samples_lose_their_timing_and_no_joule() -> None:
+    """Two hundred rising samples thinned twice: 15 s apart, then 30 s, then 60 s."""
+    store = SampleStore(None, keep_seconds=1e6, maximum_samples=220)
+    fill(store, [100.0 * n for n in range(201)], ended=True)
+    store.prune(NOON.timestamp() + 3_000)
+    once = energy_in(store, 3_000)
+    fill(store, [100.0 * n for n in range(201)], uid="b", ended=True)
+    store.prune(NOON.timestamp() + 3_000)
+    twice = energy_in(store, 3_000)
+    assert once.total_joules == twice.total_joules == 20_000.0
+    assert once.energy_coverage_ratio == twice.energy_coverage_ratio == 1.0
+    assert once.time_coverage_ratio == 1.0
+    assert twice.time_coverage_ratio < 1.0
+
+
+def test_final_values_are_stored_once() -> None:
+    """A page of ended pods costs nothing while it is scraped again."""
+    store = store_in(None)
+    fill(store, [10.0, 20.0, 20.0], ended=True)
+    page = parse_page(page_of("a", 20.0, began=NOON.timestamp(), ended=NOON.timestamp() + 30))
+    for number in range(3, 30):
+        store.add(page, instance="node-1", at_seconds=NOON.timestamp() + 15 * number)
+    (series,) = store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+    assert [sample.value for sample in series.samples] == [10.0, 20.0, 20.0]
+    assert energy_in(store, 30).final
+
+
+def test_pods_not_seen_for_long_are_forgotten() -> None:
+    """An hour after its last page a pod's samples go."""
+    store = store_in(None)
+    fill(store, [10.0])
+    store.prune(NOON.timestamp() + 3599)
+    assert store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+    store.prune(NOON.timestamp() + 3601)
+    assert not store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+
+
+def test_samples_outlive_the_process(tmp_path: Path) -> None:
+    """A second store over the same file goes on where the first ended."""
+    first = store_in(tmp_path)
+    fill(first, [10.0, 20.0])
+    first.close()
+    second = store_in(tmp_path)
+    assert energy_in(second, 15).total_joules == 20.0
+    second.close()
+
+
+def test_a_damaged_file_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The operator starts, says so, and keeps the old file for whoever wants to look."""
+    (tmp_path / FILE_NAME).write_bytes(b"no database" * 500)
+    store = store_in(tmp_path)
+    fill(store, [10.0])
+    assert energy_in(store, 15).total_joules == 10.0
+    assert (tmp_path / "samples.damaged").exists()
+    assert "put aside" in caplog.text
+    store.close()
+
+
+def test_without_a_usable_directory_samples_stay_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file where the directory should be: it works, and says that a restart would forget."""
+    (tmp_path / "history").write_text("")
+    store = store_in(tmp_path / "history")
+    fill(store, [10.0])
+    assert energy_in(store, 15).total_joules == 10.0
+    assert "in memory only" in caplog.text
+    store.close()
+
+
+async def test_a_full_disk_is_an_unavailable_store_and_no_crash() -> None:
+    """The exporter still holds what could not be stored; the next scrape brings it."""
+    node = Node()
+    async with scraping(node) as exporters:
+        database: sqlite3.Connection = exporters._store._database
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        node.text = "".join(page_of(f"uid-{n}", 1.0) for n in range(200))
+        await exporters.scrape()
+        with pytest.raises(ExportersError, match="full"):
+            await exporters.started_at()
+        database.execute("PRAGMA max_page_count = 100000")
+        await exporters.scrape()
+        assert await joules_of(exporters, "uid-7") == [1.0]
+
+
+def test_names_cannot_change_what_is_selected() -> None:
+    """Quotes, percent signs and patterns in names are only characters."""
+    store = store_in(None)
+    hostile = "a') OR 1=1 --"
+    page = parse_page(page_of(hostile, 5.0, pod='x\\"},up{') + page_of("other", 7.0))
+    store.add(page, instance="node-1", at_seconds=NOON.timestamp())
+    (series,) = store.read(selector_of_pods(ENERGY, [hostile]), 0, 4e9)
+    assert series.pod_uid == hostile
+    assert store.read(selector_of_pods(ENERGY, [".*"]), 0, 4e9) == ()
+    assert store.read(selector_of_job_pods(ENERGY, "default", [".*"]), 0, 4e9) == ()
+
+
+def status(api: Any) -> dict[str, Any]:
+    """Return the stored status of the job `net`."""
+    return api.get(TRAININGJOBS, "net").get("status") or {}
+
+
+def measured(api: Any) -> dict[str, Any]:
+    """Return the condition Measured of the job `net`, or an empty one."""
+    conditions = status(api).get("conditions") or []
+    return next((c for c in conditions if c["type"] == "Measured"), {})
+
+
+@pytest.fixture
+def run_job(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine that runs the job on a node until its exporter shows final values."""
+
+    async def run(node: Node, joules: float) -> None:
+        api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}))
+        await api.until(lambda: api.get(JOBS, "net-1"))
+        began = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
+        pod = api.run_pod("net-1", startTime=f"{began:%Y-%m-%dT%H:%M:%SZ}")
+        uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+        node.text = page_of(uid, joules / 2, began=began.timestamp(), pod=name)
+        await api.until(lambda: status(api).get("energy", {}).get("totalJoules") == joules / 2)
+        ended = datetime.now(UTC).timestamp()
+        node.text = page_of(uid, joules, began=began.timestamp(), ended=ended, pod=name)
+        await node.is_scraped()
+
+    return run
+
+
+async def test_a_job_is_measured_without_prometheus(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], run_job: Callable[..., Any]
+) -> None:
+    """7200 J at 300 g/kWh are 0.6 g: energy while it runs, and all figures after its end."""
+    node = Node()
+    async with node.serve("127.0.0.1", 0) as port:
+        section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
+        async with operator(exporters=section, zones=zones(1000)):
+            await run_job(node, 7200.0)
+            api.end_job("net-1")
+            await api.until(lambda: measured(api).get("status") == "True")
+    found = status(api)
+    assert measured(api)["reason"] == "Measured"
+    assert found["energy"]["totalJoules"] == 7200
+    assert found["energy"]["final"] is True
+    assert found["energy"]["mock"] is True
+    assert found["energy"]["gpuSeconds"] == "2.0"
+    assert float(found["carbon"]["operationalGrams"]) == pytest.approx(0.6)
+
+
+async def test_a_restarted_operator_measures_from_its_own_store(
+    api: Any,
+    operator: Callable[..., Any],
+    zones: Callable[..., Any],
+    run_job: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """The job ends while nobody looks and its exporter goes with its node: the file still knows."""
+    node = Node()
+    everything = {"zones": zones(1000), "historyDirectory": str(tmp_path / "history")}
+    async with node.serve("127.0.0.1", 0) as port:
+        section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
+        async with operator(exporters=section, **everything):
+            await run_job(node, 3600.0)
+        api.end_job("net-1")
+        refuse(node)
+        async with operator(exporters=section, **everything):
+            await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 3600
+
+
+async def test_exporters_that_are_away_at_the_end_are_asked_again_without_loss(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], run_job: Callable[..., Any]
+) -> None:
+    """The reason is visible meanwhile; the exporter kept the final values, so all is there."""
+    node = Node()
+    async with node.serve("127.0.0.1", 0) as port:
+        section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
+        async with operator(exporters=section, zones=zones(1000)):
+            await run_job(node, 3600.0)
+        refuse(node)
+        async with operator(exporters=section, zones=zones(1000)):
+            api.end_job("net-1")
+            await api.until(lambda: measured(api).get("reason") == "ExportersUnavailable")
+            assert measured(api)["status"] == "Unknown"
+            node.status = 200
+            await api.until(lambda: measured(api).get("status") == "True")
+    assert status(api)["energy"]["totalJoules"] == 3600
+
+
+def test_one_source_of_samples_is_enough() -> None:
+    """Two would have to be compared, and could not both be right."""
+    both = {"prometheus": {"url": "http://p:9090"}, "exporters": {"url": "http://e:9400/metrics"}}
+    with pytest.raises(ValueError, match="both set"):
+        Settings.model_validate(both)
