@@ -31,7 +31,6 @@ class SettingsError(Exception):
     """The settings cannot be used; the message names the field, the value and what is allowed."""
 
 
-class ScheduleSettings(ApiModel):
 def _plain_url(url: str | None, example: str) -> str | None:
     """Return a URL without a slash at its end, `None` for none.
 
@@ -48,6 +47,7 @@ def _plain_url(url: str | None, example: str) -> str | None:
     return url.rstrip("/")
 
 
+class ScheduleSettings(ApiModel):
     """What a job gets that does not say itself when it may run."""
 
     maximum_delay_seconds: Seconds = 86_400
@@ -207,12 +207,12 @@ class Settings(ApiModel):
     """Fetching of grid data."""
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     """Source of the energy samples."""
+    exporters: ExporterSettings = Field(default_factory=ExporterSettings)
+    """The same without Prometheus, for small clusters: the operator scrapes for itself."""
     measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
     """Reading of energy after the end."""
     embodied: Annotated[dict[str, EmbodiedSettings], Field(max_length=256)] = Field(
         default_factory=lambda: dict(DEFAULT_EMBODIED)
-    exporters: ExporterSettings = Field(default_factory=ExporterSettings)
-    """The same without Prometheus, for small clusters: the operator scrapes for itself."""
     )
     """Embodied emissions by GPU model as the exporter names it; `default` is for all others."""
     price: Price | None = None
@@ -236,14 +236,6 @@ class Settings(ApiModel):
             )
         return self
 
-    @property
-    def zone_of_unmarked_jobs(self) -> str | None:
-        """Return the zone of jobs that name none."""
-        if self.default_zone is None and len(self.zones) == 1:
-            return next(iter(self.zones))
-        return self.default_zone
-
-
     @model_validator(mode="after")
     def _one_source_of_samples(self) -> "Settings":
         if self.prometheus.url is not None and self.exporters.url is not None:
@@ -259,6 +251,14 @@ class Settings(ApiModel):
         if self.exporters.url is not None:
             return self.exporters.scrape_interval_seconds
         return self.prometheus.scrape_interval_seconds
+
+    @property
+    def zone_of_unmarked_jobs(self) -> str | None:
+        """Return the zone of jobs that name none."""
+        if self.default_zone is None and len(self.zones) == 1:
+            return next(iter(self.zones))
+        return self.default_zone
+
 
 DEFAULT_EMBODIED: Final[Mapping[str, EmbodiedSettings]] = {
     "NVIDIA A100": EmbodiedSettings(
