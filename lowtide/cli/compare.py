@@ -9,6 +9,7 @@ import click
 import yaml
 
 from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.comparison import compare
 from lowtide.metrics.result import MetricError
 from lowtide.report import comparison as report
@@ -17,9 +18,8 @@ COLOURS = {"better": "green", "worse": "red"}
 
 
 @click.command("compare")
-@click.argument("jobs", nargs=-1, required=True)
-@click.option("-n", "--namespace", help="Namespace of jobs given by name.")
-@click.option("--context", help="Context of the kubeconfig for jobs given by name.")
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
+@cluster_options
 @click.option(
     "--allow-mismatch",
     is_flag=True,
@@ -34,8 +34,7 @@ COLOURS = {"better": "green", "worse": "red"}
 )
 def command(
     jobs: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
+    cluster: Cluster,
     allow_mismatch: bool,
     output: str,
 ) -> None:
@@ -50,7 +49,7 @@ def command(
     JOBS are names in the cluster (name or namespace/name), files, or directories of files: a
     TrainingJob as JSON or YAML, or a report. Exit code 1 means that a job cannot be read.
     """
-    figures = load_jobs(jobs, Cluster(namespace, context))
+    figures = load_jobs(jobs, cluster)
     try:
         comparison = compare(figures, allow_mismatch=allow_mismatch)
     except MetricError as error:

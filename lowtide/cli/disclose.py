@@ -8,6 +8,7 @@ import click
 import yaml
 
 from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
@@ -16,7 +17,7 @@ from lowtide.report.manifest import impact_manifest
 
 
 @click.command("disclose")
-@click.argument("job")
+@click.argument("job", shell_complete=complete_jobs)
 @click.option(
     "-o",
     "--output",
@@ -36,8 +37,7 @@ from lowtide.report.manifest import impact_manifest
 @click.option(
     "--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Calculation date; today by default."
 )
-@click.option("-n", "--namespace", help="Namespace of a job given by name.")
-@click.option("--context", help="Context of the kubeconfig for a job given by name.")
+@cluster_options
 def command(
     job: str,
     output: str,
@@ -49,8 +49,7 @@ def command(
     entity_version: str | None,
     report_url: str | None,
     day: datetime | None,
-    namespace: str | None,
-    context: str | None,
+    cluster: Cluster,
 ) -> None:
     r"""Write a job's SCI disclosure.
 
@@ -64,7 +63,7 @@ def command(
 
     The YAML and JSON forms fail if a mandatory field is missing; the document names it.
     """
-    jobs = load_jobs([job], Cluster(namespace, context))
+    jobs = load_jobs([job], cluster)
     if len(jobs) != 1:
         raise click.UsageError(f"{job} holds {len(jobs)} jobs, but a disclosure is for one")
     publisher = Publisher(

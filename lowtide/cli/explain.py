@@ -9,6 +9,7 @@ import click
 import yaml
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
+from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.figures import JobFigures
 from lowtide.report.explanation import (
     explain_figures,
@@ -18,15 +19,15 @@ from lowtide.report.explanation import (
     to_json,
 )
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
+from lowtide.report.status_explanation import explain_status
 from lowtide.report.story import explain
 
 
 @click.command("explain")
-@click.argument("job")
+@click.argument("job", shell_complete=complete_jobs)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
-@click.option("-n", "--namespace", help="Namespace of a job given by name.")
-@click.option("--context", help="Context of the kubeconfig for a job given by name.")
-def command(job: str, output: str, namespace: str | None, context: str | None) -> None:
+@cluster_options
+def command(job: str, output: str, cluster: Cluster) -> None:
     r"""Say why a job waits or what became of it, and recompute its figures step by step.
 
     \b
@@ -37,10 +38,10 @@ def command(job: str, output: str, namespace: str | None, context: str | None) -
     JOB is a name in the cluster (name or namespace/name) or a file. Exit code 1 means that a
     stated figure does not follow from its inputs, or that the job cannot be read.
     """
-    manifest, figures = _load(job, Cluster(namespace, context))
+    manifest, figures = _load(job, cluster)
     steps = explain_figures(figures)
     if manifest.get("kind") == "TrainingJob":
-        steps += explain_metrics(figures, manifest)
+        steps += explain_metrics(figures, manifest) + explain_status(figures, manifest)
     if output == "json":
         document = {**to_json(figures, steps), "plan": plan_lines(manifest)}
         click.echo(json.dumps(document, indent=2, allow_nan=False))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_all
+from lowtide.cli.options import cluster_options
 from lowtide.metrics.figures import JobFigures
 from lowtide.report.explorer import job_data, render_page, shipped_data
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
@@ -23,15 +24,13 @@ from lowtide.report.figures import ReportError, from_trainingjob, read_path
     required=True,
     help="The page to write, for example explorer.html.",
 )
-@click.option("-n", "--namespace", help="Namespace of the jobs (--from cluster).")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Jobs of all namespaces.")
-@click.option("--context", help="Context of the kubeconfig (--from cluster).")
+@cluster_options
 def command(
     source: str | None,
     output: Path,
-    namespace: str | None,
+    cluster: Cluster,
     all_namespaces: bool,
-    context: str | None,
 ) -> None:
     r"""Write the explorer: scatter, ranking, ratings and labels of many jobs in one page.
 
@@ -47,7 +46,7 @@ def command(
         if source is None:
             data = shipped_data()
         else:
-            jobs, origin = _jobs(source, Cluster(namespace, context), all_namespaces)
+            jobs, origin = _jobs(source, cluster, all_namespaces)
             data = job_data(jobs, origin=origin)
     except ReportError as error:
         raise JobsNotFoundError(str(error)) from error

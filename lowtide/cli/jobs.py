@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import click
 
 from lowtide import names
 from lowtide.metrics.figures import JobFigures
+from lowtide.report.fields import text
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
 
 RESOURCE: Final = f"{names.PLURAL}.{names.GROUP}"
@@ -36,6 +37,11 @@ class Cluster:
 
     namespace: str | None = None
     context: str | None = None
+    kubeconfig: str | None = None
+
+    def within(self, namespace: str) -> "Cluster":
+        """Return the same with this namespace, or with its own where none is given."""
+        return replace(self, namespace=namespace or self.namespace)
 
 
 def load_jobs(references: Sequence[str], cluster: Cluster) -> tuple[JobFigures, ...]:
@@ -63,7 +69,7 @@ def fetch_trainingjob(reference: str, cluster: Cluster) -> dict[str, Any]:
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
     namespace, name = split_reference(reference)
-    return kubectl_json(["get", RESOURCE, name], namespace or cluster.namespace, cluster.context)
+    return kubectl_json(["get", RESOURCE, name], cluster.within(namespace))
 
 
 def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[str, Any]]:
@@ -73,7 +79,7 @@ def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[st
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
     command = ["get", RESOURCE, *(["--all-namespaces"] if all_namespaces else [])]
-    answer = kubectl_json(command, None if all_namespaces else cluster.namespace, cluster.context)
+    answer = kubectl_json(command, replace(cluster, namespace=None) if all_namespaces else cluster)
     items = answer.get("items", [])
     return [item for item in items if isinstance(item, dict)]
 
@@ -86,7 +92,7 @@ def patch_trainingjob(reference: str, cluster: Cluster, change: dict[str, Any]) 
     """
     namespace, name = split_reference(reference)
     command = ["patch", RESOURCE, name, "--type=merge", f"--patch={json.dumps(change)}"]
-    return kubectl_json(command, namespace or cluster.namespace, cluster.context)
+    return kubectl_json(command, cluster.within(namespace))
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -96,17 +102,24 @@ def split_reference(reference: str) -> tuple[str, str]:
         JobsNotFoundError: it is no valid name.
     """
     namespace, _, name = reference.rpartition("/")
-    for text in (namespace, name):
-        if text and not NAME_PATTERN.match(text):
+    for part in (namespace, name):
+        if part and not NAME_PATTERN.match(part):
             raise JobsNotFoundError(
                 f"{reference!r} is no file or directory here, and no name of a job in a cluster"
             )
     return namespace, name
 
 
-def kubectl_json(
-    arguments: list[str], namespace: str | None, context: str | None
-) -> dict[str, Any]:
+def fetch_names(cluster: Cluster) -> list[str]:
+    """Return the names of all TrainingJobs of the namespace.
+
+    Raises:
+        JobsNotFoundError: kubectl is missing, answers with an error or not in time.
+    """
+    return [text(item.get("metadata", {}).get("name")) for item in fetch_all(cluster)]
+
+
+def kubectl_json(arguments: list[str], cluster: Cluster) -> dict[str, Any]:
     """Return what kubectl answers to a command that prints JSON.
 
     Raises:
@@ -119,10 +132,13 @@ def kubectl_json(
             "kubectl to ask a cluster"
         )
     command = [program, *arguments, "-o", "json", f"--request-timeout={REQUEST_TIMEOUT_SECONDS}s"]
-    if namespace:
-        command.append(f"--namespace={namespace}")
-    if context:
-        command.append(f"--context={context}")
+    for option, value in (
+        ("--namespace", cluster.namespace),
+        ("--context", cluster.context),
+        ("--kubeconfig", cluster.kubeconfig),
+    ):
+        if value:
+            command.append(f"{option}={value}")
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PROCESS_TIMEOUT_SECONDS, check=False

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
@@ -20,7 +21,7 @@ SUFFIXES = (".pdf", ".png", ".svg")
 
 
 @click.command("label")
-@click.argument("job")
+@click.argument("job", shell_complete=complete_jobs)
 @click.option(
     "-o",
     "--output",
@@ -59,8 +60,7 @@ SUFFIXES = (".pdf", ".png", ".svg")
     type=click.DateTime(["%Y-%m-%d"]),
     help="Issue date; today (UTC) by default.",
 )
-@click.option("-n", "--namespace", help="Namespace of jobs given by name.")
-@click.option("--context", help="Context of the kubeconfig for jobs given by name.")
+@cluster_options
 def command(
     job: str,
     output: Path,
@@ -71,8 +71,7 @@ def command(
     mode: str,
     url: str | None,
     issued: datetime | None,
-    namespace: str | None,
-    context: str | None,
+    cluster: Cluster,
 ) -> None:
     r"""Draw a job's energy label.
 
@@ -88,7 +87,6 @@ def command(
         raise click.UsageError(f"{output} must end in one of {', '.join(SUFFIXES)}")
     if reference is not None and against:
         raise click.UsageError("give --reference or --against, not both")
-    cluster = Cluster(namespace, context)
     jobs = load_jobs([job], cluster)
     if len(jobs) != 1:
         raise click.UsageError(f"{job} holds {len(jobs)} jobs, but a label is for one")

@@ -8,6 +8,7 @@ import importlib
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 import lowtide
 
@@ -24,7 +25,9 @@ SUBCOMMANDS: Final = {
     "calc": "calculators: SCI, embodied, SAM, APC family, rating, prediction",
     "label": "draw a job's energy label",
     "explore": "write the explorer page",
+    "dashboard": "draw the dashboards as one page, without Grafana",
     "disclose": "write a job's SCI disclosure",
+    "completion": "print the script that completes words in a shell",
 }
 """Name and one-line help of each module of this package that holds a `command`."""
 
@@ -43,6 +46,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"lowtide.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return with_examples(command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the subcommands that begin with what is typed, none of them imported."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text)
+            for name, text in SUBCOMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""

@@ -1,14 +1,63 @@
 """Options that several subcommands share, with the same words everywhere."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
+
+from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def cluster_options(command: Command) -> Command:
-    """Add --namespace and --context, as kubectl has them."""
-    command = click.option("--context", help="Context of the kubeconfig.")(command)
-    return click.option("-n", "--namespace", help="Namespace of the jobs.")(command)
+    """Add --namespace, --context and --kubeconfig as kubectl has them; pass them as `cluster`."""
+
+    @click.option("-n", "--namespace", help="Namespace of jobs given by name.")
+    @click.option("--context", help="Context of the kubeconfig.")
+    @click.option(
+        "--kubeconfig",
+        type=click.Path(dir_okay=False),
+        help="Kubeconfig file, where it is not kubectl's own choice.",
+    )
+    @functools.wraps(command)
+    def with_cluster(
+        *arguments: Any,
+        namespace: str | None,
+        context: str | None,
+        kubeconfig: str | None,
+        **options: Any,
+    ) -> Any:
+        return command(*arguments, cluster=Cluster(namespace, context, kubeconfig), **options)
+
+    return with_cluster  # type: ignore[return-value]  # click only looks at its options
+
+
+def complete_jobs(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the jobs whose names begin with what is typed; none where no cluster answers."""
+    cluster = Cluster(
+        *(context.params.get(name) for name in ("namespace", "context", "kubeconfig"))
+    )
+    try:
+        names = fetch_names(cluster)
+    except JobsNotFoundError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+def prometheus_access_options(command: Command) -> Command:
+    """Add the files that a protected Prometheus needs: a token and a certificate authority."""
+    command = click.option(
+        "--prometheus-ca-file", type=_FILE, help="Certificates that its https is checked against."
+    )(command)
+    return click.option(
+        "--prometheus-token-file", type=_FILE, help="File with a bearer token for it."
+    )(command)

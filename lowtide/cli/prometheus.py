@@ -20,6 +20,9 @@ from lowtide.report.live import Reading
 POD_NAME: Final = re.compile(r"^(?P<job>.+)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}$")
 """`<trainingjob>-<attempt>[-<index>]-<five characters>`, as the Job controller names pods."""
 
+Samples = tuple[Mapping[str, str], list[tuple[float, float]]]
+"""Labels of a series, and its (Unix time, value) pairs."""
+
 Key = tuple[str, str]
 """Namespace and name of a TrainingJob."""
 
@@ -36,29 +39,93 @@ class Prometheus:
     timeout_seconds: float = 5.0
     token_file: Path | None = None
     """File with a bearer token, read at every request; absent: none is sent."""
+    ca_file: Path | None = None
+    """File with the certificates that https is checked against; absent: those of the system."""
 
-    def vector(self, query: str) -> list[tuple[Mapping[str, str], float]]:
-        """Return labels and value of each series of an instant query.
+    def vector(
+        self, query: str, *, at: float | None = None
+    ) -> list[tuple[Mapping[str, str], float]]:
+        """Return labels and value of each series of an instant query, now or at a Unix time.
 
         Raises:
             PrometheusError: no answer in time, an error, or not a vector.
         """
+        form = {"query": query} if at is None else {"query": query, "time": f"{at:.3f}"}
+        result = self._ask("query", form)
+        try:
+            return [(entry["metric"], float(entry["value"][1])) for entry in result["result"]]
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise PrometheusError(f"Prometheus answered with no vector: {error!r:.200}") from error
+
+    def matrix(self, query: str, *, start: float, end: float, step_seconds: int) -> list[Samples]:
+        """Return labels and (Unix time, value) pairs of each series of a range query.
+
+        Raises:
+            PrometheusError: no answer in time, an error, or not a matrix.
+        """
+        form = {
+            "query": query,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": str(step_seconds),
+        }
+        result = self._ask("query_range", form)
+        try:
+            return [
+                (entry["metric"], [(float(at), float(value)) for at, value in entry["values"]])
+                for entry in result["result"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise PrometheusError(f"Prometheus answered with no matrix: {error!r:.200}") from error
+
+    def metric_names(self, *, start: float, end: float) -> frozenset[str]:
+        """Return the names of Lowtide's metrics that have samples between two Unix times.
+
+        Raises:
+            PrometheusError: no answer in time, or an error.
+        """
+        form = {
+            "match[]": '{__name__=~"lowtide_.+"}',
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+        }
+        return frozenset(map(str, self._ask("label/__name__/values", form, method="GET")))
+
+    def _ask(self, route: str, form: Mapping[str, str], *, method: str = "POST") -> Any:
+        """Return the data of the answer of a route of the query API."""
         headers = {}
         if self.token_file is not None:
             headers["Authorization"] = f"Bearer {_token(self.token_file)}"
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise PrometheusError(f"certificate file {self.ca_file} is not there")
         try:
-            answer = requests.post(
-                f"{self.url.rstrip('/')}/api/v1/query",
-                data={"query": query},
+            answer = requests.request(
+                method,
+                f"{self.url.rstrip('/')}/api/v1/{route}",
+                # A long query does not fit into every proxy's idea of an address.
+                data=form if method == "POST" else None,
+                params=form if method == "GET" else None,
                 headers=headers,
                 timeout=(self.timeout_seconds, self.timeout_seconds),
+                verify=True if self.ca_file is None else str(self.ca_file),
             )
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
-            raise PrometheusError(f"{self.url} answered {answer.status_code}, no JSON") from error
+            raise PrometheusError(_refusal(self, answer.status_code)) from error
+        except requests.exceptions.SSLError as error:
+            raise PrometheusError(
+                f"{self.url} shows a certificate that is not trusted: name the file of its "
+                "authority with --prometheus-ca-file"
+            ) from error
         except requests.exceptions.RequestException as error:
             raise PrometheusError(f"{self.url} does not answer: {type(error).__name__}") from error
-        return _vector(body)
+        if not isinstance(body, dict) or body.get("status") != "success":
+            reason = body.get("error") if isinstance(body, dict) else body
+            raise PrometheusError(f"Prometheus refused the query: {reason!s:.200}")
+        try:
+            return body["data"]
+        except KeyError as error:
+            raise PrometheusError("Prometheus answered without data") from error
 
 
 def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]:
@@ -98,14 +165,15 @@ def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]
     }
 
 
-def _vector(body: Any) -> list[tuple[Mapping[str, str], float]]:
-    if not isinstance(body, dict) or body.get("status") != "success":
-        reason = body.get("error") if isinstance(body, dict) else body
-        raise PrometheusError(f"Prometheus refused the query: {reason!s:.200}")
-    try:
-        return [(entry["metric"], float(entry["value"][1])) for entry in body["data"]["result"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise PrometheusError(f"Prometheus answered with no vector: {error!r:.200}") from error
+def _refusal(server: Prometheus, status: int) -> str:
+    """Return what an answer that is no JSON means."""
+    if status in (401, 403) and server.token_file is None:
+        return f"{server.url} answered {status}, no JSON: give --prometheus-token-file"
+    if status in (401, 403):
+        return (
+            f"{server.url} answered {status}, no JSON: it refuses the token in {server.token_file}"
+        )
+    return f"{server.url} answered {status}, no JSON"
 
 
 def _token(path: Path) -> str:

@@ -3,13 +3,13 @@
 import click
 
 from lowtide.cli.jobs import Cluster, patch_trainingjob
-from lowtide.cli.options import cluster_options
+from lowtide.cli.options import cluster_options, complete_jobs
 
 
 @click.command("resume")
-@click.argument("jobs", nargs=-1, required=True)
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
-def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
+def command(jobs: tuple[str, ...], cluster: Cluster) -> None:
     r"""Let a suspended job go on: it is planned anew, and a paused one continues.
 
     \b
@@ -17,5 +17,5 @@ def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -
       lowtide resume densenet121
     """
     for job in jobs:
-        patch_trainingjob(job, Cluster(namespace, context), {"spec": {"suspend": False}})
+        patch_trainingjob(job, cluster, {"spec": {"suspend": False}})
         click.echo(f"{job} resumed", err=True)

@@ -3,15 +3,15 @@
 import click
 
 from lowtide.cli.jobs import Cluster, fetch_trainingjob, patch_trainingjob
-from lowtide.cli.options import cluster_options
+from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.names import ANNOTATION_RUN_NOW
 from lowtide.report.live import live_job
 
 
 @click.command("run-now")
-@click.argument("jobs", nargs=-1, required=True)
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
-def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
+def command(jobs: tuple[str, ...], cluster: Cluster) -> None:
     r"""Start a waiting job at once, whatever the grid does.
 
     \b
@@ -21,7 +21,6 @@ def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -
     What waiting would have saved is still written into its status. A job that has started already
     is left alone.
     """
-    cluster = Cluster(namespace, context)
     for job in jobs:
         if live_job(fetch_trainingjob(job, cluster)).started:
             click.echo(f"{job} has started already", err=True)

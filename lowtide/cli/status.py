@@ -27,7 +27,7 @@ PIPE_WIDTH = 160
     show_default=True,
 )
 @cluster_options
-def command(namespace: str | None, context: str | None, all_namespaces: bool, output: str) -> None:
+def command(cluster: Cluster, all_namespaces: bool, output: str) -> None:
     r"""List training jobs: state, start, progress, energy, what waiting avoided.
 
     \b
@@ -37,7 +37,7 @@ def command(namespace: str | None, context: str | None, all_namespaces: bool, ou
 
     JSON and YAML carry each job's own status, in base units.
     """
-    manifests = fetch_all(Cluster(namespace, context), all_namespaces=all_namespaces)
+    manifests = fetch_all(cluster, all_namespaces=all_namespaces)
     if output != "table":
         listed = [
             {"namespace": job.namespace, "name": job.name, "status": item.get("status", {})}
@@ -48,7 +48,7 @@ def command(namespace: str | None, context: str | None, all_namespaces: bool, ou
         click.echo(dump.rstrip())
         return
     if not manifests:
-        where = "the cluster" if all_namespaces else f"namespace {namespace or 'in use'}"
+        where = "the cluster" if all_namespaces else f"namespace {cluster.namespace or 'in use'}"
         click.echo(f"no training jobs in {where}", err=True)
         return
     now = datetime.now(UTC)

@@ -3,13 +3,13 @@
 import click
 
 from lowtide.cli.jobs import Cluster, patch_trainingjob
-from lowtide.cli.options import cluster_options
+from lowtide.cli.options import cluster_options, complete_jobs
 
 
 @click.command("suspend")
-@click.argument("jobs", nargs=-1, required=True)
+@click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
-def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -> None:
+def command(jobs: tuple[str, ...], cluster: Cluster) -> None:
     r"""Keep a waiting job from starting; pause a running one.
 
     \b
@@ -21,5 +21,5 @@ def command(jobs: tuple[str, ...], namespace: str | None, context: str | None) -
     not saved is lost. The deadline stays where it is.
     """
     for job in jobs:
-        patch_trainingjob(job, Cluster(namespace, context), {"spec": {"suspend": True}})
+        patch_trainingjob(job, cluster, {"spec": {"suspend": True}})
         click.echo(f"{job} suspended; let it go on with: lowtide resume {job}", err=True)

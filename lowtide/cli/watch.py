@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from lowtide.cli.jobs import Cluster, fetch_all
-from lowtide.cli.options import cluster_options
+from lowtide.cli.options import cluster_options, prometheus_access_options
 from lowtide.cli.prometheus import Key, Prometheus, PrometheusError, readings
 from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
 from lowtide.report.live_view import draw
@@ -28,20 +28,16 @@ SHORTEST_WINDOW = timedelta(minutes=10)
 @click.command("watch")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Jobs of every namespace.")
 @click.option("--prometheus", metavar="URL", help="Also show power, epochs and accuracy.")
-@click.option(
-    "--prometheus-token-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File with a bearer token for it.",
-)
+@prometheus_access_options
 @click.option("--interval-seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True)
 @click.option("--once", is_flag=True, help="Show one picture and end.")
 @cluster_options
 def command(
-    namespace: str | None,
-    context: str | None,
+    cluster: Cluster,
     all_namespaces: bool,
     prometheus: str | None,
     prometheus_token_file: Path | None,
+    prometheus_ca_file: Path | None,
     interval_seconds: float,
     once: bool,
 ) -> None:
@@ -54,8 +50,11 @@ def command(
 
     Without a terminal a line is printed whenever something changes.
     """
-    cluster = Cluster(namespace, context)
-    server = Prometheus(url=prometheus, token_file=prometheus_token_file) if prometheus else None
+    server = (
+        Prometheus(url=prometheus, token_file=prometheus_token_file, ca_file=prometheus_ca_file)
+        if prometheus
+        else None
+    )
     with contextlib.suppress(KeyboardInterrupt), screen(in_place=not once) as show:
         while True:
             measured, note = _measured(server)

@@ -6,8 +6,6 @@ security policy forbids it). Indices and letters are computed in the page by the
 both to the same results. Texts from reports enter as data and only ever become text.
 """
 
-import importlib.resources
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from lowtide.metrics.properties import DEFAULT_WEIGHTS, PROPERTIES, TASK_PROPERT
 from lowtide.metrics.result import Undefined
 from lowtide.metrics.scaling import predict_total
 from lowtide.report.imagenet import environments, measurements, published_reference
+from lowtide.report.page import fill_page
 from lowtide.report.ratings import property_values
 from lowtide.units import joules_to_kwh
 
@@ -28,7 +27,6 @@ PARTS: Final = {
     "/*APP*/": "app.js",
     "/*VIEWS*/": "views.js",
 }
-DATA_MARK: Final = "/*DATA*/"
 NOT_STATED: Final = "not stated"
 
 JOB_FIELDS: Final = {
@@ -111,14 +109,7 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
 
 def render_page(data: Mapping[str, Any]) -> str:
     """Return the page with everything it needs inside."""
-    folder = importlib.resources.files("lowtide.report") / "explorer_page"
-    page = (folder / "page.html").read_text(encoding="utf-8")
-    for mark, name in PARTS.items():
-        page = page.replace(mark, (folder / name).read_text(encoding="utf-8"))
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Inside a script element only these could end it or open a comment.
-    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return page.replace(DATA_MARK, safe)
+    return fill_page("explorer_page", PARTS, data)
 
 
 def _data(

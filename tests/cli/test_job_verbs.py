@@ -176,3 +176,18 @@ def test_help_shows_an_example(lowtide: Run, verb: str) -> None:
 
     assert any(line.strip().startswith(f"lowtide {verb}") for line in lines)
     assert "\\b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("verb", ["explain", "run-now", "suspend", "resume", "compare"])
+def test_kubeconfig_context_and_namespace_reach_kubectl(
+    lowtide: Run, kubectl: Any, verb: str
+) -> None:
+    """The options have kubectl's own names and are handed to it unchanged."""
+    kubectl.answers(STARTED if verb == "run-now" else JOB)
+    where = ("--kubeconfig", "/etc/other", "--context", "blue", "-n", "team")
+
+    lowtide(verb, "bert", *where)
+
+    assert {"--kubeconfig=/etc/other", "--context=blue", "--namespace=team"} <= set(
+        kubectl.calls[0]
+    )

@@ -1,9 +1,15 @@
-"""Two finished jobs as the API server stores them."""
+"""Two finished jobs as the API server stores them, and a real headless Chromium."""
 
 import copy
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.webdriver import WebDriver
 
 DENSENET: dict[str, Any] = {
     "apiVersion": "lowtide.dev/v1alpha1",
@@ -65,3 +71,33 @@ def inception() -> dict[str, Any]:
     status["efficiency"] = {"metrics": [{"name": "SAM5[Wh]", "value": "5.67"}], "label": "B"}
     status["cost"] |= {"instance": "0.0635"}
     return job
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the browser saves files."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def browser(downloads: Path) -> Iterator[WebDriver]:
+    """Chromium without a window; skips where it or its driver is missing."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    driver_program = shutil.which("chromedriver")
+    if program is None or driver_program is None:
+        pytest.skip("needs chromium and chromedriver (Debian packages chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,950",
+    ):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(driver_program))
+    yield driver
+    driver.quit()

@@ -102,6 +102,7 @@ JOB = Dashboard(
             description="Planned, latest and actual start, end and deadline.",
             kind=Kind.TABLE,
             unit=Unit.TIME,
+            width=24,
             queries=tuple(
                 Query(f"lowtide_trainingjob_{name}_timestamp_seconds{_JOB}", label)
                 for name, label in (
@@ -118,7 +119,13 @@ JOB = Dashboard(
             description="What holds for the job now; True or False as the condition says.",
             kind=Kind.TABLE,
             unit=Unit.NONE,
-            queries=(Query(f"lowtide_trainingjob_condition{_JOB}", "{{type}}={{status}}"),),
+            width=24,
+            queries=(
+                Query(
+                    f"lowtide_trainingjob_condition{_JOB} == 1",
+                    "{{trainingjob}} {{type}}={{status}}",
+                ),
+            ),
         ),
     ),
 )
