@@ -46,7 +46,8 @@ generate: install
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
 bench: install
-	$(BIN)/uv pip install --quiet --python $(BIN)/python 'climate-aware-task-scheduler>=1.2'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
+	  -c benchmarks/planning/constraints.txt climate-aware-task-scheduler
 	$(BIN)/python benchmarks/planning/speed.py
 	$(if $(TRACES),$(BIN)/python benchmarks/planning/acceptance.py $(TRACES),@echo "set TRACES=folder for the table of savings")
 

@@ -17,8 +17,9 @@ from lowtide.planning.guard import latest_start, resume_seconds
 from lowtide.planning.publication import Decision, one_segment
 from lowtide.planning.types import PlanReason, Request, Segment
 
-MOST_TOGETHER: Final = 512
-"""Upper bound on the jobs searched again together after a conflict."""
+MOST_TOGETHER: Final = 24
+"""Upper bound on the jobs searched again together after a conflict: on a full cluster the plans of
+more lose their room again before their turn comes."""
 
 
 def reservation(request: Request, segments: tuple[Segment, ...]) -> Reservation:

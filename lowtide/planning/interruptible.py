@@ -11,7 +11,7 @@ Source: planning paper, sections 2.2 and 2.4. Costs are in g/kWh times ticks.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -95,13 +95,11 @@ def chain(step_hours: float) -> Array:
 
 def solve(problem: Problem, *, record: bool = True) -> Values:
     """Return the expected costs after the first step, and the plain plan's moves if recorded."""
-    groups = len(problem.ends)
     table = _Table(problem, record=record)
     for step in range(int(problem.ends[0]) - 1, 0, -1):
         table.step_back(step)
     fresh, first_runs = table.first_starts()
-    body = (table.moves[[MIDDLE, PLAIN]] @ table.flat).reshape(2, 2, -1, groups)
-    body = body[:, :, table.zero : table.zero + table.states]
+    body = table.expect(table.moves[[MIDDLE, PLAIN]])
     return Values(
         on=body[:, ON], off=body[:, OFF], fresh=fresh, runs=table.runs, first_runs=first_runs
     )
@@ -112,15 +110,20 @@ class _Window:
     """Views into the buffers of a table: the states and groups that a step changes.
 
     `expected` and `continued` (6, work, groups) are what is left after running and what it costs
-    with that; `running` (6, 2, work, groups) is the latter for jobs that run and that resume.
+    with that; `running` (6, 2, work, groups) is the latter for jobs that run and that resume,
+    `waiting` what not running costs either of them. The certain ones are the plain rows.
     """
 
     size: tuple[int, int]
+    flat: Array
+    ahead: Array
     expected: Array
     continued: Array
     used_ticks: Array
     running: Array
+    certain_running: Array
     waiting: Array
+    certain_waiting: Array
     values: Array
 
 
@@ -141,32 +144,54 @@ class _Table:
         self.states = problem.work + problem.resume_ticks + 1
         self.zero = ticks - 1
         padded = self.zero + self.states + problem.resume_ticks
+        # Where windows end at different times the groups that are still closed lie behind the open
+        # ones and are left out of every product; where they all end together, groups lie closest.
+        self.by_group = problem.ends[0] != problem.ends[-1]
         self.flat = np.full((PLAIN + 1, 2 * padded * groups), INFEASIBLE, dtype=kind)
-        self.ahead = np.empty_like(self.flat)
-        self.values = self.flat.reshape(PLAIN + 1, 2, padded, groups)
-        self.expected = self.ahead.reshape(PLAIN + 1, 2, padded, groups)
+        self.ahead = np.zeros_like(self.flat)
+        self.values, self.expected = (self._states(one, padded) for one in (self.flat, self.ahead))
         self.values[:, :, : self.zero + 1] = 0.0
         most = self.states - 1 + problem.resume_ticks
         # Whole ticks of resuming only shift the work, so that one row of costs serves both modes.
         rows = 1 if problem.resume_ticks else 2
-        self.running = np.empty((PLAIN + 1, rows, most, groups), dtype=kind)
+        self.running = self._states(np.empty((PLAIN + 1, rows * most * groups), kind), most)
         # What is left may be less than a step.
         self.used_ticks = np.minimum(ticks, np.arange(1, most + 1))[:, None].astype(kind)
-        self.runs = np.zeros((steps if record else 0, 2, self.states, groups), dtype=np.bool_)
+        self.shared = problem.costs.shape[2] == 1
+        prices = problem.costs[:, :, None]
+        if self.shared and ticks > 1:
+            prices = prices * self.used_ticks
+        self.prices = prices
+        moves = np.zeros((steps if record else 0, 2 * self.states * groups), dtype=np.bool_)
+        self.runs = self._states(moves, self.states)
         # Ends fall from group to group, so the groups whose window is open are always the first.
         every = np.arange(steps)
         active = np.searchsorted(-problem.ends, -every, side="left").tolist()
-        tops = np.minimum(self.states - 1, (steps - every + 1) * ticks).tolist()
+        # Near the end only little work can still be done; a few sizes of views serve all steps.
+        stride = ticks * -(-self.states // (4 * ticks))
+        feasible = stride * -(-(steps - every + 1) * ticks // stride)
+        tops = np.minimum(self.states - 1, feasible).tolist()
         self.sizes = list(zip(tops, active, strict=True))
-        self.shared = problem.costs.shape[2] == 1
         # A first start may use the last 1 to `ticks` ticks of a step; the longest comes first.
         self.used = np.minimum(np.arange(ticks, 0, -1)[:, None], problem.fresh_work)
-        self.started = (self.zero + problem.fresh_work - self.used) * groups
-        self.started += problem.fresh_groups
+        left = self.zero + problem.fresh_work - self.used
+        self.started = (
+            left + problem.fresh_groups * 2 * padded
+            if self.by_group
+            else left * groups + problem.fresh_groups
+        )
         self.starting = np.full((steps, PLAIN + 1, ticks, fresh), INFEASIBLE, dtype=kind)
         self.closed = np.full((PLAIN + 1, fresh), INFEASIBLE, dtype=kind)
         self.window: _Window | None = None
         self._close_windows()
+
+    def _states(self, flat: npt.NDArray[Any], work: int) -> npt.NDArray[Any]:
+        """Return a view of flat rows as (rows, modes, work, groups)."""
+        groups = len(self.problem.ends)
+        modes = flat.shape[1] // (work * groups)
+        if self.by_group:
+            return flat.reshape(len(flat), groups, modes, work).transpose(0, 2, 3, 1)
+        return flat.reshape(len(flat), modes, work, groups)
 
     def _close_windows(self) -> None:
         """Enter what may still run in the part of a step at the end of a window."""
@@ -187,40 +212,54 @@ class _Table:
 
     def _open(self, top: int, active: int) -> _Window:
         """Return the views of the states with up to `top` ticks of work, of the first groups."""
-        shift, first = self.problem.resume_ticks, self.zero + 1
+        shift, first, groups = self.problem.resume_ticks, self.zero + 1, len(self.problem.ends)
         running = self.running[:, :, : top + shift, :active]
         if shift:
             by_deviation, _, by_work, by_group = running.strides
             strides = (by_deviation, shift * by_work, by_work, by_group)
             running = as_strided(running, (PLAIN + 1, 2, top, active), strides)
+        columns = self.flat.shape[1] * active // groups if self.by_group else None
+        waiting = self.expected[:, None, OFF, first : first + top, :active]
         return _Window(
             size=(top, active),
+            flat=self.flat[:, :columns],
+            ahead=self.ahead[:, :columns],
             expected=self.expected[:, ON, : top + shift, :active],
             continued=self.running[:, 0, : top + shift, :active],
             used_ticks=self.used_ticks[: top + shift],
             running=running,
-            waiting=self.expected[:, None, OFF, first : first + top, :active],
+            certain_running=running[PLAIN],
+            waiting=waiting,
+            certain_waiting=waiting[PLAIN],
             values=self.values[:, :, first : first + top, :active],
         )
 
     def step_back(self, step: int) -> None:
         """Replace the values of the step after `step` by those of `step`."""
         problem = self.problem
-        np.matmul(self.moves, self.flat, out=self.ahead)
         if self.window is None or self.window.size != self.sizes[step]:
             self.window = self._open(*self.sizes[step])
         window, (top, active) = self.window, self.sizes[step]
-        price = problem.costs[step][:, None, :active]
-        np.multiply(price, window.used_ticks, out=window.continued)
-        np.add(window.continued, window.expected, out=window.continued)
+        # The product of whole arrays has less to prepare.
+        multiply = np.matmul if self.by_group else np.dot
+        multiply(self.moves, window.flat, out=window.ahead)
+        prices = self.prices[step, :, : len(window.used_ticks), :active]
+        if problem.ticks > 1 and not self.shared:
+            prices = np.multiply(prices, window.used_ticks, out=window.continued)
+        np.add(prices, window.expected, out=window.continued)
         if problem.resume_ticks == 0:
-            resume = price * problem.resume_costs[:active]
+            resume = problem.costs[step][:, None, :active] * problem.resume_costs[:active]
             np.add(window.continued, resume, out=window.running[:, OFF])
         np.minimum(window.waiting, window.running, out=window.values)
         if len(self.runs):
             moves = self.runs[step, :, 1 : top + 1, :active]
-            np.less_equal(window.running[PLAIN], window.waiting[PLAIN], out=moves)
+            np.less_equal(window.certain_running, window.certain_waiting, out=moves)
         self.ahead.take(self.started, axis=1, out=self.starting[step], mode="clip")
+
+    def expect(self, moves: Array) -> Array:
+        """Return the expectations of the values now, as (rows of moves, modes, work, groups)."""
+        padded = self.values.shape[2]
+        return self._states(moves @ self.flat, padded)[:, :, self.zero : self.zero + self.states]
 
     def first_starts(self) -> tuple[Array, npt.NDArray[np.uint16]]:
         """Return what jobs that never ran expect to pay, and when the plain plan starts them.

@@ -17,7 +17,7 @@ from lowtide.planning.horizon import Array, Horizon
 from lowtide.planning.interruptible import PLAIN, Problem, Values, solve, step_costs
 from lowtide.planning.search import INFEASIBLE, Scene, Task
 
-TABLE_ENTRIES: Final = 16_000_000
+TABLE_ENTRIES: Final = 4_000_000
 """Bound on the entries of one table of moves; more groups are solved one part after another."""
 
 _ROUNDING: Final = 1e-9
