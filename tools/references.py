@@ -21,6 +21,7 @@ from lowtide.grid import settings as grid_settings
 from lowtide.trainingjob import crd
 from lowtide_exporter import catalogue
 from lowtide_operator import metrics as operator_metrics
+from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
 
 COUNTERS = {"CounterMetricFamily", "_by_outcome"}
@@ -52,6 +53,7 @@ def settings_text() -> str:
     """Return docs/reference/settings.md: every field of the operator's settings file."""
     docs = {
         **_attribute_docs(operator_settings),
+        **_attribute_docs(score_settings),
         **_attribute_docs(grid_settings),
         **_attribute_docs(provider_settings),
     }

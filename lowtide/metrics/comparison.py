@@ -233,6 +233,27 @@ def _yes_no(value: object) -> str:
     )
 
 
+def _overlaps(jobs: Sequence[JobFigures]) -> list[str]:
+    """Return one sentence per candidate whose range of SCI overlaps that of the baseline.
+
+    Both ranges hold the same unknown errors of meter and source where the jobs ran alike, so an
+    overlap does not say that the scores are equal; it says that they may be.
+    """
+    base = jobs[0]
+    found = []
+    for job in jobs[1:]:
+        if None in (base.sci_low, base.sci_high, job.sci_low, job.sci_high):
+            continue
+        if (job.sci_low or 0) <= (base.sci_high or 0) and (base.sci_low or 0) <= (
+            job.sci_high or 0
+        ):
+            found.append(
+                f"the ranges of the SCI of {base.name} and {job.name} overlap: with independent "
+                "errors the difference may be none"
+            )
+    return found
+
+
 def _notes(jobs: Sequence[JobFigures]) -> tuple[str, ...]:
     """Return what a reader must know although it forbids nothing."""
     notes = []
@@ -241,7 +262,11 @@ def _notes(jobs: Sequence[JobFigures]) -> tuple[str, ...]:
             notes.append(f"{job.name}: only {job.coverage_ratio:.1%} of the run was measured")
         if job.final is False:
             notes.append(f"{job.name}: the energy is not final")
+    notes += _overlaps(jobs)
     zones = {job.zone for job in jobs if job.zone is not None}
     if len(zones) > 1:
         notes.append(f"the jobs ran in different grid zones: {', '.join(sorted(zones))}")
+    places = {job.environment for job in jobs if job.environment is not None}
+    if len(places) > 1:
+        notes.append(f"the jobs ran in different environments: {'; '.join(sorted(places))}")
     return tuple(notes)

@@ -25,6 +25,7 @@ from lowtide.metrics.closest import (
     DELTA_COST,
     Checkpoint,
     Grid,
+    closest,
     exact,
     time_to_closest,
 )
@@ -47,7 +48,11 @@ class EpochMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What the metrics need of a job; `None` where it is not known."""
+    """What the metrics need of a job; `None` where it is not known.
+
+    `no_epochs` is the sentence that says why there are no epochs, where somebody wants to know.
+    `target_accuracy` is what the times to closest wait for; the best of the run where absent.
+    """
 
     accuracy: float | None
     energy_joules: float | None
@@ -55,6 +60,8 @@ class Measures:
     price_per_kwh: float | None = None
     currency: str | None = None
     epochs: tuple[EpochMeasure, ...] = ()
+    no_epochs: str | None = None
+    target_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +86,7 @@ def efficiency(measures: Measures, parameters: Parameters | None = None) -> tupl
     priced = measures.price_per_kwh is not None and measures.currency is not None
     if priced:
         results.append(_apec(measures, chosen))
-    if measures.epochs:
+    if measures.epochs or measures.no_epochs:
         results.append(_closest(measures, chosen, cost=False))
         if priced:
             results.append(_closest(measures, chosen, cost=True))
@@ -143,6 +150,8 @@ def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
     name = "TTCAPEC" if cost else "TTCAPC"
 
     def compute() -> Result:
+        if not measures.epochs:
+            return _without_epochs(name, measures.no_epochs or "")
         # Exact, because a mean power that sits on a cell's edge must not fall below it.
         price = exact(measures.price_per_kwh or 0) / 10 if cost else Fraction(1)
         checkpoints = [
@@ -150,7 +159,12 @@ def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
             for e in measures.epochs
             if e.seconds > 0
         ]
-        return time_to_closest(checkpoints, grid, name=name)
+        return time_to_closest(checkpoints, grid, name=name, target=target_of(checkpoints))
+
+    def target_of(checkpoints: list[Checkpoint]) -> float | None:
+        if measures.target_accuracy is None or not checkpoints:
+            return None
+        return closest(measures.target_accuracy, checkpoints[-1].consumption, grid)
 
     grid = Grid(
         a=chosen.apc_a,
@@ -172,6 +186,17 @@ def _cents_per_wh(measures: Measures) -> float:
 
 def _missing(name: str, unit: str, method: str) -> Result:
     return Result(name=name, value=None, unit=unit, reason=Undefined.VALUE_MISSING, method=method)
+
+
+def _without_epochs(name: str, sentence: str) -> Result:
+    return Result(
+        name=name,
+        value=None,
+        unit="s",
+        reason=Undefined.TOO_FEW_SAMPLES,
+        parameters={"message": sentence},
+        method=CLOSEST_METHOD,
+    )
 
 
 def _guarded(name: str, unit: str, method: str, compute: Callable[[], Result]) -> Result:

@@ -16,6 +16,9 @@ NOT_NEGATIVE = (
     "operational_grams",
     "embodied_grams",
     "sci_grams_per_unit",
+    "sci_low",
+    "sci_high",
+    "run_seconds",
     "functional_units",
     "epochs",
     "run_now_grams",
@@ -50,11 +53,12 @@ class JobFigures:
     `cost_kind` says which amount it is (instance price or electricity; never mixed),
     `cost_currency` an ISO 4217 code. `boundary` lists the components whose energy counts,
     `energy_kind` is Measured, Modelled or Mixed, `qualities` how the joules were metered.
-    `coverage_ratio` is the share of the running time whose energy is known. `mock` is true where
-    a stand-in took the place of a GPU. `shares` are the parts of the energy, `unavailable` names
-    components without a meter, `epoch_joules` are the energies of finished epochs in order.
-    `properties` are further figures for ratings and the explorer, by property key and in the
-    property's unit.
+    `run_seconds` adds the running times of all pods, `stated_power_watts` and
+    `stated_grams_per_kwh` are means that the status gives. `coverage_ratio` is the share of the
+    running time whose energy is known. `mock` is true where a stand-in took the place of a GPU.
+    `shares` are the parts of the energy, `unavailable` names components without a meter,
+    `epoch_joules` are the energies of finished epochs in order. `properties` are further figures
+    for ratings and the explorer, by property key and in the property's unit.
 
     Raises:
         MetricError: a figure is not finite or negative, or the accuracy is no fraction.
@@ -64,18 +68,26 @@ class JobFigures:
     accuracy: float | None = None
     energy_joules: float | None = None
     duration_seconds: float | None = None
+    run_seconds: float | None = None
     cost_amount: float | None = None
     cost_currency: str | None = None
     cost_kind: str | None = None
     operational_grams: float | None = None
     embodied_grams: float | None = None
     sci_grams_per_unit: float | None = None
+    sci_low: float | None = None
+    sci_high: float | None = None
+    sci_range_basis: str | None = None
+    stated_power_watts: float | None = None
+    stated_grams_per_kwh: float | None = None
     functional_unit: str | None = None
     functional_units: float | None = None
     avoided_grams: float | None = None
     avoided_percent: float | None = None
     metrics: tuple[MetricFigure, ...] = ()
     label: str | None = None
+    label_reason: str | None = None
+    reference: str | None = None
     energy_kind: str | None = None
     boundary: tuple[str, ...] | None = None
     qualities: tuple[str, ...] = ()
@@ -125,10 +137,11 @@ class JobFigures:
 
     @property
     def mean_power_watts(self) -> float | None:
-        """Energy over running time."""
-        if self.energy_joules is None or not self.duration_seconds:
+        """Energy over the running time of all pods, or over that of the job."""
+        seconds = self.run_seconds or self.duration_seconds
+        if self.energy_joules is None or not seconds:
             return None
-        return self.energy_joules / self.duration_seconds
+        return self.energy_joules / seconds
 
     def metric(self, family: str) -> MetricFigure | None:
         """Return the first metric whose name begins with `family`, for example `SAM`."""

@@ -107,6 +107,8 @@ def check_boundaries(boundaries: Sequence[float]) -> Boundaries:
         MetricError: out_of_domain.
     """
     values = tuple(boundaries)
+    for value in values:
+        require_finite("boundaries", value)
     if len(values) != 4 or list(values) != sorted(values, reverse=True):
         raise MetricError(
             Refusal.OUT_OF_DOMAIN,

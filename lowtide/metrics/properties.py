@@ -4,6 +4,7 @@ Weights are the published defaults of Fischer et al. 2022, as decimals, because 
 ties over exact numbers. The groups are those of STREP. Source: metrics paper, section 7.1.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -103,5 +104,31 @@ TASK_PROPERTIES: Final = {
     ),
 }
 """Keys of the properties of each task, in order."""
+
+
+def training_values(
+    *,
+    energy_kwh: float | None,
+    hours: float | None,
+    epochs: float | None,
+    accuracy: float | None,
+    known: Mapping[str, float | None],
+) -> dict[str, float | None]:
+    """Return the rated properties of a training job, by key and in the properties' units.
+
+    Per epoch where the number of finished epochs is known and above zero. What is given as
+    `known` (parameters, file size, top-5 accuracy) stands.
+    """
+    return {
+        "training_energy": energy_kwh,
+        "training_time": hours,
+        "accuracy_top1": accuracy,
+        "training_energy_per_epoch": (
+            energy_kwh / epochs if energy_kwh is not None and epochs else None
+        ),
+        "training_time_per_epoch": (hours / epochs if hours is not None and epochs else None),
+        **known,
+    }
+
 
 DEFAULT_WEIGHTS: Final = {key: prop.weight for key, prop in PROPERTIES.items()}

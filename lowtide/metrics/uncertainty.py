@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from math import fsum, sqrt
 from typing import Final
 
-from lowtide.metrics.domain import require_finite, require_ratio
+from lowtide.metrics.domain import require_at_least, require_finite, require_ratio
 from lowtide.metrics.result import MetricError, Refusal, Uncertainty
 
 METER_RATIO: Final = 0.05
 """Half width of an uncalibrated GPU meter: published steady-state gains err by about 5 %."""
+EMBODIED_FACTOR: Final = 2.0
+"""Published embodied emissions of one GPU differ by about this factor (150 to 318 kg)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,12 @@ def sci_uncertainty(
     embodied: Bounds,
     functional_units: float,
     energy_ratio: float = METER_RATIO,
-    intensity_ratio: float = 0.0,
+    intensity_ratio: float | None = 0.0,
 ) -> Uncertainty:
     """Return the range of SCI from relative half widths of energy and intensity and bounds of M.
+
+    `intensity_ratio` is `None` where nobody stated one: it is not varied then, and the basis says
+    so.
 
     Raises:
         MetricError: out_of_domain for a share outside [0, 1] or no functional unit.
@@ -99,11 +104,26 @@ def sci_uncertainty(
         ),
         {
             "energy": Bounds.relative(1, energy_ratio),
-            "intensity": Bounds.relative(1, intensity_ratio),
+            "intensity": Bounds.relative(1, intensity_ratio or 0.0),
             "embodied": embodied,
         },
         basis=(
-            f"energy ± {energy_ratio:.0%}, intensity ± {intensity_ratio:.0%}, "
+            f"energy ± {energy_ratio:.0%}, {_intensity_words(intensity_ratio)}, "
             f"embodied {embodied.low:g} to {embodied.high:g} g"
         ),
     )
+
+
+def _intensity_words(ratio: float | None) -> str:
+    return "intensity's error not stated" if ratio is None else f"intensity ± {ratio:.0%}"
+
+
+def embodied_bounds(grams: float, factor: float) -> Bounds:
+    """Return M with the range of published figures that differ by `factor` (both ways).
+
+    Raises:
+        MetricError: out_of_domain for a factor below 1 or impossible grams.
+    """
+    require_at_least("embodied_grams", grams)
+    require_at_least("embodied_factor", factor, 1)
+    return Bounds(grams, grams / factor, grams * factor)

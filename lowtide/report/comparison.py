@@ -43,6 +43,13 @@ def format_sci(job: JobFigures) -> str:
     return f"{format_mass(job.sci_grams_per_unit)}/{unit_word(job.functional_unit or 'unit')}"
 
 
+def format_sci_range(job: JobFigures) -> str:
+    """Return the range of a job's score for people, for example `770 g to 1.10 kg`."""
+    if job.sci_low is None or job.sci_high is None:
+        return DASH
+    return f"{format_mass(job.sci_low)} to {format_mass(job.sci_high)}"
+
+
 def format_carbon(job: JobFigures) -> str:
     """Return O + M for people; a part that is not known is a dash."""
     parts = [job.operational_grams, job.embodied_grams]
@@ -74,6 +81,7 @@ def table_rows(comparison: Comparison) -> tuple[tuple[str, tuple[str, ...]], ...
         ),
         ("carbon (O + M)", format_carbon),
         ("SCI", format_sci),
+        ("SCI, 95 % range", format_sci_range),
         ("avoided by waiting", format_avoided),
         (sam, _format_sam),
         ("label", lambda j: j.label or DASH),

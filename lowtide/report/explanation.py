@@ -12,14 +12,17 @@ from typing import Any, Final
 
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, ConsumptionUnit, weighed
 from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.letters import Letter
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word
 from lowtide.units import format_significant, joules_to_kwh
 
 ROUNDING_RATIO: Final = 0.01
 """Status holds rounded decimals; a stated figure within one percent of its inputs agrees."""
-ROUNDING: Final = {"%": 0.5}
-"""How far a stated figure may be off in its own unit; elsewhere half a hundredth."""
+ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
+"""How far a stated figure may be off in its own unit; elsewhere only by the ratio above."""
+DIFFERENCE_GRAMS: Final = 0.0002
+"""How far a difference of two masses may be off, each of which has four places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Step:
     """One figure: how it follows from others, what comes out, what was stated.
 
     `value` is `None` where an input is missing, `agrees` where there is nothing to compare.
+    `letters` says that value and stated count letters, 0 for A to 4 for E.
     """
 
     name: str
@@ -36,6 +40,22 @@ class Step:
     stated: float | None
     agrees: bool | None
     missing: tuple[str, ...] = ()
+    letters: bool = False
+
+    @property
+    def text(self) -> str:
+        """What came out, for people; empty where nothing did."""
+        return "" if self.value is None else self._shown(self.value)
+
+    @property
+    def stated_text(self) -> str:
+        """What was stated, for people."""
+        return "" if self.stated is None else self._shown(self.stated)
+
+    def _shown(self, value: float) -> str:
+        if self.letters:
+            return Letter(round(value)).name
+        return f"{format_significant(value, 5)} {self.unit}".rstrip()
 
 
 def explain_figures(job: JobFigures) -> tuple[Step, ...]:
@@ -44,19 +64,17 @@ def explain_figures(job: JobFigures) -> tuple[Step, ...]:
 
 
 def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step, ...]:
-    """Return the efficiency metrics and the cost, with the parameters of the job's own spec.
+    """Return SAM and APC with the parameters of the job's own spec.
 
-    A parameter that the spec leaves out has the API's default; a price that the operator took from
-    its settings is not in the manifest, and then the cost is not recomputed.
+    A parameter that the spec leaves out has the API's default.
     """
     spec = manifest.get("spec") or {}
     chosen, weights = ((spec.get("metrics") or {}).get(key) or {} for key in ("sam", "apc"))
-    price = spec.get("price") or {}
     alpha, beta = float(chosen.get("alpha", 5)), float(chosen.get("beta", 5))
     unit = EnergyUnit(chosen.get("unit", "Wh"))
     energy = None if job.energy_joules is None else energy_in(unit, job.energy_joules)
     steps = [
-        _step(
+        make_step(
             sam_name(alpha, beta, unit),
             f"{beta:g} * {{accuracy}}^{alpha:g} / log10({{energy}} {unit})",
             "",
@@ -69,7 +87,7 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step,
     a = float(weights.get("alpha", DEFAULT_A))
     b = float(weights.get("beta", DEFAULT_B[ConsumptionUnit.WH_PER_HOUR]))
     steps.append(
-        _step(
+        make_step(
             "APC",
             f"{{accuracy}} / ({b:g} * {{power}} * ({1 - a:g} * (1 - {{accuracy}}) + {a:g}) + 1)",
             "",
@@ -78,18 +96,6 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step,
             _stated(job, "APC"),
         )
     )
-    per_hour = price.get("perHour")
-    if per_hour is not None and job.cost_kind == "instance":
-        steps.append(
-            _step(
-                "cost",
-                f"{per_hour} {job.cost_currency} * {{time}} s / 3600",
-                job.cost_currency or "",
-                {"time": job.duration_seconds},
-                lambda v: float(per_hour) * v["time"] / 3600,
-                job.cost_amount,
-            )
-        )
     return tuple(steps)
 
 
@@ -121,11 +127,9 @@ def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
         if step.value is None:
             lines.append(f"  {step.name:<16} not known: {', '.join(step.missing)} missing")
             continue
-        shown = f"{format_significant(step.value, 5)} {step.unit}".rstrip()
-        lines.append(f"  {step.name:<16} {shown}  = {step.formula}")
-        if step.agrees is False and step.stated is not None:
-            stated = format_significant(step.stated, 5)
-            lines.append(f"  {'':<16} DIFFERS from the stated {stated} {step.unit}")
+        lines.append(f"  {step.name:<16} {step.text}  = {step.formula}")
+        if step.agrees is False:
+            lines.append(f"  {'':<16} DIFFERS from the stated {step.stated_text}")
     if job.mock:
         lines.append("  a stand-in took the place of the GPU: these numbers are not real")
     return lines
@@ -155,51 +159,57 @@ def _steps(job: JobFigures) -> Iterator[Step]:
     shares = [share.energy_joules for share in job.shares]
     if shares:
         formula = " + ".join(_number(joules) for joules in shares)
-        yield _step(
+        yield make_step(
             "energy", formula, "J", {"parts": 1.0}, lambda _: sum(shares), job.energy_joules
         )
-    energy, seconds = job.energy_joules, job.duration_seconds
+    energy, seconds = job.energy_joules, job.run_seconds or job.duration_seconds
     o, m, r = job.operational_grams, job.embodied_grams, job.functional_units
     unit = unit_word(job.functional_unit or "unit")
-    yield _step(
+    yield make_step(
         "energy in kWh", "{energy} J / 3 600 000", "kWh", {"energy": energy},
         lambda v: joules_to_kwh(v["energy"]), None,
     )  # fmt: skip
-    yield _step(
+    yield make_step(
         "mean power", "{energy} J / {time} s", "W", {"energy": energy, "time": seconds or None},
-        lambda v: v["energy"] / v["time"], None,
+        lambda v: v["energy"] / v["time"], job.stated_power_watts,
     )  # fmt: skip
-    yield _step(
+    yield make_step(
         "mean intensity", "{O} g / ({energy} J / 3 600 000)", "g/kWh",
-        {"O": o, "energy": energy or None}, lambda v: v["O"] / joules_to_kwh(v["energy"]), None,
+        {"O": o, "energy": energy or None}, lambda v: v["O"] / joules_to_kwh(v["energy"]),
+        job.stated_grams_per_kwh,
     )  # fmt: skip
-    yield _step(
+    yield make_step(
         "C = O + M", "{O} + {M}", "gCO2eq", {"O": o, "M": m}, lambda v: v["O"] + v["M"], None
     )
-    yield _step(
+    yield make_step(
         "SCI = C / R", "({O} + {M}) / {R}", f"gCO2eq/{unit}", {"O": o, "M": m, "R": r or None},
         lambda v: (v["O"] + v["M"]) / v["R"], job.sci_grams_per_unit,
     )  # fmt: skip
     now = job.run_now_grams
-    yield _step(
+    yield make_step(
         "avoided", "{run_now} - {O}", "gCO2eq", {"run_now": now, "O": o},
-        lambda v: v["run_now"] - v["O"], job.avoided_grams,
+        lambda v: v["run_now"] - v["O"], job.avoided_grams, DIFFERENCE_GRAMS,
     )  # fmt: skip
-    yield _step(
+    yield make_step(
         "avoided percent", "({run_now} - {O}) / {run_now} * 100", "%",
         {"run_now": now or None, "O": o},
         lambda v: (v["run_now"] - v["O"]) / v["run_now"] * 100, job.avoided_percent,
     )  # fmt: skip
 
 
-def _step(
+def make_step(
     name: str,
     formula: str,
     unit: str,
     inputs: Mapping[str, float | None],
     compute: Callable[[Mapping[str, float]], float],
     stated: float | None,
+    slack: float = 0.0,
 ) -> Step:
+    """Return a step: `formula` names `inputs` in braces, `compute` gets those that are known.
+
+    A stated figure agrees within one percent, the rounding of its unit, or `slack`.
+    """
     known = {key: value for key, value in inputs.items() if value is not None}
     missing = tuple(key for key, value in inputs.items() if value is None)
     value = None if missing else compute(known)
@@ -211,13 +221,14 @@ def _step(
         value=value,
         unit=unit,
         stated=stated,
-        agrees=None if value is None or stated is None else _agree(value, stated, unit),
+        agrees=None if value is None or stated is None else _agree(value, stated, unit, slack),
         missing=missing,
     )
 
 
-def _agree(value: float, stated: float, unit: str) -> bool:
-    return abs(value - stated) <= max(ROUNDING_RATIO * abs(stated), ROUNDING.get(unit, 0.005))
+def _agree(value: float, stated: float, unit: str, slack: float) -> bool:
+    allowed = max(ROUNDING_RATIO * abs(stated), ROUNDING.get(unit, 0.0), slack)
+    return abs(value - stated) <= allowed
 
 
 def _number(value: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from lowtide.metrics.environment import environment_name
 from lowtide.metrics.figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.result import MetricError
@@ -147,7 +148,7 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
     training, energy = status.child("training"), status.child("energy")
     carbon, sci = status.child("carbon"), status.child("sci")
     avoided, cost = status.child("counterfactual"), status.child("cost")
-    efficiency = status.child("efficiency")
+    efficiency, range_ = status.child("efficiency"), sci.child("uncertainty")
     instance, electricity = cost.number("instance"), cost.number("energy")
     components = list(energy.children("components"))
     try:
@@ -156,18 +157,26 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             accuracy=training.number("accuracy"),
             energy_joules=energy.number("totalJoules"),
             duration_seconds=_running_seconds(status),
+            run_seconds=energy.number("runSeconds"),
+            stated_power_watts=energy.number("meanPowerWatts"),
+            stated_grams_per_kwh=carbon.number("meanGramsPerKwh"),
             cost_amount=instance if instance is not None else electricity,
             cost_currency=cost.text("currency"),
             cost_kind=_cost_kind(instance, electricity),
             operational_grams=carbon.number("operationalGrams"),
             embodied_grams=carbon.number("embodiedGrams"),
             sci_grams_per_unit=sci.number("gramsPerUnit"),
+            sci_low=range_.number("low"),
+            sci_high=range_.number("high"),
+            sci_range_basis=range_.text("basis"),
             functional_unit=sci.text("functionalUnit"),
             functional_units=sci.number("functionalUnitCount"),
             avoided_grams=avoided.number("avoidedGrams"),
             avoided_percent=avoided.number("avoidedPercent"),
             metrics=tuple(_metric(item) for item in efficiency.children("metrics")),
             label=efficiency.text("label"),
+            label_reason=efficiency.text("message"),
+            reference=efficiency.text("reference"),
             energy_kind=energy.text("kind"),
             boundary=_distinct(components, "component") or None,
             qualities=_distinct(components, "quality"),
@@ -179,11 +188,15 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             mock=energy.flag("mock") or False,
             model=training.text("model"),
             dataset=training.text("dataset"),
+            environment=environment_name(
+                energy.text("gpuModel"), energy.count("gpuCount"), training.text("framework")
+            ),
             uid=(manifest.get("metadata") or {}).get("uid"),
             started_at=_edge(status, "start", min),
             finished_at=_edge(status, "end", max),
             epochs=training.number("epochs"),
             epochs_planned=training.count("epochsPlanned"),
+            epoch_joules=_epoch_joules(training),
             run_now_grams=avoided.number("runNowGrams"),
             resolution_seconds=carbon.number("resolutionSeconds"),
             embodied_source=carbon.text("embodiedSource"),
@@ -247,8 +260,20 @@ def _share(item: "_Reader") -> EnergyShare:
 
 
 def _properties(training: "_Reader") -> dict[str, float | None]:
-    parameters = training.number("parameters")
-    return {} if parameters is None else {"parameters": parameters / 1e6}
+    parameters, top5 = training.number("parameters"), training.number("accuracyTop5")
+    found = {
+        "parameters": None if parameters is None else parameters / 1e6,
+        "accuracy_top5": top5,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _epoch_joules(training: "_Reader") -> tuple[float, ...]:
+    """Return the energy of every epoch; nothing where one is unknown or stands for several."""
+    entries = list(training.children("history"))
+    joules = [entry.number("joules") for entry in entries]
+    whole = [entry.number("epoch") for entry in entries] == list(range(1, len(entries) + 1))
+    return tuple(j for j in joules if j is not None) if whole and None not in joules else ()
 
 
 class _Reader:

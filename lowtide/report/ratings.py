@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from lowtide.metrics.figures import JobFigures
-from lowtide.metrics.properties import Task
+from lowtide.metrics.properties import Task, training_values
 from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
 from lowtide.report.figures import ReportError
 from lowtide.units import joules_to_kwh
@@ -27,14 +27,13 @@ def property_values(job: JobFigures) -> dict[str, float | None]:
     """
     kwh = None if job.energy_joules is None else joules_to_kwh(job.energy_joules)
     hours = None if job.duration_seconds is None else job.duration_seconds / SECONDS_PER_HOUR
-    values = {
-        "training_energy": kwh,
-        "training_time": hours,
-        "accuracy_top1": job.accuracy,
-        "training_energy_per_epoch": kwh / job.epochs if kwh is not None and job.epochs else None,
-        "training_time_per_epoch": hours / job.epochs if hours is not None and job.epochs else None,
-    }
-    return {**values, **job.properties}
+    return training_values(
+        energy_kwh=kwh,
+        hours=hours,
+        epochs=job.epochs,
+        accuracy=job.accuracy,
+        known=job.properties,
+    )
 
 
 def reference_from_jobs(jobs: Sequence[JobFigures], *, name: str) -> ReferenceSet:

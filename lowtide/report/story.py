@@ -122,7 +122,19 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         yield "carbon", f"{format_mass(grams)}{suffix}, {signal} intensity of {carbon.get('zone')}"
     sci = mapping(status.get("sci"))
     if (score := number(sci.get("gramsPerUnit"))) is not None:
-        yield "SCI", f"{format_mass(score)} per {text(sci.get('functionalUnit')) or 'unit'}"
+        range_ = mapping(sci.get("uncertainty"))
+        low, high = number(range_.get("low")), number(range_.get("high"))
+        spread = ""
+        if low is not None and high is not None:
+            spread = f" ({format_mass(low)} to {format_mass(high)} in 95 of 100 cases)"
+        yield "SCI", f"{format_mass(score)} per {text(sci.get('functionalUnit')) or 'unit'}{spread}"
+    efficiency = mapping(status.get("efficiency"))
+    if letter := text(efficiency.get("label")):
+        rows = number(efficiency.get("referenceRows"))
+        behind = "" if rows is None else f" ({rows:.0f} rows)"
+        yield "label", f"{letter} against {text(efficiency.get('reference'))}{behind}"
+    elif why := text(efficiency.get("message")):
+        yield "label", f"none: {why}"
     counterfactual = mapping(status.get("counterfactual"))
     if (avoided := number(counterfactual.get("avoidedGrams"))) is not None:
         percent = number(counterfactual.get("avoidedPercent"))

@@ -3,8 +3,10 @@
 pydantic lives here and nowhere below: code that decides gets frozen dataclasses made from these.
 """
 
+import decimal
 from datetime import datetime
-from typing import Annotated, Any
+from math import isfinite
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -13,6 +15,7 @@ from lowtide.units import format_timestamp
 
 DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 NON_NEGATIVE_DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+DECIMAL_MAX_LENGTH: Final = 32
 
 
 class ApiModel(BaseModel):
@@ -44,11 +47,32 @@ def _require_offset(moment: datetime) -> datetime:
 Timestamp = Annotated[datetime, AfterValidator(_require_offset)]
 """An aware time; on the wire RFC 3339 `date-time`."""
 
-Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=32)]
+Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=DECIMAL_MAX_LENGTH)]
 """A decimal number as text, because the API conventions forbid floats."""
 
-PositiveDecimal = Annotated[str, Field(pattern=NON_NEGATIVE_DECIMAL_PATTERN, max_length=32)]
+PositiveDecimal = Annotated[
+    str, Field(pattern=NON_NEGATIVE_DECIMAL_PATTERN, max_length=DECIMAL_MAX_LENGTH)
+]
 """A decimal number >= 0 as text."""
+
+ShortText = Annotated[str, Field(max_length=256)]
+LongText = Annotated[str, Field(max_length=1024)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def decimal_text(value: float | None, digits: int = 7) -> str | None:
+    """Return a number as decimal text with so many significant digits, never with an exponent.
+
+    `None` for what is not known, not finite, or needs more than 32 characters. Digits, not places,
+    are kept, because grams per floating-point operation begin sixteen places after the point.
+    """
+    if value is None or not isfinite(value):
+        return None
+    text = format(decimal.Decimal(f"{value + 0.0:.{digits - 1}e}"), "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    if len(text) <= DECIMAL_MAX_LENGTH:
+        return text
+    return decimal_text(value, digits - 1) if digits > 1 else None
 
 
 def timestamp_text(moment: datetime) -> str:

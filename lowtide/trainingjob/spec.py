@@ -178,6 +178,15 @@ class Metrics(ApiModel):
 
     sam: SamParameters = Field(default_factory=SamParameters, description="sam parametrises SAM.")
     apc: ApcParameters = Field(default_factory=ApcParameters, description="apc parametrises APC.")
+    target_accuracy: (
+        Annotated[str, Field(pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$", max_length=32)] | None
+    ) = Field(
+        default=None,
+        description=(
+            "targetAccuracy is a fraction; TTCAPC and TTCAPEC count the training time until its "
+            "cell is reached. Absent means the best that the run reached."
+        ),
+    )
     series: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
         default=None,
         description="series groups jobs whose durations and figures may be compared.",

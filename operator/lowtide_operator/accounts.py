@@ -5,11 +5,11 @@ out and named. Energy is what was measured, never scaled up; savings are counted
 run placed at submission, on the intensity that was really seen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import fsum
-from typing import Final
+from typing import Any, Final
 
 from lowtide.energy.carbon import (
     CarbonResult,
@@ -23,6 +23,7 @@ from lowtide.energy.job import JobEnergy, job_energy
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.energy.samples import tracks_of_pod
 from lowtide.grid.series import IntensitySeries
+from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
@@ -33,9 +34,13 @@ from lowtide.trainingjob.status import (
     PlanStatus,
     TrainingJobStatus,
 )
+from lowtide_operator.attempts import ran_seconds
 from lowtide_operator.conditions import Reason, shortened
+from lowtide_operator.epochs import with_energy
 from lowtide_operator.observation import Measurement
+from lowtide_operator.rating import Rated
 from lowtide_operator.reading import PodSamples
+from lowtide_operator.references import EMPTY_SHELF, Shelf
 from lowtide_operator.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.settings import EmbodiedSettings, Settings
 
@@ -58,6 +63,7 @@ class Ledger:
     samples: PodSamples
     intensity: IntensitySeries | None
     baseline_start: datetime
+    references: Shelf = EMPTY_SHELF
 
 
 def settle(ledger: Ledger, settings: Settings) -> Measurement:
@@ -72,29 +78,43 @@ def settle(ledger: Ledger, settings: Settings) -> Measurement:
     if ledger.intensity is not None:
         carbon = operational_grams(energy.profile, ledger.intensity)
     held_seconds = _held_seconds(ledger.samples, pods)
-    embodied, embodied_source = _embodied(ledger, held_seconds, settings)
+    embodied, hardware = _embodied(ledger, held_seconds, settings)
     grams = None if carbon is None else carbon.grams
     complete = ledger.status.attempts[-1].outcome == "Complete"
     run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
     reason, message = _verdict(energy, carbon)
+    attempts = ledger.status.attempts
+    used = _energy_status(energy, ledger.samples, held_seconds, run_seconds).model_copy(
+        update={"gpu_count": _gpu_count(ledger.samples, attempts)}
+    )
+    training = ledger.status.training
+    training = None if training is None else with_energy(training, energy)
+    rated = Rated(
+        energy=used,
+        energy_joules=energy.total_joules,
+        duration_seconds=_duration_seconds(attempts),
+        complete=complete,
+    )
     return Measurement(
         status="True",
         reason=reason,
         message=message,
-        energy=_energy_status(energy, ledger.samples, held_seconds, run_seconds),
-        carbon=_carbon_status(carbon, ledger, embodied, embodied_source),
+        training=training,
+        energy=used,
+        carbon=_carbon_status(carbon, ledger, embodied, hardware),
         sci=sci_status(
             ledger.spec,
-            ledger.status.training,
+            training,
             operational=grams,
             embodied=embodied,
             energy=energy,
             signal=None if carbon is None else carbon.signal,
             complete=complete,
+            uncertainty=settings.uncertainty,
         ),
         counterfactual=_counterfactual_status(energy.profile, carbon, ledger),
         efficiency=efficiency_status(
-            ledger.spec, ledger.status.training, energy.total_joules, run_seconds, settings
+            ledger.spec, training, rated, run_seconds, settings, ledger.references
         ),
         cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings),
         attempts=_by_attempt(ledger, pods),
@@ -183,24 +203,30 @@ def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[st
 
 def _embodied(
     ledger: Ledger, held_seconds: Mapping[str, float], settings: Settings
-) -> tuple[float | None, str | None]:
-    """Return the job's share of making the hardware, in grams, and where the figure comes from."""
+) -> tuple[float | None, dict[str, Any]]:
+    """Return the job's share of making the hardware, in grams, and the fields that explain it."""
     own = ledger.spec.hardware
     if not held_seconds:
-        return None, None
+        return None, {}
     grams, sources = [], []
+    made_of: set[tuple[str, int]] = set()
     for model, seconds in sorted(held_seconds.items()):
         row = embodied_of(model, settings.embodied)
         each = own.embodied_grams or (None if row is None else row.grams_per_gpu)
         if each is None:
-            return None, None
+            return None, {}
         life = own.lifespan_seconds or (126_144_000 if row is None else row.lifespan_seconds)
         grams.append(
             embodied_grams(seconds, grams_per_gpu=float(each), lifespan_seconds=float(life))
         )
         stated = own.source or "spec.hardware" if own.embodied_grams else None
         sources.append(stated or ("" if row is None else row.source))
-    return fsum(grams), shortened("; ".join(dict.fromkeys(sources)), 256)
+        made_of.add((each, life))
+    fields: dict[str, Any] = {"embodied_source": shortened("; ".join(dict.fromkeys(sources)), 256)}
+    if len(made_of) == 1:
+        each, life = made_of.pop()
+        fields |= {"embodied_grams_per_gpu": each, "embodied_lifespan_seconds": life}
+    return fsum(grams), fields
 
 
 def embodied_of(model: str, table: Mapping[str, EmbodiedSettings]) -> EmbodiedSettings | None:
@@ -279,17 +305,38 @@ def _energy_status(
         energy_coverage=f"{energy.energy_coverage_ratio:.4f}",
         time_coverage=f"{energy.time_coverage_ratio:.4f}",
         mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
+        run_seconds=f"{run_seconds:.3f}",
+        gpu_model=shortened(", ".join(sorted(filter(None, held_seconds))), 256) or None,
         gpu_seconds=f"{fsum(held_seconds.values()):.1f}" if held_seconds else None,
         final=energy.final,
         unavailable=tuple(name for name in COMPONENTS if name not in measured),
     )
 
 
+def _gpu_count(samples: PodSamples, attempts: Iterable[Attempt]) -> int | None:
+    """Return the most GPUs that the pods of one attempt held; `None` where no series says so."""
+    held: dict[str, set[str]] = {}
+    for series in samples.share:
+        held.setdefault(series.pod_uid, set()).add(series.labels.get("uuid", ""))
+    counts = [
+        len(set().union(*(held.get(pod.uid, set()) for pod in attempt.pods)))
+        for attempt in attempts
+    ]
+    return max(counts, default=0) or None
+
+
+def _duration_seconds(attempts: Sequence[Attempt]) -> float | None:
+    """Return for how long the job ran, pauses excluded; `None` where an end is not known."""
+    ends = [attempt.end for attempt in attempts if attempt.start is not None]
+    known = [end for end in ends if end is not None]
+    return ran_seconds(attempts, max(known)) if known and len(known) == len(ends) else None
+
+
 def _carbon_status(
     carbon: CarbonResult | None,
     ledger: Ledger,
     embodied: float | None,
-    embodied_source: str | None,
+    hardware: Mapping[str, Any],
 ) -> CarbonStatus:
     known = ledger.status.carbon or CarbonStatus()
     operational = None if carbon is None else carbon.grams
@@ -306,7 +353,7 @@ def _carbon_status(
         source=None if carbon is None else shortened(carbon.source, 256),
         resolution_seconds=None if step is None else round(step),
         provisional=None if operational is None or carbon is None else carbon.estimated_ratio > 0,
-        embodied_source=embodied_source,
+        **hardware,
     )
 
 
@@ -366,4 +413,7 @@ def _by_attempt(
 
 
 def _grams(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+    """Return grams with four places, below a gram with seven digits."""
+    if value is None or not 0 < abs(value) < 1:
+        return None if value is None else f"{value:.4f}"
+    return decimal_text(value)

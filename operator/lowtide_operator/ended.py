@@ -14,11 +14,14 @@ from lowtide.units import format_duration
 from lowtide_operator.attempts import with_end, with_pods
 from lowtide_operator.conditions import ConditionType, Reason, find, has_end, shortened
 from lowtide_operator.draft import Draft
+from lowtide_operator.epochs import history_entries
 from lowtide_operator.observation import Measurement, Observation
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import Ending, Outcome, PodView
 
 DELETED = "Deleted"
+SECTIONS = ("training", "energy", "carbon", "sci", "counterfactual", "efficiency", "cost")
+"""Sections of the status that a measurement may hold."""
 
 
 def decide_ended(seen: Observation, draft: Draft, settings: Settings) -> None:
@@ -122,8 +125,7 @@ def _write_figures(figures: Measurement, draft: Draft) -> None:
     sections = {
         field.name: getattr(figures, field.name)
         for field in fields(figures)
-        if field.name in ("energy", "carbon", "sci", "counterfactual", "efficiency", "cost")
-        and getattr(figures, field.name) is not None
+        if field.name in SECTIONS and getattr(figures, field.name) is not None
     }
     draft.section(**sections)
     draft.section(
@@ -173,9 +175,15 @@ def _read_report(seen: Observation, draft: Draft) -> None:
             tokens=report.tokens,
             parameters=report.parameters,
             accuracy=_decimal(report.accuracy),
+            accuracy_top5=_decimal(report.accuracy_top5),
             loss=_decimal(report.loss),
             training_seconds=_decimal(report.training_seconds),
             flops=None if report.flops is None else str(report.flops),
+            framework=report.framework,
+            device=report.device,
+            seed=None if report.seed is None else str(report.seed),
+            started_at=report.started_at,
+            history=history_entries(report.history),
             message=message,
         )
     )

@@ -6,6 +6,7 @@ values not published) is tried again later; nothing here forgets anything, becau
 measured stands in the job's status. Figures that are there are never replaced by poorer ones.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -16,6 +17,7 @@ from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import ended_pods, read_pods
+from lowtide_operator.references import References
 from lowtide_operator.samples import Samples, SamplesUnavailableError
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import Fault, JobView
@@ -46,6 +48,7 @@ class Measurer:
     ) -> None:
         self._samples = samples
         self._intensity = intensity
+        self._references = References()
 
     async def measure(self, job: JobView, now: datetime, settings: Settings) -> Measurement:
         """Return the figures of an ended job, or what they wait for."""
@@ -105,6 +108,7 @@ class Measurer:
             samples=await read_pods(samples, job.key.namespace, attempts, begin, until),
             intensity=intensity,
             baseline_start=baseline,
+            references=await asyncio.to_thread(self._references.shelf, settings.rating),
         )
         figures = settle(ledger, settings)
         if _is_poorer(figures, job.status.energy):

@@ -39,6 +39,11 @@ JOB_FIGURES: Final = {
     "accuracy_ratio": "Accuracy on validation data",
     "sam": "Sustainable accuracy metric with the job's own parameters",
     "apc": "Accuracy per consumption, consumption in Wh per hour",
+    "apec": "Accuracy per energy cost, cost in cents per hour",
+    "ttcapc_seconds": "Training time until the closest APC reached its target",
+    "sci_low_grams_per_unit": "Lower end of the range that should hold the SCI (95 %)",
+    "sci_high_grams_per_unit": "Upper end of the range that should hold the SCI (95 %)",
+    "rating_letter": "Compound letter against the job's reference set, 0 for A to 4 for E",
 }
 INFO_LABELS: Final = ("zone", "policy", "signal", "model", "dataset", "series", "label")
 

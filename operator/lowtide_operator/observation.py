@@ -14,6 +14,7 @@ from lowtide.trainingjob.status import (
     EfficiencyStatus,
     EnergyStatus,
     SciStatus,
+    TrainingStatus,
 )
 from lowtide_operator.conditions import Reason, Truth
 from lowtide_operator.learning import Experience
@@ -56,13 +57,14 @@ class Measurement:
     """What the energy reading of an ended job gave; a section that cannot be had is `None`.
 
     `status`, `reason` and `message` are those of the condition Measured; status Unknown means
-    that it will be tried again. `attempts` holds joules and grams by attempt number, `pods`
-    joules by pod uid.
+    that it will be tried again. `training` is the report with the energy of its epochs. `attempts`
+    holds joules and grams by attempt number, `pods` joules by pod uid.
     """
 
     status: Truth
     reason: Reason
     message: str
+    training: TrainingStatus | None = None
     energy: EnergyStatus | None = None
     carbon: CarbonStatus | None = None
     sci: SciStatus | None = None

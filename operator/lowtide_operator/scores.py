@@ -1,24 +1,34 @@
 """The scores of an ended job: SCI, efficiency and cost, from figures already measured. Pure."""
 
-from math import isfinite
-
 from lowtide.energy.job import JobEnergy
 from lowtide.grid.series import Signal
 from lowtide.metrics.efficiency import Measures, Parameters, efficiency
 from lowtide.metrics.result import Caution, Result
-from lowtide.metrics.sam import EnergyUnit
+from lowtide.metrics.sam import EnergyUnit, sam_name
 from lowtide.metrics.sci import Basis, sci
+from lowtide.metrics.uncertainty import embodied_bounds, sci_uncertainty
+from lowtide.report.epochs import epoch_measures
+from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.spec import FunctionalUnitKind, Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
     CostStatus,
     EfficiencyMetric,
     EfficiencyStatus,
+    SciRange,
     SciStatus,
     TrainingStatus,
 )
 from lowtide.units import joules_to_kwh
 from lowtide_operator.conditions import shortened
+from lowtide_operator.rating import Rated, rating_fields
+from lowtide_operator.references import Shelf
+from lowtide_operator.score_settings import UncertaintySettings
 from lowtide_operator.settings import Settings
+
+MODELLED = "model"
+"""Quality of joules that no meter counted."""
+COUNT_DIGITS = 15
+"""Counts of units are shown whole as far as a float holds them."""
 
 
 def functional_units(
@@ -54,8 +64,9 @@ def sci_status(
     energy: JobEnergy,
     signal: Signal | None,
     complete: bool,
+    uncertainty: UncertaintySettings,
 ) -> SciStatus:
-    """Return the SCI section; without a value its warnings say why."""
+    """Return the SCI section; without a value its warnings and its message say why."""
     unit = spec.functional_unit
     name = unit.name if unit.kind is FunctionalUnitKind.CUSTOM and unit.name else str(unit.kind)
     count = functional_units(spec, training, complete=complete)
@@ -63,7 +74,11 @@ def sci_status(
     boundary = f"{', '.join(parts)} of the job's pods, all attempts; network and storage left out"
     if count is None:
         return SciStatus(
-            functional_unit=name, boundary=boundary, warnings=("functional_unit_not_reported",)
+            functional_unit=name,
+            boundary=boundary,
+            warnings=("functional_unit_not_reported",),
+            message=f"the trainer reported no number of units ({name}): give "
+            "spec.functionalUnit.count, or let the training report it",
         )
     result = sci(
         operational_grams=operational,
@@ -80,35 +95,92 @@ def sci_status(
         warnings=(Caution.PUE_NOT_INCLUDED,),
     )
     reasons = () if result.reason is None else (str(result.reason),)
+    range_, without_range = None, result.sentence
+    if result.value is not None and operational is not None and embodied is not None:
+        range_, without_range = _range(operational, embodied, count, energy, uncertainty)
     return SciStatus(
-        grams_per_unit=_decimal(result.value),
+        grams_per_unit=decimal_text(result.value),
         functional_unit=name,
-        functional_unit_count=_decimal(count),
+        functional_unit_count=decimal_text(count, COUNT_DIGITS),
         boundary=boundary,
         warnings=(*reasons, *(str(warning) for warning in result.warnings))[:8],
+        uncertainty=range_,
+        message=without_range,
     )
+
+
+def _range(
+    operational: float,
+    embodied: float,
+    units: float,
+    energy: JobEnergy,
+    chosen: UncertaintySettings,
+) -> tuple[SciRange | None, str | None]:
+    """Return the range of the score, or why there is none."""
+    if any(part.quality == MODELLED for part in energy.parts):
+        return None, "no range: a part of the energy is modelled, and the model states no error"
+    bounds = embodied_bounds(embodied, chosen.embodied_factor)
+    found = sci_uncertainty(
+        operational_grams=operational,
+        embodied=bounds,
+        functional_units=units,
+        energy_ratio=chosen.energy_ratio,
+        intensity_ratio=chosen.intensity_ratio,
+    )
+    low, high = decimal_text(max(0.0, found.low)), decimal_text(found.high)
+    if low is None or high is None:
+        return None, "no range: its ends cannot be written as decimals"
+    ratio = chosen.intensity_ratio
+    return SciRange(
+        low=low,
+        high=high,
+        energy_ratio=decimal_text(chosen.energy_ratio) or "0",
+        intensity_ratio=None if ratio is None else decimal_text(ratio),
+        embodied_low_grams=decimal_text(bounds.low) or "0",
+        embodied_high_grams=decimal_text(bounds.high) or "0",
+        basis=shortened(found.basis, 256),
+    ), None
 
 
 def efficiency_status(
     spec: TrainingJobSpec,
     training: TrainingStatus | None,
-    energy_joules: float,
+    job: Rated,
     run_seconds: float,
     settings: Settings,
-) -> EfficiencyStatus | None:
-    """Return accuracy set against energy; `None` where the trainer reported no accuracy."""
+    shelf: Shelf,
+) -> EfficiencyStatus:
+    """Return accuracy set against energy, and the letter; each with its value or its reason."""
+    rating = rating_fields(job, training, shelf, settings.rating)
     if training is None or training.accuracy is None:
-        return None
+        sentence = _without_accuracy(training)
+        chosen = efficiency_parameters(spec)
+        names = (sam_name(chosen.sam_alpha, chosen.sam_beta, chosen.sam_unit), "APC", "TTCAPC")
+        silent = tuple(EfficiencyMetric(name=name, reason=sentence) for name in names)
+        return EfficiencyStatus(metrics=silent, **rating)
     price = price_of(spec, settings)
+    epochs, no_epochs = epoch_measures(training)
     measures = Measures(
         accuracy=float(training.accuracy),
-        energy_joules=energy_joules,
+        energy_joules=job.energy_joules,
         duration_seconds=run_seconds,
         price_per_kwh=None if price is None else _float(price.per_kilowatt_hour),
         currency=None if price is None else price.currency,
+        epochs=epochs,
+        no_epochs=no_epochs,
+        target_accuracy=_float(spec.metrics.target_accuracy),
     )
     results = efficiency(measures, efficiency_parameters(spec))
-    return EfficiencyStatus(metrics=tuple(map(_metric, results)))
+    return EfficiencyStatus(metrics=tuple(map(_metric, results)), **rating)
+
+
+def _without_accuracy(training: TrainingStatus | None) -> str:
+    """Return why there is no accuracy: no report, or what was wrong with it."""
+    if training is None:
+        return "the training wrote no report: accuracy is read from its termination message"
+    if training.message:
+        return shortened(f"no accuracy: {training.message}", 256)
+    return "the training reported no accuracy"
 
 
 def efficiency_parameters(spec: TrainingJobSpec) -> Parameters:
@@ -143,27 +215,26 @@ def cost_status(
         instance = float(price.per_hour) * run_seconds / 3600
     if price.per_kilowatt_hour is not None:
         energy = float(price.per_kilowatt_hour) * joules_to_kwh(energy_joules)
-    return CostStatus(currency=price.currency, instance=_decimal(instance), energy=_decimal(energy))
+    return CostStatus(
+        currency=price.currency,
+        instance=decimal_text(instance),
+        energy=decimal_text(energy),
+        price_per_hour=price.per_hour,
+        price_per_kilowatt_hour=price.per_kilowatt_hour,
+    )
 
 
 def _metric(result: Result) -> EfficiencyMetric:
     """Return a metric for the status: its value, or why it has none."""
     return EfficiencyMetric(
         name=result.name,
-        value=_decimal(result.value),
+        value=decimal_text(result.value),
         unit=result.unit or None,
         reason=None if result.reason is None else shortened(result.sentence or "", 256),
+        target=decimal_text(result.parameters.get("target")),
         warnings=tuple(str(warning) for warning in result.warnings)[:8],
     )
 
 
 def _float(text: str | None) -> float | None:
     return None if text is None else float(text)
-
-
-def _decimal(value: float | None) -> str | None:
-    """Return a decimal text without exponent, or `None` for what no decimal can say."""
-    if value is None or not isfinite(value):
-        return None
-    text = f"{value:.6f}" if abs(value) < 1e15 else f"{value:.0f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

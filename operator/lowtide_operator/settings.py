@@ -18,6 +18,7 @@ from lowtide.grid.settings import ZoneSettings
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal
 from lowtide.trainingjob.spec import Price
+from lowtide_operator.score_settings import RatingSettings, UncertaintySettings
 
 ENV_SETTINGS: Final = "LOWTIDE_SETTINGS"
 ENV_PREFIX: Final = "LOWTIDE_OPERATOR_"
@@ -217,6 +218,10 @@ class Settings(ApiModel):
     """Embodied emissions by GPU model as the exporter names it; `default` is for all others."""
     price: Price | None = None
     """Price of jobs that state none."""
+    rating: RatingSettings = Field(default_factory=RatingSettings)
+    """Letters A to E."""
+    uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings)
+    """The range of the score."""
     queue: QueueSettings = Field(default_factory=QueueSettings)
     """The work queue."""
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
@@ -275,7 +280,16 @@ DEFAULT_EMBODIED: Final[Mapping[str, EmbodiedSettings]] = {
 }
 
 RELOADABLE: Final = frozenset(
-    {"default_zone", "schedule", "measurement", "embodied", "price", "capacity_gpus"}
+    {
+        "default_zone",
+        "schedule",
+        "measurement",
+        "embodied",
+        "price",
+        "capacity_gpus",
+        "rating",
+        "uncertainty",
+    }
 )
 """Fields that take effect without a restart; the others are named in a warning."""
 

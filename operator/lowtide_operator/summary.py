@@ -13,6 +13,7 @@ from lowtide_operator.learning import PastRun
 
 Body = Mapping[str, Any]
 
+LETTERS: Final = "ABCDE"
 ENDED_STATES: Final = frozenset({"Complete", "Failed", "Invalid"})
 _shared: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
@@ -82,6 +83,7 @@ def _figures(status: Body) -> dict[str, float | None]:
     plan, carbon = _section(status, "plan"), _section(status, "carbon")
     savings = _section(status, "counterfactual")
     attempts = status.get("attempts") or [{}]
+    sci_range = _section(_section(status, "sci"), "uncertainty")
     metrics = {m.get("name", ""): m.get("value") for m in _efficiency(status)}
     named = {name.split("[")[0][:3]: value for name, value in reversed(metrics.items())}
     return {
@@ -99,6 +101,11 @@ def _figures(status: Body) -> dict[str, float | None]:
         "accuracy_ratio": _number(_section(status, "training").get("accuracy")),
         "sam": _number(named.get("SAM")),
         "apc": _number(metrics.get("APC")),
+        "apec": _number(metrics.get("APEC")),
+        "ttcapc_seconds": _number(metrics.get("TTCAPC")),
+        "sci_low_grams_per_unit": _number(sci_range.get("low")),
+        "sci_high_grams_per_unit": _number(sci_range.get("high")),
+        "rating_letter": _letter(_section(status, "efficiency").get("label")),
     }
 
 
@@ -114,6 +121,11 @@ def _section(parent: Body, name: str) -> Body:
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
+
+
+def _letter(label: str | None) -> float | None:
+    """Return 0 for A to 4 for E."""
+    return None if not label or label not in LETTERS else float(LETTERS.index(label))
 
 
 def _seconds(text: str | None) -> float | None:

@@ -303,6 +303,28 @@ def test_chart_knows_what_the_operator_reloads() -> None:
     assert set(re.findall(r'"(\w+)"', omitted)) == {to_camel(name) for name in RELOADABLE}
 
 
+def test_reference_sets_are_mounted_and_need_no_right(render: Render, pick: Pick) -> None:
+    """A ConfigMap of the team's, read-only, allowed to be missing; no role names ConfigMaps."""
+    values = {"referenceSets": {"configMap": "ml-references"}}
+    documents = render({**values, "settings": {"rating": {"missing": "worst"}}})
+    spec = pod_specs(documents)["Deployment"]
+
+    assert yaml.safe_load(pick(documents, "ConfigMap")["data"]["settings.yaml"])["rating"] == {
+        "directory": "/etc/lowtide/references",
+        "missing": "worst",
+    }
+    (volume,) = [v for v in spec["volumes"] if v["name"] == "references"]
+    assert volume["configMap"] == {"name": "ml-references", "optional": True}
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "references"]
+    assert mount == {
+        "name": "references",
+        "mountPath": "/etc/lowtide/references",
+        "readOnly": True,
+    }
+    rules = [rule for d in documents if d["kind"].endswith("Role") for rule in d["rules"]]
+    assert all("configmaps" not in rule.get("resources", []) for rule in rules)
+
+
 def test_credentials_are_mounted_never_rendered(render: Render) -> None:
     """A Secret is named, mounted read-only, and allowed to be missing."""
     documents = render({"credentials": [{"secretName": "grid-token"}]})

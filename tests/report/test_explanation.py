@@ -104,7 +104,7 @@ def test_metrics_and_cost_follow_from_the_spec_s_own_parameters(
     assert result.exit_code == 0
     assert steps["SAM5[Wh]"]["value"] == pytest.approx(3.7288, abs=1e-4)
     assert steps["SAM5[Wh]"]["agrees"] is True
-    assert steps["cost"]["value"] == pytest.approx(0.0709, abs=1e-4)
+    assert steps["cost, hardware"]["value"] == pytest.approx(0.0709, abs=1e-4)
     # .861 / (.1 * 73.1887 * (.9 * .139 + .1) + 1) = .861 / 2.64746 = .32522
     assert steps["APC"]["value"] == pytest.approx(0.32522, abs=1e-5)
 

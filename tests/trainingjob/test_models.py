@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import Policy
 from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
@@ -58,3 +59,25 @@ def test_absent_fields_stay_absent_on_the_wire() -> None:
     status = TrainingJobStatus(energy=EnergyStatus(total_joules=0))
 
     assert status.to_api() == {"energy": {"totalJoules": 0}}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(3.7e-15, "0.0000000000000037", id="grams per operation"),
+        pytest.param(123456789.0, "123456800", id="seven digits"),
+        pytest.param(0.0, "0", id="zero"),
+        pytest.param(-0.0, "0", id="negative zero"),
+        pytest.param(-1.5, "-1.5", id="negative"),
+        pytest.param(1e27, "1" + "0" * 27, id="large"),
+        pytest.param(float("nan"), None, id="no number"),
+        pytest.param(None, None, id="not known"),
+        pytest.param(1e-40, None, id="too small for 32 characters"),
+        pytest.param(1.234567e-28, "0." + "0" * 27 + "123", id="fewer digits that fit"),
+    ],
+)
+def test_decimal_texts_keep_digits_and_never_an_exponent(
+    value: float | None, text: str | None
+) -> None:
+    """A score per operation must not become zero by being written down."""
+    assert decimal_text(value) == text

@@ -67,7 +67,10 @@ imagePullSecrets:
 {{/* Where the operator keeps what it saw of the grid. */}}
 {{- define "lowtide.historyPath" -}}/var/lib/lowtide/history{{- end }}
 
-{{/* The settings file: the user's values, and the two fields that the chart itself decides. */}}
+{{/* Where the reference sets of ratings are mounted. */}}
+{{- define "lowtide.referencesPath" -}}/etc/lowtide/references{{- end }}
+
+{{/* The settings file: the user's values, and the fields that the chart itself decides. */}}
 {{- define "lowtide.settings" -}}
 {{- $settings := deepCopy .Values.settings }}
 {{- if ($settings.cluster | default dict).namespaces }}
@@ -80,13 +83,17 @@ imagePullSecrets:
 {{- if not $settings.historyDirectory }}
 {{- $_ := set $settings "historyDirectory" (include "lowtide.historyPath" .) }}
 {{- end }}
+{{- if and .Values.referenceSets.configMap (not ($settings.rating | default dict).directory) }}
+{{- $rating := merge (dict "directory" (include "lowtide.referencesPath" .)) ($settings.rating | default dict) }}
+{{- $_ := set $settings "rating" $rating }}
+{{- end }}
 {{- toYaml $settings }}
 {{- end }}
 
 {{/* The part of the settings that takes effect only at a start of the operator. */}}
 {{- define "lowtide.restartSettings" -}}
 {{- $settings := include "lowtide.settings" . | fromYaml }}
-{{- omit $settings "capacityGpus" "defaultZone" "embodied" "measurement" "price" "schedule" | toYaml }}
+{{- omit $settings "capacityGpus" "defaultZone" "embodied" "measurement" "price" "rating" "schedule" "uncertainty" | toYaml }}
 {{- end }}
 
 {{/* The rules that the operator needs in each namespace whose jobs it runs. */}}

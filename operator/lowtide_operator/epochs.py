@@ -1,0 +1,68 @@
+"""A run epoch by epoch: what the trainer reported, joined with the energy of the same time. Pure.
+
+An epoch's energy is what all pods of the job used since the epoch before ended, so restart work
+counts where it happened. Between two samples energy is spread evenly; an epoch shorter than their
+distance is therefore smoothed, while sums over several stay right.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import fsum
+from typing import Final
+
+from lowtide.energy.job import JobEnergy
+from lowtide.energy.profile import Span, union
+from lowtide.trainingjob.report import EpochRecord
+from lowtide.trainingjob.status import EpochEntry, TrainingStatus
+
+COVERED_ENOUGH: Final = 0.95
+"""Below this share of an epoch's running time its energy is not known."""
+
+
+def history_entries(records: Sequence[EpochRecord]) -> tuple[EpochEntry, ...]:
+    """Return the trainer's history for the status, still without energy."""
+    return tuple(
+        EpochEntry(
+            epoch=record.epoch,
+            end=record.ended_at,
+            seconds=_decimal(record.duration_seconds),
+            accuracy=None if record.accuracy is None else _decimal(record.accuracy),
+        )
+        for record in records
+    )
+
+
+def with_energy(training: TrainingStatus, energy: JobEnergy) -> TrainingStatus:
+    """Return the report with the joules of every epoch whose samples are there."""
+    if not training.history:
+        return training
+    first = training.history[0]
+    edge = training.started_at or first.end - timedelta(seconds=float(first.seconds))
+    entries = []
+    for entry in training.history:
+        joules = _joules_between(edge, entry.end, energy)
+        entries.append(
+            entry.model_copy(update={"joules": None if joules is None else round(joules)})
+        )
+        edge = max(edge, entry.end)
+    return training.model_copy(update={"history": tuple(entries)})
+
+
+def _joules_between(start: datetime, end: datetime, energy: JobEnergy) -> float | None:
+    if end <= start:
+        return None
+    ran = union(
+        Span(max(start, pod.run.start), min(end, pod.run.end))
+        for pod in energy.pods
+        if pod.run.start < end and pod.run.end > start
+    )
+    part = energy.profile.within(Span(start, end))
+    running = fsum(span.duration_seconds for span in ran)
+    covered = fsum(span.duration_seconds for span in part.running_spans())
+    if running == 0 or covered < COVERED_ENOUGH * running:
+        return None
+    return part.total_joules
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
