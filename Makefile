@@ -2,6 +2,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 export PYTHON
+# The machine's own list of authorities, where it has one: a company's mirror is on no other.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := true
+endif
 BIN := .venv/bin
 
 .PHONY: help install demo test test-fast lint generate bench clean
