@@ -141,6 +141,25 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         share = "" if percent is None else f" ({percent:.0f} %)"
         verb = "avoided" if avoided >= 0 else "added"
         yield verb, f"{format_mass(abs(avoided))}{share} against running at once"
+    yield from _possible(counterfactual)
+    if (joules := number(counterfactual.get("restartJoules"))) is not None:
+        yield "restarts", f"{format_energy(joules)} for resuming after pauses, in the energy above"
+
+
+def _possible(counterfactual: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield what was possible at best, or why that is not known."""
+    run_now = number(counterfactual.get("runNowGrams"))
+    least = number(counterfactual.get("clairvoyantGrams"))
+    reach = number(counterfactual.get("reachPercent"))
+    if run_now is not None and least is not None and reach is not None:
+        share = f" ({100 * (1 - least / run_now):.0f} %)" if run_now else ""
+        yield (
+            "possible",
+            f"{format_mass(run_now - least)}{share} at best, knowing the future; "
+            f"{reach:.0f} % of it was reached",
+        )
+    elif message := text(counterfactual.get("message")):
+        yield "possible", message
 
 
 def _troubles(manifest: Manifest) -> Iterator[str]:

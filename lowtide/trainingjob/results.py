@@ -248,6 +248,13 @@ class CounterfactualStatus(ApiModel):
     baseline_start: Timestamp | None = Field(
         default=None, description="baselineStart is when the counterfactual run begins."
     )
+    restart_joules: Count | None = Field(
+        default=None,
+        description=(
+            "restartJoules is what resuming after pauses used; it counts as the job's energy and "
+            "not in the counterfactual."
+        ),
+    )
     clairvoyant_grams: PositiveDecimal | None = Field(
         default=None,
         description=(

@@ -11,16 +11,10 @@ from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import Any, Final
 
-from lowtide.energy.carbon import (
-    CarbonResult,
-    counterfactual,
-    embodied_grams,
-    operational_grams,
-    saving,
-)
+from lowtide.energy.carbon import CarbonResult, embodied_grams, operational_grams
 from lowtide.energy.integration import PodEnergy, integrate_pod
 from lowtide.energy.job import JobEnergy, job_energy
-from lowtide.energy.profile import EnergyProfile, Span
+from lowtide.energy.profile import Span
 from lowtide.energy.samples import tracks_of_pod
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.base import decimal_text
@@ -31,7 +25,6 @@ from lowtide.trainingjob.status import (
     CounterfactualStatus,
     EnergyComponent,
     EnergyStatus,
-    PlanStatus,
     TrainingJobStatus,
 )
 from lowtide_operator.attempts import ran_seconds
@@ -41,6 +34,7 @@ from lowtide_operator.observation import Measurement
 from lowtide_operator.rating import Rated
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import EMPTY_SHELF, Shelf
+from lowtide_operator.savings import counterfactual_status
 from lowtide_operator.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.settings import EmbodiedSettings, Settings
 
@@ -112,7 +106,7 @@ def settle(ledger: Ledger, settings: Settings) -> Measurement:
             complete=complete,
             uncertainty=settings.uncertainty,
         ),
-        counterfactual=_counterfactual_status(energy.profile, carbon, ledger),
+        counterfactual=_counterfactual(energy, carbon, ledger),
         efficiency=efficiency_status(
             ledger.spec, training, rated, run_seconds, settings, ledger.references
         ),
@@ -357,41 +351,20 @@ def _carbon_status(
     )
 
 
-def _counterfactual_status(
-    profile: EnergyProfile, carbon: CarbonResult | None, ledger: Ledger
+def _counterfactual(
+    energy: JobEnergy, carbon: CarbonResult | None, ledger: Ledger
 ) -> CounterfactualStatus | None:
-    """Return what the same run would have emitted at submission, and what waiting avoided."""
+    """Return the account of what waiting saved, where the grid is known at all."""
     if ledger.intensity is None or carbon is None:
         return None
-    run_now = counterfactual(profile, start=ledger.baseline_start, series=ledger.intensity)
-    avoided = saving(actual=carbon, run_now=run_now)
-    observed = _observed_plan(profile, ledger)
-    message = None
-    if run_now.grams is None:
-        message = (
-            "the grid's intensity at submission is known for "
-            f"{100 * run_now.covered_ratio:.0f} % of the energy only"
-        )
-    return CounterfactualStatus(
-        run_now_grams=_grams(run_now.grams),
-        avoided_grams=_grams(avoided.avoided_grams),
-        avoided_percent=None if avoided.percent is None else f"{avoided.percent:.1f}",
-        baseline_start=ledger.baseline_start.replace(microsecond=0),
-        provisional=None if run_now.grams is None else run_now.estimated_ratio > 0,
-        observed_plan_grams=_grams(observed),
-        message=message,
+    return counterfactual_status(
+        energy.profile,
+        carbon,
+        spec=ledger.spec,
+        status=ledger.status,
+        intensity=ledger.intensity,
+        baseline_start=ledger.baseline_start,
     )
-
-
-def _observed_plan(profile: EnergyProfile, ledger: Ledger) -> float | None:
-    """Return what waiting would have emitted under policy Observe, once those hours are known."""
-    plan: PlanStatus | None = ledger.status.plan
-    if plan is None or plan.reason != Reason.POLICY_OBSERVE or not plan.segments:
-        return None
-    if ledger.intensity is None:
-        return None
-    waited = counterfactual(profile, start=plan.segments[0].start, series=ledger.intensity)
-    return waited.grams
 
 
 def _by_attempt(

@@ -63,6 +63,11 @@ class Draft:
         self._looks.append(self.now + timedelta(seconds=seconds))
 
     @property
+    def status(self) -> TrainingJobStatus:
+        """The status as drafted so far; conditions and columns are still those before."""
+        return self.before.model_copy(update=self._sections)
+
+    @property
     def plan(self) -> PlanStatus | None:
         """The plan as drafted so far."""
         plan: PlanStatus | None = self._sections.get("plan", self.before.plan)

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lowtide.trainingjob.report import parse_report
-from lowtide.trainingjob.status import TrainingJobStatus, TrainingStatus
+from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus, TrainingStatus
 from lowtide.units import format_duration
 from lowtide_operator.attempts import with_end, with_pods
 from lowtide_operator.conditions import ConditionType, Reason, find, has_end, shortened
 from lowtide_operator.draft import Draft
 from lowtide_operator.epochs import history_entries
 from lowtide_operator.observation import Measurement, Observation
+from lowtide_operator.savings import hindsight_due
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import Ending, Outcome, PodView
 
@@ -105,17 +106,29 @@ def _measure(seen: Observation, draft: Draft, settings: Settings) -> None:
         if figures.status == "Unknown":
             draft.look_in(settings.measurement.poll_seconds)
         elif figures.reason is Reason.PROVISIONAL:
-            draft.look_in(_reprice_seconds(figures, settings))
+            draft.look_in(_reprice_seconds(figures.carbon, settings))
     elif before is None or before.status == "Unknown":
         draft.condition(
             ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
         )
         draft.look_in(0)
+    _look_back_later(draft, settings)
 
 
-def _reprice_seconds(figures: Measurement, settings: Settings) -> float:
+def _look_back_later(draft: Draft, settings: Settings) -> None:
+    """Look again when the best possible run may be known: after the deadline."""
+    due = hindsight_due(draft.status, settings)
+    if due is None or draft.now >= due[1]:
+        return
+    if draft.now < due[0]:
+        draft.look_at(due[0] + timedelta(seconds=1))
+    else:
+        draft.look_in(_reprice_seconds(draft.status.carbon, settings))
+
+
+def _reprice_seconds(carbon: CarbonStatus | None, settings: Settings) -> float:
     """Return when to price again: about a slot later, when its actual value may be there."""
-    step = None if figures.carbon is None else figures.carbon.resolution_seconds
+    step = None if carbon is None else carbon.resolution_seconds
     longest = settings.measurement.reprice_seconds
     return longest if not step else min(longest, max(step, settings.measurement.poll_seconds))
 

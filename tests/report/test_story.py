@@ -108,6 +108,32 @@ def test_finished_job_says_what_it_cost() -> None:
     assert "added      12.0 g (-4 %) against running at once" in text
 
 
+def test_best_possible_saving_stands_beside_what_was_reached() -> None:
+    """800 g at once, 300 g at best: 500 g or 62 % were possible; restarts are named."""
+    account = {
+        "runNowGrams": "800",
+        "avoidedGrams": "300",
+        "avoidedPercent": "37.5",
+        "clairvoyantGrams": "300",
+        "reachPercent": "60.0",
+        "restartJoules": 7200,
+    }
+
+    text = "\n".join(story({"counterfactual": account}))
+
+    assert "possible   500 g (62 %) at best, knowing the future; 60 % of it was reached" in text
+    assert "restarts   2.00 Wh for resuming after pauses, in the energy above" in text
+
+
+def test_absent_optimum_says_why() -> None:
+    """The status' own sentence is shown."""
+    account = {"runNowGrams": "800", "message": "the best possible is known later"}
+
+    assert "possible   the best possible is known later" in "\n".join(
+        story({"counterfactual": account})
+    )
+
+
 @pytest.mark.parametrize("status", [{}, None])
 def test_job_that_nobody_looked_at(status: Any) -> None:
     """Without any status the operator is the first thing to check."""

@@ -1,0 +1,69 @@
+"""Looking back at a job when its deadline has passed: what would have been possible at best.
+
+Everything it needs but the grid's intensity stands in the status, so nothing is measured again
+and no sample has to be kept for as long as a deadline may lie ahead.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from lowtide.trainingjob.status import TrainingJobStatus
+from lowtide_operator.conditions import ConditionType, Reason, find
+from lowtide_operator.measure import SeenIntensity
+from lowtide_operator.observation import Measurement
+from lowtide_operator.savings import hindsight_due, with_hindsight
+from lowtide_operator.settings import Settings
+from lowtide_operator.views import Fault, JobView
+
+
+async def look_back(
+    job: JobView,
+    figures: Measurement | None,
+    grid: SeenIntensity,
+    now: datetime,
+    settings: Settings,
+) -> Measurement | None:
+    """Return an ended job's figures with the best possible run beside them, once it is known.
+
+    `figures` are those read just now, `None` where there are none. `None` is returned where
+    nothing is new.
+    """
+    status = _with_figures(job.status, figures)
+    if isinstance(job.spec, Fault) or status.counterfactual is None:
+        return figures
+    due = hindsight_due(status, settings)
+    is_new = figures is not None and figures.counterfactual is not None
+    if not is_new and (due is None or not due[0] <= now < due[1]):
+        return figures
+    start, zone = status.counterfactual.baseline_start, status.carbon and status.carbon.zone
+    intensity = None
+    if due is not None and now >= due[0] and start is not None and zone:
+        intensity = await grid.seen_between(zone, start, due[0])
+    known = with_hindsight(status, job.spec, intensity, settings)
+    if known == status.counterfactual:
+        return figures
+    if figures is not None:
+        return replace(figures, counterfactual=known)
+    measured = find(status.conditions, ConditionType.MEASURED)
+    if measured is None or measured.status != "True":
+        return None
+    return Measurement(
+        status="True",
+        reason=Reason(measured.reason),
+        message=measured.message,
+        counterfactual=known,
+    )
+
+
+def _with_figures(status: TrainingJobStatus, figures: Measurement | None) -> TrainingJobStatus:
+    """Return the status as it will be with these figures, as far as looking back needs it."""
+    if figures is None:
+        return status
+    sections = {
+        "energy": figures.energy,
+        "carbon": figures.carbon,
+        "counterfactual": figures.counterfactual,
+    }
+    return status.model_copy(
+        update={name: section for name, section in sections.items() if section is not None}
+    )

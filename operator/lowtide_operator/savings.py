@@ -1,0 +1,227 @@
+"""What waiting saved: against running at once, and against the best that was possible.
+
+Pure. The first comparison places the measured run at submission, on the intensity that was really
+seen; what pausing itself cost (reloads, repeated steps) belongs to the job and not to that
+baseline. The second asks afterwards what somebody who knew the future would have done under the
+same constraints; it can be told only when the deadline has passed and its hours are known. A
+figure that cannot be had is absent, and `message` says why. Source: planning paper, section 5.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import fsum
+from typing import Final
+
+from lowtide.energy.carbon import CarbonResult, counterfactual, saving
+from lowtide.energy.profile import EnergyProfile, Span
+from lowtide.grid.series import IntensitySeries
+from lowtide.planning import Forecast, Request, Source, plan
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
+from lowtide.units import joules_to_kwh
+from lowtide_operator.attempts import ran_seconds
+from lowtide_operator.conditions import Reason
+from lowtide_operator.settings import Settings
+from lowtide_operator.window import clock_text
+
+WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
+"""Plans that allowed one start only, so that nothing better was possible."""
+_NOTHING_TO_SAVE: Final = 1e-6
+"""Below this share of the run-now emissions a possible saving is rounding."""
+
+
+def restart_work(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
+    """Return the stretches that a run without pauses would not have had.
+
+    The begin of every resume, for as long as the spec says that a resume costs, never longer than
+    the attempt.
+    """
+    interruption = spec.schedule.interruption
+    cost = timedelta(seconds=interruption.restart_cost_seconds if interruption.allowed else 0)
+    spans = []
+    for attempt in attempts:
+        if attempt.number == 1 or attempt.start is None:
+            continue
+        end = attempt.start + cost
+        if attempt.end is not None:
+            end = min(end, attempt.end)
+        if end > attempt.start:
+            spans.append(Span(attempt.start, end))
+    return tuple(spans)
+
+
+def counterfactual_status(
+    profile: EnergyProfile,
+    carbon: CarbonResult,
+    *,
+    spec: TrainingJobSpec,
+    status: TrainingJobStatus,
+    intensity: IntensitySeries,
+    baseline_start: datetime,
+) -> CounterfactualStatus:
+    """Return what the same run would have emitted at `baseline_start`, and what waiting avoided."""
+    repeated = restart_work(spec, status.attempts)
+    run_now = counterfactual(profile, start=baseline_start, series=intensity, restart_work=repeated)
+    avoided = saving(actual=carbon, run_now=run_now)
+    message = None
+    if run_now.grams is None:
+        message = (
+            "the grid's intensity at submission is known for "
+            f"{100 * run_now.covered_ratio:.0f} % of the energy only"
+        )
+    restart_joules = fsum(profile.within(span).total_joules for span in repeated)
+    return CounterfactualStatus(
+        run_now_grams=_grams(run_now.grams),
+        avoided_grams=_grams(avoided.avoided_grams),
+        avoided_percent=None if avoided.percent is None else f"{avoided.percent:.1f}",
+        baseline_start=baseline_start.replace(microsecond=0),
+        restart_joules=round(restart_joules) if repeated else None,
+        provisional=None if run_now.grams is None else run_now.estimated_ratio > 0,
+        observed_plan_grams=_grams(_observed_plan(profile, status, intensity)),
+        message=message,
+    )
+
+
+def _observed_plan(
+    profile: EnergyProfile, status: TrainingJobStatus, intensity: IntensitySeries
+) -> float | None:
+    """Return what waiting would have emitted under policy Observe, once those hours are known."""
+    planned = status.plan
+    if planned is None or planned.reason != Reason.POLICY_OBSERVE or not planned.segments:
+        return None
+    return counterfactual(profile, start=planned.segments[0].start, series=intensity).grams
+
+
+def hindsight_due(
+    status: TrainingJobStatus, settings: Settings
+) -> tuple[datetime, datetime] | None:
+    """Return from when until when the best possible run of a measured job is to be computed.
+
+    `None` where it is known already, or never will be. The time ends some hours after the
+    deadline: what the grid's providers have not said by then they will not say.
+    """
+    known, planned = status.counterfactual, status.plan
+    if known is None or planned is None or planned.deadline is None:
+        return None
+    if planned.reason in WITHOUT_CHOICE:
+        return None
+    if known.clairvoyant_grams is not None or known.run_now_grams is None:
+        return None
+    longest = timedelta(seconds=settings.measurement.reprice_until_seconds)
+    return planned.deadline, planned.deadline + longest
+
+
+def with_hindsight(
+    status: TrainingJobStatus,
+    spec: TrainingJobSpec,
+    intensity: IntensitySeries | None,
+    settings: Settings,
+) -> CounterfactualStatus | None:
+    """Return the counterfactual of a measured job with the best possible run beside it.
+
+    That run has the job's own length, mean power and constraints, knows what the grid did until
+    the deadline, and pays the declared cost for every resume. A shared capacity is not part of it.
+    """
+    known, planned = status.counterfactual, status.plan
+    if known is None or known.run_now_grams is None:
+        return known
+    if planned is None or planned.deadline is None or planned.reason in WITHOUT_CHOICE:
+        return known.model_copy(update={"message": "the job was allowed to start at once only"})
+    deadline = planned.deadline
+    actual = _actual(intensity, known.baseline_start, deadline)
+    if actual is None:
+        return known.model_copy(
+            update={
+                "message": (
+                    "the best possible is known once all intensity until the deadline "
+                    f"{clock_text(deadline)} is"
+                )
+            }
+        )
+    best = _least_grams(status, spec, known, actual, deadline, settings)
+    emitted = status.carbon.operational_grams if status.carbon else None
+    if best is None or emitted is None:
+        return known
+    run_now, mine = float(known.run_now_grams), float(emitted)
+    # At mean power a run can seem to beat the optimum by the rounding of its own power's course.
+    best = min(best, run_now, mine)
+    possible = run_now - best
+    if possible <= _NOTHING_TO_SAVE * run_now:
+        message = "no allowed start would have emitted less than running at once"
+        return known.model_copy(update={"clairvoyant_grams": _grams(best), "message": message})
+    reach = 100 * (run_now - mine) / possible
+    return known.model_copy(
+        update={
+            "clairvoyant_grams": _grams(best),
+            "reach_percent": f"{reach:.1f}",
+            "message": None,
+        }
+    )
+
+
+def _actual(
+    intensity: IntensitySeries | None, start: datetime | None, end: datetime
+) -> Forecast | None:
+    """Return the seen intensity as a forecast without error; `None` unless all of it was seen."""
+    if intensity is None or start is None:
+        return None
+    points = [point for point in intensity.points if point.end > start and point.start < end]
+    if not points or points[0].start > start or points[-1].end < end:
+        return None
+    step = points[0].end - points[0].start
+    even = all(point.start == points[0].start + k * step for k, point in enumerate(points))
+    even = even and all(point.end - point.start == step for point in points)
+    values = [point.grams_per_kwh for point in points if not point.estimated]
+    known = [value for value in values if value is not None]
+    if not even or len(known) < len(points) or step.total_seconds() % 1:
+        return None
+    return Forecast(
+        zone=intensity.zone,
+        signal=intensity.signal,
+        start=points[0].start,
+        slot_seconds=int(step.total_seconds()),
+        grams_per_kwh=tuple(known),
+        spread_grams_per_kwh=(0.0,) * len(known),
+        sources=(Source.PROVIDER,) * len(known),
+    )
+
+
+def _least_grams(
+    status: TrainingJobStatus,
+    spec: TrainingJobSpec,
+    known: CounterfactualStatus,
+    actual: Forecast,
+    deadline: datetime,
+    settings: Settings,
+) -> float | None:
+    """Return the emissions of the best run inside the job's window, in grams."""
+    total = status.energy.total_joules if status.energy else None
+    interruption = spec.schedule.interruption
+    repeated = fsum(span.duration_seconds for span in restart_work(spec, status.attempts))
+    seconds = ran_seconds(status.attempts, deadline) - repeated
+    if total is None or known.baseline_start is None or seconds <= 0:
+        return None
+    cost = float(interruption.restart_cost_seconds) if interruption.allowed else 0.0
+    request = Request(
+        key="hindsight",
+        earliest=known.baseline_start,
+        deadline=deadline,
+        remaining_seconds=seconds,
+        remaining_high_seconds=seconds,
+        interruptible=interruption.allowed,
+        restart_cost_seconds=cost,
+        minimum_saving_ratio=0.0,
+        gpus=0,
+        latency_seconds=settings.schedule.start_latency_seconds,
+        margin_seconds=settings.schedule.margin_seconds,
+    )
+    best = plan(known.baseline_start, request, actual)
+    if best.planned_grams_per_kwh is None:
+        return None
+    length = fsum((segment.end - segment.start).total_seconds() for segment in best.segments)
+    watts = (total - (known.restart_joules or 0)) / seconds
+    return joules_to_kwh(watts * length) * best.planned_grams_per_kwh
+
+
+def _grams(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
