@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from lowtide.trainingjob.spec import Grid
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster
+from lowtide_operator.desk import Desk
 from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.live import LiveEnergy
@@ -35,13 +37,30 @@ class App:
     exporters: Exporters | None
     live: LiveEnergy
     bookings: Bookings
+    desk: Desk
     tally: Tally
     instance: str
+    told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     random: Callable[[], float] = random.random
 
+    def capacity_gpus(self) -> int | None:
+        """Return how many GPUs planned jobs may use at the same time; `None`: not limited."""
+        return self.settings.capacity_gpus
+
     def plan_again(self, zone: str) -> None:
-        """Look at every job of a zone whose plan may change with its forecast."""
+        """Plan the jobs of a zone again, and look at those for which that means something.
+
+        Waiting jobs are planned together and looked at only where that changes their plan, unless
+        there is something new to say about the forecast itself.
+        """
+        view = self.forecasts.view(Grid(zone=zone))
+        said = (view.status, view.reason, view.message)
+        is_news = self.told.get(zone) != said
+        self.told[zone] = said
+        if view.forecast is not None:
+            self.desk.plan_by(view.forecast)
         for record in self.cache.records():
-            if record.summary.plans_with_forecast and record.summary.zone in (zone, None):
+            concerned = record.summary.plans_with_forecast and record.summary.zone in (zone, None)
+            if concerned and (is_news or record.key not in self.desk):
                 self.queue.add(record.key)

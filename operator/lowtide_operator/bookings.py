@@ -5,7 +5,7 @@ one after the other never want the same hour by accident. After a restart it fil
 in the statuses. It matters only where the settings name a capacity.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,8 @@ from lowtide.planning.calendar import Reservation
 from lowtide.trainingjob.status import PlanStatus
 from lowtide_operator.workqueue import Key
 
+ROUNDING: Final = timedelta(seconds=1)
+"""A status holds whole seconds."""
 OVERRUN: Final = timedelta(minutes=15)
 """A job that runs longer than planned keeps its GPUs for this long beyond now."""
 
@@ -30,11 +32,20 @@ class Bookings:
             self._reservations.pop(key, None)
             return
         segments = tuple(Segment(s.start, s.end) for s in plan.segments)
-        self._reservations[key] = Reservation(uid, gpus, segments)
+        held = self._reservations.get(key)
+        if held is None or held.gpus != gpus or not _covers(held.segments, segments):
+            self._reservations[key] = Reservation(uid, gpus, segments)
 
-    def release(self, key: Key) -> None:
-        """Forget a job that has ended or is gone."""
-        self._reservations.pop(key, None)
+    def reserve(self, key: Key, reservation: Reservation) -> None:
+        """Keep what the planner reserves for a job: its plan, with time to take longer."""
+        if reservation.gpus and reservation.segments:
+            self._reservations[key] = reservation
+        else:
+            self._reservations.pop(key, None)
+
+    def release(self, key: Key) -> bool:
+        """Forget a job that has ended or is gone; return whether it had reserved anything."""
+        return self._reservations.pop(key, None) is not None
 
     def calendar(self, capacity_gpus: int, now: datetime, running: Iterable[Key] = ()) -> Calendar:
         """Return the calendar of a pool at `now`.
@@ -49,3 +60,17 @@ class Bookings:
                 extended = Reservation(held.key, held.gpus, (*held.segments, more))
                 reservations[key] = extended
         return Calendar(capacity_gpus, tuple(reservations.values()))
+
+
+def _covers(held: Sequence[Segment], planned: Sequence[Segment]) -> bool:
+    """Return whether stretches are those of a plan, the last one perhaps longer."""
+    if len(held) != len(planned):
+        return False
+    pairs = list(zip(held, planned, strict=True))
+    same = all(_near(a.start, b.start) for a, b in pairs)
+    same = same and all(_near(a.end, b.end) for a, b in pairs[:-1])
+    return same and held[-1].end >= planned[-1].end - ROUNDING
+
+
+def _near(first: datetime, second: datetime) -> bool:
+    return abs(first - second) <= ROUNDING

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.grid.errors import Failure
+from lowtide.grid.scoring import Score
 from lowtide.grid.series import IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.planning.types import Forecast, Source
@@ -44,6 +45,12 @@ class Zone:
         self.grid = grid
         self.known: Known | None = None
         self.failures: Counter[tuple[str, str]] = Counter()
+        self.scores: tuple[Score, ...] = ()
+
+    @property
+    def provider_order(self) -> tuple[str, ...]:
+        """The providers in the order in which they are asked."""
+        return tuple(provider.label for provider in self.grid.chain.providers)
 
     @property
     def has_provider_forecast(self) -> bool:
@@ -56,6 +63,13 @@ class Zone:
         state = self.grid.refresh(now)
         return Known(state, state.forecast(now), now)
 
+    def compare(self, now: datetime) -> None:
+        """Score every provider by what plans based on it would have saved; blocks.
+
+        The chain is reordered where the evidence is long and clear.
+        """
+        self.scores = self.grid.compare(now)
+
     def intensity_between(
         self, start: datetime, end: datetime, now: datetime
     ) -> IntensitySeries | None:
@@ -66,7 +80,11 @@ class Zone:
 
     def learn(self, news: Known) -> bool:
         """Take news in; return whether jobs of this zone should be planned again."""
-        before, self.known = self.known, news
+        before = self.known
+        if before is not None and before.forecast == news.forecast:
+            # The very same object: plans that were made with it need not be made again.
+            news = replace(news, forecast=before.forecast)
+        self.known = news
         for failure in news.state.failures:
             self.failures[failure.provider, failure.reason] += 1
         return before is None or _told(before) != _told(news)
@@ -132,8 +150,13 @@ class Forecasts:
 
     async def _follow(self, name: str, zone: Zone) -> None:
         tries = 0
+        between = timedelta(seconds=self._settings.forecast.compare_seconds)
+        compare_at = self._clock()
         while True:
             await self._refresh(name, zone)
+            if self._clock() >= compare_at:
+                compare_at = self._clock() + between
+                await self._compare(name, zone)
             tries = 0 if zone.has_provider_forecast else tries + 1
             wait = self._settings.forecast.refresh_seconds
             if tries:
@@ -160,6 +183,23 @@ class Forecasts:
                 LOG.warning("zone %s: %s", name, failure.message)
         if zone.learn(news):
             self.on_news(name)
+
+    async def _compare(self, name: str, zone: Zone) -> None:
+        before = zone.provider_order
+        try:
+            async with asyncio.timeout(self._settings.forecast.fetch_timeout_seconds):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._pool, zone.compare, self._clock())
+        except TimeoutError:
+            LOG.warning("zone %s: comparing its providers takes too long; tried again later", name)
+        except Exception:
+            # Scores are worth having; a fault in them must not stop the forecasts.
+            LOG.exception("zone %s: comparing its providers failed in an unforeseen way", name)
+        if zone.provider_order != before:
+            order = ", ".join(zone.provider_order)
+            LOG.info(
+                "zone %s: by what their forecasts would have saved, asked first: %s", name, order
+            )
 
     def view(self, grid: Grid) -> ForecastView:
         """Return what is known about the grid of a job."""

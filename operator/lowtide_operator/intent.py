@@ -1,4 +1,4 @@
-"""Asking the planner: one job, one forecast, what others have reserved."""
+"""The plan of one job: from the last pass over all that wait, or made for this job alone."""
 
 from dataclasses import replace
 
@@ -7,7 +7,12 @@ from lowtide_operator.observation import Observation
 
 
 def planned(seen: Observation, request: Request) -> Plan:
-    """Return the planner's plan; a forecast that it cannot use counts as none."""
+    """Return the planner's plan; a forecast that it cannot use counts as none.
+
+    A prepared plan counts only if it answers the same question.
+    """
+    if seen.prepared is not None and seen.prepared.request == request:
+        return seen.prepared.plan
     forecast = seen.forecast.forecast
     try:
         return plan(seen.now, request, forecast, seen.calendar)

@@ -30,6 +30,7 @@ from lowtide_operator.app import App, utc_now
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster, ClusterError, connect
+from lowtide_operator.desk import Desk
 from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.handlers import register
@@ -205,17 +206,27 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
     if settings.prometheus.url is not None:
         samples = Prometheus(session, settings.prometheus)
     forecasts = Forecasts(settings, clock=utc_now)
+    cache, bookings, tally = Cache(), Bookings(), Tally()
+    desk = Desk(
+        bookings=bookings,
+        tally=tally,
+        clock=utc_now,
+        capacity=lambda: app.capacity_gpus(),
+        running=cache.running_keys,
+        on_change=queue.add,
+    )
     app = App(
         settings=settings,
         cluster=Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds),
-        cache=Cache(),
+        cache=cache,
         queue=queue,
         forecasts=forecasts,
         measurer=Measurer(samples, forecasts),
         exporters=exporters,
         live=LiveEnergy(samples, utc_now),
-        bookings=Bookings(),
-        tally=Tally(),
+        bookings=bookings,
+        desk=desk,
+        tally=tally,
         instance=socket.gethostname(),
     )
     forecasts.on_news = app.plan_again
@@ -223,6 +234,7 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         yield app
     finally:
         forecasts.close()
+        await desk.close()
         if store is not None:
             store.close()
         await session.close()

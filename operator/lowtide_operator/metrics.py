@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from lowtide import __version__
 from lowtide_operator.app import App
+from lowtide_operator.providerpage import provider_families
 from lowtide_operator.views import Record
 
 JOB_LABELS: Final = ("namespace", "trainingjob")
@@ -105,6 +106,8 @@ class OperatorCollector(Collector):
         for name, text, value in (
             ("reconcile_seconds", "Time spent looking at jobs", tally.reconcile_seconds),
             ("jobs_created", "Batch Jobs created", tally.jobs_created),
+            ("planning_passes", "Passes that planned waiting jobs", tally.planning_passes),
+            ("planning_seconds", "Time spent in these passes", tally.planning_seconds),
             ("events_recorded", "Events recorded", tally.events_recorded),
             (
                 "settings_reload_failures",
@@ -148,6 +151,7 @@ class OperatorCollector(Collector):
             for (provider, reason), count in sorted(zone.failures.items()):
                 failures.add_metric([name, provider, reason], count)
         yield from (intensity, age, horizon, available, failures)
+        yield from provider_families(self._app.forecasts.zones)
 
     def _jobs(self) -> Iterator[Metric]:
         records = list(self._app.cache.records())

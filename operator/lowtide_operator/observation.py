@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lowtide.grid.series import Signal
-from lowtide.planning.calendar import Calendar
-from lowtide.planning.types import Forecast
+from lowtide.planning import Calendar, Forecast, Plan, Request
 from lowtide.trainingjob.status import (
     CarbonStatus,
     CostStatus,
@@ -75,6 +74,14 @@ class Measurement:
     pods: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan that was made together with those of other jobs, and the question it answers."""
+
+    request: Request
+    plan: Plan
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What is known about one TrainingJob at `now`.
@@ -82,7 +89,8 @@ class Observation:
     `child` is its batch Job, `pods` the pods seen just now. `child_is_gone` says that the API
     server, and not only the cache, has no batch Job. `template_checked` says that the API server
     would take the Job, `template_refusal` why not; `refusal` is what came of creating it just now.
-    `joules_so_far` is what running pods have used up to now, by uid.
+    `joules_so_far` is what running pods have used up to now, by uid. `prepared` is the plan from
+    the last pass over all waiting jobs; `calendar` is there where a job is planned by itself.
     """
 
     now: datetime
@@ -97,4 +105,5 @@ class Observation:
     measurement: Measurement | None = None
     experience: Experience | None = None
     calendar: Calendar | None = None
+    prepared: Prepared | None = None
     joules_so_far: Mapping[str, float] = field(default_factory=dict)

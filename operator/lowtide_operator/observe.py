@@ -8,8 +8,15 @@ from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, RefusedError
 from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.ended import needs_measuring
+from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
-from lowtide_operator.observation import ForecastView, Observation, Refusal
+from lowtide_operator.observation import (
+    ForecastView,
+    Measurement,
+    Observation,
+    Prepared,
+    Refusal,
+)
 from lowtide_operator.views import (
     ChildView,
     Fault,
@@ -19,6 +26,7 @@ from lowtide_operator.views import (
     pod_view,
     template_of,
 )
+from lowtide_operator.waiting import question_of
 from lowtide_operator.workloads.job import job_manifest
 
 UNPROCESSABLE = (400, 422)
@@ -43,21 +51,39 @@ async def observe(job: JobView, app: App) -> Observation:
         child_is_gone=gone,
         forecast=forecast,
         experience=learn(app.cache.past_runs(job)),
-        calendar=_calendar(now, app),
     )
     if has_end(job.status.conditions):
-        if needs_measuring(job.status, now, app.settings):
-            return replace(seen, measurement=await app.measurer.measure(job, now, app.settings))
-        return seen
+        return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
-        return replace(seen, pods=await _pods(job, app), joules_so_far=app.live.joules)
+        pods = await _pods(job, app)
+        calendar = _calendar(now, app)
+        return replace(seen, pods=pods, joules_so_far=app.live.joules, calendar=calendar)
     if not isinstance(job.spec, Fault) and not gone:
-        return await _with_template(seen, app)
+        return await _with_plan(await _with_template(seen, app), app)
     return seen
 
 
+async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:
+    """Return what is new of an ended job's figures, or `None`."""
+    figures = None
+    if needs_measuring(job.status, now, app.settings):
+        figures = await app.measurer.measure(job, now, app.settings)
+    return await look_back(job, figures, app.forecasts, now, app.settings)
+
+
+async def _with_plan(seen: Observation, app: App) -> Observation:
+    """Return the observation of a waiting job with its plan from a pass over all of them."""
+    request, forecast = question_of(seen, app.settings), seen.forecast.forecast
+    if request is None or forecast is None:
+        app.desk.forget(seen.job.key)
+        return seen
+    plan = await app.desk.ask(seen.job.key, request, forecast)
+    return seen if plan is None else replace(seen, prepared=Prepared(request, plan))
+
+
 def _calendar(now: datetime, app: App) -> Calendar | None:
-    capacity = app.settings.capacity_gpus
+    """Return what others have reserved, for a started job that is planned by itself."""
+    capacity = app.capacity_gpus()
     if capacity is None:
         return None
     return app.bookings.calendar(capacity, now, app.cache.running_keys())

@@ -84,7 +84,7 @@ async def reconcile(key: Key, app: App) -> float | None:
     record = app.cache.record(key)
     if record is None:
         app.queue.forget(key)
-        app.bookings.release(key)
+        _release(key, app)
         return None
     job = record.view()
     if job.deleting or is_managed_elsewhere(job):
@@ -106,9 +106,19 @@ async def reconcile(key: Key, app: App) -> float | None:
 
 def _book(job: JobView, decision: Decision, app: App) -> None:
     """Keep the job's reservation in step with its plan, before anything else is decided."""
-    ended = has_end(decision.status.conditions)
-    plan = None if ended else decision.status.plan
-    app.bookings.note(job.key, job.uid, job.gpus, plan)
+    if has_end(decision.status.conditions):
+        _release(job.key, app)
+        return
+    if decision.status.attempts:
+        app.desk.forget(job.key)
+    app.bookings.note(job.key, job.uid, job.gpus, decision.status.plan)
+
+
+def _release(key: Key, app: App) -> None:
+    """Give back what an ended or deleted job had reserved."""
+    app.desk.forget(key)
+    if app.bookings.release(key) and app.capacity_gpus() is not None:
+        app.desk.room_changed()
 
 
 async def _carry_out(action: Action, app: App) -> Refusal | None:

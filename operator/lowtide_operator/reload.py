@@ -47,6 +47,7 @@ def apply_settings(app: App, path: Path) -> None:
     app.settings, left = merged(app.settings, fresh)
     if left:
         LOG.warning("a restart is needed for changed settings: %s", ", ".join(sorted(left)))
+    app.desk.room_changed()
     LOG.info("settings were read again from %s", path)
     for key in app.cache.all_keys():
         app.queue.add(key)

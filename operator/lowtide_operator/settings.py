@@ -137,6 +137,9 @@ class ForecastSettings(ApiModel):
     """Longest time for one fetch of a zone, all its providers together."""
     maximum_age_seconds: PositiveSeconds = 86_400
     """A forecast fetched longer ago is dropped."""
+    compare_seconds: PositiveSeconds = 3_600
+    """Distance between two comparisons of a zone's providers by what plans based on their forecasts
+    would have saved; a clearly better one is asked first after 14 days of evidence."""
 
 
 class EmbodiedSettings(ApiModel):

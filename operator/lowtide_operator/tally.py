@@ -15,6 +15,8 @@ class Tally:
     reconcile_seconds: float = 0.0
     status_writes: Counter[str] = field(default_factory=Counter)
     jobs_created: int = 0
+    planning_passes: int = 0
+    planning_seconds: float = 0.0
     events_recorded: int = 0
     loop_lag_seconds: float = 0.0
     longest_loop_lag_seconds: float = 0.0

@@ -22,6 +22,7 @@ from lowtide_operator.intent import planned
 from lowtide_operator.observation import Observation
 from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
+from lowtide_operator.views import Fault
 from lowtide_operator.window import Window, clock_text, window_of
 
 
@@ -54,6 +55,21 @@ def decide_waiting(
         _suspended(draft, window)
         return
     _follow_plan(seen, spec, window, draft, settings)
+
+
+def question_of(seen: Observation, settings: Settings) -> Request | None:
+    """Return what the planner will be asked for a job that has not started; `None` for nothing.
+
+    A job that is suspended, cannot run as it is written or has no forecast is not planned with
+    the others.
+    """
+    spec = seen.job.spec
+    if isinstance(spec, Fault) or (spec.suspend and not seen.job.run_now):
+        return None
+    window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
+    if _fault(seen, window) is not None or seen.forecast.forecast is None:
+        return None
+    return _request(seen, spec, window, settings, _reason_to_run(seen, spec))
 
 
 def refuse(draft: Draft, reason: Reason, message: str) -> None:

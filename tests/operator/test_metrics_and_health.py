@@ -1,5 +1,6 @@
 """What the operator says about itself: metrics page and health page, and kubectl's columns."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -8,12 +9,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lowtide.grid.scoring import Score
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cache import Cache
 from lowtide_operator.display import display_of
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.health import UnhealthyError, check
 from lowtide_operator.metrics import build_registry
+from lowtide_operator.providerpage import provider_families
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import Key, WorkQueue
@@ -166,3 +169,64 @@ def test_the_columns_of_kubectl(status: dict[str, Any], expected: tuple[str | No
     """`~` marks what is expected and not yet measured."""
     shown = display_of(TrainingJobStatus.model_validate(status))
     assert (shown.state, shown.start, shown.energy, shown.avoided) == expected
+
+
+def test_providers_show_their_place_and_what_their_forecasts_were_worth() -> None:
+    """The one that would have saved more is asked first; what nobody could judge has no sample."""
+    files = [{"kind": "file", "path": "/a.csv"}, {"kind": "file", "path": "/b.csv"}]
+    settings = Settings.model_validate({"zones": {"DE": {"providers": files}}})
+    forecasts = Forecasts(settings, clock=lambda: NOON)
+    score = Score(
+        provider="file-2",
+        band="0-6h",
+        days=15,
+        plans=20,
+        reach=0.8,
+        concordance=None,
+        error_grams_per_kwh=12.5,
+    )
+    forecasts.zones["DE"].scores = (score,)
+    families = {family.name: family for family in provider_families(forecasts.zones)}
+
+    def samples(name: str) -> dict[str, float]:
+        return {
+            sample.labels["provider"]: sample.value
+            for sample in families[f"lowtide_operator_provider_{name}"].samples
+        }
+
+    assert samples("place") == {"file": 1, "file-2": 2}
+    assert samples("realised_saving_ratio") == {"file-2": 0.8}
+    assert samples("error_grams_per_kwh") == {"file-2": 12.5}
+    assert samples("scored_days") == {"file-2": 15}
+    assert samples("concordance_ratio") == {}
+
+
+async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_first() -> None:
+    """Again and again in the background; plans then use the forecast that saved more."""
+    settings = Settings.model_validate(
+        {
+            "zones": {"DE": {"providers": [{"kind": "file", "path": f"/{n}.csv"} for n in "ab"]}},
+            "forecast": {"refreshSeconds": 0.01, "compareSeconds": 0.02},
+        }
+    )
+    forecasts = Forecasts(settings, clock=lambda: datetime.now(UTC))
+    zone = forecasts.zones["DE"]
+    rounds = asyncio.Semaphore(0)
+    loop = asyncio.get_running_loop()
+
+    def compare(_: datetime) -> tuple[Score, ...]:
+        zone.grid.chain = zone.grid.chain.reordered(("file-2", "file"))
+        loop.call_soon_threadsafe(rounds.release)
+        return ()
+
+    zone.grid.compare = compare  # type: ignore[method-assign]
+    task = asyncio.create_task(forecasts.run())
+    try:
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await rounds.acquire()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        forecasts.close()
+    assert zone.provider_order == ("file-2", "file")

@@ -1,0 +1,238 @@
+"""Planning all waiting jobs together: one pass of the planner for many, not one for each.
+
+A look at a job asks for its plan here and gets one that was made in a pass. A pass takes every
+job whose plan is missing or out of date (a newer forecast, the next slot, other room), so that
+jobs of a zone share their tables and, where GPUs are limited, take room in one order: by latest
+start, then by creation. Whose plan came out different is looked at again; the others are left in
+peace. What decides is still `decide`, which uses a plan only for the question that it would have
+asked itself. Nothing is remembered over a restart: the first looks ask again.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
+from lowtide.planning.booking import reservation
+from lowtide_operator.bookings import Bookings
+from lowtide_operator.tally import Tally
+from lowtide_operator.workqueue import Key
+
+LOG: Final = logging.getLogger(__name__)
+
+SAVING_STEP_RATIO: Final = 0.02
+"""An expected saving that moved by less is no reason to look at a job again."""
+SAME_SECONDS: Final = 1.0
+"""Stretches that moved by less are the same."""
+ROOM_SECONDS: Final = 10.0
+"""Changes of room are collected for this long, so that many ends cost one pass."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is asked for a job, by which forecast, and the answer once there is one.
+
+    `before` is the answer that this one replaces; `asked` says that a look waits for it, `failed`
+    that the planner cannot answer.
+    """
+
+    request: Request
+    forecast: Forecast
+    before: Plan | None = None
+    plan: Plan | None = None
+    asked: bool = False
+    failed: bool = False
+
+    def is_about(self, request: Request, forecast: Forecast) -> bool:
+        """Return whether this is the question, now or at the next look."""
+        return self.forecast is forecast and request in (self.request, self._next)
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether the answer holds no longer."""
+        return self.plan is not None and now >= self.plan.look_again_at
+
+    def renewed(self, forecast: Forecast) -> "_Entry":
+        """Return the same question by another forecast or at another time, not answered yet."""
+        return _Entry(self._next, forecast, before=self.plan)
+
+    @property
+    def _next(self) -> Request:
+        """The question of the next look: a job that was told to wait has waited."""
+        waits = self.plan is not None and self.plan.reason in (
+            PlanReason.CLEANEST_WINDOW,
+            PlanReason.CAPACITY_SHORT,
+        )
+        return replace(self.request, waited=True) if waits else self.request
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """The plans of the jobs that wait; all methods belong to one event loop.
+
+    `capacity` returns how many GPUs there are, `None` where they are not limited, `running` the
+    jobs that hold theirs. `on_change` is called with a job whose plan came out different without
+    being asked for.
+    """
+
+    bookings: Bookings
+    tally: Tally
+    clock: Callable[[], datetime]
+    capacity: Callable[[], int | None]
+    running: Callable[[], Sequence[Key]]
+    on_change: Callable[[Key], None]
+    _entries: dict[Key, _Entry] = field(default_factory=dict)
+    _newest: dict[str, Forecast] = field(default_factory=dict)
+    _pass: "asyncio.Task[None] | None" = None
+    _again: bool = False
+    _freed: asyncio.TimerHandle | None = None
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="plan")
+    )
+
+    def __contains__(self, key: Key) -> bool:
+        """Return whether a job's plan is kept up to date here."""
+        return key in self._entries
+
+    async def ask(self, key: Key, request: Request, forecast: Forecast) -> Plan | None:
+        """Return the plan of a waiting job, made now or still valid; `None` if none can be made."""
+        self._newest[forecast.zone] = forecast
+        known = self._entries.get(key)
+        if known is None or not known.is_about(request, forecast) or known.is_over(self.clock()):
+            self._entries[key] = _Entry(request, forecast)
+        while (entry := self._entries.get(key)) is not None:
+            if entry.plan is not None or entry.failed:
+                return entry.plan
+            entry.asked = True
+            await asyncio.shield(self._next_pass())
+        return None
+
+    def forget(self, key: Key) -> None:
+        """Drop a job that does not wait any more."""
+        self._entries.pop(key, None)
+
+    def plan_by(self, forecast: Forecast) -> None:
+        """Plan the jobs of a zone again, by its new forecast."""
+        self._newest[forecast.zone] = forecast
+        self._plan_again()
+
+    def room_changed(self) -> None:
+        """Plan all jobs again soon: somebody gave room back, or there is more or less of it."""
+        if self._freed is None:
+            loop = asyncio.get_running_loop()
+            self._freed = loop.call_later(ROOM_SECONDS, self._use_room)
+
+    def _use_room(self) -> None:
+        self._freed = None
+        self._entries = {key: e.renewed(e.forecast) for key, e in self._entries.items()}
+        self._plan_again()
+
+    def _plan_again(self) -> None:
+        # A pass that runs already knows nothing of the news.
+        self._again = self._pass is not None and not self._pass.done()
+        if self._entries:
+            self._next_pass()
+
+    async def close(self) -> None:
+        """End the pass that runs, if one does."""
+        if self._freed is not None:
+            self._freed.cancel()
+        self._again = False
+        if self._pass is not None:
+            self._pass.cancel()
+            await asyncio.gather(self._pass, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _next_pass(self) -> "asyncio.Task[None]":
+        """Return the pass that runs, a new one if none does."""
+        if self._pass is None or self._pass.done():
+            self._pass = asyncio.create_task(self._plan_stale())
+        return self._pass
+
+    async def _plan_stale(self) -> None:
+        try:
+            await self._one_pass()
+        finally:
+            if self._again:
+                self._again = False
+                self._pass = asyncio.create_task(self._plan_stale())
+
+    async def _one_pass(self) -> None:
+        # Whoever asks in this turn of the loop is taken along.
+        await asyncio.sleep(0)
+        now, began = self.clock(), time.monotonic()
+        stale = self._stale(now)
+        if not stale:
+            return
+        self._entries |= stale
+        capacity = self.capacity()
+        calendar = None
+        if capacity is not None:
+            calendar = self.bookings.calendar(capacity, now, self.running())
+        requests = [entry.request for entry in stale.values()]
+        forecasts = {entry.request.key: entry.forecast for entry in stale.values()}
+        plans = await asyncio.get_running_loop().run_in_executor(
+            self._pool, plan_together, now, requests, forecasts, calendar
+        )
+        self.tally.planning_passes += 1
+        self.tally.planning_seconds += time.monotonic() - began
+        for key, entry in stale.items():
+            self._answer(key, entry, plans.get(entry.request.key))
+
+    def _stale(self, now: datetime) -> dict[Key, _Entry]:
+        """Return the jobs without a valid plan, each with the question to answer."""
+        found = {}
+        for key, entry in self._entries.items():
+            newest = self._newest.get(entry.forecast.zone, entry.forecast)
+            if entry.plan is None:
+                if not entry.failed:
+                    entry.forecast = newest
+                    found[key] = entry
+            elif entry.forecast is not newest or entry.is_over(now):
+                found[key] = entry.renewed(newest)
+        return found
+
+    def _answer(self, key: Key, entry: _Entry, plan: Plan | None) -> None:
+        """Keep an answer and, where GPUs are limited, the room that it takes."""
+        entry.plan, entry.failed = plan, plan is None
+        if self._entries.get(key) is not entry or plan is None:
+            return
+        self.bookings.reserve(key, reservation(entry.request, plan.segments))
+        if not entry.asked and entry.before is not None and differs(entry.before, plan):
+            self.on_change(key)
+
+
+def plan_together(
+    now: datetime,
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    calendar: Calendar | None,
+) -> dict[str, Plan]:
+    """Return the plans by key; what cannot be planned is left out and does not harm the others."""
+    try:
+        return plan_all(now, requests, forecasts, calendar)
+    except PlanningError:
+        plans: dict[str, Plan] = {}
+        for request in requests:
+            try:
+                plans |= plan_all(now, [request], forecasts, calendar)
+            except PlanningError as error:
+                LOG.debug("job %s cannot be planned: %s", request.key, error)
+        return plans
+
+
+def differs(old: Plan, new: Plan) -> bool:
+    """Return whether a job does or intends something else than before."""
+    if (old.run, old.reason, len(old.segments)) != (new.run, new.reason, len(new.segments)):
+        return True
+    for was, now in zip(old.segments, new.segments, strict=True):
+        moved = max(abs(was.start - now.start), abs(was.end - now.end))
+        if moved.total_seconds() >= SAME_SECONDS:
+            return True
+    if old.saving_ratio is None or new.saving_ratio is None:
+        return old.saving_ratio is not new.saving_ratio
+    return abs(old.saving_ratio - new.saving_ratio) >= SAVING_STEP_RATIO

@@ -1,0 +1,227 @@
+"""Planning all waiting jobs together: shared room, no needless passes, no needless looks."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lowtide.grid.series import Signal
+from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
+from lowtide_operator import desk as desk_module
+from lowtide_operator.bookings import Bookings
+from lowtide_operator.desk import Desk, differs, plan_together
+from lowtide_operator.tally import Tally
+from lowtide_operator.workqueue import Key
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DIRTY_THEN_CLEAN = [400.0] * 4 + [100.0, 200.0, 300.0] + [400.0] * 20
+
+
+def forecast(values: list[float] = DIRTY_THEN_CLEAN) -> Forecast:
+    """Return an hourly forecast from noon on that is never wrong."""
+    return Forecast(
+        zone="DE",
+        signal=Signal.AVERAGE,
+        start=NOON,
+        slot_seconds=3600,
+        grams_per_kwh=tuple(values),
+        spread_grams_per_kwh=(0.0,) * len(values),
+        sources=(Source.PROVIDER,) * len(values),
+    )
+
+
+def request(name: str, *, hours: float = 1, until: float = 12) -> Request:
+    """Return a job of one GPU that may wait until some hours after noon."""
+    return Request(
+        key=f"uid-{name}",
+        earliest=NOON,
+        deadline=NOON + until * HOUR,
+        remaining_seconds=3600 * hours,
+        remaining_high_seconds=3600 * hours,
+        latency_seconds=0,
+        margin_seconds=0,
+        created=NOON,
+    )
+
+
+class Stand:
+    """A desk with a clock that stands still until it is moved."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.now = NOON
+        self.changed: list[str] = []
+        self.bookings, self.tally = Bookings(), Tally()
+        self.desk = Desk(
+            bookings=self.bookings,
+            tally=self.tally,
+            clock=lambda: self.now,
+            capacity=lambda: capacity,
+            running=tuple,
+            on_change=lambda key: self.changed.append(key.name),
+        )
+
+    async def ask(self, name: str, known: Forecast, wanted: Request | None = None) -> Plan:
+        plan = await self.desk.ask(Key("ml", name), wanted or request(name), known)
+        assert plan is not None
+        return plan
+
+    async def settle(self) -> None:
+        """Return when no pass runs any more."""
+        while (task := self.desk._pass) is not None and not task.done():
+            await task
+
+
+@asynccontextmanager
+async def standing(capacity: int | None = None) -> AsyncIterator[Stand]:
+    """Give a desk and close it."""
+    stand = Stand(capacity)
+    try:
+        yield stand
+    finally:
+        await stand.desk.close()
+
+
+@pytest.mark.parametrize("order", ["abc", "cba"])
+async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_latest_start(
+    order: str,
+) -> None:
+    """One GPU, three cleanest hours: the most urgent takes the best, whoever asks first."""
+    known = forecast()
+    wanted = {
+        "a": request("a", until=8),
+        "b": request("b", until=9),
+        "c": request("c", until=10),
+    }
+    async with standing(capacity=1) as stand:
+        plans = await asyncio.gather(*(stand.ask(name, known, wanted[name]) for name in order))
+    starts = {name: plan.segments[0].start for name, plan in zip(order, plans, strict=True)}
+    assert starts == {"a": NOON + 4 * HOUR, "b": NOON + 5 * HOUR, "c": NOON + 6 * HOUR}
+    assert stand.tally.planning_passes == 1
+
+
+async def test_a_later_job_takes_only_the_room_that_is_left() -> None:
+    """First come, first served: nobody's reservation is moved for a newcomer."""
+    known = forecast()
+    async with standing(capacity=1) as stand:
+        await stand.ask("calm", known, request("calm", until=20))
+        late = await stand.ask("urgent", known, request("urgent", until=8))
+    assert late.segments[0].start == NOON + 5 * HOUR
+
+
+async def test_a_plan_that_holds_costs_no_second_pass() -> None:
+    """Neither does the next look, for which the job has waited; the next hour does."""
+    known = forecast()
+    async with standing() as stand:
+        first = await stand.ask("a", known)
+        again = await stand.ask("a", known, replace(request("a"), waited=True))
+        assert (again is first, stand.tally.planning_passes) == (True, 1)
+        stand.now = first.look_again_at
+        await stand.ask("a", known)
+    assert stand.tally.planning_passes == 2
+
+
+async def test_at_the_next_hour_one_look_brings_everybodys_plan_up_to_date() -> None:
+    """The others find theirs made when they are looked at."""
+    known = forecast()
+    names = [f"job-{number}" for number in range(20)]
+    async with standing() as stand:
+        await asyncio.gather(*(stand.ask(name, known) for name in names))
+        stand.now = NOON + HOUR
+        for name in names:
+            await stand.ask(name, known, replace(request(name), waited=True))
+    assert stand.tally.planning_passes == 2
+
+
+async def test_a_new_forecast_wakes_those_only_whose_plan_it_changes() -> None:
+    """The clean hour moves out of reach of one job, and stays where it is for the other."""
+    known, newer = forecast(), forecast([400.0, 400.0, 50.0, 400.0, *DIRTY_THEN_CLEAN[4:]])
+    short, long = request("short", until=6), request("long", hours=2, until=20)
+    async with standing() as stand:
+        await stand.ask("short", known, short)
+        await stand.ask("long", known, long)
+        stand.desk.plan_by(newer)
+        await stand.settle()
+        found = await stand.ask("short", newer, replace(short, waited=True))
+    assert stand.changed == ["short"]
+    assert found.segments[0].start == NOON + 2 * HOUR
+    assert stand.tally.planning_passes == 3
+
+
+async def test_the_same_intention_by_a_newer_forecast_wakes_nobody() -> None:
+    """A gram more or less everywhere changes no stretch and no saving worth a word."""
+    async with standing() as stand:
+        await stand.ask("a", forecast())
+        stand.desk.plan_by(forecast([value + 1 for value in DIRTY_THEN_CLEAN]))
+        await stand.settle()
+    assert stand.changed == []
+    assert stand.tally.planning_passes == 2
+
+
+async def test_room_that_is_given_back_is_planned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job that had to take the second-best hour hears that the best one is free."""
+    monkeypatch.setattr(desk_module, "ROOM_SECONDS", 0.01)
+    known = forecast()
+    async with standing(capacity=1) as stand:
+        await stand.ask("first", known)
+        await stand.ask("second", known)
+        stand.desk.forget(Key("ml", "first"))
+        assert stand.bookings.release(Key("ml", "first"))
+        stand.desk.room_changed()
+        async with asyncio.timeout(5):
+            while not stand.changed:
+                await asyncio.sleep(0.01)
+    assert stand.changed == ["second"]
+
+
+async def test_news_during_a_pass_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forecast that arrives while a pass runs is planned with right after it."""
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def held(*arguments: Any) -> dict[str, Plan]:
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(10)
+        return plan_together(*arguments)
+
+    monkeypatch.setattr(desk_module, "plan_together", held)
+    newer = forecast([50.0, *DIRTY_THEN_CLEAN[1:]])
+    async with standing() as stand:
+        asking = asyncio.create_task(stand.ask("a", forecast()))
+        await begun.wait()
+        stand.desk.plan_by(newer)
+        go_on.set()
+        await asking
+        await stand.settle()
+        found = await stand.ask("a", newer, replace(request("a"), waited=True))
+    assert found.run is True
+    assert stand.tally.planning_passes == 2
+
+
+async def test_a_job_that_cannot_be_planned_does_not_harm_the_others() -> None:
+    """It gets no plan from here; `decide` asks for it alone and says what is wrong."""
+    impossible = replace(request("bad"), remaining_high_seconds=1.0)
+    async with standing() as stand:
+        bad, good = await asyncio.gather(
+            stand.desk.ask(Key("ml", "bad"), impossible, forecast()), stand.ask("good", forecast())
+        )
+    assert bad is None
+    assert good.segments[0].start == NOON + 4 * HOUR
+
+
+def test_what_counts_as_a_different_plan() -> None:
+    """Another stretch, or a saving that moved by two points; not the words, not a second."""
+    known = {"uid-a": forecast()}
+    plan = plan_together(NOON, [request("a")], known, None)["uid-a"]
+    assert plan.reason is PlanReason.CLEANEST_WINDOW
+    assert not differs(plan, replace(plan, explanation="other words"))
+    assert differs(plan, replace(plan, run=True))
+    assert differs(plan, replace(plan, saving_ratio=(plan.saving_ratio or 0) + 0.02))
+    assert not differs(plan, replace(plan, saving_ratio=(plan.saving_ratio or 0) + 0.019))
+    moved = replace(plan.segments[0], end=plan.segments[0].end + timedelta(seconds=2))
+    assert differs(plan, replace(plan, segments=(moved,)))
