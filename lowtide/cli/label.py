@@ -12,7 +12,7 @@ from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode
-from lowtide.report.drawing import write_drawing
+from lowtide.report.drawing import unshown, write_drawing
 from lowtide.report.figures import ReportError
 from lowtide.report.label import content_of, draw_label
 from lowtide.report.ratings import property_values, read_reference, reference_from_jobs
@@ -100,9 +100,15 @@ def command(
     day = (issued or datetime.now(UTC)).date()
     content = content_of(jobs[0], rating, issued=day, url=url)
     try:
-        write_drawing(draw_label(content), output)
+        drawing = draw_label(content)
+        write_drawing(drawing, output)
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error}") from error
+    if output.suffix.lower() != ".svg" and (lost := unshown(drawing)):
+        click.echo(
+            f"warning: no font here has {lost!r}, shown as '?': install one, or write .svg",
+            err=True,
+        )
 
 
 def _reference(

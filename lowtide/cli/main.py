@@ -24,6 +24,7 @@ SUBCOMMANDS: Final = {
     "compare": "put finished jobs side by side",
     "calc": "calculators: SCI, embodied, SAM, APC family, rating, prediction",
     "label": "draw a job's energy label",
+    "reference": "make a team's reference set for the letters A to E",
     "explore": "write the explorer page",
     "dashboard": "draw the dashboards as one page, without Grafana",
     "disclose": "write a job's SCI disclosure",

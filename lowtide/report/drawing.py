@@ -2,7 +2,8 @@
 
 Shapes are listed once and drawn by each form the same way, so that a label on screen, in print
 and in a document is one label. Lengths are points (1/72 inch), the origin is the top left. Texts
-are escaped in SVG; characters a form cannot show become a question mark, never an error.
+are escaped in SVG; PDF and PNG show other scripts with a font of the machine. A character that no
+font here has becomes a question mark, and `unshown` names it.
 """
 
 import functools
@@ -17,6 +18,8 @@ from typing import Final
 
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
+
+from lowtide.report.typefaces import font_folders, font_for, is_latin
 
 PNG_DPI: Final = 300
 BASELINE_RATIO: Final = 0.75
@@ -83,29 +86,48 @@ def to_svg(drawing: Drawing) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def to_pdf(drawing: Drawing) -> bytes:
-    """Return the drawing as a PDF of one page in its own size."""
+def unshown(drawing: Drawing, folders: Sequence[Path] | None = None) -> str:
+    """Return the characters that PDF and PNG cannot show, because no font here has them."""
+    places = font_folders() if folders is None else folders
+    texts = [shape.text for shape in drawing.shapes if isinstance(shape, Text)]
+    lost = [
+        character
+        for text in texts
+        if not is_latin(plain := _plain(text)) and font_for(plain, places) is None
+        for character in plain
+        if not is_latin(character)
+    ]
+    return "".join(dict.fromkeys(lost))
+
+
+def to_pdf(drawing: Drawing, *, folders: Sequence[Path] | None = None) -> bytes:
+    """Return the drawing as a PDF of one page in its own size.
+
+    `folders` hold fonts for other scripts than Latin; the system's own where absent.
+    """
+    places = font_folders() if folders is None else folders
     page = FPDF(unit="pt", format=(drawing.width, drawing.height))
-    page.set_title(_latin(drawing.title))
+    page.set_title(drawing.title)
     page.set_auto_page_break(False)
     page.add_page()
     for shape in drawing.shapes:
         if isinstance(shape, Text):
-            _pdf_text(page, shape)
+            _pdf_text(page, shape, places)
         else:
             _pdf_polygon(page, shape)
     return bytes(page.output())
 
 
-def to_png(drawing: Drawing, *, dpi: int = PNG_DPI) -> bytes:
-    """Return the drawing as a PNG on white."""
+def to_png(drawing: Drawing, *, dpi: int = PNG_DPI, folders: Sequence[Path] | None = None) -> bytes:
+    """Return the drawing as a PNG on white; `folders` as in `to_pdf`."""
+    places = font_folders() if folders is None else folders
     scale = dpi / 72
     size = (round(drawing.width * scale), round(drawing.height * scale))
     image = Image.new("RGB", size, "#ffffff")
     brush = ImageDraw.Draw(image)
     for shape in drawing.shapes:
         if isinstance(shape, Text):
-            _png_text(brush, shape, scale)
+            _png_text(brush, shape, scale, places)
         else:
             points = [(x * scale, y * scale) for x, y in shape.points]
             width = max(1, round(scale)) if shape.stroke else 0
@@ -143,7 +165,9 @@ def fitted(text: str, size: float, width: float, *, least: float = 5) -> tuple[s
 
 
 def _width(text: str, size: float) -> float:
-    return _font(100).getlength(text) * size / 100
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    narrow = "".join(c for c in text if unicodedata.east_asian_width(c) not in "WF")
+    return _font(100).getlength(narrow) * size / 100 + wide * size
 
 
 @functools.cache
@@ -175,21 +199,31 @@ def _pdf_polygon(page: FPDF, shape: Polygon) -> None:
     page.polygon(list(shape.points), style=style or "D")
 
 
-def _pdf_text(page: FPDF, shape: Text) -> None:
-    text = _latin(shape.text)
-    page.set_font("Helvetica", style="B" if shape.bold else "", size=shape.size)
+def _pdf_text(page: FPDF, shape: Text, folders: Sequence[Path]) -> None:
+    text, path = _readable(shape.text, folders)
+    if path is None:
+        page.set_font("Helvetica", style="B" if shape.bold else "", size=shape.size)
+    else:
+        family = path.stem.lower()
+        if family not in page.fonts:
+            page.add_font(family, fname=path)
+        page.set_font(family, size=shape.size)
     page.set_text_color(*_rgb(shape.fill))
     shift = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
     page.text(shape.x - page.get_string_width(text) * shift, shape.y, text)
 
 
-def _png_text(brush: ImageDraw.ImageDraw, shape: Text, scale: float) -> None:
+def _png_text(
+    brush: ImageDraw.ImageDraw, shape: Text, scale: float, folders: Sequence[Path]
+) -> None:
+    text, path = _readable(shape.text, folders)
+    size = shape.size * scale
     anchor = {Anchor.START: "ls", Anchor.MIDDLE: "ms", Anchor.END: "rs"}[shape.anchor]
     brush.text(
         (shape.x * scale, shape.y * scale),
-        shape.text,
+        text,
         fill=shape.fill,
-        font=_font(shape.size * scale),
+        font=_font(size) if path is None else ImageFont.truetype(path, size),
         anchor=anchor,
         # The font that Pillow ships has one weight; an outline makes it bold.
         stroke_width=round(shape.size * scale / 40) if shape.bold else 0,
@@ -201,11 +235,21 @@ def _rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-def _latin(text: str) -> str:
-    """Return the text in the characters that every PDF reader's own fonts have."""
+def _readable(text: str, folders: Sequence[Path]) -> tuple[str, Path | None]:
+    """Return the text as it can be shown, and the font for it; `None` for the built-in one."""
+    plain = _plain(text)
+    if is_latin(plain):
+        return plain, None
+    font = font_for(plain, folders)
+    if font is not None:
+        return plain, font
+    return plain.encode("latin-1", "replace").decode("latin-1"), None
+
+
+def _plain(text: str) -> str:
+    """Return the text with signs that Latin-1 lacks written in signs that it has."""
     known = text.replace("–", "-").replace("…", "...").replace("≥", ">=").replace("≤", "<=")
-    plain = unicodedata.normalize("NFKC", known)
-    return plain.encode("latin-1", "replace").decode("latin-1")
+    return unicodedata.normalize("NFKC", known)
 
 
 def boxes(drawing: Drawing) -> Sequence[tuple[float, float, float, float]]:

@@ -36,8 +36,12 @@ def property_values(job: JobFigures) -> dict[str, float | None]:
     )
 
 
-def reference_from_jobs(jobs: Sequence[JobFigures], *, name: str) -> ReferenceSet:
-    """Return a reference set made of a team's own jobs; the best value of each property is 1.
+def reference_from_jobs(
+    jobs: Sequence[JobFigures], *, name: str, named: JobFigures | None = None
+) -> ReferenceSet:
+    """Return a reference set made of a team's own jobs.
+
+    The values of the job `named` have index 1, else the best value of each property.
 
     Raises:
         MetricError: a figure is negative or not finite.
@@ -51,6 +55,8 @@ def reference_from_jobs(jobs: Sequence[JobFigures], *, name: str) -> ReferenceSe
         dataset=", ".join(datasets) or "not stated",
         environment=", ".join(places) or "not stated",
         source=f"{len(jobs)} jobs of {name}",
+        reference="best of the group" if named is None else named.model or named.name,
+        values=None if named is None else property_values(named),
     )
 
 

@@ -11,13 +11,24 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
 
 from lowtide.cli.main import main
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.properties import Task
 from lowtide.metrics.rating import rate
-from lowtide.report.drawing import Drawing, Text, boxes, fitted, to_pdf, to_png, to_svg
+from lowtide.report.drawing import (
+    Drawing,
+    Text,
+    boxes,
+    fitted,
+    to_pdf,
+    to_png,
+    to_svg,
+    unshown,
+)
 from lowtide.report.figures import from_trainingjob, to_report
 from lowtide.report.imagenet import measurements, published_reference
 from lowtide.report.label import LabelContent, content_of, draw_label
@@ -154,14 +165,78 @@ def test_arrows_differ_without_colour(densenet: dict[str, Any]) -> None:
     assert min(steps) > 25
 
 
-def test_pdf_is_one_page_even_with_names_beyond_latin(densenet: dict[str, Any]) -> None:
-    """PDF readers' own fonts know no Chinese; the label is written nevertheless."""
-    densenet["status"]["training"]["model"] = "模型 Ünïcode"
+@pytest.fixture
+def fonts(tmp_path: Path) -> Path:
+    """A folder with one font that has four Chinese and Cyrillic letters, all of them a square."""
+    names = {ord(character): f"uni{ord(character):04X}" for character in "模型Ы "}
+    pen = TTGlyphPen(None)
+    for place in ((100, 0), (900, 0), (900, 800), (100, 800)):
+        (pen.moveTo if place == (100, 0) else pen.lineTo)(place)
+    pen.closePath()
+    glyphs = [".notdef", *names.values()]
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(glyphs)
+    builder.setupCharacterMap(names)
+    square = pen.glyph()
+    builder.setupGlyf(dict.fromkeys(glyphs, square))
+    builder.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 100)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    builder.save(folder / "squares.ttf")
+    (folder / "broken.ttf").write_bytes(b"no font")
+    return folder
 
-    data = to_pdf(draw_label(label_of(densenet)))
 
-    assert data.startswith(b"%PDF-")
-    assert len(re.findall(rb"/Type /Page\b", data)) == 1
+def pages_of(data: bytes) -> int:
+    return len(re.findall(rb"/Type /Page\b", data))
+
+
+def test_a_name_in_another_script_is_shown_with_a_font_of_the_machine(
+    densenet: dict[str, Any], fonts: Path
+) -> None:
+    """The used part of the font travels in the PDF, with its text for search and readers."""
+    densenet["status"]["training"]["model"] = "模型 Ы"
+    drawing = draw_label(label_of(densenet))
+
+    data = to_pdf(drawing, folders=[fonts])
+
+    assert pages_of(data) == 1
+    assert b"/FontFile2" in data
+    assert b"Squares" in data
+    assert unshown(drawing, [fonts]) == ""
+    assert to_png(drawing, dpi=72, folders=[fonts]) != to_png(drawing, dpi=72, folders=[])
+
+
+def test_a_name_that_no_font_has_is_said(densenet: dict[str, Any], fonts: Path) -> None:
+    """The label is written nevertheless, with question marks."""
+    densenet["status"]["training"]["model"] = "模型 Ünïcode ぬ"
+    drawing = draw_label(label_of(densenet))
+
+    data = to_pdf(drawing, folders=[fonts])
+
+    assert pages_of(data) == 1
+    assert unshown(drawing, [fonts]) == "模型ぬ"
+    assert unshown(drawing, []) == "模型ぬ"
+
+
+def test_the_command_warns_on_standard_error(
+    tmp_path: Path, densenet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SVG carries the text itself and needs no warning."""
+    monkeypatch.setattr("lowtide.report.drawing.font_folders", lambda: ())
+    densenet["status"]["training"]["model"] = "模型"
+    source = tmp_path / "job.json"
+    source.write_text(json.dumps(densenet), encoding="utf-8")
+
+    printed = run(str(source), "-o", str(tmp_path / "label.pdf"))
+    drawn = run(str(source), "-o", str(tmp_path / "label.svg"))
+
+    assert "no font here has '模型'" in printed.stderr
+    assert (printed.exit_code, printed.stdout, drawn.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])
