@@ -16,6 +16,7 @@ from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
+from lowtide_operator.templates import Accepted
 from lowtide_operator.workqueue import WorkQueue
 
 
@@ -40,6 +41,7 @@ class App:
     desk: Desk
     tally: Tally
     instance: str
+    templates: Accepted = field(default_factory=Accepted)
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     random: Callable[[], float] = random.random

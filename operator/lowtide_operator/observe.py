@@ -111,10 +111,15 @@ async def _pods(job: JobView, app: App) -> tuple[PodView, ...]:
 
 
 async def _with_template(seen: Observation, app: App) -> Observation:
-    """Return the observation with the API server's opinion on the template, asked once per spec."""
+    """Return the observation with the API server's opinion on the template.
+
+    It is asked once per spec, and not for a template that it has just accepted for another job.
+    """
     job = seen.job
     valid = find(job.status.conditions, ConditionType.VALID)
     if valid is not None and valid.status == "True" and valid.observed_generation == job.generation:
+        return replace(seen, template_checked=True)
+    if app.templates.knows(job.key.namespace, job.template, seen.now):
         return replace(seen, template_checked=True)
     body = await app.cluster.get_training_job(job.key)
     if body is None:
@@ -136,4 +141,5 @@ async def _with_template(seen: Observation, app: App) -> Observation:
         message = f"spec.template is refused by the API server: {error}"
         refusal = Refusal(Reason.INVALID_TEMPLATE, message, lasting=lasting)
         return replace(seen, template_refusal=refusal)
+    app.templates.remember(job.key.namespace, job.template, seen.now)
     return replace(seen, template_checked=True)

@@ -178,6 +178,9 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
     record = app.cache.record(job.key)
     if record is None or record.uid != job.uid:
         return
+    if record.resource_version == job.resource_version and decision.status == job.status:
+        # The same without writing both out; true of nearly every look.
+        return
     patch = merge_patch(json.loads(record.status), decision.status.to_api())
     if not patch:
         return

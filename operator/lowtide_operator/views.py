@@ -6,6 +6,7 @@ another controller may write: a spec that cannot be used becomes a `Fault` that 
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
 from lowtide_operator.learning import PastRun
 from lowtide_operator.summary import Summary, past_run, summary_of
+from lowtide_operator.templates import fingerprint
 from lowtide_operator.workqueue import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
@@ -41,7 +43,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A TrainingJob. `spec` carries no template: that is fetched when a Job is created."""
+    """A TrainingJob.
+
+    `spec` carries no template: that is fetched when a Job is created; `template` is its
+    fingerprint.
+    """
 
     key: Key
     uid: str
@@ -53,6 +59,7 @@ class JobView:
     gpus: int
     spec: TrainingJobSpec | Fault
     status: TrainingJobStatus
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class Record:
     gpus: int
     spec: bytes
     status: bytes
+    template: str
     series: str | None
     past: PastRun | None
     summary: Summary
@@ -96,6 +104,7 @@ class Record:
             gpus=gpus_of_template(template),
             spec=_compact(spec),
             status=_compact(status),
+            template=sys.intern(fingerprint(template)),
             series=(spec.get("metrics") or {}).get("series"),
             past=past_run(status),
             summary=summary_of(spec, status),
@@ -114,6 +123,7 @@ class Record:
             gpus=self.gpus,
             spec=_parse_spec(self.spec),
             status=parse_status(self.status),
+            template=self.template,
         )
 
 

@@ -1,5 +1,6 @@
 """The real operator against a small API server: whole lives of jobs."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -67,3 +68,29 @@ async def test_a_job_waits_for_the_clean_window(
         assert api.all(JOBS) == []
         await api.until(lambda: api.get(JOBS, "net-1"))
     assert reasons(api) == ["Planned", "Started"]
+
+
+async def test_a_sweep_of_waiting_jobs_is_tried_once_and_written_once(
+    api: Any,
+    operator: Callable[..., Any],
+    training_job: Callable[..., Any],
+    zone_of: Callable[..., Any],
+) -> None:
+    """Forecast after forecast says the same, so nothing is asked or written any more."""
+    count = 12
+    for number in range(count):
+        schedule = {"expectedDurationSeconds": 5, "maxDelaySeconds": 250}
+        api.create(TRAININGJOBS, training_job(f"net-{number}", schedule=schedule))
+    async with operator(zones=zone_of(lambda second: 300 if second < 120 else 100)):
+        await api.until(
+            lambda: all(is_true(api, "Planned", f"net-{number}") for number in range(count))
+        )
+        await api.until(lambda: len(api.writes("/status")) >= count)
+        tried = len(api.writes("/jobs"))
+        before = len(api.requests)
+        await asyncio.sleep(2.5)
+        later = [request for request in api.requests[before:] if request[0] != "GET"]
+    # As many as there are workers may meet the template before the first answer is there.
+    assert 1 <= tried <= 4
+    assert later == []
+    assert len(api.writes("/status")) == count

@@ -14,6 +14,7 @@ from lowtide_operator.conditions import Conditions, ConditionType, Reason, short
 from lowtide_operator.estimates import with_estimates
 from lowtide_operator.merge import merge_patch
 from lowtide_operator.samples import selector_of_job_pods, selector_of_pods
+from lowtide_operator.templates import Accepted, fingerprint
 from lowtide_operator.views import Record, gpus_of_template, parse_status
 from lowtide_operator.workqueue import Key
 
@@ -150,6 +151,33 @@ def test_long_messages_are_cut_to_one_line() -> None:
 def test_gpus_of_a_template_count_all_pods_at_a_time(template: object, gpus: int) -> None:
     """Two pods of four GPUs and a slice; what cannot be read counts as none."""
     assert gpus_of_template(template) == gpus
+
+
+def test_templates_that_differ_in_arguments_only_are_tried_once() -> None:
+    """A sweep of trainings is one template; another image, another field or a wrong type is not."""
+
+    def template(**container: object) -> dict[str, object]:
+        first = {"name": "train", "image": "a", "args": ["--seed", "1"], **container}
+        return {"spec": {"template": {"spec": {"containers": [first]}}}}
+
+    known = fingerprint(template())
+    assert fingerprint(template(args=["--seed", "2", "--slow"])) == known
+    others = [
+        template(image="b"),
+        template(args=["--seed", 2]),
+        template(args="--seed"),
+        template(stdin=True),
+    ]
+    assert len({known, *map(fingerprint, others)}) == 5
+
+
+def test_an_accepted_template_counts_in_its_namespace_for_ten_minutes() -> None:
+    """Quotas and policies differ from one to the other, and change."""
+    accepted = Accepted()
+    accepted.remember("ml", "t", NOON)
+    assert accepted.knows("ml", "t", NOON + timedelta(minutes=9))
+    assert not accepted.knows("ml", "t", NOON + timedelta(minutes=10))
+    assert not accepted.knows("other", "t", NOON)
 
 
 def test_a_status_of_another_version_loses_only_what_cannot_be_read() -> None:
