@@ -5,6 +5,7 @@ query returns values carried forward to its steps. Answers are bounded.
 """
 
 import json
+import ssl
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ class Prometheus:
     def __init__(self, session: aiohttp.ClientSession, settings: PrometheusSettings) -> None:
         self._session = session
         self._settings = settings
+        self._trusted: ssl.SSLContext | None = None
 
     async def samples(
         self, selector: Selector, start: datetime, end: datetime
@@ -102,16 +104,60 @@ class Prometheus:
                 method,
                 f"{self._settings.url}{path}",
                 data=form,
+                headers=self._headers(),
+                ssl=self._authority(),
                 timeout=timeout,
+                # A redirect could carry the token to another host.
                 allow_redirects=False,
             ) as answer:
+                if answer.status in (401, 403):
+                    raise PrometheusError(self._refusal(answer.status))
                 return answer.status, await self._bounded(answer)
         except TimeoutError:
             raise PrometheusError(
                 f"Prometheus gave no answer within {self._settings.timeout_seconds:g} s"
             ) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise PrometheusError(
+                "the certificate of Prometheus is not trusted: name the file of its authority in "
+                f"prometheus.caFile ({error.certificate_error})"
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise PrometheusError(f"Prometheus cannot be reached: {error}") from None
+
+    def _headers(self) -> dict[str, str]:
+        """Return the token, read anew: Kubernetes replaces the file when a Secret changes."""
+        if self._settings.token_file is None:
+            return {}
+        try:
+            token = self._settings.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise PrometheusError(
+                f"prometheus.tokenFile {self._settings.token_file} cannot be read: {reason}"
+            ) from None
+        return {"Authorization": f"Bearer {token}"}
+
+    def _authority(self) -> ssl.SSLContext | bool:
+        """Return what certificates are checked against; the system's own where no file is named."""
+        if self._settings.ca_file is None:
+            return True
+        if self._trusted is None:
+            try:
+                self._trusted = ssl.create_default_context(cafile=str(self._settings.ca_file))
+            except OSError as error:
+                raise PrometheusError(
+                    f"prometheus.caFile {self._settings.ca_file} cannot be used: "
+                    f"{error.strerror or error}"
+                ) from None
+        return self._trusted
+
+    def _refusal(self, status: int) -> str:
+        token = self._settings.token_file
+        advice = "name the file of a token in prometheus.tokenFile"
+        if token is not None:
+            advice = f"it refuses the token in {token}"
+        return f"Prometheus answered {status}: {advice}"
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

@@ -80,6 +80,10 @@ class PrometheusSettings(ApiModel):
     """Samples are fetched in ranges of this length; 6 h."""
     scrape_interval_seconds: PositiveSeconds = 30
     """Distance between two scrapes of the exporter; judges gaps in the samples."""
+    token_file: Path | None = None
+    """File with a bearer token, read at every query; absent: none is sent."""
+    ca_file: Path | None = None
+    """PEM certificates that its https is checked against; default: the system's."""
 
     @field_validator("url")
     @classmethod

@@ -358,3 +358,32 @@ def test_two_releases_share_no_name(helm: Path, render: Render) -> None:
         return {(d["kind"], d["metadata"]["name"]) for d in documents}
 
     assert not names(first) & names(second)
+
+
+def test_protected_prometheus_is_a_secret_and_two_paths(
+    render: Render, pick: Pick, tmp_path: Path
+) -> None:
+    """Token and authority lie where the Secret is mounted, and the operator accepts the file."""
+    mounted = "/etc/lowtide/credentials/prometheus"
+    prometheus = {
+        "url": "https://prometheus.monitoring:9090",
+        "tokenFile": f"{mounted}/token",
+        "caFile": f"{mounted}/ca.crt",
+    }
+    documents = render(
+        {
+            "credentials": [{"secretName": "prometheus"}],
+            "settings": {"prometheus": prometheus},
+        }
+    )
+    path = tmp_path / "settings.yaml"
+    path.write_text(pick(documents, "ConfigMap")["data"]["settings.yaml"])
+
+    settings = load_settings(path, {}).prometheus
+
+    mounts = pod_specs(documents)["Deployment"]["containers"][0]["volumeMounts"]
+    assert mounted in {mount["mountPath"] for mount in mounts}
+    assert (str(settings.token_file), str(settings.ca_file)) == (
+        f"{mounted}/token",
+        f"{mounted}/ca.crt",
+    )

@@ -1,0 +1,137 @@
+"""A Prometheus behind a token or its own certificate authority, over real HTTP and TLS."""
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from lowtide_operator.prometheus import Prometheus, PrometheusError
+from lowtide_operator.settings import PrometheusSettings
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+TOKEN = "s3cret"
+ANSWER = {
+    "status": "success",
+    "data": {"resultType": "vector", "result": [{"metric": {"pod_uid": "u"}, "value": [0, "7"]}]},
+}
+
+
+@asynccontextmanager
+async def protected(context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve a Prometheus that asks for the token; yield its address."""
+
+    async def query(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=401, text="Unauthorized")
+        return web.json_response(ANSWER)
+
+    application = web.Application()
+    application.router.add_post("/api/v1/query", query)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"{'https' if context else 'http'}://localhost:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def ask(url: str, **settings: object) -> dict[str, float]:
+    """Return what the operator's client reads from there."""
+    async with aiohttp.ClientSession() as session:
+        client = Prometheus(session, PrometheusSettings.model_validate({"url": url, **settings}))
+        return dict(await client.pod_joules(NOW))
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    """The token as Kubernetes mounts it from a Secret."""
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for localhost that signs itself, and the server's side of it."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("needs the program openssl to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    command = [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem")]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return folder / "ca.pem", context
+
+
+async def test_token_opens_the_door(token: Path) -> None:
+    """The token is read from its file, without the last newline."""
+    async with protected() as url:
+        assert await ask(url, tokenFile=str(token)) == {"u": 7.0}
+
+
+async def test_changed_token_is_read_again(token: Path) -> None:
+    """A Secret that changes needs no restart."""
+    token.write_text("old")
+    async with protected() as url, aiohttp.ClientSession() as session:
+        settings = PrometheusSettings.model_validate({"url": url, "tokenFile": str(token)})
+        client = Prometheus(session, settings)
+        with pytest.raises(PrometheusError, match="refuses the token"):
+            await client.pod_joules(NOW)
+
+        token.write_text(TOKEN)
+
+        assert await client.pod_joules(NOW) == {"u": 7.0}
+
+
+async def test_missing_token_is_one_sentence_with_the_setting(tmp_path: Path) -> None:
+    """Without a setting its name is told; without the file of the Secret, its path."""
+    missing = tmp_path / "nothing"
+    async with protected() as url:
+        with pytest.raises(PrometheusError, match=r"answered 401: .* prometheus\.tokenFile"):
+            await ask(url)
+        with pytest.raises(PrometheusError, match=rf"{missing} cannot be read: No such file"):
+            await ask(url, tokenFile=str(missing))
+
+
+async def test_token_is_in_no_message(token: Path) -> None:
+    """What is refused is named by its file, never by its content."""
+    token.write_text("wrong-but-secret")
+    async with protected() as url:
+        with pytest.raises(PrometheusError) as caught:
+            await ask(url, tokenFile=str(token))
+
+    assert "wrong-but-secret" not in str(caught.value)
+
+
+async def test_own_authority_is_trusted_when_it_is_named(
+    token: Path, authority: tuple[Path, ssl.SSLContext]
+) -> None:
+    """An https address whose certificate no public authority signed."""
+    file, context = authority
+    async with protected(context) as url:
+        assert await ask(url, tokenFile=str(token), caFile=str(file)) == {"u": 7.0}
+
+
+async def test_unknown_authority_is_one_sentence_with_the_setting(
+    token: Path, authority: tuple[Path, ssl.SSLContext], tmp_path: Path
+) -> None:
+    """Neither an unnamed authority nor a missing file lets the token out."""
+    async with protected(authority[1]) as url:
+        with pytest.raises(PrometheusError, match=r"not trusted: .* prometheus\.caFile"):
+            await ask(url, tokenFile=str(token))
+        with pytest.raises(PrometheusError, match="cannot be used: No such file"):
+            await ask(url, tokenFile=str(token), caFile=str(tmp_path / "nothing"))
