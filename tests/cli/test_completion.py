@@ -19,7 +19,7 @@ def words(capsys: pytest.CaptureFixture[str], *typed: str) -> list[str]:
 
 def test_verbs_are_completed(capsys: pytest.CaptureFixture[str]) -> None:
     """The last line tells kubectl to offer no files."""
-    assert words(capsys, "re") == ["resume", ":4"]
+    assert words(capsys, "res") == ["resume", ":4"]
     assert words(capsys, "sus") == ["suspend", ":4"]
 
 
