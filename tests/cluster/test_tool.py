@@ -248,8 +248,8 @@ def test_image_archive_has_the_parts_that_loaders_read(tmp_path: Path) -> None:
     image = archive.single_binary_image(binary, "example/pause:1", tmp_path / "image.tar")
 
     with tarfile.open(image) as files:
-        files.extractall(tmp_path / "image", filter="data")
-    contents = {path.name: path.read_bytes() for path in (tmp_path / "image").iterdir()}
+        parts = {member.name: files.extractfile(member) for member in files}
+        contents = {name: part.read() for name, part in parts.items() if part is not None}
     (manifest,) = json.loads(contents["manifest.json"])
     configuration = json.loads(contents[manifest["Config"]])
     assert manifest["RepoTags"] == ["example/pause:1"]
