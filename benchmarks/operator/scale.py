@@ -4,9 +4,12 @@ Run it against a cluster that is meant for tests; the control plane alone is eno
 
     KUBECONFIG=... python benchmarks/operator/scale.py --jobs 10000
 
-It creates the jobs in a namespace of its own, runs the operator twice as a process of this
-machine (first sight, then an idle restart) and removes the namespace. The first sight of a job
-costs four requests: read it, try its template, record an Event, write its status.
+It creates the jobs in a namespace of its own: a sweep with runs of one to six hours that wait for
+the clean hours of a forecast, half of them ready to pause. The operator runs twice as a process of
+this machine. The first time it sees them all: it plans each, records an Event and writes the
+status. The second time nothing has changed; then a newer forecast arrives that means the same.
+Every figure has its budget beside it (docs/decisions/operator.md); the exit code is 1 where one is
+not kept. The namespace is removed at the end.
 """
 
 import argparse
@@ -20,6 +23,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +36,59 @@ from lowtide_operator.cluster import connect
 
 NAMESPACE = "lowtide-scale"
 IN_FLIGHT = 40
-SCRAPE_SECONDS = 5
-"""A scrape of all jobs costs CPU time of its own, so it is not done more often."""
+POLL_SECONDS = 0.5
+REFRESH_SECONDS = 20
+DIRTY_HOURS = 8
+DIRTY, CLEAN = 400.0, 100.0
+LIMIT_SECONDS = 600
+
+BUDGETS = {
+    "first sight": {"seconds": 60, "peak_mib": 300, "longest_loop_lag_seconds": 1},
+    "idle restart": {"seconds": 20, "peak_mib": 300, "status_writes": 0},
+    "newer forecast": {"planning_seconds": 20, "status_writes": 0},
+}
+"""Upper limits, for 10,000 jobs on two cores shared with the API server."""
 
 
 def manifest(number: int) -> dict[str, Any]:
-    """Return a job that waits for years."""
-    container = {"name": "train", "image": "example.org/train:1", "resources": {}}
+    """Return one job of the sweep."""
+    container = {
+        "name": "train",
+        "image": "example.org/train:1",
+        "args": ["--seed", str(number)],
+        "resources": {},
+    }
+    schedule = {
+        "expectedDurationSeconds": 3600 * (1 + number % 6),
+        "maxDelaySeconds": 86_400,
+        "interruption": {"allowed": number % 2 == 0},
+    }
     return {
         "apiVersion": f"{names.GROUP}/{names.VERSION}",
         "kind": names.KIND,
         "metadata": {"name": f"job-{number:05}", "namespace": NAMESPACE},
         "spec": {
-            "schedule": {"startNoEarlierThan": "2999-01-01T00:00:00Z"},
+            "schedule": schedule,
             "template": {"spec": {"template": {"spec": {"containers": [container]}}}},
         },
     }
 
 
+def write_grid(path: Path, *, more: float = 0.0) -> None:
+    """Write hours of which all past ones and the next are dirty, and clean ones after them."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    lines = ["time,g_per_kwh,forecast"]
+    for ahead in range(-16 * 24, 4 * 24):
+        value = DIRTY if ahead < DIRTY_HOURS else CLEAN
+        moment = hour + timedelta(hours=ahead)
+        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{value if ahead < 0 else ''},{value + more}")
+    fresh = path.with_suffix(".new")
+    fresh.write_text("\n".join(lines) + "\n")
+    fresh.replace(path)
+
+
 async def create(count: int) -> None:
-    """Create the namespace and the jobs, some in flight at a time."""
+    """Create the jobs, some in flight at a time."""
     api = await connect(workers=IN_FLIGHT)
     objects = client.CustomObjectsApi(api)
     slots = asyncio.Semaphore(IN_FLIGHT)
@@ -68,15 +106,23 @@ async def create(count: int) -> None:
 
 
 class Run:
-    """One run of the operator as a process, watched from outside."""
+    """One run of the operator as a process, watched from outside.
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
+    Its health page is asked twice a second; a page of metrics for all jobs would cost more than
+    the work that is measured.
+    """
+
+    def __init__(self, folder: Path, grid: Path) -> None:
+        with socket.socket() as free, socket.socket() as other:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            other.bind(("127.0.0.1", 0))
+            self.port, metrics = free.getsockname()[1], other.getsockname()[1]
+        provider = {"kind": "file", "path": str(grid), "refreshSeconds": 1}
         settings = {
             "cluster": {"namespaces": [NAMESPACE]},
-            "server": {"metricsPort": self.port, "healthPort": 0, "logLevel": "warning"},
+            "zones": {"XX": {"providers": [provider]}},
+            "forecast": {"refreshSeconds": REFRESH_SECONDS, "retrySeconds": 1},
+            "server": {"metricsPort": metrics, "healthPort": self.port, "logLevel": "warning"},
         }
         file = folder / "settings.yaml"
         file.write_text(yaml.safe_dump(settings))
@@ -84,77 +130,126 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lowtide_operator.main", "--settings", str(file)]
         )
-        self.peak_mib = 0.0
-        self.longest_lag = 0.0
+        self.before: dict[str, float] = {}
+        self.cpu_before = 0.0
 
     def figures(self) -> dict[str, float]:
-        """Return the metrics that matter; empty while the page is not there yet."""
+        """Return the figures of the health page; empty while it is not there yet."""
         try:
-            url = f"http://127.0.0.1:{self.port}/metrics"
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                page = answer.read().decode()
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/healthz", timeout=30
+            ) as answer:
+                page: dict[str, float] = json.load(answer)
         except OSError:
             return {}
-        found = dict(re.findall(r"^(lowtide_(?:operator|trainingjobs)\S*) (\S+)$", page, re.M))
-        return {name: float(value) for name, value in found.items()}
+        return page
 
-    def follow(self, count: int) -> dict[str, float]:
-        """Wait until every job was looked at and nothing is left to do; return the figures."""
-        while True:
-            time.sleep(SCRAPE_SECONDS)
+    def until(self, done: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+        """Wait until the figures say that the work is done; return them."""
+        while time.monotonic() < self.began + LIMIT_SECONDS:
             figures = self.figures()
-            self._sample()
-            lag = figures.get("lowtide_operator_loop_lag_seconds", 0.0)
-            self.longest_lag = max(self.longest_lag, lag)
-            looked = figures.get('lowtide_operator_reconciliations_total{outcome="ok"}', 0)
-            left = figures.get('lowtide_operator_queue_length{state="waiting"}', 1)
-            if looked >= count and left == 0:
+            if figures and done(figures):
                 return figures
-
-    def _sample(self) -> None:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-        if peak is not None:
-            self.peak_mib = int(peak[1]) / 1024
+            if self.process.poll() is not None:
+                raise SystemExit(f"the operator ended with {self.process.returncode}")
+            time.sleep(POLL_SECONDS)
+        raise SystemExit(f"not done after {LIMIT_SECONDS} s: {self.figures()}")
 
     def report(self, title: str, figures: dict[str, float]) -> dict[str, Any]:
-        """Stop the operator and return what it took."""
-        seconds = time.monotonic() - self.began
+        """Return what the phase took that ends now, and begin the next."""
+        now, cpu = time.monotonic(), self._cpu_seconds()
+        found = {
+            "phase": title,
+            "seconds": round(now - self.began, 1),
+            "cpu_seconds": round(cpu - self.cpu_before, 1),
+            "peak_mib": round(self._peak_mib()),
+            "longest_loop_lag_seconds": figures["longest_loop_lag_seconds"],
+            **{
+                name: round(figures[name] - self.before.get(name, 0), 1)
+                for name in ("looks", "status_writes", "errors", "planning_passes")
+            },
+            "planning_seconds": round(
+                figures["planning_seconds"] - self.before.get("planning_seconds", 0), 1
+            ),
+        }
+        self.began, self.cpu_before, self.before = now, cpu, figures
+        return found
+
+    def _cpu_seconds(self) -> float:
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        ticks = int(stat[11]) + int(stat[12])
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _peak_mib(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return int(peak[1]) / 1024 if peak else 0.0
+
+    def stop(self) -> None:
+        """End the operator."""
         self.process.terminate()
         self.process.wait(timeout=60)
-        return {
-            "run": title,
-            "seconds": round(seconds, 1),
-            "cpu_seconds": round(ticks / os.sysconf("SC_CLK_TCK"), 1),
-            "peak_mib": round(self.peak_mib),
-            "longest_loop_lag_seconds": round(self.longest_lag, 2),
-            "status_writes": figures['lowtide_operator_status_writes_total{outcome="ok"}'],
-            "errors": figures['lowtide_operator_reconciliations_total{outcome="error"}'],
-        }
+
+
+def measure(count: int, folder: Path) -> list[dict[str, Any]]:
+    """Return the figures of the three phases."""
+    grid = folder / "grid.csv"
+    write_grid(grid)
+    found = []
+
+    def all_seen(figures: dict[str, float]) -> bool:
+        return figures["looks"] >= count and figures["queue_length"] == 0
+
+    for title in ("first sight", "idle restart"):
+        run = Run(folder, grid)
+        try:
+            found.append(run.report(title, run.until(all_seen)))
+            if title == "idle restart":
+                write_grid(grid, more=0.5)
+                passes = run.before["planning_passes"]
+                figures = run.until(
+                    lambda now: now["planning_passes"] > passes and now["queue_length"] == 0  # noqa: B023
+                )
+                found.append(run.report("newer forecast", figures))
+        finally:
+            run.stop()
+    return found
+
+
+def verdict(phase: dict[str, Any]) -> tuple[str, bool]:
+    """Return the figures of a phase with their budgets, and whether all are kept."""
+    budget = BUDGETS[phase["phase"]]
+    broken = [name for name, limit in budget.items() if phase[name] > limit]
+    words = ", ".join(
+        f"{name} {phase[name]:g} ({'kept' if name not in broken else 'NOT kept'}: {limit:g})"
+        for name, limit in budget.items()
+    )
+    return f"{phase['phase']}: {words}", not broken
 
 
 def main() -> int:
-    """Run the benchmark; print one JSON object per run."""
+    """Run the benchmark; print one JSON object per phase, then the verdicts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=10_000)
     count = parser.parse_args().jobs
     subprocess.run(["kubectl", "create", "namespace", NAMESPACE], check=True, stdout=sys.stderr)
     try:
+        began = time.monotonic()
         asyncio.run(create(count))
+        print(f"{count} jobs created in {time.monotonic() - began:.0f} s", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
-            for title in ("first sight", "idle restart"):
-                run = Run(Path(folder))
-                figures = run.follow(count)
-                print(json.dumps({"jobs": count, **run.report(title, figures)}), flush=True)
+            phases = measure(count, Path(folder))
     finally:
         subprocess.run(
             ["kubectl", "delete", "namespace", NAMESPACE, "--wait=false"],
             check=True,
             stdout=sys.stderr,
         )
-    return 0
+    verdicts = [verdict(phase) for phase in phases]
+    for phase in phases:
+        print(json.dumps({"jobs": count, **phase}))
+    for line, _ in verdicts:
+        print(line)
+    return 0 if all(kept for _, kept in verdicts) else 1
 
 
 if __name__ == "__main__":

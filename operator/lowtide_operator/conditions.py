@@ -171,12 +171,18 @@ class Conditions:
     def set(self, kind: ConditionType, status: Truth, reason: str, message: str = "") -> None:
         """Give the condition `kind` a new value; the last call counts."""
         before = self._previous.get(kind)
+        message = shortened(message) if message else ""
+        new = (status, reason, message, self._generation)
+        if before is not None and new == _content(before):
+            # Nearly always the same, and building one costs more than comparing.
+            self._next[kind] = before
+            return
         moved = before is None or before.status != status
         self._next[kind] = Condition(
             type=kind,
             status=status,
             reason=reason,
-            message=shortened(message),
+            message=message,
             observed_generation=self._generation,
             last_transition_time=self._now
             if before is None or moved
@@ -197,6 +203,11 @@ class Conditions:
             if kind not in self._next:
                 self.keep(kind)
         return tuple(self._next[kind] for kind in ConditionType)
+
+
+def _content(condition: Condition) -> tuple[str, str, str, int | None]:
+    """Return what a condition says, its time left out."""
+    return condition.status, condition.reason, condition.message, condition.observed_generation
 
 
 def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:

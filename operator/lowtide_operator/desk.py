@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
@@ -31,6 +31,8 @@ SAME_SECONDS: Final = 1.0
 """Stretches that moved by less are the same."""
 ROOM_SECONDS: Final = 10.0
 """Changes of room are collected for this long, so that many ends cost one pass."""
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class _Entry:
 class Desk:
     """The plans of the jobs that wait; all methods belong to one event loop.
 
+    `_open` are the jobs without an answer; all others have one that holds until `_valid_until`.
     `capacity` returns how many GPUs there are, `None` where they are not limited, `running` the
     jobs that hold theirs. `on_change` is called with a job whose plan came out different without
     being asked for.
@@ -87,6 +90,8 @@ class Desk:
     on_change: Callable[[Key], None]
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _newest: dict[str, Forecast] = field(default_factory=dict)
+    _open: set[Key] = field(default_factory=set)
+    _valid_until: datetime = _NEVER
     _pass: "asyncio.Task[None] | None" = None
     _again: bool = False
     _freed: asyncio.TimerHandle | None = None
@@ -100,10 +105,11 @@ class Desk:
 
     async def ask(self, key: Key, request: Request, forecast: Forecast) -> Plan | None:
         """Return the plan of a waiting job, made now or still valid; `None` if none can be made."""
-        self._newest[forecast.zone] = forecast
+        self._learn(forecast)
         known = self._entries.get(key)
         if known is None or not known.is_about(request, forecast) or known.is_over(self.clock()):
             self._entries[key] = _Entry(request, forecast)
+            self._open.add(key)
         while (entry := self._entries.get(key)) is not None:
             if entry.plan is not None or entry.failed:
                 return entry.plan
@@ -114,11 +120,17 @@ class Desk:
     def forget(self, key: Key) -> None:
         """Drop a job that does not wait any more."""
         self._entries.pop(key, None)
+        self._open.discard(key)
 
     def plan_by(self, forecast: Forecast) -> None:
         """Plan the jobs of a zone again, by its new forecast."""
-        self._newest[forecast.zone] = forecast
+        self._learn(forecast)
         self._plan_again()
+
+    def _learn(self, forecast: Forecast) -> None:
+        if self._newest.get(forecast.zone) is not forecast:
+            self._newest[forecast.zone] = forecast
+            self._valid_until = _LONG_AGO
 
     def room_changed(self) -> None:
         """Plan all jobs again soon: somebody gave room back, or there is more or less of it."""
@@ -129,6 +141,7 @@ class Desk:
     def _use_room(self) -> None:
         self._freed = None
         self._entries = {key: e.renewed(e.forecast) for key, e in self._entries.items()}
+        self._open = set(self._entries)
         self._plan_again()
 
     def _plan_again(self) -> None:
@@ -168,7 +181,6 @@ class Desk:
         stale = self._stale(now)
         if not stale:
             return
-        self._entries |= stale
         capacity = self.capacity()
         calendar = None
         if capacity is not None:
@@ -185,22 +197,33 @@ class Desk:
 
     def _stale(self, now: datetime) -> dict[Key, _Entry]:
         """Return the jobs without a valid plan, each with the question to answer."""
-        found = {}
+        if now >= self._valid_until:
+            self._reopen(now)
+        return {key: self._entries[key] for key in self._open}
+
+    def _reopen(self, now: datetime) -> None:
+        """Ask again for every job whose answer holds no longer."""
+        self._valid_until = _NEVER
         for key, entry in self._entries.items():
             newest = self._newest.get(entry.forecast.zone, entry.forecast)
             if entry.plan is None:
-                if not entry.failed:
+                if key in self._open:
                     entry.forecast = newest
-                    found[key] = entry
             elif entry.forecast is not newest or entry.is_over(now):
-                found[key] = entry.renewed(newest)
-        return found
+                self._entries[key] = entry.renewed(newest)
+                self._open.add(key)
+            else:
+                self._valid_until = min(self._valid_until, entry.plan.look_again_at)
 
     def _answer(self, key: Key, entry: _Entry, plan: Plan | None) -> None:
         """Keep an answer and, where GPUs are limited, the room that it takes."""
         entry.plan, entry.failed = plan, plan is None
-        if self._entries.get(key) is not entry or plan is None:
+        if self._entries.get(key) is not entry:
             return
+        self._open.discard(key)
+        if plan is None:
+            return
+        self._valid_until = min(self._valid_until, plan.look_again_at)
         self.bookings.reserve(key, reservation(entry.request, plan.segments))
         if not entry.asked and entry.before is not None and differs(entry.before, plan):
             self.on_change(key)

@@ -35,7 +35,18 @@ def check(app: App) -> dict[str, float]:
         raise UnhealthyError(
             f"the event loop was late by {lag:.1f} s, more than server.loopLagSeconds"
         )
-    return {"queue_oldest_age_seconds": round(age, 3), "loop_lag_seconds": round(lag, 3)}
+    tally = app.tally
+    return {
+        "queue_oldest_age_seconds": round(age, 3),
+        "queue_length": app.queue.length + app.queue.active,
+        "loop_lag_seconds": round(lag, 3),
+        "longest_loop_lag_seconds": round(tally.longest_loop_lag_seconds, 3),
+        "looks": tally.reconciles["ok"],
+        "errors": tally.reconciles["error"],
+        "status_writes": tally.status_writes["ok"],
+        "planning_passes": tally.planning_passes,
+        "planning_seconds": round(tally.planning_seconds, 3),
+    }
 
 
 async def serve_health(app: App, port: int) -> web.AppRunner:
