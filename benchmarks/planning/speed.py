@@ -2,9 +2,10 @@
 
     python benchmarks/planning/speed.py [--jobs 10000]
 
-One line per measurement: the best of several runs in CPU time, so that a busy machine disturbs
-little. Beside it, on the same inputs, the `climate-aware-task-scheduler` package (extra `bench`),
-which places one contiguous window, and running at once, which plans nothing.
+One line per measurement: the best of many runs in CPU time, so that a busy machine disturbs
+little, and whether it keeps its limit. Beside it, on the same inputs, the
+`climate-aware-task-scheduler` package (extra `bench`), which places one contiguous window and knows
+neither pauses nor other jobs, and running at once, which plans nothing.
 """
 
 import os
@@ -17,6 +18,7 @@ import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +27,10 @@ from lowtide.planning import Calendar, Forecast, Request, Source, plan, plan_all
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+CONTIGUOUS_LIMIT = 2.0
+MANY_LIMIT = 20.0
+"""CPU seconds for 10,000 jobs."""
+GROWTH_LIMIT = 5.0
 
 
 def build_forecast(slot_seconds: int, zone: int = 0) -> Forecast:
@@ -64,7 +70,8 @@ def build_jobs(count: int) -> tuple[list[Request], dict[str, Forecast | None]]:
     """Return waiting jobs of mixed lengths, windows, sizes and kinds in three zones."""
     rnd = random.Random(1)
     zones = [build_forecast(3600, zone) for zone in range(3)]
-    requests, forecasts = [], {}
+    requests: list[Request] = []
+    forecasts: dict[str, Forecast | None] = {}
     for number in range(count):
         work = rnd.choice([1, 2, 4, 8, 12, 24, 24, 48]) * 3600 * rnd.uniform(0.7, 1.3)
         slack = rnd.choice([6, 12, 24, 48, 72, 100]) * 3600 * rnd.uniform(0.5, 1.3)
@@ -85,20 +92,33 @@ def build_jobs(count: int) -> tuple[list[Request], dict[str, Forecast | None]]:
     return requests, forecasts
 
 
-def best_milliseconds(run: Callable[[], object], repeats: int = 9) -> float:
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """Return the CPU time of one run."""
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
+def best_milliseconds(run: Callable[[], object], repeats: int) -> float:
     """Return the shortest CPU time of several runs."""
-    times = []
-    for _ in range(repeats):
-        begin = time.process_time()
-        run()
-        times.append(time.process_time() - begin)
-    return 1000 * min(times)
+    return 1000 * min(cpu_seconds(run) for _ in range(repeats))
 
 
-def other_planner(forecast: Forecast) -> Callable[[], object] | None:
-    """Return one decision of climate-aware-task-scheduler, `None` where it is not installed."""
+def peak_mebibytes() -> float:
+    """Return the most memory that the process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def other_planner(forecast: Forecast) -> Callable[[float], object] | None:
+    """Return climate-aware-task-scheduler's decision by job length in seconds.
+
+    `None` where it is not installed.
+    """
     try:
-        from cats.forecast import PointEstimate, WindowedForecast
+        from cats.forecast import (  # type: ignore[import-untyped]
+            PointEstimate,
+            WindowedForecast,
+        )
     except ImportError:
         return None
     step = timedelta(seconds=forecast.slot_seconds)
@@ -106,37 +126,90 @@ def other_planner(forecast: Forecast) -> Callable[[], object] | None:
         PointEstimate(value, forecast.start + n * step)
         for n, value in enumerate(forecast.grams_per_kwh)
     ]
-    return lambda: min(WindowedForecast(points, 24 * 60, NOW))
+    return lambda seconds: min(WindowedForecast(points, round(seconds / 60), NOW))
+
+
+def print_line(name: str, value: float, limit: float | None = None, note: str = "") -> None:
+    """Print a measurement, and whether it keeps its limit."""
+    verdict = "" if limit is None else f"{limit:6g}  {'met' if value <= limit else 'NOT met'}"
+    print(f"  {name:42}{value:9.2f}  {verdict}{note}")
+
+
+def print_single_decisions() -> None:
+    """Print how long one decision takes, for slots of three lengths."""
+    print("one decision for a job of 24 h over 8 days              CPU ms   limit")
+    for name, slot, limit, repeats in (
+        ("hourly", 3600, 4, 60),
+        ("15 min", 900, 25, 20),
+        ("5 min", 300, 100, 10),
+    ):
+        forecast = build_forecast(slot)
+        for kind, interruptible in (("pausing", True), ("contiguous", False)):
+            request = build_request(interruptible=interruptible)
+            took = best_milliseconds(partial(plan, NOW, request, forecast), repeats)
+            bound = limit if interruptible else CONTIGUOUS_LIMIT if slot == 3600 else None
+            print_line(f"lowtide, {kind}, {name}", took, bound)
+        other = other_planner(forecast)
+        label = f"climate-aware-task-scheduler, {name}"
+        if other is None:
+            print(f"  {label:42}    not installed")
+        else:
+            print_line(label, best_milliseconds(partial(other, 86400), 3), note="contiguous only")
+    request = build_request(interruptible=False)
+    print_line("run now, no forecast", best_milliseconds(partial(plan, NOW, request, None), 20))
+
+
+def print_many_jobs(count: int) -> None:
+    """Print how long a planning pass takes, with and without a calendar, and what it holds."""
+    requests, forecasts = build_jobs(count)
+    print(f"\n{count} waiting jobs, three zones, half of them pausing    CPU s   limit")
+    limit = MANY_LIMIT if count == 10_000 else None
+    gpu_hours = sum(one.gpus * one.remaining_seconds for one in requests) / 3600
+    for share in (None, 0.02, 0.014):
+        capacity = None if share is None else round(share * gpu_hours)
+        begin = time.process_time()
+        plans = plan_all(NOW, requests, forecasts, Calendar(capacity))
+        took = time.process_time() - begin
+        waiting = sum(not one.run for one in plans.values())
+        label = "lowtide, no limit" if capacity is None else f"lowtide, calendar of {capacity} GPUs"
+        note = f"   {waiting} wait, peak memory {peak_mebibytes():.0f} MiB"
+        print_line(label, took, limit, note)
+    some = requests[:: max(1, count // 200)]
+    others = {id(zone): other_planner(zone) for zone in forecasts.values() if zone is not None}
+    begin = time.process_time()
+    for one in some:
+        other = others[id(forecasts[one.key])]
+        if other is not None:
+            other(one.remaining_seconds)
+    if None not in others.values():
+        took = (time.process_time() - begin) * count / len(some)
+        note = f"contiguous, without room; from {len(some)} of them"
+        print_line("climate-aware-task-scheduler", took, note=note)
+    nothing: dict[str, Forecast | None] = dict.fromkeys(forecasts)
+    print_line("run now, no forecast", cpu_seconds(partial(plan_all, NOW, requests, nothing)))
+
+
+def print_memory() -> None:
+    """Print by how much the peak of memory grows when the same pass is made again and again."""
+    requests, forecasts = build_jobs(500)
+    capacity = Calendar(400)
+    plan_all(NOW, requests, forecasts, capacity)
+    before = peak_mebibytes()
+    for _ in range(10):
+        plan_all(NOW, requests, forecasts, capacity)
+    print("ten more passes over 500 jobs                             MiB   limit")
+    print_line("growth of the peak", peak_mebibytes() - before, GROWTH_LIMIT)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     count = parser.parse_args().jobs
-    print("one decision for a job of 24 h over 8 days, CPU ms      limit")
-    for name, slot, limit in (("hourly", 3600, 4), ("15 min", 900, 25), ("5 min", 300, 100)):
-        forecast = build_forecast(slot)
-        for kind, interruptible, bound in (("pausing", True, limit), ("contiguous", False, 2)):
-            request = build_request(interruptible=interruptible)
-            took = best_milliseconds(lambda f=forecast, r=request: plan(NOW, r, f))  # type: ignore[misc]
-            asked = f"{bound:8}" if interruptible or slot == 3600 else ""
-            print(f"  lowtide, {kind:10} {name:8} {took:20.2f} {asked}")
-        other = other_planner(forecast)
-        took_text = "not installed" if other is None else f"{best_milliseconds(other, 3):.2f}"
-        print(f"  climate-aware-task-scheduler, {name:8} {took_text:>11}   (contiguous only)")
-    took = best_milliseconds(lambda: plan(NOW, build_request(interruptible=False), None))
-    print(f"  run now, no forecast {took:28.2f}\n")
-    requests, forecasts = build_jobs(count)
-    print(f"{count} waiting jobs, three zones, half of them pausing, CPU s")
-    gpu_hours = sum(one.gpus * one.remaining_seconds for one in requests) / 3600
-    for capacity in (None, round(0.02 * gpu_hours), round(0.014 * gpu_hours)):
-        begin = time.process_time()
-        plans = plan_all(NOW, requests, forecasts, Calendar(capacity))
-        took = time.process_time() - begin
-        waiting = sum(not one.run for one in plans.values())
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        label = "no limit" if capacity is None else f"{capacity} GPUs"
-        print(f"  {label:12} {took:8.1f}   {waiting} wait, peak memory {memory:.0f} MiB")
+    # The smaller passes come first: a peak never falls.
+    print_memory()
+    print()
+    print_single_decisions()
+    print_many_jobs(count)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from lowtide.planning.trace import Case, Trace
 Task: TypeAlias = tuple[Trace, JobClass, Case]
 
 HOUR: Final = timedelta(hours=1)
-PIPE_WIDTH: Final = 120
+PIPE_WIDTH: Final = 160
 
 
 @click.command("backtest")

@@ -67,7 +67,9 @@ def read_trace(path: Path) -> TraceFile:
     for number, (earlier, later) in enumerate(pairwise(times), 3):
         if later <= earlier:
             raise TraceError(
-                f"{path.name} row {number}: {later.isoformat()} does not come after the row before"
+                f"{path.name} row {number}: {later.isoformat()} does not come after the row before "
+                f"({earlier.isoformat()}); rows must rise in time, each time once, and local times "
+                "need their offset"
             )
     actual = [_value(path.name, n, row, columns.actual) for n, row in enumerate(rows[1:], 2)]
     forecast = [
@@ -147,7 +149,10 @@ def _trace(
         _refuse_long_gap(path.name, missing, slot)
         known = np.flatnonzero(~missing)
         seen[missing] = np.interp(np.flatnonzero(missing), known, seen[known])
-        notes.append(f"{name}: {int(missing.sum())} missing actuals are filled linearly")
+        notes.append(
+            f"{name}: {int(missing.sum())} missing actuals (absent, negative or no number) are "
+            "filled linearly"
+        )
     if np.isnan(ahead).all():
         notes.append(f"{name}: no forecast column; strict and rolling are the same as none")
     trace = Trace(

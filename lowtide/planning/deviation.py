@@ -22,9 +22,9 @@ FLOOR: Final = 0.02
 """A slot never costs less than this share of its forecast, however far the error goes."""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def transition(step_hours: float) -> Array:
-    """Return the chain's transition matrix for one step, rows summing to one."""
+    """Return the chain's transition matrix for a step of this length, rows summing to one."""
     stay = (1 + PERSISTENCE**step_hours) / 2
     last = len(DEVIATIONS) - 1
     matrix = np.zeros((last + 1, last + 1))

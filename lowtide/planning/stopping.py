@@ -87,17 +87,18 @@ def best_expected(starts: Array, step_hours: float) -> Array:
 def _worth_a_look(starts: Array, step_hours: float) -> list[int]:
     """Return the slots, but the first and last, in which a start may be the best for a job.
 
-    It cannot be where starting some slots later is expected to be as cheap at every deviation.
+    It cannot be where, at every deviation, starting at some later slot is expected to be as cheap.
     """
     count, jobs = starts.shape[1:]
-    open_slots = np.ones(count, dtype=np.bool_)
+    beaten = np.zeros(starts.shape, dtype=np.bool_)
     distance = 1
-    while 0 < jobs <= FEW_JOBS and distance < min(count, LONGEST_MOVE):
-        later = _moves(step_hours)[distance] @ starts[:, distance:].reshape(len(starts), -1)
-        dearer = starts[:, :-distance] >= later.reshape(len(starts), -1, jobs)
-        open_slots[:-distance] &= ~dearer.all(axis=(0, 2))
+    while 0 < jobs <= FEW_JOBS and distance < count:
+        ahead = starts[:, distance:].reshape(len(starts), -1)
+        later = transition(distance * step_hours) @ ahead
+        beaten[:, :-distance] |= starts[:, :-distance] >= later.reshape(len(starts), -1, jobs)
         distance *= 2
-    slots: list[int] = (np.flatnonzero(open_slots[1:-1]) + 1).tolist()
+    worth = np.any(~beaten, axis=(0, 2))[1 : count - 1]
+    slots: list[int] = (np.flatnonzero(worth) + 1).tolist()
     return slots
 
 
