@@ -86,6 +86,15 @@ class Cluster:
             )
         return await self._absent_if_404(call) is not None
 
+    async def served_schemas(self) -> Body:
+        """Return the OpenAPI document of TrainingJobs; empty where the server has none.
+
+        Raises:
+            ClusterError: it did not answer, or the operator may not read it.
+        """
+        path = f"/openapi/v3/apis/{names.GROUP}/{names.VERSION}"
+        return await self._absent_if_404(self._read(path)) or {}
+
     async def get_training_job(self, key: Key) -> Body | None:
         """Return the whole TrainingJob, or `None` if it is gone."""
         return await self._absent_if_404(
@@ -170,11 +179,18 @@ class Cluster:
 
     async def _list_core(self, plural: str, namespace: str, selector: str) -> Body:
         """Return a list of the core API, which `CustomObjectsApi` does not reach."""
-        method, url, headers, body, post = await self._api.param_serialize(
-            method="GET",
-            resource_path=f"/api/v1/namespaces/{{namespace}}/{plural}",
+        return await self._read(
+            f"/api/v1/namespaces/{{namespace}}/{plural}",
             path_params={"namespace": namespace},
             query_params=[("labelSelector", selector)],
+        )
+
+    async def _read(self, path: str, **parameters: Any) -> Body:
+        """Return what a path of the API answers; the caller translates failures."""
+        method, url, headers, body, post = await self._api.param_serialize(
+            method="GET",
+            resource_path=path,
+            **parameters,
             header_params={"Accept": "application/json"},
             auth_settings=["BearerToken"],
         )

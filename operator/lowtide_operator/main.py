@@ -30,6 +30,7 @@ from lowtide_operator.app import App, utc_now
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.cache import Cache
 from lowtide_operator.cluster import Cluster, ClusterError, connect
+from lowtide_operator.definition import OutdatedDefinitionError, outdated
 from lowtide_operator.desk import Desk
 from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
@@ -51,6 +52,8 @@ LOG: Final = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 CRD_RETRY_SECONDS: Final = 5.0
+CRD_PUBLISHED_SECONDS: Final = 20.0
+"""Longest time from a change of the definition until the API server publishes its schema."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,13 +174,26 @@ async def _drain(app: App, workers: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def _until_served(app: App) -> None:
-    """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever."""
+    """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever.
+
+    Raises:
+        OutdatedDefinitionError: it is there, and too old for this operator.
+    """
     namespace = next(iter(app.settings.cluster.namespaces), None)
+    patient_until = time.monotonic() + CRD_PUBLISHED_SECONDS
     while True:
         try:
             if await app.cluster.serves_training_jobs(namespace):
-                return
-            LOG.warning("the API server does not know TrainingJobs yet: install crds/")
+                reason = outdated(await app.cluster.served_schemas())
+                if reason is None:
+                    return
+                # A definition that was just changed is published a little later.
+                if time.monotonic() > patient_until:
+                    raise OutdatedDefinitionError(reason)
+            else:
+                LOG.warning("the API server does not know TrainingJobs yet: install crds/")
+        except OutdatedDefinitionError:
+            raise
         except ClusterError as error:
             LOG.warning("TrainingJobs cannot be listed yet: %s", error)
         await asyncio.sleep(CRD_RETRY_SECONDS)
