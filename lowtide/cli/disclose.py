@@ -1,6 +1,7 @@
 """`lowtide disclose`: a job's SCI report in the published form, or as a document."""
 
 import json
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,7 +14,17 @@ from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
 from lowtide.report.figures import to_report
-from lowtide.report.manifest import impact_manifest
+from lowtide.report.manifest import impact_manifest, manifest_csv
+
+FORMS = {
+    "yaml": "sci.yaml",
+    "json": "sci.json",
+    "markdown": "disclosure.md",
+    "impact-framework": "manifest.yml",
+    "impact-framework-csv": "observations.csv",
+    "report": "report.json",
+}
+"""Forms, and what they are called inside an archive."""
 
 
 @click.command("disclose")
@@ -21,11 +32,12 @@ from lowtide.report.manifest import impact_manifest
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["yaml", "json", "markdown", "impact-framework", "report"]),
+    type=click.Choice([*FORMS, "archive"]),
     default="yaml",
     show_default=True,
     help="The published form as YAML or JSON, a document for readers, a manifest for the GSF "
-    "Impact Framework, or the report file that the other commands read.",
+    "Impact Framework or its observations as a table, the report file that the other commands "
+    "read, or an archive (zip) of all that the job's figures allow.",
 )
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead.")
 @click.option("--check", is_flag=True, help="Only say what is missing; exit code 1 if anything is.")
@@ -59,6 +71,7 @@ def command(
                                    --entity-version 1.4
       lowtide disclose densenet121 --output markdown --file report.md
       lowtide disclose densenet121 --output impact-framework --file manifest.yml
+      lowtide disclose densenet121 --output archive --file densenet121.zip
       lowtide disclose report.json --check
 
     The YAML and JSON forms fail if a mandatory field is missing; the document names it.
@@ -79,6 +92,11 @@ def command(
             click.echo(text)
         raise SystemExit(1 if missing else 0)
     calculated = (day or datetime.now(UTC)).date()
+    if output == "archive":
+        if file is None:
+            raise click.UsageError("an archive is written to --file")
+        _write_archive(file, jobs[0], publisher, calculated)
+        return
     try:
         text = _text(jobs[0], publisher, output, calculated)
     except DisclosureError as error:
@@ -97,9 +115,30 @@ def _text(job: JobFigures, publisher: Publisher, output: str, calculated: date) 
         return document(job, publisher, calculated=calculated)
     if output == "report":
         return json.dumps(plain(to_report(job)), indent=2, allow_nan=False) + "\n"
+    if output == "impact-framework-csv":
+        return manifest_csv(job)
     if output == "impact-framework":
         return yaml.safe_dump(impact_manifest(job), sort_keys=False, allow_unicode=True)
     report = sci_report(job, publisher, calculated=calculated)
     if output == "json":
         return json.dumps(report, indent=2, allow_nan=False) + "\n"
     return yaml.safe_dump(report, sort_keys=False, allow_unicode=True)
+
+
+def _write_archive(file: Path, job: JobFigures, publisher: Publisher, calculated: date) -> None:
+    """Write every form that the job's figures allow, and why the others are not there."""
+    stamp = (calculated.year, calculated.month, calculated.day, 0, 0, 0)
+    lacking = []
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for form, name in FORMS.items():
+                try:
+                    text = _text(job, publisher, form, calculated)
+                except DisclosureError as error:
+                    lacking.append(f"{name}: {error}\n")
+                    continue
+                archive.writestr(zipfile.ZipInfo(name, stamp), text)
+            if lacking:
+                archive.writestr(zipfile.ZipInfo("missing.txt", stamp), "".join(lacking))
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error}") from error

@@ -21,6 +21,8 @@ ROUNDING_RATIO: Final = 0.01
 """Status holds rounded decimals; a stated figure within one percent of its inputs agrees."""
 ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
 """How far a stated figure may be off in its own unit; elsewhere only by the ratio above."""
+NAME_WIDTH: Final = 16
+"""Least width of the column of names."""
 DIFFERENCE_GRAMS: Final = 0.0002
 """How far a difference of two masses may be off, each of which has four places."""
 
@@ -123,13 +125,14 @@ def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
 def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
     """Return the steps for people, one or two lines each."""
     lines = [f"{job.name}: every figure from its inputs"]
+    width = max([NAME_WIDTH, *(len(step.name) for step in steps)])
     for step in steps:
         if step.value is None:
-            lines.append(f"  {step.name:<16} not known: {', '.join(step.missing)} missing")
+            lines.append(f"  {step.name:<{width}} not known: {', '.join(step.missing)} missing")
             continue
-        lines.append(f"  {step.name:<16} {step.text}  = {step.formula}")
+        lines.append(f"  {step.name:<{width}} {step.text}  = {step.formula}")
         if step.agrees is False:
-            lines.append(f"  {'':<16} DIFFERS from the stated {step.stated_text}")
+            lines.append(f"  {'':<{width}} DIFFERS from the stated {step.stated_text}")
     if job.mock:
         lines.append("  a stand-in took the place of the GPU: these numbers are not real")
     return lines

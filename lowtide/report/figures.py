@@ -9,7 +9,7 @@ computed, except sums of times it wrote.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from lowtide.metrics.environment import environment_name
 from lowtide.metrics.figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.result import MetricError
+from lowtide.report import mlflow
 from lowtide.units import format_timestamp, parse_timestamp
 
 REPORT_KIND: Final = "JobFigures"
@@ -104,6 +105,8 @@ def to_report(job: JobFigures) -> dict[str, Any]:
 def _from_table(text: str, where: str) -> tuple[JobFigures, ...]:
     reader = csv.DictReader(io.StringIO(text))
     columns = [name.strip() for name in reader.fieldnames or ()]
+    if mlflow.is_export(columns):
+        return _from_mlflow(reader, where)
     if "name" not in columns:
         raise ReportError(f"{where} has no column name: its first line must name the columns")
     unknown = [name for name in columns if name not in _COLUMNS]
@@ -121,6 +124,16 @@ def _from_table(text: str, where: str) -> tuple[JobFigures, ...]:
         row = {**cells, **({"properties": properties} if properties else {})}
         jobs.append(_from_report(row, f"{where} line {number}"))
     return tuple(jobs)
+
+
+def _from_mlflow(reader: Iterable[Mapping[str, str]], where: str) -> tuple[JobFigures, ...]:
+    try:
+        found = list(mlflow.reports(reader))
+    except ValueError as error:
+        raise ReportError(f"{where}: {error}") from error
+    if not found:
+        raise ReportError(f"{where} is an MLflow export without a finished run")
+    return tuple(_from_report(run, f"{where}: run {run.get('uid')}") for run in found)
 
 
 def _from_report(data: Mapping[str, Any], where: str) -> JobFigures:

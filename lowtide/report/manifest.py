@@ -6,6 +6,8 @@ is exact here only because it was made from time-resolved grams; it must not be 
 energy. An undefined score has no manifest.
 """
 
+import csv
+import io
 from typing import Any, Final
 
 from lowtide.metrics.figures import JobFigures
@@ -80,6 +82,20 @@ def impact_manifest(job: JobFigures) -> dict[str, Any]:
             }
         },
     }
+
+
+def manifest_csv(job: JobFigures) -> str:
+    """Return the observations of a job's manifest as the table that its CSV plugins read.
+
+    Raises:
+        DisclosureError: a figure that the manifest needs is not known.
+    """
+    child = impact_manifest(job)["tree"]["children"][job.name]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(child["inputs"][0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(child["inputs"])
+    return out.getvalue()
 
 
 def _plugin(method: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from lowtide.trainingjob.report import parse_report
-from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus, TrainingStatus
+from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide.units import format_duration
 from lowtide_operator.attempts import with_end, with_pods
-from lowtide_operator.conditions import ConditionType, Reason, find, has_end, shortened
+from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.draft import Draft
-from lowtide_operator.epochs import history_entries
 from lowtide_operator.observation import Measurement, Observation
+from lowtide_operator.reported import training_status
 from lowtide_operator.savings import hindsight_due
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import Ending, Outcome, PodView
@@ -172,39 +171,8 @@ def _read_report(seen: Observation, draft: Draft) -> None:
     reporting = [pod for pod in seen.pods if pod.report is not None]
     if not reporting:
         return
-    parsed = parse_report(max(reporting, key=_end_of).report)
-    report = parsed.report
-    message = shortened("; ".join(parsed.faults)) or None
-    if report is None:
-        draft.section(training=TrainingStatus(message=message))
-        return
-    draft.section(
-        training=TrainingStatus(
-            model=report.model,
-            dataset=report.dataset,
-            epochs=report.epochs,
-            epochs_planned=report.epochs_planned,
-            samples=report.samples,
-            tokens=report.tokens,
-            parameters=report.parameters,
-            accuracy=_decimal(report.accuracy),
-            accuracy_top5=_decimal(report.accuracy_top5),
-            loss=_decimal(report.loss),
-            training_seconds=_decimal(report.training_seconds),
-            flops=None if report.flops is None else str(report.flops),
-            framework=report.framework,
-            device=report.device,
-            seed=None if report.seed is None else str(report.seed),
-            started_at=report.started_at,
-            history=history_entries(report.history),
-            message=message,
-        )
-    )
+    draft.section(training=training_status(max(reporting, key=_end_of).report))
 
 
 def _end_of(pod: PodView) -> float:
     return pod.end.timestamp() if pod.end is not None else 0.0
-
-
-def _decimal(value: float | None) -> str | None:
-    return None if value is None else f"{value:.6f}".rstrip("0").rstrip(".")

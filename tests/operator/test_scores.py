@@ -26,6 +26,7 @@ from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import References
+from lowtide_operator.reported import training_status
 from lowtide_operator.score_settings import RatingSettings
 from lowtide_operator.settings import Settings
 
@@ -420,3 +421,47 @@ def test_explain_finds_a_letter_that_does_not_follow(ended: Run, tmp_path: Path)
     assert result.exit_code == 1
     assert "DIFFERS from the stated A" in result.stdout
     assert "label      A against team digits (12 rows)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("reported", "sentence"),
+    [
+        pytest.param({"accuracy": 80}, "divide percent by 100", id="percent for a fraction"),
+        pytest.param({"accuracy": -0.1}, "-0.1 is not a fraction from 0 to 1", id="negative"),
+        pytest.param({"accuracy": "high"}, "'high' is not a number", id="text"),
+        pytest.param({"accuracy": float("nan")}, "is not a finite number", id="not a number"),
+    ],
+)
+def test_a_bad_report_is_a_sentence_in_the_status(
+    ended: Run, reported: dict[str, Any], sentence: str
+) -> None:
+    """From the termination message to the metric: what was wrong, and no number."""
+    message = json.dumps({"schemaVersion": 1, "epochs": 2, **reported})
+    training = training_status(message)
+    section = efficiency_of(ended(training))
+
+    assert sentence in (training.message or "")
+    assert training.accuracy is None
+    assert all(sentence in (metric.reason or "") for metric in section.metrics)
+
+
+def test_one_unit_of_energy_leaves_sam_undefined_in_the_status(ended: Run) -> None:
+    """1 kWh in kWh: the logarithm is zero."""
+    found = efficiency_of(ended(report(), metrics={"sam": {"unit": "kWh"}}))
+
+    sam = found.metrics[0]
+    assert (sam.name, sam.value) == ("SAM5[kWh]", None)
+    assert "choose a smaller unit" in (sam.reason or "")
+
+
+def test_a_bad_report_in_the_history_costs_only_the_times(ended: Run) -> None:
+    """Epochs that do not ascend are left out, and it is said."""
+    history = {"epoch": [2, 1], "endedAt": [0, 1], "durationSeconds": [1, 1], "accuracy": [1, 1]}
+    message = json.dumps({"schemaVersion": 1, "accuracy": 0.9, "history": history})
+    training = training_status(message)
+
+    found = ended(training)
+
+    assert "history is left out" in (training.message or "")
+    assert reason_of(found, "APC") is None
+    assert reason_of(found, "TTCAPC") == "the trainer reported no history of epochs"

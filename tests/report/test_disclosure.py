@@ -1,6 +1,9 @@
 """The SCI disclosure in the published form, and what keeps a job from being disclosed."""
 
+import csv
+import io
 import json
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -204,3 +207,46 @@ def test_the_report_file_is_read_back_by_the_other_commands(saved: str, tmp_path
     assert compared.exit_code == 0, compared.stderr
     difference = json.loads(compared.stdout)["differences"][0]["quantities"]["energy"]
     assert difference["value"] == 0
+
+
+def test_the_observations_are_also_a_table(saved: str) -> None:
+    """For the Impact Framework's CSV plugins: the manifest's inputs, one line each."""
+    result = run(saved, "--output", "impact-framework-csv")
+
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert list(row) == [
+        "timestamp", "duration", "energy", "grid/carbon-intensity", "carbon-embodied",
+        "functional-units",
+    ]  # fmt: skip
+    assert float(row["energy"]) * float(row["grid/carbon-intensity"]) == pytest.approx(0.48)
+
+
+def test_an_archive_holds_every_form(saved: str, tmp_path: Path) -> None:
+    """And is the same to the byte when it is written again for the same day."""
+    first, second = tmp_path / "a.zip", tmp_path / "b.zip"
+    for target in (first, second):
+        options = ["--output", "archive", "--file", str(target), "--date", "2026-12-01"]
+        assert run(saved, *options, *WHO).exit_code == 0
+
+    with zipfile.ZipFile(first) as archive:
+        names = archive.namelist()
+        report = json.loads(archive.read("report.json"))
+    assert names == [
+        "sci.yaml", "sci.json", "disclosure.md", "manifest.yml", "observations.csv",
+        "report.json",
+    ]  # fmt: skip
+    assert report["name"] == "densenet121"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_archive_names_the_forms_that_the_job_does_not_allow(saved: str, tmp_path: Path) -> None:
+    """Without a contact there is no published form; the other files are there."""
+    target = tmp_path / "job.zip"
+
+    result = run(saved, "--output", "archive", "--file", str(target))
+
+    assert result.exit_code == 0, result.stderr
+    with zipfile.ZipFile(target) as archive:
+        assert "sci.yaml" not in archive.namelist()
+        assert "contact-name is missing" in archive.read("missing.txt").decode()
+    assert run(saved, "--output", "archive").exit_code == 2
