@@ -14,6 +14,7 @@ from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
+from lowtide_operator.nodes import NodePool
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.templates import Accepted
@@ -41,6 +42,7 @@ class App:
     desk: Desk
     tally: Tally
     instance: str
+    nodes: NodePool | None = None
     templates: Accepted = field(default_factory=Accepted)
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
@@ -48,7 +50,8 @@ class App:
 
     def capacity_gpus(self) -> int | None:
         """Return how many GPUs planned jobs may use at the same time; `None`: not limited."""
-        return self.settings.capacity_gpus
+        stated = self.settings.capacity_gpus
+        return self.nodes.gpus if stated is None and self.nodes is not None else stated
 
     def plan_again(self, zone: str) -> None:
         """Plan the jobs of a zone again, and look at those for which that means something.

@@ -177,6 +177,15 @@ class Cluster:
         answer = await self._call(self._list_core("pods", namespace, selector))
         return list(answer.get("items") or ())
 
+    async def list_nodes(self) -> list[Body]:
+        """Return all nodes.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not list nodes.
+        """
+        answer = await self._call(self._read("/api/v1/nodes"))
+        return list(answer.get("items") or ())
+
     async def _list_core(self, plural: str, namespace: str, selector: str) -> Body:
         """Return a list of the core API, which `CustomObjectsApi` does not reach."""
         return await self._read(

@@ -39,6 +39,7 @@ from lowtide_operator.health import serve_health, watch_loop
 from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.metrics import build_registry
+from lowtide_operator.nodes import NodePool
 from lowtide_operator.prometheus import Prometheus
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -114,6 +115,8 @@ async def serve(
         ]
         if app.exporters is not None:
             helpers.append(asyncio.create_task(app.exporters.run()))
+        if app.nodes is not None:
+            helpers.append(asyncio.create_task(app.nodes.run()))
         if path is not None:
             helpers.append(asyncio.create_task(follow_settings(app, path)))
         try:
@@ -221,6 +224,7 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
     samples: Samples | None = exporters
     if settings.prometheus.url is not None:
         samples = Prometheus(session, settings.prometheus)
+    cluster = Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds)
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(
@@ -233,7 +237,7 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
     )
     app = App(
         settings=settings,
-        cluster=Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds),
+        cluster=cluster,
         cache=cache,
         queue=queue,
         forecasts=forecasts,
@@ -244,6 +248,7 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         desk=desk,
         tally=tally,
         instance=socket.gethostname(),
+        nodes=NodePool(cluster, desk.room_changed) if settings.capacity_from_nodes else None,
     )
     forecasts.on_news = app.plan_again
     try:

@@ -209,6 +209,9 @@ class Settings(ApiModel):
     """Grid zones by name, with their providers."""
     capacity_gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs that planned jobs may use at the same time; absent: not limited."""
+    capacity_from_nodes: bool = False
+    """Without capacityGpus: as many as the nodes offer (allocatable), counted once a minute; needs
+    the right to list nodes, which the chart gives with this setting."""
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     """Defaults of jobs."""
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)

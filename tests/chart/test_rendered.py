@@ -88,6 +88,18 @@ def test_operator_has_the_documented_rights_and_no_more(render: Render, pick: Pi
     assert rights(role) == OPERATOR_RIGHTS
 
 
+def test_counting_the_nodes_gpus_adds_the_right_to_list_nodes(render: Render, pick: Pick) -> None:
+    """Off it is not there; on it is that one verb, also beside the Roles of namespaces."""
+    values = {"settings": {"capacityFromNodes": True}, "watchNamespaces": ["one"]}
+
+    role = pick(render(values), "ClusterRole", "lowtide-operator-nodes")
+    binding = pick(render(values), "ClusterRoleBinding", "lowtide-operator-nodes")
+
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+    assert binding["subjects"][0]["name"] == "lowtide-operator"
+    assert "lowtide-operator-nodes" not in {d["metadata"]["name"] for d in render()}
+
+
 def test_exporter_may_only_read_pods(render: Render, pick: Pick) -> None:
     """The exporter writes nothing to the API."""
     role = pick(render(), "ClusterRole", "lowtide-exporter")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.grid.series import Signal
-from lowtide.planning.types import Forecast, Source
+from lowtide.planning import Forecast, Source, plan
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.actions import CreateJob, ResumeJob, SuspendJob
@@ -17,9 +17,10 @@ from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.decide import decide
 from lowtide_operator.draft import Decision
 from lowtide_operator.events import notes_between
-from lowtide_operator.observation import ForecastView, Observation, Refusal
+from lowtide_operator.observation import ForecastView, Observation, Prepared, Refusal
 from lowtide_operator.settings import Settings
 from lowtide_operator.views import ChildView, Ending, Fault, JobView, Outcome, PodView
+from lowtide_operator.waiting import question_of
 from lowtide_operator.workqueue import Key
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -154,6 +155,45 @@ def test_the_same_facts_give_the_same_status() -> None:
     first = decide(seen(view), SETTINGS)
     again = decide(seen(after(view, first), now=CREATED + timedelta(minutes=7)), SETTINGS)
     assert again.status.to_api() == first.status.to_api()
+
+
+def test_a_newer_forecast_that_means_the_same_changes_nothing_in_the_status() -> None:
+    """An hour later, other values by a gram, a new time of issue: the sentence stays as it is."""
+    view = waits_for_clean()
+    first = decide(seen(view), SETTINGS)
+    newer = forecast_of([401.0] * 3 + [101.0] * 40, CREATED + HOUR)
+    now = CREATED + HOUR + timedelta(minutes=2)
+    again = decide(seen(after(view, first), now=now, forecast=newer), SETTINGS)
+    assert again.status.to_api() == first.status.to_api()
+    assert notes_between(first.status, again.status) == ()
+
+
+def test_status_event_and_the_command_say_the_same_sentence() -> None:
+    """One sentence per plan, with times of the clock: it does not age while it stands there."""
+    view = waits_for_clean()
+    decision = decide(seen(view), SETTINGS)
+    request = question_of(seen(view), SETTINGS)
+    assert request is not None
+    sentence = plan(CREATED, request, DIRTY_THEN_CLEAN.forecast).explanation
+    planned = find(decision.status.conditions, ConditionType.PLANNED)
+    (note,) = notes_between(view.status, decision.status)
+    assert decision.status.plan is not None
+    assert planned is not None
+    assert {decision.status.plan.explanation, planned.message, note.text} == {sentence}
+    assert "2026-11-30 14:00" in sentence
+
+
+def test_a_plan_made_with_others_counts_only_for_the_same_question() -> None:
+    """The deadline was edited since: the job is planned by itself, and not by the old answer."""
+    view = waits_for_clean()
+    request = question_of(seen(view), SETTINGS)
+    assert request is not None
+    prepared = Prepared(request, plan(CREATED, request, forecast_of([100.0] * 48).forecast))
+    assert prepared.plan.run is True
+    same = decide(seen(view, prepared=prepared), SETTINGS)
+    assert len(same.actions) == 1
+    other = waits_for_clean(minimumSavingPercent=5)
+    assert decide(seen(other, prepared=prepared), SETTINGS).actions == ()
 
 
 def test_a_forecast_that_never_comes_keeps_no_job_past_its_patience() -> None:
