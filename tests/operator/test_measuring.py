@@ -56,7 +56,8 @@ def finished(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
     """Return a coroutine that brings a job to its end, with energy stored before it."""
 
     async def run(joules: float | None, **spec: Any) -> None:
-        api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}, **spec))
+        spec = {"schedule": {"policy": "Immediate"}, **spec}
+        api.create(TRAININGJOBS, training_job(**spec))
         await api.until(lambda: api.get(JOBS, "net-1"))
         started = datetime.now(UTC) - timedelta(seconds=2)
         pod = api.run_pod("net-1", startTime=f"{started:%Y-%m-%dT%H:%M:%SZ}")
@@ -188,3 +189,33 @@ async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
         store_energy(api, api.get(PODS, "net-1-abcde"), 3600.0)
         await api.until(lambda: measured(api).get("status") == "True")
     assert status(api)["energy"]["totalJoules"] == 3600
+
+
+@pytest.mark.slow
+async def test_the_best_possible_run_is_told_when_the_deadline_has_passed(
+    api: Any,
+    operator: Callable[..., Any],
+    zone_of: Callable[..., Any],
+    finished: Callable[..., Any],
+) -> None:
+    """Under policy Observe it ran at once in dirty seconds, and cleaner ones came after its end."""
+    deadline = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=7)
+    schedule = {
+        "policy": "Observe",
+        "expectedDurationSeconds": 2,
+        "deadline": f"{deadline:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+    def account() -> dict[str, Any]:
+        found: dict[str, Any] = status(api).get("counterfactual") or {}
+        return found
+
+    zones = zone_of(lambda second: 300 if second < 4 else 100)
+    measurement = {"repriceSeconds": 0.5, "repriceUntilSeconds": 60}
+    async with operator(prometheus=prometheus(api), zones=zones, measurement=measurement):
+        await finished(7200.0, schedule=schedule)
+        await api.until(lambda: measured(api).get("status") == "True")
+        await api.until(lambda: account().get("reachPercent"))
+    assert "message" not in account()
+    assert float(account()["reachPercent"]) == pytest.approx(0.0)
+    assert float(account()["clairvoyantGrams"]) < 0.6 * float(account()["runNowGrams"])
