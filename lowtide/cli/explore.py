@@ -71,7 +71,11 @@ def _jobs(
         if not path.exists():
             raise click.UsageError(f"--from {source}: give cluster, or a file or directory")
         jobs, origin = read_path(path), path.name
-    finished = tuple(job for job in jobs if job.energy_joules is not None)
+    finished = tuple(
+        job
+        for job in jobs
+        if job.energy_joules is not None or job.properties.get("inference_energy") is not None
+    )
     if not finished:
         raise JobsNotFoundError(f"{source} holds no job with measured energy")
     return finished, origin

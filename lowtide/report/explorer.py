@@ -28,9 +28,12 @@ PARTS: Final = {
     "/*VIEWS*/": "views.js",
 }
 NOT_STATED: Final = "not stated"
+INFERENCE_KEYS: Final = ("inference_energy", "inference_time")
 
 JOB_FIELDS: Final = {
     "sci": "sci_grams_per_unit",
+    "sci_low": "sci_low",
+    "sci_high": "sci_high",
     "unit": "functional_unit",
     "operational_grams": "operational_grams",
     "embodied_grams": "embodied_grams",
@@ -79,32 +82,46 @@ def shipped_data() -> dict[str, Any]:
 
 
 def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
-    """Return the page's data for training jobs.
+    """Return the page's data for jobs: their training, and their use where a report gives it.
 
     The reference of a job is the best value of its data set and environment; boundaries are the
-    quantiles over all jobs, for properties with at least five values.
+    quantiles over all jobs of the task, for properties with at least five values.
     """
-    values = [property_values(job) for job in jobs]
-    places = [(job.dataset or NOT_STATED, job.environment or NOT_STATED) for job in jobs]
-    numbers = {place: n for n, place in enumerate(dict.fromkeys(places))}
-    best: list[dict[str, float]] = []
-    for place in numbers:
-        own = [v for v, at in zip(values, places, strict=True) if at == place]
-        best.append(_best(own))
-    groups = [
-        _group(Task.TRAINING, dataset, environment, "the best of the group", best[number])
-        for (dataset, environment), number in numbers.items()
-    ]
-    rows = [
-        _job_row(number, job, value, numbers[place])
-        for number, (job, value, place) in enumerate(zip(jobs, values, places, strict=True))
-    ]
-    boundaries = _boundaries(values, [best[numbers[place]] for place in places])
+    groups: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    boundaries: dict[str, dict[str, list[float]]] = {}
+    for task in Task:
+        chosen = [job for job in jobs if _has_task(job, task)]
+        values = [property_values(job) for job in chosen]
+        places = [(job.dataset or NOT_STATED, job.environment or NOT_STATED) for job in chosen]
+        numbers = {place: n for n, place in enumerate(dict.fromkeys(places), len(groups))}
+        best: dict[int, dict[str, float]] = {}
+        for (dataset, environment), number in numbers.items():
+            own = [v for v, at in zip(values, places, strict=True) if numbers[at] == number]
+            best[number] = _best(own, task)
+            reference = "the best of the group"
+            groups.append(_group(task, dataset, environment, reference, best[number]))
+        if chosen:
+            boundaries[task] = _boundaries(values, [best[numbers[p]] for p in places], task)
+        rows += [
+            _job_row(number, job, value, numbers[place], task)
+            for number, (job, value, place) in enumerate(
+                zip(chosen, values, places, strict=True), len(rows)
+            )
+        ]
     about = (
         f"{len(jobs)} jobs of {origin}. Index against the best of the same data set and "
         "environment; boundaries are quantiles of the jobs."
     )
-    return _data(about, groups, {Task.TRAINING: boundaries}, rows)
+    return _data(about, groups, boundaries, rows)
+
+
+def _has_task(job: JobFigures, task: Task) -> bool:
+    """Return whether a job belongs to a task: to inference only where its report says so."""
+    used = any(job.properties.get(key) is not None for key in INFERENCE_KEYS)
+    if task is Task.INFERENCE:
+        return used
+    return job.energy_joules is not None or not used
 
 
 def render_page(data: Mapping[str, Any]) -> str:
@@ -150,19 +167,21 @@ def _group(
     }
 
 
-def _best(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+def _best(rows: Sequence[Mapping[str, float | None]], task: Task) -> dict[str, float]:
     found = {
         key: best_of([row.get(key) for row in rows], PROPERTIES[key].better)
-        for key in TASK_PROPERTIES[Task.TRAINING]
+        for key in TASK_PROPERTIES[task]
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _boundaries(
-    rows: Sequence[Mapping[str, float | None]], references: Sequence[Mapping[str, float]]
+    rows: Sequence[Mapping[str, float | None]],
+    references: Sequence[Mapping[str, float]],
+    task: Task,
 ) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    for key in TASK_PROPERTIES[Task.TRAINING]:
+    for key in TASK_PROPERTIES[task]:
         indices = (
             index_of(row.get(key), reference.get(key), PROPERTIES[key].better)
             for row, reference in zip(rows, references, strict=True)
@@ -178,21 +197,21 @@ def _known(indices: Iterable[float | Undefined]) -> list[float]:
 
 
 def _job_row(
-    number: int, job: JobFigures, values: Mapping[str, float | None], group: int
+    number: int, job: JobFigures, values: Mapping[str, float | None], group: int, task: Task
 ) -> dict[str, Any]:
     shown = {name: getattr(job, field) for name, field in JOB_FIELDS.items()}
     row: dict[str, Any] = {
         "id": number,
         "name": job.name,
         "model": job.model or job.name,
-        "task": str(Task.TRAINING),
+        "task": str(task),
         "group": group,
         "values": {key: value for key, value in values.items() if key in PROPERTIES},
         "job": {name: value for name, value in shown.items() if value is not None},
     }
     if job.mock:
         row["mock"] = True
-    if job.epoch_joules:
+    if job.epoch_joules and task is Task.TRAINING:
         planned = max(job.epochs_planned or 0, len(job.epoch_joules))
         row |= {"epoch_joules": list(job.epoch_joules), "planned_epochs": planned}
         prediction = predict_total(job.epoch_joules, planned=planned, unit="J")

@@ -4,6 +4,7 @@ Marked slow: it starts a browser. Skipped, with the reason, where Chromium and i
 packages chromium, chromium-driver) are not installed.
 """
 
+import base64
 import csv
 import dataclasses
 import io
@@ -24,10 +25,11 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.letters import boundaries_from, check_boundaries
-from lowtide.metrics.properties import TASK_PROPERTIES, Task
+from lowtide.metrics.properties import PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.sam import EnergyUnit, sam
+from lowtide.metrics.strep import compound_index, group_weights
 from lowtide.report.explorer import job_data, render_page, shipped_data
 from lowtide.report.imagenet import measurements, published_reference
 
@@ -359,6 +361,111 @@ def test_scores_of_different_kinds_are_called_not_comparable(
         "Not comparable: the SCI shown is of 2 kinds (Average intensity per TrainingJob; "
         "Marginal intensity per TrainingJob)."
     )
+
+
+def test_groups_on_the_card_equal_python_s(page: WebDriver) -> None:
+    """Mean index of each group, as STREP joins them inside a group."""
+    row = next(
+        r for r in measurements()["rows"] if r["model"] == "VGG16" and r["task"] == Task.TRAINING
+    )
+    number = measurements()["rows"].index(row)
+    reference = published_reference(Task.TRAINING, row["environment"])
+    indices = {p.key: p.index for p in rate(row["values"], reference).properties}
+
+    ask(page, "lowtide.set({task: 'training', sel: arguments[0]})", number)
+
+    shown = ask(
+        page,
+        "const item = chosen();"
+        "return groupsOf(item.rating, view.keys.map((k) => PROPERTY[k]), view.settings)",
+    )
+    assert {one["name"] for one in shown} == {"Quality", "Resources", "Complexity"}
+    for one in shown:
+        keys = {key: 1 for key in indices if PROPERTIES[key].group == one["name"]}
+        expected = compound_index(indices, group_weights(dict.fromkeys(keys, one["name"])))
+        assert one["index"] == pytest.approx(expected, rel=1e-12)
+    assert "Complexity" in element(page, "card").text
+
+
+def test_groups_weigh_alike_by_one_button(page: WebDriver) -> None:
+    """Three groups of three, four and two properties: 1/9, 1/12 and 1/6."""
+    ask(page, "lowtide.set({task: 'training', tab: 'rules'})")
+    element(page, "alike").click()
+
+    weights = ask(page, "return lowtide.view().settings.weights")
+    assert weights["parameters"] == pytest.approx(1 / 9, abs=1e-6)
+    assert weights["training_energy"] == pytest.approx(1 / 12, abs=1e-6)
+    assert weights["accuracy_top5"] == pytest.approx(1 / 6, abs=1e-6)
+
+
+def test_the_label_can_be_enlarged_and_saved(page: WebDriver, downloads: Path) -> None:
+    """A dialog over the page, closed by its button."""
+    ask(page, "lowtide.set({task: 'training', sel: '0'})")
+    element(page, "enlarge").click()
+    dialog = element(page, "label")
+    tall = ask(page, "return document.querySelector('dialog svg').getBoundingClientRect().height")
+    element(page, "label-svg").click()
+    name = ask(page, "return chosen().row.name")
+    saved = wait_for(downloads / f"label-{name}.svg").read_text(encoding="utf-8")
+    opened = dialog.is_displayed()
+    element(page, "label-close").click()
+
+    assert opened
+    assert tall > 500
+    assert "Energy label of" in saved
+    assert not dialog.is_displayed()
+
+
+def test_a_price_shows_what_a_result_costs(page: WebDriver) -> None:
+    """0.30 EUR/kWh: energy times price, and that over a hundred times the accuracy."""
+    ask(page, "lowtide.set({task: 'training', kwhprice: '0.3', sort: 'percost', dir: 'up'})")
+
+    shown = ask(page, "return sorted().map((i) => [i.energy, i.accuracy, costOf(i), perPoint(i)])")
+    known = [row for row in shown if row[2] is not None]
+    assert len(known) == 15
+    for energy, accuracy, cost, each in known:
+        assert cost == pytest.approx(0.3 * energy)
+        assert each == pytest.approx(0.3 * energy / (100 * accuracy))
+    assert [row[3] for row in known] == sorted(row[3] for row in known)
+    assert "EUR per accuracy point" in element(page, "ranking").text
+    assert "EUR per accuracy point" in ask(page, "return lowtide.toCsv()").splitlines()[0]
+
+
+def test_the_page_prints_as_a_pdf(page: WebDriver) -> None:
+    """What the button does, without its dialog."""
+    data = base64.b64decode(page.print_page())
+
+    assert data.startswith(b"%PDF-")
+    assert len(data) > 20_000
+
+
+def test_devices_in_use_stand_side_by_side(browser: WebDriver, tmp_path: Path) -> None:
+    """Inference of one model on two devices: two shapes, and the range of a score on the card."""
+    jobs = [
+        JobFigures(
+            name=device,
+            model="net",
+            dataset="digits",
+            environment=device,
+            accuracy=0.9,
+            energy_joules=3.6e6,
+            sci_grams_per_unit=100.0,
+            sci_low=90.0,
+            sci_high=120.0,
+            properties={"inference_energy": joules, "inference_time": 5.0},
+        )
+        for device, joules in (("board", 3.0), ("desktop", 30.0))
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_page(job_data(jobs, origin="x")), encoding="utf-8")
+
+    open_page(browser, f"{path.as_uri()}#task=inference&tab=apc")
+    kinds = ask(browser, "return view.apcPoints.map((p) => [p.item.row.name, p.kind, p.x])")
+    ask(browser, "lowtide.set({task: 'training', tab: 'overview', sel: '0'})")
+
+    assert kinds == [["board", 0, 3 / 3600], ["desktop", 1, 30 / 3600]]
+    assert "90 g to 120 g" in element(browser, "card").text
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
 def test_ten_thousand_jobs_open_and_re_rate_quickly(browser: WebDriver, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ const initial = () => ({
   tab: "overview", task: TASKS[0], env: "", find: "", x: "", y: "accuracy_top1", scale: "value",
   xlog: "1", bysize: "", unit: "Wh", alpha: "5", beta: "5", compound: COMPOUNDS[0],
   missing: "undefined", sort: "sam", dir: "down", page: "0", sel: "", kind: "iso", a: "0.1", pb: "",
-  price: "0", currency: "cent EUR", w: "", b: "", theme: "",
+  price: "0", currency: "cent EUR", kwhprice: "", money: "EUR", w: "", b: "", theme: "",
 });
 let state = initial();
 let view = { rows: [], ratings: [], order: [], placed: [] };
@@ -178,7 +178,7 @@ function fillControls() {
   options($("environments"), places.map((p) => [p, p]), "");
   const wanted = state.env.split("|");
   for (const option of $("environments").options) option.selected = wanted.includes(option.value);
-  for (const id of ["scale", "unit", "alpha", "beta", "missing", "find"]) if ($(id) !== document.activeElement) $(id).value = state[id];
+  for (const id of ["scale", "unit", "alpha", "beta", "missing", "find", "kwhprice", "money"]) if ($(id) !== document.activeElement) $(id).value = state[id];
   $("xlog").checked = state.xlog === "1";
   $("bysize").checked = state.bysize === "1";
   if (state.theme) document.documentElement.dataset.theme = state.theme; else delete document.documentElement.dataset.theme;
@@ -258,10 +258,23 @@ const COLUMNS = [
   ["letter", "letter", (i) => i.rating.letter], ["sam", "SAM", (i) => i.sam],
   ["samRank", "rank by SAM", (i) => i.samRank], ["accuracy", "accuracy", (i) => i.accuracy],
   ["accuracyRank", "rank by accuracy", (i) => i.accuracyRank],
-  ["energy", "energy", (i) => i.energy], ["sci", "SCI g", (i) => i.row.job?.sci ?? null],
+  ["energy", "energy", (i) => i.energy], ["cost", "cost", (i) => costOf(i)],
+  ["percost", "cost per accuracy point", (i) => perPoint(i)], ["sci", "SCI g", (i) => i.row.job?.sci ?? null],
   ["avoided", "avoided g", (i) => i.row.job?.avoided_grams ?? null],
   ["place", "environment", (i) => i.group.environment],
 ];
+
+// Money for the electricity of one training, or of a million inferences; null without a price.
+function costOf(item) {
+  const price = Number(state.kwhprice);
+  if (!(price > 0) || item.energy === null) return null;
+  return price * (state.task === "training" ? item.energy : item.energy / 3.6);
+}
+
+function perPoint(item) {
+  const cost = costOf(item);
+  return cost === null || !(item.accuracy > 0) ? null : cost / (100 * item.accuracy);
+}
 
 let sortedMade = {};
 
@@ -270,7 +283,7 @@ function sorted() {
   const by = state.sort === "sam" && !known ? "accuracy" : state.sort;
   const column = COLUMNS.find(([key]) => key === by) ?? COLUMNS[2];
   const sign = state.dir === "down" ? -1 : 1;
-  const made = [view.version, by, sign].join("\n");
+  const made = [view.version, by, sign, state.kwhprice].join("\n");
   if (by !== "letter" && sortedMade.key === made) return sortedMade.list;
   const collator = new Intl.Collator();
   const list = view.shown.map((item) => [column[2](item), item]).sort(([a], [b]) => {
@@ -284,7 +297,10 @@ function sorted() {
 function drawRanking() {
   const used = COLUMNS.filter(([key, , read]) => ["name", "letter", "sam", "accuracy"].includes(key) || view.shown.some((i) => read(i) !== null));
   const unit = PROPERTY[energyOf(state.task)].unit;
-  const title = (key, label) => ({ sam: samName(), energy: `energy ${unit}` })[key] ?? label;
+  const title = (key, label) => ({
+    sam: samName(), energy: `energy ${unit}`, percost: `${state.money} per accuracy point`,
+    cost: `${state.money} per ${state.task === "training" ? "training" : "million"}`,
+  })[key] ?? label;
   $("ranking").tHead.replaceChildren(element("tr", {}, ...used.map(([key, label]) => element("th",
     { "aria-sort": state.sort === key ? (state.dir === "down" ? "descending" : "ascending") : "none", ...(key === "name" || key === "place" ? { class: "text" } : {}) },
     element("button", { type: "button", "data-sort": key, onclick: () => set({ sort: key, page: 0, dir: state.sort === key && state.dir === "down" ? "up" : "down" }) }, title(key, label))))));
@@ -329,7 +345,7 @@ function drawCard() {
     return;
   }
   const properties = view.keys.map((key) => PROPERTY[key]);
-  fillCard($("card"), item.row, item.group, item.rating, properties, view.settings.weights, samName(), item.sam);
+  fillCard($("card"), item, properties, view.settings, samName(), item.sam);
 }
 
 function boot() {

@@ -77,6 +77,9 @@ function figuresOf(row, samName, samValue) {
     : Math.abs(value) >= 1000 ? `${short(value / 1000)} kg` : `${short(value)} g`);
   const lines = [[samName, samValue === null ? "undefined" : short(samValue)]];
   if (job.sci !== undefined) lines.push(["SCI", `${grams(job.sci)} per ${job.unit ?? "unit"}`]);
+  if (job.sci_low !== undefined && job.sci_high !== undefined) {
+    lines.push(["SCI in 95 of 100 cases", `${grams(job.sci_low)} to ${grams(job.sci_high)}`]);
+  }
   if (job.operational_grams !== undefined) lines.push(["carbon O + M", `${grams(job.operational_grams)} + ${grams(job.embodied_grams) ?? "n.a."}`]);
   if (job.run_now_grams !== undefined) lines.push(["run at once (estimate)", grams(job.run_now_grams)]);
   if (job.avoided_grams !== undefined) {
@@ -90,7 +93,8 @@ function figuresOf(row, samName, samValue) {
   return lines;
 }
 
-function fillCard(card, row, group, rating, properties, weights, samName, samValue) {
+function fillCard(card, { row, group, rating }, properties, settings, samName, samValue) {
+  const { weights } = settings;
   card.replaceChildren();
   card.append(element("h2", {}, row.name === row.model ? row.model : `${row.model} (${row.name})`));
   card.append(element("p", { class: "legend" },
@@ -120,6 +124,23 @@ function fillCard(card, row, group, rating, properties, weights, samName, samVal
       const text = key === "accuracy_top1" ? `${(value * 100).toFixed(1)} %` : short(value) + (unit[properties[i].unit] ?? "");
       return { word, text, letter: rating.letters[i] };
     });
-  const left = element("div", { class: "scroll" }, table, list);
-  card.append(element("div", { class: "card-grid" }, left, smallLabel(row, group, rating, pictograms)));
+  const groups = element("table", { class: "groups" }, element("thead", {}, element("tr", {},
+    ...["group", "letter", "mean index"].map((t, i) => element("th", i ? {} : { class: "text" }, t)))),
+  element("tbody", {}, ...groupsOf(rating, properties, settings).map((one) => element("tr", {},
+    element("td", {}, one.name), element("td", {}, letterBadge(one.letter)), element("td", {}, short(one.index))))));
+  const left = element("div", { class: "scroll" }, table, groups, list);
+  const draw = () => smallLabel(row, group, rating, pictograms);
+  const enlarge = element("button", { type: "button", id: "enlarge", onclick: () => showLabel(draw(), row.name) }, "enlarge");
+  card.append(element("div", { class: "card-grid" }, left, element("div", {}, draw(), enlarge)));
+}
+
+// The label alone, as large as the window, to print or to save.
+function showLabel(svg, name) {
+  const dialog = document.getElementById("label");
+  const content = () => new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" });
+  dialog.replaceChildren(svg, element("div", { class: "bar" },
+    element("button", { type: "button", id: "label-svg", onclick: () => save(`label-${name}.svg`, content()) }, "save SVG"),
+    element("button", { type: "button", onclick: () => window.print() }, "print or save PDF"),
+    element("button", { type: "button", id: "label-close", onclick: () => dialog.close() }, "close")));
+  dialog.showModal();
 }

@@ -271,6 +271,8 @@ function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, note }) {
   const x = makeScale(all.map((p) => p.x), 58, width - 70, xLog);
   const y = makeScale(all.map((p) => p.y), height - 40, 10, false);
   axes(area, x, y, xLabel, yLabel);
+  const ends = lines.map((one) => one.points[one.points.length - 1]);
+  const heights = spread(ends.map((end) => (end ? y.at(end.y) : 0)), 13);
   lines.forEach((one, i) => {
     pen.strokeStyle = colours.ink;
     pen.lineWidth = 1.5;
@@ -281,10 +283,9 @@ function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, note }) {
     });
     pen.stroke();
     pen.setLineDash([]);
-    const last = one.points[one.points.length - 1];
     pen.fillStyle = colours.ink;
     pen.textAlign = "left";
-    if (one.label && last) pen.fillText(one.label, x.at(last.x) + 5, y.at(last.y) + (i % 2 ? 5 : -5));
+    if (one.label && ends[i]) pen.fillText(one.label, x.at(ends[i].x) + 5, heights[i]);
   });
   const placed = points.map((p) => {
     pen.fillStyle = p.letter === null ? colours.none : colours.letters[p.letter];

@@ -91,6 +91,52 @@ function rateAll(indexed, keys, settings) {
   });
 }
 
+// The groups of properties (Quality, Resources, Complexity, or what the data names): mean index of
+// each, null where one of its indices is missing, and its letter from its own properties.
+function groupsOf(rating, properties, settings) {
+  const found = new Map();
+  properties.forEach((property, i) => {
+    if (!settings.boundaries[property.key]) return;
+    if (!found.has(property.group)) found.set(property.group, []);
+    found.get(property.group).push(i);
+  });
+  return [...found].map(([name, places]) => {
+    const indices = places.map((i) => rating.indices[i]);
+    const weights = new Array(5).fill(0);
+    const counts = new Array(5).fill(0);
+    for (const i of places) {
+      const weight = whole(settings.weights[properties[i].key] ?? 0);
+      if (weight <= 0 || rating.letters[i] === null) continue;
+      weights[rating.letters[i]] += weight;
+      counts[rating.letters[i]] += 1;
+    }
+    const missing = indices.includes(null);
+    return {
+      name, index: missing ? null : indices.reduce((s, v) => s + v, 0) / indices.length,
+      letter: missing && settings.missing !== "worst" ? null : compoundOf(weights, counts, settings.compound),
+    };
+  });
+}
+
+// Weights with which every group counts the same, and every property the same inside its group.
+function alikeWeights(properties) {
+  const names = [...new Set(properties.map((p) => p.group))];
+  return properties.map((p) => {
+    const size = properties.filter((q) => q.group === p.group).length;
+    return [p.key, Number((1 / (names.length * size)).toFixed(6))];
+  });
+}
+
+// Heights for labels that want to stand at `wanted`, moved down until they are `gap` apart.
+function spread(wanted, gap) {
+  const order = wanted.map((_, i) => i).sort((i, j) => wanted[i] - wanted[j]);
+  const placed = [...wanted];
+  for (let k = 1; k < order.length; k += 1) {
+    placed[order[k]] = Math.max(placed[order[k]], placed[order[k - 1]] + gap);
+  }
+  return placed;
+}
+
 function quantile(sorted, p) {
   const position = (sorted.length - 1) * p;
   const lower = Math.floor(position);

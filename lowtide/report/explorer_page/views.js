@@ -21,8 +21,9 @@ function drawApc() {
     if ($(id) !== document.activeElement) $(id).value = value;
   }
   const cost = price > 0 ? price : 1;
+  const places = [...new Set(view.shown.map((item) => item.group.environment))];
   const points = view.shown
-    .map((item) => ({ item, c: consumption(item), letter: item.rating.letter, kind: 0, selected: String(item.row.id) === state.sel }))
+    .map((item) => ({ item, c: consumption(item), letter: item.rating.letter, kind: places.indexOf(item.group.environment), selected: String(item.row.id) === state.sel }))
     .filter((p) => p.c !== null && p.item.accuracy !== null)
     .map((p) => ({ ...p, x: p.c * cost, y: apc(p.item.accuracy, p.c * cost, a, b) }));
   const xsKnown = points.map((p) => p.x).filter((x) => x > 0);
@@ -51,7 +52,8 @@ function drawApc() {
   }
   $("apc-legend").textContent = `${name} = accuracy / (b · ${price > 0 ? "cost" : "consumption"} · ((1 - a)(1 - accuracy) + a) + 1), `
     + `a ${a}, b ${b}; points are the ${points.length} jobs shown${state.kind === "iso" ? ", lines are equal accuracies" : ""}. `
-    + "Wh per hour and Wh per inference are different metrics and are never shown together.";
+    + "Wh per hour and Wh per inference are different metrics and are never shown together. "
+    + `Shapes: ${places.map((p, i) => `${MARKERS[i % MARKERS.length]}: ${p}`).join(" · ")}`;
 }
 
 function drawEpochs() {
@@ -112,7 +114,7 @@ function drawRules() {
     number.addEventListener("change", () => change(number.value));
     const bounds = view.settings.boundaries[key];
     const fields = bounds ? bounds.map((bound, i) => {
-      const field = element("input", { type: "number", step: "any", value: bound, "aria-label": `${PROPERTY[key].label}: ${LETTERS[i]} above`, "data-bound": `${key}:${i}` });
+      const field = element("input", { type: "number", step: "any", value: Number(bound.toPrecision(5)), "aria-label": `${PROPERTY[key].label}: ${LETTERS[i]} above`, "data-bound": `${key}:${i}` });
       field.addEventListener("change", () => changeRule("b", key, bounds.map((old, k) => (k === i ? field.value : old)).join(";")));
       return element("td", {}, field);
     }) : [element("td", { colspan: 4 }, "fewer than five values: not rated")];
@@ -162,9 +164,10 @@ function toCsv() {
     const text = typeof value === "string" && /^[=+\-@]/.test(value) ? `'${value}` : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const head = ["job", "model", "task", "dataset", "environment", "letter", samName(), ...view.keys, ...view.keys.map((k) => `${k} index`)];
+  const money = Number(state.kwhprice) > 0 ? [`cost ${state.money}`, `${state.money} per accuracy point`] : [];
+  const head = ["job", "model", "task", "dataset", "environment", "letter", samName(), ...money, ...view.keys, ...view.keys.map((k) => `${k} index`)];
   const lines = sorted().map((i) => [i.row.name, i.row.model, i.row.task, i.group.dataset, i.group.environment,
-    i.rating.letter === null ? null : LETTERS[i.rating.letter], i.sam, ...view.keys.map((k) => i.row.values[k]), ...i.rating.indices]);
+    i.rating.letter === null ? null : LETTERS[i.rating.letter], i.sam, ...(money.length ? [costOf(i), perPoint(i)] : []), ...view.keys.map((k) => i.row.values[k]), ...i.rating.indices]);
   return [head, ...lines].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }
 
@@ -247,6 +250,12 @@ function connect() {
     const found = view.keys.map((key, i) => [key, boundariesFrom(view.shown.map((item) => item.rating.indices[i]))]);
     set({ b: found.filter(([, b]) => b !== null).map(([k, b]) => `${k}:${b.join(";")}`).join(",") });
   });
+  $("alike").addEventListener("click", () => {
+    const rated = view.keys.filter((key) => view.settings.boundaries[key]).map((key) => PROPERTY[key]);
+    set({ w: alikeWeights(rated).map(([k, v]) => `${k}:${v}`).join(",") });
+  });
+  for (const id of ["kwhprice", "money"]) $(id).addEventListener("change", () => set({ [id]: $(id).value }));
+  $("print").addEventListener("click", () => window.print());
   $("published").addEventListener("click", () => set({ w: "", b: "" }));
   $("save-rules").addEventListener("click", () => save("rules.json", JSON.stringify({ weights: view.settings.weights, boundaries: view.settings.boundaries }, null, 1), "application/json"));
   $("load-rules").addEventListener("change", (event) => { if (event.target.files[0]) loadRules(event.target.files[0]); });
