@@ -20,6 +20,7 @@ SUBCOMMANDS: Final = {
     "suspend": "keep a job from starting, or pause it",
     "resume": "let a suspended job go on",
     "plan": "show when a job would run, and why",
+    "where": "show in which of several zones a job would emit least",
     "backtest": "replay intensity traces and compare planning policies",
     "compare": "put finished jobs side by side",
     "calc": "calculators: SCI, embodied, SAM, APC family, rating, prediction",

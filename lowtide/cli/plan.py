@@ -109,8 +109,8 @@ def command(
     """
     if deadline is not None and slack is not None:
         raise click.UsageError("give --deadline or --slack, not both")
-    outlook = _outlook(zone, trace, moment, times_are_utc, settings, signal)
-    request = _request(
+    outlook = outlook_for(zone, trace, moment, times_are_utc, settings, signal)
+    request = request_for(
         outlook.now,
         duration,
         deadline,
@@ -136,7 +136,7 @@ def command(
     )
 
 
-def _outlook(
+def outlook_for(
     zone: str,
     trace: Path | None,
     moment: datetime | None,
@@ -212,7 +212,7 @@ def cache_folder() -> Path:
     return Path(base) / "lowtide" / "grid"
 
 
-def _request(
+def request_for(
     now: datetime,
     duration: timedelta,
     deadline: datetime | None,
@@ -221,6 +221,7 @@ def _request(
     *,
     replace_with: dict[str, Any],
 ) -> Request:
+    """Return the question that the options ask the planner."""
     earliest = max(now, not_before or now)
     request = Request(
         key="job",

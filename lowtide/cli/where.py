@@ -1,0 +1,157 @@
+"""`lowtide where`: in which of several grid zones a job would emit least, and when.
+
+Every zone is planned by itself, by the operator's own planner, with the same constraints; then the
+plans are put in order. Average and marginal intensity are never put in one order.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
+from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
+from lowtide.planning import Plan, PlanningError, plan
+from lowtide.units import format_time_column, format_timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a job would get in one zone; without a plan `reason` says why."""
+
+    zone: str
+    signal: str | None
+    made: Plan | None
+    reason: str | None
+
+    @property
+    def grams_per_kwh(self) -> float | None:
+        """The expected mean intensity as planned."""
+        return None if self.made is None else self.made.planned_grams_per_kwh
+
+
+@click.command("where")
+@click.option("--zone", "zones", multiple=True, required=True, help="A grid zone; repeat.")
+@click.option("--duration", type=DURATION, required=True, help="Running time at full power.")
+@click.option("--slack", type=DURATION_OR_ZERO, help="Longest useful wait [24h].")
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    metavar="ZONE=FILE",
+    help="CSV with the intensity of a zone, as for `lowtide plan`: no network is used for it.",
+)
+@click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the traces.")
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Operator settings (YAML) with the zones' providers.",
+)
+@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table")
+def command(
+    zones: tuple[str, ...],
+    duration: timedelta,
+    slack: timedelta | None,
+    traces: tuple[str, ...],
+    moment: datetime | None,
+    settings: Path | None,
+    output: str,
+) -> None:
+    r"""Say in which of several zones a job would emit least.
+
+    \b
+    Examples:
+      lowtide where --zone DE --zone FR --zone PL --duration 4h
+      lowtide where --zone DE --zone GB --duration 4h --settings settings.yaml --output json
+
+    The cleanest zone comes first. What moving the data there would cost is not known here. Exit
+    code 1 means that no zone could be planned, or that their intensities are of different kinds.
+    """
+    files = dict(map(_trace, traces))
+    if moment is not None and set(zones) - set(files):
+        raise click.UsageError("--at needs a --trace of every zone: another time does not compare")
+    places = [
+        _place(
+            zone,
+            files.get(zone),
+            moment,
+            settings,
+            duration,
+            DEFAULT_SLACK if slack is None else slack,
+        )
+        for zone in dict.fromkeys(zones)
+    ]
+    known = [place for place in places if place.grams_per_kwh is not None]
+    if not known:
+        reasons = "; ".join(f"{place.zone}: {place.reason}" for place in places)
+        raise click.ClickException(f"no zone can be planned: {reasons}")
+    signals = {place.zone: place.signal for place in known}
+    if len(set(signals.values())) > 1:
+        shown = ", ".join(f"{zone} {signal}" for zone, signal in signals.items())
+        raise click.ClickException(f"the zones' intensities do not compare: {shown}")
+    places.sort(key=lambda place: (place.grams_per_kwh is None, place.grams_per_kwh or 0.0))
+    if output == "json":
+        click.echo(json.dumps([_document(place) for place in places], indent=2))
+    else:
+        click.echo("\n".join(_lines(places)))
+
+
+def _trace(text: str) -> tuple[str, Path]:
+    zone, mark, name = text.partition("=")
+    if not mark or not Path(name).is_file():
+        raise click.UsageError(f"--trace {text}: give ZONE=FILE with a file that exists")
+    return zone, Path(name)
+
+
+def _place(
+    zone: str,
+    trace: Path | None,
+    moment: datetime | None,
+    settings: Path | None,
+    duration: timedelta,
+    slack: timedelta,
+) -> Place:
+    """Return the plan in one zone; a zone that cannot be planned stays in the list."""
+    at = moment if trace is not None else None
+    try:
+        outlook: Outlook = outlook_for(zone, trace, at, False, None if trace else settings, None)
+        request = request_for(outlook.now, duration, None, slack, None, replace_with={})
+        made = plan(outlook.now, request, outlook.forecast)
+    except (click.ClickException, PlanningError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        return Place(zone, None, None, message)
+    reasons = "; ".join(failure.message for failure in outlook.failures)
+    signal = None if outlook.forecast is None else str(outlook.forecast.signal)
+    missing = None if made.planned_grams_per_kwh is not None else reasons or "no forecast"
+    return Place(zone, signal, made, missing)
+
+
+def _document(place: Place) -> dict[str, Any]:
+    made = place.made
+    return {
+        "zone": place.zone,
+        "signal": place.signal,
+        "start": None if made is None else format_timestamp(made.segments[0].start),
+        "planned_grams_per_kwh": place.grams_per_kwh,
+        "run_now_grams_per_kwh": None if made is None else made.run_now_grams_per_kwh,
+        "reason": place.reason,
+    }
+
+
+def _lines(places: list[Place]) -> list[str]:
+    width = max(len("zone"), *(len(place.zone) for place in places))
+    lines = [f"{'zone':<{width}}  g/kWh  start              at once"]
+    for place in places:
+        if place.made is None or place.grams_per_kwh is None:
+            lines.append(f"{place.zone:<{width}}      –  {place.reason}")
+            continue
+        now = place.made.run_now_grams_per_kwh
+        at_once = "–" if now is None else f"{now:.0f} g/kWh"
+        start = format_time_column(place.made.segments[0].start)
+        lines.append(f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once}")
+    best = next(place for place in places if place.grams_per_kwh is not None)
+    kind = (best.signal or "kind not stated").lower()
+    return [*lines, "", f"{best.zone} is the cleanest; {kind} intensity, as expected now"]

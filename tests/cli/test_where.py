@@ -1,0 +1,108 @@
+"""`lowtide where`: the cleanest of several zones, from traces."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lowtide.cli.main import main
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def write(path: Path, grams: list[float], *, around: datetime = NOW) -> Path:
+    """Write a trace with a forecast: two days of `grams` before a time and two after it."""
+    lines = ["time,g_per_kwh,forecast"]
+    for hour in range(-48, 48):
+        value = grams[hour % len(grams)]
+        lines.append(f"{around + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},{value},{value}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["where", "--duration", "2h", *arguments])
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> list[str]:
+    """North is steady at 200; south is 400 by day and 100 in the last four hours of a day."""
+    north = write(tmp_path / "north.csv", [200.0] * 24)
+    south = write(tmp_path / "south.csv", [400.0] * 20 + [100.0] * 4)
+    return [
+        "--zone", "north", "--trace", f"north={north}",
+        "--zone", "south", "--trace", f"south={south}", "--at", "2026-03-02T12:00Z",
+    ]  # fmt: skip
+
+
+def test_the_cleanest_zone_comes_first_with_its_start(traces: list[str]) -> None:
+    """Who can wait goes south, who cannot goes north."""
+    patient = json.loads(run(*traces, "--output", "json").stdout)
+    hasty = json.loads(run(*traces, "--slack", "0h", "--output", "json").stdout)
+
+    assert [place["zone"] for place in patient] == ["south", "north"]
+    assert patient[0]["planned_grams_per_kwh"] == pytest.approx(100)
+    assert patient[0]["start"] == "2026-03-03T08:00:00Z"
+    assert [place["zone"] for place in hasty] == ["north", "south"]
+    assert hasty[1]["run_now_grams_per_kwh"] == pytest.approx(400)
+
+
+def test_the_table_names_the_winner_and_the_kind(traces: list[str]) -> None:
+    """For people."""
+    result = run(*traces)
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[1].startswith("south    100  2026-03-03 08:00Z  400 g/kWh")
+    assert result.stdout.splitlines()[-1] == (
+        "south is the cleanest; average intensity, as expected now"
+    )
+
+
+def test_a_zone_that_cannot_be_planned_stays_in_the_list(traces: list[str], tmp_path: Path) -> None:
+    """With the reason, after the others; alone it is a failure."""
+    empty = tmp_path / "empty.csv"
+    empty.write_text("time,g_per_kwh\n")
+    lost = ["--zone", "lost", "--trace", f"lost={empty}"]
+
+    among_others = run(*traces, *lost)
+    alone = run(*lost, "--at", "2026-03-02T12:00Z")
+
+    assert among_others.exit_code == 0, among_others.stderr
+    assert among_others.stdout.splitlines()[3].startswith("lost       –")
+    assert alone.exit_code == 1
+    assert "no zone can be planned: lost:" in alone.stderr
+
+
+def test_a_trace_without_a_zone_is_wrong_use() -> None:
+    """Exit code 2."""
+    result = run("--zone", "DE", "--trace", "DE.csv")
+
+    assert result.exit_code == 2
+    assert "give ZONE=FILE" in result.stderr
+
+
+def test_average_and_marginal_are_never_in_one_order(tmp_path: Path) -> None:
+    """Two kinds of intensity in the settings of two zones."""
+    path = tmp_path / "settings.yaml"
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    file = write(tmp_path / "trace.csv", [200.0] * 24, around=hour)
+    zones = "".join(
+        f"  {zone}: {{signal: {signal}, providers: [{{kind: file, path: {file}}}]}}\n"
+        for zone, signal in (("one", "Average"), ("two", "Marginal"))
+    )
+    path.write_text("zones:\n" + zones)
+
+    result = run("--zone", "one", "--zone", "two", "--settings", str(path))
+
+    assert result.exit_code == 1
+    assert "do not compare: one Average, two Marginal" in result.stderr
+
+
+def test_a_zone_without_a_trace_cannot_be_planned_at_another_time(traces: list[str]) -> None:
+    """Now in one zone and a day of the past in the other do not compare."""
+    result = run(*traces, "--zone", "GB")
+
+    assert result.exit_code == 2
+    assert "--at needs a --trace of every zone" in result.stderr
