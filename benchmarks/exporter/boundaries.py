@@ -11,25 +11,39 @@ import statistics
 from collections.abc import Callable
 
 from lowtide.energy.attribution import Owner
-from lowtide.energy.attribution_boundary import Holder, SlotShare, settle_interval
+from lowtide.energy.attribution_boundary import Holder, SlotShare, busy_ratio, settle_interval
 
 IDLE_WATTS, BUSY_WATTS, PERIOD_SECONDS, RUNS = 75.0, 600.0, 1.0, 150
 Job = tuple[float, float]
-Rule = Callable[[Holder | None, Holder | None, float, float], tuple[SlotShare, ...]]
+Rule = Callable[[Holder | None, Holder | None, float, float, float | None], tuple[SlotShare, ...]]
 
 
 def newer_owner(
-    older: Holder | None, newer: Holder | None, start: float, end: float
+    older: Holder | None, newer: Holder | None, start: float, end: float, busy: float | None
 ) -> tuple[SlotShare, ...]:
     """Give the whole interval to the owner that the newer answer names."""
     return (SlotShare(newer.owner, 1.0, 1.0),) if newer else ()
 
 
 def either_owner(
-    older: Holder | None, newer: Holder | None, start: float, end: float
+    older: Holder | None, newer: Holder | None, start: float, end: float, busy: float | None
 ) -> tuple[SlotShare, ...]:
-    """Lowtide's rule without the API's times."""
+    """Active energy to either owner, idle energy by half the interval."""
     return settle_interval(*(h and Holder(h.owner) for h in (older, newer)), start, end)
+
+
+def with_times(
+    older: Holder | None, newer: Holder | None, start: float, end: float, busy: float | None
+) -> tuple[SlotShare, ...]:
+    """The same with the API's times, in whole seconds."""
+    return settle_interval(older, newer, start, end)
+
+
+def with_load(
+    older: Holder | None, newer: Holder | None, start: float, end: float, busy: float | None
+) -> tuple[SlotShare, ...]:
+    """Lowtide's rule: the load tells for how long, the API's times between which bounds."""
+    return settle_interval(older, newer, start, end, busy=busy)
 
 
 def energy_between(jobs: list[Job], start: float, end: float) -> float:
@@ -60,7 +74,10 @@ def measure(jobs: list[Job], rule: Rule) -> list[float]:
             older = Holder(older.owner, older.started_at, finished)
         energy = energy_between(jobs, moment, later)
         idle = min(energy, IDLE_WATTS * PERIOD_SECONDS)
-        for share in rule(older, newer, moment, later):
+        busy = busy_ratio(
+            1000 * (energy - idle), PERIOD_SECONDS, load_watts=BUSY_WATTS, idle_watts=IDLE_WATTS
+        )
+        for share in rule(older, newer, moment, later, busy):
             part = (energy - idle) * share.active_ratio + idle * share.held_ratio
             joules[int(share.owner.pod)] += part
         moment, older = later, newer
@@ -73,7 +90,8 @@ def main() -> None:
     rules: dict[str, Rule] = {
         "newer answer's owner": newer_owner,
         "either answer's owner": either_owner,
-        "either, with API times": settle_interval,
+        "either, with API times": with_times,
+        "the same and the load": with_load,
     }
     print(f"{'layout':12s}{'job':>7s}  {'rule':24s}{'mean':>9s}{'p95 |e|':>9s}{'max |e|':>9s}")
     for layout in ("alone", "in a row"):

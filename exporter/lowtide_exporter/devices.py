@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lowtide.energy.attribution import Attribution, Owner, Reason, attribute_energy
-from lowtide.energy.attribution_boundary import Holder, settle_interval
+from lowtide.energy.attribution import Attribution, Method, Owner, Reason, attribute_energy
+from lowtide.energy.attribution_boundary import Holder, busy_ratio, settle_interval
 from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
 from lowtide.energy.counter import CounterMeter, Increment, Reading, Step
 from lowtide.energy.idle import IdleFloor
@@ -59,7 +59,8 @@ class GpuAccount:
     """One GPU over the life of the exporter, keyed by UUID.
 
     `waiting_millijoules` over `waiting_seconds` were metered since the last settled interval;
-    `covered_since` is the Unix time from which the energy of a pod first seen now is counted.
+    `covered_since` is the Unix time from which the energy of a pod first seen now is counted;
+    `settled_watts` is the power at the moment at which the last interval was settled.
     """
 
     identity: GpuIdentity
@@ -74,6 +75,7 @@ class GpuAccount:
     covered_since: float = 0.0
     waiting_millijoules: int = 0
     waiting_seconds: float = 0.0
+    settled_watts: float | None = None
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
@@ -113,13 +115,15 @@ class GpuAccount:
         if start_at is None:
             return None
         start_at = min(start_at, unix_seconds)
+        idle = self.floor.idle_millijoules(seconds, energy)
         settled = None
         if self.mapped and was_mapped:
-            settled = self._settle_slots(before, start_at, unix_seconds, seconds, activity)
+            busy = self._busy_ratio(before, energy - idle, seconds)
+            settled = self._settle_slots(before, start_at, unix_seconds, seconds, activity, busy)
             self.covered_since = start_at
             if not before and not self.slots and self.reading.power_watts is not None:
                 self.floor.observe_free(self.reading.power_watts)
-        idle = self.floor.idle_millijoules(seconds, energy)
+        self.settled_watts = self.reading.instant_watts
         utilisation = _by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
@@ -156,6 +160,7 @@ class GpuAccount:
         end_at: float,
         seconds: float,
         activity: Activity,
+        busy: float | None,
     ) -> list[Slot] | None:
         """Return the slots over the interval, None where a long gap hides who held them."""
         settled = []
@@ -170,11 +175,31 @@ class GpuAccount:
                 Slot(
                     size_ratio=kind.size_ratio,
                     method=kind.method,
-                    shares=settle_interval(older, newer, start_at, end_at),
+                    shares=settle_interval(older, newer, start_at, end_at, busy=busy),
                     activity_ratio=activity.instances.get(kind.instance or ""),
                 )
             )
         return settled
+
+    def _busy_ratio(
+        self, before: Mapping[str, HeldSlot], active_millijoules: int, seconds: float
+    ) -> float | None:
+        """Return for which share of the interval the load of its only holder ran, if one can tell.
+
+        The power at the end at which the GPU was held stands for the load: an instant reading, as
+        the mean of a second would hold the other side of the change too.
+        """
+        slots = list((before or self.slots).values())
+        if bool(before) == bool(self.slots) or len(slots) != 1 or seconds > GAP_MAX_SECONDS:
+            return None
+        if slots[0].method is not Method.EXCLUSIVE:
+            return None
+        return busy_ratio(
+            active_millijoules,
+            seconds,
+            load_watts=self.settled_watts if before else self.reading.instant_watts,
+            idle_watts=self.floor.learnt_watts,
+        )
 
     def rename(self, old_pod: str, new_pod: str) -> None:
         """Follow a pod whose UID became known: its key changes, its holdings stay."""

@@ -4,7 +4,8 @@ The kubelet tells who holds a device *now*; the counter tells the energy *betwee
 job starts and ends inside such an interval. This module turns the two answers, and start and
 finish times where the API server knows them, into shares of the interval. It keeps two rules:
 active energy is never lost to "free" when one end names an owner (a free GPU draws its idle floor
-and no more, so power above it was the owner's), and idle time is split by the time held.
+and no more, so power above it was the owner's), and idle time is split by the time held. How long
+it was held follows from the times, and from the energy where the load ran up to the change.
 docs/decisions/interval-boundaries.md has the comparison with giving the interval to the
 newer answer's owner.
 """
@@ -34,16 +35,40 @@ class SlotShare:
 
 _HALF = 0.5
 """Share of the interval where nothing tells when in it the change happened: no bias."""
+LOAD_VISIBLE = 1.0
+"""A load must exceed the idle floor by this many times it, or its length cannot be told."""
+
+
+def busy_ratio(
+    active_millijoules: float, seconds: float, *, load_watts: float | None, idle_watts: float | None
+) -> float | None:
+    """Return the share of an interval for which a load of `load_watts` ran, 0 to 1.
+
+    `load_watts` is the power, idle floor included, at the end of the interval at which the device
+    was held. None where nothing can be told: the power is not known, or hardly above the floor.
+    """
+    if load_watts is None or idle_watts is None or seconds <= 0:
+        return None
+    above_idle = load_watts - idle_watts
+    if above_idle <= LOAD_VISIBLE * idle_watts:
+        return None
+    return min(1.0, max(0.0, active_millijoules / (1000.0 * above_idle * seconds)))
 
 
 def settle_interval(
-    older: Holder | None, newer: Holder | None, start_at: float, end_at: float
+    older: Holder | None,
+    newer: Holder | None,
+    start_at: float,
+    end_at: float,
+    *,
+    busy: float | None = None,
 ) -> tuple[SlotShare, ...]:
     """Return the shares of the interval `[start_at, end_at]` (Unix seconds) of one slot.
 
     A slot is what one device id stands for: a GPU, a replica of it or a MIG instance. `older` and
-    `newer` are its holders at the two ends. Shares of active energy add up to 1 unless neither
-    end has a holder; shares of time add up to at most 1, the rest was free.
+    `newer` are its holders at the two ends. `busy` is the share of the interval in which the load
+    of an only holder ran (`busy_ratio`), None where it is not known. Shares of active energy add up
+    to 1 unless neither end has a holder; shares of time add up to at most 1, the rest was free.
     """
     if older is None and newer is None:
         return ()
@@ -52,11 +77,20 @@ def settle_interval(
             return (SlotShare(older.owner, 1.0, 1.0),)
         return _settle_change(older, newer, start_at, end_at)
     if older is not None:
-        held = _ratio(older.finished_at, start_at, end_at)
-        return (SlotShare(older.owner, 1.0, _HALF if held is None else held),)
+        low, high = _bounds(older.finished_at, start_at, end_at) or (0.0, 1.0)
+        return (SlotShare(older.owner, 1.0, _within(busy, low, high)),)
     assert newer is not None
-    before = _ratio(newer.started_at, start_at, end_at)
-    return (SlotShare(newer.owner, 1.0, _HALF if before is None else 1.0 - before),)
+    low, high = _bounds(newer.started_at, start_at, end_at) or (0.0, 1.0)
+    return (SlotShare(newer.owner, 1.0, _within(busy, 1.0 - high, 1.0 - low)),)
+
+
+def _within(busy: float | None, low: float, high: float) -> float:
+    """Return the share of time held that lies in the bounds: what the load says, else the middle.
+
+    A load that ran while the device was held says at least how long that was, and says it exactly
+    where it began and ended with the holding.
+    """
+    return (low + high) / 2 if busy is None else min(high, max(low, busy))
 
 
 def _settle_change(
@@ -87,14 +121,21 @@ def _settle_change(
 
 
 def _ratio(moment: float | None, start_at: float, end_at: float) -> float | None:
-    """Return where in the interval `moment` lies, 0 to 1; None where that says nothing.
+    """Return where in the interval `moment` lies, 0 to 1; None where that says nothing."""
+    bounds = _bounds(moment, start_at, end_at)
+    return None if bounds is None else sum(bounds) / 2
 
-    Kubernetes writes times in whole seconds, cut off: half a second is added. A time outside the
-    interval by more than that half second contradicts the two answers, so it is not used.
+
+def _bounds(moment: float | None, start_at: float, end_at: float) -> tuple[float, float] | None:
+    """Return between which places in the interval, 0 to 1, `moment` lies; None if in none.
+
+    Kubernetes cuts times off to whole seconds, so a time means the second that begins with it. One
+    that lies wholly outside the interval contradicts the two answers and says nothing.
     """
     if moment is None or end_at <= start_at:
         return None
-    middle = moment + 0.5
-    if not start_at - 0.5 <= middle <= end_at + 0.5:
+    low, high = max(moment, start_at), min(moment + 1.0, end_at)
+    if low > high:
         return None
-    return min(1.0, max(0.0, (middle - start_at) / (end_at - start_at)))
+    seconds = end_at - start_at
+    return (low - start_at) / seconds, (high - start_at) / seconds

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowtide.energy.attribution import Owner
-from lowtide.energy.attribution_boundary import Holder, SlotShare, settle_interval
+from lowtide.energy.attribution_boundary import Holder, SlotShare, busy_ratio, settle_interval
 
 QUICK = settings(max_examples=60, deadline=None)  # many properties, one small budget
 P, Q = Owner("uid-p", "main"), Owner("uid-q", "main")
@@ -36,12 +36,15 @@ def test_active_energy_belongs_to_the_only_candidate(older, newer):
 
 
 def test_known_times_decide_the_time_held():
-    """Started in second 100, so at 100.5 on average: held for half of [100, 101]."""
+    """Whole seconds: a start in [99.7, 100.7) met [100, 101] at 100.35 on average.
+
+    Held for 0.65 of it; an end in [100.2, 101.2) lies at 100.6 on average: held for 0.6 of it.
+    """
     early = settle_interval(None, Holder(P, started_at=99.7), START, END)
     late = settle_interval(Holder(P, finished_at=100.2), None, START, END)
 
-    assert early == (SlotShare(P, 1.0, pytest.approx(0.8)),)
-    assert late == (SlotShare(P, 1.0, pytest.approx(0.7)),)
+    assert early == (SlotShare(P, 1.0, pytest.approx(0.65)),)
+    assert late == (SlotShare(P, 1.0, pytest.approx(0.6)),)
 
 
 def test_a_change_without_times_is_halved():
@@ -52,13 +55,13 @@ def test_a_change_without_times_is_halved():
 
 
 def test_a_change_is_split_by_the_times_known():
-    """P ended 0.25 into the interval (99.75 cut off to half), q began 0.75 into it.
+    """P ended in the first three quarters of the interval, q began in the last three.
 
-    Held for a quarter each, a half is free; active energy is theirs alone, half and half.
+    Held for 0.375 each, a quarter is free; active energy is theirs alone, half and half.
     """
     shares = settle_interval(Holder(P, finished_at=99.75), Holder(Q, started_at=100.25), START, END)
 
-    assert shares == (SlotShare(P, 0.5, 0.25), SlotShare(Q, 0.5, 0.25))
+    assert shares == (SlotShare(P, 0.5, 0.375), SlotShare(Q, 0.5, 0.375))
 
 
 def test_a_time_that_contradicts_the_answers_is_not_used():
@@ -68,15 +71,63 @@ def test_a_time_that_contradicts_the_answers_is_not_used():
     )
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        pytest.param(None, Holder(P), id="started inside"),
+        pytest.param(Holder(P), None, id="ended inside"),
+    ],
+)
+def test_a_load_that_ran_up_to_the_change_says_when_it_was(older, newer):
+    """105 J above a floor of 75 W at 600 W: the load ran for 0.2 s of the second."""
+    busy = busy_ratio(105_000, 1.0, load_watts=600.0, idle_watts=75.0)
+
+    assert busy == pytest.approx(0.2)
+    assert settle_interval(older, newer, START, END, busy=busy) == (
+        SlotShare(P, 1.0, pytest.approx(0.2)),
+    )
+
+
+def test_known_times_bound_what_the_load_says():
+    """A load of 0.2 s that began in second 100 of [99.6, 100.6]: held for at most 0.6 of it.
+
+    One that ran for 0.9 of it contradicts the start, and one that idled at first is not below 0.
+    """
+    newer = Holder(P, started_at=100.0)
+
+    held = [
+        settle_interval(None, newer, 99.6, 100.6, busy=busy)[0].held_ratio
+        for busy in (0.2, 0.9, 0.0)
+    ]
+
+    assert held == [pytest.approx(0.2), pytest.approx(0.6), 0.0]
+
+
+@pytest.mark.parametrize(
+    ("load", "idle", "seconds"),
+    [(None, 75.0, 1.0), (600.0, None, 1.0), (140.0, 75.0, 1.0), (600, 75, 0)],
+)
+def test_without_a_visible_load_nothing_is_told(load, idle, seconds):
+    """Power not known, floor not learnt, not twice the floor, or no time at all."""
+    assert busy_ratio(1000, seconds, load_watts=load, idle_watts=idle) is None
+
+
 @QUICK
-@given(TIMES, TIMES, TIMES, TIMES, st.sampled_from([(P, Q), (P, P), (P, None), (None, Q)]))
-def test_shares_never_exceed_the_interval(a, b, c, d, ends):
+@given(
+    TIMES,
+    TIMES,
+    TIMES,
+    TIMES,
+    st.sampled_from([(P, Q), (P, P), (P, None), (None, Q)]),
+    st.none() | st.floats(0, 1),
+)
+def test_shares_never_exceed_the_interval(a, b, c, d, ends, busy):
     """Active shares add up to one, time shares to at most one, none is negative."""
     first, second = ends
     older = Holder(first, a, b) if first else None
     newer = Holder(second, c, d) if second else None
 
-    shares = settle_interval(older, newer, START, END)
+    shares = settle_interval(older, newer, START, END, busy=busy)
 
     assert sum(share.active_ratio for share in shares) == pytest.approx(1.0)
     assert sum(share.held_ratio for share in shares) <= 1.0 + 1e-9

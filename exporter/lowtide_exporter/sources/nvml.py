@@ -53,6 +53,7 @@ _ARCHITECTURES: Final = {
 }
 _CORES_PER_MULTIPROCESSOR: Final = {"volta": 64, "turing": 64, "hopper": 128, "ada": 128}
 """CUDA programming guide, table of arithmetic throughput; Ampere differs by chip."""
+_MEAN_OF_A_SECOND: Final = frozenset({"ampere", "ada", "hopper"})
 _GA100_MODELS: Final = ("A100", "A30", "A800")
 
 
@@ -293,7 +294,9 @@ class NvmlMeters:
             has_counter = False
         if average is None and instant is None:
             milliwatts = self._optional(pynvml.nvmlDeviceGetPowerUsage, device.handle)
-            instant = None if milliwatts is None else milliwatts / 1000
+            watts = None if milliwatts is None else milliwatts / 1000
+            is_mean = _power_usage_is_mean(device.identity)
+            average, instant = (watts, None) if is_mean else (None, watts)
         return self._reading(
             device,
             counter_millijoules=energy,
@@ -354,6 +357,16 @@ def _value(field_value: Any, unit: float) -> float | None:
         return None
     raw = getattr(field_value.value, _VALUE_MEMBERS[field_value.valueType])
     return raw if unit == 1 else raw * unit  # type: ignore[no-any-return]
+
+
+def _power_usage_is_mean(identity: GpuIdentity) -> bool:
+    """Return whether nvmlDeviceGetPowerUsage is the mean of a second on this GPU.
+
+    Yang et al., "Part-time power measurements: nvidia-smi's lack of attention", SC'24, table of
+    sensors: Hopper, Ada and GA10x average over a second, GA100 and what is older do not.
+    """
+    is_ga100 = any(name in identity.model for name in _GA100_MODELS)
+    return identity.architecture in _MEAN_OF_A_SECOND and not is_ga100
 
 
 def _text(value: str | bytes) -> str:
