@@ -36,6 +36,8 @@ JOB_FIGURES: Final = {
     "embodied_grams": "Share of the hardware's embodied emissions, grams of CO2 equivalent",
     "avoided_grams": "Emissions avoided against running at submission",
     "run_now_grams": "Emissions that running at submission would have had",
+    "clairvoyant_grams": "Least emissions that were possible, known after the deadline",
+    "reach_ratio": "Share of the possible saving that was realised, known after the deadline",
     "sci_grams_per_unit": "Software Carbon Intensity, grams per functional unit",
     "accuracy_ratio": "Accuracy on validation data",
     "sam": "Sustainable accuracy metric with the job's own parameters",

@@ -82,6 +82,7 @@ def past_run(status: Body) -> PastRun | None:
 def _figures(status: Body) -> dict[str, float | None]:
     plan, carbon = _section(status, "plan"), _section(status, "carbon")
     savings = _section(status, "counterfactual")
+    reach = _number(savings.get("reachPercent"))
     attempts = status.get("attempts") or [{}]
     sci_range = _section(_section(status, "sci"), "uncertainty")
     metrics = {m.get("name", ""): m.get("value") for m in _efficiency(status)}
@@ -97,6 +98,8 @@ def _figures(status: Body) -> dict[str, float | None]:
         "embodied_grams": _number(carbon.get("embodiedGrams")),
         "avoided_grams": _number(savings.get("avoidedGrams")),
         "run_now_grams": _number(savings.get("runNowGrams")),
+        "clairvoyant_grams": _number(savings.get("clairvoyantGrams")),
+        "reach_ratio": None if reach is None else reach / 100,
         "sci_grams_per_unit": _number(_section(status, "sci").get("gramsPerUnit")),
         "accuracy_ratio": _number(_section(status, "training").get("accuracy")),
         "sam": _number(named.get("SAM")),

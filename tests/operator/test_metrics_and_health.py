@@ -58,6 +58,7 @@ FINISHED: dict[str, Any] = {
     "attempts": [{"start": "2026-11-30T11:00:00Z", "end": "2026-11-30T12:00:00Z"}],
     "energy": {"totalJoules": 3600000},
     "carbon": {"zone": "DE", "signal": "Average", "operationalGrams": "100.5"},
+    "counterfactual": {"clairvoyantGrams": "80", "reachPercent": "75.0"},
     "sci": {"gramsPerUnit": "112.25"},
     "cost": {"currency": "EUR", "energy": "0.3"},
     "efficiency": {"metrics": [{"name": "SAM5[Wh]", "value": "1.5"}]},
@@ -87,6 +88,8 @@ def test_a_finished_job_has_its_figures_and_a_gone_one_none(app: Any) -> None:
     assert value("lowtide_trainingjob_energy_joules") == 3.6e6
     assert value("lowtide_trainingjob_operational_grams") == 100.5
     assert value("lowtide_trainingjob_sci_grams_per_unit") == 112.25
+    assert value("lowtide_trainingjob_clairvoyant_grams") == 80
+    assert value("lowtide_trainingjob_reach_ratio") == 0.75
     assert value("lowtide_trainingjob_sam") == 1.5
     assert value("lowtide_trainingjob_cost", currency="EUR", kind="energy") == 0.3
     assert value("lowtide_trainingjob_condition", type="Complete", status="True") == 1
