@@ -132,7 +132,8 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
     if letter := text(efficiency.get("label")):
         rows = number(efficiency.get("referenceRows"))
         behind = "" if rows is None else f" ({rows:.0f} rows)"
-        yield "label", f"{letter} against {text(efficiency.get('reference'))}{behind}"
+        against = text(efficiency.get("reference"))
+        yield "label", f"{letter} against {against}{behind}" if against else letter
     elif why := text(efficiency.get("message")):
         yield "label", f"none: {why}"
     counterfactual = mapping(status.get("counterfactual"))

@@ -138,3 +138,24 @@ def test_absent_optimum_says_why() -> None:
 def test_job_that_nobody_looked_at(status: Any) -> None:
     """Without any status the operator is the first thing to check."""
     assert story(status or {}) == ["bert: the operator has not looked at it yet; is it running?"]
+
+
+@pytest.mark.parametrize(
+    ("efficiency", "said"),
+    [
+        pytest.param({"label": "C"}, "label      C", id="letter alone"),
+        pytest.param(
+            {"label": "C", "reference": "team", "referenceRows": 12},
+            "label      C against team (12 rows)",
+            id="letter and reference",
+        ),
+    ],
+)
+def test_letter_names_its_reference_where_there_is_one(
+    efficiency: dict[str, Any], said: str
+) -> None:
+    """A letter whose reference is not known stands alone."""
+    attempt = {"start": "2026-11-30T01:00:00Z", "end": "2026-11-30T02:00:00Z"}
+    done = {"display": {"state": "Complete"}, "attempts": [attempt], "efficiency": efficiency}
+
+    assert said in [line.strip() for line in story(done)]
