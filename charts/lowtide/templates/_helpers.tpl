@@ -87,6 +87,16 @@ imagePullSecrets:
 {{- $rating := merge (dict "directory" (include "lowtide.referencesPath" .)) ($settings.rating | default dict) }}
 {{- $_ := set $settings "rating" $rating }}
 {{- end }}
+{{- if .Values.directScrape.enabled }}
+{{- if not .Values.exporter.enabled }}
+{{- fail "directScrape.enabled is true and exporter.enabled false: there is nothing to scrape" }}
+{{- end }}
+{{- if ($settings.prometheus | default dict).url }}
+{{- fail "directScrape.enabled is true and settings.prometheus.url set: samples come from one of them" }}
+{{- end }}
+{{- $url := printf "http://%s.%s.svc:9400/metrics" (include "lowtide.exporter.fullname" .) .Release.Namespace }}
+{{- $_ := set $settings "exporters" (merge (dict "url" $url) ($settings.exporters | default dict)) }}
+{{- end }}
 {{- toYaml $settings }}
 {{- end }}
 

@@ -1,0 +1,96 @@
+"""The chart's options for measuring: direct scraping, claimed devices, processes of the node."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from lowtide_operator.settings import Settings
+
+Documents = list[dict[str, Any]]
+Render = Callable[..., Documents]
+Pick = Callable[..., dict[str, Any]]
+
+DIRECT = {"directScrape": {"enabled": True}}
+
+
+def settings_of(documents: Documents, pick: Pick) -> Settings:
+    """Return the settings as the operator reads them."""
+    text = pick(documents, "ConfigMap", "lowtide-operator")["data"]["settings.yaml"]
+    return Settings.model_validate(yaml.safe_load(text))
+
+
+def test_direct_scraping_names_the_exporters_service(render: Render, pick: Pick) -> None:
+    """The operator gets the address of the headless Service; the user's limits stay."""
+    values = {**DIRECT, "settings": {"exporters": {"scrapeIntervalSeconds": 5}}}
+    documents = render(values)
+
+    exporters = settings_of(documents, pick).exporters
+    service = pick(documents, "Service", "lowtide-exporter")
+
+    assert exporters.url == "http://lowtide-exporter.tide.svc:9400/metrics"
+    assert exporters.scrape_interval_seconds == 5
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["ports"][0]["port"] == 9400
+
+
+def test_direct_scraping_adds_no_right(render: Render, pick: Pick) -> None:
+    """Addresses come from DNS: the operator's role is the same, and nothing is set without it."""
+    role = pick(render(DIRECT), "ClusterRole", "lowtide-operator")
+
+    assert role == pick(render(), "ClusterRole", "lowtide-operator")
+    assert settings_of(render(), pick).exporters.url is None
+
+
+def test_a_restricted_network_lets_the_operator_scrape(render: Render, pick: Pick) -> None:
+    """Where only some peers may come in, the operator is one of the exporters' peers."""
+    policy = {"networkPolicy": {"enabled": True, "from": [{"podSelector": {}}]}}
+
+    peers = pick(render({**DIRECT, **policy}), "NetworkPolicy", "lowtide-exporter")
+    without = pick(render(policy), "NetworkPolicy", "lowtide-exporter")
+
+    operator = peers["spec"]["ingress"][0]["from"][-1]["podSelector"]["matchLabels"]
+    assert operator["app.kubernetes.io/component"] == "operator"
+    assert without["spec"]["ingress"][0]["from"] == [{"podSelector": {}}]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"exporter": {"enabled": False}}, "nothing to scrape"),
+        ({"settings": {"prometheus": {"url": "http://p:9090"}}}, "samples come from one of them"),
+    ],
+)
+def test_direct_scraping_that_cannot_be_is_refused(
+    render: Render, values: dict[str, Any], message: str
+) -> None:
+    """The message says which two values do not go together."""
+    with pytest.raises(Exception, match=message):
+        render({**DIRECT, **values})
+
+
+def test_claimed_devices_need_a_right_of_their_own(render: Render, pick: Pick) -> None:
+    """Get and list on ResourceSlices, and only where it is asked for."""
+    with_slices = {"exporter": {"readResourceSlices": True}}
+
+    rules = pick(render(with_slices), "ClusterRole", "lowtide-exporter")["rules"]
+
+    assert {
+        "apiGroups": ["resource.k8s.io"],
+        "resources": ["resourceslices"],
+        "verbs": ["get", "list"],
+    } in rules
+    assert len(pick(render(), "ClusterRole", "lowtide-exporter")["rules"]) == 1
+
+
+def test_processes_of_the_node_are_seen_only_on_request(render: Render, pick: Pick) -> None:
+    """hostPID, and no privilege with it."""
+    values = {"exporter": {"hostPID": True}}
+
+    spec = pick(render(values), "DaemonSet", "lowtide-exporter")["spec"]["template"]["spec"]
+    plain = pick(render(), "DaemonSet", "lowtide-exporter")["spec"]["template"]["spec"]
+
+    assert spec["hostPID"] is True
+    assert spec["containers"][0]["securityContext"]["privileged"] is False
+    assert "hostPID" not in plain
