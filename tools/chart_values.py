@@ -52,6 +52,7 @@ REFINEMENTS: dict[str, Schema] = {
     "exporter.maxUnavailable": {"type": ["integer", "string"]},
     "exporter.logLevel": {"type": "string", "enum": ["debug", "info", "warning", "error"]},
     "exporter.kubeletDirectory": {"type": "string", "pattern": "^/.*[^/]$"},
+    "exporter.dcgm.url": {"type": "string", "pattern": "^(https?://.+)?$"},
     "exporter.stateDirectory": {"type": "string", "pattern": "^(/.*)?$"},
     "monitoring.prometheusRule.disabled": _STRINGS,
     "monitoring.prometheusRule.overrides": {

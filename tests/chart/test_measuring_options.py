@@ -94,3 +94,27 @@ def test_processes_of_the_node_are_seen_only_on_request(render: Render, pick: Pi
     assert spec["hostPID"] is True
     assert spec["containers"][0]["securityContext"]["privileged"] is False
     assert "hostPID" not in plain
+
+
+def test_existing_dcgm_exporter_is_asked_on_the_own_node(render: Render, pick: Pick) -> None:
+    """The address may name the node, whose variable stands before the one that uses it."""
+    url = "http://$(NODE_ADDRESS):9400/metrics"
+    documents = render({"exporter": {"dcgm": {"url": url}}})
+
+    (container,) = pick(documents, "DaemonSet")["spec"]["template"]["spec"]["containers"]
+
+    names = [variable["name"] for variable in container["env"]]
+    assert names.index("NODE_ADDRESS") < names.index("LOWTIDE_DCGM_URL")
+    assert {"name": "LOWTIDE_DCGM_URL", "value": url} in container["env"]
+
+
+def test_no_dcgm_exporter_is_asked_by_default(render: Render, pick: Pick) -> None:
+    """Without an address the variable is not there at all."""
+    (container,) = pick(render(), "DaemonSet")["spec"]["template"]["spec"]["containers"]
+
+    assert "LOWTIDE_DCGM_URL" not in {variable["name"] for variable in container["env"]}
+
+
+def test_address_of_dcgm_exporter_must_be_one(refusal: Callable[..., str]) -> None:
+    """A host without http is refused at install time, with the path of the value."""
+    assert "url" in refusal({"exporter": {"dcgm": {"url": "nvidia-dcgm-exporter:9400"}}})
