@@ -29,21 +29,21 @@ EFFICIENCY = Dashboard(
             "TrainingJobs whose energy is known.",
             Unit.COUNT,
             Query(f"count(lowtide_trainingjob_energy_joules{_IN})"),
-            width=6,
+            width=4,
         ),
         stat(
             "Best accuracy",
             "Among the jobs shown.",
             Unit.RATIO,
             Query(f"max(lowtide_trainingjob_accuracy_ratio{_IN})"),
-            width=6,
+            width=4,
         ),
         stat(
             "Least energy",
             "Among the jobs shown.",
             Unit.JOULES,
             Query(f"min(lowtide_trainingjob_energy_joules{_IN})"),
-            width=6,
+            width=4,
         ),
         stat(
             "Share avoided",
@@ -53,7 +53,21 @@ EFFICIENCY = Dashboard(
                 f"sum(lowtide_trainingjob_avoided_grams{_IN})"
                 f" / (sum(lowtide_trainingjob_run_now_grams{_IN}) > 0)"
             ),
-            width=6,
+            width=4,
+        ),
+        stat(
+            "Reached of what was possible",
+            "Mean share of the best possible saving, of jobs whose deadline has passed.",
+            Unit.RATIO,
+            Query(f"avg(lowtide_trainingjob_reach_ratio{_IN})"),
+            width=4,
+        ),
+        stat(
+            "Rated jobs",
+            "Jobs with a letter against their reference set.",
+            Unit.COUNT,
+            Query(f"count(lowtide_trainingjob_rating_letter{_IN}) or vector(0)"),
+            width=4,
         ),
         _ranking(
             "SCI, lowest first",
@@ -72,6 +86,16 @@ EFFICIENCY = Dashboard(
             "Accuracy per consumption, with each job's own parameters.",
             Unit.NONE,
             f"topk(15, lowtide_trainingjob_apc{_IN})",
+        ),
+        Panel(
+            title="Ratings",
+            description="Compound letter of each rated job: 0 is A, 4 is E.",
+            kind=Kind.BARS,
+            unit=Unit.NONE,
+            width=24,
+            height=6,
+            links_to_job=True,
+            queries=(Query(f"bottomk(15, lowtide_trainingjob_rating_letter{_IN})", _NAME),),
         ),
         Panel(
             title="Accuracy and energy",
