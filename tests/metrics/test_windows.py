@@ -23,6 +23,7 @@ def five_minute(values: list[float]) -> list[Slot]:
 def test_reproduces_the_rolling_averages(vectors: Vectors) -> None:
     """Carbon Aware SDK unit tests."""
     data = vectors("carbon_windows")
+    assert data["data_step_min"] == 5
     for row in data["rolling"]:
         means = rolling_averages(
             five_minute(data["data"]),
