@@ -80,8 +80,7 @@ def command(
       lowtide label densenet121 -o label.pdf --against reports/
       lowtide label report.json -o label.svg --reference team.yaml --url https://example.org/r/7
 
-    Without --reference and --against the letter of the job's status stands, and the pictograms
-    carry numbers without letters.
+    Without --reference and --against the letters of the job's status stand.
     """
     if output.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"{output} must end in one of {', '.join(SUFFIXES)}")

@@ -88,6 +88,8 @@ class JobFigures:
     label: str | None = None
     label_reason: str | None = None
     reference: str | None = None
+    reference_rows: int | None = None
+    letters: Mapping[str, str] = field(default_factory=dict)
     energy_kind: str | None = None
     boundary: tuple[str, ...] | None = None
     qualities: tuple[str, ...] = ()

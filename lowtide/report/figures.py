@@ -35,6 +35,7 @@ _LISTS: Final = frozenset(
         "metrics",
         "shares",
         "properties",
+        "letters",
         "boundary",
         "qualities",
         "unavailable",
@@ -190,6 +191,12 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             label=efficiency.text("label"),
             label_reason=efficiency.text("message"),
             reference=efficiency.text("reference"),
+            reference_rows=efficiency.count("referenceRows"),
+            letters={
+                text: letter
+                for item in efficiency.children("ratings")
+                if (text := item.text("property")) and (letter := item.text("letter"))
+            },
             energy_kind=energy.text("kind"),
             boundary=_distinct(components, "component") or None,
             qualities=_distinct(components, "quality"),

@@ -78,9 +78,11 @@ class LabelContent:
 def content_of(
     job: JobFigures, rating: Rating | None, *, issued: date, url: str | None
 ) -> LabelContent:
-    """Return what a job's label says; without a rating only the letter of its status."""
+    """Return what a job's label says; without a rating the letters of its status."""
     letters: Mapping[str, Letter | None] = (
-        {} if rating is None else {p.key: p.letter for p in rating.properties}
+        {key: Letter[letter] for key, letter in job.letters.items()}
+        if rating is None
+        else {p.key: p.letter for p in rating.properties}
     )
     letter = rating.letter if rating is not None else (Letter[job.label] if job.label else None)
     size = job.properties.get("parameters")
@@ -92,8 +94,13 @@ def content_of(
             basis += f", {rating.mode} mode"
         if rating.reason is not None:
             basis += f"; no letter: {rating.reason}"
+    elif job.label and job.reference:
+        rows = "" if job.reference_rows is None else f" ({job.reference_rows} rows)"
+        basis = f"rated by the operator against {job.reference}{rows}"
     elif job.label:
         basis = "letter from the job's status"
+    elif job.label_reason:
+        basis = f"not rated: {job.label_reason}"
     return LabelContent(
         title=job.model or job.name,
         subtitle=f"training on {job.dataset or 'n.a.'}" + (f" · {job.name}" if job.model else ""),

@@ -1,9 +1,11 @@
 """The real operator against a small API server and Prometheus: figures after the end."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +57,7 @@ def store_energy(api: Any, pod: dict[str, Any], joules: float, *, final: bool = 
 def finished(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
     """Return a coroutine that brings a job to its end, with energy stored before it."""
 
-    async def run(joules: float | None, **spec: Any) -> None:
+    async def run(joules: float | None, report: str = REPORT, **spec: Any) -> None:
         spec = {"schedule": {"policy": "Immediate"}, **spec}
         api.create(TRAININGJOBS, training_job(**spec))
         await api.until(lambda: api.get(JOBS, "net-1"))
@@ -64,7 +66,7 @@ def finished(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
         await api.until(lambda: status(api).get("attempts", [{}])[0].get("pods"))
         if joules is not None:
             store_energy(api, pod, joules)
-        api.end_job("net-1", report=REPORT)
+        api.end_job("net-1", report=report)
 
     return run
 
@@ -219,3 +221,40 @@ async def test_the_best_possible_run_is_told_when_the_deadline_has_passed(
     assert "message" not in account()
     assert float(account()["reachPercent"]) == pytest.approx(0.0)
     assert float(account()["clairvoyantGrams"]) < 0.6 * float(account()["runNowGrams"])
+
+
+async def test_a_finished_job_is_rated_with_the_set_in_the_folder(
+    api: Any,
+    operator: Callable[..., Any],
+    zones: Callable[..., Any],
+    finished: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """7200 J are 0.002 kWh, half of the reference's 0.004: index 2, A; .9 of .9 is 1: C."""
+    team = {
+        "name": "team",
+        "task": "training",
+        "dataset": "digits",
+        "environment": "NVIDIA A100-SXM4-40GB x1",
+        "reference": "baseline",
+        "values": {"training_energy": 0.004, "accuracy_top1": 0.9},
+        "boundaries": {
+            "training_energy": [1.5, 1.2, 0.9, 0.5],
+            "accuracy_top1": [1.2, 1.1, 0.9, 0.8],
+        },
+        "weights": {"training_energy": "2", "accuracy_top1": "1"},
+        "rows": 7,
+        "source": "invented",
+    }
+    (tmp_path / "team.json").write_text(json.dumps(team))
+    report = {**json.loads(REPORT), "dataset": "digits", "framework": "torch 2.9"}
+    rating = {"directory": str(tmp_path)}
+    async with operator(prometheus=prometheus(api), zones=zones(1000), rating=rating):
+        await finished(7200.0, report=json.dumps(report))
+        await api.until(lambda: measured(api).get("status") == "True")
+    found = status(api)["efficiency"]
+    assert (found["label"], found["reference"], found["referenceRows"]) == ("A", "team", 7)
+    letters = {one["property"]: one["letter"] for one in found["ratings"]}
+    assert letters == {"training_energy": "A", "accuracy_top1": "C"}
+    assert status(api)["energy"]["gpuModel"] == "NVIDIA A100-SXM4-40GB"
+    assert status(api)["sci"]["uncertainty"]["energyRatio"] == "0.05"

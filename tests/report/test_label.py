@@ -104,6 +104,31 @@ def test_a_stand_in_s_label_says_so_in_large_type(densenet: dict[str, Any]) -> N
     assert "STAND-IN GPU: NUMBERS ARE NOT REAL" not in real
 
 
+def test_letters_of_the_status_are_on_the_label(densenet: dict[str, Any]) -> None:
+    """The operator rated the job: every pictogram has its own letter, and the set is named."""
+    densenet["status"]["efficiency"] |= {
+        "reference": "team 2026",
+        "referenceRows": 12,
+        "ratings": [
+            {"property": "training_energy", "letter": "A", "weight": "0.7"},
+            {"property": "accuracy_top1", "letter": "E", "weight": "0.8"},
+            {"property": "parameters", "weight": "0.4", "reason": "value_missing"},
+        ],
+    }
+
+    content = label_of(densenet)
+
+    assert content.basis == "rated by the operator against team 2026 (12 rows)"
+    assert [p.letter for p in content.pictograms] == [Letter.A, None, Letter.E, None]
+
+
+def test_a_job_without_a_letter_says_why_on_its_label(densenet: dict[str, Any]) -> None:
+    """In the words of its status."""
+    densenet["status"]["efficiency"] = {"message": "the data set is not reported"}
+
+    assert label_of(densenet).basis == "not rated: the data set is not reported"
+
+
 def test_what_is_not_known_reads_n_a(densenet: dict[str, Any]) -> None:
     """A label of a job without figures has no zeros and no letters."""
     densenet["status"] = {}
