@@ -217,6 +217,7 @@ class Desk:
 
     def _answer(self, key: Key, entry: _Entry, plan: Plan | None) -> None:
         """Keep an answer and, where GPUs are limited, the room that it takes."""
+        before, entry.before = entry.before, None
         entry.plan, entry.failed = plan, plan is None
         if self._entries.get(key) is not entry:
             return
@@ -225,7 +226,7 @@ class Desk:
             return
         self._valid_until = min(self._valid_until, plan.look_again_at)
         self.bookings.reserve(key, reservation(entry.request, plan.segments))
-        if not entry.asked and entry.before is not None and differs(entry.before, plan):
+        if not entry.asked and before is not None and differs(before, plan):
             self.on_change(key)
 
 
