@@ -115,11 +115,12 @@ HEALTH = Dashboard(
         ),
         _lines(
             "Failures of providers",
-            "Refreshes at which a provider could not answer.",
+            "Refreshes at which a provider could not answer; 0 while none has failed.",
             Unit.PER_SECOND,
             Query(
                 "sum by (zone, provider, reason) "
-                "(rate(lowtide_operator_provider_failures_total[$__rate_interval]))",
+                "(rate(lowtide_operator_provider_failures_total[$__rate_interval]))"
+                " or on() vector(0)",
                 "{{zone}} {{provider}} {{reason}}",
             ),
         ),
