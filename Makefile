@@ -54,6 +54,11 @@ bench: install
 	  -c benchmarks/planning/constraints.txt climate-aware-task-scheduler
 	$(BIN)/python benchmarks/planning/speed.py
 	$(if $(TRACES),$(BIN)/python benchmarks/planning/acceptance.py $(TRACES),@echo "set TRACES=folder for the table of savings")
+	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/boundaries.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/promises.py
+	test -d .venv/rivals || $(BIN)/uv venv --quiet --python $(BIN)/python .venv/rivals
+	$(BIN)/uv pip install --quiet --python .venv/rivals/bin/python -r benchmarks/exporter/rivals.txt
+	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/cost.py --rivals .venv/rivals/bin/python
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

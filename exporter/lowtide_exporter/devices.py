@@ -213,7 +213,11 @@ class GpuAccount:
 
     def note_finishes(self, finish_time: Callable[[str], float | None]) -> None:
         """Add finish times that became known to the holders of the open interval's start."""
-        self._replace(lambda holder: replace(holder, finished_at=finish_time(holder.owner.pod)))
+        for device_id, slot in self.slots.items():
+            finished_at = finish_time(slot.holder.owner.pod)
+            if finished_at != slot.holder.finished_at:
+                holder = replace(slot.holder, finished_at=finished_at)
+                self.slots = {**self.slots, device_id: replace(slot, holder=holder)}
 
     def forget(self, pod: str) -> None:
         """Stop waiting for this GPU to settle the pod's last interval: it becomes unmapped."""

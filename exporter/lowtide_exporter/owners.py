@@ -67,10 +67,16 @@ class Kubelet:
         self._channel = grpc.insecure_channel(f"unix:{socket_path}", options=_CHANNEL_OPTIONS)
         self._list = self._channel.unary_unary(_LIST)
         self._allocatable = self._channel.unary_unary(_ALLOCATABLE)
+        self._answer: bytes | None = None
+        self._parsed: tuple[Allocation, ...] = ()
 
     def allocations(self) -> tuple[Allocation, ...]:
-        """See `DeviceOwners`."""
-        return parse_allocations(_ask(self._list, "List"), self._resource_names)
+        """See `DeviceOwners`; most seconds bring the same bytes, which mean the same."""
+        answer = _ask(self._list, "List")
+        if answer != self._answer:
+            self._parsed = parse_allocations(answer, self._resource_names)
+            self._answer = answer
+        return self._parsed
 
     def advertised_replicas(self) -> dict[str, int]:
         """See `DeviceOwners`."""

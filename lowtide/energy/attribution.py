@@ -109,6 +109,8 @@ def apportion(total: int, weights: Sequence[float]) -> tuple[int, ...]:
             f"cannot split {total} by {list(weights)}: the total and all weights must not be "
             "negative and one weight must be above zero"
         )
+    if sum(1 for weight in weights if weight) == 1:  # most intervals have one owner
+        return tuple(total if weight else 0 for weight in weights)
     scaled = [round(weight / largest * _WEIGHT_UNIT) for weight in weights]
     whole = sum(scaled)
     parts = [total * weight // whole for weight in scaled]
