@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import ctypes
 import json
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pynvml
 
 from lowtide import __version__
-from lowtide_exporter.errors import SourceError
+from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.hardware.load import Rhythm, loading
 from lowtide_exporter.hardware.probes import (
     Sample,
@@ -46,30 +47,77 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--load", default="", help="program that loads the GPU; without it only idle is measured"
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="length of one measurement, s")
+    parser.add_argument("--seconds", type=_length, default=8.0, help="length of one measurement, s")
+    parser.add_argument("--nvml-library", default="", help="path of an NVML stand-in, for tests")
+    parser.add_argument("--allow-mock", action="store_true", help="measure a stand-in, for tests")
     options = parser.parse_args(arguments)
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        print(f"lowtide-exporter: no GPU can be measured here: {error}", file=sys.stderr)
-        return 1
+        _open_driver(options.nvml_library)
+    except SourceError as error:
+        return _fail(f"no GPU can be measured here: {error}")
     try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(options.gpu)
-        measurement = Measurement(handle, options.load, options.seconds)
-        report = measurement.run()
-    except (pynvml.NVMLError, SourceError) as error:
-        print(f"lowtide-exporter: the measurement failed: {error}", file=sys.stderr)
-        return 1
+        measurement = Measurement(
+            _find_gpu(options.gpu, options.allow_mock), options.load, options.seconds
+        )
+        _write_report(measurement.run(), options.output)
+        if options.trace:
+            _write_trace(options.trace, measurement.traces)
+    except (pynvml.NVMLError, SourceError, OSError) as error:
+        return _fail(f"the measurement failed: {error}")
     finally:
         pynvml.nvmlShutdown()
-    text = json.dumps(report, indent=1, default=str)
-    if options.output:
-        options.output.write_text(text + "\n")
-    else:
-        print(text)
-    if options.trace:
-        _write_trace(options.trace, measurement.traces)
     return 0
+
+
+def _length(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 600:
+        raise argparse.ArgumentTypeError(f"{text} s: give more than 0 and at most 600")
+    return seconds
+
+
+def _fail(sentence: str) -> int:
+    print(f"lowtide-exporter: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _open_driver(library: str) -> None:
+    """Open NVML.
+
+    Raises:
+        SourceError: there is no driver, or it does not answer.
+    """
+    try:
+        if library and pynvml.nvmlLib is None:
+            pynvml.nvmlLib = ctypes.CDLL(library)
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError, OSError) as error:
+        raise SourceError(str(error)) from None
+
+
+def _find_gpu(index: int, allow_mock: bool) -> Any:
+    """Return the handle of a GPU.
+
+    Raises:
+        MockRefusedError: it is a stand-in, of which nothing real can be learnt.
+        SourceError: there is no such GPU.
+    """
+    count = pynvml.nvmlDeviceGetCount()
+    if not 0 <= index < count:
+        raise SourceError(f"--gpu is {index}, and the driver lists {count} GPUs, counted from 0")
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    name = str(pynvml.nvmlDeviceGetName(handle))
+    if "mock" in name.lower() and not allow_mock:
+        raise MockRefusedError(f"{name} is a stand-in: what it does says nothing about a real GPU")
+    return handle
+
+
+def _write_report(report: dict[str, Any], path: Path | None) -> None:
+    text = json.dumps(report, indent=1, default=str)
+    if path is None:
+        print(text)
+    else:
+        path.write_text(text + "\n")
 
 
 class Measurement:
