@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lowtide.metrics.ai import AiUnit, Persona, sci_ai
 from lowtide.metrics.result import MetricError, Refusal, Undefined
-from lowtide.metrics.uncertainty import Bounds, propagate, sci_uncertainty
+from lowtide.metrics.uncertainty import Bounds, embodied_bounds, propagate, sci_uncertainty
 
 Vectors = Callable[[str], dict[str, Any]]
 UNITS = {
@@ -133,3 +133,33 @@ def test_a_product_of_one_uncertain_factor_keeps_its_relative_width(
     range_ = propagate(lambda x: 2 * x, {"x": Bounds.relative(value, ratio)}, basis="x")
 
     assert range_.high - range_.low == pytest.approx(4 * value * ratio, rel=1e-9, abs=1e-9)
+
+
+def test_an_error_that_nobody_stated_is_not_varied_and_said() -> None:
+    """100 g ± 5 % alone; the basis names what is not in it."""
+    embodied = Bounds(0, 0, 0)
+    found = sci_uncertainty(
+        operational_grams=100, embodied=embodied, functional_units=1, intensity_ratio=None
+    )
+
+    assert (found.low, found.high) == pytest.approx((95, 105))
+    assert "intensity's error not stated" in found.basis
+
+
+@given(st.floats(0, 1e9), st.floats(1, 100))
+def test_embodied_bounds_hold_the_figure_and_differ_by_the_factor(
+    grams: float, factor: float
+) -> None:
+    """Down by the factor and up by it."""
+    bounds = embodied_bounds(grams, factor)
+
+    assert bounds.low <= grams <= bounds.high
+    assert bounds.low * factor == pytest.approx(grams)
+    assert bounds.high == pytest.approx(grams * factor)
+
+
+@pytest.mark.parametrize("factor", [0.5, float("nan"), float("inf")])
+def test_a_factor_below_one_is_refused(factor: float) -> None:
+    """A range must hold its own value."""
+    with pytest.raises(MetricError, match="embodied_factor is"):
+        embodied_bounds(1, factor)

@@ -1,6 +1,10 @@
 """All efficiency metrics of a job, each with a value or a reason."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lowtide.metrics.efficiency import EpochMeasure, Measures, Parameters, efficiency
 from lowtide.metrics.result import Result
@@ -92,3 +96,52 @@ def test_parameters_change_the_name() -> None:
     names = [result.name for result in efficiency(JOB, chosen)]
 
     assert names[0] == "SAM2[kWh]"
+
+
+TRACE = Measures(
+    accuracy=0.9451,
+    energy_joules=8.9 * 480,
+    duration_seconds=480,
+    epochs=tuple(
+        EpochMeasure(60.0 * k, accuracy, 8.9 * 60 * k)
+        for k, accuracy in enumerate([0.52, 0.71, 0.83, 0.9, 0.93, 0.944, 0.9454, 0.9451], 1)
+    ),
+)
+"""The trace of the reference, at a constant 8.9 W."""
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds"),
+    [
+        pytest.param(0.83, 180, id="met at the third epoch"),
+        pytest.param(0.8399, 180, id="the same cell"),
+        pytest.param(0.84, 240, id="the next cell"),
+        pytest.param(0.95, None, id="never"),
+    ],
+)
+def test_a_target_accuracy_is_reached_with_its_cell(target: float, seconds: float | None) -> None:
+    """At constant power the closest APC rises with the row of the accuracy, .01 wide."""
+    result = by_name(efficiency(replace(TRACE, target_accuracy=target)))["TTCAPC"]
+
+    assert result.value == seconds
+    assert (result.reason == "target_not_reached") is (seconds is None)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_higher_target_is_never_reached_earlier(one: float, other: float) -> None:
+    """Never reached counts as later than all."""
+    low, high = sorted((one, other))
+    times = [
+        by_name(efficiency(replace(TRACE, target_accuracy=target)))["TTCAPC"].value
+        for target in (low, high)
+    ]
+
+    early, late = (float("inf") if time is None else time for time in times)
+    assert early <= late
+
+
+def test_missing_epochs_are_a_sentence_of_the_caller() -> None:
+    """Whoever asks for the times gets the reason that it gave."""
+    result = by_name(efficiency(replace(JOB, no_epochs="nobody wrote them down")))["TTCAPC"]
+
+    assert (result.reason, result.sentence) == ("too_few_samples", "nobody wrote them down")
