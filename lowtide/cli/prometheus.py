@@ -9,16 +9,24 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
 from lowtide import names
+from lowtide.grid.series import AverageSeries, IntensitySeries, MarginalSeries, Point, Signal
 from lowtide.report.live import Reading
 
 POD_NAME: Final = re.compile(r"^(?P<job>.+)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}$")
 """`<trainingjob>-<attempt>[-<index>]-<five characters>`, as the Job controller names pods."""
+
+CURVE_POINTS: Final = 120
+SERIES: Final[Mapping[str, type[IntensitySeries]]] = {
+    Signal.AVERAGE: AverageSeries,
+    Signal.MARGINAL: MarginalSeries,
+}
 
 Samples = tuple[Mapping[str, str], list[tuple[float, float]]]
 """Labels of a series, and its (Unix time, value) pairs."""
@@ -163,6 +171,33 @@ def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]
         )
         for key in energy.keys() | epochs.keys()
     }
+
+
+def intensities(
+    prometheus: Prometheus, *, start: datetime, end: datetime
+) -> tuple[IntensitySeries, ...]:
+    """Return the intensity that the operator saw between two times, by zone and signal.
+
+    Raises:
+        PrometheusError: no answer in time, or an error.
+    """
+    step = max(1, round((end - start).total_seconds() / CURVE_POINTS))
+    width = timedelta(seconds=step)
+    # Two operators of one zone, or a restarted one, would otherwise be two curves.
+    query = "max by (zone, signal) (lowtide_operator_intensity_grams_per_kwh)"
+    found = []
+    for labels, samples in prometheus.matrix(
+        query, start=start.timestamp(), end=end.timestamp(), step_seconds=step
+    ):
+        kind = SERIES.get(labels.get("signal", ""))
+        if kind is None:
+            continue
+        moments = [(datetime.fromtimestamp(at, UTC), value) for at, value in samples]
+        points = tuple(
+            Point(at, at + width, value) for at, value in moments if math.isfinite(value)
+        )
+        found.append(kind(zone=labels.get("zone", ""), source="prometheus", points=points))
+    return tuple(found)
 
 
 def _refusal(server: Prometheus, status: int) -> str:

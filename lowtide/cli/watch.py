@@ -1,7 +1,8 @@
 """`lowtide watch`: a live view of all jobs, under the intensity curve where there is one.
 
-Jobs come from the API server with the user's own rights. Power, epochs and the curve come from
-Prometheus, and are left out where none is named: the rest works with the CRD alone.
+Jobs come from the API server with the user's own rights. Power, epochs and the curve (up to now, as
+the operator saw it) come from Prometheus, and are left out where none is named: the rest works with
+the CRD alone.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ from rich.live import Live
 
 from lowtide.cli.jobs import Cluster, fetch_all
 from lowtide.cli.options import cluster_options, prometheus_access_options
-from lowtide.cli.prometheus import Key, Prometheus, PrometheusError, readings
+from lowtide.cli.prometheus import Key, Prometheus, PrometheusError, intensities, readings
+from lowtide.grid.series import IntensitySeries
 from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
 from lowtide.report.live_view import draw
 
@@ -29,6 +31,7 @@ SHORTEST_WINDOW = timedelta(minutes=10)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Jobs of every namespace.")
 @click.option("--prometheus", metavar="URL", help="Also show power, epochs and accuracy.")
 @prometheus_access_options
+@click.option("--zone", help="Zone of the curve, where the operator knows several.")
 @click.option("--interval-seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True)
 @click.option("--once", is_flag=True, help="Show one picture and end.")
 @cluster_options
@@ -38,6 +41,7 @@ def command(
     prometheus: str | None,
     prometheus_token_file: Path | None,
     prometheus_ca_file: Path | None,
+    zone: str | None,
     interval_seconds: float,
     once: bool,
 ) -> None:
@@ -57,13 +61,18 @@ def command(
     )
     with contextlib.suppress(KeyboardInterrupt), screen(in_place=not once) as show:
         while True:
+            now = datetime.now(UTC)
             measured, note = _measured(server)
             jobs = tuple(
                 live_job(item, measured.get(_key(item)))
                 for item in fetch_all(cluster, all_namespaces=all_namespaces)
             )
-            now = datetime.now(UTC)
-            show(Scene(now=now, jobs=jobs, curve=None, window=window_of(jobs, now), note=note))
+            window = window_of(jobs, now)
+            curve = None
+            if server is not None and not note:
+                window = (min(window[0], now - (window[1] - now) / 2), window[1])
+                curve, note = _curve(server, zone, start=window[0], now=now)
+            show(Scene(now=now, jobs=jobs, curve=curve, window=window, note=note))
             if once:
                 return
             time.sleep(interval_seconds)
@@ -109,6 +118,23 @@ def _measured(server: Prometheus | None) -> tuple[dict[Key, Reading], str]:
         return readings(server, rate_seconds=RATE_SECONDS), ""
     except PrometheusError as error:
         return {}, f"no live figures: {error}"
+
+
+def _curve(
+    server: Prometheus, zone: str | None, *, start: datetime, now: datetime
+) -> tuple[IntensitySeries | None, str]:
+    """Return the intensity that the operator saw since `start`, and what to say without it."""
+    try:
+        found = intensities(server, start=start, end=now)
+    except PrometheusError as error:
+        return None, f"no curve: {error}"
+    chosen = [series for series in found if zone in (None, series.zone)]
+    if len(chosen) == 1:
+        return chosen[0], ""
+    if not chosen:
+        return None, f"no curve: Prometheus has no intensity of {zone or 'any zone'}"
+    known = ", ".join(sorted({series.zone for series in chosen}))
+    return None, f"no curve: the operator knows {known}; choose one with --zone"
 
 
 def _key(manifest: dict[str, dict[str, str]]) -> Key:

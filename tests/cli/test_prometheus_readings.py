@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from lowtide.cli.prometheus import Prometheus, PrometheusError, readings
+from lowtide.cli.prometheus import Prometheus, PrometheusError, intensities, readings
+from lowtide.grid.series import Signal
 
 
 class FakePrometheus(ThreadingHTTPServer):
@@ -121,3 +123,29 @@ def test_silent_address_is_one_sentence() -> None:
     """A Prometheus that is not there is reported, not raised through."""
     with pytest.raises(PrometheusError, match="does not answer: ConnectionError"):
         Prometheus(url="http://127.0.0.1:1").vector("up")
+
+
+def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prometheus) -> None:
+    """Average and marginal are two curves of their own kind; a gap stays one."""
+    begin = datetime(2026, 3, 2, tzinfo=UTC)
+    at = begin.timestamp()
+    body = {
+        "status": "success",
+        "data": {
+            "result": [
+                {
+                    "metric": {"zone": "DE", "signal": "Average"},
+                    "values": [[at, "300"], [at + 30, "NaN"], [at + 60, "120"]],
+                },
+                {"metric": {"zone": "DE", "signal": "Marginal"}, "values": [[at, "700"]]},
+            ]
+        },
+    }
+    server.raw = json.dumps(body).encode()
+
+    average, marginal = intensities(prometheus, start=begin, end=begin + timedelta(hours=1))
+
+    assert (average.signal, marginal.signal) == (Signal.AVERAGE, Signal.MARGINAL)
+    assert average.at(begin) == 300
+    assert average.at(begin + timedelta(seconds=30)) is None
+    assert average.at(begin + timedelta(seconds=60)) == 120
