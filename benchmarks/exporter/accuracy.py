@@ -7,8 +7,8 @@ true energy has a closed form. Beside it, from the same readings and scrapes:
                                shows the pod's label on it (the common design of GPU exporters)
   last power x interval        the power reading at each scrape, times the scrape interval
 
-Each job runs twice: with the start and finish times of an API server, in whole seconds, and
-without any. Then a day of jobs and faults. Ends with 1 where a promise is not kept.
+Each job runs with the start and finish times of an API server, in whole seconds, which is what
+is promised for, and without any. Then a day of jobs and faults. Ends with 1 where a promise is not kept.
 
 Run: PYTHONPATH=tests python benchmarks/exporter/accuracy.py [--jobs 100] [--hours 24]
 """
@@ -131,7 +131,9 @@ def run_job(
         at += 11.0
     segments = [*[s for s in segments if s[0] < end][:500], (end, IDLE_WATTS)]
     node.control.set_trace(0, segments)
-    gpu, second, next_scrape = node.control.gpu(0), 100.0, 100.0 + scrape_seconds * rng.random()
+    # Ticks at any phase: the counter is refreshed each 0.1 s and lags by up to that much.
+    gpu, second = node.control.gpu(0), 100.0 + rng.random()
+    next_scrape = second + scrape_seconds * rng.random()
     counter: list[float] = []
     polled = 0.0
     while second < end + 3:
@@ -178,7 +180,7 @@ def print_jobs(jobs: int) -> bool:
             for design in rows[0]:
                 sizes = sorted(abs(row[design]) for row in rows)
                 said = ""
-                if design == OURS and limit is not None:
+                if design == OURS and limit is not None and api:
                     kept &= sizes[-1] <= limit
                     said = verdict(sizes[-1] <= limit, f"every job within {limit:.2%}")
                 print(

@@ -22,6 +22,8 @@ GAP_MAX_SECONDS: Final = 30.0
 """A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""
 
 
+CALMER_WEIGHT: Final = 0.25
+"""How much the calmest load of a job counts at its end: loads change in the last second too."""
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
 
@@ -60,7 +62,8 @@ class GpuAccount:
 
     `waiting_millijoules` over `waiting_seconds` were metered since the last settled interval;
     `covered_since` is the Unix time from which the energy of a pod first seen now is counted;
-    `settled_watts` is the power at the moment at which the last interval was settled.
+    `settled_watts` is the power at the moment at which the last interval was settled, and
+    `calmest_watts` the least of them since the GPU has had its present holders.
     """
 
     identity: GpuIdentity
@@ -76,6 +79,7 @@ class GpuAccount:
     waiting_millijoules: int = 0
     waiting_seconds: float = 0.0
     settled_watts: float | None = None
+    calmest_watts: float | None = None
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
@@ -123,7 +127,7 @@ class GpuAccount:
             self.covered_since = start_at
             if not before and not self.slots and self.reading.power_watts is not None:
                 self.floor.observe_free(self.reading.power_watts)
-        self.settled_watts = self.reading.instant_watts
+        self._remember_load(before)
         utilisation = _by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
@@ -194,12 +198,28 @@ class GpuAccount:
             return None
         if slots[0].method is not Method.EXCLUSIVE:
             return None
-        return busy_ratio(
-            active_millijoules,
-            seconds,
-            load_watts=self.settled_watts if before else self.reading.instant_watts,
-            idle_watts=self.floor.learnt_watts,
+        floor = self.floor.learnt_watts
+        if not before:
+            watts = self.reading.instant_watts
+            return busy_ratio(active_millijoules, seconds, load_watts=watts, idle_watts=floor)
+        last, calmest = (
+            busy_ratio(active_millijoules, seconds, load_watts=watts, idle_watts=floor)
+            for watts in (self.settled_watts, self.calmest_watts)
         )
+        if last is None or calmest is None:
+            return last
+        return last + CALMER_WEIGHT * (calmest - last)
+
+    def _remember_load(self, before: Mapping[str, HeldSlot]) -> None:
+        """Note the power at this moment, at which an interval is settled."""
+        self.settled_watts = watts = self.reading.instant_watts
+        is_same = {i: s.holder.owner for i, s in before.items()} == {
+            i: s.holder.owner for i, s in self.slots.items()
+        }
+        if not is_same or watts is None:
+            self.calmest_watts = None
+        elif self.calmest_watts is None or watts < self.calmest_watts:
+            self.calmest_watts = watts
 
     def rename(self, old_pod: str, new_pod: str) -> None:
         """Follow a pod whose UID became known: its key changes, its holdings stay."""
