@@ -146,7 +146,7 @@ def ask(
         PrometheusError: it answers nothing at all; a single refused query is said in its panel.
     """
     first, last = start.timestamp(), end.timestamp()
-    names = server.metric_names(start=first, end=last)
+    names = _names(server, first, last)
 
     def answer(question: Question) -> Answer:
         try:
@@ -180,6 +180,19 @@ def ask(
         answers=answers,
         names=names,
     )
+
+
+def _names(server: Prometheus, first: float, last: float) -> frozenset[str] | None:
+    """Return which metrics there are, `None` where the server answers queries but not this.
+
+    Raises:
+        PrometheusError: it does not answer queries either.
+    """
+    try:
+        return server.metric_names(start=first, end=last)
+    except PrometheusError:
+        server.vector("vector(1)", at=last)
+        return None
 
 
 def _plain(url: str) -> str:

@@ -26,6 +26,7 @@ class FakePrometheus(ThreadingHTTPServer):
     daemon_threads = True
     asked: list[tuple[str, dict[str, str], str | None]]
     status: int
+    names_status: int
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -61,9 +62,12 @@ class Handler(BaseHTTPRequestHandler):
                 "result": [{"metric": labels, "values": values}] if known else [],
             }
         content = json.dumps({"status": "success", "data": data}).encode()
-        if self.server.status != 200:
+        status = self.server.status
+        if route == "label/__name__/values" and self.server.names_status != 200:
+            status = self.server.names_status
+        if status != 200:
             content = b"no"
-        self.send_response(self.server.status)
+        self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -73,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[FakePrometheus]:
     """A Prometheus on a free port of the loopback."""
     fake = FakePrometheus(("127.0.0.1", 0), Handler)
-    fake.asked, fake.status = [], 200
+    fake.asked, fake.status, fake.names_status = [], 200, 200
     thread = threading.Thread(target=fake.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield fake
@@ -109,6 +113,20 @@ def test_page_holds_what_prometheus_answered(lowtide: Run, url: str, tmp_path: P
     assert (values[0], values[60], values[1]) == (297, 112, None)
     assert panels["Intensity now"]["values"] == [{"name": "DE Average", "value": 131}]
     assert "Prometheus scrapes no exporter" in panels["Power now"]["empty"]
+
+
+def test_server_that_lists_no_names_is_drawn_all_the_same(
+    lowtide: Run, url: str, server: FakePrometheus, tmp_path: Path
+) -> None:
+    """Not every server that answers PromQL lists names: the reasons are then less exact."""
+    server.names_status, page = 404, tmp_path / "page.html"
+
+    result = lowtide("dashboard", "-o", str(page), "--prometheus", url, *TIMES)
+
+    assert result.exit_code == 0
+    panels = {one["title"]: one for one in data_of(page)["boards"][0]["panels"]}
+    assert panels["Intensity now"]["values"] == [{"name": "DE Average", "value": 131}]
+    assert "returned nothing" in panels["Power now"]["empty"]
 
 
 def test_choice_of_a_job_reaches_the_queries(
