@@ -8,13 +8,16 @@ set. Tests that start clusters of their own come first, while the machine has no
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import footprint
 import pytest
 from clients import Helm, Kubectl, RunningCluster, fresh_namespace
-from singlenode import access, binaries, ownership
+from demonstration import stage
+from measured import Installed
+from singlenode import access, binaries, ownership, processes
 from singlenode import cluster as single_node
 from singlenode import images as project_images
 from singlenode.layout import Layout
@@ -23,6 +26,7 @@ from singlenode.progress import Progress
 
 KEEP_VARIABLE = "LOWTIDE_KEEP_CLUSTER"
 IMAGES_VARIABLE = "LOWTIDE_TEST_IMAGES"
+CRD = "customresourcedefinition/trainingjobs.lowtide.dev"
 FIRST_BUILD_SECONDS = 2400
 
 
@@ -63,6 +67,32 @@ def cluster(programs: binaries.Binaries) -> Iterator[RunningCluster]:
     if not keep:
         single_node.down(layout, Progress())
         assert footprint.take().new_since(before) == {}, "the cluster left something behind"
+
+
+@pytest.fixture(scope="module")
+def installed(
+    cluster: RunningCluster, kubectl: Kubectl, images: dict[str, str]
+) -> Iterator[Installed]:
+    """Install the chart as the demo does; it and the stand-ins are removed at the end."""
+    if cluster.layout is None:
+        pytest.skip("the stand-ins for GPUs and grid need a node on this machine")
+    on = stage.Stage(cluster.layout, cluster.programs, Path(sys.executable))
+    built = project_images.build(project_images.RECIPES, cluster.layout, Progress())
+    assert built["trainer"].reference == images["trainer"]
+    # Helm takes over no definition that others applied.
+    kubectl("delete", CRD, "--ignore-not-found")
+    mock_nvml = stage.start_mock_gpus(on)
+    try:
+        stage.install(on, built, mock_nvml)
+        yield Installed(on, built, mock_nvml)
+    finally:
+        kubectl("delete", "trainingjobs", "--all", "--all-namespaces", "--ignore-not-found")
+        helm = [str(cluster.programs.clients / "helm"), f"--kubeconfig={cluster.kubeconfig}"]
+        where = ["--namespace", stage.RELEASE_NAMESPACE]
+        stage.run([*helm, "uninstall", "lowtide", *where, "--ignore-not-found", "--wait"])
+        kubectl("delete", CRD, "--ignore-not-found")
+        files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
+        processes.kill(processes.running(files).values())
 
 
 @pytest.fixture

@@ -5,28 +5,24 @@ stand-in whose power follows the CPU use of the pod, and whose own closed form i
 the status is compared with.
 """
 
+import itertools
 import json
-import sys
-import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import Kubectl, RunningCluster
+from click.testing import CliRunner
+from clients import Kubectl
 from demonstration import day, stage
+from measured import Installed, query, truth_of
 from singlenode import images as project_images
-from singlenode import processes
-from singlenode.layout import PROMETHEUS_URL
-from singlenode.progress import Progress
+
+from lowtide.cli.main import main
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-CRD = "customresourcedefinition/trainingjobs.lowtide.dev"
 NAME = "inceptionv3"
 ENERGY_TOLERANCE = 0.005
 RESIDUAL_JOULES = 0.001
@@ -51,32 +47,13 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(
-    cluster: RunningCluster, kubectl: Kubectl, images: dict[str, str]
-) -> Iterator[Finished]:
-    """Run one job through everything; the chart and the stand-ins are removed at the end."""
-    if cluster.layout is None:
-        pytest.skip("the stand-ins for GPUs and grid need a node on this machine")
-    on = stage.Stage(cluster.layout, cluster.programs, Path(sys.executable))
-    built = project_images.build(project_images.RECIPES, cluster.layout, Progress())
-    assert built["trainer"].reference == images["trainer"]
-    # Helm takes over no definition that others applied.
-    kubectl("delete", CRD, "--ignore-not-found")
-    mock_nvml = stage.start_mock_gpus(on)
-    try:
-        stage.install(on, built, mock_nvml)
-        day.begin(on.layout, on.python)
-        day.await_forecast()
-        on.apply(manifest(built["trainer"]))
-        yield observe(on, kubectl, mock_nvml / "truth.jsonl")
-    finally:
-        kubectl("delete", "trainingjobs", "--all", "--all-namespaces", "--ignore-not-found")
-        helm = [str(cluster.programs.clients / "helm"), f"--kubeconfig={cluster.kubeconfig}"]
-        where = ["--namespace", stage.RELEASE_NAMESPACE]
-        stage.run([*helm, "uninstall", "lowtide", *where, "--ignore-not-found", "--wait"])
-        kubectl("delete", CRD, "--ignore-not-found")
-        files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
-        processes.kill(processes.running(files).values())
+def finished(installed: Installed, kubectl: Kubectl) -> Finished:
+    """Run one job through everything."""
+    on = installed.on
+    day.begin(on.layout, on.python)
+    day.await_forecast()
+    on.apply(manifest(installed.built["trainer"]))
+    return observe(kubectl, installed.truth)
 
 
 def manifest(trainer: project_images.Image) -> dict[str, Any]:
@@ -88,7 +65,7 @@ def manifest(trainer: project_images.Image) -> dict[str, Any]:
     return job
 
 
-def observe(on: stage.Stage, kubectl: Kubectl, truth: Path) -> Finished:
+def observe(kubectl: Kubectl, truth: Path) -> Finished:
     """Wait until the job is measured, then read everything that the tests ask for."""
     inside = kubectl.within(stage.NAMESPACE)
     inside(
@@ -107,27 +84,6 @@ def observe(on: stage.Stage, kubectl: Kubectl, truth: Path) -> Finished:
             float(sample["value"][1]) for sample in query("lowtide_attribution_residual_joules")
         ],
     )
-
-
-def truth_of(job: dict[str, Any], file: Path) -> float:
-    """Return the closed-form energy of the job's pods, once the stand-in has written it down."""
-    uids = {pod["uid"] for attempt in job["status"]["attempts"] for pod in attempt["pods"]}
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        mine = {line["uid"]: line["energy_joules"] for line in lines if line["uid"] in uids}
-        if mine.keys() == uids:
-            return float(sum(mine.values()))
-        time.sleep(0.2)
-    raise AssertionError(f"the stand-in wrote no truth for pods {uids}")
-
-
-def query(expression: str) -> list[dict[str, Any]]:
-    """Return the samples of an instant query."""
-    url = f"{PROMETHEUS_URL}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-    return result
 
 
 def moment(text: str) -> datetime:
@@ -201,3 +157,38 @@ def test_events_and_columns_tell_the_story(finished: Finished) -> None:
     assert {"Planned", "Started", "Complete", "Measured"} <= set(finished.story)
     assert "Complete" in finished.row
     assert "g/job" in finished.row
+
+
+def test_every_epoch_has_its_share_of_the_energy(finished: Finished) -> None:
+    """The history's joules are within the job's, and the time to closest is that of an epoch."""
+    history = finished.status["training"]["history"]
+    joules = [entry["joules"] for entry in history]
+    times = {one["name"]: one for one in finished.status["efficiency"]["metrics"]}
+
+    assert len(joules) == finished.status["training"]["epochs"]
+    assert 0 < sum(joules) <= finished.status["energy"]["totalJoules"] + len(joules)
+    ends = list(itertools.accumulate(float(entry["seconds"]) for entry in history))
+    assert any(float(times["TTCAPC"]["value"]) == pytest.approx(end, abs=0.01) for end in ends)
+
+
+def test_a_stand_in_s_environment_is_rated_by_no_real_measurement(finished: Finished) -> None:
+    """The reason names data set and environment."""
+    efficiency = finished.status["efficiency"]
+
+    assert "label" not in efficiency
+    assert "(mock) x1 - torch" in efficiency["message"]
+
+
+def test_explain_computes_every_figure_of_the_status_again(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """From the real status of a real job: nothing differs from what follows from its inputs."""
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(finished.job))
+
+    result = CliRunner().invoke(main, ["explain", str(path), "--output", "json"])
+
+    assert result.exit_code == 0, result.output
+    agrees = {step["name"]: step["agrees"] for step in json.loads(result.stdout)["steps"]}
+    for name in ("mean power", "SCI = C / R", "SCI, high", "M = TiR x TE / EL", "APC", "TTCAPC"):
+        assert agrees[name] is True, name

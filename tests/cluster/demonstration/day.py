@@ -42,27 +42,35 @@ class ReplayedDay:
     url: str
     begun: datetime
     """When the first slot of the replay began."""
+    slot_seconds: int = SLOT_SECONDS
 
     @property
     def window(self) -> tuple[datetime, datetime]:
         """The stretch of time that the live view shows: two slots before, twenty-four after."""
-        slot = timedelta(seconds=SLOT_SECONDS)
+        slot = timedelta(seconds=self.slot_seconds)
         return self.begun - 2 * slot, self.begun + 24 * slot
 
 
-def begin(layout: Layout, python: Path) -> ReplayedDay:
-    """Start the replay now and return when it answers.
+def begin(
+    layout: Layout,
+    python: Path,
+    *,
+    trace: Path = TRACE,
+    start: str = TRACE_START,
+    slot_seconds: int = SLOT_SECONDS,
+) -> ReplayedDay:
+    """Start the replay of `trace` from `start` on, now, and return when it answers.
 
     Raises:
         ClusterError: it did not answer; the end of its log is in the message.
     """
-    epoch = time.time() // SLOT_SECONDS * SLOT_SECONDS
+    epoch = time.time() // slot_seconds * slot_seconds
     log = layout.logs / "grid.log"
     processes.start(
         [
             python, REPOSITORY / "tests" / "standins" / "grid" / "server.py",
-            "--trace", TRACE, "--zone", ZONE, "--start", TRACE_START,
-            "--slot-seconds", str(SLOT_SECONDS), "--epoch", str(epoch),
+            "--trace", trace, "--zone", ZONE, "--start", start,
+            "--slot-seconds", str(slot_seconds), "--epoch", str(epoch),
             "--token", TOKEN, "--bind", ADDRESS, "--port", str(PORT),
         ],
         pid_file=layout.pids / "grid.pid",
@@ -75,7 +83,7 @@ def begin(layout: Layout, python: Path) -> ReplayedDay:
             said = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise ClusterError(f"the grid stand-in does not answer at {url}:\n{said}")
         time.sleep(0.05)
-    return ReplayedDay(url=url, begun=datetime.fromtimestamp(epoch, UTC))
+    return ReplayedDay(url, datetime.fromtimestamp(epoch, UTC), slot_seconds)
 
 
 def await_forecast() -> None:

@@ -130,13 +130,13 @@ def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest
         "settings": _operator_settings(),
         "operator": {
             "image": {"repository": operator.repository, "tag": operator.tag},
-            "podAnnotations": _scraped(9090),
+            "podAnnotations": scraped(9090),
             # Beside two trainings on two cores: who measures must not starve.
             "resources": {"requests": {"cpu": "200m"}},
         },
         "exporter": {
             "image": {"repository": exporter.repository, "tag": exporter.tag},
-            "podAnnotations": _scraped(9400),
+            "podAnnotations": scraped(9400),
             "resources": {"requests": {"cpu": "100m"}},
             "scrapeIntervalSeconds": SCRAPE_SECONDS,
             # A job of two minutes: half a period of idle power at either end counts.
@@ -186,12 +186,12 @@ def demo_job(name: str, trainer: images.Image, now: datetime) -> Manifest:
     )
     manifest["spec"]["schedule"].pop("maxDelaySeconds", None)
     template = manifest["spec"]["template"]["spec"]["template"]
-    template.setdefault("metadata", {}).setdefault("annotations", {}).update(_scraped(9401))
-    _lend_torch(template["spec"], trainer)
+    template.setdefault("metadata", {}).setdefault("annotations", {}).update(scraped(9401))
+    lend_torch(template["spec"], trainer)
     return manifest
 
 
-def _lend_torch(pod: Manifest, trainer: images.Image) -> None:
+def lend_torch(pod: Manifest, trainer: images.Image) -> None:
     """Let the first container run the image without torch, with the host's torch mounted."""
     torch = hosttorch.host_torch()
     container = pod["containers"][0]
@@ -208,6 +208,6 @@ def _add(present: list[Manifest], more: Sequence[Mapping[str, Any]], *, key: str
     present.extend(dict(entry) for entry in more if entry[key] not in taken)
 
 
-def _scraped(port: int) -> dict[str, str]:
+def scraped(port: int) -> dict[str, str]:
     """Return the annotations by which the cluster's Prometheus finds a pod."""
     return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
