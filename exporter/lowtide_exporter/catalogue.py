@@ -62,6 +62,20 @@ GPU_POWER: Final = Family(
 GPU_POWER_LIMIT: Final = Family(
     "lowtide_gpu_power_limit_watts", Kind.GAUGE, ("uuid",), "watts", "Power limit in force"
 )
+GPU_CLOCK: Final = Family(
+    "lowtide_gpu_clock_hertz",
+    Kind.GAUGE,
+    ("uuid", "domain"),
+    "hertz",
+    "Clock of the multiprocessors or the memory, some seconds old",
+)
+GPU_THROTTLED: Final = Family(
+    "lowtide_gpu_throttled",
+    Kind.GAUGE,
+    ("uuid", "reason"),
+    "",
+    "1 where this reason keeps the clocks down, some seconds old",
+)
 GPU_IDLE_POWER: Final = Family(
     "lowtide_gpu_idle_power_watts",
     Kind.GAUGE,
@@ -139,6 +153,20 @@ POD_END: Final = Family(
     "seconds",
     "Unix time at which the pod ended; present only when its values are final",
 )
+NODE_POWER: Final = Family(
+    "lowtide_node_power_watts",
+    Kind.GAUGE,
+    ("source",),
+    "watts",
+    "Power of the whole node by a meter of its own, as a cross-check; never attributed",
+)
+NODE_GPU_RATIO: Final = Family(
+    "lowtide_node_gpu_power_ratio",
+    Kind.GAUGE,
+    ("source",),
+    "ratio",
+    "Power of all GPUs over that of the node; above 1 one of the meters is wrong",
+)
 UNALLOCATED: Final = Family(
     names.METRIC_UNALLOCATED_ENERGY,
     Kind.COUNTER,
@@ -203,7 +231,8 @@ EVICTED: Final = Family(
 )
 
 FAMILIES: Final = (
-    *(BUILD_INFO, GPU_INFO, GPU_ENERGY, GPU_UP, GPU_POWER, GPU_POWER_LIMIT, GPU_IDLE_POWER),
+    *(BUILD_INFO, GPU_INFO, GPU_ENERGY, GPU_UP, GPU_POWER, GPU_POWER_LIMIT, GPU_CLOCK),
+    *(GPU_THROTTLED, GPU_IDLE_POWER, NODE_POWER, NODE_GPU_RATIO),
     *(GPU_RATIO, GPU_QUALITY, GPU_RESETS, GPU_STUCK, CPU_ENERGY, POD_ENERGY, POD_SHARE),
     *(POD_HELD, POD_SEGMENT, POD_END, UNALLOCATED, RETIRED, RESIDUAL, SOURCE_UP, SOURCE_AGE),
     *(CALLS, CALL_SECONDS, POLL_LAG, RETAINED, EVICTED),

@@ -27,6 +27,7 @@ from lowtide_exporter.readings import (
 )
 from lowtide_exporter.snapshot import LoopStatus, Snapshot, SourceStatus, take_snapshot
 from lowtide_exporter.sources import GpuMeters, HostMeters
+from lowtide_exporter.sources.node_power import NodePower
 from lowtide_exporter.state import StateFile
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class ExporterLoop:
         host: HostMeters | None = None,
         state: StateFile | None = None,
         activity: ActivityReader | None = None,
+        node_power: NodePower | None = None,
         host_period_seconds: float = 10.0,
         period_seconds: float,
         mapping_period_seconds: float,
@@ -106,6 +108,7 @@ class ExporterLoop:
         self._calls = calls
         self._state = state
         self._activity = activity
+        self._node_power = node_power
         self._state_at = 0.0
         self._host = host
         self._host_period_seconds = host_period_seconds
@@ -186,8 +189,10 @@ class ExporterLoop:
 
     def snapshot(self) -> Snapshot:
         """Return the picture of the last tick."""
+        node_watts = self._read_node_power()
         with self._lock:
             status = LoopStatus(
+                node_watts=node_watts,
                 sources=self._watch.statuses(self._monotonic()),
                 calls=dict(self._calls.counts),
                 call_seconds=dict(self._calls.seconds),
@@ -259,6 +264,15 @@ class ExporterLoop:
         if self._activity.dcgm_asked:
             self._watch.note("dcgm", now, self._activity.dcgm_error)
         return activities
+
+    def _read_node_power(self) -> dict[str, float]:
+        """Return what the node's own meter said last, by its kind."""
+        meter = self._node_power
+        if meter is None:
+            return {}
+        is_up = meter.error is None and meter.good_at is not None
+        self._watch.note_age(meter.source, is_up, meter.good_at)
+        return {} if meter.watts is None else {meter.source: meter.watts}
 
     def _read_pods(self) -> tuple[PodRecord, ...] | None:
         if self._pods is None:

@@ -74,6 +74,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         calls=calls,
         host=sources.host,
         activity=sources.activity,
+        node_power=sources.node_power,
         state=_state_file(settings),
         host_period_seconds=settings.slow_period_seconds,
         period_seconds=settings.period_seconds,

@@ -22,6 +22,7 @@ from lowtide_exporter.settings import Settings
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.cgroup import CgroupMeters
 from lowtide_exporter.sources.dcgm import DcgmPage
+from lowtide_exporter.sources.node_power import NodePower, make_meter
 from lowtide_exporter.sources.nvml import NvmlMeters
 from lowtide_exporter.sources.rapl import RaplMeters
 
@@ -37,11 +38,14 @@ class Sources:
     pods: PodInformant | None = None
     host: HostMeters | None = None
     activity: ActivityReader | None = None
+    node_power: NodePower | None = None
 
     def close(self) -> None:
         """Let go of devices and connections."""
         if isinstance(self.pods, PodWatcher):
             self.pods.stop()
+        if self.node_power is not None:
+            self.node_power.stop()
         if self.owners is not None:
             self.owners.close()
         self.meters.close()
@@ -56,6 +60,7 @@ def node_sources(settings: Settings, calls: CallLog) -> Sources:
         pods=_pod_watcher(settings),
         host=_host_meters(settings),
         activity=_activity_reader(settings, meters),
+        node_power=_node_power(settings),
     )
 
 
@@ -91,6 +96,21 @@ def _host_meters(settings: Settings) -> HostMeters:
     """Return the meters of CPU packages and of who uses them."""
     cgroup_root = settings.cgroup_root or f"{settings.sysfs}/fs/cgroup"
     return HostMeters(RaplMeters(settings.sysfs), CgroupMeters(cgroup_root, settings.procfs))
+
+
+def _node_power(settings: Settings) -> NodePower | None:
+    """Return a started reader of the node's own meter, None where none is named."""
+    if not settings.node_power:
+        return None
+    meter = make_meter(
+        settings.node_power,
+        sysfs=settings.sysfs,
+        credentials_file=settings.node_power_credentials_file,
+        ca_file=settings.node_power_ca_file,
+    )
+    reader = NodePower(meter)
+    reader.start()
+    return reader
 
 
 def _pod_watcher(settings: Settings) -> PodWatcher | None:

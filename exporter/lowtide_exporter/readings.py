@@ -3,8 +3,13 @@
 `None` means not known. UUIDs are NVML's texts, energies integer millijoules, power watts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+THROTTLE_REASONS: Final = ("power_cap", "power_brake", "thermal", "slowdown", "sync_boost")
+"""Why clocks are below what they could be; that nothing is to be done is no reason."""
 
 
 class PowerKind(StrEnum):
@@ -41,7 +46,8 @@ class GpuReading:
     """One read of one GPU.
 
     `has_counter` is False where the device has no energy counter at all; `counter_millijoules` is
-    None also where only this read failed.
+    None also where only this read failed. `clocks_hertz` and `throttled_by` (None where the driver
+    does not tell) are for information and some seconds old.
     """
 
     identity: GpuIdentity
@@ -52,6 +58,8 @@ class GpuReading:
     limit_watts: float | None = None
     instances: tuple[MigInstance, ...] = ()
     mig_enabled: bool = False
+    clocks_hertz: Mapping[str, float] = field(default_factory=dict)
+    throttled_by: frozenset[str] | None = None
     error: str | None = None
 
     @property

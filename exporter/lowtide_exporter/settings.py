@@ -88,6 +88,15 @@ class Settings:
     )
     mps_gpus: str = _setting("", "UUIDs of GPUs shared by MPS, comma-separated, or `all`")
     dcgm_url: str = _setting("", "metrics page of a dcgm-exporter on this node; empty asks none")
+    node_power: str = _setting(
+        "", "meter of the whole node, as a cross-check: hwmon, or the URL of a Redfish resource"
+    )
+    node_power_credentials_file: str = _setting(
+        "", "file with one `user:password` line for Redfish; empty sends none"
+    )
+    node_power_ca_file: str = _setting(
+        "", "PEM certificates that Redfish is checked against; empty takes the system's"
+    )
     state_file: str = _setting("", "file that keeps totals over a restart; empty keeps none")
     nvml_library: str = _setting("", "path of another NVML library; only together with allow_mock")
     allow_mock: bool = _setting(False, "accept an NVML stand-in; its series say source=mock")

@@ -14,7 +14,7 @@ from lowtide_exporter.accounts import PodAccount
 from lowtide_exporter.catalogue import Family
 from lowtide_exporter.devices import GpuAccount
 from lowtide_exporter.ledger import NodeLedger
-from lowtide_exporter.readings import PowerKind
+from lowtide_exporter.readings import THROTTLE_REASONS, PowerKind
 
 _MILLI: Final = 1000.0
 
@@ -37,6 +37,7 @@ class LoopStatus:
     calls: Mapping[tuple[str, str], int] = field(default_factory=dict)
     call_seconds: Mapping[str, float] = field(default_factory=dict)
     lag_seconds: float = 0.0
+    node_watts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ class Snapshot:
 def take_snapshot(ledger: NodeLedger, status: LoopStatus) -> Snapshot:
     """Return the picture of a ledger and loop; the caller keeps both from changing meanwhile."""
     collected: dict[str, list[Sample]] = {family.name: [] for family in catalogue.FAMILIES}
-    groups = (_loop(status), _gpus(ledger), _pods(ledger), _node(ledger))
+    groups = (
+        _loop(status),
+        _gpus(ledger),
+        _node_power(ledger, status),
+        _pods(ledger),
+        _node(ledger),
+    )
     for group in groups:
         for family, labels, value in group:
             collected[family.name].append((labels, value))
@@ -94,6 +101,11 @@ def _gpus(ledger: NodeLedger) -> Iterator[_Row]:
             yield catalogue.GPU_POWER, (uuid, PowerKind.INSTANT), reading.instant_watts
         if reading.limit_watts is not None:
             yield catalogue.GPU_POWER_LIMIT, (uuid,), reading.limit_watts
+        for domain, hertz in reading.clocks_hertz.items():
+            yield catalogue.GPU_CLOCK, (uuid, domain), hertz
+        if reading.throttled_by is not None:
+            for reason in THROTTLE_REASONS:
+                yield catalogue.GPU_THROTTLED, (uuid, reason), float(reason in reading.throttled_by)
         if gpu.floor.learnt_watts is not None:
             yield catalogue.GPU_IDLE_POWER, (uuid,), gpu.floor.learnt_watts
 
@@ -107,6 +119,15 @@ def _gpu_energy(uuid: str, gpu: GpuAccount) -> Iterator[_Row]:
         yield catalogue.GPU_QUALITY, (uuid, quality), float(quality is gpu.quality)
     if gpu.check.ratio is not None:
         yield catalogue.GPU_RATIO, (uuid,), gpu.check.ratio
+
+
+def _node_power(ledger: NodeLedger, status: LoopStatus) -> Iterator[_Row]:
+    powers = [gpu.reading.power_watts for gpu in ledger.gpus.values()]
+    known = [watts for watts in powers if watts is not None]
+    for source, watts in status.node_watts.items():
+        yield catalogue.NODE_POWER, (source,), watts
+        if known and len(known) == len(powers) and watts > 0:
+            yield catalogue.NODE_GPU_RATIO, (source,), sum(known) / watts
 
 
 def _pods(ledger: NodeLedger) -> Iterator[_Row]:

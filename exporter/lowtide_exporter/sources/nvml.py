@@ -9,7 +9,8 @@ Facts about calls and fields: nvml.h, "Field Identifiers" and "Power Scope".
 
 import ctypes
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pynvml
@@ -17,17 +18,10 @@ import pynvml
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.readings import GpuIdentity, GpuReading, MigInstance
+from lowtide_exporter.sources.nvml_fields import make_buffer, read_fields, value_of
 
 _log = logging.getLogger(__name__)
 
-_GPU_SCOPE: Final = 0
-"""Scope 1 is the module: on Grace it holds the CPU too and must never be read as a GPU."""
-_FIELDS: Final = (
-    (pynvml.NVML_FI_DEV_ENERGY, _GPU_SCOPE),
-    (pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, 0),
-    (pynvml.NVML_FI_DEV_POWER_AVERAGE, _GPU_SCOPE),
-    (pynvml.NVML_FI_DEV_POWER_INSTANT, _GPU_SCOPE),
-)
 _SURVEY_SECONDS: Final = 10.0
 """How often the device list, power limits and MIG layouts are looked at again."""
 _BACKOFF_FIRST_SECONDS: Final = 1.0
@@ -53,6 +47,16 @@ _ARCHITECTURES: Final = {
 }
 _CORES_PER_MULTIPROCESSOR: Final = {"volta": 64, "turing": 64, "hopper": 128, "ada": 128}
 """CUDA programming guide, table of arithmetic throughput; Ampere differs by chip."""
+_CLOCKS: Final = {"sm": pynvml.NVML_CLOCK_SM, "memory": pynvml.NVML_CLOCK_MEM}
+_THROTTLE_MASKS: Final = {
+    "power_cap": pynvml.nvmlClocksThrottleReasonSwPowerCap,
+    "power_brake": pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown,
+    "thermal": pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
+    | pynvml.nvmlClocksThrottleReasonSwThermalSlowdown,
+    "slowdown": pynvml.nvmlClocksThrottleReasonHwSlowdown,
+    "sync_boost": pynvml.nvmlClocksThrottleReasonSyncBoost,
+}
+"""Bits of nvml.h, "Clocks event reasons", by the names of `THROTTLE_REASONS`."""
 _MEAN_OF_A_SECOND: Final = frozenset({"ampere", "ada", "hopper"})
 _GA100_MODELS: Final = ("A100", "A30", "A800")
 
@@ -66,6 +70,8 @@ class _Device:
     buffer: Any
     has_fields: bool = True
     limit_watts: float | None = None
+    clocks_hertz: Mapping[str, float] = field(default_factory=dict)
+    throttled_by: frozenset[str] | None = None
     mig_enabled: bool = False
     instances: tuple[MigInstance, ...] = ()
     backoff_seconds: float = 0.0
@@ -177,7 +183,9 @@ class NvmlMeters:
                     index,
                     driver,
                 ):
-                    known = _Device(self._identify(handle, uuid, index, driver), handle, _buffer())
+                    known = _Device(
+                        self._identify(handle, uuid, index, driver), handle, make_buffer()
+                    )
                 known.handle = handle
                 self._refresh(known)
             except pynvml.NVMLError as error:
@@ -220,6 +228,13 @@ class NvmlMeters:
     def _refresh(self, device: _Device) -> None:
         limit = self._optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device.handle)
         device.limit_watts = limit / 1000 if limit else None
+        device.clocks_hertz = {
+            name: 1e6 * megahertz
+            for name, kind in _CLOCKS.items()
+            if (megahertz := self._optional(pynvml.nvmlDeviceGetClockInfo, device.handle, kind))
+        }
+        bits = self._optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, device.handle)
+        device.throttled_by = None if bits is None else _throttle_reasons(bits)
         mode = self._optional(pynvml.nvmlDeviceGetMigMode, device.handle)
         device.mig_enabled = bool(mode and mode[0])
         device.instances = self._list_instances(device.handle) if device.mig_enabled else ()
@@ -263,7 +278,7 @@ class NvmlMeters:
     def _read_fields(self, device: _Device) -> GpuReading:
         """Read counter and power in one call; each value has a return code of its own."""
         try:
-            values = self._call(_field_values, device.handle, device.buffer)
+            values = self._call(read_fields, device.handle, device.buffer)
         except pynvml.NVMLError as error:
             if error.value not in _ABSENT:
                 raise
@@ -272,13 +287,13 @@ class NvmlMeters:
         by_scope, by_field, average, instant = values
         counter = by_scope if by_scope.nvmlReturn == pynvml.NVML_SUCCESS else by_field
         if counter.nvmlReturn in _ABSENT:
-            return self._read_calls(device, _value(average, 1e-3), _value(instant, 1e-3))
-        energy = _value(counter, 1)
+            return self._read_calls(device, value_of(average, 1e-3), value_of(instant, 1e-3))
+        energy = value_of(counter, 1)
         return self._reading(
             device,
             counter_millijoules=None if energy is None else int(energy),
-            average_watts=_value(average, 1e-3),
-            instant_watts=_value(instant, 1e-3),
+            average_watts=value_of(average, 1e-3),
+            instant_watts=value_of(instant, 1e-3),
         )
 
     def _read_calls(
@@ -309,6 +324,8 @@ class NvmlMeters:
         return GpuReading(
             identity=device.identity,
             limit_watts=device.limit_watts,
+            clocks_hertz=device.clocks_hertz,
+            throttled_by=device.throttled_by,
             instances=device.instances,
             mig_enabled=device.mig_enabled,
             **values,
@@ -326,37 +343,9 @@ class NvmlMeters:
             return None
 
 
-def _buffer() -> Any:
-    """Return the request that `_field_values` fills in place at every read."""
-    buffer = (pynvml.c_nvmlFieldValue_t * len(_FIELDS))()
-    for value, (field_id, scope) in zip(buffer, _FIELDS, strict=True):
-        value.fieldId, value.scopeId = field_id, scope
-    return buffer
-
-
-def _field_values(handle: Any, buffer: Any) -> Any:
-    """Fill `buffer`; pynvml's own wrapper builds a new one each time and costs twice as much."""
-    code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, len(_FIELDS), buffer)
-    if code != pynvml.NVML_SUCCESS:
-        raise pynvml.NVMLError(code)
-    return buffer
-
-
-_VALUE_MEMBERS: Final = {
-    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
-}
-
-
-def _value(field_value: Any, unit: float) -> float | None:
-    """Return a field's value in units of `unit`, None where its own return code is an error."""
-    if field_value.nvmlReturn != pynvml.NVML_SUCCESS:
-        return None
-    raw = getattr(field_value.value, _VALUE_MEMBERS[field_value.valueType])
-    return raw if unit == 1 else raw * unit  # type: ignore[no-any-return]
+def _throttle_reasons(bits: int) -> frozenset[str]:
+    """Return the names of `THROTTLE_REASONS` of which a bit is set."""
+    return frozenset(name for name, mask in _THROTTLE_MASKS.items() if bits & mask)
 
 
 def _power_usage_is_mean(identity: GpuIdentity) -> bool:

@@ -57,6 +57,7 @@ class Point(ctypes.Structure):
 _WORDS = (
     *("error", "energy_error", "power_error", "sensor", "architecture"),
     *("draw", "mig_enabled", "instances", "processes", "points"),
+    *("sm_clock_megahertz", "throttle_reasons"),
 )
 _NUMBERS = (
     *("high_watts", "mid_watts", "low_watts", "high_seconds", "mid_seconds", "low_seconds"),
@@ -205,6 +206,7 @@ def _set_defaults(gpu: Gpu, index: int) -> None:
     gpu.high_watts, gpu.mid_watts, gpu.low_watts = 690, 320, 120
     gpu.high_seconds, gpu.mid_seconds, gpu.low_seconds = 0.180, 0.060, 0.040
     gpu.phase_seconds = 0.011 * index
+    gpu.sm_clock_megahertz = 1980
     gpu.gain, gpu.refresh_seconds, gpu.limit_watts = 1.0, 0.1, 700
     gpu.reset_at_seconds = gpu.stuck_from_seconds = gpu.stuck_until_seconds = -1
 

@@ -221,6 +221,17 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t handle, uns
   *value = counter_millijoules(gpu, now_seconds());
   return NVML_SUCCESS;
 }
+EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t handle, nvmlClockType_t type, unsigned int *value) {
+  FIND_GPU(handle, value);
+  if (type != NVML_CLOCK_SM && type != NVML_CLOCK_MEM) return NVML_ERROR_NOT_SUPPORTED;
+  *value = type == NVML_CLOCK_SM ? gpu->sm_clock_megahertz : 2619;
+  return NVML_SUCCESS;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t handle, unsigned long long *value) {
+  FIND_GPU(handle, value);
+  *value = gpu->throttle_reasons;
+  return NVML_SUCCESS;
+}
 EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t handle, nvmlUtilization_t *value) {
   FIND_GPU(handle, value);
   if (gpu->mig_enabled) return NVML_ERROR_NOT_SUPPORTED;

@@ -40,6 +40,7 @@ typedef struct {
   uint32_t architecture; /* NVML_DEVICE_ARCH_* */
   uint32_t draw;         /* DRAW_* : which truth the meters see */
   uint32_t mig_enabled, instances, processes, points;
+  uint32_t sm_clock_megahertz, throttle_reasons; /* bits as nvmlClocksThrottleReason* */
   double high_watts, mid_watts, low_watts;       /* DRAW_CURVE: one period is high, mid, low */
   double high_seconds, mid_seconds, low_seconds;
   double phase_seconds;

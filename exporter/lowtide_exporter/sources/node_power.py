@@ -1,0 +1,207 @@
+"""Reads the power of the whole node from a meter of its own, as a cross-check and nothing else.
+
+It is never attributed: it holds fans, disks and power supplies, and most such meters are a second
+old and a percent off. Both kinds may take seconds to answer (the ACPI meter asks a controller, a
+Redfish service is a small computer), so they are read in a thread, rarely.
+
+hwmon: the kernel's ACPI 4.0 power meter, Documentation/hwmon/acpi_power_meter.rst, microwatts.
+Redfish: a Power resource (PowerControl[].PowerConsumedWatts) or an EnvironmentMetrics resource
+(PowerWatts.Reading) of DMTF DSP0268, by its full URL.
+"""
+
+import base64
+import http.client
+import json
+import logging
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
+
+_log = logging.getLogger(__name__)
+
+PERIOD_SECONDS: Final = 15.0
+MAX_AGE_SECONDS: Final = 60.0
+"""An older value is not shown."""
+_TIMEOUT_SECONDS: Final = 10.0
+_ANSWER_MAX_BYTES: Final = 1 << 20
+_ACPI_METER: Final = "power_meter"
+
+
+class NodeMeter(Protocol):
+    """A meter of the whole node; `source` names its kind."""
+
+    source: str
+
+    def read(self) -> float:
+        """Return the power in watts.
+
+        Raises:
+            SourceError: it cannot be read now.
+        """
+
+
+class HwmonMeter:
+    """The ACPI power meter below a sysfs root; several (one per supply domain) are added."""
+
+    source = "hwmon"
+
+    def __init__(self, sysfs: str) -> None:
+        self._root = Path(sysfs) / "class" / "hwmon"
+
+    def read(self) -> float:
+        """See `NodeMeter`."""
+        watts = [
+            self._read_microwatts(directory / "power1_average") / 1e6
+            for directory in sorted(self._root.glob("hwmon*"))
+            if self._name(directory) == _ACPI_METER
+        ]
+        if not watts:
+            raise SourceError(f"hwmon: no {_ACPI_METER} below {self._root}")
+        return sum(watts)
+
+    @staticmethod
+    def _name(directory: Path) -> str:
+        try:
+            return (directory / "name").read_text().strip()
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _read_microwatts(path: Path) -> int:
+        try:
+            return int(path.read_text())
+        except OSError as error:
+            raise SourceError(f"hwmon: {path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise SourceError(f"hwmon: {path} holds no number") from None
+
+
+class RedfishMeter:
+    """A resource of the node's management controller."""
+
+    source = "redfish"
+
+    def __init__(self, url: str, credentials_file: str, ca_file: str) -> None:
+        self._url, self._credentials_file, self._ca_file = url, credentials_file, ca_file
+
+    def read(self) -> float:
+        """See `NodeMeter`."""
+        request = urllib.request.Request(self._url, headers=self._headers())
+        try:
+            opened = urllib.request.urlopen(
+                request, timeout=_TIMEOUT_SECONDS, context=self._context()
+            )
+            with opened as answer:
+                text = answer.read(_ANSWER_MAX_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceError(f"redfish: {error}") from None
+        return parse_power(text)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json"}
+        if self._credentials_file:
+            try:
+                line = Path(self._credentials_file).read_text().strip()
+            except OSError as error:
+                raise SourceError(
+                    f"redfish: {self._credentials_file} cannot be read: {error.strerror}"
+                ) from None
+            headers["Authorization"] = "Basic " + base64.b64encode(line.encode()).decode()
+        return headers
+
+    def _context(self) -> ssl.SSLContext | None:
+        if urlsplit(self._url).scheme != "https":
+            return None
+        return ssl.create_default_context(cafile=self._ca_file or None)
+
+
+def parse_power(text: bytes) -> float:
+    """Return the watts in a Power or EnvironmentMetrics resource.
+
+    Raises:
+        MalformedAnswerError: there is no power in it.
+    """
+    try:
+        body: Any = json.loads(text)
+        if "PowerControl" in body:
+            values = [control.get("PowerConsumedWatts") for control in body["PowerControl"]]
+            watts = sum(float(value) for value in values if value is not None)
+        else:
+            watts = float(body["PowerWatts"]["Reading"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MalformedAnswerError(f"redfish: no power in the answer: {error!r}") from None
+    if not 0 < watts < 1e6:
+        raise MalformedAnswerError(f"redfish: {watts} W is not the power of a node")
+    return watts
+
+
+class NodePower:
+    """Reads a meter in a daemon thread; the rest is safe to read from any thread."""
+
+    def __init__(self, meter: NodeMeter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._stop = threading.Event()
+        self._value: tuple[float, float] | None = None
+        self.source = meter.source
+        self.error: SourceError | None = None
+
+    def start(self) -> None:
+        """Begin to read, now and every fifteen seconds."""
+        threading.Thread(target=self._run, name="node-power", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self._stop.set()
+
+    def read_once(self) -> None:
+        """Read the meter and remember what it said."""
+        try:
+            watts = self._meter.read()
+        except SourceError as error:
+            if self.error is None:
+                _log.warning("source %s is down: %s", self.source, error)
+            self.error = error
+        else:
+            self._value, self.error = (self._clock(), watts), None
+
+    @property
+    def good_at(self) -> float | None:
+        """When the last good value was read, None before the first."""
+        return None if self._value is None else self._value[0]
+
+    @property
+    def watts(self) -> float | None:
+        """The last value, None where there is none or it is too old."""
+        if self._value is None or self._clock() - self._value[0] > MAX_AGE_SECONDS:
+            return None
+        return self._value[1]
+
+    def _run(self) -> None:
+        self.read_once()
+        while not self._stop.wait(PERIOD_SECONDS):
+            self.read_once()
+
+
+def make_meter(setting: str, *, sysfs: str, credentials_file: str, ca_file: str) -> NodeMeter:
+    """Return the meter that `--node-power` names: `hwmon`, or the URL of a Redfish resource.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if setting == HwmonMeter.source:
+        return HwmonMeter(sysfs)
+    parts = urlsplit(setting)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
+        raise SettingsError(
+            f"--node-power is {setting!r}: give hwmon, or the http(s) URL of a Redfish resource "
+            "without credentials"
+        )
+    return RedfishMeter(setting, credentials_file, ca_file)

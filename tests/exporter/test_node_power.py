@@ -1,0 +1,208 @@
+"""The node's own power meter and what NVML says besides energy: information, never attribution."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from standins.nvml.control import gpu_uuid
+
+from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
+from lowtide_exporter.sources.node_power import (
+    MAX_AGE_SECONDS,
+    HwmonMeter,
+    NodePower,
+    RedfishMeter,
+    make_meter,
+    parse_power,
+)
+
+GPU_0 = gpu_uuid(0)
+POWER = {"PowerControl": [{"PowerConsumedWatts": 1800}, {"PowerConsumedWatts": 400.5}]}
+ENVIRONMENT = {"Id": "EnvironmentMetrics", "PowerWatts": {"Reading": 2200.5}}
+
+
+class Controller:
+    """A management controller that says in every answer that it is a stand-in."""
+
+    def __init__(self):
+        self.body, self.status, self.asked = dict(POWER), 200, []
+        controller = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                controller.asked.append((self.path, self.headers.get("Authorization")))
+                text = json.dumps({"Name": "stand-in", **controller.body}).encode()
+                self.send_response(controller.status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/redfish/v1/Chassis/1/Power"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def controller():
+    """A management controller of one node."""
+    made = Controller()
+    yield made
+    made.stop()
+
+
+def add_hwmon(root, number, name, microwatts=None):
+    """Make one device of the kernel's hwmon class."""
+    directory = root / "class" / "hwmon" / f"hwmon{number}"
+    directory.mkdir(parents=True)
+    (directory / "name").write_text(f"{name}\n")
+    if microwatts is not None:
+        (directory / "power1_average").write_text(f"{microwatts}\n")
+
+
+def test_only_the_acpi_meter_counts(tmp_path):
+    """A graphics card and a power supply have power files too: they are no node meters."""
+    add_hwmon(tmp_path, 0, "amdgpu", 90_000_000)
+    add_hwmon(tmp_path, 1, "power_meter", 2_200_500_000)
+    add_hwmon(tmp_path, 2, "pmbus", 1_000_000_000)
+
+    assert HwmonMeter(str(tmp_path)).read() == 2200.5
+
+
+@pytest.mark.parametrize(
+    ("microwatts", "message"), [(None, "cannot be read"), ("n/a", "holds no number")]
+)
+def test_a_meter_that_cannot_be_read_is_a_source_error(tmp_path, microwatts, message):
+    """The reason names the file."""
+    add_hwmon(tmp_path, 0, "power_meter", microwatts)
+
+    with pytest.raises(SourceError, match=message):
+        HwmonMeter(str(tmp_path)).read()
+
+
+def test_a_node_without_the_meter_says_so(tmp_path):
+    """Most nodes have none."""
+    with pytest.raises(SourceError, match="no power_meter below"):
+        HwmonMeter(str(tmp_path)).read()
+
+
+@pytest.mark.parametrize("body", [POWER, ENVIRONMENT])
+def test_both_redfish_resources_are_understood(controller, tmp_path, body):
+    """Two supplies of 1800 and 400.5 W, or one reading; the password is sent."""
+    secret = tmp_path / "bmc"
+    secret.write_text("reader:pass\n")
+    controller.body = body
+
+    watts = RedfishMeter(controller.url, str(secret), "").read()
+
+    wanted = "Basic " + base64.b64encode(b"reader:pass").decode()
+    assert watts == 2200.5
+    assert controller.asked == [("/redfish/v1/Chassis/1/Power", wanted)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"PowerControl": []}',
+        b'{"PowerWatts": {"Reading": "x"}}',
+        b'{"PowerControl": 3}',
+    ],
+)
+def test_an_answer_without_power_is_refused(text):
+    """Nothing is guessed, and no power is not 0 W."""
+    with pytest.raises(MalformedAnswerError):
+        parse_power(text)
+
+
+def test_a_controller_that_refuses_is_said_once_and_its_value_grows_old(controller, caplog):
+    """The last value is shown for a minute; the warning has no password in it."""
+    now = [100.0]
+    power = NodePower(RedfishMeter(controller.url, "", ""), clock=lambda: now[0])
+    power.read_once()
+    assert power.watts == 2200.5
+    controller.status = 401
+    power.read_once()
+    power.read_once()
+    assert power.watts == 2200.5
+    now[0] += MAX_AGE_SECONDS + 1
+    assert power.watts is None
+    assert caplog.text.count("source redfish is down") == 1
+    controller.status = 200
+    power.read_once()
+    assert power.error is None
+
+
+@pytest.mark.parametrize("setting", ["ipmi", "ftp://bmc/x", "https://u:p@bmc/redfish", "https://"])
+def test_a_setting_that_names_no_meter_is_refused(setting):
+    """Credentials belong into a file, not into a command line."""
+    with pytest.raises(SettingsError, match="give hwmon, or"):
+        make_meter(setting, sysfs="/sys", credentials_file="", ca_file="")
+
+
+def test_the_nodes_power_stands_beside_that_of_its_gpus(node, tmp_path):
+    """Two GPUs of 400 W in a node of 1,600 W: half of it; attribution does not change."""
+    add_hwmon(tmp_path, 0, "power_meter", 1_600_000_000)
+    for index in (0, 1):
+        node.control.set_trace(index, [(0.0, 400.0)])
+    power = NodePower(
+        make_meter("hwmon", sysfs=str(tmp_path), credentials_file="", ca_file=""),
+        clock=node.control.now_seconds,
+    )
+    power.read_once()
+    node.loop = node.make_loop(period_seconds=1.0, node_power=power)
+
+    node.run_until(105)
+
+    assert node.value("lowtide_node_power_watts", source="hwmon") == 1600
+    assert node.value("lowtide_node_gpu_power_ratio", source="hwmon") == pytest.approx(0.5)
+    assert node.value("lowtide_source_up", source="hwmon") == 1
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_without_a_node_meter_there_is_no_series(node):
+    """Not asked for is absent, not 0."""
+    node.run_until(103)
+
+    assert node.series("lowtide_node_power_watts") == []
+    assert node.value("lowtide_source_up", source="hwmon") is None
+
+
+def test_clocks_and_reasons_for_low_ones_are_information(node):
+    """A power cap (bit 2) and heat (bit 5): both are 1, the others 0; clocks in hertz."""
+    node.control.gpu(0).sm_clock_megahertz = 1200
+    node.control.gpu(0).throttle_reasons = 0x4 | 0x20 | 0x1
+    node.run_until(103)
+
+    reasons = {
+        labels["reason"]: value
+        for labels, value in node.series("lowtide_gpu_throttled")
+        if labels["uuid"] == GPU_0
+    }
+    assert reasons == {
+        **dict.fromkeys(("power_brake", "slowdown", "sync_boost"), 0.0),
+        **dict.fromkeys(("power_cap", "thermal"), 1.0),
+    }
+    assert node.value("lowtide_gpu_clock_hertz", uuid=GPU_0, domain="sm") == 1.2e9
+    assert node.value("lowtide_gpu_clock_hertz", uuid=GPU_0, domain="memory") == 2.619e9
+    assert node.value("lowtide_gpu_power_limit_watts", uuid=GPU_0) == 700
+
+
+def test_a_changed_clock_is_seen_within_seconds(node):
+    """Read with the survey, every ten seconds: information is not worth a call per tick."""
+    node.run_until(103)
+    node.control.gpu(0).throttle_reasons = 0x4
+
+    node.run_until(114)
+
+    assert node.value("lowtide_gpu_throttled", uuid=GPU_0, reason="power_cap") == 1
