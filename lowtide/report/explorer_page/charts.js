@@ -320,12 +320,14 @@ function drawStar(canvas, axesLabels, rows) {
     pen.stroke();
   }
   pen.fillStyle = colours.ink;
-  pen.textAlign = "center";
+  pen.textAlign = "left";
   axesLabels.forEach((label, i) => {
-    // Every other label a step further out, so that long neighbours at the foot do not touch.
-    const [px, py] = at(i, i % 2 ? 1.12 : 1.24);
-    const half = pen.measureText(label).width / 2;
-    pen.fillText(label, Math.min(width - half - 2, Math.max(half + 2, px)), py);
+    // A label begins or ends at its axis, so that it never lies on the picture.
+    const [px, py] = at(i, 1.09);
+    const side = Math.sign(Math.round(px - cx));
+    const size = pen.measureText(label).width;
+    const wanted = side > 0 ? px : side < 0 ? px - size : px - size / 2;
+    pen.fillText(label, Math.min(width - size - 2, Math.max(2, wanted)), py);
   });
   rows.forEach(([, values], k) => {
     pen.strokeStyle = k === 0 ? colours.accent : colours.soft;
@@ -359,7 +361,7 @@ function drawMatrix(canvas, labels, matrix) {
       pen.textAlign = "center";
       if (cell > 26) {
         const text = value === null ? "–" : value.toFixed(2);
-        pen.fillText(text, left + (j + 0.5) * cell, top + (i + 0.5) * cell);
+        pen.fillText(text, left + (j + 0.5) * cell, top + (i + 0.5) * cell, cell - 5);
       }
     });
   });
