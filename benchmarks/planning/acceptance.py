@@ -35,6 +35,7 @@ from lowtide.planning.backtest import (
     Backtest,
     JobClass,
     run_backtest,
+    sees_week,
 )
 from lowtide.planning.trace import LONGEST_WINDOW_HOURS, Case, Trace, fused_views
 
@@ -49,11 +50,14 @@ RIVAL_MARGIN = 0.3
 
 
 def replay(trace: Trace, case: Case) -> list[Backtest]:
-    """Return all classes on one trace; they share the fused forecasts."""
+    """Return all classes on one trace; those that see the same share the fused forecasts."""
     submissions = trace.submissions(LONGEST_WINDOW_HOURS)
     first, last = int(submissions[0]), int(submissions[-1]) + LONGEST_WINDOW_HOURS
-    views = fused_views(trace, case, first, last, LONGEST_WINDOW_HOURS)
-    return [run_backtest(trace, one, case, views) for one in CLASSES]
+    views = {
+        week: fused_views(trace, case, first, last, LONGEST_WINDOW_HOURS, week=week)
+        for week in (False, True)
+    }
+    return [run_backtest(trace, one, case, views[sees_week(one)]) for one in CLASSES]
 
 
 def read_reference() -> dict[tuple[str, float, float, bool, str], float]:

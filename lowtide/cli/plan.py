@@ -24,7 +24,7 @@ from lowtide.grid.errors import Failure
 from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.zone import ZoneState, build_zones
-from lowtide.planning import Forecast, Plan, PlanningError, Request, plan
+from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
 from lowtide.units import format_timestamp
 
 DEFAULT_SLACK: Final = timedelta(hours=24)
@@ -122,6 +122,7 @@ def command(
             "minimum_saving_ratio": minimum_saving,
         },
     )
+    outlook = replace(outlook, forecast=forecast_for(request, outlook.forecast))
     try:
         made = plan(outlook.now, request, outlook.forecast)
     except PlanningError as error:

@@ -6,7 +6,7 @@ section 2.3; decays are per hour and taken to the power of a slot's hours. A val
 nothing later than i. Missing values are NaN and stay out of every mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,11 @@ FIT_MINIMUM_DAYS: Final = 7
 BIAS_WEIGHT: Final = 0.6
 DEFAULT_DECAY: Final = 0.87
 DEFAULT_SIGNAL_SHARE: Final = 0.9
+COURSE_WEEKS: Final = 8
+COURSE_WEIGHT: Final = 0.5
+COURSE_SMOOTHING_HOURS: Final = 5
+COURSE_PRIOR_WEEKS: Final = 3
+"""Weeks without any course that stand beside the known ones, so that few weeks say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Analysis:
     `filtered[i]` and `decay[i]` (per hour) are the filtered head error after the actual of slot i
     and the rate at which it fades. `spread_provider` and `spread_profile` are root mean squares
     of head error and anomaly at the slot's hour of day over 28 days, 0 where too little is known.
+    `course[i]` is by how much slot i of the week lies above the profile as a rule; `None` where
+    the week is left out, see `with_weekly_course`.
     """
 
     slots_per_day: int
@@ -46,6 +53,7 @@ class Analysis:
     decay: Array
     spread_provider: Array
     spread_profile: Array
+    course: Array | None = None
 
 
 def same_slot_mean(values: Array, slots_per_day: int, days: int, minimum: int = 1) -> Array:
@@ -120,6 +128,68 @@ def analyse(
         spread_provider=_root_mean_square(head_error, slots_per_day),
         spread_profile=_root_mean_square(anomaly, slots_per_day),
     )
+
+
+def with_weekly_course(analysis: Analysis) -> Analysis:
+    """Return the analysis with the course of the week beside that of the day.
+
+    The course is the mean anomaly of the same slot of the week over eight weeks. Half of it, less
+    its mean and smoothed over five hours, goes into the forecast; the anomaly is then what neither
+    course explains (docs/decisions/planner.md has the figures).
+    """
+    week = 7 * analysis.slots_per_day
+    known = np.isfinite(analysis.anomaly)
+    sums, counts = np.where(known, analysis.anomaly, 0.0), known.astype(np.float64)
+    course, number = sums.copy(), counts.copy()
+    for back in range(week, min(COURSE_WEEKS * week, len(sums)), week):
+        course[back:] += sums[:-back]
+        number[back:] += counts[:-back]
+    course /= number + COURSE_PRIOR_WEEKS
+    anomaly = analysis.anomaly - COURSE_WEIGHT * _explained(course, analysis.slots_per_day)
+    spread = _root_mean_square(anomaly, analysis.slots_per_day)
+    return replace(analysis, course=course, anomaly=anomaly, spread_profile=spread)
+
+
+def week_ahead(analysis: Analysis, t: int, count: int) -> Array:
+    """Return what the course of the week adds to the profile in the `count` slots from `t` on.
+
+    The week before `t` stands for all weeks to come; 0 where it is not known.
+    """
+    week = 7 * analysis.slots_per_day
+    if analysis.course is None or t < week:
+        return np.zeros(count)
+    span, behind = _smoothing(analysis.slots_per_day)
+    last = analysis.course[t - week : t]
+    around = np.concatenate((last[week - behind :], last, last[: span - behind - 1]))
+    smooth = np.convolve(around, np.full(span, 1 / span), "valid")
+    return np.asarray(COURSE_WEIGHT * np.resize(smooth - last.mean(), count))
+
+
+def _explained(course: Array, slots_per_day: int) -> Array:
+    """Return the smoothed course of each slot less its mean, from the week that ends with it."""
+    week = 7 * slots_per_day
+    explained = np.zeros(len(course))
+    if len(course) < week:
+        return explained
+    span, behind = _smoothing(slots_per_day)
+    ends = np.arange(week - 1, len(course))
+    total = np.zeros(len(ends))
+    for back in range(behind + 1):
+        total += course[ends - back]
+    # What follows the last slot is known from a week before.
+    for ahead in range(1, span - behind):
+        total += course[ends - week + ahead]
+    explained[ends] = total / span - trailing_mean(course, week)[ends]
+    return explained
+
+
+def _smoothing(slots_per_day: int) -> tuple[int, int]:
+    """Return over how many slots the course is smoothed, and how many of them lie before.
+
+    As many lie after, so that the course keeps its place.
+    """
+    behind = round(COURSE_SMOOTHING_HOURS * slots_per_day / 24) // 2
+    return 2 * behind + 1, behind
 
 
 def shrunk_bias(bias: Array, mean: Array | float) -> Array:

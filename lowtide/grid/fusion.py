@@ -6,13 +6,21 @@ makes every job run at once. Every slot says which of these it came from. This m
 nothing and reads no clock. Average and marginal series are never mixed.
 """
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.grid.analysis import Analysis, Array, analyse, shrunk_bias
+from lowtide.grid.analysis import (
+    Analysis,
+    Array,
+    analyse,
+    shrunk_bias,
+    week_ahead,
+    with_weekly_course,
+)
 from lowtide.grid.series import IntensitySeries, require_same_signal
 from lowtide.grid.slots import native_slot_seconds, slot_index, slot_start, values_on_slots
 from lowtide.planning.types import Forecast, Source
@@ -68,26 +76,38 @@ def fuse(
     expected = values_on_slots(provider, first, t - first + count, slot)
     climate = values_on_slots(climatology, t, count, slot)
     keep = _first_known(seen, expected[: t - first])
-    values, spread, kinds = project_now(
+    projected = project_now(
         seen[keep:],
         expected[keep:],
         climate,
         slots_per_day=per_day,
         first_slot_of_day=(first + keep) % per_day,
     )
-    if values is None:
+    if projected is None:
         return None
-    return Forecast(
+    plain, week = projected
+    known = provider is not None and Source.PROVIDER in plain.sources
+    forecast = Forecast(
         zone=sources[0].zone,
         signal=sources[0].signal,
         start=slot_start(t, slot),
         slot_seconds=slot,
-        grams_per_kwh=tuple(values.tolist()),
-        spread_grams_per_kwh=tuple(spread.tolist()),
-        sources=kinds,
-        provider=provider.source if provider is not None and Source.PROVIDER in kinds else None,
+        grams_per_kwh=tuple(plain.values.tolist()),
+        spread_grams_per_kwh=tuple(plain.spread.tolist()),
+        sources=plain.sources,
+        provider=provider.source if provider is not None and known else None,
         generated_at=generated_at if provider is not None else None,
         hours_per_slot=None if slots_per_day is None else 24 / slots_per_day,
+    )
+    if np.array_equal(plain.values, week.values):
+        return forecast
+    return replace(
+        forecast,
+        with_week=replace(
+            forecast,
+            grams_per_kwh=tuple(week.values.tolist()),
+            spread_grams_per_kwh=tuple(week.spread.tolist()),
+        ),
     )
 
 
@@ -97,6 +117,15 @@ def _first_known(*arrays: Array) -> int:
     return int(np.argmax(known)) if known.any() else len(known)
 
 
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Values and spread (g/kWh) and source of the slots to come."""
+
+    values: Array
+    spread: Array
+    sources: tuple[Source, ...]
+
+
 def project_now(
     seen: Array,
     expected: Array,
@@ -104,21 +133,28 @@ def project_now(
     *,
     slots_per_day: int,
     first_slot_of_day: int,
-) -> tuple[Array | None, Array, tuple[Source, ...]]:
-    """Return values, spread and source of each slot after the last of `seen`.
+) -> tuple[Projection, Projection] | None:
+    """Return the slots after the last of `seen`, without and with the course of the week.
 
     `seen` holds the actuals up to now, `expected` the provider's values of the same slots and of
-    those to come, `climate` a fallback for those to come; NaN where missing, g/kWh. The values
-    are `None` where nothing is known.
+    those to come, `climate` a fallback for those to come; NaN where missing, g/kWh. `None` where
+    nothing is known.
     """
-    t, count = len(seen), len(climate)
     analysis = analyse(
         seen,
-        expected[:t],
+        expected[: len(seen)],
         slots_per_day,
         first_slot_of_day=first_slot_of_day,
         minimum_days=MINIMUM_PROFILE_DAYS,
     )
+    plain = _project(analysis, seen, expected, climate)
+    week = _project(with_weekly_course(analysis), seen, expected, climate)
+    return None if plain is None or week is None else (plain, week)
+
+
+def _project(analysis: Analysis, seen: Array, expected: Array, climate: Array) -> Projection | None:
+    """Return the slots after the last of `seen` by one analysis; `None` where nothing is known."""
+    t, count = len(seen), len(climate)
     covered = np.isfinite(expected[t:])
     base, spread = project_profile(analysis, t, count)
     values = project_provider(analysis, t, expected[t:])
@@ -130,9 +166,9 @@ def project_now(
     kinds = np.where(use_climate, Source.CLIMATOLOGY, kinds)
     level = _level(seen, values)
     if level is None:
-        return None, spread, ()
+        return None
     values = np.where(np.isfinite(values), np.maximum(values, 0.0), level)
-    return values, spread, tuple(Source(kind) for kind in kinds)
+    return Projection(values, spread, tuple(Source(kind) for kind in kinds))
 
 
 def _level(seen: Array, values: Array) -> float | None:
@@ -146,12 +182,13 @@ def _level(seen: Array, values: Array) -> float | None:
 def profile_ahead(analysis: Analysis, t: int, count: int) -> Array:
     """Return the 14-day profile of the `count` slots from index `t` on, in g/kWh.
 
-    NaN where fewer than three complete days precede `t`.
+    With the course of the week where the analysis has one. NaN where fewer than three complete
+    days precede `t`.
     """
     day = analysis.slots_per_day
     if t < MINIMUM_PROFILE_DAYS * day:
         return np.full(count, np.nan)
-    return np.resize(analysis.profile[t - day : t], count)
+    return np.resize(analysis.profile[t - day : t], count) + week_ahead(analysis, t, count)
 
 
 def project_profile(analysis: Analysis, t: int, count: int) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from lowtide.planning.calendar import Calendar, Reservation
 from lowtide.planning.durations import DurationEstimate, learn_duration
 from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
+from lowtide.planning.outlook import forecast_for
 from lowtide.planning.planner import plan, plan_all
 from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
 
@@ -20,6 +21,7 @@ __all__ = [
     "Segment",
     "Source",
     "TraceError",
+    "forecast_for",
     "learn_duration",
     "plan",
     "plan_all",

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lowtide.grid.analysis import Array
 from lowtide.planning import rivals, rolling
 from lowtide.planning.errors import TraceError
+from lowtide.planning.outlook import sees_the_week
 from lowtide.planning.trace import Case, Ints, Trace, Views, fused_views
 
 Bools = npt.NDArray[np.bool_]
@@ -61,12 +62,19 @@ class Backtest:
     policies: dict[str, Score]
 
 
+def sees_week(job_class: JobClass) -> bool:
+    """Return whether jobs of the class are planned with the course of the week."""
+    window, length = job_class.length_hours + job_class.slack_hours, job_class.length_hours
+    return sees_the_week(window, length, interruptible=job_class.interruptible)
+
+
 def run_backtest(
     trace: Trace, job_class: JobClass, case: Case, views: Views | None = None
 ) -> Backtest:
     """Return how each policy does on `trace`.
 
-    `views` may hold the fused forecasts of the case, if they are at hand for other classes too.
+    `views` may hold the fused forecasts of the case, if they are at hand for other classes that
+    see the same (`sees_week`).
 
     Raises:
         TraceError: the trace is too short, or the length is under one slot.
@@ -81,7 +89,8 @@ def run_backtest(
     submissions = trace.submissions((length + slack) / rate)
     if views is None:
         last = int(submissions[-1]) + length + slack
-        views = fused_views(trace, case, int(submissions[0]), last, length + slack)
+        week = sees_week(job_class)
+        views = fused_views(trace, case, int(submissions[0]), last, length + slack, week=week)
     resume = job_class.restart_cost_hours * rate
     schedules = _schedules(trace, job_class, case, views, submissions, length, slack)
     emissions = {

@@ -13,6 +13,7 @@ from lowtide.planning.booking import book
 from lowtide.planning.calendar import Calendar
 from lowtide.planning.decision import decide, decide_without_search
 from lowtide.planning.errors import RequestError
+from lowtide.planning.outlook import forecast_for
 from lowtide.planning.publication import Decision, publish
 from lowtide.planning.types import Forecast, Plan, Request
 
@@ -50,15 +51,16 @@ def plan_all(
     """
     if len({request.key for request in requests}) < len(requests):
         raise RequestError("two jobs have the same key; keys must be unique")
+    seen = {request.key: forecast_for(request, forecasts.get(request.key)) for request in requests}
     decisions: dict[str, Decision] = {}
     open_requests: list[Request] = []
     for request in requests:
-        forced = decide_without_search(now, request, forecasts.get(request.key))
+        forced = decide_without_search(now, request, seen[request.key])
         if forced is None:
             open_requests.append(request)
         else:
             decisions[request.key] = forced
-    searches = Searches(now, open_requests, forecasts)
+    searches = Searches(now, open_requests, seen)
     if calendar is None or calendar.capacity_gpus is None:
         proposals = searches.propose(open_requests)
         for request in open_requests:
@@ -67,6 +69,6 @@ def plan_all(
     else:
         decisions = book(now, requests, calendar, decisions, searches)
     return {
-        request.key: publish(now, request, forecasts.get(request.key), decisions[request.key])
+        request.key: publish(now, request, seen[request.key], decisions[request.key])
         for request in requests
     }

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.grid.analysis import PROFILE_DAYS, Analysis, Array, analyse
+from lowtide.grid.analysis import PROFILE_DAYS, Analysis, Array, analyse, with_weekly_course
 from lowtide.grid.fusion import (
     carry_anomaly,
     project_profile,
@@ -117,9 +117,16 @@ def analyse_trace(trace: Trace) -> Analysis:
     )
 
 
-def fused_views(trace: Trace, case: Case, first: int, last: int, slots: int) -> Views:
-    """Return what the fused forecast says at every slot in [first, last), `slots` ahead."""
+def fused_views(
+    trace: Trace, case: Case, first: int, last: int, slots: int, *, week: bool = False
+) -> Views:
+    """Return what the fused forecast says at every slot in [first, last), `slots` ahead.
+
+    `week` says whether it knows the course of the week, as for jobs that `sees_the_week` names.
+    """
     analysis = analyse_trace(trace)
+    if week:
+        analysis = with_weekly_course(analysis)
     expected = np.full((last - first, slots), np.nan)
     spread = np.zeros((last - first, slots))
     for t in range(first, last):

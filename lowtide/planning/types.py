@@ -30,7 +30,8 @@ class Forecast:
     that is not later than the moment it was made). It has no gaps: fusion fills what providers
     leave out and says so in `sources`. `hours_per_slot` is what one slot stands for in the data
     where a replay runs faster than the clock (a trace of hours replayed with slots of 10 s has 1);
-    `None` means that the slots last as long as they say.
+    `None` means that the slots last as long as they say. `with_week` is the
+    forecast that knows the course of the week too, where it differs; `forecast_for` chooses.
     """
 
     zone: str
@@ -43,6 +44,7 @@ class Forecast:
     provider: str | None = None
     generated_at: datetime | None = None
     hours_per_slot: float | None = None
+    with_week: "Forecast | None" = None
 
     @property
     def slot_hours(self) -> float:

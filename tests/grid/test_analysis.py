@@ -1,5 +1,7 @@
 """What the past says: profile, bias, head error, spread, and the fit of the filter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from lowtide.grid.analysis import (
     fit_decay,
     same_slot_mean,
     trailing_mean,
+    week_ahead,
+    with_weekly_course,
 )
 
 
@@ -150,3 +154,51 @@ def test_nothing_later_is_used(cut):
 
     for name in ("profile", "anomaly", "bias", "head_error", "filtered", "spread_provider"):
         np.testing.assert_allclose(getattr(past, name), getattr(all_of_it, name)[:cut])
+
+
+def weeks_of_work(per_day, weeks, first_weekday=0):
+    """Return 300 on five days of a week and 440 on the two after them."""
+    days = (np.arange(7 * weeks) + first_weekday) % 7
+    return np.repeat(np.where(days < 5, 300.0, 440.0), per_day)
+
+
+@pytest.mark.parametrize("per_day", [4, 24, 48])
+def test_the_course_of_the_week_is_half_of_what_eight_weeks_show(per_day):
+    """By hand: 14 days hold four weekend days, so the profile is 340; 100 above it and 40 below.
+
+    Eight of eight weeks beside three that say nothing, and half of that: 0.5 * 8 / 11 = 4 / 11. Its
+    mean over a week is 0. In the middle of a day the smoothing over five hours changes nothing.
+    """
+    actual = weeks_of_work(per_day, 11)
+
+    known = with_weekly_course(analyse(actual, np.full_like(actual, np.nan), per_day))
+    ahead = week_ahead(known, len(actual), 9 * per_day)
+
+    noons = ahead[per_day // 2 :: per_day]
+    assert noons == pytest.approx([-160 / 11] * 5 + [400 / 11] * 2 + [-160 / 11] * 2)
+    assert ahead[: 7 * per_day].sum() == pytest.approx(0, abs=1e-6)
+    # What the course explains is no anomaly: 7 / 11 of 100 above and of 40 below remain.
+    assert known.anomaly[-per_day // 2] == pytest.approx(700 / 11)
+    assert known.anomaly[-2 * per_day - per_day // 2] == pytest.approx(-280 / 11)
+
+
+def test_there_is_no_course_of_a_week_that_was_not_seen():
+    """Six days say nothing about a week."""
+    actual = weeks_of_work(24, 1)[: 6 * 24]
+
+    known = with_weekly_course(analyse(actual, np.full_like(actual, np.nan), 24, minimum_days=3))
+
+    assert not week_ahead(known, len(actual), 48).any()
+    assert np.array_equal(known.anomaly[72:], (actual - known.profile)[72:])
+
+
+def test_missing_weeks_stay_out_of_the_course():
+    """Two of eight weeks known: 2 / (2 + 3) of 100, and half of that."""
+    actual = weeks_of_work(24, 11)
+    known = analyse(actual, np.full_like(actual, np.nan), 24)
+    anomaly = known.anomaly.copy()
+    anomaly[: 9 * 168] = np.nan
+
+    ahead = week_ahead(with_weekly_course(replace(known, anomaly=anomaly)), len(actual), 168)
+
+    assert ahead[5 * 24 + 12] == pytest.approx(20)

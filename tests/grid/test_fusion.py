@@ -217,3 +217,30 @@ def test_spread_is_smaller_where_a_provider_has_proved_right():
 
     assert found.spread_grams_per_kwh[:5] == pytest.approx([0] * 5, abs=1e-6)
     assert min(found.spread_grams_per_kwh[5:]) > 5
+
+
+def test_a_forecast_may_know_the_course_of_the_week():
+    """SLOT is a Tuesday: the Saturday noon four days on lies below the profile by then.
+
+    By hand: 300, and 160 at weekends, make a profile of 260; eight weekends 100 below it beside
+    three weeks that say nothing, and half of it, are -400 / 11. The first of the eight is measured
+    against a profile of nine days, hence the tolerance.
+    """
+    start = SLOT - 9 * 7 * 24 * HOUR
+    moments = [start + n * HOUR for n in range(9 * 7 * 24)]
+    actual = hourly([160.0 if m.weekday() >= 5 else 300.0 for m in moments], start)
+
+    found = fuse(NOW, actual, horizon_slots=120)
+
+    saturday_noon = 4 * 24 + 2
+    long = found.with_week
+    assert found.grams_per_kwh[saturday_noon] > 250
+    assert long.sources == found.sources
+    now_anomaly = (300 - 260) * (1 - 4 / 11)
+    fading = now_anomaly * 0.97 ** (saturday_noon + 1)
+    assert long.grams_per_kwh[saturday_noon] == pytest.approx(260 - 400 / 11 + fading, abs=1)
+
+
+def test_a_zone_without_a_course_of_the_week_has_one_forecast():
+    """Nothing to add: no second forecast is kept."""
+    assert fuse(NOW, past(20), horizon_slots=30).with_week is None

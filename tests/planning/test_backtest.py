@@ -49,15 +49,17 @@ def test_every_policy_runs_every_job_fully_inside_its_window(germany):
         assert all(score.saving_percent <= best + 1e-9 for score in result.policies.values())
 
 
-def test_decisions_use_nothing_of_the_future(germany):
+@pytest.mark.parametrize("week", [False, True])
+def test_decisions_use_nothing_of_the_future(germany, week):
     """Other actuals after the decision leave the views before it as they were."""
     cut = 24 * 40
     changed = germany.actual.copy()
     changed[cut:] = 1.0
     other = replace(germany, actual=changed)
 
-    before = fused_views(germany, Case.STRICT, cut - 30, cut + 1, 100)
-    after = fused_views(other, Case.STRICT, cut - 30, cut + 1, 100)
+    span = (cut - 30, cut + 1, 100)
+    before = fused_views(germany, Case.STRICT, *span, week=week)
+    after = fused_views(other, Case.STRICT, *span, week=week)
 
     np.testing.assert_array_equal(before.expected, after.expected)
     np.testing.assert_array_equal(before.spread, after.spread)

@@ -177,6 +177,47 @@ def test_the_freedom_to_change_the_plan_counts_towards_the_minimum(now, forecast
     assert not plan(now, request, unsure).run
 
 
+@pytest.mark.parametrize(
+    ("window_hours", "work_hours", "interruptible", "sees"),
+    [
+        pytest.param(96, 4, False, False, id="four days"),
+        pytest.param(97, 4, False, True, id="more than four days"),
+        pytest.param(97, 24, False, False, id="a day in one piece"),
+        pytest.param(97, 24, True, True, id="a day in pieces"),
+    ],
+)
+def test_jobs_that_may_choose_among_days_see_the_course_of_the_week(
+    now, forecast, job, window_hours, work_hours, interruptible, sees
+):
+    """Others are planned without it."""
+    both = replace(forecast([300.0] * 100), with_week=forecast([200.0] * 100))
+    request = job(window_hours=window_hours, work_hours=work_hours, interruptible=interruptible)
+
+    assert plan(now, request, both).run_now_grams_per_kwh == (200 if sees else 300)
+
+
+def test_a_job_keeps_its_forecast_while_its_window_shrinks(now, forecast, job):
+    """The whole window counts and not what is left of it."""
+    week = forecast([300.0] * 90 + [100.0] * 10)
+    both = replace(forecast([300.0] * 10 + [100.0] * 90), with_week=week)
+
+    later = plan(now + 40 * HOUR, job(window_hours=100), both)
+
+    assert later.segments[0].start == now + 90 * HOUR
+
+
+def test_the_length_of_a_window_is_counted_in_hours_of_the_data(now, forecast, job):
+    """A replay whose slots of 10 s stand for hours: 1,000 s are 100 h."""
+    week = forecast([300.0] * 90 + [100.0] * 12, slot_seconds=10)
+    quick = replace(
+        forecast([300.0] * 10 + [100.0] * 92, slot_seconds=10), hours_per_slot=1.0, with_week=week
+    )
+
+    answer = plan(now, job(work_hours=10 / 3600, window_hours=1000 / 3600), quick)
+
+    assert answer.segments[0].start == now + timedelta(seconds=900)
+
+
 def test_does_not_run_before_it_is_permitted(now, forecast, job):
     """A job that may start in two hours waits through a clean hour now."""
     answer = plan(now, job(earliest=now + 2 * HOUR), forecast([1, 1, 300, 200, 300, 300]))
