@@ -4,8 +4,8 @@ Pure. An exporter is another machine's word: a page that is not one is refused w
 a page would look like pods that are gone. Of everything else that a page may hold nothing is read.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final
 
@@ -41,11 +41,16 @@ class PageSample:
     value: float
 
 
+Known = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Metric and labels by the text of a series: most of a page was on the one before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one scrape of one exporter showed."""
+    """What one scrape of one exporter showed; `known` spares the next page most of its parsing."""
 
     samples: tuple[PageSample, ...]
+    known: Known = field(default_factory=dict)
 
     @property
     def final_pods(self) -> frozenset[str]:
@@ -70,8 +75,11 @@ class Page:
         return joules
 
 
-def parse_page(text: str) -> Page:
+def parse_page(text: str, known: Known | None = None) -> Page:
     """Return the samples on a metrics page in the text format of Prometheus.
+
+    `known` is that of the exporter's last page. Lines with a time of their own are not understood:
+    our exporter writes none.
 
     Raises:
         PageError: the text is no page of an exporter.
@@ -82,16 +90,35 @@ def parse_page(text: str) -> Page:
     wanted = [line for line in lines if line.startswith(_BEGINNINGS)]
     if len(wanted) > LINES_MAX:
         raise PageError(f"the page has {len(wanted)} lines about pods, more than {LINES_MAX}")
+    values: dict[str, float] = {}
     try:
-        samples = tuple(
-            PageSample(sample.name, sample.labels, sample.value)
-            for family in text_string_to_metric_families("\n".join(wanted) + "\n")
-            for sample in family.samples
-        )
+        for line in wanted:
+            series, _, number = line.rpartition(" ")
+            values[series] = float(number)
+        kept = {series: found for series in values if (found := (known or {}).get(series))}
+        kept |= _parse_series([series for series in values if series not in kept])
     except (ValueError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise PageError(f"the page cannot be read: {reason}") from None
+    samples = tuple(PageSample(*kept[series], value) for series, value in values.items())
     for sample in samples:
         if not (isfinite(sample.value) and sample.value >= 0):
             raise PageError(f"{sample.metric} is {sample.value}, no amount")
-    return Page(samples)
+    return Page(samples, kept)
+
+
+def _parse_series(texts: Sequence[str]) -> dict[str, tuple[str, Mapping[str, str]]]:
+    """Return metric and labels of series that were not on the page before.
+
+    Raises:
+        ValueError: one of them is no series.
+    """
+    lines = "".join(f"{text} 0\n" for text in texts)
+    found = [
+        (sample.name, sample.labels)
+        for family in text_string_to_metric_families(lines)
+        for sample in family.samples
+    ]
+    if not all(text.endswith("}") for text in texts):
+        raise ValueError("a line is not a series and a value")
+    return dict(zip(texts, found, strict=True))

@@ -23,7 +23,7 @@ import aiohttp
 
 from lowtide.energy.samples import Series
 from lowtide_operator.conditions import Reason
-from lowtide_operator.exporterpage import Page, PageError, parse_page
+from lowtide_operator.exporterpage import Known, Page, PageError, parse_page
 from lowtide_operator.samples import SamplesUnavailableError, Selector
 from lowtide_operator.samplestore import SampleStore
 from lowtide_operator.settings import ExporterSettings
@@ -48,9 +48,10 @@ class ExportersError(SamplesUnavailableError):
 
 @dataclass(slots=True)
 class ExporterState:
-    """What is known of one exporter: its last good page's joules by pod, and its last failure."""
+    """What is known of one exporter: its last good page, and its last failure."""
 
     pod_joules: Mapping[str, float] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
     failure: str | None = None
 
 
@@ -155,7 +156,7 @@ class Exporters:
             async with self._places:
                 text = await self._fetch(address)
                 at = self._clock()
-                page = await asyncio.to_thread(parse_page, text)
+                page = await asyncio.to_thread(parse_page, text, state.known)
                 await self._keep(page, address, at)
         except (ExportersError, PageError) as error:
             if state.failure is None:
@@ -164,7 +165,7 @@ class Exporters:
             return
         if state.failure is not None:
             LOG.info("exporter %s answers again", address)
-        state.failure, state.pod_joules = None, page.pod_joules
+        state.failure, state.pod_joules, state.known = None, page.pod_joules, page.known
 
     async def _keep(self, page: Page, address: str, at: datetime) -> None:
         await self._stored(

@@ -84,17 +84,18 @@ class Measurer:
         ended = max(a.end or now for a in attempts)
         settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
         until = min(now, ended + LONGEST_WAIT)
-        if now < settled_at or not await self._was_awake(samples, now, settings):
-            marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
-            open_pods = [
-                pod.name
-                for attempt in attempts
-                for pod in attempt.pods
-                if pod.start is not None and pod.uid not in marked
-            ]
-            if open_pods or not marked:
-                waits = ", ".join(open_pods[:3]) or "the pods"
-                return _try_later(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
+        marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
+        open_pods = [
+            pod.name
+            for attempt in attempts
+            for pod in attempt.pods
+            if pod.start is not None and pod.uid not in marked
+        ]
+        if (open_pods or not marked) and (
+            now < settled_at or not await self._was_awake(samples, now, settings)
+        ):
+            waits = ", ".join(open_pods[:3]) or "the pods"
+            return _try_later(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
         earliest = spec.schedule.start_no_earlier_than
         baseline = job.created if earliest is None else max(job.created, earliest)
         baseline = min(baseline, min(a.start or baseline for a in attempts))

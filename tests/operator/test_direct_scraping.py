@@ -259,6 +259,24 @@ def test_what_is_no_page_of_an_exporter_is_refused(text: str) -> None:
         parse_page(text)
 
 
+def test_a_page_says_the_same_with_and_without_the_one_before() -> None:
+    """Known series are not parsed again; new values, new series and gone ones are seen."""
+    before = parse_page(page_of("a", 1.0) + page_of("gone", 5.0, pod='quo\\"te'))
+    text = page_of("a", 2.0) + page_of("new", 3.0, pod="sla\\\\sh")
+
+    with_it, without = parse_page(text, before.known), parse_page(text)
+
+    assert with_it == without
+    assert {s.labels["pod_uid"]: s.value for s in with_it.samples if s.metric == ENERGY} == {
+        "a": 2.0,
+        "new": 3.0,
+    }
+    assert {s.labels["pod"] for s in with_it.samples if "pod" in s.labels} == {
+        "net-1-x",
+        "sla\\sh",
+    }
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_a_page_or_an_error(text: str) -> None:
     """Nothing else comes out, whatever another machine writes."""
@@ -457,7 +475,11 @@ async def test_a_restarted_operator_measures_from_its_own_store(
 ) -> None:
     """The job ends while nobody looks and its exporter goes with its node: the file still knows."""
     node = Node()
-    everything = {"zones": zones(1000), "historyDirectory": str(tmp_path / "history")}
+    everything = {
+        "zones": zones(1000),
+        "historyDirectory": str(tmp_path / "history"),
+        "measurement": {"settleSeconds": 0.01},  # the time to wait for markers is over at once
+    }
     async with node.serve("127.0.0.1", 0) as port:
         section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
         async with operator(exporters=section, **everything):
