@@ -69,6 +69,7 @@ class OperatorCollector(Collector):
         yield _gauge("lowtide_operator_info", "Version", 1, version=__version__)
         yield from self._queue()
         yield from self._work()
+        yield from self._exporters()
         yield from self._zones()
         yield from self._jobs()
 
@@ -118,6 +119,21 @@ class OperatorCollector(Collector):
             ),
         ):
             yield CounterMetricFamily(f"lowtide_operator_{name}", text, value=value)
+
+    def _exporters(self) -> Iterator[Metric]:
+        """Yield nothing where Prometheus scrapes the exporters."""
+        if self._app.exporters is None:
+            return
+        family = GaugeMetricFamily(
+            "lowtide_operator_exporters",
+            "Exporters that the operator scrapes itself, by what came of the last scrape",
+            labels=["state"],
+        )
+        states = self._app.exporters.exporters.values()
+        failing = sum(1 for state in states if state.failure is not None)
+        family.add_metric(["answering"], len(states) - failing)
+        family.add_metric(["failing"], failing)
+        yield family
 
     def _zones(self) -> Iterator[Metric]:
         prefix = "lowtide_operator"

@@ -1,6 +1,7 @@
 """Direct mode: exporters that misbehave, the store of samples, and the whole operator."""
 
 import asyncio
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -446,15 +447,38 @@ def run_job(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def page_at(url: str) -> str:
+    """Return a page, fetched while the loop goes on."""
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()
+
+
 async def test_a_job_is_measured_without_prometheus(
-    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], run_job: Callable[..., Any]
+    api: Any,
+    operator: Callable[..., Any],
+    zones: Callable[..., Any],
+    run_job: Callable[..., Any],
+    free_port: int,
 ) -> None:
     """7200 J at 300 g/kWh are 0.6 g: energy while it runs, and all figures after its end."""
     node = Node()
     async with node.serve("127.0.0.1", 0) as port:
         section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
-        async with operator(exporters=section, zones=zones(1000)):
+        server = {"metricsPort": free_port}
+        async with operator(exporters=section, zones=zones(1000), server=server):
             await run_job(node, 7200.0)
+            own = await page_at(f"http://127.0.0.1:{free_port}/metrics")
+            assert 'lowtide_operator_exporters{state="answering"} 1.0' in own
+            assert 'lowtide_operator_exporters{state="failing"} 0.0' in own
             api.end_job("net-1")
             await api.until(lambda: measured(api).get("status") == "True")
     found = status(api)

@@ -36,6 +36,7 @@ def app() -> Any:
         moment=moment,
         tally=Tally(),
         forecasts=Forecasts(settings, clock=lambda: NOON),
+        exporters=None,
         clock=lambda: NOON,
     )
 
