@@ -3,9 +3,11 @@
 import base64
 import json
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from clients import Helm, Kubectl, RunningCluster
+from singlenode.errors import CommandFailedError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -135,6 +138,22 @@ def await_state(inside: Kubectl, name: str, state: str) -> None:
     inside("wait", condition, f"trainingjob/{name}", "--timeout=120s", timeout=150)
 
 
+def await_log(inside: Kubectl, pods: str, words: str) -> str:
+    """Return the line of a log that holds these words, from the container before if it ended."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for more in ([], ["--previous"]):
+            try:
+                said = inside("logs", pods, *more)
+            except CommandFailedError:  # no container runs, or none ran before
+                continue
+            for line in said.splitlines():
+                if words in line:
+                    return line
+        time.sleep(1)
+    raise AssertionError(f"no line of {pods} said {words!r}")
+
+
 def test_notes_name_the_next_command(release: str) -> None:
     """Whoever installs it reads how to check that it works."""
     assert f"helm test lowtide --namespace {RELEASE_NAMESPACE}" in release
@@ -216,6 +235,91 @@ def test_exporter_may_read_pods_and_nothing_else(
         ("GET", "/apis/batch/v1/jobs"),
     ):
         assert ask(method, path, None) == FORBIDDEN, path
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        pytest.param({}, "for a second release set crds.enabled=false", id="definition"),
+        pytest.param({"crds": {"enabled": False}}, "two operators would both run", id="same jobs"),
+    ],
+)
+def test_second_release_is_refused_with_what_to_do(
+    release: str, helm: Helm, kubectl: Kubectl, namespace: str, tmp_path: Path,
+    images: dict[str, str], more: dict[str, Any], advice: str,
+) -> None:  # fmt: skip
+    """One sentence that names the first release, and nothing of the second is left behind."""
+    file = tmp_path / "values.yaml"
+    file.write_text(values(images, **more))
+
+    with pytest.raises(CommandFailedError) as caught:
+        helm("install", "second", str(CHART), "--namespace", namespace, "--values", str(file))
+
+    assert f"the release lowtide in namespace {RELEASE_NAMESPACE}" in str(caught.value)
+    assert advice in str(caught.value)
+    assert kubectl.within(namespace)("get", "all,secrets,roles", "-o", "name") == ""
+
+
+def test_missing_secret_is_named_at_install_time(
+    release: str, install: Callable[..., str], helm: Helm
+) -> None:
+    """The operator runs without it, and whoever installs reads which one is missing."""
+    printed = install(helm, credentials=[{"secretName": "grid-token"}])
+
+    assert f"The Secret grid-token does not exist in namespace {RELEASE_NAMESPACE} yet" in printed
+
+
+def test_namespace_without_rights_is_refused_and_stays_empty(
+    release: str, helm: Helm, kubectl: Kubectl, namespace: str, images: dict[str, str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Who may only read a namespace gets the API server's sentence, and no half release."""
+    inside, file = kubectl.within(namespace), tmp_path / "values.yaml"
+    few = {
+        "crds": {"enabled": False},
+        "watchNamespaces": [namespace],
+        "rbac": {"aggregateUserRoles": False},
+    }
+    asked = yaml.safe_load(values(images, **few))
+    asked["exporter"]["readPods"] = False
+    file.write_text(yaml.safe_dump(asked))
+    inside("create", "serviceaccount", "reader")
+    account = f"--serviceaccount={namespace}:reader"
+    inside("create", "rolebinding", "reader", "--clusterrole=view", account)
+    config = yaml.safe_load(Path(helm.kubeconfig).read_text())
+    config["users"][0]["user"] = {"token": inside("create", "token", "reader").strip()}
+    reader = tmp_path / "reader.kubeconfig"
+    reader.write_text(yaml.safe_dump(config))
+    as_reader = replace(helm, kubeconfig=str(reader))
+
+    with pytest.raises(CommandFailedError, match="forbidden") as caught:
+        as_reader("install", "second", str(CHART), "--namespace", namespace, "--values", str(file))
+
+    assert f'in the namespace "{namespace}"' in str(caught.value)
+    assert inside("get", "deployments,daemonsets,services,secrets", "-o", "name") == ""
+
+
+def test_operator_says_that_the_definition_is_too_old(release: str, kubectl: Kubectl) -> None:
+    """With a definition that lacks a field it writes, the operator stops before losing anything."""
+    status = ("spec", "versions", 0, "schema", "openAPIV3Schema", "properties", "status")
+    path = "/" + "/".join(map(str, (*status, "properties", "counterfactual")))
+    lost: Any = kubectl.json("get", CRD)
+    for step in (*status, "properties", "counterfactual"):
+        lost = lost[step]
+    inside = kubectl.within(RELEASE_NAMESPACE)
+
+    def change(**operation: Any) -> None:
+        kubectl("patch", CRD, "--type=json", f"--patch={json.dumps([{'path': path, **operation}])}")
+        inside("rollout", "restart", "deployment/lowtide-operator")
+
+    change(op="remove")
+    try:
+        said = await_log(inside, "deployment/lowtide-operator", "is older than this operator")
+    finally:
+        change(op="add", value=lost)
+        inside("rollout", "status", "deployment/lowtide-operator", "--timeout=120s", timeout=150)
+
+    assert "it lacks status.counterfactual: kubectl apply --server-side -f crds/" in said
 
 
 def test_upgrade_and_rollback_leave_jobs_alone(

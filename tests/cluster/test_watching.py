@@ -1,0 +1,382 @@
+"""What people watch, on real data: dashboards, rules, a real Alertmanager, and the verbs.
+
+One release, one training that really runs, and a job that waits; every query of the dashboards and
+rules is asked from the Prometheus that scraped them.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import alertmanager
+import plugin
+import pytest
+import yaml
+from clients import Kubectl, RunningCluster
+from demonstration import day, stage
+from measured import Installed
+from singlenode.commands import run
+from singlenode.layout import PROMETHEUS_URL, REPOSITORY
+
+from lowtide.cli.prometheus import Prometheus
+from lowtide.report.dashboards import DASHBOARDS, Dashboard
+from lowtide.report.dashboards.queries import Choice, question
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+NAME = "inceptionv3"
+WAITING = "waits"
+LIMIT_SECONDS = 600
+STEP_SECONDS = 5
+BUDGET_KILOWATT_HOURS = 0.0001
+"""360 J: two seconds of one core at the stand-in's 250 W."""
+METRIC = re.compile(r"\b((?:[a-z]+:)?(?:lowtide|kube)_[a-z0-9_]+(?::[a-z0-9_]+)?)\b")
+
+EMPTY_BY_NATURE = {
+    "Counter against power": "compares two meters over five minutes, which this run does not last",
+    "Reached of what was possible": "is known when the deadline has passed",
+    "Ratings": "needs a reference set, or five finished jobs to make one from",
+}
+"""Title of a panel to the reason why a healthy cluster has no data for it."""
+
+ABSENT_BY_NATURE = {
+    "kube_node_status_allocatable": "comes from kube-state-metrics, which is not ours",
+    "cluster:lowtide_unattributed_energy:ratio_rate1h": "a recording rule, evaluated below",
+}
+"""Metrics of alerts that a cluster without other people's exporters does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The time in which one job waited, ran and was measured."""
+
+    since: datetime
+    until: datetime
+
+    def over_time(self, expression: str) -> list[Any]:
+        """Return the series that an expression had in this time."""
+        server = Prometheus(url=PROMETHEUS_URL, timeout_seconds=20)
+        end = self.until.timestamp()
+        # The last step is the end itself: the figures of the job come last.
+        steps = int((self.until - self.since).total_seconds() // STEP_SECONDS)
+        start = end - steps * STEP_SECONDS
+        return server.matrix(expression, start=start, end=end, step_seconds=STEP_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def seen(installed: Installed, kubectl: Kubectl, images: dict[str, str]) -> Seen:
+    """Let one job train and another wait; return when everything about them was scraped."""
+    day.begin(installed.on.layout, installed.on.python)
+    day.await_forecast()
+    since = datetime.now(UTC)
+    installed.on.apply(training(installed), sleeper(WAITING, images["base"], wait=True))
+    kubectl.within(stage.NAMESPACE)(
+        "wait", "--for=condition=Measured", f"trainingjob/{NAME}",
+        f"--timeout={LIMIT_SECONDS}s", timeout=LIMIT_SECONDS + 30,
+    )  # fmt: skip
+    figure = f'lowtide_trainingjob_sci_grams_per_unit{{trainingjob="{NAME}"}}'
+    await_(lambda: bool(Prometheus(url=PROMETHEUS_URL).vector(figure)), "its figures are scraped")
+    return Seen(since, datetime.now(UTC))
+
+
+def training(installed: Installed) -> dict[str, Any]:
+    """Return the shipped example, shortened to about half a minute of training."""
+    job = stage.demo_job(NAME, installed.built["trainer"], datetime.now(UTC))
+    container = job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+    container["args"][container["args"].index("--samples") + 1] = "128"
+    deadline = datetime.now(UTC) + timedelta(seconds=90)
+    job["spec"]["schedule"] |= {
+        "deadline": deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expectedDurationSeconds": 40,
+    }
+    return job
+
+
+def sleeper(name: str, image: str, *, wait: bool = False, busy: bool = False) -> dict[str, Any]:
+    """Return a job that does nothing, or keeps one core and a GPU busy."""
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["python3", "-c", "import time; time.sleep(900)"],
+    }
+    if busy:
+        container["command"] = ["python3", "-c", "while True: pass"]
+        container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    pod = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    later = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    schedule = {"startNoEarlierThan": later} if wait else {"policy": "Immediate"}
+    return {
+        "apiVersion": "lowtide.dev/v1alpha1",
+        "kind": "TrainingJob",
+        "metadata": {"name": name, "namespace": stage.NAMESPACE},
+        "spec": {"schedule": schedule, "template": {"spec": {"template": {"spec": pod}}}},
+    }
+
+
+def await_(holds: Callable[[], bool], what: str, *, seconds: float = 90) -> None:
+    """Return when something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def rules(cluster: RunningCluster) -> dict[str, Any]:
+    """The chart's own rules, as Prometheus reads them; the energy budget of a job is 360 J."""
+    budgets = {"jobEnergyKilowattHours": BUDGET_KILOWATT_HOURS, "jobCarbonKilograms": 1}
+    values = {"monitoring": {"prometheusRule": {"enabled": True, "budgets": budgets}}}
+    rendered = run(
+        [
+            cluster.programs.clients / "helm", "template", "lowtide",
+            REPOSITORY / "charts" / "lowtide", "--values", "-",
+            "--show-only", "templates/monitoring/prometheusrule.yaml",
+        ],
+        input_text=yaml.safe_dump(values),
+    )  # fmt: skip
+    spec: dict[str, Any] = yaml.safe_load(rendered)["spec"]
+    return spec
+
+
+@pytest.fixture
+def manager(
+    seen: Seen, cluster: RunningCluster, rules: dict[str, Any], tmp_path: Path
+) -> Iterator[alertmanager.Alertmanager]:
+    """A real Alertmanager, to which the cluster's Prometheus sends what the rules say."""
+    assert cluster.layout is not None
+    with alertmanager.running(cluster, cluster.layout, rules, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def verb(cluster: RunningCluster) -> plugin.Verb:
+    """A function that runs `kubectl lowtide ...` as a user does."""
+    return plugin.of(cluster)
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
+def test_every_query_of_a_dashboard_returns_data(seen: Seen, board: Dashboard) -> None:
+    """All panels, all variables at their widest; what is empty by nature is named with a reason."""
+    choice = Choice(range_seconds=300, rate_seconds=4 * stage.SCRAPE_SECONDS)
+
+    empty = {
+        panel.title: query.expression
+        for panel in board.panels
+        for query in panel.queries
+        if not seen.over_time(question(panel, query, choice).expression)
+    }
+
+    assert {title: text for title, text in empty.items() if title not in EMPTY_BY_NATURE} == {}
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
+def test_a_chosen_job_has_data_too(seen: Seen, board: Dashboard) -> None:
+    """The variables at one namespace and one job select what they name, and nothing is lost."""
+    choice = Choice(
+        range_seconds=300,
+        rate_seconds=4 * stage.SCRAPE_SECONDS,
+        namespace=stage.NAMESPACE,
+        trainingjob=NAME,
+    )
+    chosen = [
+        question(panel, query, choice).expression
+        for panel in board.panels
+        for query in panel.queries
+        if "$trainingjob" in query.expression and panel.title not in EMPTY_BY_NATURE
+    ]
+
+    for expression in chosen:
+        series = seen.over_time(expression)
+        assert series, expression
+        assert all(labels.get("trainingjob", NAME) == NAME for labels, _ in series)
+
+
+def test_every_recording_rule_records(seen: Seen, rules: dict[str, Any]) -> None:
+    """Each expression gives series in the time of a real run."""
+    records = {
+        rule["record"]: rule["expr"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "record" in rule
+    }
+
+    assert len(records) == 5
+    assert [name for name, expression in records.items() if not seen.over_time(expression)] == []
+
+
+def test_every_metric_of_an_alert_is_there(seen: Seen, rules: dict[str, Any]) -> None:
+    """An alert on a series that nobody serves would never fire."""
+    names = {
+        name
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+        for name in METRIC.findall(rule["expr"].replace("(operational|embodied)", "operational"))
+    }
+
+    absent = {name for name in names if not seen.over_time(name)}
+
+    assert absent <= ABSENT_BY_NATURE.keys()
+
+
+def test_a_healthy_cluster_raises_no_alert(seen: Seen, rules: dict[str, Any]) -> None:
+    """No expression but that of the tiny budget holds at the end of the run."""
+    server = Prometheus(url=PROMETHEUS_URL, timeout_seconds=20)
+    holding = {
+        rule["alert"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule and server.vector(rule["expr"], at=seen.until.timestamp())
+    }
+
+    assert holding == {"JobEnergyBudgetExceeded"}
+
+
+def test_people_are_told_of_a_job_over_its_budget_and_of_its_end(
+    manager: alertmanager.Alertmanager,
+    kubectl: Kubectl,
+    images: dict[str, str],
+    rules: dict[str, Any],
+) -> None:
+    """Chart, exporter, operator, Prometheus and Alertmanager as they are; a webhook is told."""
+    name, inside = "over-budget", kubectl.within(stage.NAMESPACE)
+
+    def told(status: str) -> list[dict[str, Any]]:
+        found = manager.notified("JobEnergyBudgetExceeded", status)
+        return [alert for alert in found if alert["labels"]["trainingjob"] == name]
+
+    inside.apply(sleeper(name, images["base"], busy=True))
+    await_(lambda: bool(told("firing")), "the alert has arrived", seconds=120)
+    (held,) = [
+        alert
+        for alert in manager.alerts("JobEnergyBudgetExceeded")
+        if alert["labels"]["trainingjob"] == name
+    ]
+    inside("delete", "trainingjob", name, "--wait=true")
+    await_(lambda: bool(told("resolved")), "its end has arrived", seconds=120)
+
+    assert held["labels"] == {
+        "alertname": "JobEnergyBudgetExceeded",
+        "namespace": stage.NAMESPACE,
+        "trainingjob": name,
+        "severity": "warning",
+    }
+    assert held["annotations"]["summary"] == "A TrainingJob has used more energy than its budget."
+    assert held["annotations"]["description"].startswith(f"{stage.NAMESPACE}/{name} has used ")
+    page = held["annotations"]["runbook_url"].rpartition("/")[2]
+    assert (REPOSITORY / "docs" / "runbooks" / page).is_file()
+
+
+def test_page_without_grafana_is_drawn_from_the_same_prometheus(
+    seen: Seen, verb: plugin.Verb, tmp_path: Path
+) -> None:
+    """Every panel of the page has data, and stand-in GPUs are named."""
+    page = tmp_path / "dashboards.html"
+
+    verb(
+        "lowtide", "dashboard", "-o", str(page), "--prometheus", PROMETHEUS_URL,
+        "--from", seen.since.isoformat(), "--to", seen.until.isoformat(),
+        "--scrape-interval", f"{stage.SCRAPE_SECONDS}s",
+    )  # fmt: skip
+
+    (text,) = re.findall(r'id="data">(.*?)</script>', page.read_text(), re.S)
+    data = json.loads(text)
+    assert data["mock"] is True
+    # The training pod is gone at the end of the time shown, and so is its power.
+    gone = {"Power now"}
+    empty = [one["title"] for one in data["boards"] for one in one["panels"] if one.get("empty")]
+    assert set(empty) <= gone | EMPTY_BY_NATURE.keys()
+
+
+def test_status_and_explain_tell_of_the_finished_job(seen: Seen, verb: plugin.Verb) -> None:
+    """The table is for people, JSON is the job's own status, and every figure follows."""
+    where = ("-n", stage.NAMESPACE)
+    table = verb("lowtide", "status", *where)
+    listed = json.loads(verb("lowtide", "status", *where, "--output", "json"))
+    explained = verb("lowtide", "explain", NAME, *where)
+
+    assert re.search(rf"^{NAME} +Complete ", table, re.M)
+    (status,) = [entry["status"] for entry in listed if entry["name"] == NAME]
+    assert status["energy"]["totalJoules"] > 0
+    assert NAME in explained
+    assert "g/kWh" in explained
+
+
+def test_compare_and_watch_read_the_cluster(seen: Seen, verb: plugin.Verb) -> None:
+    """Side by side with itself nothing differs; the live view shows both jobs."""
+    compared = json.loads(
+        verb("lowtide", "compare", NAME, NAME, "-n", stage.NAMESPACE, "-o", "json")
+    )
+    watched = verb("lowtide", "watch", "--once", "-A", "--prometheus", PROMETHEUS_URL)
+
+    assert compared
+    assert NAME in watched
+    assert WAITING in watched
+    assert re.search(r"DE [0-9]+ g/kWh", watched)
+
+
+def test_plan_needs_no_cluster(verb: plugin.Verb) -> None:
+    """The plugin answers from a trace alone."""
+    trace = REPOSITORY / "examples" / "traces" / "DE.csv"
+
+    said = verb(
+        "lowtide", "plan", "--zone", "DE", "--duration", "4h", "--trace", str(trace),
+        "--at", "2021-08-14T01:00Z",
+    )  # fmt: skip
+
+    assert "to save 47 %" in said
+
+
+def test_suspend_resume_and_run_now_change_a_waiting_job(
+    seen: Seen, verb: plugin.Verb, kubectl: Kubectl, images: dict[str, str]
+) -> None:
+    """Each verb ends in the state that its name promises."""
+    inside, name = kubectl.within(stage.NAMESPACE), "obeys"
+
+    def becomes(state: str) -> None:
+        condition = f"--for=jsonpath={{.status.display.state}}={state}"
+        inside("wait", condition, f"trainingjob/{name}", "--timeout=60s", timeout=90)
+
+    inside.apply(sleeper(name, images["base"], wait=True))
+    becomes("Waiting")
+    verb("lowtide", "suspend", name, "-n", stage.NAMESPACE)
+    becomes("Suspended")
+    verb("lowtide", "resume", name, "-n", stage.NAMESPACE)
+    becomes("Waiting")
+    verb("lowtide", "run-now", name, "-n", stage.NAMESPACE)
+    becomes("Running")
+    inside("delete", "trainingjob", name)
+
+
+def test_kubeconfig_context_and_namespace_are_kubectl_s(
+    seen: Seen, cluster: RunningCluster, verb: plugin.Verb
+) -> None:
+    """A kubeconfig by option, its context by name, and a namespace without jobs."""
+    context = yaml.safe_load(Path(cluster.kubeconfig).read_text())["current-context"]
+
+    named = verb(
+        "lowtide", "status", "--kubeconfig", cluster.kubeconfig, "--context", context,
+        "-n", stage.NAMESPACE, "-o", "json",
+    )  # fmt: skip
+
+    assert {entry["name"] for entry in json.loads(named)} >= {NAME, WAITING}
+    assert verb("lowtide", "status", "-n", "kube-public") == ""
+
+
+def test_kubectl_completes_verbs_and_jobs(seen: Seen, verb: plugin.Verb) -> None:
+    """The plugin is asked what may come next, as by the completion scripts of kubectl itself."""
+    verbs = verb("__complete", "lowtide", "sus")
+    jobs = verb("__complete", "lowtide", "explain", "-n", stage.NAMESPACE, "inc")
+
+    assert verbs.splitlines()[0].startswith("suspend")
+    assert jobs.splitlines()[0] == NAME
