@@ -97,7 +97,8 @@ class SampleStore:
     def read(self, selector: Selector, start: float, end: float) -> tuple[Series, ...]:
         """Return the series of a selector with their samples in `(start, end]`, Unix times.
 
-        A gauge that was seen after `start` comes with the value that held there.
+        A gauge that was seen after `start` comes with the value that held there; what is final ends
+        with its value at the time it was last seen, as if it had been stored then.
         """
         with self._lock:
             return tuple(self._read(selector, start, end))
@@ -105,23 +106,27 @@ class SampleStore:
     def _read(self, selector: Selector, start: float, end: float) -> Iterator[Series]:
         matches = selector.matcher()
         rows = self._database.execute(
-            "SELECT id, labels FROM series WHERE metric = ? AND seen > ?", (selector.metric, start)
+            "SELECT id, labels, seen, final FROM series WHERE metric = ? AND seen > ?",
+            (selector.metric, start),
         ).fetchall()
         first = start if selector.metric in COUNTERS else float("-inf")
-        for identity, text in rows:
+        for identity, text, seen, is_final in rows:
             labels: dict[str, str] = json.loads(text)
             if not matches(labels):
                 continue
-            samples = tuple(
+            samples = [
                 Sample(at, value)
                 for at, value in self._database.execute(
                     "SELECT time, value FROM sample WHERE series = ? AND time > ? AND time <= ?"
                     " ORDER BY time",
                     (identity, first, end),
                 )
-            )
-            if samples:
-                yield Series({**labels, "__name__": selector.metric}, samples)
+            ]
+            if not samples:
+                continue
+            if is_final and samples[-1].time_seconds < min(seen, end):
+                samples.append(Sample(min(seen, end), samples[-1].value))
+            yield Series({**labels, "__name__": selector.metric}, tuple(samples))
 
     def prune(self, now: float) -> None:
         """Forget series not seen for long, and thin the longest if there are too many samples."""

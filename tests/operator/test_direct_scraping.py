@@ -341,8 +341,11 @@ def test_final_values_are_stored_once() -> None:
     page = parse_page(page_of("a", 20.0, began=NOON.timestamp(), ended=NOON.timestamp() + 30))
     for number in range(3, 30):
         store.add(page, instance="node-1", at_seconds=NOON.timestamp() + 15 * number)
+    stored = store._database.execute("SELECT count(*) FROM sample").fetchone()[0]
+    assert stored == 3 + 3 + 4  # energy and GPU-seconds at three times, four gauges once
     (series,) = store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
-    assert [sample.value for sample in series.samples] == [10.0, 20.0, 20.0]
+    assert [sample.value for sample in series.samples] == [10.0, 20.0, 20.0, 20.0]
+    assert series.samples[-1].time_seconds == NOON.timestamp() + 15 * 29
     assert energy_in(store, 30).final
 
 
