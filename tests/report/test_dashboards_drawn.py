@@ -218,7 +218,8 @@ def test_nothing_is_wider_than_the_screen(page: WebDriver, size: tuple[int, int]
 
     widths = page.execute_script(
         "return [document.documentElement.scrollWidth, innerWidth,"
-        " ...[...document.querySelectorAll('.panel, .empty')].map((p) => p.scrollWidth - p.clientWidth)]"
+        " ...[...document.querySelectorAll('.panel, .empty')]"
+        ".map((one) => one.scrollWidth - one.clientWidth)]"
     )
 
     assert widths[0] <= widths[1] == size[0]
