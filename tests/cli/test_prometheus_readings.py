@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from click.testing import Result
 
 from lowtide.cli.prometheus import Prometheus, PrometheusError, intensities, readings
 from lowtide.grid.series import Signal
@@ -149,3 +150,16 @@ def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prom
     assert average.at(begin) == 300
     assert average.at(begin + timedelta(seconds=30)) is None
     assert average.at(begin + timedelta(seconds=60)) == 120
+
+
+def test_watch_says_why_there_is_no_curve(
+    server: FakePrometheus, lowtide: Callable[..., Result], kubectl: Any
+) -> None:
+    """The jobs are shown all the same, and the reason stands below them."""
+    kubectl.answers({"items": [{"metadata": {"name": "bert", "namespace": "team"}}]})
+
+    result = lowtide("watch", "--once", "--prometheus", f"http://127.0.0.1:{server.server_port}")
+
+    assert result.exit_code == 0
+    assert "bert" in result.stdout
+    assert "no curve: Prometheus has no intensity of any zone" in result.stdout
