@@ -75,13 +75,17 @@ def manifest(number: int) -> dict[str, Any]:
 
 
 def write_grid(path: Path, *, more: float = 0.0) -> None:
-    """Write hours of which all past ones and the next are dirty, and clean ones after them."""
+    """Write hours of which all past ones and the next are dirty, and clean ones after them.
+
+    `more` is added to the clean ones only: what is off by the same everywhere is a bias, and
+    corrected.
+    """
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     lines = ["time,g_per_kwh,forecast"]
     for ahead in range(-16 * 24, 4 * 24):
-        value = DIRTY if ahead < DIRTY_HOURS else CLEAN
+        value = DIRTY if ahead < DIRTY_HOURS else CLEAN + more
         moment = hour + timedelta(hours=ahead)
-        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{value if ahead < 0 else ''},{value + more}")
+        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{value if ahead < 0 else ''},{value}")
     fresh = path.with_suffix(".new")
     fresh.write_text("\n".join(lines) + "\n")
     fresh.replace(path)

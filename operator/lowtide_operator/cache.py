@@ -26,10 +26,11 @@ class Cache:
         The echo of the operator's own write carries the version that the write returned, so it
         is nothing new.
         """
-        record = Record.of(body)
-        known = self._jobs.get(record.key)
-        if known is not None and known.resource_version == record.resource_version:
+        metadata = body["metadata"]
+        known = self._jobs.get(Key(metadata["namespace"], metadata["name"]))
+        if known is not None and known.resource_version == metadata.get("resourceVersion", ""):
             return None
+        record = Record.of(body)
         self._jobs[record.key] = record
         if record.series is not None and record.past is not None:
             self._past[record.key.namespace, record.series][record.key] = record.past

@@ -11,7 +11,7 @@ asked itself. Nothing is remembered over a restart: the first looks ask again.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -78,8 +78,9 @@ class Desk:
 
     `_open` are the jobs without an answer; all others have one that holds until `_valid_until`.
     `capacity` returns how many GPUs there are, `None` where they are not limited, `running` the
-    jobs that hold theirs. `on_change` is called with a job whose plan came out different without
-    being asked for.
+    jobs that hold theirs, `newest` the forecast of a zone as it is now. `ahead` gives the
+    questions of jobs that will be looked at next, so that a pass plans them too. `on_change` is
+    called with a job whose plan came out different without being asked for.
     """
 
     bookings: Bookings
@@ -87,6 +88,8 @@ class Desk:
     clock: Callable[[], datetime]
     capacity: Callable[[], int | None]
     running: Callable[[], Sequence[Key]]
+    newest: Callable[[str], Forecast | None]
+    ahead: Callable[[], Iterable[tuple[Key, Request, Forecast]]]
     on_change: Callable[[Key], None]
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _newest: dict[str, Forecast] = field(default_factory=dict)
@@ -105,6 +108,8 @@ class Desk:
 
     async def ask(self, key: Key, request: Request, forecast: Forecast) -> Plan | None:
         """Return the plan of a waiting job, made now or still valid; `None` if none can be made."""
+        # What the look has seen may be older than what others were planned with meanwhile.
+        forecast = self.newest(forecast.zone) or forecast
         self._learn(forecast)
         known = self._entries.get(key)
         if known is None or not known.is_about(request, forecast) or known.is_over(self.clock()):
@@ -199,6 +204,11 @@ class Desk:
         """Return the jobs without a valid plan, each with the question to answer."""
         if now >= self._valid_until:
             self._reopen(now)
+        if self._open:
+            for key, request, forecast in self.ahead():
+                if key not in self._entries:
+                    self._entries[key] = _Entry(request, forecast)
+                    self._open.add(key)
         return {key: self._entries[key] for key in self._open}
 
     def _reopen(self, now: datetime) -> None:

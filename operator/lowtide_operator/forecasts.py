@@ -81,7 +81,7 @@ class Zone:
     def learn(self, news: Known) -> bool:
         """Take news in; return whether jobs of this zone should be planned again."""
         before = self.known
-        if before is not None and before.forecast == news.forecast:
+        if before is not None and _says_the_same(before.forecast, news.forecast):
             # The very same object: plans that were made with it need not be made again.
             news = replace(news, forecast=before.forecast)
         self.known = news
@@ -110,6 +110,13 @@ class Zone:
         if expected is None or not expected.points:
             return None
         return max(0.0, (expected.points[-1].end - now).total_seconds())
+
+
+def _says_the_same(old: Forecast | None, new: Forecast | None) -> bool:
+    """Return whether two forecasts differ at most in when they were made."""
+    if old is None or new is None:
+        return old is new
+    return replace(old, generated_at=new.generated_at) == new
 
 
 def _told(known: Known) -> tuple[object, ...]:
@@ -200,6 +207,11 @@ class Forecasts:
             LOG.info(
                 "zone %s: by what their forecasts would have saved, asked first: %s", name, order
             )
+
+    def newest(self, zone: str) -> Forecast | None:
+        """Return the forecast of a zone as it is now, if there is one."""
+        found = self.zones.get(zone)
+        return None if found is None or found.known is None else found.known.forecast
 
     def view(self, grid: Grid) -> ForecastView:
         """Return what is known about the grid of a job."""

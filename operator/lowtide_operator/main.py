@@ -40,6 +40,7 @@ from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.metrics import build_registry
 from lowtide_operator.nodes import NodePool
+from lowtide_operator.observe import questions_ahead
 from lowtide_operator.prometheus import Prometheus
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -233,6 +234,8 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
         clock=utc_now,
         capacity=lambda: app.capacity_gpus(),
         running=cache.running_keys,
+        newest=forecasts.newest,
+        ahead=lambda: questions_ahead(app),
         on_change=queue.add,
     )
     app = App(

@@ -1,9 +1,11 @@
 """Gathering what one decision needs, and no more: most looks at a job need no request at all."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from lowtide.planning import Calendar
+from lowtide.planning import Calendar, Forecast, Request
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, RefusedError
 from lowtide_operator.conditions import ConditionType, Reason, find, has_end
@@ -28,7 +30,10 @@ from lowtide_operator.views import (
 )
 from lowtide_operator.waiting import question_of
 from lowtide_operator.workloads.job import job_manifest
+from lowtide_operator.workqueue import Key
 
+LOOK_AHEAD: Final = 256
+"""Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""
 UNPROCESSABLE = (400, 422)
 """Answers to a Job that can never be accepted; others may depend on the moment (quota)."""
 
@@ -41,17 +46,7 @@ async def observe(job: JobView, app: App) -> Observation:
     """
     now = app.clock()
     child, gone = await _child(job, app)
-    forecast = ForecastView()
-    if not isinstance(job.spec, Fault):
-        forecast = app.forecasts.view(job.spec.grid)
-    seen = Observation(
-        now=now,
-        job=job,
-        child=child,
-        child_is_gone=gone,
-        forecast=forecast,
-        experience=learn(app.cache.past_runs(job)),
-    )
+    seen = replace(_at_hand(job, now, app), child=child, child_is_gone=gone)
     if has_end(job.status.conditions):
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
@@ -61,6 +56,35 @@ async def observe(job: JobView, app: App) -> Observation:
     if not isinstance(job.spec, Fault) and not gone:
         return await _with_plan(await _with_template(seen, app), app)
     return seen
+
+
+def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
+    """Yield what will be asked for the jobs that are looked at next, as far as that is known.
+
+    Needs no request. A job that is not waiting, or is planned already, is left out.
+    """
+    now = app.clock()
+    for key in app.queue.next_keys(LOOK_AHEAD):
+        record = app.cache.record(key)
+        if record is None or key in app.desk or record.summary.state not in ("", "Waiting"):
+            continue
+        job = record.view()
+        if job.deleting or job.status.attempts or app.cache.child(job) is not None:
+            continue
+        seen = _at_hand(job, now, app)
+        request, forecast = question_of(seen, app.settings), seen.forecast.forecast
+        if request is not None and forecast is not None:
+            yield key, request, forecast
+
+
+def _at_hand(job: JobView, now: datetime, app: App) -> Observation:
+    """Return what is known about a job without asking anybody."""
+    forecast = ForecastView()
+    if not isinstance(job.spec, Fault):
+        forecast = app.forecasts.view(job.spec.grid)
+    return Observation(
+        now=now, job=job, forecast=forecast, experience=learn(app.cache.past_runs(job))
+    )
 
 
 async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 
@@ -111,6 +112,10 @@ class WorkQueue:
         del self._waiting[key]
         self._active.add(key)
         return key
+
+    def next_keys(self, count: int) -> tuple[Key, ...]:
+        """Return up to `count` keys that are taken next, the first first."""
+        return tuple(islice(self._ready, count))
 
     def done(self, key: Key, again_after_seconds: float | None = None) -> None:
         """Say that `key` was looked at successfully, and when to look again if nothing changes."""

@@ -56,6 +56,8 @@ class Stand:
     def __init__(self, capacity: int | None = None) -> None:
         self.now = NOON
         self.changed: list[str] = []
+        self.known: Forecast | None = None
+        self.ahead: list[tuple[Key, Request, Forecast]] = []
         self.bookings, self.tally = Bookings(), Tally()
         self.desk = Desk(
             bookings=self.bookings,
@@ -63,6 +65,8 @@ class Stand:
             clock=lambda: self.now,
             capacity=lambda: capacity,
             running=tuple,
+            newest=lambda _: self.known,
+            ahead=lambda: self.ahead,
             on_change=lambda key: self.changed.append(key.name),
         )
 
@@ -103,6 +107,29 @@ async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_lates
     starts = {name: plan.segments[0].start for name, plan in zip(order, plans, strict=True)}
     assert starts == {"a": NOON + 4 * HOUR, "b": NOON + 5 * HOUR, "c": NOON + 6 * HOUR}
     assert stand.tally.planning_passes == 1
+
+
+async def test_jobs_that_are_looked_at_next_are_planned_in_the_same_pass() -> None:
+    """A look that comes to a thousand more finds their plans made for them."""
+    known = forecast()
+    async with standing() as stand:
+        stand.ahead = [(Key("ml", name), request(name), known) for name in "bcd"]
+        for name in "abcd":
+            await stand.ask(name, known)
+    assert stand.tally.planning_passes == 1
+
+
+async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -> None:
+    """Otherwise two looks at a time would plan everybody to and fro between two forecasts."""
+    older, newest = forecast(), forecast([50.0, *DIRTY_THEN_CLEAN[1:]])
+    async with standing() as stand:
+        stand.known = newest
+        late = await stand.ask("late", older)
+        await stand.ask("early", newest)
+        again = await stand.ask("late", older)
+    assert late.run is True
+    assert again is late
+    assert stand.tally.planning_passes == 2
 
 
 async def test_a_later_job_takes_only_the_room_that_is_left() -> None:
