@@ -22,8 +22,8 @@ GAP_MAX_SECONDS: Final = 30.0
 """A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""
 
 
-CALMER_WEIGHT: Final = 0.25
-"""How much the calmest load of a job counts at its end: loads change in the last second too."""
+CALMER_WEIGHT: Final = 0.5
+"""Loads change in the last second too: the middle between the last and the calmest is taken."""
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
 
