@@ -4,15 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Request, Source
 
 NOW = datetime(2026, 12, 1, 10, 0, tzinfo=UTC)
-
-settings.register_profile("planning", max_examples=20, deadline=None)
-settings.load_profile("planning")
 
 
 def build_forecast(
