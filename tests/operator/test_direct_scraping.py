@@ -433,9 +433,9 @@ def measured(api: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def run_job(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a coroutine that runs the job on a node until its exporter shows final values."""
+    """Return a coroutine that runs the job on a node, and returns its exporter's final page."""
 
-    async def run(node: Node, joules: float) -> None:
+    async def run(node: Node, joules: float) -> str:
         api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}))
         await api.until(lambda: api.get(JOBS, "net-1"))
         began = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
@@ -444,8 +444,7 @@ def run_job(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
         node.text = page_of(uid, joules / 2, began=began.timestamp(), pod=name)
         await api.until(lambda: status(api).get("energy", {}).get("totalJoules") == joules / 2)
         ended = datetime.now(UTC).timestamp()
-        node.text = page_of(uid, joules, began=began.timestamp(), ended=ended, pod=name)
-        await node.is_scraped()
+        return page_of(uid, joules, began=began.timestamp(), ended=ended, pod=name)
 
     return run
 
@@ -478,7 +477,7 @@ async def test_a_job_is_measured_without_prometheus(
         section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
         server = {"metricsPort": free_port}
         async with operator(exporters=section, zones=zones(1000), server=server):
-            await run_job(node, 7200.0)
+            node.text = await run_job(node, 7200.0)
             own = await page_at(f"http://127.0.0.1:{free_port}/metrics")
             assert 'lowtide_operator_exporters{state="answering"} 1.0' in own
             assert 'lowtide_operator_exporters{state="failing"} 0.0' in own
@@ -510,7 +509,8 @@ async def test_a_restarted_operator_measures_from_its_own_store(
     async with node.serve("127.0.0.1", 0) as port:
         section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
         async with operator(exporters=section, **everything):
-            await run_job(node, 3600.0)
+            node.text = await run_job(node, 3600.0)
+            await node.is_scraped()
         api.end_job("net-1")
         refuse(node)
         async with operator(exporters=section, **everything):
@@ -526,13 +526,13 @@ async def test_exporters_that_are_away_at_the_end_are_asked_again_without_loss(
     async with node.serve("127.0.0.1", 0) as port:
         section = {"url": f"http://127.0.0.1:{port}/metrics", "scrapeIntervalSeconds": 0.2}
         async with operator(exporters=section, zones=zones(1000)):
-            await run_job(node, 3600.0)
-        refuse(node)
-        async with operator(exporters=section, zones=zones(1000)):
+            final = await run_job(node, 3600.0)
+            refuse(node)
+            await node.is_scraped()
             api.end_job("net-1")
             await api.until(lambda: measured(api).get("reason") == "ExportersUnavailable")
             assert measured(api)["status"] == "Unknown"
-            node.status = 200
+            node.status, node.text = 200, final
             await api.until(lambda: measured(api).get("status") == "True")
     assert status(api)["energy"]["totalJoules"] == 3600
 
