@@ -14,7 +14,8 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.report.fields import Manifest, is_true, mapping, mappings, moment, number
 from lowtide.report.fields import conditions as conditions_of
 
-COUNTDOWN = re.compile(r" \(in [^)]*\)")
+DETAILS = re.compile(r" \((\d+ g/kWh expected|forecast: |latest start |would change ).*$")
+"""What a plan rests on; one line of a view has room for the plan and its reason alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +163,7 @@ def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool
     measured = conditions.get("Measured", {})
     if measured.get("status") == "False" and is_true(conditions, "Complete"):
         return str(measured.get("message", ""))
-    # How long it waits was counted when the plan was made; the view counts for itself.
-    return COUNTDOWN.sub("", str(plan.get("explanation") or "")) if waiting else ""
+    return DETAILS.sub("", str(plan.get("explanation") or "")) if waiting else ""
 
 
 def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:

@@ -35,7 +35,8 @@ WAITING = {
     "plan": {
         "start": "2026-12-01T04:00:00Z",
         "segments": [{"start": "2026-12-01T04:00:00Z", "end": "2026-12-01T06:00:00Z"}],
-        "explanation": "waits until 04:00 (in 2 h) because that saves 40 %",
+        "explanation": "waits until 04:00 because that saves 40 % (forecast: file (DE.csv), issued "
+        "at 02:00; would change with a newer forecast)",
     },
 }
 
@@ -94,7 +95,7 @@ def test_present_is_one_arrow(hours: float, line: str) -> None:
 
 
 def test_waiting_job_shows_its_planned_start_and_why() -> None:
-    """Before the start, the plan's sentence is the reason."""
+    """Before the start, the plan's sentence is the reason, without what it rests on."""
     job = live_job(manifest(WAITING))
 
     assert (job.state, job.started, job.ended) == ("Waiting", False, False)
