@@ -5,6 +5,7 @@ the cluster removes it all, whatever happened to the demo.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class Stage:
 def start_mock_gpus(stage: Stage) -> Path:
     """Start the NVML stand-in, whose power follows the CPU use of the pods; return its folder."""
     directory = stage.layout.state / "mock-nvml"
+    # On a cluster that outlives a change of the stand-in, its control file is of another shape.
+    shutil.rmtree(directory, ignore_errors=True)
     run([stage.python, STANDINS / "nvml" / "build.py", directory], timeout_seconds=120)
     processes.start(
         [
