@@ -49,11 +49,16 @@ def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) ->
     return "\n".join(lines).rstrip()
 
 
+def _state(word: str) -> str:
+    """Return a state within a sentence; a reason of a pod (ImagePullBackOff) stays as it is."""
+    return word.lower() if word == word.capitalize() else f"held up by {word}"
+
+
 def _headline(
     name: str, status: Manifest, manifest: Manifest, now: datetime, zone: tzinfo | None
 ) -> str:
     plan, found = mapping(status.get("plan")), conditions(manifest)
-    state = text(mapping(status.get("display")).get("state")).lower() or "new"
+    state = _state(text(mapping(status.get("display")).get("state")) or "New")
     attempts = list(mappings(status.get("attempts")))
     if is_true(found, "Failed"):
         return f"{name} failed: {text(found['Failed'].get('message')) or 'no reason was given'}"

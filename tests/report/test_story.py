@@ -159,3 +159,13 @@ def test_letter_names_its_reference_where_there_is_one(
     done = {"display": {"state": "Complete"}, "attempts": [attempt], "efficiency": efficiency}
 
     assert said in [line.strip() for line in story(done)]
+
+
+def test_reason_of_a_pod_is_quoted_as_it_is() -> None:
+    """What people look up is spelled as Kubernetes spells it."""
+    attempt = {"start": "2026-11-30T20:34:50Z"}
+    held = {"display": {"state": "ImagePullBackOff"}, "attempts": [attempt]}
+
+    assert story(held)[0] == (
+        "bert is held up by ImagePullBackOff; it first started at 20:34:50, 10 s ago."
+    )
