@@ -8,7 +8,8 @@ true energy has a closed form. Beside it, from the same readings and scrapes:
   last power x interval        the power reading at each scrape, times the scrape interval
 
 Each job runs with the start and finish times of an API server, in whole seconds, which is what
-is promised for, and without any. Then a day of jobs and faults. Ends with 1 where a promise is not kept.
+is promised for, and without any. Then a day of jobs and faults. Ends with 1 where a promise is
+not kept.
 
 Run: PYTHONPATH=tests python benchmarks/exporter/accuracy.py [--jobs 100] [--hours 24]
 """
