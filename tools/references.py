@@ -23,6 +23,7 @@ from lowtide_exporter import catalogue
 from lowtide_operator import metrics as operator_metrics
 from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
+from lowtide_operator.providerpage import provider_families
 
 COUNTERS = {"CounterMetricFamily", "_by_outcome"}
 """What the operator's collector makes counters with; their series end in `_total`."""
@@ -90,6 +91,8 @@ def metrics_text() -> str:
     for name, text in operator_metrics.JOB_FIGURES.items():
         lines.append(f"| `lowtide_trainingjob_{name}` | {_cell(text)} |")
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in _literal_metrics()]
+    for family in provider_families({}):
+        lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")
     return "\n".join(lines) + "\n"
 
 

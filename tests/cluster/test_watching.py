@@ -40,6 +40,8 @@ METRIC = re.compile(r"\b((?:[a-z]+:)?(?:lowtide|kube)_[a-z0-9_]+(?::[a-z0-9_]+)?
 EMPTY_BY_NATURE = {
     "Counter against power": "compares two meters over five minutes, which this run does not last",
     "Reached of what was possible": "is known when the deadline has passed",
+    "Forecast score": "needs days of forecasts that came true",
+    "Forecast error": "needs days of forecasts that came true",
     "Ratings": "needs a reference set, or five finished jobs to make one from",
 }
 """Title of a panel to the reason why a healthy cluster has no data for it."""

@@ -29,6 +29,7 @@ from lowtide.trainingjob.status import (
 from lowtide_exporter import catalogue
 from lowtide_operator.display import display_of
 from lowtide_operator.metrics import JOB_FIGURES
+from lowtide_operator.providerpage import provider_families
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -223,6 +224,7 @@ def test_every_series_mentioned_exists(page):
     known |= {f"lowtide_operator_{name}{suffix}" for name in own for suffix in ("", "_total")}
     counted = re.findall(r'\("([a-z_]+)", "', code[0].read_text("utf-8"))
     known |= {f"lowtide_operator_{name}_total" for name in counted}
+    known |= {family.name for family in provider_families({})}
 
     mentioned = set(SERIES.findall(page.read_text("utf-8"))) - PACKAGES
 

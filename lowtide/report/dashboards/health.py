@@ -124,5 +124,31 @@ HEALTH = Dashboard(
                 "{{zone}} {{provider}} {{reason}}",
             ),
         ),
+        _lines(
+            "Forecast score",
+            "Share of the best plans' saving that plans from a provider's forecasts reach.",
+            Unit.RATIO,
+            Query(
+                "max by (zone, provider, band) (lowtide_operator_provider_realised_saving_ratio)",
+                "{{zone}} {{provider}} {{band}}",
+            ),
+        ),
+        _lines(
+            "Forecast error",
+            "Mean distance of a provider's forecasts from what came true, by lead.",
+            Unit.GRAMS_PER_KWH,
+            Query(
+                "max by (zone, provider, band) (lowtide_operator_provider_error_grams_per_kwh)",
+                "{{zone}} {{provider}} {{band}}",
+            ),
+        ),
+        _lines(
+            "Order of providers",
+            "1 is asked first; better scores move a provider up.",
+            Unit.COUNT,
+            Query(
+                "max by (zone, provider) (lowtide_operator_provider_place)", "{{zone}} {{provider}}"
+            ),
+        ),
     ),
 )
