@@ -24,6 +24,7 @@ class FakePrometheus(ThreadingHTTPServer):
     status: int
     raw: bytes | None
     authorization: str | None
+    form: dict[str, list[str]]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -36,8 +37,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer an instant query."""
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        query = parse_qs(form)["query"][0]
+        self.server.form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        query = self.server.form["query"][0]
         self.server.authorization = self.headers.get("Authorization")
         found = next((a for key, a in self.server.answers.items() if key in query), [])
         result = [{"metric": labels, "value": [0, value]} for labels, value in found]
@@ -150,6 +151,20 @@ def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prom
     assert average.at(begin) == 300
     assert average.at(begin + timedelta(seconds=30)) is None
     assert average.at(begin + timedelta(seconds=60)) == 120
+
+
+def test_a_long_curve_asks_for_the_value_of_its_end(
+    server: FakePrometheus, prometheus: Prometheus
+) -> None:
+    """An operator that began a minute ago has only that one."""
+    end = datetime(2026, 11, 30, 12, 0, 17, tzinfo=UTC)
+
+    intensities(prometheus, start=end - timedelta(hours=9, seconds=41), end=end)
+
+    start, step = (float(server.form[name][0]) for name in ("start", "step"))
+    assert step > 60
+    assert (end.timestamp() - start) % step == 0
+    assert 0 <= start - (end - timedelta(hours=9, seconds=41)).timestamp() < step
 
 
 def test_watch_says_why_there_is_no_curve(
