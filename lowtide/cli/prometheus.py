@@ -184,6 +184,8 @@ def intensities(
     step = max(1, round((end - start).total_seconds() / CURVE_POINTS))
     width = timedelta(seconds=step)
     # Counted back from the end: a curve of hours must show an operator that began a minute ago.
+    # From a whole second, because Prometheus may round a fraction past the end.
+    end = end.replace(microsecond=0)
     start = end - (end - start) // width * width
     # Two operators of one zone, or a restarted one, would otherwise be two curves.
     query = "max by (zone, signal) (lowtide_operator_intensity_grams_per_kwh)"

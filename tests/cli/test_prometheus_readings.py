@@ -158,8 +158,9 @@ def test_a_long_curve_asks_for_the_value_of_its_end(
 ) -> None:
     """An operator that began a minute ago has only that one."""
     end = datetime(2026, 11, 30, 12, 0, 17, tzinfo=UTC)
+    now = end + timedelta(microseconds=999_999)
 
-    intensities(prometheus, start=end - timedelta(hours=9, seconds=41), end=end)
+    intensities(prometheus, start=end - timedelta(hours=9, seconds=41), end=now)
 
     start, step = (float(server.form[name][0]) for name in ("start", "step"))
     assert step > 60
