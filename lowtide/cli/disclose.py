@@ -10,6 +10,7 @@ import yaml
 
 from lowtide.cli.jobs import Cluster, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
+from lowtide.cli.output import deliver
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
@@ -101,13 +102,7 @@ def command(
         text = _text(jobs[0], publisher, output, calculated)
     except DisclosureError as error:
         raise click.ClickException(str(error)) from error
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error}") from error
+    deliver(text, file)
 
 
 def _text(job: JobFigures, publisher: Publisher, output: str, calculated: date) -> str:

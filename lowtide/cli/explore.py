@@ -6,6 +6,7 @@ import click
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_all
 from lowtide.cli.options import cluster_options
+from lowtide.cli.output import deliver
 from lowtide.metrics.figures import JobFigures
 from lowtide.report.explorer import job_data, render_page, shipped_data
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
@@ -50,10 +51,7 @@ def command(
             data = job_data(jobs, origin=origin)
     except ReportError as error:
         raise JobsNotFoundError(str(error)) from error
-    try:
-        output.write_text(render_page(data), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error}") from error
+    deliver(render_page(data), output)
 
 
 def _jobs(

@@ -12,6 +12,7 @@ import yaml
 
 from lowtide.cli.jobs import NAME_PATTERN, Cluster, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
+from lowtide.cli.output import deliver
 from lowtide.metrics.environment import FRAMEWORK_MARK
 from lowtide.metrics.figures import JobFigures
 from lowtide.metrics.properties import PROPERTIES
@@ -67,13 +68,7 @@ def command(
         made = replace(made, environment=made.environment.split(FRAMEWORK_MARK, maxsplit=1)[0])
     made = replace(made, weights={**made.weights, **dict(map(_weight, weight))})
     text = _text(made, output, configmap)
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error}") from error
+    deliver(text, file)
 
 
 def _of(jobs: tuple[JobFigures, ...], name: str) -> JobFigures:

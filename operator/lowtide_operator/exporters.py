@@ -8,6 +8,7 @@ a store that is read by the same code as Prometheus' own.
 
 import asyncio
 import base64
+import functools
 import logging
 import socket
 import sqlite3
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from lowtide.energy.samples import Series
+from lowtide_operator.boundedbody import bounded_body
 from lowtide_operator.conditions import Reason
 from lowtide_operator.exporterpage import Known, Page, PageError, parse_page
 from lowtide_operator.samples import SamplesUnavailableError, Selector
@@ -30,7 +32,6 @@ from lowtide_operator.settings import ExporterSettings
 
 LOG: Final = logging.getLogger(__name__)
 
-READ_BYTES: Final = 64 * 1024
 AT_ONCE: Final = 8
 """Exporters that are asked at the same time."""
 EXPORTERS_MAX: Final = 256
@@ -209,20 +210,18 @@ class Exporters:
         """Return how HTTPS is spoken: every address shows the certificate of the host name."""
         if self._parts.scheme != "https":
             return {}
-        authority = self._settings.ca_file
-        context = ssl.create_default_context(cafile=None if authority is None else str(authority))
+        context = _trusted(self._settings.ca_file, _changed_at(self._settings.ca_file))
         return {"ssl": context, "server_hostname": self._parts.hostname}
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for piece in answer.content.iter_chunked(READ_BYTES):
-            body += piece
-            if len(body) > self._settings.maximum_body_bytes:
-                raise ExportersError(
-                    f"its page is larger than {self._settings.maximum_body_bytes} bytes: raise "
-                    "exporters.maximumBodyBytes if that is right"
-                )
-        return bytes(body)
+        limit = self._settings.maximum_body_bytes
+        body = await bounded_body(answer, limit)
+        if body is None:
+            raise ExportersError(
+                f"its page is larger than {limit} bytes: raise exporters.maximumBodyBytes if that "
+                "is right"
+            )
+        return body
 
     def _fall_asleep(self, failure: str) -> None:
         if self._awake_since is not None or failure != self._failure:
@@ -256,6 +255,24 @@ async def _addresses_of(host: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[4][0]) for place in found]
+
+
+@functools.lru_cache(maxsize=1)
+def _trusted(authority: Path | None, _changed_at_ns: int) -> ssl.SSLContext:
+    """Return what certificates are checked against, made once for each version of the file.
+
+    One for every scrape would also keep connections from being used again.
+    """
+    return ssl.create_default_context(cafile=None if authority is None else str(authority))
+
+
+def _changed_at(file: Path | None) -> int:
+    """Return when a file was changed, in nanoseconds; 0 for none.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return 0 if file is None else file.stat().st_mtime_ns
 
 
 def _authority(address: str, port: int) -> str:

@@ -16,11 +16,11 @@ import aiohttp
 from lowtide import names
 from lowtide.energy.samples import Sample, Series
 from lowtide.units import parse_timestamp
+from lowtide_operator.boundedbody import bounded_body
 from lowtide_operator.conditions import Reason
 from lowtide_operator.samples import SamplesUnavailableError, Selector
 from lowtide_operator.settings import PrometheusSettings
 
-READ_BYTES: Final = 64 * 1024
 JOULES_SO_FAR: Final = (
     "sum by (pod_uid) (max by (pod_uid, container, component, part, method, quality) "
     f"({names.METRIC_POD_ENERGY}))"
@@ -160,15 +160,13 @@ class Prometheus:
         return f"Prometheus answered {status}: {advice}"
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for piece in answer.content.iter_chunked(READ_BYTES):
-            body += piece
-            if len(body) > self._settings.maximum_body_bytes:
-                raise PrometheusError(
-                    f"Prometheus' answer is larger than {self._settings.maximum_body_bytes} bytes: "
-                    "lower prometheus.chunkSeconds"
-                )
-        return bytes(body)
+        limit = self._settings.maximum_body_bytes
+        body = await bounded_body(answer, limit)
+        if body is None:
+            raise PrometheusError(
+                f"Prometheus' answer is larger than {limit} bytes: lower prometheus.chunkSeconds"
+            )
+        return body
 
 
 def _chunks(

@@ -1,0 +1,17 @@
+"""Bodies of answers from other machines, which are read only as far as they may go."""
+
+from typing import Final
+
+import aiohttp
+
+READ_BYTES: Final = 64 * 1024
+
+
+async def bounded_body(answer: aiohttp.ClientResponse, maximum_bytes: int) -> bytes | None:
+    """Return the body of an answer, `None` as soon as it is larger than allowed."""
+    body = bytearray()
+    async for piece in answer.content.iter_chunked(READ_BYTES):
+        body += piece
+        if len(body) > maximum_bytes:
+            return None
+    return bytes(body)
