@@ -14,6 +14,24 @@ from lowtide.energy.quality import Quality
 from lowtide_exporter.readings import PodRecord
 
 
+_NAME, _GENERATION = "/", "\n"
+"""What no UID holds, and what no name holds."""
+
+
+def key_without_uid(namespace: str, name: str, generation: int) -> str:
+    """Return the key of the account of a pod whose UID is not known.
+
+    `generation` counts the pods of this name, from 1.
+    """
+    key = f"{namespace}{_NAME}{name}"
+    return key if generation == 1 else f"{key}{_GENERATION}{generation}"
+
+
+def is_without_uid(key: str) -> bool:
+    """Return whether an account's key is a name instead of a UID."""
+    return _NAME in key
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
     """What distinguishes the energy series of one pod."""
@@ -29,7 +47,7 @@ class SeriesKey:
 class PodAccount:
     """The energy of one pod in millijoules, and where it is in its life.
 
-    `key` is the UID, or `namespace/name` while the UID is not known (`uid` is then empty).
+    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty).
     """
 
     key: str
@@ -48,8 +66,16 @@ class PodAccount:
     finished_at: float | None = None
     ticks_since_end: int | None = None
     ended_at: float | None = None
+    ended_unix: float | None = None
     end_timestamp: float | None = None
     frozen_at: float | None = None
+
+    @property
+    def shown_uid(self) -> str:
+        """The UID; without one, the count of a name that came back, so that no series is twofold."""
+        return (
+            self.uid or self.key.removeprefix(key_without_uid(self.namespace, self.name, 1)).strip()
+        )
 
     @property
     def is_final(self) -> bool:
@@ -104,11 +130,19 @@ class PodBook:
         account.key = account.uid = uid
         self.living[uid] = account
 
-    def end(self, account: PodAccount, finished_at: float | None, monotonic_seconds: float) -> None:
+    def end(
+        self,
+        account: PodAccount,
+        finished_at: float | None,
+        *,
+        monotonic_seconds: float,
+        unix_seconds: float,
+    ) -> None:
         """Note that the pod has ended; its last interval may still be open."""
         if account.ticks_since_end is None:
             account.ticks_since_end = 0
             account.ended_at = monotonic_seconds
+            account.ended_unix = unix_seconds
             account.finished_at = finished_at
 
     def advance(self, monotonic_seconds: float, is_settled: Callable[[PodAccount], bool]) -> None:
@@ -129,7 +163,7 @@ class PodBook:
             self._retire_oldest()
 
     def _freeze(self, account: PodAccount, now: float) -> None:
-        last = account.last_held_unix or account.segment_start
+        last = account.last_held_unix or account.ended_unix or account.segment_start
         account.end_timestamp = max(account.finished_at or last, account.segment_start)
         account.frozen_at = now
         account.shares.clear()

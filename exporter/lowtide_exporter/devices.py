@@ -15,6 +15,7 @@ from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
 from lowtide.energy.counter import CounterMeter, Increment, Reading, Step
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
+from lowtide_exporter.accounts import is_without_uid
 from lowtide_exporter.readings import GpuIdentity, GpuReading
 from lowtide_exporter.slots import HeldSlot
 
@@ -168,6 +169,7 @@ class GpuAccount:
     ) -> list[Slot] | None:
         """Return the slots over the interval, None where a long gap hides who held them."""
         settled = []
+        parts = Counter(slot.instance for slot in {**before, **self.slots}.values())
         for device_id in sorted(before.keys() | self.slots.keys()):
             old, new = before.get(device_id), self.slots.get(device_id)
             older, newer = (slot.holder if slot else None for slot in (old, new))
@@ -181,6 +183,7 @@ class GpuAccount:
                     method=kind.method,
                     shares=settle_interval(older, newer, start_at, end_at, busy=busy),
                     activity_ratio=activity.instances.get(kind.instance or ""),
+                    active_ratio=kind.whole_ratio / parts[kind.instance],
                 )
             )
         return settled
@@ -262,10 +265,16 @@ def _changed_unseen(older: Holder | None, newer: Holder | None) -> bool:
 
 
 def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
-    """Return utilisation by container: a pod's processes are not told apart by container."""
+    """Return utilisation by container: a pod's processes are not told apart by container.
+
+    Processes are found by the UID of their pod. None where a holder's UID is not known: its
+    processes would be taken for somebody else's.
+    """
     if not activity.pods and activity.others <= 0:
         return None
     owners = {share.owner for slot in slots for share in slot.shares}
+    if any(is_without_uid(owner.pod) for owner in owners):
+        return None
     containers = Counter(owner.pod for owner in owners)
     shares = {o: activity.pods.get(o.pod, 0.0) / containers[o.pod] for o in owners}
     strangers = sum(v for pod, v in activity.pods.items() if pod not in containers)

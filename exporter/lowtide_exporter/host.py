@@ -8,7 +8,7 @@ are free. CPU time is taken at every tick, so that an ended pod keeps all but it
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from lowtide.energy.attribution import (
     Attribution,
@@ -29,6 +29,7 @@ CPU: Final = "cpu"
 DRAM: Final = "dram"
 _LOW_LOAD: Final = 0.1
 """Below this share of busy cores, package power counts as a sample of its idle floor."""
+_SAMPLES_DUMPED: Final = 60
 
 
 @dataclass(slots=True)
@@ -52,6 +53,35 @@ class HostAccount:
     def seen_pods(self) -> set[str]:
         """Return the UIDs of pods that were seen since the last call of `settle`."""
         return set(self._pods)
+
+    def dump(self) -> dict[str, Any]:
+        """Return, as JSON values, what the next interval is counted from, without the meters."""
+        return {
+            "settled_at": self.settled_at,
+            "settled_unix": self.settled_unix,
+            "floor": self.floor.samples[-_SAMPLES_DUMPED:],
+            "base": self._base,
+            "base_busy": self._base_busy,
+        }
+
+    @classmethod
+    def load(
+        cls, dumped: Mapping[str, Any], meters: dict[tuple[str, Domain], WrappingMeter]
+    ) -> "HostAccount":
+        """Return the account that `dump` described; an empty description begins anew.
+
+        Raises:
+            TypeError, ValueError: the description is malformed.
+        """
+        account = cls(meters=meters)
+        for watts in dumped.get("floor", ()):
+            account.floor.observe_free(float(watts))
+        if dumped.get("settled_at") is not None:
+            account.settled_at = float(dumped["settled_at"])
+            account.settled_unix = float(dumped.get("settled_unix", 0.0))
+            account._base = {str(u): float(s) for u, s in dict(dumped.get("base", {})).items()}
+            account._base_busy = float(dumped.get("base_busy", 0.0))
+        return account
 
     @staticmethod
     def series_of(component: str, pinned: bool) -> tuple[SeriesKey, ...]:

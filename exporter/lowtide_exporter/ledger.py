@@ -8,13 +8,14 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, Final
 
 from lowtide.energy.attribution import Owner, Part, Reason
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import Step
 from lowtide.energy.quality import Quality
-from lowtide_exporter.accounts import PodAccount, PodBook, SeriesKey
+from lowtide_exporter.accounts import PodAccount, PodBook, SeriesKey, key_without_uid
 from lowtide_exporter.devices import Activity, GpuAccount, Interval
 from lowtide_exporter.host import CPU, DRAM, HostAccount
 from lowtide_exporter.readings import (
@@ -222,11 +223,11 @@ class NodeLedger:
 
     def _key_without_uid(self, name: tuple[str, str]) -> str:
         """Return a key that no earlier pod of this name has used; names come back, UIDs do not."""
-        plain = "/".join(name)
-        key, generation = plain, 1
-        while (account := self.pods.get(key)) is not None and account.is_final:
-            generation += 1
-            key = f"{plain}#{generation}"
+        for generation in count(1):
+            key = key_without_uid(*name, generation)
+            account = self.pods.get(key)
+            if account is None or not account.is_final:
+                break
         return key
 
     def _map(self, seen: Observation) -> SlotMap | None:
@@ -283,16 +284,17 @@ class NodeLedger:
 
     def _follow_lives(self, seen: Observation) -> None:
         self._note_holdings(seen)
+        now = {"monotonic_seconds": seen.monotonic_seconds, "unix_seconds": seen.unix_seconds}
         for account in self.pods.living.values():
             record = self._records.get((account.namespace, account.name))
             if account.uid and self._uids is not None:
                 if record is not None and record.uid == account.uid:
                     if record.is_terminal:
-                        self.pods.end(account, record.finished_at, self._now)
+                        self.pods.end(account, record.finished_at, **now)
                 elif account.uid not in self._uids:
-                    self.pods.end(account, None, self._now)
+                    self.pods.end(account, None, **now)
             elif self._is_absent(account, seen.monotonic_seconds):
-                self.pods.end(account, None, self._now)
+                self.pods.end(account, None, **now)
         self.pods.advance(seen.monotonic_seconds, lambda account: self._is_settled(account, seen))
 
     def _is_absent(self, account: PodAccount, now: float) -> bool:

@@ -17,12 +17,16 @@ from lowtide_exporter.readings import Allocation, GpuReading
 
 @dataclass(frozen=True, slots=True)
 class HeldSlot:
-    """A part of a GPU with its holder; `instance` is the MIG instance it lies in."""
+    """A part of a GPU with its holder; `instance` is the MIG instance it lies in.
+
+    `whole_ratio` is the size of what a replica is a replica of, the slot's own size otherwise.
+    """
 
     holder: Holder
     size_ratio: float
     method: Method
     instance: str | None = None
+    whole_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,13 @@ def map_slots(
         if place is None:
             unknown.add(device_id)
             continue
-        gpu, size, instance = place
+        gpu, whole, instance = place
+        size = whole
         method = Method.EXCLUSIVE if instance is None else Method.MIG_STATIC
         if replica is not None:
             size /= max(advertised_replicas.get(uuid, 0), seen[uuid])
             method = Method.EQUAL_SHARE if instance is None else method
-        by_gpu.setdefault(gpu, {})[device_id] = HeldSlot(holder, size, method, instance)
+        by_gpu.setdefault(gpu, {})[device_id] = HeldSlot(holder, size, method, instance, whole)
     return SlotMap(by_gpu, frozenset(unknown))
 
 

@@ -132,7 +132,7 @@ def _node_power(ledger: NodeLedger, status: LoopStatus) -> Iterator[_Row]:
 
 def _pods(ledger: NodeLedger) -> Iterator[_Row]:
     for account in ledger.exported_pods():
-        pod = (account.namespace, account.name, account.uid)
+        pod = (account.namespace, account.name, account.shown_uid)
         yield catalogue.POD_SEGMENT, pod, account.segment_start
         if account.end_timestamp is not None:
             yield catalogue.POD_END, pod, account.end_timestamp

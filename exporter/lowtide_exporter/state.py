@@ -20,6 +20,7 @@ from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
 from lowtide_exporter.accounts import PodAccount, SeriesKey
 from lowtide_exporter.devices import GpuAccount
+from lowtide_exporter.host import HostAccount
 from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.readings import Allocation, Domain, GpuIdentity, GpuReading
 from lowtide_exporter.slots import HeldSlot
@@ -65,7 +66,7 @@ class StateFile:
                 load_ledger(state, ledger)
         except FileNotFoundError:
             return False
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             reason = f"it cannot be read: {error}"
         if reason is not None:
             _log.warning("state file %s is not used: %s", self._path, reason)
@@ -101,9 +102,13 @@ def dump_ledger(ledger: NodeLedger) -> dict[str, Any]:
         "evicted": ledger.pods.evicted,
         "unallocated": [[*key, value] for key, value in ledger.unallocated.items()],
         "zones": [
-            [package, domain, meter.millijoules, meter.handed_out_millijoules, meter.unwrapped]
+            (
+                *(package, domain, meter.millijoules, meter.handed_out_millijoules),
+                *(meter.unwrapped, meter.last_microjoules),
+            )
             for (package, domain), meter in ledger.host.meters.items()
         ],
+        "host": ledger.host.dump(),
         "mapping": ledger.mapping_state(),
     }
 
@@ -126,13 +131,14 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     mapped_at, replicas = state["mapping"]["mapped_at"], dict(state["mapping"]["replicas"])
     retired = {component: int(value) for component, value in state["retired"].items()}
     evicted = int(state["evicted"])
+    host = HostAccount.load(state.get("host") or {}, zones)
     ledger.gpus.update({gpu.identity.uuid: gpu for gpu in gpus})
     ledger.pods.living.update({account.key: account for account in living})
     ledger.pods.retained.update({account.key: account for account in retained})
     ledger.pods.retired_millijoules.update(retired)
     ledger.pods.evicted = evicted
     ledger.unallocated.update(unallocated)
-    ledger.host.meters.update(zones)
+    ledger.host = host
     ledger.restore_mapping(allocations, mapped_at, replicas)
 
 
@@ -148,6 +154,7 @@ def _dump_gpu(gpu: GpuAccount) -> dict[str, Any]:
             (
                 *(device_id, slot.holder.owner.pod, slot.holder.owner.container),
                 *(slot.holder.started_at, slot.size_ratio, slot.method, slot.instance),
+                slot.whole_ratio,
             )
             for device_id, slot in gpu.slots.items()
         ],
@@ -164,8 +171,14 @@ def _load_gpu(item: dict[str, Any]) -> GpuAccount:
     gpu.counted_at, gpu.mapped = item["counted_at"], bool(item["mapped"])
     gpu.waiting_millijoules, gpu.waiting_seconds = item["waiting"]
     gpu.slots = {
-        device_id: HeldSlot(Holder(Owner(pod, container), started), size, Method(method), instance)
-        for device_id, pod, container, started, size, method, instance in item["slots"]
+        device_id: HeldSlot(
+            Holder(Owner(pod, container), started),
+            size,
+            Method(method),
+            instance,
+            *(whole or [size]),
+        )
+        for device_id, pod, container, started, size, method, instance, *whole in item["slots"]
     }
     return gpu
 
@@ -194,10 +207,19 @@ def _load_account(item: dict[str, Any]) -> PodAccount:
     return account
 
 
-def _load_zone(total: int, handed_out: int, unwrapped: int) -> WrappingMeter:
-    """Return a zone's meter without a base: wraps during the gap cannot be counted."""
-    meter = WrappingMeter(handed_out_millijoules=handed_out, unwrapped=unwrapped)
-    meter.total.closed_millijoules = unwrapped
+def _load_zone(
+    total: int, handed_out: int, unwrapped: int, last: int | None = None
+) -> WrappingMeter:
+    """Return a zone's meter that goes on from its last reading.
+
+    Of the wraps during the gap one is seen at most: the gap's energy is never too high.
+    """
+    meter = WrappingMeter(
+        total=DeviceTotal(closed_millijoules=unwrapped, first_raw=last, last_raw=last),
+        handed_out_millijoules=handed_out,
+        unwrapped=unwrapped,
+        last_microjoules=last,
+    )
     if total != handed_out:
         raise ValueError(f"zone totals disagree: {total} and {handed_out} mJ")
     return meter

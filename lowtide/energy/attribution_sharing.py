@@ -22,13 +22,16 @@ class Slot:
 
     `size_ratio` is its share of the device (1 for a whole GPU, 1/R for one of R replicas, its
     multiprocessors over the GPU's for a MIG instance), `activity_ratio` how busy it was (0 to 1,
-    None where not known), `method` the rule that applies without activity.
+    None where not known), `method` the rule that applies without activity. `active_ratio` is the
+    size that counts for active energy, None where that is `size_ratio`: free replicas do no work,
+    so the held ones of a MIG instance stand for all of it.
     """
 
     size_ratio: float
     method: Method
     shares: tuple[SlotShare, ...]
     activity_ratio: float | None = None
+    active_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,18 @@ def claim_slots(slots: Sequence[Slot], utilisation: Utilisation | None = None) -
     method: dict[Owner, Method] = {}
     activity_known = True
     for slot in slots:
+        size = slot.size_ratio if slot.active_ratio is None else slot.active_ratio
         for share in slot.shares:
             held[share.owner] += slot.size_ratio * share.held_ratio
-            weight = slot.size_ratio * share.active_ratio
+            weight = size * share.active_ratio
             by_size[share.owner] += weight
             by_activity[share.owner] += weight * (slot.activity_ratio or 0.0)
             method[share.owner] = slot.method
             activity_known &= slot.activity_ratio is not None
     weights: Mapping[Owner, float] = by_size
-    if utilisation is not None and any(utilisation.by_owner.get(owner, 0) > 0 for owner in held):
+    if utilisation is not None and (
+        utilisation.others > 0 or any(utilisation.by_owner.get(owner, 0) > 0 for owner in held)
+    ):
         weights = {owner: utilisation.by_owner.get(owner, 0.0) for owner in held}
         method = dict.fromkeys(held, Method.SM_SHARE)
     elif activity_known and any(weight > 0 for weight in by_activity.values()):

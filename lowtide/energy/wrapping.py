@@ -21,11 +21,11 @@ class WrappingMeter:
     total: DeviceTotal = field(default_factory=DeviceTotal)
     unwrapped: int = 0
     handed_out_millijoules: int = 0
-    _last: int | None = None
+    last_microjoules: int | None = None
 
     def advance(self, microjoules: int, range_microjoules: int) -> int:
         """Return the millijoules since the last reading; 0 for the first one."""
-        last, self._last = self._last, microjoules
+        last, self.last_microjoules = self.last_microjoules, microjoules
         if last is None:
             self.total.read(microjoules)
             return 0

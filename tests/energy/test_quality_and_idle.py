@@ -135,6 +135,33 @@ def test_one_silent_instance_makes_all_static():
     assert {claim.method for claim in claims} == {Method.MIG_STATIC}
 
 
+def test_the_held_replicas_of_an_instance_stand_for_all_of_it():
+    """16 and 64 SM, both busy; of the large one's four replicas one is held: still 20 to 80.
+
+    Its idle bill is that of one replica, 16 of 132.
+    """
+    part = Slot(
+        size_ratio=16 / 132,
+        method=Method.MIG_STATIC,
+        shares=(SlotShare(Q, 1.0, 1.0),),
+        activity_ratio=1.0,
+        active_ratio=64 / 132,
+    )
+
+    small, large = claim_slots([mig(P, 16, 1.0), part])
+
+    assert large.active_weight == pytest.approx(4 * small.active_weight)
+    assert large.held_ratio == pytest.approx(16 / 132)
+
+
+def test_energy_of_a_process_outside_pods_is_not_the_idle_holders():
+    """Holders that did nothing have no share of what another process drew."""
+    first, second = claim_slots([replica(P), replica(Q)], Utilisation({}, others=60.0))
+
+    assert (first.active_weight, second.active_weight) == (0.0, 0.0)
+    assert first.method is Method.SM_SHARE
+
+
 def replica(owner):
     """One of four replicas of a GPU."""
     return Slot(size_ratio=0.25, method=Method.EQUAL_SHARE, shares=(SlotShare(owner, 1.0, 1.0),))

@@ -6,10 +6,12 @@ from standins.nvml.control import gpu_uuid
 
 from lowtide.energy.wrapping import WrappingMeter
 from lowtide_exporter.errors import SourceError
+from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.readings import Allocation, Domain, PodRecord
 from lowtide_exporter.sources import HostMeters
 from lowtide_exporter.sources.cgroup import CgroupMeters
 from lowtide_exporter.sources.rapl import RaplMeters
+from lowtide_exporter.state import StateFile
 
 UID_A, UID_B = (f"0000000{i}-0000-4000-8000-000000000000" for i in (1, 2))
 
@@ -212,3 +214,63 @@ def test_cgroup_version_1_is_read_too(tmp_path):
 
     assert (use.pods[UID_A].cpu_seconds, use.pods[UID_A].memory_bytes) == (2.5, 1024)
     assert use.cores == 8
+
+
+def restart(node, state, host):
+    """Kill the exporter and start it again at once, from its last state."""
+    meters = HostMeters(
+        RaplMeters(str(host.sysfs)), CgroupMeters(str(host.cgroup), str(host.procfs))
+    )
+    node.ledger = NodeLedger()
+    node.loop = node.make_loop(
+        period_seconds=1.0, host=meters, host_period_seconds=1.0, state=state
+    )
+    return node.loop.restore()
+
+
+def test_cpu_energy_goes_on_over_a_restart(cpu_node, host, tmp_path):
+    """Killed 20 s after its last state: nothing is lost and no value falls.
+
+    100 W and half of 8 cores busy, all for the only pod, which asks for 4 of 8: each second 50 J
+    active and half of 50 J idle are its own, 15 s from the state to the end.
+    """
+    state = StateFile(str(tmp_path / "state.json"), "boot-1")
+    know(cpu_node, ("a", UID_A, 4.0))
+    restart(cpu_node, state, host)
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 4})
+    cpu_node.loop.save()
+    saved = cpu_node.pod_joules("a")
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 4})
+    before = cpu_node.pod_joules("a")
+
+    assert restart(cpu_node, state, host)
+    run(cpu_node, host, 5, watts=100, busy_cores=4, pods={UID_A: 4})
+
+    assert cpu_node.pod_joules("a") > before
+    assert cpu_node.pod_joules("a") - saved == pytest.approx(15 * (50 + 25))
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="cpu") == 0
+
+
+def test_the_idle_power_of_the_cpus_survives_a_restart(cpu_node, host, tmp_path):
+    """A busy node would not learn it again."""
+    state = StateFile(str(tmp_path / "state.json"), "boot-1")
+    restart(cpu_node, state, host)
+    run(cpu_node, host, 15, watts=40, busy_cores=0.1, pods={})
+    learnt = cpu_node.ledger.host.floor.learnt_watts
+    cpu_node.loop.save()
+
+    restart(cpu_node, state, host)
+
+    assert learnt == pytest.approx(40)
+    assert cpu_node.ledger.host.floor.learnt_watts == learnt
+
+
+def test_a_pod_without_gpu_that_is_deleted_ended_when_it_was_gone(cpu_node, host):
+    """Nobody told when: the moment at which it was missed is the end, not its beginning."""
+    know(cpu_node, ("a", UID_A, 4.0))
+    run(cpu_node, host, 20, watts=100, busy_cores=4, pods={UID_A: 4})
+    cpu_node.delete_pod("a")
+    run(cpu_node, host, 3, watts=100, busy_cores=4, pods={})
+
+    end = cpu_node.value("lowtide_pod_end_timestamp_seconds", pod="a")
+    assert end == cpu_node.unix(121)

@@ -119,6 +119,24 @@ class TestTimeSlicing:
         assert a == pytest.approx(b, rel=0.02)
         assert shared.pod_joules("a", method="sm_share") == 0
 
+    def test_without_uids_of_the_pods_shares_are_equal(self, shared):
+        """Processes are found by UID: without an API server they must not look like strangers'."""
+        add_process(shared, 11, UID_A)
+        add_process(shared, 12, UID_B)
+        shared.control.set_processes(0, [(11, 60), (12, 20)])
+        shared.pods.pods = None
+        learn_floor(shared, 80.0, 480.0)
+        shared.owners.replicas = {GPU_0: 4}
+        shared.allocate("a", f"{GPU_0}::0")
+        shared.allocate("b", f"{GPU_0}::1")
+
+        shared.run_until(230)
+
+        a, b = shared.pod_joules("a", part="active"), shared.pod_joules("b", part="active")
+        assert a == pytest.approx(b, rel=0.02)
+        assert 400 * 105 <= a + b <= 400 * 110  # the last five seconds may still wait
+        assert shared.unallocated_joules(reason="foreign") == 0
+
     def test_a_pods_idle_bill_does_not_depend_on_its_neighbours(self, shared):
         """One of four replicas costs a quarter of the floor, alone or not; the rest is free."""
         learn_floor(shared, 80.0, 80.0)
@@ -205,6 +223,26 @@ class TestMig:
         assert gained["large"] == pytest.approx(25_000 + 10_000 * 64 / 132, rel=0.02)
         assert shared.pod_joules("small", method="mig_weighted") > 0
         assert shared.value("lowtide_source_up", source="dcgm") == 1
+
+    def test_sharing_inside_an_instance_is_first_by_instance_then_by_replica(self, shared):
+        """Small (16 SM) and one of four replicas of large (64 SM), both busy: 20 to 80 of 500 W.
+
+        Over 100 s: 10,000 and 40,000 J active; the floor goes by 16 and by a quarter of 64.
+        """
+        learn_floor(shared, 100.0, 600.0)
+        shared.control.set_instances(0, [(7, 1, 16), (1, 4, 64)])
+        large = shared.control.instance_uuid(0, 1)
+        shared.owners.replicas = {large: 4}
+        shared.start_pod("small", shared.control.instance_uuid(0, 0), uid=UID_A)
+        shared.start_pod("large", f"{large}::2", uid=UID_B)
+        shared.page.activity = {(GPU_0, 7): 1.0, (GPU_0, 1): 1.0}
+        shared.run_until(145)
+
+        gained = self.gain(shared)
+
+        assert gained["small"] == pytest.approx(10_000 + 10_000 * 16 / 132, rel=0.001)
+        assert gained["large"] == pytest.approx(40_000 + 10_000 * 16 / 132, rel=0.001)
+        assert conserved(shared)
 
     def test_a_page_that_does_not_come_leaves_the_static_rule(self, shared):
         """The label changes with the method; the source is down."""

@@ -257,6 +257,7 @@ def test_without_a_uid_a_reused_name_opens_a_new_account(make_node):
 
     starts = node.series("lowtide_pod_segment_start_timestamp_seconds")
     assert [value for _, value in starts] == [node.unix(160), node.unix(101)]
+    assert [labels["pod_uid"] for labels, _ in starts] == ["2", ""]
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
