@@ -48,6 +48,7 @@ from lowtide_operator.samples import Samples
 from lowtide_operator.samplestore import SampleStore
 from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
 from lowtide_operator.tally import Tally
+from lowtide_operator.watches import kopf_settings
 from lowtide_operator.workqueue import Backoff, WorkQueue
 
 LOG: Final = logging.getLogger(__name__)
@@ -144,6 +145,12 @@ async def _watch(
     namespaces = app.settings.cluster.namespaces
     # kopf waits for a threading event in a thread, which ends only when that event is set.
     flag: asyncio.Event | threading.Event = stop or asyncio.Event()
+
+    # A signal does not set it, and kopf would wait five seconds for whoever waits for it.
+    @kopf.on.cleanup(registry=registry)
+    async def nobody_waits_any_more(**_: Any) -> None:
+        flag.set()
+
     operator = asyncio.create_task(
         kopf.operator(
             registry=registry,
@@ -263,23 +270,6 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
             store.close()
         await session.close()
         await api.close()  # type: ignore[no-untyped-call]
-
-
-def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
-    """Return kopf's settings: bounded watches, a server-side filter, no Events of its own."""
-    ours = kopf.OperatorSettings()
-    ours.posting.enabled = False
-    ours.scanning.disabled = True
-    ours.watching.server_timeout = 300
-    ours.watching.client_timeout = 310
-    ours.watching.connect_timeout = 30
-    ours.watching.chunk_size = 500
-    ours.watching.label_selectors["batch/v1", "jobs"] = names.LABEL_TRAININGJOB
-    # One task per object lives this long after its last event; handlers here take microseconds.
-    ours.queueing.idle_timeout = 0.5
-    ours.queueing.exit_timeout = 0.5
-    ours.networking.request_timeout = settings.cluster.request_timeout_seconds
-    return ours
 
 
 def configure_logging(settings: Settings) -> None:

@@ -67,9 +67,9 @@ async def api() -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def operator(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return a context manager that runs the real operator against the fake API server."""
-    kubeconfig = {
+def kubeconfig(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that leads to the fake API server; `KUBECONFIG` names it."""
+    document = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "fake",
@@ -78,8 +78,14 @@ def operator(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
     }
     path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(kubeconfig))
+    path.write_text(yaml.safe_dump(document))
     monkeypatch.setenv("KUBECONFIG", str(path))
+    return path
+
+
+@pytest.fixture
+def operator(kubeconfig: Path) -> Callable[..., Any]:
+    """Return a context manager that runs the real operator against the fake API server."""
 
     @asynccontextmanager
     async def run(**sections: Any) -> AsyncIterator[asyncio.Task[None]]:

@@ -1,0 +1,37 @@
+"""The operator as a process: how it ends when Kubernetes asks it to."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
+HANGING_SECONDS = 5
+"""So long does kopf wait for a task that nobody ends (kopf/_core/reactor/running.py)."""
+
+
+async def test_a_sigterm_ends_it_without_waiting_for_anybody(
+    api: Any, kubeconfig: Path, training_job: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Who upgrades the chart waits for the operator that goes; an idle one has nothing to end."""
+    api.create(TRAININGJOBS, training_job(schedule={"startNoEarlierThan": "2999-01-01T00:00:00Z"}))
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump({"server": {"metricsPort": 0, "healthPort": 0}}))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "lowtide_operator.main", "--settings", str(settings)
+    )
+    try:
+        await api.until(lambda: "plan" in (api.get(TRAININGJOBS, "net").get("status") or {}))
+
+        process.terminate()
+        async with asyncio.timeout(HANGING_SECONDS):
+            code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert code == 0
