@@ -13,7 +13,6 @@ from lowtide.energy.attribution import Method, Part
 from lowtide.energy.quality import Quality
 from lowtide_exporter.readings import PodRecord
 
-
 _NAME, _GENERATION = "/", "\n"
 """What no UID holds, and what no name holds."""
 
@@ -72,7 +71,7 @@ class PodAccount:
 
     @property
     def shown_uid(self) -> str:
-        """The UID; without one, the count of a name that came back, so that no series is twofold."""
+        """The UID; without one, the count of a name that came back: no series is there twice."""
         return (
             self.uid or self.key.removeprefix(key_without_uid(self.namespace, self.name, 1)).strip()
         )

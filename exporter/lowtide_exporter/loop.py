@@ -5,7 +5,7 @@ inside it: no scrape waits for a device. A source that fails is noted and asked 
 other down.
 """
 
-import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -25,17 +25,27 @@ from lowtide_exporter.readings import (
     PodRecord,
     ZoneReading,
 )
-from lowtide_exporter.snapshot import LoopStatus, Snapshot, SourceStatus, take_snapshot
+from lowtide_exporter.snapshot import LoopStatus, Snapshot, take_snapshot
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.node_power import NodePower
+from lowtide_exporter.sourcewatch import SourceWatch, ask
 from lowtide_exporter.state import StateFile
 
-_log = logging.getLogger(__name__)
-
 _REPLICA_PERIOD_SECONDS: Final = 30.0
+_REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"
 _STATE_PERIOD_SECONDS: Final = 30.0
 _MISSING_FACTOR: Final = 6
 """CPU meters that are missing are looked for this many times less often."""
+_MISSING_MAX_SECONDS: Final = 60.0
+"""At most this seldom: a CPU counter may wrap in six minutes."""
+_JITTER: Final = 0.1
+"""Share of the period by which a tick may come later.
+
+Some sensors see a quarter of every 100 ms: in step with them, a load in step with both would never
+be seen, or always.
+"""
+_STALLED_SECONDS: Final = 30.0
+"""A tick that is this late hangs in a driver: what was read before is the present no longer."""
 
 
 class PodInformant(Protocol):
@@ -47,37 +57,6 @@ class PodInformant(Protocol):
     @property
     def pods(self) -> tuple[PodRecord, ...] | None:
         """The pods, None while they are not known."""
-
-
-class SourceWatch:
-    """Remembers when each source last worked, and logs the changes, not the repetitions."""
-
-    def __init__(self) -> None:
-        self._good_at: dict[str, float] = {}
-        self._is_up: dict[str, bool] = {}
-
-    def note(self, source: str, now: float, error: Exception | None = None) -> None:
-        """Note one attempt to read `source`."""
-        is_up = error is None
-        if self._is_up.get(source) is not is_up:
-            if error is not None:
-                _log.warning("source %s is down: %s", source, error)
-            elif source in self._is_up:
-                _log.info("source %s works again", source)
-        self._is_up[source] = is_up
-        if is_up:
-            self._good_at[source] = now
-
-    def note_age(self, source: str, is_up: bool, good_at: float | None) -> None:
-        """Note a source that keeps its own time."""
-        self._is_up[source] = is_up
-        if good_at is not None:
-            self._good_at[source] = good_at
-
-    def statuses(self, now: float) -> dict[str, SourceStatus]:
-        """Return the state of every source that was asked."""
-        ages = {source: max(0.0, now - at) for source, at in self._good_at.items()}
-        return {source: SourceStatus(up, ages.get(source)) for source, up in self._is_up.items()}
 
 
 class ExporterLoop:
@@ -100,6 +79,7 @@ class ExporterLoop:
         mapping_period_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
         unix: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._ledger = ledger
         self._meters = meters
@@ -126,22 +106,23 @@ class ExporterLoop:
         self._mapping_at = 0.0
         self._replicas: dict[str, int] = {}
         self._replicas_at = 0.0
+        self._jitter = jitter
+        self._planned: float | None = None
         self._lag_seconds = 0.0
         self.ticks = 0
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a late tick is not made up for, the counters carry it."""
-        due = self._monotonic()
+        due = self._planned = self._monotonic()
         while not stop.is_set():
-            self._lag_seconds = max(0.0, self._monotonic() - due)
+            self._lag_seconds = max(0.0, self._monotonic() - self._planned)
             self.tick()
             if self._monotonic() >= self._state_at:
                 self.save()
-            due += self._period_seconds
             now = self._monotonic()
-            if due < now:
-                due = now
-            stop.wait(due - now)
+            due = max(due + self._period_seconds, now)
+            self._planned = due + _JITTER * self._period_seconds * self._jitter()
+            stop.wait(self._planned - now)
 
     def tick(self) -> None:
         """Read every source once and book it.
@@ -191,18 +172,22 @@ class ExporterLoop:
         """Return the picture of the last tick."""
         node_watts = self._read_node_power()
         with self._lock:
+            now = self._monotonic()
+            # A tick that hangs in a driver ends no wait: its lag is seen from here.
+            waited = 0.0 if self._planned is None else now - self._planned
+            lag = max(self._lag_seconds, waited)
             status = LoopStatus(
                 node_watts=node_watts,
-                sources=self._watch.statuses(self._monotonic()),
+                sources=self._watch.statuses(now, is_stalled=lag > _STALLED_SECONDS),
                 calls=dict(self._calls.counts),
                 call_seconds=dict(self._calls.seconds),
-                lag_seconds=self._lag_seconds,
+                lag_seconds=lag,
             )
             return take_snapshot(self._ledger, status)
 
     def _read_gpus(self) -> tuple[GpuReading, ...]:
         try:
-            readings = self._meters.read(self._monotonic())
+            readings: tuple[GpuReading, ...] = ask(self._meters.read, self._monotonic())
         except MockRefusedError:
             raise
         except SourceError as error:
@@ -217,24 +202,36 @@ class ExporterLoop:
         if self._owners is None:
             return None
         try:
-            allocations = self._calls.call("kubelet", self._owners.allocations)
-            if now >= self._replicas_at and any(_is_replicated(item) for item in allocations):
-                self._replicas = self._calls.call("kubelet", self._owners.advertised_replicas)
-                self._replicas_at = now + _REPLICA_PERIOD_SECONDS
+            allocations = ask(self._calls.call, "kubelet", self._owners.allocations)
         except SourceError as error:
             self._watch.note("kubelet", now, error)
             return None
         self._watch.note("kubelet", now)
+        if now >= self._replicas_at and any(_is_replicated(item) for item in allocations):
+            self._replicas_at = now + _REPLICA_PERIOD_SECONDS
+            self._read_replicas()
         return tuple(allocations)
+
+    def _read_replicas(self) -> None:
+        """Ask how many replicas are on offer; a kubelet that does not say leaves those held."""
+        assert self._owners is not None
+        try:
+            self._replicas = ask(self._calls.call, "kubelet", self._owners.advertised_replicas)
+        except SourceError as error:
+            self._watch.complain(_REPLICAS_UNKNOWN, error)
+        else:
+            self._watch.complain(_REPLICAS_UNKNOWN, None)
 
     def _read_zones(self, now: float) -> tuple[ZoneReading, ...] | None:
         """Read CPU energy when it is due; a node without meters is asked ever again, rarely."""
         if self._host is None or now < self._host_at:
             return None
-        pause = self._host_period_seconds * (1 if self._host_is_up else _MISSING_FACTOR)
+        pause = self._host_period_seconds
+        if not self._host_is_up:
+            pause = max(pause, min(_MISSING_MAX_SECONDS, pause * _MISSING_FACTOR))
         self._host_at = max(self._host_at + pause, now)
         try:
-            zones = self._calls.call("rapl", self._host.zones.read, now)
+            zones = ask(self._calls.call, "rapl", self._host.zones.read, now)
         except SourceError as error:
             self._host_at, self._host_is_up = now + pause, False
             self._watch.note("rapl", now, error)
@@ -248,7 +245,7 @@ class ExporterLoop:
         if self._host is None or not self._host_is_up:
             return None
         try:
-            use = self._calls.call("cgroup", self._host.use.read, now)
+            use = ask(self._calls.call, "cgroup", self._host.use.read, now)
         except SourceError as error:
             self._watch.note("cgroup", now, error)
             return None
@@ -260,7 +257,11 @@ class ExporterLoop:
         """Measure shared GPUs; only this thread changes the ledger, so no lock is needed."""
         if self._activity is None:
             return {}
-        activities = self._activity.read(self._ledger.gpus, now)
+        try:
+            activities: dict[str, Activity] = ask(self._activity.read, self._ledger.gpus, now)
+        except SourceError as error:
+            self._watch.complain("shared GPUs cannot be measured", error)
+            return {}
         if self._activity.dcgm_asked:
             self._watch.note("dcgm", now, self._activity.dcgm_error)
         return activities

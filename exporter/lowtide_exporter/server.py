@@ -11,6 +11,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,19 +32,30 @@ _log = logging.getLogger(__name__)
 
 _CONNECTIONS_MAX: Final = 32
 _IDLE_SECONDS: Final = 15.0
+_KEPT_MAX_SECONDS: Final = 5.0
 
 
 class Renderer:
-    """Renders what `take` returns, at most once per tick and format."""
+    """Renders what `take` returns, at most once per tick and format.
 
-    def __init__(self, take: Callable[[], Snapshot], tick: Callable[[], int]) -> None:
+    Ticks that come no more must not look like the present: after `_KEPT_MAX_SECONDS` the page is
+    rendered anew, with ages that have grown.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[], Snapshot],
+        tick: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._take = take
         self._tick = tick
+        self._clock = clock
         self._registry = CollectorRegistry()
         self._registry.register(SnapshotCollector(take))
         self._writer = TextWriter()
         self._lock = threading.Lock()
-        self._kept: dict[tuple[bool, bool], tuple[int, bytes]] = {}
+        self._kept: dict[tuple[bool, bool], tuple[int, float, bytes]] = {}
 
     def render(self, accept: str, names: list[str], compress: bool) -> tuple[str, bytes]:
         """Return content type and body in the format that `accept` asks for.
@@ -57,13 +69,13 @@ class Renderer:
             return content_type, gzip.compress(body, 1) if compress else body
         openmetrics = content_type.startswith("application/openmetrics-text")
         with self._lock:
-            tick = self._tick()
+            tick, now = self._tick(), self._clock()
             kept = self._kept.get((openmetrics, compress))
-            if kept is None or kept[0] != tick:
+            if kept is None or kept[0] != tick or now - kept[1] > _KEPT_MAX_SECONDS:
                 body = self._writer.write(self._take(), openmetrics=openmetrics)
-                kept = (tick, gzip.compress(body, 1) if compress else body)
+                kept = (tick, now, gzip.compress(body, 1) if compress else body)
                 self._kept[openmetrics, compress] = kept
-        return content_type, kept[1]
+        return content_type, kept[2]
 
 
 class ExporterServer(ThreadingHTTPServer):

@@ -1,0 +1,173 @@
+"""The loop: sources that fail in unforeseen ways, ticks that hang, and never in step."""
+
+import threading
+from itertools import pairwise
+
+import pytest
+from standins.nvml.control import gpu_uuid
+
+from lowtide_exporter.errors import SourceError
+from lowtide_exporter.server import Renderer
+from lowtide_exporter.sources import HostMeters
+from lowtide_exporter.sourcewatch import SourceWatch
+
+GPU_0 = gpu_uuid(0)
+
+
+class Broken:
+    """A source with a bug: whatever is called fails with an error of no known kind."""
+
+    def __init__(self):
+        self.close = lambda: None
+
+    def __getattr__(self, name):
+        def fail(*_):
+            raise ZeroDivisionError(f"a bug in {name}")
+
+        return fail
+
+
+def source_up(node, source):
+    return node.value("lowtide_source_up", source=source)
+
+
+def test_a_bug_in_the_kubelets_answer_takes_nothing_else_down(node):
+    """Energy is still read; the source is down and the reason is in the log."""
+    node.owners = Broken()
+    node.loop = node.make_loop(period_seconds=1.0)
+
+    node.run_until(105)
+
+    assert source_up(node, "kubelet") == 0
+    assert source_up(node, "nvml") == 1
+    assert node.unallocated_joules(reason="unmapped") > 0
+
+
+def test_a_bug_in_the_gpu_meters_leaves_the_cpus_measured(node, caplog):
+    """One line in the log, and the other sources go on."""
+    meters, node.meters = node.meters, Broken()
+    host = HostMeters(Broken(), Broken())
+    node.loop = node.make_loop(period_seconds=1.0, host=host, host_period_seconds=1.0)
+
+    node.run_until(110)
+    node.meters = meters
+
+    assert source_up(node, "nvml") == 0
+    assert source_up(node, "rapl") == 0
+    assert source_up(node, "kubelet") == 1
+    assert caplog.text.count("ZeroDivisionError('a bug in read')") == 2  # NVML's and RAPL's
+
+
+def test_a_bug_in_the_measurement_of_shared_gpus_leaves_the_static_rule(node, caplog):
+    """Said once; energy is counted as without activity."""
+    node.start_pod("job", GPU_0)
+    node.loop = node.make_loop(period_seconds=1.0, activity=Broken())
+
+    node.run_until(110)
+
+    assert node.pod_joules("job") > 0
+    assert caplog.text.count("shared GPUs cannot be measured") == 1
+
+
+def test_a_kubelet_that_cannot_tell_replicas_still_tells_holders(node, caplog):
+    """Old kubelets refuse GetAllocatableResources: the replicas held are those that are counted."""
+
+    def refuse():
+        raise SourceError("kubelet: GetAllocatableResources failed: UNIMPLEMENTED")
+
+    node.owners.advertised_replicas = refuse
+    node.start_pod("a", f"{GPU_0}::0")
+    node.start_pod("b", f"{GPU_0}::1")
+
+    node.run_until(180)
+
+    assert source_up(node, "kubelet") == 1
+    assert node.value("lowtide_pod_gpu_share_ratio", pod="a") == 0.5
+    assert node.pod_joules("a") > 0
+    assert caplog.text.count("those held are counted") == 1
+
+
+def test_a_tick_that_hangs_in_the_driver_is_seen_on_the_page(node):
+    """The driver's lock is held for a minute: ages grow, the lag is told, the sources are down."""
+    entered, release, stop = threading.Event(), threading.Event(), threading.Event()
+    node.run_until(105)
+    read = node.meters.read
+
+    def hang(at):
+        entered.set()
+        assert release.wait(10)
+        return read(at)
+
+    node.meters.read = hang
+    moments = iter((0.0, 1.0, 60.0))
+    renderer = Renderer(node.loop.snapshot, lambda: node.loop.ticks, lambda: next(moments))
+    renderer.render("", [], compress=False)
+    runner = threading.Thread(target=node.loop.run, args=(stop,))
+    runner.start()
+    assert entered.wait(10)
+    at_first = renderer.render("", [], compress=False)[1].decode()
+    node.control.set_clock(165.0)
+
+    page = renderer.render("", [], compress=False)[1].decode()
+    stop.set()
+    release.set()
+    runner.join(10)
+
+    assert 'lowtide_source_up{source="nvml"} 1.0' in at_first
+    assert 'lowtide_source_up{source="nvml"} 0.0' in page
+    assert 'lowtide_source_age_seconds{source="nvml"} 60.0' in page
+    assert "lowtide_poll_lag_seconds 60.0" in page
+
+
+def test_ticks_are_never_in_step_with_a_sensor(node):
+    """Each comes up to a tenth of a period late, by chance, and none makes the next one late."""
+    waits, draws = [], iter((0.0, 1.0, 0.5))
+
+    class Stop:
+        is_set = staticmethod(lambda: len(waits) == 3)
+
+        def wait(self, seconds):
+            waits.append(seconds)
+            node.control.set_clock(node.control.now_seconds() + seconds)
+
+    node.loop = node.make_loop(period_seconds=1.0, jitter=lambda: next(draws))
+    node.loop.run(Stop())
+
+    assert waits == [pytest.approx(1.0), pytest.approx(1.1), pytest.approx(0.95)]
+
+
+def test_missing_cpu_meters_are_looked_for_every_minute_at_least(node):
+    """A counter of CPU energy may wrap in six minutes: no longer pause than one."""
+    asked = []
+
+    class Failing:
+        def read(self, now):
+            asked.append(now)
+            raise SourceError("RAPL: away")
+
+    host = HostMeters(Failing(), Broken())
+    node.loop = node.make_loop(period_seconds=1.0, host=host, host_period_seconds=30.0)
+    node.run_until(400)
+
+    assert max(b - a for a, b in pairwise(asked)) == pytest.approx(60)
+
+
+def test_a_source_that_appears_during_a_scrape_does_not_break_it():
+    """The loop notes sources while scrapes read them."""
+    watch = SourceWatch()
+    stop = threading.Event()
+
+    def note():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            watch.note(f"source-{number % 5000}", float(number))
+
+    writer = threading.Thread(target=note)
+    writer.start()
+    try:
+        for _ in range(300):
+            assert all(status.is_up for status in watch.statuses(0.0).values())
+    finally:
+        stop.set()
+        writer.join()
