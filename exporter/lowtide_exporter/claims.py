@@ -79,6 +79,8 @@ class ClaimResolver:
                 return
             except (SourceError, OSError, http.client.HTTPException) as error:
                 _log.warning("resource slices (%s) cannot be read: %s", version, error)
+            except (AttributeError, TypeError) as error:
+                _log.warning("resource slices (%s) are malformed: %s", version, error)
 
 
 def parse_slices(body: dict[str, Any]) -> dict[ClaimedDevice, str]:

@@ -12,7 +12,7 @@ from typing import Final
 from lowtide.energy.attribution import Attribution, Method, Owner, Reason, attribute_energy
 from lowtide.energy.attribution_boundary import Holder, busy_ratio, settle_interval
 from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
-from lowtide.energy.counter import CounterMeter, Increment, Reading, Step
+from lowtide.energy.counter import POWER_WATTS_MAX, CounterMeter, Increment, Reading, Step
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
 from lowtide_exporter.accounts import is_without_uid
@@ -84,6 +84,7 @@ class GpuAccount:
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
+        reading = _credible(reading)
         self.reading, self.identity = reading, reading.identity
         increment = self.meter.advance(
             Reading(
@@ -255,6 +256,27 @@ class GpuAccount:
     def is_held_by(self, pod: str) -> bool:
         """Return whether energy not yet counted may still belong to `pod`."""
         return any(slot.holder.owner.pod == pod for slot in self.slots.values())
+
+
+def _credible(reading: GpuReading) -> GpuReading:
+    """Return the reading without numbers that no GPU can give: they are not known."""
+    raw, average, instant = (
+        reading.counter_millijoules,
+        reading.average_watts,
+        reading.instant_watts,
+    )
+    if (raw is None or raw >= 0) and _is_power(average) and _is_power(instant):
+        return reading
+    return replace(
+        reading,
+        counter_millijoules=raw if raw is not None and raw >= 0 else None,
+        average_watts=average if _is_power(average) else None,
+        instant_watts=instant if _is_power(instant) else None,
+    )
+
+
+def _is_power(watts: float | None) -> bool:
+    return watts is None or 0 <= watts <= POWER_WATTS_MAX
 
 
 def _changed_unseen(older: Holder | None, newer: Holder | None) -> bool:

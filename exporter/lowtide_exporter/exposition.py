@@ -36,7 +36,8 @@ class TextWriter:
                 lines.append(f"{series}{_number(number)}\n")
         if openmetrics:
             lines.append("# EOF\n")
-        return "".join(lines).encode()
+        # Half a character, which JSON may hold and UTF-8 may not, must not cost the whole page.
+        return "".join(lines).encode(errors="replace")
 
 
 def _head(family: Family, openmetrics: bool) -> list[str]:

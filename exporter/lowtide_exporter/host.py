@@ -103,12 +103,13 @@ class HostAccount:
         `cores_of` gives, by UID of the pods that are known, the cores held and whether they are
         pinned. CPU time of pods that are not known is the system's.
         """
+        since = None if self.settled_at is None else monotonic_seconds - self.settled_at
+        seconds = since or 0.0
         drawn = {CPU: 0, DRAM: 0}
         for zone in zones:
             meter = self.meters.setdefault((zone.package, zone.domain), WrappingMeter())
             component = CPU if zone.domain is Domain.PACKAGE else DRAM
-            drawn[component] += meter.advance(zone.microjoules, zone.range_microjoules)
-        seconds = 0.0 if self.settled_at is None else monotonic_seconds - self.settled_at
+            drawn[component] += meter.advance(zone.microjoules, zone.range_microjoules, since)
         self.settled_at, self.settled_unix = monotonic_seconds, unix_seconds
         used, busy = self._take_use()
         if self._use is None:

@@ -12,6 +12,7 @@ from lowtide_exporter.readings import Allocation
 
 _LINE_MAX: Final = 256
 _LINES_MAX: Final = 64
+_FILE_MAX_BYTES: Final = _LINE_MAX * _LINES_MAX
 
 
 class JobDirectory:
@@ -31,7 +32,7 @@ class JobDirectory:
             for path in sorted(self._directory.iterdir()):
                 if path.is_file() and not path.name.startswith("."):
                     found += _read_jobs(path)
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise SourceError(f"job directory: {error}") from None
         return tuple(found)
 
@@ -44,7 +45,12 @@ class JobDirectory:
 
 
 def _read_jobs(path: Path) -> list[Allocation]:
-    lines = [line.strip()[:_LINE_MAX] for line in path.read_text().splitlines()[:_LINES_MAX]]
+    try:
+        with path.open("rb") as file:
+            text = file.read(_FILE_MAX_BYTES).decode(errors="replace")
+    except FileNotFoundError:  # the job's epilog was faster than we
+        return []
+    lines = [line.strip()[:_LINE_MAX] for line in text.splitlines()[:_LINES_MAX]]
     jobs = list(dict.fromkeys(line for line in lines if line))
     if len(jobs) == 1:
         return [Allocation("", jobs[0], "", (path.name,))]

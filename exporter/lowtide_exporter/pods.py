@@ -22,7 +22,11 @@ _log = logging.getLogger(__name__)
 _WATCH_SECONDS: Final = 60
 """The server ends a watch after this time; a connection that died silently is noticed soon."""
 _SILENCE_SECONDS: Final = _WATCH_SECONDS + 15.0
+_BACKOFF_FIRST_SECONDS: Final = 1.0
 _BACKOFF_MAX_SECONDS: Final = 30.0
+_WATCH_APART_SECONDS: Final = 1.0
+"""A server or proxy that ends every watch at once is not asked more often than this."""
+_WATCH_GOES_ON: Final = (SourceError, OSError, http.client.HTTPException)
 _TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -66,13 +70,20 @@ class PodWatcher:
             try:
                 if not self._version:
                     self._list()
+                began = self._clock()
                 self._watch()
-                pause = 0.0
-            except (SourceError, OSError, http.client.HTTPException) as error:
-                if self.is_up or pause == 0.0:
-                    _log.warning("pods cannot be followed: %s", error)
-                self.is_up, self.last_error = False, str(error)
-                pause = min(_BACKOFF_MAX_SECONDS, max(1.0, pause * 2))
+                pause = max(0.0, _WATCH_APART_SECONDS - (self._clock() - began))
+            except Exception as error:  # whatever it is: nobody would notice a thread that is gone
+                if not isinstance(error, _WATCH_GOES_ON) or isinstance(error, MalformedAnswerError):
+                    self._version = ""  # an event may have been missed: a new list heals that
+                pause = self._note_failure(error, pause)
+
+    def _note_failure(self, error: Exception, pause: float) -> float:
+        """Note why the pods cannot be followed, and return the pause before the next attempt."""
+        if self.is_up or pause < _BACKOFF_FIRST_SECONDS:
+            _log.warning("pods cannot be followed: %s", error)
+        self.is_up, self.last_error = False, str(error) or repr(error)
+        return min(_BACKOFF_MAX_SECONDS, max(_BACKOFF_FIRST_SECONDS, pause * 2))
 
     def _list(self) -> None:
         with self._get({}) as answer:

@@ -76,6 +76,8 @@ class StateFile:
     def _find_fault(self, state: Any, now: float) -> str | None:
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             return "it has another format"
+        if not self._boot_id:
+            return "the id of this boot cannot be read"
         if state["boot_id"] != self._boot_id:
             return "the node was booted since"
         age = now - float(state["monotonic_seconds"])

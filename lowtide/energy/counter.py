@@ -14,6 +14,10 @@ from typing import Final
 PLAUSIBLE_FACTOR: Final = 1.2
 """A counter may run this much above the power limit before a step counts as garbage."""
 PLAUSIBLE_GRACE_SECONDS: Final = 0.5
+POWER_WATTS_MAX: Final = 10_000.0
+"""No device of this kind draws more; the bound where no limit is told."""
+POWER_GAP_MAX_SECONDS: Final = 65.0
+"""The longest pause between two readings in use; what power did in a longer one is not known."""
 STUCK_AFTER_SECONDS: Final = 10.0
 """A hundred refreshes of the slowest counter known (0.1 s)."""
 
@@ -139,8 +143,8 @@ class CounterMeter:
     def _integrate_power(self, reading: Reading) -> None:
         """Add the trapezoid since the last power reading to what was drawn, in millijoules."""
         before, watts = self._power_watts, reading.power_watts
-        if watts is not None and before is not None:
-            seconds = reading.at_seconds - self._power_at
+        seconds = reading.at_seconds - self._power_at
+        if watts is not None and before is not None and seconds <= POWER_GAP_MAX_SECONDS:
             self._drawn = (self._drawn or 0.0) + (before + watts) / 2 * seconds * 1000.0
         self._power_watts, self._power_at = watts, reading.at_seconds
 
@@ -220,7 +224,5 @@ class CounterMeter:
 
 def _is_plausible(millijoules: int, seconds: float, limit_watts: float | None) -> bool:
     """Return whether a device with this power limit can have drawn this much in this time."""
-    if limit_watts is None:
-        return True
-    watts = PLAUSIBLE_FACTOR * limit_watts
+    watts = POWER_WATTS_MAX if limit_watts is None else PLAUSIBLE_FACTOR * limit_watts
     return millijoules <= watts * (seconds + PLAUSIBLE_GRACE_SECONDS) * 1000.0

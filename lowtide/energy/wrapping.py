@@ -6,8 +6,12 @@ be told apart, so readings must be closer than the range divided by the highest 
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from lowtide.energy.counter import DeviceTotal
+
+WATTS_MAX: Final = 2000.0
+"""More than a package or its memory draws."""
 
 
 @dataclass(slots=True)
@@ -23,8 +27,14 @@ class WrappingMeter:
     handed_out_millijoules: int = 0
     last_microjoules: int | None = None
 
-    def advance(self, microjoules: int, range_microjoules: int) -> int:
-        """Return the millijoules since the last reading; 0 for the first one."""
+    def advance(
+        self, microjoules: int, range_microjoules: int, seconds: float | None = None
+    ) -> int:
+        """Return the millijoules since the last reading; 0 for the first one.
+
+        A fall that is no wrap (beyond the range, or more than `WATTS_MAX` over the `seconds` since
+        the last reading) is a counter that began anew: nothing is counted.
+        """
         last, self.last_microjoules = self.last_microjoules, microjoules
         if last is None:
             self.total.read(microjoules)
@@ -32,6 +42,9 @@ class WrappingMeter:
         delta = microjoules - last
         if delta < 0:
             delta += range_microjoules + 1
+            if delta < 0 or (seconds is not None and delta > 1e6 * WATTS_MAX * seconds):
+                self.total.restart(microjoules, first_raw=microjoules)
+                return 0
             self.total.restart(microjoules, first_raw=last - range_microjoules - 1)
         else:
             self.total.read(microjoules)

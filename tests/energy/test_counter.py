@@ -158,3 +158,28 @@ def test_what_is_handed_out_is_what_the_device_drew(rows):
         handed_out += increment.millijoules
 
         assert meter.total.millijoules == handed_out
+
+
+def test_power_over_a_long_gap_is_not_guessed():
+    """Ten minutes between two readings of a device without counter: what it drew is not known."""
+    meter = CounterMeter()
+    meter.advance(Reading(at_seconds=0.0, power_watts=700.0, has_counter=False))
+    meter.advance(Reading(at_seconds=1.0, power_watts=700.0, has_counter=False))
+
+    gap = meter.advance(Reading(at_seconds=601.0, power_watts=70.0, has_counter=False))
+    after = meter.advance(Reading(at_seconds=602.0, power_watts=70.0, has_counter=False))
+
+    assert gap.millijoules == 0
+    assert after.millijoules == 70_000
+    assert meter.total.millijoules == 770_000
+
+
+def test_a_jump_is_not_energy_where_no_limit_is_told_either():
+    """A petajoule in a second: garbage, whatever the limit is."""
+    meter = CounterMeter()
+    meter.advance(Reading(at_seconds=0.0, counter_millijoules=1000))
+
+    jump = meter.advance(Reading(at_seconds=1.0, counter_millijoules=10**18))
+
+    assert jump.step is Step.REBASED
+    assert meter.total.millijoules == 0

@@ -1,5 +1,6 @@
 """Devices held through Dynamic Resource Allocation."""
 
+import io
 import json
 import threading
 from contextlib import contextmanager
@@ -128,3 +129,17 @@ def test_an_unknown_device_is_not_guessed_and_not_asked_for_each_second(caplog):
 
     assert len(requests) == 2
     assert "claimed devices of no known GPU" in caplog.text
+
+
+@pytest.mark.parametrize("body", [{"items": ["x"]}, {"items": [{"spec": 3}]}, {"items": 5}])
+def test_malformed_slices_are_said_and_tell_nothing(body, caplog):
+    """The exporter goes on without them."""
+
+    class Api:
+        def get(self, *_):
+            return io.BytesIO(json.dumps(body).encode())
+
+    (item,) = ClaimResolver(Listed(GPU_0), Api(), "node-1").allocations()
+
+    assert item.device_ids == ()
+    assert "malformed" in caplog.text

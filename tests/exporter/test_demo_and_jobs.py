@@ -65,6 +65,28 @@ def test_a_missing_job_directory_is_a_source_error(tmp_path):
         JobDirectory(str(tmp_path / "none")).allocations()
 
 
+def test_a_file_of_garbage_costs_only_itself(tmp_path):
+    """Bytes that are no text, and a file without end: the other GPUs' jobs are still known."""
+    (tmp_path / "0").write_bytes(b"\xff\xfe\n")
+    with (tmp_path / "1").open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte of nothing
+    (tmp_path / "2").write_text("4711\n")
+
+    found = JobDirectory(str(tmp_path)).allocations()
+
+    assert found[-1] == Allocation("", "4711", "", ("2",))
+    assert len(found) == 3
+    assert all(len(item.pod) <= 256 for item in found)
+
+
+def test_a_file_that_vanishes_while_it_is_read_holds_no_job(tmp_path, monkeypatch):
+    """The epilog of a job removes it at any time."""
+    (tmp_path / "0").write_text("4711\n")
+    monkeypatch.setattr("pathlib.Path.is_file", lambda path: bool(path.unlink() is None))
+
+    assert JobDirectory(str(tmp_path)).allocations() == ()
+
+
 def test_energy_of_a_batch_job_is_counted_by_index_and_by_uuid(node, tmp_path):
     """Files may be named by either; two jobs on one GPU get half each."""
     node.pods.pods = None

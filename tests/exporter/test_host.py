@@ -108,6 +108,23 @@ def test_wraps_lose_nothing():
     assert meter.millijoules == handed_out
 
 
+@pytest.mark.parametrize(
+    ("last", "fallen", "highest"),
+    [
+        pytest.param(200_000_000_000, 5_000_000, RANGE_MICROJOULES, id="62 kJ in ten seconds"),
+        pytest.param(3_000_000, 1_000_000, 50, id="beyond its own range"),
+    ],
+)
+def test_a_fall_that_is_no_wrap_is_no_energy(last, fallen, highest):
+    """A counter that began anew (a node that slept or was moved): the next joule counts again."""
+    meter = WrappingMeter()
+    meter.advance(last, highest)
+
+    assert meter.advance(fallen, highest, 10.0) == 0
+    assert meter.advance(fallen + 7_000_000, highest, 10.0) == 7000
+    assert meter.millijoules == meter.handed_out_millijoules == 7000
+
+
 def test_active_energy_follows_cpu_time_and_the_rest_is_the_systems(cpu_node, host):
     """100 W, 8 cores, 4 busy: 50 W active. Pod A used 2 of 4, pod B 1, the system 1.
 

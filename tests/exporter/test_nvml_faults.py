@@ -1,5 +1,8 @@
 """GPUs that are lost, reset, stuck, lying, without counter, reloaded or unplugged."""
 
+import math
+from dataclasses import replace
+
 import pynvml
 import pytest
 from standins.nvml.control import Sensor, gpu_uuid
@@ -282,3 +285,29 @@ def test_a_read_while_the_driver_is_away_raises_a_source_error(node):
 
     with pytest.raises(SourceError, match="NVML: cannot open the driver"):
         node.meters.read(0.0)
+
+
+def test_numbers_that_no_gpu_can_give_are_not_known(node):
+    """A negative counter, a power that is no number or a megawatt: absent, and nothing breaks."""
+    node.run_until(110)
+    read, wrong = node.meters.read, iter((-1, -1, -1))
+
+    def lie(at):
+        first, *others = read(at)
+        garbage = replace(
+            first, counter_millijoules=next(wrong), average_watts=math.nan, instant_watts=1e6
+        )
+        return (garbage, *others)
+
+    node.meters.read = lie
+    node.run_until(113)
+    watts = node.value("lowtide_gpu_power_watts", uuid=GPU_0, kind="average")
+    node.meters.read = read
+    node.run_until(120)
+
+    assert watts is None
+    assert node.value("lowtide_gpu_energy_joules_total", uuid=GPU_0) == pytest.approx(
+        node.true_joules(0, 101, 120), rel=0.01
+    )
+    assert node.value("lowtide_gpu_counter_resets_total", uuid=GPU_0) == 0
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0

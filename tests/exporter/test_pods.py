@@ -155,6 +155,41 @@ def test_a_refusal_leaves_pods_unknown_and_the_secret_out_of_the_log(api, tmp_pa
     assert "secret-token" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(["no object"], id="a list"),
+        pytest.param({"type": "ADDED", "object": {"metadata": ["x"]}}, id="no metadata"),
+        pytest.param({"type": "ADDED", "object": "pod"}, id="a text"),
+        pytest.param({"type": "ADDED", "object": pod("a", containerStatuses=[3])}, id="a number"),
+    ],
+)
+def test_garbage_in_the_watch_is_said_and_the_next_list_heals(api, tmp_path, event):
+    """The thread that follows the pods must outlive whatever it is told."""
+    api.items = [pod("a")]
+    with watching(api, tmp_path) as watcher:
+        wait_until(lambda: watcher.pods)
+        api.events.put(event)
+        wait_until(lambda: not watcher.is_up)
+        api.items = [pod("b")]
+        wait_until(lambda: [p.name for p in watcher.pods] == ["b"])
+
+        assert watcher.is_up
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_hammered(api, tmp_path):
+    """A proxy may do so: one attempt a second, while the pods of the list stay known."""
+    api.items = [pod("a")]
+    for _ in range(100):
+        api.events.put(None)
+    with watching(api, tmp_path) as watcher:
+        wait_until(lambda: len(api.requests) >= 2)
+        threading.Event().wait(0.3)
+
+        assert len(api.requests) == 2
+        assert [p.name for p in watcher.pods] == ["a"]
+
+
 def test_an_unreachable_server_is_not_up(tmp_path):
     """No API server at all: the exporter goes on without UIDs."""
     watcher = PodWatcher(api=ApiServer("http://127.0.0.1:1", "/none", "/none"), node_name="n1")

@@ -135,6 +135,7 @@ def test_finished_pods_stay_finished(node, state):
         pytest.param({"format": 99}, "another format", id="another version"),
         pytest.param({"gpus": 5}, "cannot be read", id="malformed"),
         pytest.param({"living": [{}]}, "cannot be read", id="half an account"),
+        pytest.param({"zones": [[]]}, "cannot be read", id="half a zone"),
     ],
 )
 def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, change, reason):
@@ -150,6 +151,34 @@ def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, chang
     assert reason in caplog.text
     assert node.pod_joules("job") == 0
     assert node.value("lowtide_pod_segment_start_timestamp_seconds") == node.unix(135)
+
+
+def test_state_of_an_unknown_boot_is_not_used(node, tmp_path, caplog):
+    """Without the boot's id nobody knows whether the counters are still the same."""
+    state = StateFile(str(tmp_path / "state.json"), "")
+    prepare(node, state)
+
+    assert not restart(node, state, seconds=5)
+    assert "id of this boot" in caplog.text
+
+
+def test_state_of_an_older_version_is_taken_up(node, state, tmp_path):
+    """What later versions added is missing: totals go on all the same."""
+    prepare(node, state)
+    before = node.pod_joules("job")
+    path = tmp_path / "state.json"
+    old = json.loads(path.read_text())
+    del old["host"]
+    for gpu in old["gpus"]:
+        gpu["slots"] = [row[:7] for row in gpu["slots"]]
+    for account in old["living"]:
+        del account["ended_unix"]
+    path.write_text(json.dumps(old))
+
+    assert restart(node, state, seconds=5)
+    node.tick()
+
+    assert node.pod_joules("job") > before
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00" * 100])

@@ -113,6 +113,16 @@ def test_the_page_is_the_client_librarys_to_the_byte(node, openmetrics):
         assert writer.write(snapshot, openmetrics=openmetrics) == encode(registry)
 
 
+def test_half_a_character_does_not_cost_the_page(node):
+    """JSON can hold what UTF-8 cannot: the name is changed, the page comes."""
+    node.start_pod("half \ud83d", gpu_uuid(0))
+    node.run_until(105)
+
+    page = TextWriter().write(node.loop.snapshot(), openmetrics=False).decode()
+
+    assert 'pod="half ?"' in page
+
+
 def test_a_page_can_be_restricted_to_some_metrics(node):
     """As the client library's own server does with name[]."""
     node.run_until(105)

@@ -1,5 +1,7 @@
 """MIG, time-slicing and MPS: shares by size and load, whole energy conserved."""
 
+import contextlib
+import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -312,6 +314,50 @@ def test_a_page_that_is_no_page_is_refused():
     """An error page of a proxy is no activity of zero."""
     with pytest.raises(MalformedAnswerError, match="no metrics page"):
         parse_activity("<html>{oops</html>")
+
+
+def test_a_value_that_is_no_number_is_not_known():
+    """Unlike zero, which would take the instance's energy away."""
+    page = OLD_PAGE.replace('GPU_I_ID="7"} 0.5', 'GPU_I_ID="7"} NaN')
+
+    assert parse_activity(page) == {("GPU-1", 1): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("headers", "piece", "reason"),
+    [
+        pytest.param({}, b"#\n" * (1 << 19), "more than", id="a flood"),
+        pytest.param({}, b"#", "longer than 2 s", id="a drip"),
+        pytest.param({"Content-Length": "9"}, b"", "DCGM", id="a broken promise"),
+    ],
+)
+def test_a_page_without_end_is_given_up(headers, piece, reason):
+    """However it comes, the GPUs are read on."""
+    now = itertools.count()
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while piece:
+                    self.wfile.write(piece)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    seconds = 0.0 if reason == "more than" else 1.0
+    page = DcgmPage(f"http://127.0.0.1:{server.server_port}/metrics", lambda: next(now) * seconds)
+    with pytest.raises(SourceError, match=reason):
+        page.read(0.0)
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def test_a_broken_dcgm_is_left_alone_after_three_failures():

@@ -8,9 +8,12 @@ Field names: https://docs.nvidia.com/datacenter/dcgm/latest/dcgm-api/dcgm-api-fi
 """
 
 import http.client
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
+from math import isfinite
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
 
 _TIMEOUT_SECONDS: Final = 1.0
+_WHOLE_SECONDS: Final = 2.0
+"""For the whole page, however slowly its bytes drip."""
+_PIECE_BYTES: Final = 1 << 16
 _PAGE_MAX_BYTES: Final = 16 << 20
 _FAILURES_MAX: Final = 3
 _PAUSE_SECONDS: Final = 60.0
@@ -33,10 +39,11 @@ InstanceKey = tuple[str, int]
 class DcgmPage:
     """The metrics page of a dcgm-exporter."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise SourceError(f"DCGM: {url!r} is no http address")
         self._url = url
+        self._clock = clock
         self._failures = 0
         self._retry_at = 0.0
 
@@ -49,9 +56,7 @@ class DcgmPage:
         if monotonic_seconds < self._retry_at:
             raise SourceError("DCGM: left alone after repeated failures")
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_SECONDS) as answer:
-                page = answer.read(_PAGE_MAX_BYTES).decode()
-            activity = parse_activity(page)
+            activity = parse_activity(self._fetch())
         except (OSError, http.client.HTTPException, ValueError, MalformedAnswerError) as error:
             self._failures += 1
             if self._failures >= _FAILURES_MAX:
@@ -59,6 +64,26 @@ class DcgmPage:
             raise SourceError(f"DCGM: {error}") from None
         self._failures = 0
         return activity
+
+    def _fetch(self) -> str:
+        """Return the page.
+
+        Raises:
+            OSError, http.client.HTTPException, UnicodeDecodeError: there is no such page.
+            MalformedAnswerError: it is too large.
+        """
+        until = self._clock() + _WHOLE_SECONDS
+        page = bytearray()
+        with urllib.request.urlopen(self._url, timeout=_TIMEOUT_SECONDS) as answer:
+            while piece := answer.read1(_PIECE_BYTES):
+                page += piece
+                if len(page) > _PAGE_MAX_BYTES:
+                    raise MalformedAnswerError(f"a page of more than {_PAGE_MAX_BYTES} bytes")
+                if self._clock() > until:
+                    raise TimeoutError(f"the page takes longer than {_WHOLE_SECONDS:g} s")
+            if answer.length:
+                raise http.client.IncompleteRead(bytes(page), answer.length)
+        return page.decode()
 
 
 def parse_activity(page: str) -> dict[InstanceKey, float]:
@@ -73,7 +98,8 @@ def parse_activity(page: str) -> dict[InstanceKey, float]:
             for sample in family.samples:
                 instance = sample.labels.get("GPU_I_ID", "")
                 uuid = sample.labels.get("UUID", "")
-                if sample.name.startswith("DCGM_FI_PROF_") and instance.isdigit() and uuid:
+                is_known = sample.name.startswith("DCGM_FI_PROF_") and isfinite(sample.value)
+                if is_known and instance.isdigit() and uuid:
                     ratio = min(1.0, max(0.0, sample.value))
                     found.setdefault(sample.name, {})[uuid, int(instance)] = ratio
     except (ValueError, KeyError, IndexError) as error:
