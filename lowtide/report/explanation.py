@@ -23,8 +23,10 @@ ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
 """How far a stated figure may be off in its own unit; elsewhere only by the ratio above."""
 NAME_WIDTH: Final = 16
 """Least width of the column of names."""
-DIFFERENCE_GRAMS: Final = 0.0002
-"""How far a difference of two masses may be off, each of which has four places."""
+DIFFERENCE_RATIO: Final = 2e-4
+"""How far a difference of two masses may be off, as a share of the larger: both were rounded."""
+HALF_JOULE: Final = 0.5
+"""How far an energy may be off: status holds whole joules, which is much for a job of a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +165,9 @@ def _steps(job: JobFigures) -> Iterator[Step]:
     if shares:
         formula = " + ".join(_number(joules) for joules in shares)
         yield make_step(
-            "energy", formula, "J", {"parts": 1.0}, lambda _: sum(shares), job.energy_joules
-        )
+            "energy", formula, "J", {"parts": 1.0}, lambda _: sum(shares), job.energy_joules,
+            HALF_JOULE * (len(shares) + 1),
+        )  # fmt: skip
     energy, seconds = job.energy_joules, job.run_seconds or job.duration_seconds
     o, m, r = job.operational_grams, job.embodied_grams, job.functional_units
     unit = unit_word(job.functional_unit or "unit")
@@ -175,11 +178,13 @@ def _steps(job: JobFigures) -> Iterator[Step]:
     yield make_step(
         "mean power", "{energy} J / {time} s", "W", {"energy": energy, "time": seconds or None},
         lambda v: v["energy"] / v["time"], job.stated_power_watts,
+        HALF_JOULE / seconds if seconds else 0.0,
     )  # fmt: skip
     yield make_step(
         "mean intensity", "{O} g / ({energy} J / 3 600 000)", "g/kWh",
         {"O": o, "energy": energy or None}, lambda v: v["O"] / joules_to_kwh(v["energy"]),
         job.stated_grams_per_kwh,
+        HALF_JOULE / energy * (job.stated_grams_per_kwh or 0.0) if energy else 0.0,
     )  # fmt: skip
     yield make_step(
         "C = O + M", "{O} + {M}", "gCO2eq", {"O": o, "M": m}, lambda v: v["O"] + v["M"], None
@@ -191,7 +196,7 @@ def _steps(job: JobFigures) -> Iterator[Step]:
     now = job.run_now_grams
     yield make_step(
         "avoided", "{run_now} - {O}", "gCO2eq", {"run_now": now, "O": o},
-        lambda v: v["run_now"] - v["O"], job.avoided_grams, DIFFERENCE_GRAMS,
+        lambda v: v["run_now"] - v["O"], job.avoided_grams, DIFFERENCE_RATIO * (now or 0.0),
     )  # fmt: skip
     yield make_step(
         "avoided percent", "({run_now} - {O}) / {run_now} * 100", "%",

@@ -133,7 +133,10 @@ def _progress(job: LiveJob) -> RenderableType:
 
 def _energy_so_far(job: LiveJob) -> str:
     joules = job.reading.energy_joules
-    return DASH if joules is None else f"{format_energy(joules)} so far"
+    if joules is None:
+        return DASH
+    # The first moments of a job: a thousandth of a joule tells nobody anything.
+    return f"{format_energy(joules) if joules >= 1 else 'under 1 J'} so far"
 
 
 def _optional(value: float | None, form: str) -> str:

@@ -75,6 +75,28 @@ def decimal_text(value: float | None, digits: int = 7) -> str | None:
     return decimal_text(value, digits - 1) if digits > 1 else None
 
 
+def grams_text(grams: float | None) -> str | None:
+    """Return a mass as decimal text: four places from a gram on, seven digits below.
+
+    `None` for what is not known.
+    """
+    if grams is None or not 0 < abs(grams) < 1:
+        return None if grams is None else f"{grams:.4f}"
+    return decimal_text(grams)
+
+
+def difference_text(minuend: str | None, subtrahend: str | None) -> str | None:
+    """Return the exact difference of two decimal texts: what is stated follows from what is stated.
+
+    `None` where one is not known.
+    """
+    if minuend is None or subtrahend is None:
+        return None
+    difference = decimal.Decimal(minuend) - decimal.Decimal(subtrahend)
+    text = format(difference, "f")
+    return text if len(text) <= DECIMAL_MAX_LENGTH else decimal_text(float(difference))
+
+
 def timestamp_text(moment: datetime) -> str:
     """Return the text of `moment` in status fields."""
     return format_timestamp(moment)

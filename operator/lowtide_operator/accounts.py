@@ -17,7 +17,7 @@ from lowtide.energy.job import JobEnergy, job_energy
 from lowtide.energy.profile import Span
 from lowtide.energy.samples import tracks_of_pod
 from lowtide.grid.series import IntensitySeries
-from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
@@ -338,9 +338,9 @@ def _carbon_status(
     mean = None if carbon is None else carbon.mean_grams_per_kwh
     step = None if carbon is None else carbon.resolution_seconds
     return CarbonStatus(
-        operational_grams=_grams(operational),
-        embodied_grams=_grams(embodied),
-        total_grams=_grams(total),
+        operational_grams=grams_text(operational),
+        embodied_grams=grams_text(embodied),
+        total_grams=grams_text(total),
         mean_grams_per_kwh=None if mean is None else f"{mean:.1f}",
         signal=known.signal if carbon is None else carbon.signal,
         zone=known.zone if carbon is None else carbon.zone,
@@ -383,10 +383,3 @@ def _by_attempt(
             grams = operational_grams(together.profile, ledger.intensity).grams
         figures[attempt.number] = (round(together.total_joules or 0), grams)
     return figures
-
-
-def _grams(value: float | None) -> str | None:
-    """Return grams with four places, below a gram with seven digits."""
-    if value is None or not 0 < abs(value) < 1:
-        return None if value is None else f"{value:.4f}"
-    return decimal_text(value)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide.units import format_duration
 from lowtide_operator.attempts import with_end, with_pods
@@ -162,7 +163,7 @@ def _attempt_figures(figures: Measurement, number: int) -> dict[str, Any]:
     joules, grams = figures.attempts[number]
     return {
         "energy_joules": joules,
-        "operational_grams": None if grams is None else f"{grams:.4f}",
+        "operational_grams": grams_text(grams),
     }
 
 

@@ -16,6 +16,7 @@ from lowtide.energy.carbon import CarbonResult, counterfactual, saving
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Request, Source, plan
+from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
 from lowtide.units import joules_to_kwh
@@ -71,13 +72,13 @@ def counterfactual_status(
         )
     restart_joules = fsum(profile.within(span).total_joules for span in repeated)
     return CounterfactualStatus(
-        run_now_grams=_grams(run_now.grams),
-        avoided_grams=_grams(avoided.avoided_grams),
+        run_now_grams=grams_text(run_now.grams),
+        avoided_grams=difference_text(grams_text(run_now.grams), grams_text(carbon.grams)),
         avoided_percent=None if avoided.percent is None else f"{avoided.percent:.1f}",
         baseline_start=baseline_start.replace(microsecond=0),
         restart_joules=round(restart_joules) if repeated else None,
         provisional=None if run_now.grams is None else run_now.estimated_ratio > 0,
-        observed_plan_grams=_grams(_observed_plan(profile, status, intensity)),
+        observed_plan_grams=grams_text(_observed_plan(profile, status, intensity)),
         message=message,
     )
 
@@ -148,11 +149,11 @@ def with_hindsight(
     possible = run_now - best
     if possible <= _NOTHING_TO_SAVE * run_now:
         message = "no allowed start would have emitted less than running at once"
-        return known.model_copy(update={"clairvoyant_grams": _grams(best), "message": message})
+        return known.model_copy(update={"clairvoyant_grams": grams_text(best), "message": message})
     reach = 100 * (run_now - mine) / possible
     return known.model_copy(
         update={
-            "clairvoyant_grams": _grams(best),
+            "clairvoyant_grams": grams_text(best),
             "reach_percent": f"{reach:.1f}",
             "message": None,
         }
@@ -221,7 +222,3 @@ def _least_grams(
     length = fsum((segment.end - segment.start).total_seconds() for segment in best.segments)
     watts = (total - (known.restart_joules or 0)) / seconds
     return joules_to_kwh(watts * length) * best.planned_grams_per_kwh
-
-
-def _grams(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"

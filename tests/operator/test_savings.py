@@ -106,6 +106,26 @@ def test_what_resuming_used_is_in_the_emissions_and_not_in_the_baseline() -> Non
     assert found.restart_joules == 900_000
 
 
+def test_the_saving_of_a_tiny_job_is_the_difference_of_what_is_stated() -> None:
+    """0.9 J at 123 instead of 456 g/kWh: 30.75 instead of 114 micrograms, 83.25 avoided."""
+    profile = EnergyProfile((EnergyInterval(SUBMITTED + HOUR, SUBMITTED + 2 * HOUR, 0.9),))
+    seen = grid([456.0, 123.0])
+    actual = operational_grams(profile, seen)
+
+    found = counterfactual_status(
+        profile,
+        actual,
+        spec=spec(),
+        status=TrainingJobStatus(attempts=(attempt(1, 1, 2),)),
+        intensity=seen,
+        baseline_start=SUBMITTED,
+    )
+
+    assert found.run_now_grams == "0.000114"
+    assert found.avoided_grams == "0.00008325"
+    assert found.avoided_percent == "73.0"
+
+
 def measured(
     emitted: float,
     run_now: float,

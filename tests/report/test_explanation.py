@@ -34,6 +34,45 @@ def test_steps_recompute_what_the_status_states(densenet: Job) -> None:
     assert steps["SCI = C / R"].formula == "(0.480000 + 0.110000) / 1.00000"
 
 
+def test_a_job_of_a_joule_follows_from_its_own_status(tmp_path: Path, densenet: Job) -> None:
+    """1.4 J in a second at 456 g/kWh, stated in whole joules: nothing differs but by rounding.
+
+    Two parts of 0.7 J are stated as 1 J each, their sum as 1 J; 0.000177 g of 1.4 J are 456 g/kWh.
+    """
+    status = densenet["status"]
+    part = {"part": "active", "method": "exclusive", "quality": "counter", "joules": 1}
+    status["energy"] = {
+        "totalJoules": 1,
+        "meanPowerWatts": "1.4",
+        "runSeconds": "1.000",
+        "components": [{"component": name} | part for name in ("gpu", "cpu")],
+    }
+    status["carbon"] = {"operationalGrams": "0.000177333", "meanGramsPerKwh": "456.0"}
+    status["counterfactual"] = {
+        "runNowGrams": "0.0002606",
+        "avoidedGrams": "0.000083267",
+        "avoidedPercent": "32.0",
+    }
+    status.pop("sci", None)
+    status.pop("metrics", None)
+    status.pop("efficiency", None)
+
+    result = run(tmp_path, densenet)
+
+    assert "DIFFERS" not in result.stdout, result.stdout
+    assert result.exit_code == 0
+
+
+def test_a_wrong_difference_of_a_tiny_job_is_marked(tmp_path: Path, densenet: Job) -> None:
+    """Four places would hide it: 0.0003 - 0.0002 is not 0.00005."""
+    densenet["status"]["carbon"] |= {"operationalGrams": "0.0002"}
+    densenet["status"]["counterfactual"] = {"runNowGrams": "0.0003", "avoidedGrams": "0.00005"}
+
+    result = run(tmp_path, densenet)
+
+    assert "DIFFERS from the stated 0.000050000 gCO2eq" in result.stdout
+
+
 def test_a_figure_that_does_not_follow_is_marked(tmp_path: Path, densenet: Job) -> None:
     """Exit code 1 and the stated number beside the recomputed one."""
     densenet["status"]["sci"]["gramsPerUnit"] = "0.95"

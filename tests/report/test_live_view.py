@@ -1,5 +1,6 @@
 """The live view: what is read from a TrainingJob, and what a person sees of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -184,3 +185,19 @@ def test_plain_output_says_each_thing_once() -> None:
         "densenet121: Running",
         "densenet121: epoch 1 of 3, accuracy 0.500, 81 W",
     ]
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [
+        pytest.param(0.001, "under 1 J so far", id="the first moment"),
+        pytest.param(0.0, "under 1 J so far", id="nothing counted yet"),
+        pytest.param(2.5, "2.50 J so far", id="a moment later"),
+        pytest.param(7200.0, "2.00 Wh so far", id="minutes later"),
+    ],
+)
+def test_energy_so_far_is_a_figure_for_people(joules: float, text: str) -> None:
+    """A thousandth of a joule in a job's first second tells nobody anything."""
+    job = replace(live_job(manifest()), reading=Reading(energy_joules=joules))
+
+    assert text in drawn(scene(job), width=140)

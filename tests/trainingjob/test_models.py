@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.base import decimal_text, difference_text, grams_text
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import Policy
 from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
@@ -81,3 +81,37 @@ def test_decimal_texts_keep_digits_and_never_an_exponent(
 ) -> None:
     """A score per operation must not become zero by being written down."""
     assert decimal_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("grams", "text"),
+    [
+        pytest.param(12.34567, "12.3457", id="four places"),
+        pytest.param(0.0, "0.0000", id="nothing"),
+        pytest.param(0.123456789, "0.1234568", id="seven digits"),
+        pytest.param(3.075e-05, "0.00003075", id="micrograms"),
+        pytest.param(None, None, id="not known"),
+    ],
+)
+def test_masses_keep_places_from_a_gram_on_and_digits_below(
+    grams: float | None, text: str | None
+) -> None:
+    """A tiny job has emissions too."""
+    assert grams_text(grams) == text
+
+
+@pytest.mark.parametrize(
+    ("minuend", "subtrahend", "difference"),
+    [
+        pytest.param("400.0000", "100.0000", "300.0000", id="places stay"),
+        pytest.param("0.000114", "0.00003075", "0.00008325", id="micrograms"),
+        pytest.param("1.2000", "1.9", "-0.7000", id="negative"),
+        pytest.param("1.0000", None, None, id="not known"),
+        pytest.param("0." + 29 * "0" + "1", "0.01", "-0.01", id="too long, so rounded"),
+    ],
+)
+def test_a_stated_difference_is_that_of_the_stated_texts(
+    minuend: str, subtrahend: str | None, difference: str | None
+) -> None:
+    """Whoever subtracts what is written gets what is written."""
+    assert difference_text(minuend, subtrahend) == difference
