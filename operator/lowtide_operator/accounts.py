@@ -121,7 +121,7 @@ def settle(ledger: Ledger, settings: Settings) -> Measurement:
 
 
 def _pod_energies(ledger: Ledger, settings: Settings) -> dict[str, PodEnergy]:
-    """Return the energy of every pod that ran: those seen, and those only Prometheus knows."""
+    """Return the energy of every pod that ran: those seen, and those only the samples know."""
     spans = _spans(ledger)
     return {
         uid: integrate_pod(
@@ -265,7 +265,7 @@ def _no_series(attempts: Iterable[Attempt]) -> str:
     others = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
     return (
         f"no energy series for pod {first.name}{where}{others}: no exporter ran there, or "
-        "Prometheus did not scrape it; carbon and SCI are not reported"
+        "it was not scraped in time; carbon and SCI are not reported"
     )
 
 

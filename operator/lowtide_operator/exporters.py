@@ -93,6 +93,10 @@ class Exporters:
         """Ask every exporter once; failures are logged when they begin and when they end."""
         try:
             addresses = await self._addresses()
+        except TimeoutError:
+            limit = self._settings.timeout_seconds
+            self._fall_asleep(f"{self._parts.hostname} was not looked up within {limit:g} s")
+            return
         except OSError as error:
             self._fall_asleep(f"{self._parts.hostname} has no address: {error}")
             return
@@ -141,6 +145,7 @@ class Exporters:
         """Return every address of the host name, as `address:port`.
 
         Raises:
+            TimeoutError: the name service does not answer in time.
             OSError: the name does not resolve.
         """
         port = self._parts.port or (443 if self._parts.scheme == "https" else 80)

@@ -1,7 +1,7 @@
 """Reading the energy of an ended job, once it is all there.
 
 After the end the exporter still counts for a moment and still has to be scraped, so the end
-markers of all pods are awaited, for a bounded time. Whatever is missing (Prometheus away, grid
+markers of all pods are awaited, for a bounded time. Whatever is missing (samples not at hand, grid
 values not published) is tried again later; nothing here forgets anything, because what is to be
 measured stands in the job's status. Figures that are there are never replaced by poorer ones.
 """
@@ -63,7 +63,7 @@ class Measurer:
                 status="False",
                 reason=Reason.NO_PROMETHEUS,
                 message="the operator's settings name no Prometheus: set prometheus.url, or "
-                "exporters.url in a small cluster without one",
+                "exporters.url in a small cluster without one (chart: directScrape.enabled)",
             )
         try:
             return await self._read(self._samples, job, spec, attempts, now, settings)

@@ -182,10 +182,11 @@ def test_a_pod_without_series_makes_the_figures_partial_and_is_not_zero() -> Non
 
 
 def test_no_series_at_all_is_no_exporter() -> None:
-    """The message names the pod and its node."""
+    """The message names the pod and its node, and blames no Prometheus that may not be there."""
     found = settled(PodSamples(), intensity([100.0] * 3))
     assert (found.status, found.reason) == ("False", Reason.NO_EXPORTER)
     assert found.message.startswith("no energy series for pod net-1-a on node gpu-3")
+    assert "it was not scraped in time" in found.message
 
 
 def test_observe_records_what_waiting_would_have_emitted() -> None:

@@ -220,6 +220,23 @@ async def test_a_name_without_addresses_is_said() -> None:
     store.close()
 
 
+async def test_a_name_service_that_does_not_answer_is_said() -> None:
+    """The round is given up after the time of a scrape, and the reason is more than nothing."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        await asyncio.sleep(3600)
+        return []
+
+    store = store_in(None)
+    settings = ExporterSettings(url="http://slow.test:9400/metrics", timeout_seconds=0.05)
+    async with aiohttp.ClientSession() as session:
+        exporters = Exporters(session, settings, store, lambda: NOON, resolve)
+        await exporters.scrape()
+        with pytest.raises(ExportersError, match=r"slow\.test was not looked up within 0\.05 s"):
+            await exporters.started_at()
+    store.close()
+
+
 async def test_what_running_pods_have_used_is_that_of_the_last_good_page() -> None:
     """A page that fails leaves the figure; an exporter that is gone takes its pods with it."""
     node = Node()
