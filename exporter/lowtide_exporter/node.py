@@ -18,7 +18,7 @@ from lowtide_exporter.jobs import JobDirectory
 from lowtide_exporter.loop import PodInformant
 from lowtide_exporter.owners import DeviceOwners, Kubelet
 from lowtide_exporter.pods import PodWatcher
-from lowtide_exporter.settings import Settings
+from lowtide_exporter.settings import Settings, host_in_url
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.cgroup import CgroupMeters
 from lowtide_exporter.sources.dcgm import DcgmPage
@@ -85,7 +85,7 @@ def _activity_reader(settings: Settings, meters: NvmlMeters) -> ActivityReader:
     names = (name.strip() for name in settings.mps_gpus.split(","))
     return ActivityReader(
         processes=meters,
-        dcgm=DcgmPage(settings.dcgm_url) if settings.dcgm_url else None,
+        dcgm=DcgmPage(settings.dcgm_page) if settings.dcgm_url else None,
         procfs=settings.procfs,
         mps_gpus=frozenset(name for name in names if name),
         process_period_seconds=settings.process_period_seconds,
@@ -130,7 +130,7 @@ def _api_server(settings: Settings) -> ApiServer | None:
     server = settings.api_server
     host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
     if not server and host:
-        server = f"https://{f'[{host}]' if ':' in host else host}:{port or 443}"
+        server = f"https://{host_in_url(host)}:{port or 443}"
     if not server or not settings.node_name:
         return None
     return ApiServer(server, settings.api_token_file, settings.api_ca_file)

@@ -5,6 +5,7 @@ kept, so a storm of scrapes costs one rendering; more connections than `_CONNECT
 """
 
 import base64
+import errno
 import gzip
 import hmac
 import logging
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +35,7 @@ _log = logging.getLogger(__name__)
 _CONNECTIONS_MAX: Final = 32
 _IDLE_SECONDS: Final = 15.0
 _KEPT_MAX_SECONDS: Final = 5.0
+_NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 class Renderer:
@@ -91,9 +94,7 @@ class ExporterServer(ThreadingHTTPServer):
         self.is_ready = is_ready
         self.credentials = _read_credentials(settings.basic_auth_file)
         self._places = threading.BoundedSemaphore(_CONNECTIONS_MAX)
-        if ":" in settings.listen_address:
-            self.address_family = socket.AF_INET6
-        super().__init__((settings.listen_address, settings.port), _Handler)
+        self._listen(settings.listen_address, settings.port)
         if settings.tls_certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -102,6 +103,29 @@ class ExporterServer(ThreadingHTTPServer):
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
+
+    def _listen(self, address: str, port: int) -> None:
+        """Bind to an address, without one to all; a node may have only one of the families.
+
+        Raises:
+            OSError: the port is taken, or the address is not this node's.
+        """
+        for host in [address] if address else ["::", "0.0.0.0"]:
+            self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                super().__init__((host, port), _Handler)
+            except OSError as error:
+                if address or host != "::" or error.errno not in _NO_SUCH_FAMILY:
+                    raise
+            else:
+                return
+
+    def server_bind(self) -> None:
+        """Bind for both families where the address has none; ask no name server for our name."""
+        if self.address_family == socket.AF_INET6 and self.server_address[0] == "::":
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.port
 
     @property
     def port(self) -> int:

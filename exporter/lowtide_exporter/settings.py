@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from lowtide import __version__
 from lowtide.names import EXPORTER_PORT
@@ -20,6 +21,8 @@ ENV_PREFIX: Final = "LOWTIDE_"
 _SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://")
 """Kubernetes sets LOWTIDE_PORT to such an address where a Service is called `lowtide`."""
+NODE_ADDRESS: Final = "$(NODE_ADDRESS)"
+"""Stands for the node's address in a URL; put in here, because only we know of brackets."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -34,7 +37,9 @@ def _setting(
 class Settings:
     """All settings of the exporter; the help of each is its documentation."""
 
-    listen_address: str = _setting("0.0.0.0", "address of the HTTP server")
+    listen_address: str = _setting(
+        "", "address of the HTTP server; empty means all, of both families"
+    )
     port: int = _setting(
         EXPORTER_PORT, "port of the HTTP server; 0 takes a free one", low=0, high=65535
     )
@@ -87,7 +92,12 @@ class Settings:
         5.0, "time between two process lists of a shared GPU, s", low=1, high=60
     )
     mps_gpus: str = _setting("", "UUIDs of GPUs shared by MPS, comma-separated, or `all`")
-    dcgm_url: str = _setting("", "metrics page of a dcgm-exporter on this node; empty asks none")
+    dcgm_url: str = _setting(
+        "",
+        "metrics page of a dcgm-exporter on this node, which $(NODE_ADDRESS) may stand for; "
+        "empty asks none",
+    )
+    node_address: str = _setting("", "IP address of this node, for $(NODE_ADDRESS) in dcgm_url")
     node_power: str = _setting(
         "", "meter of the whole node, as a cross-check: hwmon, or the URL of a Redfish resource"
     )
@@ -109,9 +119,19 @@ class Settings:
         return max(self.retain_seconds, 3 * self.scrape_interval_seconds)
 
     @property
+    def dcgm_page(self) -> str:
+        """The URL of the dcgm-exporter's page, with the node's address in it."""
+        return self.dcgm_url.replace(NODE_ADDRESS, host_in_url(self.node_address))
+
+    @property
     def resource_names(self) -> frozenset[str]:
         """The resource names that mean a GPU."""
         return frozenset(name.strip() for name in self.gpu_resources.split(",") if name.strip())
+
+
+def host_in_url(address: str) -> str:
+    """Return a host name or IP address as it stands in a URL: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 def environment_name(setting: str) -> str:
@@ -192,7 +212,25 @@ def _check(settings: Settings) -> None:
         )
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError("HTTPS needs both --tls-certificate and --tls-key; one is missing")
+    if NODE_ADDRESS in settings.dcgm_url and not settings.node_address:
+        raise SettingsError(
+            f"--dcgm-url is {settings.dcgm_url}: it needs --node-address, which is empty"
+        )
+    if settings.dcgm_url and not _is_http(settings.dcgm_page):
+        raise SettingsError(
+            f"--dcgm-url is {settings.dcgm_url}: give an address that begins with http:// or "
+            "https:// and names a host"
+        )
     if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
         raise SettingsError(
             f"--log-level is {settings.log_level!r}: give debug, info, warning or error"
         )
+
+
+def _is_http(url: str) -> bool:
+    """Return whether this is a usable address of a page: an IPv6 host without brackets is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lowtide_exporter.settings import parse_settings
 from lowtide_operator.settings import Settings
 
 Documents = list[dict[str, Any]]
@@ -97,15 +98,20 @@ def test_processes_of_the_node_are_seen_only_on_request(render: Render, pick: Pi
 
 
 def test_existing_dcgm_exporter_is_asked_on_the_own_node(render: Render, pick: Pick) -> None:
-    """The address may name the node, whose variable stands before the one that uses it."""
+    """The address may name the node: the exporter, not the kubelet, puts its address in."""
     url = "http://$(NODE_ADDRESS):9400/metrics"
     documents = render({"exporter": {"dcgm": {"url": url}}})
 
     (container,) = pick(documents, "DaemonSet")["spec"]["template"]["spec"]["containers"]
 
-    names = [variable["name"] for variable in container["env"]]
-    assert names.index("NODE_ADDRESS") < names.index("LOWTIDE_DCGM_URL")
-    assert {"name": "LOWTIDE_DCGM_URL", "value": url} in container["env"]
+    variables = {variable["name"]: variable for variable in container["env"]}
+    seen = variables["LOWTIDE_DCGM_URL"]["value"].replace("$$(", "$(")  # as the kubelet unescapes
+    node = variables["LOWTIDE_NODE_ADDRESS"]["valueFrom"]
+    assert variables["LOWTIDE_DCGM_URL"]["value"] == url.replace("$(", "$$(")
+    assert node == {"fieldRef": {"fieldPath": "status.hostIP"}}
+    assert parse_settings(
+        [], {"LOWTIDE_DCGM_URL": seen, "LOWTIDE_NODE_ADDRESS": "fd00::7"}
+    ).dcgm_page == ("http://[fd00::7]:9400/metrics")
 
 
 def test_no_dcgm_exporter_is_asked_by_default(render: Render, pick: Pick) -> None:

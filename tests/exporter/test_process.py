@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -124,6 +126,77 @@ def test_the_command_serves_a_node_without_gpus(environment):
     }
     assert {"nvml", "kubelet", "api"} <= down
     assert not any(name == "lowtide_gpu_energy_joules_total" for name, _ in samples)
+
+
+@contextmanager
+def dcgm_page(host, text):
+    """A dcgm-exporter of a node with this address; yields its port."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/metrics" else 404)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_):
+            pass
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = type("Server", (ThreadingHTTPServer,), {"address_family": family})
+    try:
+        server = kind((host, 0), Page)
+    except OSError as error:
+        pytest.skip(f"this machine has no {host}: {error}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_command_asks_the_nodes_dcgm_exporter_for_mig_activity(
+    environment, nvml_library, kubelet, tmp_path, host
+):
+    """At the node's address, as the chart gives it: one busy instance gets all active energy."""
+    control = Control(tmp_path / "state")
+    control.set_instances(0, [(7, 1, 16), (1, 4, 64)])
+    busy, idle = control.instance_uuid(0, 0), control.instance_uuid(0, 1)
+    control.close()
+    kubelet.give("ml", "busy", busy, container="trainer")
+    kubelet.give("ml", "idle", idle, container="trainer")
+    page = "".join(
+        f'DCGM_FI_PROF_GR_ENGINE_ACTIVE{{gpu="0",UUID="{gpu_uuid(0)}",GPU_I_ID="{i}"}} {ratio}\n'
+        for i, ratio in ((7, 0.9), (1, 0.0))
+    )
+    arguments = [
+        *("--nvml-library", str(nvml_library), "--allow-mock", "--period-seconds", "0.05"),
+        *("--kubelet-period-seconds", "0.05", "--kubelet-socket", str(kubelet.socket)),
+    ]
+
+    def weighted(url):
+        found = {
+            dict(labels)["pod"]: value
+            for (name, labels), value in scrape(url).items()
+            if name == "lowtide_pod_energy_joules_total"
+            and dict(labels).items() >= {"method": "mig_weighted", "part": "active"}.items()
+        }
+        return found if found.get("busy", 0) > 0 else None
+
+    with dcgm_page(host, page) as port:
+        variables = environment | {
+            "LOWTIDE_DCGM_URL": f"http://$(NODE_ADDRESS):{port}/metrics",
+            "LOWTIDE_NODE_ADDRESS": host,
+        }
+        with exporter(variables, *arguments) as (_, url):
+            energy = wait_for(lambda: weighted(url))
+            samples = scrape(url)
+
+    assert energy.get("idle", 0) == 0
+    assert samples["lowtide_source_up", frozenset({("source", "dcgm")})] == 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """The HTTP server: formats, health, credentials, storms."""
 
 import base64
+import errno
 import gzip
+import socket
 import ssl
 import subprocess
 import threading
@@ -221,3 +223,48 @@ def test_https_with_a_certificate(node, tmp_path):
 
     assert status == 200
     assert b"lowtide_build_info" in body
+
+
+def has_ipv6():
+    """Whether this machine has an IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def served_at(node, *hosts):
+    """Return the status of /healthz of a server without an address, by host."""
+    server = ExporterServer(
+        Settings(port=0), Renderer(node.loop.snapshot, lambda: 0), lambda: False
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        return [get(f"http://{host}:{server.port}/healthz")[0] for host in hosts]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_without_an_address_both_families_are_served(node):
+    """A pod in an IPv6 cluster has no other address, and one in an IPv4 cluster neither."""
+    assert served_at(node, "127.0.0.1", "[::1]") == [200, 200]
+
+
+def test_a_node_without_ipv6_is_served_too(node, monkeypatch):
+    """The kernel may know no such family."""
+
+    def refuse(server):
+        if server.address_family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        bind(server)
+
+    bind = ExporterServer.server_bind
+    monkeypatch.setattr(ExporterServer, "server_bind", refuse)
+
+    assert served_at(node, "127.0.0.1") == [200]

@@ -51,6 +51,10 @@ def test_retention_is_at_least_three_scrape_intervals():
         (["--nvml-library", "/x.so"], "add --allow-mock"),
         (["--tls-key", "/key"], "needs both --tls-certificate and --tls-key"),
         (["--log-level", "loud"], "give debug, info, warning or error"),
+        (["--dcgm-url", "http://$(NODE_ADDRESS):9400/metrics"], "needs --node-address"),
+        (["--dcgm-url", "http://fd00::7:9400/metrics"], "begins with http:// or https://"),
+        (["--dcgm-url", "ftp://node/metrics"], "begins with http:// or https://"),
+        (["--dcgm-url", "node:9400"], "begins with http:// or https://"),
     ],
 )
 def test_a_wrong_setting_says_what_would_be_right(arguments, message):
@@ -85,3 +89,21 @@ def test_every_setting_is_in_the_help_with_its_variable(capsys):
     for field in dataclasses.fields(Settings):
         assert "--" + field.name.replace("_", "-") in text
         assert environment_name(field.name) in text
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        pytest.param("10.0.0.7", "http://10.0.0.7:9400/metrics", id="IPv4"),
+        pytest.param("fd00::7", "http://[fd00::7]:9400/metrics", id="IPv6"),
+        pytest.param("[fd00::7]", "http://[fd00::7]:9400/metrics", id="in brackets already"),
+        pytest.param("node-7", "http://node-7:9400/metrics", id="name"),
+    ],
+)
+def test_the_nodes_address_stands_in_the_url_as_it_must(address, page):
+    """An IPv6 address in a URL needs brackets, which the kubelet does not put there."""
+    settings = parse_settings(
+        ["--dcgm-url", "http://$(NODE_ADDRESS):9400/metrics", "--node-address", address], {}
+    )
+
+    assert settings.dcgm_page == page
