@@ -124,3 +124,30 @@ def test_no_dcgm_exporter_is_asked_by_default(render: Render, pick: Pick) -> Non
 def test_address_of_dcgm_exporter_must_be_one(refusal: Callable[..., str]) -> None:
     """A host without http is refused at install time, with the path of the value."""
     assert "url" in refusal({"exporter": {"dcgm": {"url": "nvidia-dcgm-exporter:9400"}}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"exporter": {"retainSeconds": 200}}, id="gone too soon"),
+        pytest.param({"settings": {"measurement": {"settleSeconds": 600}}}, id="waits too long"),
+        pytest.param(
+            {"exporter": {"scrapeIntervalSeconds": 90, "retainSeconds": 60}},
+            id="scraped too rarely",
+        ),
+    ],
+)
+def test_figures_that_would_be_gone_before_they_are_read_are_refused(
+    render: Render, values: dict[str, Any]
+) -> None:
+    """Final figures stay for the operator's longest wait and two scrapes."""
+    with pytest.raises(Exception, match=r"exporter\.retainSeconds is"):
+        render(values)
+
+
+def test_the_chart_knows_how_long_the_operator_waits(render: Render) -> None:
+    """180 s and two scrapes of 30 s are 240 s; the longest wait is the operator's own default."""
+    assert Settings().measurement.settle_seconds == 180
+    assert render({"exporter": {"retainSeconds": 240}})
+    with pytest.raises(Exception, match="at least 240 s"):
+        render({"exporter": {"retainSeconds": 239}})

@@ -97,6 +97,14 @@ imagePullSecrets:
 {{- $url := printf "http://%s.%s.svc:9400/metrics" (include "lowtide.exporter.fullname" .) .Release.Namespace }}
 {{- $_ := set $settings "exporters" (merge (dict "url" $url) ($settings.exporters | default dict)) }}
 {{- end }}
+{{- if .Values.exporter.enabled }}
+{{- $settle := ($settings.measurement | default dict).settleSeconds | default 180 | float64 }}
+{{- $interval := .Values.exporter.scrapeIntervalSeconds | float64 }}
+{{- $kept := maxf (.Values.exporter.retainSeconds | float64) (mulf 3 $interval) }}
+{{- if lt $kept (addf $settle (mulf 2 $interval)) }}
+{{- fail (printf "exporter.retainSeconds is %v: the operator waits up to %v s (settings.measurement.settleSeconds) for final figures that are scraped each %v s, so keep them for at least %v s" .Values.exporter.retainSeconds $settle $interval (addf $settle (mulf 2 $interval))) }}
+{{- end }}
+{{- end }}
 {{- toYaml $settings }}
 {{- end }}
 
