@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import pynvml
 import pytest
 from standins.nvml.control import Control, Sensor
 
@@ -81,6 +82,31 @@ def test_the_report_finds_what_the_meters_do(measure, control, tmp_path):
     header, first, *_ = (tmp_path / "trace.csv").read_text().splitlines()
     assert header.startswith("measurement,at_seconds,counter_millijoules")
     assert first.startswith("idle,")
+
+
+def test_a_gpu_without_counter_is_measured_as_far_as_it_goes(measure, control):
+    """What is refused stands in the report with its code; the rest is measured."""
+    control.gpu(0).energy_error = pynvml.NVML_ERROR_NOT_SUPPORTED
+
+    result = measure("--seconds", "0.2")
+
+    assert result.returncode == 0, result.stderr
+    idle = json.loads(result.stdout)["idle"]
+    assert idle["counter"]["code"] == pynvml.NVML_ERROR_NOT_SUPPORTED
+    assert idle["calls"]["TotalEnergyConsumption"]["code"] == pynvml.NVML_ERROR_NOT_SUPPORTED
+    assert idle["calls"]["PowerUsage"]["latency_seconds"]["median"] > 0
+    assert idle["meters"]["average_watts"] == pytest.approx(IDLE_WATTS, rel=0.01)
+
+
+def test_what_handles_of_mig_instances_answer_is_in_the_report(measure, control):
+    """One entry per instance; the stand-in refuses energy and power, a real one may not."""
+    control.set_instances(0, [(7, 1, 16), (1, 4, 64)])
+
+    result = measure("--seconds", "0.2")
+
+    first, second = json.loads(result.stdout)["inventory"]["mig_instances"]
+    assert first["total_energy_millijoules"]["code"] != 0
+    assert second["power_milliwatts"]["code"] != 0
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.hardware.load import Rhythm, loading
 from lowtide_exporter.hardware.probes import (
     Sample,
+    answer_of,
     compare_meters,
     find_step,
     poll,
@@ -132,7 +133,7 @@ class Measurement:
         report: dict[str, Any] = {"lowtide": __version__, "inventory": take_inventory(self._handle)}
         self._say("idle")
         report["idle"] = {
-            "counter": watch_counter(self._handle, self._seconds),
+            "counter": self._watch(),
             "calls": time_calls(self._handle, 300),
             "meters": self._compare("idle", 10),
         }
@@ -161,7 +162,7 @@ class Measurement:
         self._say("calls and counter under load")
         with loading(self._load, Rhythm(1000, 1.0)):
             return {
-                "counter": watch_counter(self._handle, self._seconds),
+                "counter": self._watch(),
                 "calls": time_calls(self._handle, 300),
             }
 
@@ -210,6 +211,10 @@ class Measurement:
 
     def _poller(self, hertz: float, processes: bool) -> "_Poller":
         return _Poller(self._handle, hertz, processes)
+
+    def _watch(self) -> Any:
+        """Return how the counter moves, or why there is none."""
+        return answer_of(lambda: watch_counter(self._handle, self._seconds))
 
     def _compare(self, name: str, hertz: float) -> dict[str, Any]:
         self.traces[name] = poll(self._handle, self._seconds, hertz)

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pynvml
@@ -59,15 +60,43 @@ def take_inventory(handle: Any) -> dict[str, Any]:
         "running_processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
         "process_utilization": lambda: len(pynvml.nvmlDeviceGetProcessUtilization(handle, 0)),
     }
-    answers = {name: _answer(call) for name, call in calls.items()}
+    answers = {name: answer_of(call) for name, call in calls.items()}
     return {
-        "driver": _answer(pynvml.nvmlSystemGetDriverVersion),
+        "driver": answer_of(pynvml.nvmlSystemGetDriverVersion),
         "fields": fields,
         "calls": answers,
+        "mig_instances": _mig_instances(handle),
     }
 
 
-def _answer(call: Callable[[], Any]) -> Any:
+def _mig_instances(handle: Any) -> list[dict[str, Any]]:
+    """Return what the handles of MIG instances answer: energy and power may be the parent's."""
+    count = answer_of(lambda: pynvml.nvmlDeviceGetMaxMigDeviceCount(handle))
+    found = []
+    for position in range(count if isinstance(count, int) else 0):
+        try:
+            instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, position)
+        except pynvml.NVMLError:
+            continue
+        found.append(
+            {
+                "total_energy_millijoules": answer_of(
+                    partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, instance)
+                ),
+                "power_milliwatts": answer_of(partial(pynvml.nvmlDeviceGetPowerUsage, instance)),
+                "energy_and_power_codes": answer_of(partial(_field_codes, instance)),
+            }
+        )
+    return found
+
+
+def _field_codes(handle: Any) -> list[int]:
+    values = pynvml.nvmlDeviceGetFieldValues(handle, _ENERGY_AND_POWER)
+    return [int(value.nvmlReturn) for value in values]
+
+
+def answer_of(call: Callable[[], Any]) -> Any:
+    """Return what a call answers, or the driver's refusal as an entry of the report."""
     try:
         return call()
     except pynvml.NVMLError as error:
@@ -124,11 +153,11 @@ def time_calls(handle: Any, count: int) -> dict[str, Any]:
         "FieldValues of 3": lambda: pynvml.nvmlDeviceGetFieldValues(handle, _ENERGY_AND_POWER),
         "PowerUsage": lambda: pynvml.nvmlDeviceGetPowerUsage(handle),
         "ComputeRunningProcesses": lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle),
-        "ProcessUtilization": lambda: _answer(
+        "ProcessUtilization": lambda: answer_of(
             lambda: pynvml.nvmlDeviceGetProcessUtilization(handle, 0)
         ),
     }
-    return {name: _time_call(call, count) for name, call in calls.items()}
+    return {name: answer_of(partial(_time_call, call, count)) for name, call in calls.items()}
 
 
 def _time_call(call: Callable[[], Any], count: int) -> dict[str, Any]:
