@@ -1,9 +1,9 @@
 """Asks the kubelet which container holds which device.
 
 The PodResources API of the kubelet has no UID, labels or times: `pods` adds those. It is polled,
-because missed events would never heal. One channel is kept for the life of the process; after a
-kubelet restart it reconnects by itself. A failure raises `SourceError`; what was known before
-stays known to the ledger.
+because missed events would never heal. One connection is kept; after a kubelet restart the next
+question makes a new one. A failure raises `SourceError`; what was known before stays known to the
+ledger.
 
 Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatableResources.
 """
@@ -11,17 +11,16 @@ Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatabl
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final, Protocol
-
-import grpc
+from typing import Final, Protocol
 
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.readings import Allocation, ClaimedDevice
+from lowtide_exporter.rpc import RpcError, UnaryClient
 from lowtide_exporter.wire import read_fields, read_message, read_numbers, read_text
 
 DEADLINE_SECONDS: Final = 2.0
 ANSWER_MAX_BYTES: Final = 64 << 20
-"""gRPC's default of 4 MiB is exceeded on nodes with many time-sliced replicas."""
+"""The usual 4 MiB of gRPC clients is exceeded on nodes with many time-sliced replicas."""
 MIG_RESOURCE_PREFIX: Final = "nvidia.com/mig-"
 
 _PODS_REMEMBERED: Final = 512
@@ -29,13 +28,6 @@ _PODS_REMEMBERED: Final = 512
 
 _LIST: Final = "/v1.PodResourcesLister/List"
 _ALLOCATABLE: Final = "/v1.PodResourcesLister/GetAllocatableResources"
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", ANSWER_MAX_BYTES),
-    ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-    ("grpc.enable_http_proxy", 0),
-)
 
 
 class DeviceOwners(Protocol):
@@ -64,15 +56,13 @@ class Kubelet:
 
     def __init__(self, socket_path: str, resource_names: frozenset[str]) -> None:
         self._resource_names = resource_names
-        self._channel = grpc.insecure_channel(f"unix:{socket_path}", options=_CHANNEL_OPTIONS)
-        self._list = self._channel.unary_unary(_LIST)
-        self._allocatable = self._channel.unary_unary(_ALLOCATABLE)
+        self._client = UnaryClient(socket_path, answer_max_bytes=ANSWER_MAX_BYTES)
         self._answer: bytes | None = None
         self._parsed: tuple[Allocation, ...] = ()
 
     def allocations(self) -> tuple[Allocation, ...]:
         """See `DeviceOwners`; most seconds bring the same bytes, which mean the same."""
-        answer = _ask(self._list, "List")
+        answer = self._ask(_LIST)
         if answer != self._answer:
             self._parsed = parse_allocations(answer, self._resource_names)
             self._answer = answer
@@ -80,28 +70,18 @@ class Kubelet:
 
     def advertised_replicas(self) -> dict[str, int]:
         """See `DeviceOwners`."""
-        return parse_replicas(
-            _ask(self._allocatable, "GetAllocatableResources"), self._resource_names
-        )
+        return parse_replicas(self._ask(_ALLOCATABLE), self._resource_names)
 
     def close(self) -> None:
         """See `DeviceOwners`."""
-        self._channel.close()
+        self._client.close()
 
-
-def _ask(call: Any, name: str) -> bytes:
-    try:
-        answer = call(b"", timeout=DEADLINE_SECONDS)
-    except grpc.RpcError as error:
-        raise SourceError(f"kubelet: {name} failed: {_describe(error)}") from None
-    assert isinstance(answer, bytes)
-    return answer
-
-
-def _describe(error: grpc.RpcError) -> str:
-    code = getattr(error, "code", lambda: None)()
-    details = getattr(error, "details", lambda: None)()
-    return f"{getattr(code, 'name', 'unknown')}: {str(details)[:200]}"
+    def _ask(self, method: str) -> bytes:
+        try:
+            return self._client.call(method, b"", DEADLINE_SECONDS)
+        except RpcError as error:
+            name = method.rpartition("/")[2]
+            raise SourceError(f"kubelet: {name} failed: {error}") from None
 
 
 def is_gpu_resource(name: str, resource_names: frozenset[str]) -> bool:
