@@ -18,7 +18,12 @@ import pynvml
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.readings import GpuIdentity, GpuReading, MigInstance
-from lowtide_exporter.sources.nvml_fields import make_buffer, read_fields, value_of
+from lowtide_exporter.sources.nvml_fields import (
+    make_buffer,
+    read_fields,
+    value_of,
+    watts_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -285,15 +290,15 @@ class NvmlMeters:
             device.has_fields = False
             return self._read_calls(device)
         by_scope, by_field, average, instant = values
-        counter = by_scope if by_scope.nvmlReturn == pynvml.NVML_SUCCESS else by_field
-        if counter.nvmlReturn in _ABSENT:
-            return self._read_calls(device, value_of(average, 1e-3), value_of(instant, 1e-3))
-        energy = value_of(counter, 1)
+        counter = by_scope if by_scope.code == pynvml.NVML_SUCCESS else by_field
+        if counter.code in _ABSENT:
+            return self._read_calls(device, watts_of(average), watts_of(instant))
+        energy = value_of(counter)
         return self._reading(
             device,
             counter_millijoules=None if energy is None else int(energy),
-            average_watts=value_of(average, 1e-3),
-            instant_watts=value_of(instant, 1e-3),
+            average_watts=watts_of(average),
+            instant_watts=watts_of(instant),
         )
 
     def _read_calls(
