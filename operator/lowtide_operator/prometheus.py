@@ -8,6 +8,7 @@ import json
 import ssl
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -58,8 +59,10 @@ class Prometheus:
             # overlap by a second and equal times are one sample.
             seconds = int((last - first).total_seconds()) + 1
             for series in await self._query(f"{selector.promql}[{seconds}s]", last):
-                labels = tuple(sorted(series["metric"].items()))
-                found[labels].update((float(at), float(value)) for at, value in series["values"])
+                with _understood():
+                    labels = tuple(sorted(series["metric"].items()))
+                    values = {float(at): float(value) for at, value in series["values"]}
+                found[labels].update(values)
         return tuple(
             Series(dict(labels), tuple(Sample(at, samples[at]) for at in sorted(samples)))
             for labels, samples in found.items()
@@ -73,8 +76,9 @@ class Prometheus:
         """
         values = {}
         for series in await self._query(JOULES_SO_FAR, at):
-            label = next(iter(series["metric"].values()), "")
-            values[label] = float(series["value"][1])
+            with _understood():
+                label = next(iter(series["metric"].values()), "")
+                values[label] = float(series["value"][1])
         return values
 
     async def started_at(self) -> datetime | None:
@@ -180,12 +184,28 @@ def _chunks(
         first = last
 
 
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Read a part of an answer.
+
+    Raises:
+        PrometheusError: it has another form than Prometheus gives it.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise PrometheusError(
+            f"Prometheus answered with series of an unknown form: {str(error)[:200]!r}"
+        ) from None
+
+
 def _result(status: int, body: bytes) -> list[Any]:
     try:
         document = json.loads(body)
         if status == 200 and document["status"] == "success":
             result: list[Any] = document["data"]["result"]
-            return result
+            if isinstance(result, list):
+                return result
         reason = f"{document.get('errorType', 'error')}: {document.get('error', '')}"
     except (AttributeError, KeyError, TypeError, ValueError):
         reason = "the answer is not that of a Prometheus"

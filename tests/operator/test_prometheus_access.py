@@ -5,7 +5,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from lowtide_operator.prometheus import Prometheus, PrometheusError
+from lowtide_operator.samples import Selector
 from lowtide_operator.settings import PrometheusSettings
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -135,3 +136,30 @@ async def test_unknown_authority_is_one_sentence_with_the_setting(
             await ask(url, tokenFile=str(token))
         with pytest.raises(PrometheusError, match="cannot be used: No such file"):
             await ask(url, tokenFile=str(token), caFile=str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param([{"metric": {}}], id="no value"),
+        pytest.param([{"metric": {"pod_uid": "u"}, "value": [0]}], id="half a value"),
+        pytest.param([{"metric": {"pod_uid": "u"}, "value": [0, "much"]}], id="no number"),
+        pytest.param(["text"], id="a text"),
+        pytest.param({"a": 1}, id="no list"),
+        pytest.param(7, id="a number"),
+    ],
+)
+async def test_series_of_an_unknown_form_are_one_sentence(
+    result: object, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something else than a Prometheus answers; nothing is read from it, and it is tried again."""
+    monkeypatch.setitem(ANSWER, "data", {"resultType": "vector", "result": result})
+    pods = Selector("lowtide_pod_energy_joules_total")
+    async with protected() as url, aiohttp.ClientSession() as session:
+        settings = PrometheusSettings.model_validate({"url": url, "tokenFile": str(token)})
+        client = Prometheus(session, settings)
+
+        with pytest.raises(PrometheusError, match="Prometheus answered"):
+            await client.pod_joules(NOW)
+        with pytest.raises(PrometheusError, match="Prometheus answered"):
+            await client.samples(pods, NOW - timedelta(minutes=1), NOW)
