@@ -193,7 +193,7 @@ SOURCE_UP: Final = Family(
     Kind.GAUGE,
     ("source",),
     "",
-    "1 where the last read of the source worked",
+    "1 where the last read of the source worked and none hangs",
 )
 SOURCE_AGE: Final = Family(
     "lowtide_source_age_seconds",
