@@ -8,6 +8,7 @@ ledger.
 Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatableResources.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -23,6 +24,7 @@ ANSWER_MAX_BYTES: Final = 64 << 20
 """The usual 4 MiB of gRPC clients is exceeded on nodes with many time-sliced replicas."""
 MIG_RESOURCE_PREFIX: Final = "nvidia.com/mig-"
 
+_GKE_REPLICA: Final = re.compile(r"/vgpu(\d+)$")
 _PODS_REMEMBERED: Final = 512
 """More than four times the pods that a node runs by default."""
 
@@ -160,8 +162,16 @@ def _parse_devices(message: bytes) -> tuple[str, list[str]]:
         if number == 1:
             resource = read_text(value)
         elif number == 2:
-            ids.append(read_text(value))
+            ids.append(_as_replica(read_text(value)))
     return resource, ids
+
+
+def _as_replica(device_id: str) -> str:
+    """Return a device id whose replica, if it is one, stands behind `::`, as NVIDIA writes it.
+
+    GKE's device plugin writes `nvidia0/vgpu2` and `nvidia0/gi1/vgpu2`.
+    """
+    return _GKE_REPLICA.sub(r"::\1", device_id)
 
 
 def parse_replicas(answer: bytes, resource_names: frozenset[str]) -> dict[str, int]:

@@ -87,6 +87,7 @@ class _Layout:
             uuid, whole = gpu.identity.uuid, gpu.identity.multiprocessors
             self._places[uuid] = (uuid, 1.0, None)
             self._places[str(gpu.identity.index)] = (uuid, 1.0, None)  # job files name indices
+            self._places[f"nvidia{gpu.identity.index}"] = (uuid, 1.0, None)  # GKE device nodes
             total = whole or sum(instance.multiprocessors for instance in gpu.instances)
             for instance in gpu.instances:
                 size = min(1.0, instance.multiprocessors / total) if total else 0.0

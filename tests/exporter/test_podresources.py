@@ -29,11 +29,11 @@ def client(kubelet):
 
 
 def test_every_form_of_device_id_is_read(kubelet, client):
-    """Whole GPUs, replicas, MIG instances and old path forms pass unchanged."""
+    """Whole GPUs, replicas and MIG instances as NVIDIA names them, and GKE's paths."""
     kubelet.give("ml", "whole", "GPU-a", "GPU-b")
     kubelet.give("ml", "replica", "GPU-c::0", resource="nvidia.com/gpu.shared")
     kubelet.give("ml", "mig", "MIG-d", resource="nvidia.com/mig-1g.10gb")
-    kubelet.give("ml", "path", "nvidia0/gi0")
+    kubelet.give("ml", "path", "nvidia0", "nvidia0/gi0", "nvidia0/vgpu3", "nvidia1/gi2/vgpu0")
 
     found = client.allocations()
 
@@ -41,7 +41,7 @@ def test_every_form_of_device_id_is_read(kubelet, client):
         ("GPU-a", "GPU-b"),
         ("GPU-c::0",),
         ("MIG-d",),
-        ("nvidia0/gi0",),
+        ("nvidia0", "nvidia0/gi0", "nvidia0::3", "nvidia1/gi2::0"),
     ]
     assert found[0] == Allocation("ml", "whole", "trainer", ("GPU-a", "GPU-b"))
 
@@ -73,10 +73,12 @@ def test_replicas_on_offer_are_counted_by_device(kubelet, client, kubelet_messag
         kubelet_messages["ContainerDevices"](
             resource_name="nvidia.com/gpu.shared", device_ids=[f"GPU-a::{i}" for i in range(4)]
         ),
-        kubelet_messages["ContainerDevices"](resource_name="nvidia.com/gpu", device_ids=["GPU-b"]),
+        kubelet_messages["ContainerDevices"](
+            resource_name="nvidia.com/gpu", device_ids=["GPU-b", "nvidia0/vgpu0", "nvidia0/vgpu1"]
+        ),
     ]
 
-    assert client.advertised_replicas() == {"GPU-a": 4}
+    assert client.advertised_replicas() == {"GPU-a": 4, "nvidia0": 2}
 
 
 def test_an_answer_of_five_megabytes_is_read(kubelet, client):

@@ -305,10 +305,19 @@ def test_hostile_names_are_labels_and_nothing_else(node):
 
 def test_unknown_device_ids_are_reported_and_ignored(node, caplog):
     """A device of another vendor's plugin, or a path, belongs to no GPU of ours."""
-    node.start_pod("odd", "nvidia0", "GPU-not-here", "::::", "")
+    node.start_pod("odd", "amd0", "GPU-not-here", "::::", "")
 
     node.run_until(105)
 
     assert node.pod_joules("odd") == 0
     assert "device ids of no known GPU" in caplog.text
     assert caplog.text.count("device ids of no known GPU") == 1
+
+
+def test_a_gpu_named_by_its_device_node_is_that_gpu(node):
+    """GKE's device plugin names /dev/nvidia1 instead of a UUID."""
+    node.start_pod("job", "nvidia1")
+
+    node.run_until(105)
+
+    assert node.value("lowtide_pod_gpu_share_ratio", pod="job", uuid=gpu_uuid(1)) == 1
