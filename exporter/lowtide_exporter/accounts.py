@@ -8,6 +8,7 @@ moves into one sum, so that nothing disappears from the balance.
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lowtide.energy.attribution import Method, Part
 from lowtide.energy.quality import Quality
@@ -31,8 +32,8 @@ def is_without_uid(key: str) -> bool:
     return _NAME in key
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
+# A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
+class SeriesKey(NamedTuple):
     """What distinguishes the energy series of one pod."""
 
     container: str

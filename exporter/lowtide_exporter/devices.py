@@ -267,8 +267,7 @@ def _credible(reading: GpuReading) -> GpuReading:
     )
     if (raw is None or raw >= 0) and _is_power(average) and _is_power(instant):
         return reading
-    return replace(
-        reading,
+    return reading._replace(
         counter_millijoules=raw if raw is not None and raw >= 0 else None,
         average_watts=average if _is_power(average) else None,
         instant_watts=instant if _is_power(instant) else None,

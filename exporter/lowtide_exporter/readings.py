@@ -6,7 +6,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 THROTTLE_REASONS: Final = ("power_cap", "power_brake", "thermal", "slowdown", "sync_boost")
 """Why clocks are below what they could be; that nothing is to be done is no reason."""
@@ -41,8 +42,8 @@ class MigInstance:
     multiprocessors: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReading:
+# A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
+class GpuReading(NamedTuple):
     """One read of one GPU.
 
     `has_counter` is False where the device has no energy counter at all; `counter_millijoules` is
@@ -58,7 +59,7 @@ class GpuReading:
     limit_watts: float | None = None
     instances: tuple[MigInstance, ...] = ()
     mig_enabled: bool = False
-    clocks_hertz: Mapping[str, float] = field(default_factory=dict)
+    clocks_hertz: Mapping[str, float] = MappingProxyType({})
     throttled_by: frozenset[str] | None = None
     error: str | None = None
 

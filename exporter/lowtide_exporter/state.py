@@ -191,7 +191,7 @@ def _dump_account(account: PodAccount) -> dict[str, Any]:
         for name in PodAccount.__slots__
         if name not in ("energy", "held_seconds", "shares")
     }
-    energy = [[*asdict(key).values(), value] for key, value in account.energy.items()]
+    energy = [[*key, value] for key, value in account.energy.items()]
     return plain | {
         "energy": energy,
         "held_seconds": [[*key, value] for key, value in account.held_seconds.items()],

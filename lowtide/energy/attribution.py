@@ -9,7 +9,7 @@ holds a device (see `attribution_boundary` and `attribution_sharing`) and reads 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 _WEIGHT_UNIT: Final = 1 << 40
 """Weights are rounded to 2**-40 of the largest: exact integer arithmetic, error below 1e-12."""
@@ -44,8 +44,8 @@ class Method(StrEnum):
     MEMORY_SHARE = "memory_share"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Owner:
+# A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
+class Owner(NamedTuple):
     """One container of one pod; `pod` is the pod's UID (or another key that is never reused)."""
 
     pod: str
@@ -139,6 +139,12 @@ def attribute_energy(
     Raises:
         ValueError: an energy or weight is negative.
     """
+    if (
+        _is_whole(claims)
+        and not other_active_weights
+        and min(idle_millijoules, active_millijoules) >= 0
+    ):
+        return _give_all(claims[0], active_millijoules, idle_millijoules)
     ordered = sorted(claims, key=lambda claim: (claim.owner, claim.method))
     others = sorted((other_active_weights or {}).items())
     free_ratio = max(0.0, 1.0 - sum(claim.held_ratio for claim in ordered))
@@ -167,6 +173,19 @@ def attribute_energy(
     leftovers.append((Part.ACTIVE, unclaimed, active_parts[-1]))
     unallocated += (Unallocated(*leftover) for leftover in leftovers if leftover[2])
     return Attribution(tuple(portions), tuple(unallocated))
+
+
+def _is_whole(claims: Sequence[Claim]) -> bool:
+    """Return whether one owner had the whole device, as in most intervals of most nodes."""
+    return len(claims) == 1 and claims[0].held_ratio >= 1.0 and claims[0].active_weight > 0
+
+
+def _give_all(claim: Claim, active_millijoules: int, idle_millijoules: int) -> Attribution:
+    shares = ((Part.IDLE_HELD, idle_millijoules), (Part.ACTIVE, active_millijoules))
+    return Attribution(
+        tuple(Portion(claim.owner, part, claim.method, share) for part, share in shares if share),
+        (),
+    )
 
 
 def _split(total: int, weights: Sequence[float]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ clock: times are monotonic seconds of the caller. Energies are integer millijoul
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 PLAUSIBLE_FACTOR: Final = 1.2
 """A counter may run this much above the power limit before a step counts as garbage."""
@@ -34,8 +34,8 @@ class Step(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+# A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
+class Reading(NamedTuple):
     """One reading of a device at monotonic time `at_seconds`.
 
     `counter_millijoules` is None where the read failed. `has_counter` is False where the device
@@ -49,8 +49,7 @@ class Reading:
     has_counter: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Increment:
+class Increment(NamedTuple):
     """What one reading adds.
 
     `millijoules` is what is to be handed out now, `from_power` says that it was integrated from

@@ -131,6 +131,35 @@ def test_idle_energy_follows_what_is_held_and_active_energy_what_is_used():
     assert result.unallocated == (Unallocated(Part.IDLE_HELD, Reason.FREE, 500),)
 
 
+@QUICK
+@given(ENERGY, ENERGY, st.floats(0.001, 1e6))
+def test_the_only_holder_of_a_whole_device_gets_all_of_it(active, idle, weight):
+    """Nothing is left over, whatever the weight; parts without energy are not listed."""
+    claim = Claim(
+        owner=Owner("uid-0", "main"), held_ratio=1.0, active_weight=weight, method=Method.EXCLUSIVE
+    )
+
+    found = attribute_energy(active, idle, [claim])
+
+    shares = {part.part: part.millijoules for part in found.portions}
+    assert shares == {
+        part: energy for part, energy in ((Part.IDLE_HELD, idle), (Part.ACTIVE, active)) if energy
+    }
+    assert {part.owner for part in found.portions} <= {claim.owner}
+    assert found.unallocated == ()
+
+
+@pytest.mark.parametrize(("active", "idle"), [(-1, 5), (5, -1)])
+def test_negative_energy_is_refused_for_an_only_holder_too(active, idle):
+    """A device gives nothing back."""
+    claim = Claim(
+        owner=Owner("uid-0", "main"), held_ratio=1.0, active_weight=1.0, method=Method.EXCLUSIVE
+    )
+
+    with pytest.raises(ValueError, match="must not be negative"):
+        attribute_energy(active, idle, [claim])
+
+
 def test_energy_of_nobody_says_why():
     """Without claims, everything is unallocated under the reason given."""
     result = attribute_energy(7, 3, [], unclaimed=Reason.UNMAPPED)
