@@ -19,6 +19,7 @@ class Cache:
         self._jobs: dict[Key, Record] = {}
         self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
         self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
+        self._parsed: dict[Key, tuple[Record, JobView]] = {}
 
     def remember(self, body: Body) -> Key | None:
         """Keep a TrainingJob; return its key, or `None` if nothing new is in it.
@@ -43,6 +44,7 @@ class Cache:
         if known is not None and known.uid != body["metadata"]["uid"]:
             return None
         self._jobs.pop(key, None)
+        self._parsed.pop(key, None)
         if known is not None and known.series is not None:
             self._past[key.namespace, known.series].pop(key, None)
         return key
@@ -73,6 +75,22 @@ class Cache:
     def record(self, key: Key) -> Record | None:
         """Return what is kept of a TrainingJob."""
         return self._jobs.get(key)
+
+    def look(self, key: Key) -> JobView | None:
+        """Return the parsed job for a look at it."""
+        record = self._jobs.get(key)
+        known, job = self._parsed.pop(key, (None, None))
+        if record is None:
+            return None
+        return job if known is record else record.view()
+
+    def look_ahead(self, record: Record) -> JobView:
+        """Return the parsed job, and keep it for the look at it that is to come."""
+        known, job = self._parsed.get(record.key, (None, None))
+        if job is None or known is not record:
+            job = record.view()
+            self._parsed[record.key] = record, job
+        return job
 
     def child(self, job: JobView) -> ChildView | None:
         """Return the newest batch Job that this very TrainingJob controls."""

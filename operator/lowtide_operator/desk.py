@@ -31,6 +31,11 @@ SAME_SECONDS: Final = 1.0
 """Stretches that moved by less are the same."""
 ROOM_SECONDS: Final = 10.0
 """Changes of room are collected for this long, so that many ends cost one pass."""
+GATHER_SECONDS: Final = 0.1
+"""After a small pass the next one waits until this has passed, and takes along who asks meanwhile.
+A job that asks when nothing was planned for so long does not wait."""
+SMALL_PASS_JOBS: Final = 64
+"""A pass of fewer jobs is small: it costs nearly as much as one of as many."""
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -97,6 +102,7 @@ class Desk:
     _valid_until: datetime = _NEVER
     _pass: "asyncio.Task[None] | None" = None
     _again: bool = False
+    _gather_until: float = 0.0
     _freed: asyncio.TimerHandle | None = None
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="plan")
@@ -180,8 +186,8 @@ class Desk:
                 self._pass = asyncio.create_task(self._plan_stale())
 
     async def _one_pass(self) -> None:
-        # Whoever asks in this turn of the loop is taken along.
-        await asyncio.sleep(0)
+        # Whoever asks in this turn of the loop is taken along, in any case.
+        await asyncio.sleep(max(0.0, self._gather_until - time.monotonic()))
         now, began = self.clock(), time.monotonic()
         stale = self._stale(now)
         if not stale:
@@ -195,8 +201,10 @@ class Desk:
         plans = await asyncio.get_running_loop().run_in_executor(
             self._pool, plan_together, now, requests, forecasts, calendar
         )
+        ended = time.monotonic()
+        self._gather_until = ended + GATHER_SECONDS if len(stale) < SMALL_PASS_JOBS else ended
         self.tally.planning_passes += 1
-        self.tally.planning_seconds += time.monotonic() - began
+        self.tally.planning_seconds += ended - began
         for key, entry in stale.items():
             self._answer(key, entry, plans.get(entry.request.key))
 

@@ -68,7 +68,7 @@ def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
         record = app.cache.record(key)
         if record is None or key in app.desk or record.summary.state not in ("", "Waiting"):
             continue
-        job = record.view()
+        job = app.cache.look_ahead(record)
         if job.deleting or job.status.attempts or app.cache.child(job) is not None:
             continue
         seen = _at_hand(job, now, app)

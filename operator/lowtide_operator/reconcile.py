@@ -81,12 +81,11 @@ async def reconcile(key: Key, app: App) -> float | None:
         JobRefusedError: the Job cannot be created at the moment.
         ClusterError: the API server did not answer, or the object changed meanwhile.
     """
-    record = app.cache.record(key)
-    if record is None:
+    job = app.cache.look(key)
+    if job is None:
         app.queue.forget(key)
         _release(key, app)
         return None
-    job = record.view()
     if job.deleting or is_managed_elsewhere(job):
         return None
     seen = await observe(job, app)

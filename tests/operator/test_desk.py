@@ -119,6 +119,41 @@ async def test_jobs_that_are_looked_at_next_are_planned_in_the_same_pass() -> No
     assert stand.tally.planning_passes == 1
 
 
+async def test_a_job_that_asks_alone_is_planned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was planned lately, so there is nobody whom it could wait for."""
+    monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
+    async with standing() as stand, asyncio.timeout(10):
+        plan = await stand.ask("a", forecast())
+    assert plan.segments[0].start == NOON + 4 * HOUR
+
+
+async def test_jobs_that_ask_one_after_the_other_share_a_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While a list of jobs arrives, a pass for each would cost many times as much."""
+    monkeypatch.setattr(desk_module, "GATHER_SECONDS", 0.5)
+    known = forecast()
+    async with standing() as stand:
+        await stand.ask("first", known)
+        asking = []
+        for number in range(50):
+            asking.append(asyncio.create_task(stand.ask(f"job-{number}", known)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asking)
+    assert stand.tally.planning_passes == 2
+
+
+async def test_after_a_large_pass_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where so many wait already, the next pass is large too."""
+    monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(desk_module, "SMALL_PASS_JOBS", 3)
+    known = forecast()
+    async with standing() as stand, asyncio.timeout(10):
+        await asyncio.gather(*(stand.ask(name, known) for name in "abc"))
+        await stand.ask("d", known)
+    assert stand.tally.planning_passes == 2
+
+
 async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -> None:
     """Otherwise two looks at a time would plan everybody to and fro between two forecasts."""
     older, newest = forecast(), forecast([50.0, *DIRTY_THEN_CLEAN[1:]])

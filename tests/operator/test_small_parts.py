@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lowtide.grid.series import AverageSeries, MarginalSeries, Point
 from lowtide.trainingjob.status import PlanSegment, PlanStatus
 from lowtide_operator.bookings import Bookings
+from lowtide_operator.cache import Cache
 from lowtide_operator.conditions import Conditions, ConditionType, Reason, shortened
 from lowtide_operator.estimates import with_estimates
 from lowtide_operator.merge import merge_patch
@@ -201,6 +202,36 @@ def test_a_record_keeps_no_template() -> None:
     record = Record.of({"metadata": metadata, "spec": {"template": template}})
     assert len(record.spec) < 100
     assert record.view().created == NOON
+
+
+def test_what_was_parsed_for_a_pass_serves_one_look_unless_the_job_has_changed() -> None:
+    """Nothing parsed is kept after the look: of ten thousand jobs it would not fit."""
+
+    def body(version: str, delay: int) -> dict[str, object]:
+        metadata = {
+            "name": "net",
+            "namespace": "ml",
+            "uid": "u",
+            "creationTimestamp": "2026-11-30T12:00:00Z",
+            "resourceVersion": version,
+        }
+        return {"metadata": metadata, "spec": {"schedule": {"maxDelaySeconds": delay}}}
+
+    cache, key = Cache(), Key("ml", "net")
+    cache.remember(body("1", 60))
+    record = cache.record(key)
+    assert record is not None
+    ahead = cache.look_ahead(record)
+    assert cache.look(key) is ahead
+    again = cache.look(key)
+    assert again == ahead
+    assert again is not ahead
+    cache.look_ahead(record)
+    cache.remember(body("2", 120))
+    changed = cache.look(key)
+    assert changed is not None
+    assert changed.resource_version == "2"
+    assert changed.spec != ahead.spec
 
 
 def test_a_running_job_keeps_its_gpus_although_its_plan_has_run_out() -> None:
