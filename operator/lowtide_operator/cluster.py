@@ -11,6 +11,8 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -306,4 +308,20 @@ async def connect(*, workers: int) -> client.ApiClient:
     configuration.connection_pool_maxsize = workers
     # The queue is the only one that retries.
     configuration.retries = None
+    # Told to look by itself, the session reads the environment and ~/.netrc anew for every
+    # request, in two other threads.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
     return client.ApiClient(configuration)
+
+
+def _environment_proxy(server: str) -> str | None:
+    """Return the proxy that the environment names for a server, `None` for a direct way.
+
+    Of another kind than plain HTTP there are none that the client can talk to.
+    """
+    address = urlsplit(server)
+    if not address.hostname or proxy_bypass(address.hostname):
+        return None
+    proxy = getproxies().get(address.scheme, "")
+    return proxy if proxy.startswith("http://") else None
