@@ -8,6 +8,7 @@ stops the watches first, then the workers after what they are doing.
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -55,6 +56,8 @@ LOG: Final = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 CRD_RETRY_SECONDS: Final = 5.0
+COLLECTED_TOGETHER: Final = 50_000, 20, 100
+"""New objects between two searches for cycles among them, and these between deeper ones."""
 CRD_PUBLISHED_SECONDS: Final = 20.0
 """Longest time from a change of the definition until the API server publishes its schema."""
 
@@ -81,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"lowtide-operator: {error}\n")
         return 2
     configure_logging(settings)
+    _collect_seldom()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, path))
@@ -298,6 +302,17 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector look for cycles less often, and not among what is imported.
+
+    What is kept of ten thousand jobs lives long and holds no cycles; to go through it at every
+    700 new objects took a fifth of the CPU time of a restart.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_TOGETHER)
 
 
 def _loop_factory() -> Any:
