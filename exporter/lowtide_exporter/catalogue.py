@@ -165,7 +165,7 @@ NODE_GPU_RATIO: Final = Family(
     Kind.GAUGE,
     ("source",),
     "ratio",
-    "Power of all GPUs over that of the node; above 1 one of the meters is wrong",
+    "Power of all GPUs over that of the node; above 1 a meter is wrong or does not cover them",
 )
 UNALLOCATED: Final = Family(
     names.METRIC_UNALLOCATED_ENERGY,

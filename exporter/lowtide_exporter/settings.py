@@ -99,7 +99,8 @@ class Settings:
     )
     node_address: str = _setting("", "IP address of this node, for $(NODE_ADDRESS) in dcgm_url")
     node_power: str = _setting(
-        "", "meter of the whole node, as a cross-check: hwmon, or the URL of a Redfish resource"
+        "",
+        "meter of the whole node, as a cross-check: hwmon, psys, or the URL of a Redfish resource",
     )
     node_power_credentials_file: str = _setting(
         "", "file with one `user:password` line for Redfish; empty sends none"

@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from standins.host import RANGE_MICROJOULES, HostTrees
 from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
@@ -17,6 +18,7 @@ from lowtide_exporter.sources.node_power import (
     make_meter,
     parse_power,
 )
+from lowtide_exporter.sources.psys import PsysMeter
 
 GPU_0 = gpu_uuid(0)
 POWER = {"PowerControl": [{"PowerConsumedWatts": 1800}, {"PowerConsumedWatts": 400.5}]}
@@ -143,10 +145,59 @@ def test_a_controller_that_refuses_is_said_once_and_its_value_grows_old(controll
     assert power.error is None
 
 
+def test_the_platforms_zone_gives_the_mean_power_between_two_readings(tmp_path):
+    """200 W in the first second, 300 W over the next fifteen, a wrap between them."""
+    trees, now = HostTrees(tmp_path), [0.0]
+    whole = (RANGE_MICROJOULES + 1) / 1e6
+    trees.set_zone("0", "package-0", 50.0)
+    trees.set_zone("1", "psys", whole - 250.0)
+
+    def pass_on(seconds):
+        now[0] += seconds
+        trees.set_zone("1", "psys", whole - 50.0)
+
+    meter = PsysMeter(str(trees.sysfs), clock=lambda: now[0], pause=pass_on)
+    first = meter.read()
+    now[0] += 15.0
+    trees.set_zone("1", "psys", whole - 50.0 + 4500.0)
+
+    assert first == pytest.approx(200)
+    assert meter.read() == pytest.approx(300)
+
+
+def test_a_node_without_platform_zone_says_so(tmp_path):
+    """Most servers have none, and a zone that holds no number is none."""
+    trees = HostTrees(tmp_path)
+    trees.set_zone("0", "package-0", 50.0)
+    with pytest.raises(SourceError, match="no zone of that name"):
+        PsysMeter(str(trees.sysfs)).read()
+
+    trees.set_zone("1", "psys", 1.0)
+    (trees.sysfs / "class/powercap/intel-rapl:1/energy_uj").write_text("lots")
+    with pytest.raises(SourceError, match="no number"):
+        PsysMeter(str(trees.sysfs)).read()
+
+
+def test_a_meter_with_a_bug_is_down_and_does_not_end_its_thread():
+    """The thread goes on asking; the source says that it is down."""
+
+    class Buggy:
+        source = "hwmon"
+
+        def read(self):
+            raise ZeroDivisionError("a bug")
+
+    power = NodePower(Buggy())
+    power.read_once()
+
+    assert isinstance(power.error, ZeroDivisionError)
+    assert power.watts is None
+
+
 @pytest.mark.parametrize("setting", ["ipmi", "ftp://bmc/x", "https://u:p@bmc/redfish", "https://"])
 def test_a_setting_that_names_no_meter_is_refused(setting):
     """Credentials belong into a file, not into a command line."""
-    with pytest.raises(SettingsError, match="give hwmon, or"):
+    with pytest.raises(SettingsError, match="give hwmon, psys, or"):
         make_meter(setting, sysfs="/sys", credentials_file="", ca_file="")
 
 

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
+from lowtide_exporter.sources.psys import PsysMeter
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class NodePower:
         self._stop = threading.Event()
         self._value: tuple[float, float] | None = None
         self.source = meter.source
-        self.error: SourceError | None = None
+        self.error: Exception | None = None
 
     def start(self) -> None:
         """Begin to read, now and every fifteen seconds."""
@@ -165,7 +166,7 @@ class NodePower:
         """Read the meter and remember what it said."""
         try:
             watts = self._meter.read()
-        except SourceError as error:
+        except Exception as error:  # whatever it is: nobody would notice a thread that is gone
             if self.error is None:
                 _log.warning("source %s is down: %s", self.source, error)
             self.error = error
@@ -191,17 +192,19 @@ class NodePower:
 
 
 def make_meter(setting: str, *, sysfs: str, credentials_file: str, ca_file: str) -> NodeMeter:
-    """Return the meter that `--node-power` names: `hwmon`, or the URL of a Redfish resource.
+    """Return the meter that `--node-power` names: `hwmon`, `psys`, or a Redfish resource's URL.
 
     Raises:
-        SettingsError: it is neither.
+        SettingsError: it is none of them.
     """
     if setting == HwmonMeter.source:
         return HwmonMeter(sysfs)
+    if setting == PsysMeter.source:
+        return PsysMeter(sysfs)
     parts = urlsplit(setting)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
         raise SettingsError(
-            f"--node-power is {setting!r}: give hwmon, or the http(s) URL of a Redfish resource "
-            "without credentials"
+            f"--node-power is {setting!r}: give hwmon, psys, or the http(s) URL of a Redfish "
+            "resource without credentials"
         )
     return RedfishMeter(setting, credentials_file, ca_file)
