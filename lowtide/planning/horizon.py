@@ -8,7 +8,7 @@ Invariant: the steps are consecutive, the first begins at `begin`, none crosses 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from math import ceil
+from math import ceil, isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -118,8 +118,9 @@ def check_forecast(forecast: Forecast) -> None:
         )
     if forecast.slot_seconds <= 0 or forecast.slot_hours <= 0:
         raise ForecastError(f"forecast of {forecast.zone} has slots without length")
-    values = np.array([forecast.grams_per_kwh, forecast.spread_grams_per_kwh])
-    if not np.all(np.isfinite(values)) or np.any(values < 0):
+    # For each job of a pass; what is not finite makes the sum so.
+    rows = forecast.grams_per_kwh, forecast.spread_grams_per_kwh
+    if any(row and not (min(row) >= 0 and isfinite(sum(row))) for row in rows):
         raise ForecastError(
             f"forecast of {forecast.zone} holds a value that is not a finite number >= 0 g/kWh"
         )

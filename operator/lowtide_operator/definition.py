@@ -7,8 +7,6 @@ would run and their figures would be lost. So the operator compares before it st
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import yaml
-
 from lowtide import names
 from lowtide.trainingjob import crd
 from lowtide_operator.cluster import ClusterError
@@ -34,10 +32,11 @@ def outdated(document: Schema) -> str | None:
     served = next((one for one in schemas.values() if _is_ours(one)), None)
     if served is None:
         return None
+    ours = wanted()["properties"]
     lacking = [
         f"{part}{path}"
         for part in ("spec", "status")
-        for path in missing(wanted()["properties"][part], served["properties"].get(part, {}))
+        for path in missing(ours[part], served["properties"].get(part, {}))
     ]
     if not lacking:
         return None
@@ -51,7 +50,7 @@ def outdated(document: Schema) -> str | None:
 
 def wanted() -> Schema:
     """Return the schema of the definition that belongs to this operator."""
-    versions = yaml.safe_load(crd.crd_text())["spec"]["versions"]
+    versions = crd.custom_resource_definition()["spec"]["versions"]
     found: Schema = versions[0]["schema"]["openAPIV3Schema"]
     return found
 

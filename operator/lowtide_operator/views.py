@@ -203,10 +203,10 @@ def parse_status(text: bytes) -> TrainingJobStatus:
 
     An older or newer operator may have written them; what is left out is built again.
     """
-    document = json.loads(text)
     try:
-        return TrainingJobStatus.model_validate(document)
+        return TrainingJobStatus.model_validate_json(text)
     except ValidationError as error:
+        document = json.loads(text)
         for section in {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}:
             document.pop(section, None)
         return TrainingJobStatus.model_validate(document)

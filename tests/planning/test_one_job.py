@@ -1,5 +1,6 @@
 """What one job is told: the promises that hold whatever a forecast says."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -383,6 +384,21 @@ def test_refuses_a_forecast_that_contradicts_itself(now, forecast, job):
     broken = replace(forecast([1, 2, 3]), spread_grams_per_kwh=(0.0, 0.0))
 
     with pytest.raises(ForecastError, match="3 values, 2 spreads"):
+        plan(now, job(), broken)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("field", ["grams_per_kwh", "spread_grams_per_kwh"])
+def test_refuses_a_forecast_with_a_value_that_is_no_intensity(
+    now, forecast, job, field, place, value
+):
+    """Wherever it stands; comparing alone overlooks what is not a number behind another value."""
+    values = [1.0, 2.0, 3.0]
+    values[place] = value
+    broken = replace(forecast([1, 2, 3]), **{field: tuple(values)})
+
+    with pytest.raises(ForecastError, match="not a finite number"):
         plan(now, job(), broken)
 
 
