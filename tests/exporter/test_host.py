@@ -1,5 +1,8 @@
 """CPU packages and memory: wraps, double counting, shares, missing rights."""
 
+import errno
+from pathlib import Path
+
 import pytest
 from standins.host import RANGE_MICROJOULES, HostTrees
 from standins.nvml.control import gpu_uuid
@@ -13,6 +16,7 @@ from lowtide_exporter.sources.cgroup import CgroupMeters
 from lowtide_exporter.sources.rapl import RaplMeters
 from lowtide_exporter.state import StateFile
 
+RESIDUAL = "lowtide_attribution_residual_joules"
 UID_A, UID_B = (f"0000000{i}-0000-4000-8000-000000000000" for i in (1, 2))
 
 
@@ -291,3 +295,47 @@ def test_a_pod_without_gpu_that_is_deleted_ended_when_it_was_gone(cpu_node, host
 
     end = cpu_node.value("lowtide_pod_end_timestamp_seconds", pod="a")
     assert end == cpu_node.unix(121)
+
+
+def test_a_zone_without_permission_leaves_the_gpus_measured(cpu_node, host, monkeypatch, caplog):
+    """Only root may read CPU energy: said once, absent, and everything else goes on."""
+    read = Path.read_text
+
+    def refuse(path, *arguments, **options):
+        if path.name == "energy_uj":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    cpu_node.start_pod("job", gpu_uuid(0))
+    run(cpu_node, host, 20, watts=100, busy_cores=4, pods={UID_A: 4})
+
+    assert cpu_node.value("lowtide_source_up", source="rapl") == 0
+    assert cpu_node.series("lowtide_cpu_energy_joules_total") == []
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="cpu") is None
+    assert cpu_node.pod_joules("job", component="gpu") > 0
+    assert caplog.text.count("Permission denied") == 1
+
+
+def test_a_node_without_gpus_still_counts_its_cpus(cpu_node, host, caplog):
+    """No driver: one line in the log, no GPU series, and every pod has its CPU energy."""
+
+    class NoDriver:
+        def read(self, _):
+            raise SourceError("NVML: cannot open the driver: NVML Shared Library Not Found")
+
+    meters = HostMeters(
+        RaplMeters(str(host.sysfs)), CgroupMeters(str(host.cgroup), str(host.procfs))
+    )
+    cpu_node.meters, driver = NoDriver(), cpu_node.meters
+    cpu_node.loop = cpu_node.make_loop(period_seconds=1.0, host=meters, host_period_seconds=1.0)
+    know(cpu_node, ("a", UID_A, 4.0))
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 4})
+    cpu_node.meters = driver
+
+    components = {labels["component"] for labels, _ in cpu_node.series(RESIDUAL)}
+    assert components == {"cpu", "dram"}
+    assert cpu_node.pod_joules("a", component="cpu") > 0
+    assert cpu_node.series("lowtide_gpu_energy_joules_total") == []
+    assert cpu_node.value("lowtide_source_up", source="nvml") == 0
+    assert caplog.text.count("Shared Library Not Found") == 1
