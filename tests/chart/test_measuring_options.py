@@ -151,3 +151,14 @@ def test_the_chart_knows_how_long_the_operator_waits(render: Render) -> None:
     assert render({"exporter": {"retainSeconds": 240}})
     with pytest.raises(Exception, match="at least 240 s"):
         render({"exporter": {"retainSeconds": 239}})
+
+
+def test_the_chart_knows_how_often_the_operator_scrapes(render: Render) -> None:
+    """180 s and two scrapes of 15 s, the operator's own default, are 210 s; of 300 s, 780 s."""
+    seldom = {"exporters": {"scrapeIntervalSeconds": 300}}
+    assert Settings().exporters.scrape_interval_seconds == 15
+    assert render({**DIRECT, "exporter": {"retainSeconds": 210}})
+    with pytest.raises(Exception, match="at least 210 s"):
+        render({**DIRECT, "exporter": {"retainSeconds": 209}})
+    with pytest.raises(Exception, match="at least 780 s"):
+        render({**DIRECT, "settings": seldom})

@@ -101,6 +101,9 @@ imagePullSecrets:
 {{- $settle := ($settings.measurement | default dict).settleSeconds | default 180 | float64 }}
 {{- $interval := .Values.exporter.scrapeIntervalSeconds | float64 }}
 {{- $kept := maxf (.Values.exporter.retainSeconds | float64) (mulf 3 $interval) }}
+{{- if .Values.directScrape.enabled }}
+{{- $interval = $settings.exporters.scrapeIntervalSeconds | default 15 | float64 }}
+{{- end }}
 {{- if lt $kept (addf $settle (mulf 2 $interval)) }}
 {{- fail (printf "exporter.retainSeconds is %v: the operator waits up to %v s (settings.measurement.settleSeconds) for final figures that are scraped each %v s, so keep them for at least %v s" .Values.exporter.retainSeconds $settle $interval (addf $settle (mulf 2 $interval))) }}
 {{- end }}
