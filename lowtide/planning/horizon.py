@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.planning.errors import ForecastError
-from lowtide.planning.types import Forecast, Segment, Source
+from lowtide.planning.types import Forecast, Segment
 
 Array = npt.NDArray[np.float64]
 
@@ -28,8 +28,8 @@ TICK_SECONDS = 900.0
 class Horizon:
     """Steps of constant expected intensity from `begin` on.
 
-    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh`, `spread` (g/kWh) and
-    `sources` (n each). Steps are slots of the data; `step_seconds` and `step_hours` are what a
+    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh` and `spread` (g/kWh, n
+    each). Steps are slots of the data; `step_seconds` and `step_hours` are what a
     whole one lasts and stands for. Not slotted, because the running integral is cached.
     """
 
@@ -39,7 +39,6 @@ class Horizon:
     spread: Array
     step_seconds: float
     step_hours: float
-    sources: tuple[Source, ...]
 
     @property
     def ticks_per_step(self) -> int:
@@ -83,12 +82,6 @@ class Horizon:
         first = max(0, int(np.searchsorted(self.edges, start, side="right")) - 1)
         last = min(len(self.edges) - 1, int(np.searchsorted(self.edges, end, side="left")))
         return self.segment(float(self.edges[first]), float(self.edges[last]))
-
-    def sources_between(self, start_seconds: float, end_seconds: float) -> tuple[Source, ...]:
-        """Return the distinct sources of the steps in an interval, in order of appearance."""
-        first = int(np.searchsorted(self.edges, start_seconds, side="right")) - 1
-        last = int(np.searchsorted(self.edges, end_seconds, side="left"))
-        return tuple(dict.fromkeys(self.sources[max(0, first) : last]))
 
 
 def integral_between(
@@ -151,7 +144,6 @@ def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horiz
         edges=edges,
         grams_per_kwh=np.array(forecast.grams_per_kwh[first:last], dtype=np.float64),
         spread=np.array(forecast.spread_grams_per_kwh[first:last], dtype=np.float64),
-        sources=forecast.sources[first:last],
         step_seconds=float(step),
         step_hours=forecast.slot_hours,
     )

@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
-import numpy as np
-
 from lowtide.planning.explanation import explain
 from lowtide.planning.guard import latest_start, resume_seconds
-from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
+from lowtide.planning.horizon import TICK_SECONDS, check_forecast
 from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
 
 LONGEST_SLEEP: Final = timedelta(hours=1)
@@ -69,27 +67,44 @@ def _figures(
     begin = min(max(now, request.earliest), segments[0].start)
     length = request.remaining_seconds + resume_seconds(request)
     end = max(segments[-1].end, begin + timedelta(seconds=length))
-    horizon = horizon_between(forecast, begin, end)
-    if horizon is None or horizon.moment(horizon.end_seconds) < end:
+    check_forecast(forecast)
+    if begin < forecast.start or not begin < end <= forecast.end:
         return nothing
-    bounds = np.array(
-        [[(edge - begin).total_seconds() for edge in (s.start, s.end)] for s in segments]
-    )
-    lengths = bounds[:, 1] - bounds[:, 0]
-    total = float(horizon.total(bounds[:, 0], lengths).sum())
-    alternative = float(horizon.total(0.0, length))
+    spans = [(_offset(forecast, s.start), _offset(forecast, s.end)) for s in segments]
+    total = sum(_integral(forecast, *span) for span in spans)
+    start = _offset(forecast, begin)
+    alternative = _integral(forecast, start, start + length)
     saving = 1 - total / alternative if alternative > 0 else 0.0
-    sources = _sources(horizon, bounds)
-    return total / float(lengths.sum()), alternative / length, saving, sources
+    running = sum(end - start for start, end in spans)
+    return total / running, alternative / length, saving, _sources(forecast, spans)
 
 
-def _sources(
-    horizon: Horizon, bounds: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-) -> tuple[Source, ...]:
-    """Return the distinct sources under all segments, in order of appearance."""
+def _offset(forecast: Forecast, moment: datetime) -> float:
+    """Return the seconds from the forecast's start to a moment."""
+    return (moment - forecast.start).total_seconds()
+
+
+def _integral(forecast: Forecast, start: float, end: float) -> float:
+    """Return the intensity summed over a stretch inside the forecast, in g/kWh times seconds.
+
+    The stretch is given in seconds after the forecast's start.
+    """
+    step, values = forecast.slot_seconds, forecast.grams_per_kwh
+    first, last = int(start // step), min(int(end // step), len(values) - 1)
+    if first == last:
+        return (end - start) * values[first]
+    between = step * sum(values[first + 1 : last])
+    return (
+        ((first + 1) * step - start) * values[first] + between + (end - last * step) * values[last]
+    )
+
+
+def _sources(forecast: Forecast, spans: Sequence[tuple[float, float]]) -> tuple[Source, ...]:
+    """Return the distinct sources under all stretches, in order of appearance."""
+    step, sources = forecast.slot_seconds, forecast.sources
     used: dict[Source, None] = {}
-    for start, end in bounds:
-        used |= dict.fromkeys(horizon.sources_between(float(start), float(end)))
+    for start, end in spans:
+        used |= dict.fromkeys(sources[int(start // step) : ceil(end / step)])
     return tuple(used)
 
 
