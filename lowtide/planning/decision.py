@@ -66,8 +66,19 @@ def _reaches(begin: datetime, request: Request, forecast: Forecast | None) -> bo
 
 
 def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal) -> Decision:
-    """Return the decision that follows from a feasible proposal."""
+    """Return the decision that follows from a proposal.
+
+    One without stretches says that in whole ticks no later start is left, although the latest
+    start itself is some minutes away.
+    """
     segments = tuple(horizon.segment(*stretch) for stretch in proposal.stretches)
+    if not segments:
+        runs = horizon.begin <= now
+        return Decision(
+            run=runs,
+            reason=PlanReason.LATEST_START if runs else PlanReason.NOT_YET_PERMITTED,
+            segments=one_segment(request, horizon.begin),
+        )
     if horizon.begin > now:
         waits = segments[0].start > horizon.begin
         reason = PlanReason.CLEANEST_WINDOW if waits else PlanReason.NOT_YET_PERMITTED

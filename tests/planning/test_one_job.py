@@ -379,6 +379,23 @@ def test_refuses_constraints_that_make_no_sense(now, job, change, message):
         plan(now, job(**change), None)
 
 
+@pytest.mark.parametrize("minutes", [1, 5, 9, 14])
+def test_a_paused_job_resumes_when_no_whole_quarter_of_an_hour_is_left(now, forecast, job, minutes):
+    """2 h 20 min are left to do, 10 to resume: between quarters it starts rather than not know."""
+    paused = job(
+        work_hours=2 + 20 / 60,
+        window_hours=2.5 + minutes / 60,
+        interruptible=True,
+        restart_cost_seconds=600.0,
+        started=True,
+    )
+    told = plan(now, paused, forecast([300, 300, 300, 300, 300]))
+
+    assert told.run is True
+    assert told.segments[0].start == now
+    assert told.segments[-1].end <= paused.deadline
+
+
 def test_refuses_a_forecast_that_contradicts_itself(now, forecast, job):
     """Two spreads for three values are an error of the caller."""
     broken = replace(forecast([1, 2, 3]), spread_grams_per_kwh=(0.0, 0.0))
