@@ -10,7 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lowtide.energy.attribution import Attribution, Method, Owner, Reason, attribute_energy
-from lowtide.energy.attribution_boundary import Holder, busy_ratio, settle_interval
+from lowtide.energy.attribution_boundary import (
+    Holder,
+    busy_ratio,
+    settle_gap,
+    settle_interval,
+)
 from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
 from lowtide.energy.counter import POWER_WATTS_MAX, CounterMeter, Increment, Reading, Step
 from lowtide.energy.idle import IdleFloor
@@ -25,6 +30,7 @@ GAP_MAX_SECONDS: Final = 30.0
 
 CALMER_WEIGHT: Final = 0.5
 """Loads change in the last second too: the middle between the last and the calmest is taken."""
+_ROUNDING: Final = 1e-9
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
 
@@ -130,14 +136,17 @@ class GpuAccount:
             if not before and not self.slots and self.reading.power_watts is not None:
                 self.floor.observe_free(self.reading.power_watts)
         self._remember_load(before)
-        utilisation = _by_owner(settled or [], activity)
+        unseen = _unseen(settled or [])
+        if unseen:  # activity was measured at the end of a long gap and says nothing of it
+            settled = [replace(slot, activity_ratio=None) for slot in settled or []]
+        utilisation = None if unseen else _by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
             energy - idle,
             idle,
             claims,
-            other_active_weights=_others(utilisation) if claims else None,
-            unclaimed=Reason.UNMAPPED if settled is None else Reason.FREE,
+            other_active_weights=unseen or (_others(utilisation) if claims else None),
+            unclaimed=Reason.UNMAPPED if settled is None or unseen else Reason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
         return Interval(attribution, self.quality, start_at, held)
@@ -174,15 +183,19 @@ class GpuAccount:
         for device_id in sorted(before.keys() | self.slots.keys()):
             old, new = before.get(device_id), self.slots.get(device_id)
             older, newer = (slot.holder if slot else None for slot in (old, new))
-            if seconds > GAP_MAX_SECONDS and _changed_unseen(older, newer):
-                return None
             kind = new or old
             assert kind is not None
+            if seconds > GAP_MAX_SECONDS:
+                shares = settle_gap(older, newer, start_at, end_at)
+            else:
+                shares = settle_interval(older, newer, start_at, end_at, busy=busy)
+            if shares is None:
+                return None
             settled.append(
                 Slot(
                     size_ratio=kind.size_ratio,
                     method=kind.method,
-                    shares=settle_interval(older, newer, start_at, end_at, busy=busy),
+                    shares=shares,
                     activity_ratio=activity.instances.get(kind.instance or ""),
                     active_ratio=kind.whole_ratio / parts[kind.instance],
                 )
@@ -278,13 +291,6 @@ def _is_power(watts: float | None) -> bool:
     return watts is None or 0 <= watts <= POWER_WATTS_MAX
 
 
-def _changed_unseen(older: Holder | None, newer: Holder | None) -> bool:
-    """Return whether the holder changed and no time tells when."""
-    if older is None or newer is None:
-        return False
-    return older.owner != newer.owner and older.finished_at is None and newer.started_at is None
-
-
 def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
     """Return utilisation by container: a pod's processes are not told apart by container.
 
@@ -300,6 +306,16 @@ def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
     shares = {o: activity.pods.get(o.pod, 0.0) / containers[o.pod] for o in owners}
     strangers = sum(v for pod, v in activity.pods.items() if pod not in containers)
     return Utilisation(shares, activity.others + strangers)
+
+
+def _unseen(slots: list[Slot]) -> dict[Reason, float]:
+    """Return the weight of the active energy of which nobody knows whose it was."""
+    weight = sum(
+        (slot.size_ratio if slot.active_ratio is None else slot.active_ratio)
+        * max(0.0, 1.0 - sum(share.active_ratio for share in slot.shares))
+        for slot in slots
+    )
+    return {Reason.UNMAPPED: weight} if weight > _ROUNDING else {}
 
 
 def _others(utilisation: Utilisation | None) -> dict[Reason, float] | None:

@@ -84,6 +84,37 @@ def settle_interval(
     return (SlotShare(newer.owner, 1.0, _within(busy, 1.0 - high, 1.0 - low)),)
 
 
+def settle_gap(
+    older: Holder | None, newer: Holder | None, start_at: float, end_at: float
+) -> tuple[SlotShare, ...] | None:
+    """Return the shares of an interval so long that others may have come and gone in it.
+
+    Unlike in `settle_interval`, energy is a holder's only for the time that it is known to have
+    held the slot; shares of active energy may add up to less than 1. None where a holder changed
+    and no time tells when.
+    """
+    if older is not None and newer is not None and older.owner == newer.owner:
+        return (SlotShare(older.owner, 1.0, 1.0),)
+    until, since = 0.0, 1.0
+    if older is not None:
+        if older.finished_at is None:
+            return None
+        until = _place(older.finished_at, start_at, end_at)
+    if newer is not None:
+        if newer.started_at is None:
+            return None
+        since = max(until, _place(newer.started_at, start_at, end_at))
+    shares = [] if older is None else [SlotShare(older.owner, until, until)]
+    if newer is not None:
+        shares.append(SlotShare(newer.owner, 1.0 - since, 1.0 - since))
+    return tuple(shares)
+
+
+def _place(moment: float, start_at: float, end_at: float) -> float:
+    """Return where in the interval the middle of the second of `moment` lies, 0 to 1."""
+    return min(1.0, max(0.0, (moment + 0.5 - start_at) / max(end_at - start_at, 1.0)))
+
+
 def _within(busy: float | None, low: float, high: float) -> float:
     """Return the share of time held that lies in the bounds: what the load says, else the middle.
 

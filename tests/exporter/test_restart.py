@@ -7,6 +7,7 @@ import pytest
 from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.readings import PodRecord
 from lowtide_exporter.state import StateFile
 
 GPU_0 = gpu_uuid(0)
@@ -94,6 +95,28 @@ def test_a_change_of_holder_during_a_long_gap_is_not_guessed(node, state):
     assert node.pod_joules("job") == before
     assert node.pod_joules("next") == 0
     assert node.unallocated_joules(reason="unmapped") > 0
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_a_pod_that_came_during_a_long_gap_gets_its_own_time_of_it(node, state):
+    """Nobody held the GPU before; in the nine minutes until the pod came, others may have.
+
+    600 W over a gap of 600 s, of which the pod held 60.5 s (its start is told in whole seconds).
+    """
+    node.control.set_trace(0, [(0.0, 600.0)])
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+    node.run_until(102)
+    node.loop.save()
+    node.allocate("late", GPU_0)
+    node.pods.pods = (
+        PodRecord(namespace="ml", name="late", uid="uid-late", started_at=node.unix(641)),
+    )
+
+    restart(node, state, seconds=600)
+    node.tick()
+
+    assert node.pod_joules("late") == pytest.approx(600 * 60.5, rel=0.001)
+    assert node.unallocated_joules(reason="unmapped") == pytest.approx(600 * 539.5, rel=0.001)
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
