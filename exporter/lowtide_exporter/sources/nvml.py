@@ -19,6 +19,7 @@ from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.readings import GpuIdentity, GpuReading, MigInstance
 from lowtide_exporter.sources.nvml_fields import (
+    code_of,
     make_buffer,
     read_fields,
     value_of,
@@ -290,8 +291,8 @@ class NvmlMeters:
             device.has_fields = False
             return self._read_calls(device)
         by_scope, by_field, average, instant = values
-        counter = by_scope if by_scope.code == pynvml.NVML_SUCCESS else by_field
-        if counter.code in _ABSENT:
+        counter = by_scope if code_of(by_scope) == pynvml.NVML_SUCCESS else by_field
+        if code_of(counter) in _ABSENT:
             return self._read_calls(device, watts_of(average), watts_of(instant))
         energy = value_of(counter)
         return self._reading(

@@ -10,7 +10,7 @@ Facts about fields: nvml.h, "Field Identifiers", "Power Scope" and `nvmlFieldVal
 
 import struct
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 import pynvml
 
@@ -32,14 +32,8 @@ def make_buffer() -> Any:
     return buffer
 
 
-class FieldValue(NamedTuple):
-    """One answer: how its eight bytes are to be read, its return code, and the bytes."""
-
-    kind: int
-    code: int
-    raw: int
-
-
+FieldValue: TypeAlias = tuple[int, int, int]
+"""One answer: how its eight bytes are to be read, its return code, and the bytes."""
 _LAYOUT: Final = struct.Struct("=24xiiQ")
 """Of `nvmlFieldValue_t`; ids and times come first and are not needed."""
 _READERS: Final[dict[int, Callable[[int], float]]] = {
@@ -67,15 +61,19 @@ def read_fields(handle: Any, buffer: Any) -> list[FieldValue]:
     code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, len(_FIELDS), buffer)
     if code != pynvml.NVML_SUCCESS:
         raise pynvml.NVMLError(code)
-    return [FieldValue._make(words) for words in _LAYOUT.iter_unpack(buffer)]
+    return list(_LAYOUT.iter_unpack(buffer))
 
 
 def value_of(field: FieldValue) -> float | None:
     """Return a field's number, None where its return code is an error or its type is not known."""
-    if field.code != pynvml.NVML_SUCCESS:
-        return None
-    reader = _READERS.get(field.kind)
-    return None if reader is None else reader(field.raw)
+    kind, code, raw = field
+    reader = _READERS.get(kind)
+    return None if code != pynvml.NVML_SUCCESS or reader is None else reader(raw)
+
+
+def code_of(field: FieldValue) -> int:
+    """Return a field's own return code."""
+    return field[1]
 
 
 def watts_of(field: FieldValue) -> float | None:
