@@ -5,18 +5,28 @@ Absent is better than zero: a value that is not known has no sample. Nothing her
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 from lowtide import __version__
+from lowtide.energy.attribution import Part, Reason
 from lowtide.energy.quality import Quality
 from lowtide_exporter import catalogue
 from lowtide_exporter.accounts import PodAccount
 from lowtide_exporter.catalogue import Family
 from lowtide_exporter.devices import GpuAccount
-from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.host import CPU, DRAM
+from lowtide_exporter.ledger import GPU, NodeLedger
 from lowtide_exporter.readings import THROTTLE_REASONS, PowerKind
 
 _MILLI: Final = 1000.0
+
+_NOBODYS: Final = {
+    GPU: tuple(product(Part, (Reason.FREE, Reason.FOREIGN, Reason.UNMAPPED))),
+    CPU: ((Part.ACTIVE, Reason.SYSTEM), (Part.IDLE_HELD, Reason.FREE)),
+    DRAM: ((Part.IDLE_HELD, Reason.FREE),),
+}
+"""Energy of no pod that is shown at zero too: what appears with a value has lost its first step."""
 
 Sample = tuple[tuple[str, ...], float]
 
@@ -150,8 +160,9 @@ def _pod_energy(account: PodAccount, pod: tuple[str, str, str]) -> Iterator[_Row
 
 
 def _node(ledger: NodeLedger) -> Iterator[_Row]:
-    for labels, millijoules in ledger.unallocated.items():
-        yield catalogue.UNALLOCATED, labels, millijoules / _MILLI
+    expected = [(name, *kind) for name in ledger.components for kind in _NOBODYS[name]]
+    for labels in dict.fromkeys((*expected, *ledger.unallocated)):
+        yield catalogue.UNALLOCATED, labels, ledger.unallocated.get(labels, 0) / _MILLI
     for component in ledger.components:
         retired = ledger.pods.retired_millijoules.get(component, 0)
         yield catalogue.RETIRED, (component,), retired / _MILLI

@@ -321,3 +321,18 @@ def test_a_gpu_named_by_its_device_node_is_that_gpu(node):
     node.run_until(105)
 
     assert node.value("lowtide_pod_gpu_share_ratio", pod="job", uuid=gpu_uuid(1)) == 1
+
+
+def test_energy_of_nobody_is_shown_at_zero_before_there_is_any(node):
+    """A counter that appears with a value has lost its first step to every rate."""
+    node.tick()
+
+    shown = {
+        (labels["component"], labels["part"], labels["reason"]): value
+        for labels, value in node.series("lowtide_node_unallocated_energy_joules_total")
+    }
+    assert shown == {
+        ("gpu", part, reason): 0.0
+        for part in ("active", "idle_held")
+        for reason in ("free", "foreign", "unmapped")
+    }
