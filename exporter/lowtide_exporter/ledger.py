@@ -49,7 +49,9 @@ class NodeLedger:
         retention_seconds: float = 300.0,
         retained_max: int = 1000,
         mapping_max_age_seconds: float = 30.0,
+        expects_uids: bool = False,
     ) -> None:
+        """`expects_uids` says that somebody is asked for UIDs, also before the first answer."""
         self._mapping_max_age_seconds = mapping_max_age_seconds
         self.gpus: dict[str, GpuAccount] = {}
         self.host = HostAccount()
@@ -62,6 +64,7 @@ class NodeLedger:
         self._records: dict[tuple[str, str], PodRecord] = {}
         self._pods: tuple[PodRecord, ...] | None = None
         self._uids: frozenset[str] | None = None
+        self._expects_uids = expects_uids
         self._named: dict[str, PodRecord] = {}
         self._unknown_ids: frozenset[str] = frozenset()
 
@@ -127,9 +130,10 @@ class NodeLedger:
 
     def exported_pods(self) -> Iterator[PodAccount]:
         """Yield the accounts to show; one whose UID is about to be known waits a little."""
+        expects_uids = self._expects_uids or self._uids is not None
         for account in self.pods:
             is_new = self._now - account.seen_at < UID_GRACE_SECONDS
-            if account.uid or self._uids is None or not is_new:
+            if account.uid or not (expects_uids and is_new):
                 yield account
 
     @property

@@ -65,6 +65,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         retention_seconds=settings.retention_seconds,
         retained_max=settings.retained_pods_max,
         mapping_max_age_seconds=settings.mapping_max_age_seconds,
+        expects_uids=sources.pods is not None,
     )
     loop = ExporterLoop(
         ledger=ledger,

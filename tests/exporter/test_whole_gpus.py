@@ -5,6 +5,8 @@ import random
 import pytest
 from standins.nvml.control import gpu_uuid
 
+from lowtide_exporter.readings import PodRecord
+
 GPU_0, GPU_1 = gpu_uuid(0), gpu_uuid(1)
 IDLE_WATTS, BUSY_WATTS = 75.0, 600.0
 
@@ -336,3 +338,30 @@ def test_energy_of_nobody_is_shown_at_zero_before_there_is_any(node):
         for part in ("active", "idle_held")
         for reason in ("free", "foreign", "unmapped")
     }
+
+
+def test_no_series_without_uid_comes_and_goes_at_the_start(make_node):
+    """The API server answers a moment after the kubelet: the first scrape waits for the UID."""
+    node = make_node(expects_uids=True)
+    node.pods.pods = None
+    node.allocate("job", GPU_0)
+    node.run_until(103)
+    early = node.series("lowtide_pod_energy_joules_total")
+    node.pods.pods = (PodRecord(namespace="ml", name="job", uid="uid-job"),)
+    node.run_until(110)
+
+    assert early == []
+    assert {labels["pod_uid"] for labels, _ in node.series("lowtide_pod_energy_joules_total")} == {
+        "uid-job"
+    }
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 101, 110), rel=0.02)
+
+
+def test_an_api_server_that_never_answers_hides_no_pod_for_long(make_node):
+    """After a quarter of a minute a pod without UID is better than none."""
+    node = make_node(expects_uids=True)
+    node.pods.pods = None
+    node.allocate("job", GPU_0)
+    node.run_until(120)
+
+    assert node.pod_joules("job", pod_uid="") > 0
