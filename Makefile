@@ -33,7 +33,8 @@ test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
 	$(BIN)/python -Im pytest -q -n 2 -m "not cluster" tests
-	$(BIN)/python -Im pytest -q -m cluster tests
+	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
+	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace" tests/cluster
 
 test-fast: install
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not slow" tests

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import footprint
+import onecluster
 import pytest
 from clients import Helm, Kubectl, RunningCluster, fresh_namespace
 from demonstration import stage
@@ -21,7 +22,6 @@ from singlenode import access, binaries, ownership, processes
 from singlenode import cluster as single_node
 from singlenode import images as project_images
 from singlenode.layout import Layout
-from singlenode.processes import Identity
 from singlenode.progress import Progress
 
 KEEP_VARIABLE = "LOWTIDE_KEEP_CLUSTER"
@@ -54,19 +54,8 @@ def cluster(programs: binaries.Binaries) -> Iterator[RunningCluster]:
     if named is not None:
         yield RunningCluster(named, programs, None)
         return
-    owner = ownership.current()
-    if owner is not None and owner.complete and owner.bound is None:
-        found = Layout(Path(owner.state), layout.cache)
+    with onecluster.shared(layout, keep=bool(os.environ.get(KEEP_VARIABLE))) as found:
         yield RunningCluster(str(found.kubeconfig), programs, found)
-        return
-    before = footprint.take()
-    keep = bool(os.environ.get(KEEP_VARIABLE))
-    bound = None if keep else Identity.of(os.getpid())
-    single_node.up(layout, single_node.Settings(), Progress(), bound=bound)
-    yield RunningCluster(str(layout.kubeconfig), programs, layout)
-    if not keep:
-        single_node.down(layout, Progress())
-        assert footprint.take().new_since(before) == {}, "the cluster left something behind"
 
 
 @pytest.fixture(scope="module")

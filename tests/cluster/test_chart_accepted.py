@@ -13,7 +13,7 @@ import yaml
 from clients import Helm, Kubectl
 from singlenode.layout import REPOSITORY
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
 LEFT_OUT = {"Pod", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 

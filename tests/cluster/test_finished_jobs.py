@@ -17,7 +17,7 @@ from clients import Kubectl, RunningCluster
 from lowtide.cli.main import main
 from lowtide.metrics.reference import parse_reference
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.own_namespace]
 
 CRD = Path(__file__).resolve().parents[2] / "crds/trainingjobs.lowtide.dev.yaml"
 Lowtide = Callable[..., Result]

@@ -9,7 +9,7 @@ from singlenode import images as project_images
 from singlenode.hosttorch import host_torch
 from singlenode.progress import Progress
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.own_namespace]
 
 HEAVY_VARIABLE = "LOWTIDE_TEST_TORCH_IMAGE"
 

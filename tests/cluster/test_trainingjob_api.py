@@ -8,7 +8,7 @@ import pytest
 from clients import Kubectl
 from singlenode.commands import CommandFailedError
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.own_namespace]
 
 CRD = Path(__file__).resolve().parents[2] / "crds/trainingjobs.lowtide.dev.yaml"
 

@@ -9,7 +9,7 @@ import pytest
 from clients import Kubectl, RunningCluster
 from singlenode.errors import CommandFailedError
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
 CRD = Path(__file__).resolve().parents[2] / "crds" / "trainingjobs.lowtide.dev.yaml"
 NAME = "net"

@@ -128,7 +128,15 @@ def build(recipes: Iterable[Recipe], layout: Layout, progress: Progress) -> dict
 
 
 def load(images: Iterable[Image], layout: Layout, programs: binaries.Binaries) -> None:
-    """Give the images to the running cluster; what it has already is not sent again."""
+    """Give the images to the running cluster; what it has already is not sent again.
+
+    Callers wait for each other: one leaves out what another is still sending.
+    """
+    with cache.lock(layout.state / "images.lock"):
+        _load(images, layout, programs)
+
+
+def _load(images: Iterable[Image], layout: Layout, programs: binaries.Binaries) -> None:
     ctr = [str(programs.ctr), f"--address={layout.containerd_socket}", "--namespace=k8s.io"]
     names = run([*ctr, "images", "list", "--quiet"]).split()
     missing = [image for image in images if image.reference not in names]
