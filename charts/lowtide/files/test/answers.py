@@ -15,6 +15,8 @@ from pathlib import Path
 
 TIMEOUT_SECONDS = 10
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SCRAPED = 'lowtide_operator_exporters{state="answering"}'
+"""There only with directScrape."""
 
 
 def page(url: str, **options: object) -> str:
@@ -24,22 +26,22 @@ def page(url: str, **options: object) -> str:
 
 
 def addresses(host: str) -> list[str]:
-    """Return every address behind a headless service: one per ready pod."""
-    found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    return sorted({str(entry[4][0]) for entry in found})
+    """Return every address behind a headless service, as a URL has it: one per ready pod."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return sorted({f"[{ip}]" if ":" in ip else ip for ip in (str(entry[4][0]) for entry in found)})
 
 
 def operator() -> str:
-    """Return what the operator's health page says."""
+    """Return what the operator's health page says, and how many exporters it scrapes itself."""
     host = os.environ["OPERATOR"]
     page(f"http://{host}:8080/healthz")
-    count = sum(
-        line.startswith("lowtide_operator_")
-        for line in page(f"http://{host}:9090/metrics").splitlines()
-    )
+    lines = page(f"http://{host}:9090/metrics").splitlines()
+    count = sum(line.startswith("lowtide_operator_") for line in lines)
     if not count:
         raise ValueError("its metrics page holds no series named lowtide_operator_*")
-    return f"healthy, {count} series"
+    scraped = [line.split()[-1] for line in lines if line.startswith(SCRAPED)]
+    directly = f", scrapes {float(scraped[0]):.0f} exporters itself" if scraped else ""
+    return f"healthy, {count} series{directly}"
 
 
 def exporter() -> str:
