@@ -108,8 +108,16 @@ class GpuAccount:
         return increment
 
     def lost_reading(self, error: str) -> GpuReading:
-        """Return a failed reading of this GPU, for when no device could be asked."""
-        return GpuReading(identity=self.identity, error=error)
+        """Return a failed reading of this GPU, for when no device could be asked.
+
+        Its instances stay known: who holds one of them does not hold an unknown device.
+        """
+        return GpuReading(
+            identity=self.identity,
+            instances=self.reading.instances,
+            mig_enabled=self.reading.mig_enabled,
+            error=error,
+        )
 
     def settle(
         self, unix_seconds: float, slots: Mapping[str, HeldSlot] | None, activity: Activity
@@ -124,9 +132,10 @@ class GpuAccount:
         energy, self.waiting_millijoules = self.waiting_millijoules, 0
         seconds, self.waiting_seconds = self.waiting_seconds, 0.0
         self.covered_since = unix_seconds
-        if start_at is None:
+        if start_at is None and not energy:
             return None
-        start_at = min(start_at, unix_seconds)
+        # A GPU found between two mapping answers has drawn something before the first of them.
+        start_at = unix_seconds if start_at is None else min(start_at, unix_seconds)
         idle = self.floor.idle_millijoules(seconds, energy)
         settled = None
         if self.mapped and was_mapped:

@@ -5,6 +5,7 @@ import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pynvml
 import pytest
 from standins.nvml.control import gpu_uuid
 
@@ -267,6 +268,20 @@ class TestMig:
 
         free = shared.unallocated_joules(part="idle_held", reason="free") - before
         assert free == pytest.approx(10_000 * 116 / 132, rel=0.001)
+
+    def test_a_lost_gpu_keeps_its_instances(self, shared, caplog):
+        """Who holds one of them holds no unknown device, and gets the energy of the gap."""
+        self.start(shared)
+        before = shared.pod_joules("large")
+        shared.control.gpu(0).error = pynvml.NVML_ERROR_GPU_IS_LOST
+        shared.run_until(145)
+        shared.control.gpu(0).error = 0
+        shared.run_until(165)
+
+        assert "device ids of no known GPU" not in caplog.text
+        assert shared.pod_joules("large") - before == pytest.approx(
+            30 * (400 + 100 * 64 / 132), rel=0.001
+        )
 
     def test_a_new_layout_is_found_at_once(self, shared):
         """New instances have new UUIDs; the first unknown id makes us look."""

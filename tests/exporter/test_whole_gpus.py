@@ -2,6 +2,7 @@
 
 import random
 
+import pynvml
 import pytest
 from standins.nvml.control import gpu_uuid
 
@@ -365,3 +366,16 @@ def test_an_api_server_that_never_answers_hides_no_pod_for_long(make_node):
     node.run_until(120)
 
     assert node.pod_joules("job", pod_uid="") > 0
+
+
+def test_energy_before_the_first_mapping_answer_is_not_lost(make_node):
+    """A driver that comes between two answers: what its GPUs drew until the next is unmapped."""
+    node = make_node(gpus=1)
+    node.loop = node.make_loop(period_seconds=0.1, mapping_period_seconds=5.0)
+    node.control.set_init_error(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+    node.run_until(101, step=0.1)
+    node.control.set_init_error(0)
+    node.run_until(120, step=0.1)
+
+    assert node.unallocated_joules(reason="unmapped") > 0
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0

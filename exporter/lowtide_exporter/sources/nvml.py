@@ -279,7 +279,12 @@ class NvmlMeters:
         return reading
 
     def _failed(self, device: _Device) -> GpuReading:
-        return GpuReading(identity=device.identity, error=device.error)
+        return GpuReading(
+            identity=device.identity,
+            instances=device.instances,
+            mig_enabled=device.mig_enabled,
+            error=device.error,
+        )
 
     def _read_fields(self, device: _Device) -> GpuReading:
         """Read counter and power in one call; each value has a return code of its own."""
