@@ -24,7 +24,6 @@ from typing import Any, Final, cast
 
 import aiohttp
 import kopf
-from prometheus_client import start_http_server
 
 from lowtide import __version__, names
 from lowtide_operator.app import App, utc_now
@@ -39,7 +38,7 @@ from lowtide_operator.handlers import register
 from lowtide_operator.health import serve_health, watch_loop
 from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
-from lowtide_operator.metrics import build_registry
+from lowtide_operator.metrics import build_registry, serve_metrics
 from lowtide_operator.nodes import NodePool
 from lowtide_operator.observe import questions_ahead
 from lowtide_operator.prometheus import Prometheus
@@ -108,9 +107,7 @@ async def serve(
     async with _open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)
-        metrics, thread = start_http_server(
-            settings.server.metrics_port, registry=build_registry(app)
-        )
+        metrics, thread = serve_metrics(settings.server.metrics_port, build_registry(app))
         health = await serve_health(app, settings.server.health_port)
         workers = [asyncio.create_task(work(app)) for _ in range(settings.queue.workers)]
         helpers = [

@@ -5,11 +5,14 @@ a job that is gone has no series. Labels are bounded: namespace and name of a jo
 what describes a job stands on one info metric. Base units everywhere.
 """
 
+import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from threading import Thread
 from typing import Final
+from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -49,6 +52,16 @@ JOB_FIGURES: Final = {
     "rating_letter": "Compound letter against the job's reference set, 0 for A to 4 for E",
 }
 INFO_LABELS: Final = ("zone", "policy", "signal", "model", "dataset", "series", "label")
+
+
+def serve_metrics(port: int, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:
+    """Serve the metrics page on all addresses; a pod of an IPv6 cluster has no IPv4 one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    everywhere = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+    return start_http_server(port, addr=everywhere, registry=registry)
 
 
 def build_registry(app: App) -> CollectorRegistry:

@@ -1,12 +1,15 @@
 """What the operator says about itself: metrics page and health page, and kubectl's columns."""
 
 import asyncio
+import socket
+import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from lowtide.grid.scoring import Score
@@ -15,7 +18,7 @@ from lowtide_operator.cache import Cache
 from lowtide_operator.display import display_of
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.health import UnhealthyError, check
-from lowtide_operator.metrics import build_registry
+from lowtide_operator.metrics import build_registry, serve_metrics
 from lowtide_operator.providerpage import provider_families
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
@@ -234,3 +237,23 @@ async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_
         await asyncio.gather(task, return_exceptions=True)
         forecasts.close()
     assert zone.provider_order == ("file-2", "file")
+
+
+@pytest.mark.parametrize("dual", [True, False], ids=["both families", "IPv4 only"])
+def test_metrics_are_served_where_a_pod_has_its_address(
+    dual: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On IPv4 always, on IPv6 where the kernel has it."""
+    if dual and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    monkeypatch.setattr("socket.has_dualstack_ipv6", lambda: dual)
+    server, thread = serve_metrics(0, CollectorRegistry())
+    try:
+        for host in ("127.0.0.1", "[::1]") if dual else ("127.0.0.1",):
+            address = f"http://{host}:{server.server_port}/metrics"
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                assert answer.status == 200
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
