@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from lowtide import names
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
@@ -348,4 +349,4 @@ def _packed(text: bytes) -> bytes:
 
 
 def _compact(document: Body) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
+    return to_json(document)
