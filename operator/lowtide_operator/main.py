@@ -55,7 +55,7 @@ LOG: Final = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 CRD_RETRY_SECONDS: Final = 5.0
-COLLECTED_TOGETHER: Final = 100_000, 20, 100
+COLLECTED_TOGETHER: Final = 100_000, 10, 5
 """New objects between two searches for cycles among them, and these between deeper ones."""
 CRD_PUBLISHED_SECONDS: Final = 20.0
 """Longest time from a change of the definition until the API server publishes its schema."""
