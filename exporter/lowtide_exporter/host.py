@@ -133,7 +133,8 @@ class HostAccount:
             for uid, use in self._pods.items()
         }
         busy = self._use.busy_seconds - self._base_busy if self._base_busy else 0.0
-        self._base = {uid: use.cpu_seconds for uid, use in self._use.pods.items()}
+        # One that was missed this time must not count from its birth when it is found again.
+        self._base = {uid: use.cpu_seconds for uid, use in (self._pods | self._use.pods).items()}
         self._base_busy = self._use.busy_seconds
         return used, max(busy, 0.0)
 

@@ -339,3 +339,27 @@ def test_a_node_without_gpus_still_counts_its_cpus(cpu_node, host, caplog):
     assert cpu_node.series("lowtide_gpu_energy_joules_total") == []
     assert cpu_node.value("lowtide_source_up", source="nvml") == 0
     assert caplog.text.count("Shared Library Not Found") == 1
+
+
+def test_a_pod_that_was_missed_once_does_not_count_its_whole_life_again(cpu_node, host):
+    """Its cgroup could not be read for a second: then it goes on, and others keep their share.
+
+    Both use 2 of 4 busy cores: half of 50 W active each.
+    """
+    know(cpu_node, ("a", UID_A, 4.0), ("b", UID_B, 4.0))
+    run(cpu_node, host, 50, watts=100, busy_cores=4, pods={UID_A: 2, UID_B: 2})
+    path = next(host.cgroup.rglob(f"*{UID_A.replace('-', '_')}*")) / "memory.current"
+    cgroups = cpu_node.loop._host.use
+    path.write_text("garbage")
+    cgroups._survey_at = 0.0  # it is looked for again at the next tick
+    used = host.used[UID_A]
+    run(cpu_node, host, 1, watts=100, busy_cores=4, pods={UID_B: 2})
+    host.used[UID_A] = used + 2
+    cgroups._survey_at = 0.0
+    before = cpu_node.pod_joules("b", part="active", component="cpu")
+
+    run(cpu_node, host, 10, watts=100, busy_cores=4, pods={UID_A: 2, UID_B: 2})
+
+    gained = cpu_node.pod_joules("b", part="active", component="cpu") - before
+    assert gained == pytest.approx(250, rel=0.001)
+    assert cpu_node.value("lowtide_attribution_residual_joules", component="cpu") == 0
