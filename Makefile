@@ -32,7 +32,7 @@ demo: install
 test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 2 -m "not cluster" tests
+	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster" tests
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace" tests/cluster
 
