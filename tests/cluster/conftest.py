@@ -59,8 +59,14 @@ def cluster(programs: binaries.Binaries) -> Iterator[RunningCluster]:
 
 
 @pytest.fixture(scope="module")
+def scrapes_itself() -> bool:
+    """Whether the operator of a module's release scrapes the exporters; a module may say so."""
+    return False
+
+
+@pytest.fixture(scope="module")
 def installed(
-    cluster: RunningCluster, kubectl: Kubectl, images: dict[str, str]
+    cluster: RunningCluster, kubectl: Kubectl, images: dict[str, str], scrapes_itself: bool
 ) -> Iterator[Installed]:
     """Install the chart as the demo does; it and the stand-ins are removed at the end."""
     if cluster.layout is None:
@@ -72,7 +78,7 @@ def installed(
     kubectl("delete", CRD, "--ignore-not-found")
     mock_nvml = stage.start_mock_gpus(on)
     try:
-        stage.install(on, built, mock_nvml)
+        stage.install(on, built, mock_nvml, scrapes_itself=scrapes_itself)
         yield Installed(on, built, mock_nvml)
     finally:
         kubectl("delete", "trainingjobs", "--all", "--all-namespaces", "--ignore-not-found")

@@ -86,8 +86,17 @@ def start_mock_gpus(stage: Stage) -> Path:
     return directory
 
 
-def install(stage: Stage, built: Mapping[str, images.Image], mock_nvml: Path) -> None:
-    """Install the chart with the built images and wait until both programs are ready."""
+def install(
+    stage: Stage,
+    built: Mapping[str, images.Image],
+    mock_nvml: Path,
+    *,
+    scrapes_itself: bool = False,
+) -> None:
+    """Install the chart with the built images and wait until both programs are ready.
+
+    `scrapes_itself` installs it as for a cluster without Prometheus.
+    """
     stage.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE_NAMESPACE}},
         {
@@ -103,7 +112,7 @@ def install(stage: Stage, built: Mapping[str, images.Image], mock_nvml: Path) ->
             "upgrade", "--install", "lowtide", REPOSITORY / "charts" / "lowtide",
             "--namespace", RELEASE_NAMESPACE, "--values", "-", "--wait", "--timeout", "120s",
         ],
-        input_text=yaml.safe_dump(chart_values(built, mock_nvml)),
+        input_text=yaml.safe_dump(chart_values(built, mock_nvml, scrapes_itself=scrapes_itself)),
         timeout_seconds=150,
     )  # fmt: skip
 
@@ -125,12 +134,15 @@ def diagnosis(stage: Stage) -> str:
     return "\n\n".join(parts)
 
 
-def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest:
+def chart_values(
+    built: Mapping[str, images.Image], mock_nvml: Path, *, scrapes_itself: bool
+) -> Manifest:
     """Return the chart's values: everything at the pace of a day that lasts four minutes."""
     operator, exporter = built["operator"], built["exporter"]
     return {
         "credentials": [{"secretName": "grid-token"}],
-        "settings": _operator_settings(),
+        "directScrape": {"enabled": scrapes_itself},
+        "settings": _operator_settings(scrapes_itself=scrapes_itself),
         "operator": {
             "image": {"repository": operator.repository, "tag": operator.tag},
             "podAnnotations": scraped(9090),
@@ -157,7 +169,12 @@ def chart_values(built: Mapping[str, images.Image], mock_nvml: Path) -> Manifest
     }
 
 
-def _operator_settings() -> Manifest:
+def _operator_settings(*, scrapes_itself: bool) -> Manifest:
+    samples: Manifest = {"prometheus": {"url": PROMETHEUS_URL}}
+    if scrapes_itself:  # the chart knows the exporters' address
+        samples = {"exporters": {}}
+    for section in samples.values():
+        section["scrapeIntervalSeconds"] = SCRAPE_SECONDS
     grid = {
         "kind": "electricity-maps",
         "url": f"http://{ADDRESS}:{day.PORT}/v4",
@@ -169,7 +186,7 @@ def _operator_settings() -> Manifest:
         "zones": {day.ZONE: {"signal": "Average", "slotsPerDay": 24, "providers": [grid]}},
         "schedule": {"startLatencySeconds": 5, "marginSeconds": 5, "lookAgainSeconds": 2},
         "forecast": {"refreshSeconds": 4, "retrySeconds": 1, "fetchTimeoutSeconds": 10},
-        "prometheus": {"url": PROMETHEUS_URL, "scrapeIntervalSeconds": SCRAPE_SECONDS},
+        **samples,
         "measurement": {"pollSeconds": 1, "settleSeconds": 30, "repriceSeconds": 4},
         "cluster": {"podPollSeconds": 1, "runningLookSeconds": 2},
     }
