@@ -10,9 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import footprint
+import measuredday
 import onecluster
 import pytest
 from clients import Helm, Kubectl, RunningCluster, fresh_namespace
@@ -31,13 +33,22 @@ FIRST_BUILD_SECONDS = 2400
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that need a machine without cluster first; give all time for the first build."""
+    """Put tests in order, and give all of them the time for the first build.
+
+    First those that need a machine without a cluster. Last those that look at the one measured
+    day: its release stays until the end, and no other can be installed beside it.
+    """
     here = Path(__file__).parent
     ours = [item for item in items if item.path.is_relative_to(here)]
     for item in ours:
         if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FIRST_BUILD_SECONDS))
-    items.sort(key=lambda item: "vacant_machine" not in getattr(item, "fixturenames", ()))
+
+    def place(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", ())
+        return 0 if "vacant_machine" in fixtures else 2 if "measured_day" in fixtures else 1
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -58,22 +69,17 @@ def cluster(programs: binaries.Binaries) -> Iterator[RunningCluster]:
         yield RunningCluster(str(found.kubeconfig), programs, found)
 
 
-@pytest.fixture(scope="module")
-def scrapes_itself() -> bool:
-    """Whether the operator of a module's release scrapes the exporters; a module may say so."""
-    return False
-
-
-@pytest.fixture(scope="module")
-def installed(
-    cluster: RunningCluster, kubectl: Kubectl, images: dict[str, str], scrapes_itself: bool
+@contextmanager
+def installation(
+    cluster: RunningCluster,
+    kubectl: Kubectl,
+    built: dict[str, project_images.Image],
+    *,
+    scrapes_itself: bool = False,
 ) -> Iterator[Installed]:
     """Install the chart as the demo does; it and the stand-ins are removed at the end."""
-    if cluster.layout is None:
-        pytest.skip("the stand-ins for GPUs and grid need a node on this machine")
+    assert cluster.layout is not None
     on = stage.Stage(cluster.layout, cluster.programs, Path(sys.executable))
-    built = project_images.build(project_images.RECIPES, cluster.layout, Progress())
-    assert built["trainer"].reference == images["trainer"]
     # Helm takes over no definition that others applied.
     kubectl("delete", CRD, "--ignore-not-found")
     mock_nvml = stage.start_mock_gpus(on)
@@ -88,6 +94,33 @@ def installed(
         kubectl("delete", CRD, "--ignore-not-found")
         files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
         processes.kill(processes.running(files).values())
+
+
+@pytest.fixture(scope="module")
+def scrapes_itself() -> bool:
+    """Whether the operator of a module's release scrapes the exporters; a module may say so."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def installed(
+    cluster: RunningCluster,
+    kubectl: Kubectl,
+    built: dict[str, project_images.Image],
+    scrapes_itself: bool,
+) -> Iterator[Installed]:
+    """The chart as the demo installs it, for one module's own jobs."""
+    with installation(cluster, kubectl, built, scrapes_itself=scrapes_itself) as release:
+        yield release
+
+
+@pytest.fixture(scope="session")
+def measured_day(
+    cluster: RunningCluster, kubectl: Kubectl, built: dict[str, project_images.Image]
+) -> Iterator[measuredday.MeasuredDay]:
+    """One day in the life of an installed chart, for all tests that only look at it."""
+    with installation(cluster, kubectl, built) as release:
+        yield measuredday.live_through(release, kubectl)
 
 
 @pytest.fixture
@@ -133,7 +166,19 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def images(cluster: RunningCluster) -> dict[str, str]:
+def built(cluster: RunningCluster) -> dict[str, project_images.Image]:
+    """The project's images, built from the tree once and loaded: what is edited later waits."""
+    if cluster.layout is None:
+        pytest.skip("images are built for a cluster on this machine only")
+    progress = Progress()
+    made = project_images.build(project_images.RECIPES, cluster.layout, progress)
+    made["base"] = project_images.base(cluster.layout, progress)
+    project_images.load(made.values(), cluster.layout, cluster.programs)
+    return made
+
+
+@pytest.fixture(scope="session")
+def images(cluster: RunningCluster, request: pytest.FixtureRequest) -> dict[str, str]:
     """The project's images as the cluster knows them: operator, exporter, trainer and base.
 
     Built from the tree and loaded. For a cluster that KUBECONFIG names they must have been
@@ -144,8 +189,5 @@ def images(cluster: RunningCluster) -> dict[str, str]:
         if not file:
             pytest.skip(f"a cluster named by KUBECONFIG needs {IMAGES_VARIABLE}")
         return dict(json.loads(Path(file).read_text()))
-    progress = Progress()
-    made = project_images.build(project_images.RECIPES, cluster.layout, progress)
-    made["base"] = project_images.base(cluster.layout, progress)
-    project_images.load(made.values(), cluster.layout, cluster.programs)
+    made: dict[str, project_images.Image] = request.getfixturevalue("built")
     return {name: image.reference for name, image in made.items()}

@@ -6,10 +6,9 @@ rules is asked from the Prometheus that scraped them.
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ import plugin
 import pytest
 import yaml
 from clients import Kubectl, RunningCluster
-from demonstration import day, stage
-from measured import Installed
+from demonstration import stage
+from measuredday import NAME, WAITING, MeasuredDay
 from singlenode.commands import run
 from singlenode.layout import PROMETHEUS_URL, REPOSITORY
+from sleepers import await_, sleeper
 
 from lowtide.cli.prometheus import Prometheus
 from lowtide.report.dashboards import DASHBOARDS, Dashboard
@@ -29,9 +29,6 @@ from lowtide.report.dashboards.queries import Choice, question
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-NAME = "inceptionv3"
-WAITING = "waits"
-LIMIT_SECONDS = 600
 STEP_SECONDS = 5
 BUDGET_KILOWATT_HOURS = 0.0001
 """360 J: two seconds of one core at the stand-in's 250 W."""
@@ -71,66 +68,9 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(installed: Installed, kubectl: Kubectl, images: dict[str, str]) -> Seen:
-    """Let one job train and another wait; return when everything about them was scraped."""
-    day.begin(installed.on.layout, installed.on.python)
-    day.await_forecast()
-    since = datetime.now(UTC)
-    installed.on.apply(training(installed), sleeper(WAITING, images["base"], wait=True))
-    kubectl.within(stage.NAMESPACE)(
-        "wait", "--for=condition=Measured", f"trainingjob/{NAME}",
-        f"--timeout={LIMIT_SECONDS}s", timeout=LIMIT_SECONDS + 30,
-    )  # fmt: skip
-    figure = f'lowtide_trainingjob_sci_grams_per_unit{{trainingjob="{NAME}"}}'
-    await_(lambda: bool(Prometheus(url=PROMETHEUS_URL).vector(figure)), "its figures are scraped")
-    return Seen(since, datetime.now(UTC))
-
-
-def training(installed: Installed) -> dict[str, Any]:
-    """Return the shipped example, shortened to about half a minute of training."""
-    job = stage.demo_job(NAME, installed.built["trainer"], datetime.now(UTC))
-    container = job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
-    container["args"][container["args"].index("--samples") + 1] = "128"
-    deadline = datetime.now(UTC) + timedelta(seconds=90)
-    job["spec"]["schedule"] |= {
-        "deadline": deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "expectedDurationSeconds": 40,
-    }
-    return job
-
-
-def sleeper(name: str, image: str, *, wait: bool = False, busy: bool = False) -> dict[str, Any]:
-    """Return a job that does nothing, or keeps one core and a GPU busy."""
-    container: dict[str, Any] = {
-        "name": "main",
-        "image": image,
-        "imagePullPolicy": "Never",
-        "command": ["python3", "-c", "import time; time.sleep(900)"],
-    }
-    if busy:
-        container["command"] = ["python3", "-c", "while True: pass"]
-        container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
-    pod = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 1,
-        "containers": [container],
-    }
-    later = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    schedule = {"startNoEarlierThan": later} if wait else {"policy": "Immediate"}
-    return {
-        "apiVersion": "lowtide.dev/v1alpha1",
-        "kind": "TrainingJob",
-        "metadata": {"name": name, "namespace": stage.NAMESPACE},
-        "spec": {"schedule": schedule, "template": {"spec": {"template": {"spec": pod}}}},
-    }
-
-
-def await_(holds: Callable[[], bool], what: str, *, seconds: float = 90) -> None:
-    """Return when something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+def seen(measured_day: MeasuredDay) -> Seen:
+    """The day that all tests look at."""
+    return Seen(measured_day.since, measured_day.until)
 
 
 @pytest.fixture(scope="module")

@@ -7,93 +7,31 @@ the status is compared with.
 
 import itertools
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from clients import Kubectl
 from demonstration import day, stage
-from measured import Installed, query, truth_of
-from singlenode import images as project_images
+from measuredday import MeasuredDay
 
 from lowtide.cli.main import main
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-NAME = "inceptionv3"
 ENERGY_TOLERANCE = 0.005
 RESIDUAL_JOULES = 0.001
 """Energy is kept in whole millijoules."""
-LIMIT_SECONDS = 900
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """One TrainingJob that was measured, and what stood beside it."""
-
-    job: dict[str, Any]
-    story: list[str]
-    row: str
-    truth_joules: float
-    residuals_joules: list[float]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """Its status."""
-        return dict(self.job["status"])
-
-
-@pytest.fixture(scope="module")
-def finished(installed: Installed, kubectl: Kubectl) -> Finished:
-    """Run one job through everything."""
-    on = installed.on
-    day.begin(on.layout, on.python)
-    day.await_forecast()
-    on.apply(manifest(installed.built["trainer"]))
-    return observe(kubectl, installed.truth)
-
-
-def manifest(trainer: project_images.Image) -> dict[str, Any]:
-    """Return the shipped example, shortened to about a minute of training."""
-    job = stage.demo_job(NAME, trainer, datetime.now(UTC))
-    container = job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
-    samples = container["args"].index("--samples") + 1
-    container["args"][samples] = "384"
-    return job
-
-
-def observe(kubectl: Kubectl, truth: Path) -> Finished:
-    """Wait until the job is measured, then read everything that the tests ask for."""
-    inside = kubectl.within(stage.NAMESPACE)
-    inside(
-        "wait", "--for=condition=Measured", f"trainingjob/{NAME}",
-        f"--timeout={LIMIT_SECONDS}s", timeout=LIMIT_SECONDS + 30,
-    )  # fmt: skip
-    job = inside.json("get", "trainingjob", NAME)
-    about = f"regarding.kind=TrainingJob,regarding.name={NAME}"
-    events = inside.json("get", "events.events.k8s.io", "--field-selector", about)["items"]
-    return Finished(
-        job=job,
-        story=[event["reason"] for event in sorted(events, key=lambda event: event["eventTime"])],
-        row=inside("get", "tj", NAME, "--no-headers"),
-        truth_joules=truth_of(job, truth),
-        residuals_joules=[
-            float(sample["value"][1]) for sample in query("lowtide_attribution_residual_joules")
-        ],
-    )
 
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_job_waited_for_the_clean_window_and_not_longer(finished: Finished) -> None:
+def test_job_waited_for_the_clean_window_and_not_longer(measured_day: MeasuredDay) -> None:
     """It starts after its submission's dirty hours, and never after the latest start."""
-    plan, attempt = finished.status["plan"], finished.status["attempts"][0]
-    created = moment(finished.job["metadata"]["creationTimestamp"])
+    plan, attempt = measured_day.status["plan"], measured_day.status["attempts"][0]
+    created = moment(measured_day.job["metadata"]["creationTimestamp"])
 
     waited_seconds = (moment(attempt["start"]) - created).total_seconds()
 
@@ -102,29 +40,29 @@ def test_job_waited_for_the_clean_window_and_not_longer(finished: Finished) -> N
     assert plan["reason"] == "CleanestWindow"
 
 
-def test_energy_in_status_is_the_truth_of_the_stand_in(finished: Finished) -> None:
+def test_energy_in_status_is_the_truth_of_the_stand_in(measured_day: MeasuredDay) -> None:
     """Counter, attribution, scrapes and integration together lose less than half a per cent."""
-    energy = finished.status["energy"]
+    energy = measured_day.status["energy"]
 
-    assert energy["totalJoules"] == pytest.approx(finished.truth_joules, rel=ENERGY_TOLERANCE)
+    assert energy["totalJoules"] == pytest.approx(measured_day.truth_joules, rel=ENERGY_TOLERANCE)
     assert (energy["kind"], energy["mock"], energy["final"]) == ("Measured", True, True)
     assert float(energy["energyCoverage"]) == pytest.approx(1, abs=0.02)
 
 
-def test_power_follows_the_training(finished: Finished) -> None:
+def test_power_follows_the_training(measured_day: MeasuredDay) -> None:
     """Training draws far more than the idle floor, so the energy above is not just time."""
-    assert float(finished.status["energy"]["meanPowerWatts"]) > 3 * stage.IDLE_WATTS
+    assert float(measured_day.status["energy"]["meanPowerWatts"]) > 3 * stage.IDLE_WATTS
 
 
-def test_energy_of_pods_and_of_nobody_adds_up_to_the_devices(finished: Finished) -> None:
+def test_energy_of_pods_and_of_nobody_adds_up_to_the_devices(measured_day: MeasuredDay) -> None:
     """The residual of independently kept totals is zero on every node."""
-    assert finished.residuals_joules
-    assert max(map(abs, finished.residuals_joules)) <= RESIDUAL_JOULES
+    assert measured_day.residuals_joules
+    assert max(map(abs, measured_day.residuals_joules)) <= RESIDUAL_JOULES
 
 
-def test_sci_is_operational_and_embodied_grams_of_one_job(finished: Finished) -> None:
+def test_sci_is_operational_and_embodied_grams_of_one_job(measured_day: MeasuredDay) -> None:
     """SCI = (O + M) / R with R = 1 training job (SCI specification 1.1)."""
-    carbon, sci = finished.status["carbon"], finished.status["sci"]
+    carbon, sci = measured_day.status["carbon"], measured_day.status["sci"]
     grams = float(carbon["operationalGrams"]) + float(carbon["embodiedGrams"])
 
     assert float(sci["gramsPerUnit"]) == pytest.approx(grams, rel=1e-3)
@@ -132,10 +70,10 @@ def test_sci_is_operational_and_embodied_grams_of_one_job(finished: Finished) ->
     assert carbon["signal"] == "Average"
 
 
-def test_waiting_avoided_what_running_at_once_would_have_emitted(finished: Finished) -> None:
+def test_waiting_avoided_what_running_at_once_would_have_emitted(measured_day: MeasuredDay) -> None:
     """The same power profile at submission, on the intensity that was really seen."""
-    account = finished.status["counterfactual"]
-    operational = float(finished.status["carbon"]["operationalGrams"])
+    account = measured_day.status["counterfactual"]
+    operational = float(measured_day.status["carbon"]["operationalGrams"])
 
     assert float(account["avoidedGrams"]) > 0
     assert float(account["runNowGrams"]) - operational == pytest.approx(
@@ -143,48 +81,50 @@ def test_waiting_avoided_what_running_at_once_would_have_emitted(finished: Finis
     )
 
 
-def test_training_was_real_and_reported(finished: Finished) -> None:
+def test_training_was_real_and_reported(measured_day: MeasuredDay) -> None:
     """Accuracy on validation data is far above the chance of one in ten."""
-    training = finished.status["training"]
+    training = measured_day.status["training"]
 
     assert training["epochs"] == training["epochsPlanned"] == 3
     assert float(training["accuracy"]) > 0.5
-    assert float(finished.status["cost"]["instance"]) > 0
+    assert float(measured_day.status["cost"]["instance"]) > 0
 
 
-def test_events_and_columns_tell_the_story(finished: Finished) -> None:
+def test_events_and_columns_tell_the_story(measured_day: MeasuredDay) -> None:
     """`kubectl describe` reads as a story, `kubectl get` shows its end."""
-    assert {"Planned", "Started", "Complete", "Measured"} <= set(finished.story)
-    assert "Complete" in finished.row
-    assert "g/job" in finished.row
+    assert {"Planned", "Started", "Complete", "Measured"} <= set(measured_day.story)
+    assert "Complete" in measured_day.row
+    assert "g/job" in measured_day.row
 
 
-def test_every_epoch_has_its_share_of_the_energy(finished: Finished) -> None:
+def test_every_epoch_has_its_share_of_the_energy(measured_day: MeasuredDay) -> None:
     """The history's joules are within the job's, and the time to closest is that of an epoch."""
-    history = finished.status["training"]["history"]
+    history = measured_day.status["training"]["history"]
     joules = [entry["joules"] for entry in history]
-    times = {one["name"]: one for one in finished.status["efficiency"]["metrics"]}
+    times = {one["name"]: one for one in measured_day.status["efficiency"]["metrics"]}
 
-    assert len(joules) == finished.status["training"]["epochs"]
-    assert 0 < sum(joules) <= finished.status["energy"]["totalJoules"] + len(joules)
+    assert len(joules) == measured_day.status["training"]["epochs"]
+    assert 0 < sum(joules) <= measured_day.status["energy"]["totalJoules"] + len(joules)
     ends = list(itertools.accumulate(float(entry["seconds"]) for entry in history))
     assert any(float(times["TTCAPC"]["value"]) == pytest.approx(end, abs=0.01) for end in ends)
 
 
-def test_a_stand_in_s_environment_is_rated_by_no_real_measurement(finished: Finished) -> None:
+def test_a_stand_in_s_environment_is_rated_by_no_real_measurement(
+    measured_day: MeasuredDay,
+) -> None:
     """The reason names data set and environment."""
-    efficiency = finished.status["efficiency"]
+    efficiency = measured_day.status["efficiency"]
 
     assert "label" not in efficiency
     assert "(mock) x1 - torch" in efficiency["message"]
 
 
 def test_explain_computes_every_figure_of_the_status_again(
-    finished: Finished, tmp_path: Path
+    measured_day: MeasuredDay, tmp_path: Path
 ) -> None:
     """From the real status of a real job: nothing differs from what follows from its inputs."""
     path = tmp_path / "job.json"
-    path.write_text(json.dumps(finished.job))
+    path.write_text(json.dumps(measured_day.job))
 
     result = CliRunner().invoke(main, ["explain", str(path), "--output", "json"])
 
