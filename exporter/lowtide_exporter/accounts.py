@@ -47,7 +47,8 @@ class SeriesKey(NamedTuple):
 class PodAccount:
     """The energy of one pod in millijoules, and where it is in its life.
 
-    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty).
+    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty). From
+    the moment at which energy of the pod went missing until some is counted again, `is_cut`.
     """
 
     key: str
@@ -69,6 +70,7 @@ class PodAccount:
     ended_unix: float | None = None
     end_timestamp: float | None = None
     frozen_at: float | None = None
+    is_cut: bool = False
 
     @property
     def shown_uid(self) -> str:
@@ -130,6 +132,14 @@ class PodBook:
         account.key = account.uid = uid
         self.living[uid] = account
 
+    def cut_segment(self, account: PodAccount, unix_seconds: float) -> None:
+        """End the segment; the next one begins at zero, as after a restart without state."""
+        for key, millijoules in account.energy.items():
+            self.retired_millijoules[key.component] += millijoules
+            account.energy[key] = 0
+        account.held_seconds.clear()
+        account.segment_start, account.is_cut = unix_seconds, True
+
     def end(
         self,
         account: PodAccount,
@@ -163,6 +173,8 @@ class PodBook:
             self._retire_oldest()
 
     def _freeze(self, account: PodAccount, now: float) -> None:
+        if account.is_cut:  # nothing was counted up to the end: no segment may cover it
+            account.segment_start = max(account.segment_start, account.ended_unix or 0.0)
         last = account.last_held_unix or account.ended_unix or account.segment_start
         account.end_timestamp = max(account.finished_at or last, account.segment_start)
         account.frozen_at = now

@@ -39,13 +39,16 @@ WAIT_MAX_SECONDS: Final = 15.0
 class Interval:
     """One settled interval of one GPU.
 
-    `held_seconds` is the time each owner held the GPU, weighted with its share of it.
+    `held_seconds` is the time each owner held the GPU, weighted with its share of it. `cut_pods`
+    are those that held it at an end of an interval of which nobody knows who did: what they used
+    in it is missing.
     """
 
     attribution: Attribution
     quality: Quality
     start_at: float
     held_seconds: Mapping[Owner, float]
+    cut_pods: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +161,9 @@ class GpuAccount:
             unclaimed=Reason.UNMAPPED if settled is None or unseen else Reason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
-        return Interval(attribution, self.quality, start_at, held)
+        ends = (*before.values(), *self.slots.values()) if settled is None else ()
+        cut_pods = frozenset(slot.holder.owner.pod for slot in ends)
+        return Interval(attribution, self.quality, start_at, held, cut_pods)
 
     def _judge(self, increment: Increment) -> None:
         """Set the quality of this interval's joules."""
@@ -274,6 +279,11 @@ class GpuAccount:
         self.slots = {
             i: replace(slot, holder=change(slot.holder)) for i, slot in self.slots.items()
         }
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether the open interval is so long that others may have come and gone in it."""
+        return self.waiting_seconds > GAP_MAX_SECONDS
 
     def is_held_by(self, pod: str) -> bool:
         """Return whether energy not yet counted may still belong to `pod`."""

@@ -58,6 +58,7 @@ class NodeLedger:
         self.pods = PodBook(retention_seconds, retained_max)
         self.unallocated: defaultdict[tuple[str, Part, Reason], int] = defaultdict(int)
         self._now = 0.0
+        self._began_at: float | None = None
         self._allocations: tuple[Allocation, ...] = ()
         self._mapped_at: float | None = None
         self._replicas: dict[str, int] = {}
@@ -76,6 +77,7 @@ class NodeLedger:
         """
         unknown_before = self._unknown_ids
         self._now = seen.monotonic_seconds
+        self._began_at = self._now if self._began_at is None else self._began_at
         self._take_records(seen)
         if seen.use is not None:
             self.host.note_use(seen.use)
@@ -84,17 +86,20 @@ class NodeLedger:
         readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
         if seen.mapping_due:
             slots = self._map(seen)
+            cut_pods: set[str] = set()
             for reading in readings:
                 uuid = reading.identity.uuid
                 held = None if slots is None else slots.by_gpu.get(uuid, {})
                 activity = (activities or {}).get(uuid, NO_ACTIVITY)
                 gpu = self.gpus[uuid]
-                if gpu.may_wait(held, activity):
+                if gpu.may_wait(held, activity) or (gpu.has_gap and self._may_learn_times()):
                     continue
                 interval = gpu.settle(seen.unix_seconds, held, activity)
                 if interval is not None:
                     self._book(interval, gpu, seen)
+                    cut_pods |= interval.cut_pods
                 self._open_series(gpu, seen)
+            self._cut_segments(cut_pods, seen)
             self._follow_lives(seen)
         return bool(self._unknown_ids - unknown_before)
 
@@ -129,9 +134,15 @@ class NodeLedger:
         }
 
     def exported_pods(self) -> Iterator[PodAccount]:
-        """Yield the accounts to show; one whose UID is about to be known waits a little."""
+        """Yield the accounts to show.
+
+        One whose UID is about to be known waits a little, one of which nothing is counted until it
+        is again: each sample would say that all was counted up to it.
+        """
         expects_uids = self._expects_uids or self._uids is not None
         for account in self.pods:
+            if account.is_cut and not account.is_final:
+                continue
             is_new = self._now - account.seen_at < UID_GRACE_SECONDS
             if account.uid or not (expects_uids and is_new):
                 yield account
@@ -278,11 +289,25 @@ class NodeLedger:
             account = self._account_of(owner, seen, interval.start_at)
             account.held_seconds[owner.container, gpu.identity.model] += seconds
 
+    def _may_learn_times(self) -> bool:
+        """Return whether the first answer on when pods began and ended may still come."""
+        is_new = self._began_at is not None and self._now - self._began_at < UID_GRACE_SECONDS
+        return is_new and self._expects_uids and self._uids is None
+
+    def _cut_segments(self, pods: set[str], seen: Observation) -> None:
+        """End the segments of pods whose energy is missing: one segment would hide the gap."""
+        for account in [self.pods.living[pod] for pod in pods & self.pods.living.keys()]:
+            if account.segment_start < seen.unix_seconds:
+                _log.warning("some energy of pod %s/%s is missing", account.namespace, account.name)
+                self.pods.cut_segment(account, seen.unix_seconds)
+
     def _open_series(self, gpu: GpuAccount, seen: Observation) -> None:
         """Show every holder's series at zero from the moment it is seen."""
         for slot in gpu.slots.values():
             owner = slot.holder.owner
             account = self._account_of(owner, seen, gpu.covered_since)
+            if account.is_cut:
+                account.is_cut, account.segment_start = False, gpu.covered_since
             for part in Part:
                 account.add(SeriesKey(owner.container, GPU, part, slot.method, gpu.quality), 0)
 

@@ -3,7 +3,8 @@
 Written to a new file, synchronised and renamed, so a crash leaves the old or the new state, never
 half of one. State of another boot, another version or older than an hour is not used: then all
 pods start a new segment, which readers understand. The gap is booked by the first tick like any
-long interval: to pods that held their GPU at both ends, else by known times, else unmapped.
+long interval: to pods that held their GPU at both ends, else by known times, else unmapped; then
+the pods of both ends get new segments.
 """
 
 import json

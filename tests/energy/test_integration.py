@@ -119,6 +119,18 @@ def test_a_replaced_exporter_that_kept_its_state_goes_on_counting() -> None:
     assert (result.total_joules, result.segments) == (15000, 1)
 
 
+def test_a_segment_that_begins_after_the_end_covers_nothing() -> None:
+    """The exporter saw the pod for 30 of 75 s, was away, and says only that it has ended."""
+    energy = [series({10: 1000.0, 30: 3000.0, 100: 0.0, 130: 0.0})]
+    starts = [gauge({10: 0.0, 30: 0.0, 100: 95.0, 130: 95.0})]
+
+    result = integrate(energy, starts=starts, ends=[gauge({100: 95, 130: 95})])
+
+    assert result.total_joules == 3000
+    assert result.energy_coverage_ratio == pytest.approx(30 / 75)
+    assert result.final
+
+
 def test_a_fall_inside_a_segment_takes_the_maximum_and_warns() -> None:
     """A counter that falls without a new segment is a fault, not a reset."""
     result = integrate([series({20: 4000, 50: 10000, 80: 9000})])

@@ -20,9 +20,9 @@ def state(tmp_path):
     return StateFile(str(tmp_path / "state.json"), "boot-1")
 
 
-def restart(node, state, seconds=0.0):
+def restart(node, state, seconds=0.0, **ledger_options):
     """Kill the exporter and start it again after a while, on the same node."""
-    node.ledger = NodeLedger()
+    node.ledger = NodeLedger(**ledger_options)
     node.seconds += seconds
     node.control.set_clock(node.seconds)
     node.loop = node.make_loop(period_seconds=1.0, state=state)
@@ -83,19 +83,47 @@ def test_a_pod_keeps_its_account_while_the_api_server_is_silent(node, state):
 
 
 def test_a_change_of_holder_during_a_long_gap_is_not_guessed(node, state):
-    """Nobody saw when: the gap's energy is unmapped, both pods keep what is theirs."""
+    """Nobody saw when: the gap's energy is unmapped, and no segment of a pod covers it."""
     prepare(node, state)
-    before = node.pod_joules("job")
     node.delete_pod("job")
     node.start_pod("next", GPU_0)
 
     restart(node, state, seconds=60)
     node.tick()
+    node.run_until(200)
 
-    assert node.pod_joules("job") == before
-    assert node.pod_joules("next") == 0
+    starts = node.series("lowtide_pod_segment_start_timestamp_seconds")
+    assert {labels["pod"]: value >= node.unix(190) for labels, value in starts} == {
+        "job": True,
+        "next": True,
+    }
+    assert node.pod_joules("job") == 0
+    assert node.pod_joules("next") == pytest.approx(node.true_joules(0, 190, 200), rel=0.01)
     assert node.unallocated_joules(reason="unmapped") > 0
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_the_end_of_a_pod_in_a_long_gap_is_waited_for(node, state):
+    """The API server answers after the kubelet: with the end known, the gap is no loss.
+
+    The pod held its GPU for 20.5 of 61 s (its end is told in whole seconds; the answer came a
+    second late) and gets as much of the gap's energy: nobody saw it fall to idle.
+    """
+    node.control.set_trace(0, [(0.0, 300.0)])
+    prepare(node, state)
+    before = node.pod_joules("job")
+    node.end_pod("job", finished_at=node.unix(150))
+    answer, node.pods.pods = node.pods.pods, None
+
+    restart(node, state, seconds=60, expects_uids=True)
+    node.tick()
+    unanswered = node.pod_joules("job")
+    node.pods.pods = answer
+    node.run_until(195)
+
+    assert unanswered == before
+    assert node.pod_joules("job") - before == pytest.approx(20.5 * 300, rel=0.02)
+    assert node.unallocated_joules(reason="unmapped") == pytest.approx(40.5 * 300, rel=0.02)
 
 
 def test_a_pod_that_came_during_a_long_gap_gets_its_own_time_of_it(node, state):

@@ -265,7 +265,11 @@ def test_without_a_uid_a_reused_name_opens_a_new_account(make_node):
 
 
 def test_no_answer_of_the_kubelet_maps_nothing_after_a_while(node):
-    """For thirty seconds the last answer stands; then energy is unmapped, not guessed."""
+    """For thirty seconds the last answer stands; then energy is unmapped, not guessed.
+
+    The pod is not shown until it is known again, and then in a new segment: samples in between
+    would say that everything was counted.
+    """
     node.start_pod("job", GPU_0)
     node.run_until(110)
     node.owners.table = None
@@ -275,10 +279,18 @@ def test_no_answer_of_the_kubelet_maps_nothing_after_a_while(node):
     node.run_until(160)
 
     assert bridged == pytest.approx(node.true_joules(0, 101, 140), rel=0.05)
-    assert node.pod_joules("job") == bridged
+    assert node.series("lowtide_pod_energy_joules_total") == []
     assert node.unallocated_joules(reason="unmapped") > 0
     assert node.value("lowtide_source_up", source="kubelet") == 0
     assert node.value("lowtide_source_age_seconds", source="kubelet") == pytest.approx(50)
+
+    node.allocate("job", GPU_0)
+    node.run_until(180)
+
+    start = node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job")
+    assert start == node.unix(161)
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 161, 180), rel=0.01)
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
 def test_ticks_between_two_mapping_answers_lose_nothing(make_node):
