@@ -76,5 +76,5 @@ class SourceWatch:
             source: SourceStatus(
                 up and not (is_stalled and source not in self._independent), ages.get(source)
             )
-            for source, up in tuple(self._is_up.items())
+            for source, up in dict(self._is_up).items()
         }
