@@ -94,6 +94,8 @@ def installation(
         kubectl("delete", CRD, "--ignore-not-found")
         files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
         processes.kill(processes.running(files).values())
+        for file in files:  # what is stopped on purpose is not missing
+            file.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
