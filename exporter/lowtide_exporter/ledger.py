@@ -34,6 +34,9 @@ GPU: Final = "gpu"
 NO_ACTIVITY: Final = Activity()
 ABSENCE_SECONDS: Final = 30.0
 """A pod that only the kubelet's list knows has ended when the list has lacked it this long."""
+METER_SECONDS: Final = 1.0
+"""Readings between two mapping answers wait for each other this long: at ten a second, metering
+them together costs less, as code and data are at hand."""
 UID_GRACE_SECONDS: Final = 15.0
 """The kubelet may list a pod before the API server's watch has told its UID."""
 UNSETTLED_MAX_SECONDS: Final = 120.0
@@ -58,6 +61,7 @@ class NodeLedger:
         self.pods = PodBook(retention_seconds, retained_max)
         self.unallocated: defaultdict[tuple[str, Part, Reason], int] = defaultdict(int)
         self._now = 0.0
+        self._unmetered: list[Observation] = []
         self._began_at: float | None = None
         self._allocations: tuple[Allocation, ...] = ()
         self._mapped_at: float | None = None
@@ -83,7 +87,9 @@ class NodeLedger:
             self.host.note_use(seen.use)
         if seen.zones is not None:
             self._settle_host(seen.zones, seen)
-        readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
+        self._unmetered.append(seen)
+        if seen.mapping_due or self._now - self._unmetered[0].monotonic_seconds >= METER_SECONDS:
+            readings = self._meter_all()
         if seen.mapping_due:
             slots = self._map(seen)
             cut_pods: set[str] = set()
@@ -200,6 +206,14 @@ class NodeLedger:
 
     def _is_final(self, record: PodRecord) -> bool:
         return record.uid in self.pods.retained
+
+    def _meter_all(self) -> list[GpuReading]:
+        """Meter what was seen since the last call and return the good readings of the last."""
+        readings: list[GpuReading] = []
+        for seen in self._unmetered:
+            readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
+        self._unmetered.clear()
+        return readings
 
     def _meter(self, reading: GpuReading, seen: Observation) -> bool:
         """Meter one reading and return whether its GPU was read."""

@@ -34,6 +34,8 @@ from lowtide_exporter.state import StateFile
 _REPLICA_PERIOD_SECONDS: Final = 30.0
 _REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"
 _STATE_PERIOD_SECONDS: Final = 30.0
+_USE_PERIOD_SECONDS: Final = 0.5
+"""Each pod has a file to read; more than twice a second tells no more of a pod that ends."""
 _MISSING_FACTOR: Final = 6
 """CPU meters that are missing are looked for this many times less often."""
 _MISSING_MAX_SECONDS: Final = 60.0
@@ -94,6 +96,7 @@ class ExporterLoop:
         self._host_period_seconds = host_period_seconds
         self._host_at = 0.0
         self._host_is_up = False
+        self._use_at = 0.0
         self._period_seconds = period_seconds
         self._mapping_period_seconds = mapping_period_seconds
         self._monotonic = monotonic
@@ -241,9 +244,10 @@ class ExporterLoop:
         return tuple(zones)
 
     def _read_use(self, now: float) -> HostUse | None:
-        """Read who used the CPUs; without CPU energy there is nothing to split."""
-        if self._host is None or not self._host_is_up:
+        """Read who used the CPUs when it is due; without CPU energy there is nothing to split."""
+        if self._host is None or not self._host_is_up or now < self._use_at:
             return None
+        self._use_at = now + _USE_PERIOD_SECONDS
         try:
             use = ask(self._calls.call, "cgroup", self._host.use.read, now)
         except SourceError as error:

@@ -7,6 +7,7 @@ import pytest
 from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.errors import SourceError
+from lowtide_exporter.readings import HostUse
 from lowtide_exporter.server import Renderer
 from lowtide_exporter.sources import HostMeters
 from lowtide_exporter.sourcewatch import SourceWatch
@@ -150,6 +151,26 @@ def test_missing_cpu_meters_are_looked_for_every_minute_at_least(node):
     node.run_until(400)
 
     assert max(b - a for a, b in pairwise(asked)) == pytest.approx(60)
+
+
+def test_the_use_of_cpus_is_read_twice_a_second_at_most(node):
+    """At ten ticks a second a file per pod would be most of what the exporter costs."""
+    asked = []
+
+    class Zones:
+        def read(self, now):
+            return ()
+
+    class Use:
+        def read(self, now):
+            asked.append(now)
+            return HostUse(pods={}, busy_seconds=0.0, cores=2, memory_bytes=1)
+
+    node.loop = node.make_loop(period_seconds=0.1, host=HostMeters(Zones(), Use()))
+    node.run_until(110, step=0.1)
+
+    assert min(b - a for a, b in pairwise(asked)) >= 0.5
+    assert len(asked) >= 16
 
 
 def test_a_source_that_appears_during_a_scrape_does_not_break_it():
