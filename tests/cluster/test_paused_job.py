@@ -333,7 +333,11 @@ def test_counterfactual_is_the_same_run_at_submission_without_its_resumes(paused
 
 
 def test_best_possible_run_is_told_after_the_deadline(paused: Paused) -> None:
-    """Nobody does better second by second, and hour by hour nobody should do much worse."""
+    """Nobody does better second by second, and hour by hour nobody should do much worse.
+
+    The least is computed at mean power. A process that loads draws less than that, so a run whose
+    resumes were cheap may lie below it, and then is the best possible itself.
+    """
     account = paused.status["counterfactual"]
     resumes = (len(paused.attempts) - 1) * paused.restart_seconds
     seconds = ran_seconds(paused.job) - resumes
@@ -343,7 +347,7 @@ def test_best_possible_run_is_told_after_the_deadline(paused: Paused) -> None:
     emitted = float(paused.status["carbon"]["operationalGrams"])
     best = float(account["clairvoyantGrams"])
 
-    assert 0.97 * least <= best <= 1.25 * least
+    assert 0.97 * min(least, emitted) <= best <= 1.25 * least
     assert best <= min(emitted, run_now)
     assert float(account["reachPercent"]) == pytest.approx(
         100 * (run_now - emitted) / (run_now - best), abs=0.1
