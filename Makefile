@@ -37,7 +37,7 @@ test: lint
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace" tests/cluster
 
 test-fast: install
-	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not slow" tests
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not cluster and not slow" tests
 
 lint: install
 	$(BIN)/ruff format --check .
