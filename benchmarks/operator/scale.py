@@ -8,10 +8,10 @@ It creates the jobs in a namespace of its own: a sweep with runs of one to six h
 the clean hours of a forecast, half of them ready to pause. The operator runs twice as a process of
 this machine. The first time it sees them all: it plans each, records an Event and writes the
 status. The second time nothing has changed; then a newer forecast arrives that means the same.
-Every figure has its budget beside it (docs/decisions/operator.md); the exit code is 1 where one is
-not kept. Beside the operator's CPU time stands that of the API server, which shares the cores and
-bounds how soon ten thousand Events and statuses can be written. The namespace is removed at the
-end.
+Every figure has its budget beside it (docs/explanation/operator-at-scale.md); the exit code is 1
+where one is not kept. Beside the operator's CPU time stands that of the API server, which shares
+the cores and bounds how soon ten thousand Events and statuses can be written. The namespace is
+removed at the end.
 """
 
 import argparse

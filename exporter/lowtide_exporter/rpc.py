@@ -1,7 +1,7 @@
 """Calls unary gRPC methods on a unix socket: one connection, one call at a time, no threads.
 
 gRPC's own library keeps threads that wake up some fifty times a second while nothing is asked,
-which cost more than everything else the exporter does (docs/decisions/podresources-decoder.md).
+which cost more than everything else the exporter does (docs/decisions/kubelet-over-h2.md).
 HTTP/2 is the work of the library h2; here is what gRPC adds to it. A call ends by its deadline,
 whatever the other side sends.
 

@@ -6,7 +6,7 @@ finish times where the API server knows them, into shares of the interval. It ke
 active energy is never lost to "free" when one end names an owner (a free GPU draws its idle floor
 and no more, so power above it was the owner's), and idle time is split by the time held. How long
 it was held follows from the times, and from the energy where the load ran up to the change.
-docs/decisions/interval-boundaries.md has the comparison with giving the interval to the
+docs/explanation/interval-boundaries.md#measured has the comparison with giving the interval to the
 newer answer's owner.
 """
 

@@ -135,7 +135,7 @@ def with_weekly_course(analysis: Analysis) -> Analysis:
 
     The course is the mean anomaly of the same slot of the week over eight weeks. Half of it, less
     its mean and smoothed over five hours, goes into the forecast; the anomaly is then what neither
-    course explains (docs/decisions/planner.md has the figures).
+    course explains (figures: docs/explanation/planning-figures.md#course-of-the-week).
     """
     week = 7 * analysis.slots_per_day
     known = np.isfinite(analysis.anomaly)

@@ -110,7 +110,8 @@ def _saves_too_little(request: Request, proposal: Proposal) -> bool:
     """Return whether waiting saves less than the minimum that is asked once, at submission.
 
     What counts is what the decision expects, the freedom to change the plan included. Counting
-    the published plan alone gives away three times as much (docs/decisions/planner.md).
+    the published plan alone gives away three times as much
+    (docs/explanation/planning-figures.md#minimum-saving).
     """
     if request.started or request.waited or proposal.at_once is None:
         return False

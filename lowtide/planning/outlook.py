@@ -1,7 +1,8 @@
 """Which forecast a job sees: those that may wait for many days see the course of the week too.
 
 Where waiting is over within days, the course of the week is noise, and the level of a whole day is
-told by the last days better than by eight weeks (docs/decisions/planner.md has the figures).
+told by the last days better than by eight weeks (figures:
+docs/explanation/planning-figures.md#course-of-the-week).
 Invariant: the whole window counts and not what is left of it, so that a job keeps its forecast.
 """
 
