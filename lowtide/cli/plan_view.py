@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Final
 
 from lowtide.grid.errors import Failure
-from lowtide.planning.types import Forecast, Plan, Request, Source
+from lowtide.grid.forecast import Forecast, Source
+from lowtide.planning.types import Plan, Request
 from lowtide.report.curve import chart_rows, column_times, marks
 from lowtide.units import format_duration, format_time_column
 

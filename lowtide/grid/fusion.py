@@ -21,9 +21,9 @@ from lowtide.grid.analysis import (
     week_ahead,
     with_weekly_course,
 )
+from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.series import IntensitySeries, require_same_signal
 from lowtide.grid.slots import native_slot_seconds, slot_index, slot_start, values_on_slots
-from lowtide.planning.types import Forecast, Source
 
 ANOMALY_DECAY: Final = 0.97
 """What is left of the profile's anomaly after one hour (planning paper, section 2.3)."""

@@ -19,6 +19,7 @@ from lowtide.grid.cache import SeriesCache
 from lowtide.grid.chain import Answer, Chain
 from lowtide.grid.climatology import Climatology
 from lowtide.grid.errors import Exhausted, Failure, GridError, NotOffered
+from lowtide.grid.forecast import Forecast
 from lowtide.grid.fusion import HORIZON_DAYS, fuse
 from lowtide.grid.history import HistoryStore
 from lowtide.grid.providers.factory import Throttles
@@ -27,7 +28,6 @@ from lowtide.grid.scoring import Score, preferred_order, score
 from lowtide.grid.series import IntensitySeries, Point, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import SPACING, VintageStore
-from lowtide.planning.types import Forecast
 
 PROFILE_DAYS: Final = 15
 """Days of actual values asked for at first: 14 for the profile and one for a late start."""

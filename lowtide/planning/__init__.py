@@ -1,11 +1,12 @@
 """When a training job should run: constraints and a forecast in, a plan out. Pure."""
 
+from lowtide.grid.forecast import Forecast, Source
 from lowtide.planning.calendar import Calendar, Reservation
 from lowtide.planning.durations import DurationEstimate, learn_duration
 from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.planner import plan, plan_all
-from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
+from lowtide.planning.types import Plan, PlanReason, Request, Segment
 
 __all__ = [
     "Calendar",

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
+from lowtide.grid.forecast import Forecast
 from lowtide.planning.contiguous import search_contiguous
 from lowtide.planning.guard import resume_seconds, window_end
 from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
 from lowtide.planning.search import Proposal, Room, Scene, Task
-from lowtide.planning.types import Forecast, Request
+from lowtide.planning.types import Request
 
 FindRoom: TypeAlias = Callable[[Horizon, int], Room | None]
 """Where in a horizon a number of GPUs find no room."""

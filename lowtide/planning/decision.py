@@ -5,11 +5,12 @@ Here are the rules that are not arithmetic on intensities. Source: planning pape
 
 from datetime import datetime, timedelta
 
+from lowtide.grid.forecast import Forecast
 from lowtide.planning.guard import check_request, is_at_risk, latest_start, window_end
 from lowtide.planning.horizon import Horizon, check_forecast
 from lowtide.planning.publication import Decision, one_segment
 from lowtide.planning.search import Proposal
-from lowtide.planning.types import Forecast, PlanReason, Request
+from lowtide.planning.types import PlanReason, Request
 
 
 def decide_without_search(

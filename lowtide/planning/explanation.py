@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from lowtide.planning.types import Plan, PlanReason, Request, Source
+from lowtide.grid.forecast import Source
+from lowtide.planning.types import Plan, PlanReason, Request
 from lowtide.units import format_time_column
 
 _RUNS: Final = {

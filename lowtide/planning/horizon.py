@@ -13,8 +13,9 @@ from math import ceil, isfinite
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.grid.forecast import Forecast
 from lowtide.planning.errors import ForecastError
-from lowtide.planning.types import Forecast, Segment
+from lowtide.planning.types import Segment
 
 Array = npt.NDArray[np.float64]
 

@@ -8,8 +8,9 @@ Invariant: the whole window counts and not what is left of it, so that a job kee
 
 from typing import Final
 
+from lowtide.grid.forecast import Forecast
 from lowtide.planning.guard import window_end
-from lowtide.planning.types import Forecast, Request
+from lowtide.planning.types import Request
 
 LONG_WINDOW_HOURS: Final = 96
 WHOLE_DAY_HOURS: Final = 24

@@ -8,6 +8,7 @@ the latest start is reached the answer is to run, whatever a forecast or a calen
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from lowtide.grid.forecast import Forecast
 from lowtide.planning.batch import Searches
 from lowtide.planning.booking import book
 from lowtide.planning.calendar import Calendar
@@ -15,7 +16,7 @@ from lowtide.planning.decision import decide, decide_without_search
 from lowtide.planning.errors import RequestError
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.publication import Decision, publish
-from lowtide.planning.types import Forecast, Plan, Request
+from lowtide.planning.types import Plan, Request
 
 
 def plan(

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
+from lowtide.grid.forecast import Forecast, Source
 from lowtide.planning.explanation import explain
 from lowtide.planning.guard import latest_start, resume_seconds
 from lowtide.planning.horizon import TICK_SECONDS, check_forecast
-from lowtide.planning.types import Forecast, Plan, PlanReason, Request, Segment, Source
+from lowtide.planning.types import Plan, PlanReason, Request, Segment
 
 LONGEST_SLEEP: Final = timedelta(hours=1)
 

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.grid.errors import Failure
+from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import Score
 from lowtide.grid.series import IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
-from lowtide.planning.types import Forecast, Source
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.conditions import Reason, shortened
 from lowtide_operator.estimates import with_estimates

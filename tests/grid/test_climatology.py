@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lowtide.grid.climatology import read_climatology
+from lowtide.grid.forecast import Source
 from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.trace import TraceError
 from lowtide.grid.zone import build_zones
-from lowtide.planning.types import Source
 
 NOW = datetime(2026, 2, 28, 22, 20, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ import pytest
 from lowtide.grid.cache import CachedProvider, SeriesCache
 from lowtide.grid.chain import Chain
 from lowtide.grid.errors import Unauthorized, Unavailable
+from lowtide.grid.forecast import Source
 from lowtide.grid.history import HistoryStore
 from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import VintageStore
 from lowtide.grid.zone import ZoneGrid, build_zones, known_seconds
-from lowtide.planning.types import Source
 
 NOW = datetime(2026, 3, 20, 12, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
