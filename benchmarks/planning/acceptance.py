@@ -26,8 +26,9 @@ from itertools import product
 from pathlib import Path
 from statistics import mean
 
-from lowtide.cli.trace_files import read_trace
-from lowtide.planning.backtest import (
+from lowtide.backtest.files import read_trace
+from lowtide.backtest.trace import LONGEST_WINDOW_HOURS, Case, Trace, fused_views
+from lowtide.backtest.trial import (
     BEST_WINDOW,
     CLAIRVOYANT,
     LOWTIDE,
@@ -37,7 +38,6 @@ from lowtide.planning.backtest import (
     run_backtest,
     sees_week,
 )
-from lowtide.planning.trace import LONGEST_WINDOW_HOURS, Case, Trace, fused_views
 
 CLASSES = [
     JobClass(length_hours=length, slack_hours=slack, interruptible=pauses)

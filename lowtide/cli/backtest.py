@@ -1,7 +1,7 @@
 """`lowtide backtest`: replay traces and compare policies, on several cores.
 
 Standard output carries the result alone; notes and progress go to standard error. The policies
-and how they are settled are in `lowtide.planning.backtest`; this module only reads files, spreads
+and how they are settled are in `lowtide.backtest.trial`; this module only reads files, spreads
 the work and prints.
 """
 
@@ -21,11 +21,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from lowtide.backtest.files import read_trace
+from lowtide.backtest.trace import Case, Trace
+from lowtide.backtest.trial import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
-from lowtide.cli.trace_files import read_trace
-from lowtide.planning.backtest import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
 from lowtide.planning.errors import TraceError
-from lowtide.planning.trace import Case, Trace
 
 Task: TypeAlias = tuple[Trace, JobClass, Case]
 

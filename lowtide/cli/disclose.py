@@ -11,7 +11,7 @@ import yaml
 from lowtide.cli.jobs import Cluster, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
 from lowtide.report.figures import to_report

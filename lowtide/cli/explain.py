@@ -10,7 +10,7 @@ import yaml
 
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.report.explanation import (
     explain_figures,
     explain_metrics,

@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 
 from lowtide import names
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.report.fields import text
 from lowtide.report.figures import ReportError, from_trainingjob, read_path
 

@@ -8,7 +8,7 @@ import click
 from lowtide.cli.jobs import Cluster, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.compound import Compound
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode

@@ -14,7 +14,7 @@ from lowtide.cli.jobs import NAME_PATTERN, Cluster, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
 from lowtide.metrics.environment import FRAMEWORK_MARK
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from lowtide.metrics.comparison import Comparison, Difference
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.metrics.sci import unit_word
 from lowtide.report.figures import to_report

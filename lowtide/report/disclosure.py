@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.sci import unit_word
 from lowtide.units import format_energy, format_mass, format_significant, joules_to_kwh
 

@@ -11,7 +11,7 @@ from math import log10
 from typing import Any, Final
 
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, ConsumptionUnit, weighed
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word

@@ -9,7 +9,7 @@ both to the same results. Texts from reports enter as data and only ever become 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import best_of, boundaries_from, index_of
 from lowtide.metrics.properties import DEFAULT_WEIGHTS, PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.result import Undefined

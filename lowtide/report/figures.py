@@ -19,7 +19,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from lowtide.metrics.environment import environment_name
-from lowtide.metrics.figures import EnergyShare, JobFigures, MetricFigure
+from lowtide.metrics.job_figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.result import MetricError
 from lowtide.report import mlflow

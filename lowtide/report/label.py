@@ -13,7 +13,7 @@ from typing import Final
 
 import segno
 
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.rating import Rating

@@ -10,7 +10,7 @@ import csv
 import io
 from typing import Any, Final
 
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.report.disclosure import DisclosureError
 from lowtide.units import joules_to_kwh
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import Task, training_values
 from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
 from lowtide.report.figures import ReportError

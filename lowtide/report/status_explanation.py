@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, DEFAULT_B_COST, ConsumptionUnit, weighed
 from lowtide.metrics.compound import Compound, compound_letter
 from lowtide.metrics.efficiency import Measures, Parameters, efficiency
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter, check_boundaries, letter_of
 from lowtide.metrics.properties import PROPERTIES, Direction
 from lowtide.metrics.result import MetricError, Result

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lowtide.backtest.files import read_trace
 from lowtide.cli.backtest import command
-from lowtide.cli.trace_files import read_trace
 from lowtide.planning import TraceError
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"

@@ -15,7 +15,7 @@ from lowtide.cli.main import main
 from lowtide.metrics.apc import ConsumptionUnit, apc
 from lowtide.metrics.comparison import compare
 from lowtide.metrics.efficiency import Measures, efficiency
-from lowtide.metrics.figures import JobFigures, MetricFigure
+from lowtide.metrics.job_figures import JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
 from lowtide.metrics.sam import EnergyUnit, sam
 from lowtide.metrics.sci import Scope, operational, sci

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.metrics.comparison import compare, percent_difference
-from lowtide.metrics.figures import JobFigures, MetricFigure
+from lowtide.metrics.job_figures import JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
 
 Vectors = Callable[[str], dict[str, Any]]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.report.explorer import job_data, render_page, shipped_data
 
 

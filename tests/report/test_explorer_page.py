@@ -23,7 +23,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from lowtide.metrics.compound import Compound
-from lowtide.metrics.figures import JobFigures
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import boundaries_from, check_boundaries
 from lowtide.metrics.properties import PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate

@@ -8,11 +8,11 @@ are equally far into their windows share one table. Source: planning paper, sect
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.backtest.trace import Ints, Views
 from lowtide.grid.analysis import Array
 from lowtide.planning.interruptible import ON, PLAIN, Problem, solve, step_costs
 from lowtide.planning.search import TIE
 from lowtide.planning.stopping import value_of_waiting, window_costs
-from lowtide.planning.trace import Ints, Views
 
 Bools = npt.NDArray[np.bool_]
 

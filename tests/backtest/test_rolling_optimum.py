@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowtide.planning import plan, rolling
-from lowtide.planning.backtest import schedule_emissions
-from lowtide.planning.trace import Views
+from lowtide.backtest import rolling
+from lowtide.backtest.trace import Views
+from lowtide.backtest.trial import schedule_emissions
+from lowtide.planning import plan
 
 values = st.lists(st.floats(1, 900), min_size=30, max_size=30)
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lowtide.backtest.trace import Case, Ints, Trace, analyse_trace, coverage
 from lowtide.grid.analysis import Array
 from lowtide.grid.fusion import project_profile
-from lowtide.planning.trace import Case, Ints, Trace, analyse_trace, coverage
 
 Bools = npt.NDArray[np.bool_]
 

@@ -16,11 +16,11 @@ from typing import Final
 
 import numpy as np
 
+from lowtide.backtest.trace import Trace
 from lowtide.grid.series import AverageSeries, IntensitySeries, Point, SeriesError
 from lowtide.grid.slots import slot_index, values_on_slots
 from lowtide.planning.errors import TraceError
 from lowtide.planning.search import Bools
-from lowtide.planning.trace import Trace
 
 SHORTEST_SLOT_MINUTES: Final = 30
 """Finer traces are averaged: the work of a backtest grows with the third power of the slots."""

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowtide.cli.trace_files import read_trace
-from lowtide.planning import TraceError, rivals, rolling
-from lowtide.planning.backtest import (
+from lowtide.backtest import rivals, rolling
+from lowtide.backtest.files import read_trace
+from lowtide.backtest.trace import Case, Trace, fused_views
+from lowtide.backtest.trial import (
     BEST_WINDOW,
     CLAIRVOYANT,
     LOWTIDE,
@@ -17,7 +18,7 @@ from lowtide.planning.backtest import (
     run_backtest,
     schedule_emissions,
 )
-from lowtide.planning.trace import Case, Trace, fused_views
+from lowtide.planning import TraceError
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
 

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.backtest import rivals, rolling
+from lowtide.backtest.trace import Case, Ints, Trace, Views, fused_views
 from lowtide.grid.analysis import Array
-from lowtide.planning import rivals, rolling
 from lowtide.planning.errors import TraceError
 from lowtide.planning.outlook import sees_the_week
-from lowtide.planning.trace import Case, Ints, Trace, Views, fused_views
 
 Bools = npt.NDArray[np.bool_]
 

@@ -1,0 +1,5 @@
+"""Fixtures of the backtest's tests."""
+
+from builders import forecast, job, now
+
+__all__ = ["forecast", "job", "now"]
