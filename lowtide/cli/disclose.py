@@ -13,8 +13,8 @@ from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.result import plain
+from lowtide.records.jobs import to_report
 from lowtide.report.disclosure import DisclosureError, Publisher, completeness, document, sci_report
-from lowtide.report.figures import to_report
 from lowtide.report.manifest import impact_manifest, manifest_csv
 
 FORMS = {

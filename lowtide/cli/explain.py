@@ -11,6 +11,7 @@ import yaml
 from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.records.jobs import ReportError, from_trainingjob, read_path
 from lowtide.report.explanation import (
     explain_figures,
     explain_metrics,
@@ -18,7 +19,6 @@ from lowtide.report.explanation import (
     render,
     to_json,
 )
-from lowtide.report.figures import ReportError, from_trainingjob, read_path
 from lowtide.report.status_explanation import explain_status
 from lowtide.report.story import explain
 

@@ -8,8 +8,8 @@ from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_all
 from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.records.jobs import ReportError, from_trainingjob, read_path
 from lowtide.report.explorer import job_data, render_page, shipped_data
-from lowtide.report.figures import ReportError, from_trainingjob, read_path
 
 
 @click.command("explore")

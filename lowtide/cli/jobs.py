@@ -18,8 +18,8 @@ import click
 
 from lowtide import names
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.report.fields import text
-from lowtide.report.figures import ReportError, from_trainingjob, read_path
+from lowtide.records.fields import text
+from lowtide.records.jobs import ReportError, from_trainingjob, read_path
 
 RESOURCE: Final = f"{names.PLURAL}.{names.GROUP}"
 NAME_PATTERN: Final = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")

@@ -12,10 +12,10 @@ from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode
+from lowtide.records.jobs import ReportError
+from lowtide.records.references import property_values, read_reference, reference_from_jobs
 from lowtide.report.drawing import unshown, write_drawing
-from lowtide.report.figures import ReportError
 from lowtide.report.label import content_of, draw_label
-from lowtide.report.ratings import property_values, read_reference, reference_from_jobs
 
 SUFFIXES = (".pdf", ".png", ".svg")
 

@@ -18,7 +18,7 @@ from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError
-from lowtide.report.ratings import reference_from_jobs
+from lowtide.records.references import reference_from_jobs
 
 
 @click.command("reference")

@@ -14,7 +14,7 @@ from lowtide.metrics.comparison import Comparison, Difference
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.result import plain
 from lowtide.metrics.sci import unit_word
-from lowtide.report.figures import to_report
+from lowtide.records.jobs import to_report
 from lowtide.units import format_duration, format_energy, format_mass, format_significant
 
 DASH: Final = "–"

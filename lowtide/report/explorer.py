@@ -14,9 +14,9 @@ from lowtide.metrics.letters import best_of, boundaries_from, index_of
 from lowtide.metrics.properties import DEFAULT_WEIGHTS, PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.result import Undefined
 from lowtide.metrics.scaling import predict_total
-from lowtide.report.imagenet import environments, measurements, published_reference
+from lowtide.records.imagenet import environments, measurements, published_reference
+from lowtide.records.references import property_values
 from lowtide.report.page import fill_page
-from lowtide.report.ratings import property_values
 from lowtide.units import joules_to_kwh
 
 PARTS: Final = {

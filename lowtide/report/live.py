@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lowtide.grid.series import IntensitySeries
-from lowtide.report.fields import Manifest, is_true, mapping, mappings, moment, number
-from lowtide.report.fields import conditions as conditions_of
+from lowtide.records.fields import Manifest, is_true, mapping, mappings, moment, number
+from lowtide.records.fields import conditions as conditions_of
 
 DETAILS = re.compile(r" \((\d+ g/kWh expected|forecast: |latest start |would change ).*$")
 """What a plan rests on; one line of a view has room for the plan and its reason alone."""

@@ -21,9 +21,9 @@ from lowtide.metrics.properties import PROPERTIES, Direction
 from lowtide.metrics.result import MetricError, Result
 from lowtide.metrics.sci import unit_word
 from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
-from lowtide.report.epochs import epoch_measures
+from lowtide.records.epochs import epoch_measures
+from lowtide.records.fields import Manifest, mapping, mappings, number, text
 from lowtide.report.explanation import Step, make_step
-from lowtide.report.fields import Manifest, mapping, mappings, number, text
 from lowtide.trainingjob.results import EfficiencyStatus, RatedProperty, TrainingStatus
 
 PER_HOUR: Final = ConsumptionUnit.WH_PER_HOUR

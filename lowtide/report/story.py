@@ -8,7 +8,7 @@ does not have is left out, and the condition that says why is shown instead.
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
-from lowtide.report.fields import (
+from lowtide.records.fields import (
     Manifest,
     conditions,
     is_true,

@@ -13,9 +13,9 @@ from typing import Final
 from lowtide.metrics.properties import Task
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError
-from lowtide.report.figures import ReportError
-from lowtide.report.imagenet import environments, published_reference
-from lowtide.report.ratings import read_reference
+from lowtide.records.imagenet import environments, published_reference
+from lowtide.records.jobs import ReportError
+from lowtide.records.references import read_reference
 from lowtide_operator.score_settings import RatingSettings
 
 SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})

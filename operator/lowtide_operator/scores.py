@@ -7,7 +7,7 @@ from lowtide.metrics.result import Caution, Result
 from lowtide.metrics.sam import EnergyUnit, sam_name
 from lowtide.metrics.sci import Basis, sci
 from lowtide.metrics.uncertainty import embodied_bounds, sci_uncertainty
-from lowtide.report.epochs import epoch_measures
+from lowtide.records.epochs import epoch_measures
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.spec import FunctionalUnitKind, Price, TrainingJobSpec
 from lowtide.trainingjob.status import (

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
 from lowtide.metrics.properties import TASK_PROPERTIES, Task
-from lowtide.report.imagenet import environments, measurements, published_reference
+from lowtide.records.imagenet import environments, measurements, published_reference
 
 
 def run(*arguments: str) -> Result:

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
 from lowtide.metrics.comparison import Comparison, compare
+from lowtide.records.jobs import ReportError, from_trainingjob, read_path, to_report
 from lowtide.report.comparison import render, to_csv, to_json, to_latex
-from lowtide.report.figures import ReportError, from_trainingjob, read_path, to_report
 
 Job = dict[str, Any]
 

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
+from lowtide.records.jobs import from_trainingjob
 from lowtide.report.disclosure import (
     DisclosureError,
     Publisher,
@@ -20,7 +21,6 @@ from lowtide.report.disclosure import (
     document,
     sci_report,
 )
-from lowtide.report.figures import from_trainingjob
 
 Job = dict[str, Any]
 DAY = date(2026, 12, 1)

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
+from lowtide.records.jobs import from_trainingjob
 from lowtide.report.explanation import explain_figures, plan_lines
-from lowtide.report.figures import from_trainingjob
 
 Job = dict[str, Any]
 

@@ -19,6 +19,9 @@ from lowtide.cli.main import main
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.properties import Task
 from lowtide.metrics.rating import rate
+from lowtide.records.imagenet import measurements, published_reference
+from lowtide.records.jobs import from_trainingjob, to_report
+from lowtide.records.references import property_values
 from lowtide.report.drawing import (
     Drawing,
     Text,
@@ -29,10 +32,7 @@ from lowtide.report.drawing import (
     to_svg,
     unshown,
 )
-from lowtide.report.figures import from_trainingjob, to_report
-from lowtide.report.imagenet import measurements, published_reference
 from lowtide.report.label import LabelContent, content_of, draw_label
-from lowtide.report.ratings import property_values
 
 DAY = date(2026, 12, 1)
 A100 = "A100 x8 - TensorFlow 2.8.0"

@@ -10,9 +10,9 @@ from lowtide.metrics.properties import PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode, Refusal, Result
-from lowtide.report.figures import ReportError
-from lowtide.report.imagenet import environments, published_reference
-from lowtide.report.ratings import read_reference
+from lowtide.records.imagenet import environments, published_reference
+from lowtide.records.jobs import ReportError
+from lowtide.records.references import read_reference
 
 
 @click.command("rating")

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from lowtide.cli.main import main
-from lowtide.report.figures import ReportError, read_path
+from lowtide.records.jobs import ReportError, read_path
 
 EXPORT = """run_id,experiment_id,status,artifact_uri,start_time,end_time,metrics.val_accuracy,\
 metrics.energy_kwh,metrics.loss,params.model,params.dataset,tags.mlflow.runName

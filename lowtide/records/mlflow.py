@@ -42,7 +42,7 @@ def is_export(columns: Sequence[str]) -> bool:
 
 
 def reports(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    """Yield one report, as `lowtide.report.figures` reads it, per finished run."""
+    """Yield one report, as `lowtide.records.jobs` reads it, per finished run."""
     for row in rows:
         if row.get("status", FINISHED) == FINISHED:
             yield _report(row)

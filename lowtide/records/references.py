@@ -13,7 +13,7 @@ import yaml
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import Task, training_values
 from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
-from lowtide.report.figures import ReportError
+from lowtide.records.jobs import ReportError
 from lowtide.units import joules_to_kwh
 
 SECONDS_PER_HOUR = 3600

@@ -22,7 +22,7 @@ from lowtide.metrics.environment import environment_name
 from lowtide.metrics.job_figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.properties import PROPERTIES
 from lowtide.metrics.result import MetricError
-from lowtide.report import mlflow
+from lowtide.records import mlflow
 from lowtide.units import format_timestamp, parse_timestamp
 
 REPORT_KIND: Final = "JobFigures"

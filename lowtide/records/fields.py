@@ -1,7 +1,7 @@
 """Reads fields of API objects leniently, for views that must go on while versions differ.
 
 A field that is missing or of another type is `None` or empty. Figures of record are not read with
-this: `lowtide.report.figures` refuses what it does not understand.
+this: `lowtide.records.jobs` refuses what it does not understand.
 """
 
 from collections.abc import Iterable, Mapping

@@ -19,7 +19,7 @@ from lowtide.metrics.result import MetricError, Refusal
 @functools.cache
 def measurements() -> dict[str, Any]:
     """Return the shipped file: name, source, boundaries and one row per measured model."""
-    file = importlib.resources.files("lowtide.report") / "data" / "imagenet.json"
+    file = importlib.resources.files("lowtide.records") / "data" / "imagenet.json"
     data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return data
 
