@@ -1,8 +1,9 @@
 """Policies that the planner is compared with. None of them is used by the product.
 
 They mimic classes of public tools, untuned: the cheapest window of a forecast placed once, as the
-Carbon Aware SDK does, and a running threshold. Source: planning paper, section 3. Every policy
-returns which slots of its window each job runs in, as booleans of the shape (jobs, slots).
+Carbon Aware SDK does, and a running threshold. Source:
+docs/explanation/planning.md#how-policies-are-compared. Every policy returns which slots of its
+window each job runs in, as booleans of the shape (jobs, slots).
 """
 
 from typing import Final

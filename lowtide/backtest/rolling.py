@@ -2,7 +2,8 @@
 
 This is the decision of `lowtide.planning.planner` without minimum saving, guard margins and
 capacity, vectorised over the jobs that were submitted at different times of one trace. Jobs that
-are equally far into their windows share one table. Source: planning paper, section 3.
+are equally far into their windows share one table. Source:
+docs/explanation/planning.md#how-policies-are-compared.
 """
 
 import numpy as np

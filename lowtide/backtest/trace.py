@@ -1,7 +1,8 @@
 """A recorded grid that policies are tried on, and what each of them could have known when.
 
-Source: planning paper, section 3. A policy that decides in slot t sees the actuals of the slots
-before t and the provider's column as far as the case allows, never anything later.
+Source: docs/explanation/planning.md#how-policies-are-compared. A policy that decides in slot t sees
+the actuals of the slots before t and the provider's column as far as the case allows, never
+anything later.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """A backtest: one class of jobs, one trace, several policies, settled on the actual intensity.
 
 Pure: reading files and spreading work over processes belong to the command line. Invariant: a
-policy is judged only by the slots it ran in; savings are ratios of totals against running at
-once. Source: planning paper, section 3.
+policy is judged only by the slots it ran in; savings are ratios of totals against running at once.
+Source: docs/explanation/planning.md#how-policies-are-compared.
 """
 
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ from lowtide.units import format_timestamp
 
 DEFAULT_SLACK: Final = timedelta(hours=24)
 LONGEST_DURATION_RATIO: Final = 1.2
-"""90th percentile of a declared duration (planning paper, section 2.5)."""
+"""90th percentile of a declared duration (docs/explanation/planning.md#how-long-a-job-runs)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,11 @@
 """From joules in time to grams of CO2 equivalent.
 
-Energy is multiplied slot by slot with the intensity of the time it was used in, never as a sum
-with a mean. Where intensity is missing while energy was used there is no total: the result says
+Energy is multiplied slot by slot with the intensity of the time it was used in, never as a sum with
+a mean. Where intensity is missing while energy was used there is no total: the result says
 `intensity_missing` and which share could be priced. Average and marginal stay apart because a
-result carries its signal and savings refuse a pair of different ones. Source: metrics paper 2.1
-and 2.2, planning paper 5 (honest accounting).
+result carries its signal and savings refuse a pair of different ones. Source:
+docs/explanation/metrics.md#emissions and
+docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
 from bisect import bisect_right
@@ -82,7 +83,7 @@ def operational_grams(profile: EnergyProfile, series: IntensitySeries) -> Carbon
     """Return the emissions of a run: O = sum of E * I over the slots of the intensity series.
 
     An interval that crosses slot boundaries is split in proportion to time. Source: SCI
-    specification 1.1 (O = E * I), time-resolved as metrics paper 2.1 demands.
+    specification 1.1 (O = E * I), time-resolved (docs/explanation/metrics.md#emissions).
     """
     priced: list[float] = []
     priced_joules: list[float] = []

@@ -1,9 +1,10 @@
 """From raw counter samples to the joules of a pod, exactly once.
 
-The exporter's counters of a pod begin at zero and stay readable after its end, so the energy of
-a segment is its last value; nothing here resembles `increase()`, which loses the first step and
-stretches to window edges. A missing series is never 0 J: its component is simply absent. Nothing
-is scaled up for gaps; coverage says what is unknown. Source: measurement paper, section 7.
+The exporter's counters of a pod begin at zero and stay readable after its end, so the energy of a
+segment is its last value; nothing here resembles `increase()`, which loses the first step and
+stretches to window edges. A missing series is never 0 J: its component is simply absent. Nothing is
+scaled up for gaps; coverage says what is unknown. Source:
+docs/explanation/energy.md#from-samples-to-a-jobs-joules.
 """
 
 from collections import defaultdict

@@ -2,7 +2,7 @@
 
 The counter is the default wherever there is one. For power samples the trapezoid is the default;
 the right rectangle repeats what Fischer et al. 2022 computed. A gap is left out and its share is
-said, never bridged. Source: metrics paper, section 3.
+said, never bridged. Source: docs/explanation/metrics.md#energy-from-power.
 """
 
 from collections.abc import Sequence

@@ -108,9 +108,9 @@ class EnergyProfile:
     ) -> "EnergyProfile":
         """Return the same run placed without pauses at `start`.
 
-        Pauses between running stretches vanish, and so do the stretches in `leaving_out` with
-        their energy (checkpoint reloads, repeated steps). Power at each moment of running time
-        stays as it was. Source: planning paper, honest accounting (run-now counterfactual).
+        Pauses between running stretches vanish, and so do the stretches in `leaving_out` with their
+        energy (checkpoint reloads, repeated steps). Power at each moment of running time stays as
+        it was. Source: docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
         """
         kept = subtract(self.running_spans(), leaving_out)
         moved: list[EnergyInterval] = []

@@ -1,9 +1,9 @@
 """What the past says about the near future of a grid: profile, bias, head error and spread.
 
 Everything is a function of the slot index over one array of actuals and one of forecasts, so one
-pass serves a single forecast and a whole backtest. Definitions are those of the planning paper,
-section 2.3; decays are per hour and taken to the power of a slot's hours. A value at index i uses
-nothing later than i. Missing values are NaN and stay out of every mean.
+pass serves a single forecast and a whole backtest. Definitions and their reasons are in
+docs/explanation/forecast.md; decays are per hour and taken to the power of a slot's hours. A value
+at index i uses nothing later than i. Missing values are NaN and stay out of every mean.
 """
 
 from dataclasses import dataclass, replace
@@ -107,7 +107,9 @@ def analyse(
     g/kWh, NaN where missing. `first_slot_of_day` is the place of the first entry in its UTC day.
     Errors and anomalies count only once `minimum_days` full days precede them.
 
-    Source: planning paper, sections 2.3 and 2.4.
+    Source: docs/explanation/forecast.md#profile-and-anomaly,
+    docs/explanation/forecast.md#bias-by-the-hour-of-the-day and
+    docs/explanation/forecast.md#spread.
     """
     young = np.arange(len(actual)) < minimum_days * slots_per_day - 1
     profile = same_slot_mean(actual, slots_per_day, PROFILE_DAYS)
@@ -211,7 +213,7 @@ def filter_head_error(
     A steady-state Kalman filter of an autoregressive signal in white noise. Its decay and the
     signal's share of the variance are fitted once a day, before the first update of the UTC day.
 
-    Source: planning paper, section 2.3.
+    Source: docs/explanation/forecast.md#head-error.
     """
     hours = 24 / slots_per_day
     decay, share = DEFAULT_DECAY, DEFAULT_SIGNAL_SHARE

@@ -26,7 +26,8 @@ from lowtide.grid.series import IntensitySeries, require_same_signal
 from lowtide.grid.slots import native_slot_seconds, slot_index, slot_start, values_on_slots
 
 ANOMALY_DECAY: Final = 0.97
-"""What is left of the profile's anomaly after one hour (planning paper, section 2.3)."""
+"""What is left of the profile's anomaly after one hour
+(docs/explanation/forecast.md#profile-and-anomaly)."""
 SEAM_HOURS: Final = 3
 SPREAD_WEIGHT_PROVIDER: Final = 0.6
 SPREAD_WEIGHT_PROFILE: Final = 0.75
@@ -34,7 +35,8 @@ MINIMUM_PROFILE_DAYS: Final = 3
 HISTORY_DAYS: Final = 60
 HORIZON_DAYS: Final = 8
 STALE: Final = timedelta(hours=24)
-"""A forecast generated longer ago than this is dropped (design decision of the paper)."""
+"""A forecast generated longer ago than this is dropped
+(docs/explanation/forecast.md#too-little-known)."""
 
 
 def fuse(
@@ -194,7 +196,7 @@ def profile_ahead(analysis: Analysis, t: int, count: int) -> Array:
 def project_profile(analysis: Analysis, t: int, count: int) -> tuple[Array, Array]:
     """Return the forecast without a provider, and its spread, from index `t` on.
 
-    The profile plus the last known anomaly, which fades with the hours (`base` in the paper).
+    The profile plus the last known anomaly, which fades with the hours.
     """
     values = profile_ahead(analysis, t, count)
     known = np.flatnonzero(np.isfinite(analysis.anomaly[:t]))

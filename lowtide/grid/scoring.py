@@ -1,9 +1,10 @@
 """Which provider's forecasts would have saved most: the only ground on which a chain is reordered.
 
 A forecast is judged by what a plan based on it achieves on actual values, as a share of what the
-best plan with the same constraints achieves (planning paper, section 5), and by how well it orders
-the hours of a day. Percentage errors are not used: they reward the wrong thing. A score stands on
-actual values of the provider's own signal; nothing here compares average with marginal intensity.
+best plan with the same constraints achieves, and by how well it orders the hours of a day
+(docs/explanation/forecast.md#judging-a-provider). Percentage errors are not used: they reward the
+wrong thing. A score stands on actual values of the provider's own signal; nothing here compares
+average with marginal intensity.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,7 +3,7 @@
 Two scores that are never merged: the provider's covers inception to retirement with all
 intermediate and early-stopped runs, per FLOP, training token or billion parameters; the consumer's
 covers operation. A score per training job is a legal SCI but no legal provider score. Source:
-metrics paper, section 2.4.
+docs/explanation/metrics.md#sci-for-ai.
 """
 
 from enum import StrEnum

@@ -2,8 +2,8 @@
 
 Both are pure formulas in [0, 1]; the weight b belongs to the unit of the consumption, so there is
 no default without a known unit. *Wh per inference* and *Wh per hour* are different metrics. The
-published price is labelled cent EUR and probably ten times too small; it is only used in
-compatible mode. Source: metrics paper, section 6.
+published price is labelled cent EUR and probably ten times too small; it is only used in compatible
+mode. Source: docs/explanation/metrics.md#apc-and-apec.
 """
 
 from enum import StrEnum

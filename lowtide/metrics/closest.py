@@ -2,8 +2,8 @@
 
 Values are rounded to the centre of a grid cell, so that gains smaller than a cell do not count.
 Floors are taken over exact decimals: in binary floats 0.3/0.1 lands in column 2 and 0.29/0.01 in
-row 28. The rule of the paper is not known beyond its abstract; this rule is Lowtide's own and
-fits the published grid. Source: metrics paper, sections 6.2 and 6.3.
+row 28. Of the original rule only the abstract is known; this rule is Lowtide's own and fits the
+published grid. Source: docs/explanation/metrics.md#times-to-a-target.
 """
 
 from collections.abc import Sequence

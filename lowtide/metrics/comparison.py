@@ -1,8 +1,8 @@
 """Two or more jobs side by side: differences in percent, or a refusal that says why.
 
-The first job is the baseline. A difference is given only where both figures were made the same
-way; otherwise it is undefined as `method_mismatch` (or `unit_mismatch` for money and SAM) unless
-the caller overrides, and then it says so. Source: metrics paper, section 4.
+The first job is the baseline. A difference is given only where both figures were made the same way;
+otherwise it is undefined as `method_mismatch` (or `unit_mismatch` for money and SAM) unless the
+caller overrides, and then it says so. Source: docs/explanation/metrics.md#comparing-jobs.
 """
 
 from collections.abc import Callable, Sequence

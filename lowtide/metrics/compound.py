@@ -1,9 +1,9 @@
 """One letter out of several: weighted median, mean, best, worst or majority.
 
 Correct mode computes over rationals, so that a half is a half. Mlee mode repeats the published
-program: its median returns the element before the median in most cases, walks equal letters in
-the order of the properties, and its mean rounds in binary floats. Source: metrics paper, sections
-7.4 and 7.5.
+program: its median returns the element before the median in most cases, walks equal letters in the
+order of the properties, and its mean rounds in binary floats. Source:
+docs/explanation/metrics.md#compound-letter.
 """
 
 from collections.abc import Sequence

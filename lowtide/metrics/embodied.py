@@ -1,8 +1,8 @@
 """Embodied emissions (M of SCI): what making the hardware emitted, shared over its life.
 
-Two methods and no silent switch between them: `share` (TE * TiR/EL * RR/ToR, GSF SCI
-specification 1.1) when the total is known, `components` (GSF Impact Framework 1.1, SCI embodied
-plugin) when it must be estimated from parts. Source: metrics paper 2.1 and 2.3.
+Two methods and no silent switch between them: `share` (TE * TiR/EL * RR/ToR, GSF SCI specification
+1.1) when the total is known, `components` (GSF Impact Framework 1.1, SCI embodied plugin) when it
+must be estimated from parts. Source: docs/explanation/metrics.md#embodied-emissions.
 """
 
 from dataclasses import asdict, dataclass

@@ -2,7 +2,7 @@
 
 Energy and time only compare on the same hardware with the same framework, so a job is rated by a
 set of its own task, data set and environment or by none; nothing here picks the nearest one.
-Source: metrics paper, section 7.2.
+Source: docs/explanation/metrics.md#index.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A tie goes to the worse letter in correct and mlee mode and to the better one in STREP mode.
 Boundaries belong to one task and are frozen in a named set with the number of rows behind them.
-Source: metrics paper, sections 7.2, 7.3 and 7.5.
+Source: docs/explanation/metrics.md#index and docs/explanation/metrics.md#letters.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """The properties that jobs are rated by: what they are, which direction is good, their weight.
 
-Weights are the published defaults of Fischer et al. 2022, as decimals, because ratings decide
-ties over exact numbers. The groups are those of STREP. Source: metrics paper, section 7.1.
+Weights are the published defaults of Fischer et al. 2022, as decimals, because ratings decide ties
+over exact numbers. The groups are those of STREP. Source:
+docs/explanation/metrics.md#properties-and-weights.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,8 @@
 The reference set says whose indices the boundaries come from, for which task, data set and
 environment, and how many rows are behind them; a rating always names it. A missing value has no
 letter and makes the compound undefined, unless the caller asks to count it as the worst letter.
-Source: metrics paper, section 7.
+Source: docs/explanation/metrics.md#properties-and-weights to
+docs/explanation/metrics.md#compound-letter.
 """
 
 from collections.abc import Mapping

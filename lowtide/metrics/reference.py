@@ -1,8 +1,8 @@
 """Reference sets: what ratings compare with, built from rows or read from a file.
 
-A set says whose indices the boundaries come from, for which task, data set and environment, and
-how many rows are behind them. It is frozen: a rating against it can be repeated. Source: metrics
-paper, sections 7.2 and 7.3.
+A set says whose indices the boundaries come from, for which task, data set and environment, and how
+many rows are behind them. It is frozen: a rating against it can be repeated. Source:
+docs/explanation/metrics.md#index and docs/explanation/metrics.md#letters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -2,7 +2,8 @@
 
 Three outcomes and no fourth: a *value*, an *undefined* result (legal inputs, no meaningful value),
 or an *error* (an input outside its domain, raised as `MetricError`). A number is never clamped,
-replaced by zero or computed with a silently changed formula. Source: metrics paper, section 1.
+replaced by zero or computed with a silently changed formula. Source:
+docs/explanation/metrics.md#three-outcomes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,9 @@
 """SAM (Gowda et al., "Watt for What"): accuracy against the logarithm of electricity.
 
-SAM = beta * accuracy^alpha / log10(E), higher is better. The unit of E is part of the name,
-because rankings flip with it, and so nothing here converts or guesses one. `log(1 + E)` is never
-used: it would be another metric under the same name. Source: metrics paper, section 5; the
-published defaults of alpha, beta and the unit are unverified.
+SAM = beta * accuracy^alpha / log10(E), higher is better. The unit of E is part of the name, because
+rankings flip with it, and so nothing here converts or guesses one. `log(1 + E)` is never used: it
+would be another metric under the same name. Source: docs/explanation/metrics.md#sam; the published
+defaults of alpha, beta and the unit are unverified.
 """
 
 from enum import StrEnum

@@ -1,9 +1,9 @@
 """Electricity of a full training run, predicted from its first epochs or from shares of the data.
 
-Electricity is linear in epochs and in the share of data (published finding of the SAM authors);
-the interval carries the scatter between epochs and nothing else: epochs are assumed independent,
-drift widens the true error, and early stopping breaks the rule, so a prediction always reads "if
-all epochs run". Source: metrics paper, section 8.
+Electricity is linear in epochs and in the share of data (published finding of the SAM authors); the
+interval carries the scatter between epochs and nothing else: epochs are assumed independent, drift
+widens the true error, and early stopping breaks the rule, so a prediction always reads "if all
+epochs run". Source: docs/explanation/metrics.md#predicting-a-full-run.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 Correct mode only: a functional unit of zero gives no value instead of the total, and periods are
 added as sum of C over sum of R instead of averaged. Intensity is location-based; average and
-marginal are named and never meet in one score. Source: GSF SCI specification 1.1; metrics paper
-section 2.
+marginal are named and never meet in one score. Source: GSF SCI specification 1.1,
+docs/explanation/metrics.md#emissions.
 """
 
 from collections.abc import Sequence

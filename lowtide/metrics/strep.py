@@ -1,9 +1,10 @@
 """STREP's compound: index values joined first, the letter taken afterwards.
 
-Index 1 is the best of the group. By default each group (Quality, Resources, Complexity) weighs
-the same and properties weigh the same inside their group. In STREP mode a missing index counts 0
-and its median returns the element before the median; in correct mode a missing index makes the
-compound undefined and the median is the weighted median. Source: metrics paper, section 7.5.
+Index 1 is the best of the group. By default each group (Quality, Resources, Complexity) weighs the
+same and properties weigh the same inside their group. In STREP mode a missing index counts 0 and
+its median returns the element before the median; in correct mode a missing index makes the compound
+undefined and the median is the weighted median. Source:
+docs/explanation/metrics.md#compound-letter.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Averages of intensity over windows of time, weighted by time.
 
-A rolling average counts only windows that lie fully inside the data; data with gaps, overlaps or
-in the wrong order is refused rather than bridged. Source: metrics paper, section 2.2 (behaviour
-of the Carbon Aware SDK).
+A rolling average counts only windows that lie fully inside the data; data with gaps, overlaps or in
+the wrong order is refused rather than bridged. Source:
+docs/explanation/metrics.md#windows-of-intensity (behaviour of the Carbon Aware SDK).
 """
 
 from collections.abc import Sequence

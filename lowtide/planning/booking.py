@@ -1,8 +1,8 @@
 """Plans under a shared capacity: jobs take room one after another in a fixed order.
 
-A plan that was cheapest before others took their room and still fits is cheapest now, because
-room only shrinks. So plans are searched together and only those that no longer fit are searched
-again; the result is that of planning strictly one by one. Source: planning paper, section 2.8.
+A plan that was cheapest before others took their room and still fits is cheapest now, because room
+only shrinks. So plans are searched together and only those that no longer fit are searched again;
+the result is that of planning strictly one by one. Source: docs/explanation/planning.md#room.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,11 @@
 """Jobs that run in one piece: where the cheapest window lies, and whether to start now.
 
-The cost of a window is piecewise linear in its start, so the earliest cheapest start is one of
-few exact candidates: the begin, the latest start, every slot boundary b and every b - length. The
-decision weighs the forecast's error: starting is compared with the expected cost of starting at
-a later candidate, when more is known (planning paper, section 2.4). Invariant: the decision and
-the published start compare the same candidates, so that following a plan costs what it says.
-Horizons have whole slots.
+The cost of a window is piecewise linear in its start, so the earliest cheapest start is one of few
+exact candidates: the begin, the latest start, every slot boundary b and every b - length. The
+decision weighs the forecast's error: starting is compared with the expected cost of starting at a
+later candidate, when more is known (docs/explanation/planning.md#expected-value-of-waiting).
+Invariant: the decision and the published start compare the same candidates, so that following a
+plan costs what it says. Horizons have whole slots.
 """
 
 from collections.abc import Sequence

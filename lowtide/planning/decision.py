@@ -1,6 +1,7 @@
 """From a job and what the search found to a plan: guard, permission, minimum saving, hysteresis.
 
-Here are the rules that are not arithmetic on intensities. Source: planning paper, 2.5 to 2.7.
+Here are the rules that are not arithmetic on intensities. Source:
+docs/explanation/planning.md#latest-start to docs/explanation/planning.md#shortest-run-and-pause.
 """
 
 from datetime import datetime, timedelta
@@ -110,8 +111,8 @@ def _rest_until(now: datetime, request: Request, slot_seconds: float) -> datetim
 def _saves_too_little(request: Request, proposal: Proposal) -> bool:
     """Return whether waiting saves less than the minimum that is asked once, at submission.
 
-    What counts is what the decision expects, the freedom to change the plan included. Counting
-    the published plan alone gives away three times as much
+    What counts is what the decision expects, the freedom to change the plan included. Counting the
+    published plan alone gives away three times as much
     (docs/explanation/planning-figures.md#minimum-saving).
     """
     if request.started or request.waited or proposal.at_once is None:

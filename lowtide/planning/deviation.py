@@ -2,8 +2,8 @@
 
 A plan can be changed when the forecast turns out wrong, so waiting is worth more the larger the
 error may be. The error of all slots moves together: z standard deviations, z in -2..2, with z = 0
-at the moment of the decision. Source: planning paper, section 2.4; the chain is Rouwenhorst's
-(K. Kopecky and R. Suen, Review of Economic Dynamics 13, 2010).
+at the moment of the decision. Source: docs/explanation/planning.md#deviation-of-the-forecast; the
+chain is Rouwenhorst's (docs/explanation/sources.md#kopecky-and-suen-2010).
 """
 
 from functools import lru_cache

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 MINIMUM_RUNS: Final = 5
-"""Fewer runs say too little about a 90th percentile (design decision of the planning paper)."""
+"""Fewer runs say too little about a 90th percentile
+(docs/explanation/planning.md#how-long-a-job-runs)."""
 DECLARED_HIGH_RATIO: Final = 1.2
 
 
@@ -33,7 +34,7 @@ def learn_duration(
     they count; before, the declared duration times 1 and 1.2 is used, or the median of what there
     is if nothing is declared. Quantiles interpolate linearly between runs.
 
-    Source: planning paper, section 2.5.
+    Source: docs/explanation/planning.md#how-long-a-job-runs.
 
     Raises:
         ValueError: a duration is not a positive finite number of seconds.

@@ -7,7 +7,7 @@ table, whatever their remaining work; groups of jobs with other steps, ends or r
 further axis. Row `PLAIN` takes the forecast as certain: it gives the plan that is published, the
 other rows give the decision.
 
-Source: planning paper, sections 2.2 and 2.4. Costs are in g/kWh times ticks.
+Source: docs/explanation/planning.md#running-and-pausing. Costs are in g/kWh times ticks.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Jobs that may pause: decisions and stretches of running out of the tables of values.
 
-The step that contains the begin may be shorter than the others: running in it does that much
-less work, so the values of work left are read between whole ticks. A resume takes its time:
-it puts work back, so time, energy and deadline agree (planning paper, section 2.2).
+The step that contains the begin may be shorter than the others: running in it does that much less
+work, so the values of work left are read between whole ticks. A resume takes its time: it puts work
+back, so time, energy and deadline agree (docs/explanation/planning.md#what-a-resume-costs).
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """When to stop waiting and start, under forecast error.
 
-The cost of a start depends on when it is and on the forecast's deviation then; waiting is worth
-the expectation of the better of starting later and waiting on. Source: planning paper, section
-2.4. Costs are in g/kWh times steps unless said otherwise.
+The cost of a start depends on when it is and on the forecast's deviation then; waiting is worth the
+expectation of the better of starting later and waiting on. Source:
+docs/explanation/planning.md#expected-value-of-waiting. Costs are in g/kWh times steps unless said
+otherwise.
 """
 
 from functools import lru_cache

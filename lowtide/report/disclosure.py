@@ -1,8 +1,9 @@
 """The SCI disclosure of a job: the published YAML form, and a document for readers.
 
-The form is Appendix A of the SCI specification 1.0 (metrics paper 2.5). A score that is undefined
-is not exported and a mandatory field that is missing fails the export, each named; nothing is
-filled in for completeness' sake.
+The form is Appendix A of the SCI specification 1.0
+(docs/explanation/sources.md#gsf-sci-specification). A score that is undefined is not exported and a
+mandatory field that is missing fails the export, each named; nothing is filled in for completeness'
+sake.
 """
 
 import re

@@ -39,7 +39,8 @@ from lowtide_operator.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.settings import EmbodiedSettings, Settings
 
 COVERAGE_ENOUGH: Final = 0.95
-"""Below this share of the running time the figures are called partial (measurement paper, 7)."""
+"""Below this share of the running time the figures are called partial
+(docs/explanation/energy.md#from-samples-to-a-jobs-joules)."""
 COMPONENTS: Final = ("gpu", "cpu", "dram")
 MODELLED: Final = frozenset({"model"})
 

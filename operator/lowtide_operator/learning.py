@@ -6,7 +6,8 @@ from statistics import median, quantiles
 from typing import Final
 
 QUANTILES_NEED: Final = 5
-"""Fewer finished jobs say too little about the 90th percentile (planning paper, 2.5)."""
+"""Fewer finished jobs say too little about the 90th percentile
+(docs/explanation/planning.md#how-long-a-job-runs)."""
 
 
 @dataclass(frozen=True, slots=True)

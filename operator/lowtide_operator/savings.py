@@ -3,8 +3,9 @@
 Pure. The first comparison places the measured run at submission, on the intensity that was really
 seen; what pausing itself cost (reloads, repeated steps) belongs to the job and not to that
 baseline. The second asks afterwards what somebody who knew the future would have done under the
-same constraints; it can be told only when the deadline has passed and its hours are known. A
-figure that cannot be had is absent, and `message` says why. Source: planning paper, section 5.
+same constraints; it can be told only when the deadline has passed and its hours are known. A figure
+that cannot be had is absent, and `message` says why. Source:
+docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
 from collections.abc import Sequence

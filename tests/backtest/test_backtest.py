@@ -90,7 +90,7 @@ def test_replanning_without_a_provider_does_not_procrastinate(germany):
     """4 h with a week of slack: re-planning keeps what one plan would save, less a point.
 
     "Like yesterday", planned anew every hour, keeps finding a cleaner hour ahead and does worse
-    (planning paper, section 9: 11.1 to 3.7 % on this grid).
+    (docs/explanation/planning.md#how-policies-are-compared: 11.1 to 3.7 % on this grid).
     """
     job_class = JobClass(length_hours=4, slack_hours=168, interruptible=True)
     submissions = germany.submissions(172)

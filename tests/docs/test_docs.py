@@ -57,15 +57,6 @@ def prose(page: Path) -> str:
     return BLOCK.sub("", page.read_text("utf-8"))
 
 
-def anchors(page: Path) -> set[str]:
-    """Return the anchors that a page's headings get: lower case, no punctuation, hyphens."""
-    found = set()
-    for heading in re.findall(r"^#+ (.+)$", prose(page), re.M):
-        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
-        found.add(re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-"))
-    return found
-
-
 def shell_lines(page: Path) -> list[str]:
     """Return the commands of the page's shell blocks, continued lines joined."""
     text = "\n".join(blocks(page, "sh") + blocks(page, "bash")).replace("\\\n", " ")
@@ -82,7 +73,7 @@ def refused(command: click.Command, arguments: list[str]) -> str | None:
 
 
 @each_page
-def test_every_link_leads_to_a_file_and_a_heading(page):
+def test_every_link_leads_to_a_file_and_a_heading(page, anchors):
     """A page or heading that moved must not leave a dead link behind."""
     dead = []
     for link in LINK.findall(prose(page)):

@@ -1,4 +1,4 @@
-"""Joules in time become grams slot by slot (metrics paper 2.1, planning paper 5)."""
+"""Joules in time become grams slot by slot."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def profile(*rows: tuple[float, float, float]) -> EnergyProfile:
 
 
 def test_energy_meets_the_intensity_of_its_own_hour() -> None:
-    """E = 1, 2, 3 kWh and I = 100, 400, 200 give 1500 g, not 1400 g (metrics paper 2.1)."""
+    """E = 1, 2, 3 kWh and I = 100, 400, 200 give 1500 g, not 1400 g."""
     result = operational_grams(profile((0, 1, 1), (1, 2, 2), (2, 3, 3)), hourly(100, 400, 200))
 
     assert result.grams == pytest.approx(1500, rel=1e-12)

@@ -1,4 +1,4 @@
-"""Raw counter samples become joules exactly once (measurement paper, section 7)."""
+"""Raw counter samples become joules exactly once."""
 
 from datetime import UTC, datetime, timedelta
 

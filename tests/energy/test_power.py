@@ -1,4 +1,4 @@
-"""Energy from power samples and counter readings (metrics paper 3)."""
+"""Energy from power samples and counter readings."""
 
 import pytest
 from hypothesis import given

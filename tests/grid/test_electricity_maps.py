@@ -1,4 +1,4 @@
-"""Electricity Maps v4: recorded shapes and every trap of the planning paper, section 6 and 9."""
+"""Electricity Maps v4: documented shapes, and what a client of the service stumbles over."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SCI for AI units, and ranges carried from inputs into SCI (metrics paper 2.3, 2.4)."""
+"""SCI for AI units, and ranges carried from inputs into SCI."""
 
 from collections.abc import Callable
 from math import sqrt

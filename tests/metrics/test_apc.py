@@ -1,4 +1,4 @@
-"""APC, APEC and their gridded times (metrics paper 6)."""
+"""APC, APEC and their gridded times."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Jobs side by side: differences in percent, or the reason why not (metrics paper 4)."""
+"""Jobs side by side: differences in percent, or the reason why not."""
 
 from collections.abc import Callable
 from typing import Any

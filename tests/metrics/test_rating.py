@@ -1,4 +1,4 @@
-"""Index, letters and compound letters, correct and compatible (metrics paper 7)."""
+"""Index, letters and compound letters, correct and compatible."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -104,7 +104,10 @@ def test_reproduces_every_correct_compound(vectors: Vectors, task: str) -> None:
 
 
 def test_the_compatible_letter_is_better_in_66_and_5_rows_and_never_worse(vectors: Vectors) -> None:
-    """Effect of the published median's defect (metrics paper 7.4; A100, TensorFlow training)."""
+    """Effect of the published median's defect (A100, TensorFlow training).
+
+    Source: docs/explanation/metrics.md#compound-letter.
+    """
     counts = []
     for task in ("inference", "training"):
         pairs = [

@@ -1,4 +1,4 @@
-"""SAM is defined where the logarithm is, and nowhere else (metrics paper 5)."""
+"""SAM is defined where the logarithm is, and nowhere else."""
 
 from collections.abc import Callable
 from typing import Any

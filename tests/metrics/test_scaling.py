@@ -1,4 +1,4 @@
-"""A full run predicted from its beginning, with an interval (metrics paper 8)."""
+"""A full run predicted from its beginning, with an interval."""
 
 from collections.abc import Callable
 from typing import Any

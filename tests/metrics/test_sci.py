@@ -1,4 +1,4 @@
-"""SCI is a rate, honest about what is missing (GSF SCI specification 1.1; metrics paper 2)."""
+"""SCI is a rate, honest about what is missing (GSF SCI specification 1.1)."""
 
 import json
 from collections.abc import Callable

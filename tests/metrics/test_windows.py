@@ -1,4 +1,4 @@
-"""Time-weighted averages of intensity (metrics paper 2.2)."""
+"""Time-weighted averages of intensity."""
 
 from collections.abc import Callable
 from typing import Any

@@ -36,7 +36,7 @@ def test_the_defaults_are_a_day_of_delay_and_an_hour_of_running() -> None:
 
 
 def test_a_deadline_too_close_says_what_would_be_right() -> None:
-    """The sentence of the design paper, word for word."""
+    """The sentence names what was asked, what is left and two ways out."""
     found = window(
         startNoEarlierThan="2026-12-01T00:30:00Z",
         deadline="2026-12-01T02:00:00Z",

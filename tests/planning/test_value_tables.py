@@ -189,7 +189,8 @@ def test_groups_do_not_see_each_other():
 def test_the_chain_is_a_chain():
     """Rows sum to one, a corner stays with p^4, and the expected deviation fades by 0.95 an hour.
 
-    p = (1 + 0.95) / 2 = 0.975 for one hour (planning paper, section 2.4).
+    p = (1 + 0.95) / 2 = 0.975 for one hour
+    (docs/explanation/planning.md#deviation-of-the-forecast).
     """
     moves = transition(1.0)
 

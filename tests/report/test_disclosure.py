@@ -128,7 +128,7 @@ def test_the_document_shows_what_is_missing_instead_of_failing(densenet: Job) ->
 
 
 def test_the_document_has_boundary_method_and_coefficients(densenet: Job) -> None:
-    """What the paper wants next to each score."""
+    """What a reader needs next to each score (SCI specification 1.0, Appendix A)."""
     text = document(from_trainingjob(densenet), PUBLISHER, calculated=DAY)
 
     for heading in ("Boundary", "Score", "Energy by component", "Coefficients", "Completeness"):
