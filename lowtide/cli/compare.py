@@ -8,7 +8,7 @@ import sys
 import click
 import yaml
 
-from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.jobs import KubectlTarget, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.comparison import compare
 from lowtide.metrics.result import MetricError
@@ -34,7 +34,7 @@ COLOURS = {"better": "green", "worse": "red"}
 )
 def command(
     jobs: tuple[str, ...],
-    cluster: Cluster,
+    cluster: KubectlTarget,
     allow_mismatch: bool,
     output: str,
 ) -> None:

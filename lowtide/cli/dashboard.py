@@ -12,7 +12,7 @@ import click
 from lowtide.cli.durations import DURATION, MOMENT
 from lowtide.cli.jobs import NAME_PATTERN
 from lowtide.cli.options import prometheus_access_options
-from lowtide.cli.prometheus import Prometheus, PrometheusError
+from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.report.dashboard_page import MOCK, Answer, Curve, Findings, render_dashboards
 from lowtide.report.dashboards import DASHBOARDS
 from lowtide.report.dashboards.queries import Choice, Question, questions
@@ -105,7 +105,7 @@ def command(
     since = until - start if isinstance(start, timedelta) else start
     if not timedelta(0) < until - since <= LONGEST:
         raise click.UsageError(f"--from {since:%Y-%m-%dT%H:%MZ} is not within a year before --to")
-    server = Prometheus(
+    server = PrometheusApi(
         url=_plain(prometheus),
         timeout_seconds=timeout.total_seconds(),
         token_file=prometheus_token_file,
@@ -120,7 +120,7 @@ def command(
     )
     try:
         found = ask(server, choice, start=since, end=until, step=step)
-    except PrometheusError as error:
+    except PrometheusApiError as error:
         raise click.ClickException(str(error)) from error
     try:
         output.write_text(render_dashboards(DASHBOARDS, found), encoding="utf-8")
@@ -138,12 +138,12 @@ def step_seconds(span: timedelta, scrape_interval: timedelta) -> int:
 
 
 def ask(
-    server: Prometheus, choice: Choice, *, start: datetime, end: datetime, step: int
+    server: PrometheusApi, choice: Choice, *, start: datetime, end: datetime, step: int
 ) -> Findings:
     """Return what Prometheus knows for every panel.
 
     Raises:
-        PrometheusError: it answers nothing at all; a single refused query is said in its panel.
+        PrometheusApiError: it answers nothing at all; a single refused query is said in its panel.
     """
     first, last = start.timestamp(), end.timestamp()
     names = _names(server, first, last)
@@ -165,7 +165,7 @@ def ask(
                     for labels, value in server.vector(question.expression, at=last)
                 )
             )
-        except PrometheusError as error:
+        except PrometheusApiError as error:
             return Answer(error=f"{error}.")
 
     asked = (MOCK, *questions(DASHBOARDS, choice))
@@ -182,15 +182,15 @@ def ask(
     )
 
 
-def _names(server: Prometheus, first: float, last: float) -> frozenset[str] | None:
+def _names(server: PrometheusApi, first: float, last: float) -> frozenset[str] | None:
     """Return which metrics there are, `None` where the server answers queries but not this.
 
     Raises:
-        PrometheusError: it does not answer queries either.
+        PrometheusApiError: it does not answer queries either.
     """
     try:
         return server.metric_names(start=first, end=last)
-    except PrometheusError:
+    except PrometheusApiError:
         server.vector("vector(1)", at=last)
         return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import yaml
 
-from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.jobs import KubectlTarget, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
 from lowtide.metrics.job_figures import JobFigures
@@ -62,7 +62,7 @@ def command(
     entity_version: str | None,
     report_url: str | None,
     day: datetime | None,
-    cluster: Cluster,
+    cluster: KubectlTarget,
 ) -> None:
     r"""Write a job's SCI disclosure.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_trainingjob
+from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.jobs import ReportError, from_trainingjob, read_path
@@ -27,7 +27,7 @@ from lowtide.report.story import explain
 @click.argument("job", shell_complete=complete_jobs)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 @cluster_options
-def command(job: str, output: str, cluster: Cluster) -> None:
+def command(job: str, output: str, cluster: KubectlTarget) -> None:
     r"""Say why a job waits or what became of it, and recompute its figures step by step.
 
     \b
@@ -56,7 +56,7 @@ def command(job: str, output: str, cluster: Cluster) -> None:
         raise SystemExit(1)
 
 
-def _load(reference: str, cluster: Cluster) -> tuple[dict[str, Any], JobFigures]:
+def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFigures]:
     """Return the manifest (empty for a report file) and the figures of one job."""
     path = Path(reference)
     try:

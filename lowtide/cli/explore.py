@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_all
+from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
 from lowtide.metrics.job_figures import JobFigures
@@ -30,7 +30,7 @@ from lowtide.report.explorer import job_data, render_page, shipped_data
 def command(
     source: str | None,
     output: Path,
-    cluster: Cluster,
+    cluster: KubectlTarget,
     all_namespaces: bool,
 ) -> None:
     r"""Write the explorer: scatter, ranking, ratings and labels of many jobs in one page.
@@ -55,7 +55,7 @@ def command(
 
 
 def _jobs(
-    source: str, cluster: Cluster, all_namespaces: bool
+    source: str, cluster: KubectlTarget, all_namespaces: bool
 ) -> tuple[tuple[JobFigures, ...], str]:
     if source == "cluster":
         found = fetch_all(cluster, all_namespaces=all_namespaces)

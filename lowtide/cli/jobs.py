@@ -32,19 +32,19 @@ class JobsNotFoundError(click.ClickException):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class KubectlTarget:
     """Which cluster and namespace names refer to; `None` means kubectl's own default."""
 
     namespace: str | None = None
     context: str | None = None
     kubeconfig: str | None = None
 
-    def within(self, namespace: str) -> "Cluster":
+    def within(self, namespace: str) -> "KubectlTarget":
         """Return the same with this namespace, or with its own where none is given."""
         return replace(self, namespace=namespace or self.namespace)
 
 
-def load_jobs(references: Sequence[str], cluster: Cluster) -> tuple[JobFigures, ...]:
+def load_jobs(references: Sequence[str], cluster: KubectlTarget) -> tuple[JobFigures, ...]:
     """Return the jobs behind paths and names, in order.
 
     Raises:
@@ -62,7 +62,7 @@ def load_jobs(references: Sequence[str], cluster: Cluster) -> tuple[JobFigures, 
     return tuple(jobs)
 
 
-def fetch_trainingjob(reference: str, cluster: Cluster) -> dict[str, Any]:
+def fetch_trainingjob(reference: str, cluster: KubectlTarget) -> dict[str, Any]:
     """Return a TrainingJob from the cluster; `reference` is `name` or `namespace/name`.
 
     Raises:
@@ -72,7 +72,7 @@ def fetch_trainingjob(reference: str, cluster: Cluster) -> dict[str, Any]:
     return kubectl_json(["get", RESOURCE, name], cluster.within(namespace))
 
 
-def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[str, Any]]:
+def fetch_all(cluster: KubectlTarget, *, all_namespaces: bool = False) -> list[dict[str, Any]]:
     """Return all TrainingJobs of the namespace, or of the cluster.
 
     Raises:
@@ -84,7 +84,9 @@ def fetch_all(cluster: Cluster, *, all_namespaces: bool = False) -> list[dict[st
     return [item for item in items if isinstance(item, dict)]
 
 
-def patch_trainingjob(reference: str, cluster: Cluster, change: dict[str, Any]) -> dict[str, Any]:
+def patch_trainingjob(
+    reference: str, cluster: KubectlTarget, change: dict[str, Any]
+) -> dict[str, Any]:
     """Merge `change` into a TrainingJob and return the new object.
 
     Raises:
@@ -110,7 +112,7 @@ def split_reference(reference: str) -> tuple[str, str]:
     return namespace, name
 
 
-def fetch_names(cluster: Cluster) -> list[str]:
+def fetch_names(cluster: KubectlTarget) -> list[str]:
     """Return the names of all TrainingJobs of the namespace.
 
     Raises:
@@ -119,7 +121,7 @@ def fetch_names(cluster: Cluster) -> list[str]:
     return [text(item.get("metadata", {}).get("name")) for item in fetch_all(cluster)]
 
 
-def kubectl_json(arguments: list[str], cluster: Cluster) -> dict[str, Any]:
+def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]:
     """Return what kubectl answers to a command that prints JSON.
 
     Raises:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lowtide.cli.jobs import Cluster, load_jobs
+from lowtide.cli.jobs import KubectlTarget, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.compound import Compound
 from lowtide.metrics.job_figures import JobFigures
@@ -71,7 +71,7 @@ def command(
     mode: str,
     url: str | None,
     issued: datetime | None,
-    cluster: Cluster,
+    cluster: KubectlTarget,
 ) -> None:
     r"""Draw a job's energy label.
 
@@ -111,7 +111,7 @@ def command(
 
 
 def _reference(
-    path: Path | None, against: tuple[str, ...], cluster: Cluster
+    path: Path | None, against: tuple[str, ...], cluster: KubectlTarget
 ) -> ReferenceSet | None:
     if path is not None:
         return read_reference(path)

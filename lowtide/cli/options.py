@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from lowtide.cli.jobs import Cluster, JobsNotFoundError, fetch_names
+from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,7 +31,7 @@ def cluster_options(command: Command) -> Command:
         kubeconfig: str | None,
         **options: Any,
     ) -> Any:
-        return command(*arguments, cluster=Cluster(namespace, context, kubeconfig), **options)
+        return command(*arguments, cluster=KubectlTarget(namespace, context, kubeconfig), **options)
 
     return with_cluster  # type: ignore[return-value]  # click only looks at its options
 
@@ -40,7 +40,7 @@ def complete_jobs(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the jobs whose names begin with what is typed; none where no cluster answers."""
-    cluster = Cluster(
+    cluster = KubectlTarget(
         *(context.params.get(name) for name in ("namespace", "context", "kubeconfig"))
     )
     try:

@@ -35,12 +35,12 @@ Key = tuple[str, str]
 """Namespace and name of a TrainingJob."""
 
 
-class PrometheusError(Exception):
+class PrometheusApiError(Exception):
     """Prometheus gave no usable answer; the message says what it did instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prometheus:
+class PrometheusApi:
     """One Prometheus server."""
 
     url: str
@@ -56,20 +56,22 @@ class Prometheus:
         """Return labels and value of each series of an instant query, now or at a Unix time.
 
         Raises:
-            PrometheusError: no answer in time, an error, or not a vector.
+            PrometheusApiError: no answer in time, an error, or not a vector.
         """
         form = {"query": query} if at is None else {"query": query, "time": f"{at:.3f}"}
         result = self._ask("query", form)
         try:
             return [(entry["metric"], float(entry["value"][1])) for entry in result["result"]]
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise PrometheusError(f"Prometheus answered with no vector: {error!r:.200}") from error
+            raise PrometheusApiError(
+                f"Prometheus answered with no vector: {error!r:.200}"
+            ) from error
 
     def matrix(self, query: str, *, start: float, end: float, step_seconds: int) -> list[Samples]:
         """Return labels and (Unix time, value) pairs of each series of a range query.
 
         Raises:
-            PrometheusError: no answer in time, an error, or not a matrix.
+            PrometheusApiError: no answer in time, an error, or not a matrix.
         """
         form = {
             "query": query,
@@ -84,13 +86,15 @@ class Prometheus:
                 for entry in result["result"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise PrometheusError(f"Prometheus answered with no matrix: {error!r:.200}") from error
+            raise PrometheusApiError(
+                f"Prometheus answered with no matrix: {error!r:.200}"
+            ) from error
 
     def metric_names(self, *, start: float, end: float) -> frozenset[str]:
         """Return the names of Lowtide's metrics that have samples between two Unix times.
 
         Raises:
-            PrometheusError: no answer in time, or an error.
+            PrometheusApiError: no answer in time, or an error.
         """
         form = {
             "match[]": '{__name__=~"lowtide_.+"}',
@@ -105,7 +109,7 @@ class Prometheus:
         if self.token_file is not None:
             headers["Authorization"] = f"Bearer {_token(self.token_file)}"
         if self.ca_file is not None and not self.ca_file.is_file():
-            raise PrometheusError(f"certificate file {self.ca_file} is not there")
+            raise PrometheusApiError(f"certificate file {self.ca_file} is not there")
         try:
             answer = requests.request(
                 method,
@@ -119,24 +123,26 @@ class Prometheus:
             )
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
-            raise PrometheusError(_refusal(self, answer.status_code)) from error
+            raise PrometheusApiError(_refusal(self, answer.status_code)) from error
         except requests.exceptions.SSLError as error:
-            raise PrometheusError(
+            raise PrometheusApiError(
                 f"{self.url} shows a certificate that is not trusted: name the file of its "
                 "authority with --prometheus-ca-file"
             ) from error
         except requests.exceptions.RequestException as error:
-            raise PrometheusError(f"{self.url} does not answer: {type(error).__name__}") from error
+            raise PrometheusApiError(
+                f"{self.url} does not answer: {type(error).__name__}"
+            ) from error
         if not isinstance(body, dict) or body.get("status") != "success":
             reason = body.get("error") if isinstance(body, dict) else body
-            raise PrometheusError(f"Prometheus refused the query: {reason!s:.200}")
+            raise PrometheusApiError(f"Prometheus refused the query: {reason!s:.200}")
         try:
             return body["data"]
         except KeyError as error:
-            raise PrometheusError("Prometheus answered without data") from error
+            raise PrometheusApiError("Prometheus answered without data") from error
 
 
-def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]:
+def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, Reading]:
     """Return what is known of every training job that Prometheus has seen lately.
 
     Args:
@@ -144,7 +150,7 @@ def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]
         rate_seconds: over how long power is averaged; at least four scrape intervals.
 
     Raises:
-        PrometheusError: no answer in time, or an error.
+        PrometheusApiError: no answer in time, or an error.
     """
 
     def by_job(expression: str, combine: Callable[[Iterable[float]], float]) -> dict[Key, float]:
@@ -174,12 +180,12 @@ def readings(prometheus: Prometheus, *, rate_seconds: int) -> dict[Key, Reading]
 
 
 def intensities(
-    prometheus: Prometheus, *, start: datetime, end: datetime
+    prometheus: PrometheusApi, *, start: datetime, end: datetime
 ) -> tuple[IntensitySeries, ...]:
     """Return the intensity that the operator saw between two times, by zone and signal.
 
     Raises:
-        PrometheusError: no answer in time, or an error.
+        PrometheusApiError: no answer in time, or an error.
     """
     step = max(1, round((end - start).total_seconds() / CURVE_POINTS))
     width = timedelta(seconds=step)
@@ -204,7 +210,7 @@ def intensities(
     return tuple(found)
 
 
-def _refusal(server: Prometheus, status: int) -> str:
+def _refusal(server: PrometheusApi, status: int) -> str:
     """Return what an answer that is no JSON means."""
     if status in (401, 403) and server.token_file is None:
         return f"{server.url} answered {status}, no JSON: give --prometheus-token-file"
@@ -219,4 +225,4 @@ def _token(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise PrometheusError(f"token file {path}: {error.strerror or error}") from error
+        raise PrometheusApiError(f"token file {path}: {error.strerror or error}") from error

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import yaml
 
-from lowtide.cli.jobs import NAME_PATTERN, Cluster, load_jobs
+from lowtide.cli.jobs import NAME_PATTERN, KubectlTarget, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
 from lowtide.metrics.environment import FRAMEWORK_MARK
@@ -42,7 +42,7 @@ def command(
     configmap: str | None,
     output: str,
     file: Path | None,
-    cluster: Cluster,
+    cluster: KubectlTarget,
 ) -> None:
     r"""Make a reference set for the letters A to E out of finished jobs.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from lowtide.cli.jobs import Cluster, fetch_trainingjob, patch_trainingjob
+from lowtide.cli.jobs import KubectlTarget, fetch_trainingjob, patch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.names import ANNOTATION_RUN_NOW
 from lowtide.report.live import live_job
@@ -11,7 +11,7 @@ from lowtide.report.live import live_job
 @click.command("run-now")
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
-def command(jobs: tuple[str, ...], cluster: Cluster) -> None:
+def command(jobs: tuple[str, ...], cluster: KubectlTarget) -> None:
     r"""Start a waiting job at once, whatever the grid does.
 
     \b

@@ -9,7 +9,7 @@ import click
 import yaml
 from rich.console import Console
 
-from lowtide.cli.jobs import Cluster, fetch_all
+from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options
 from lowtide.report.live import Scene, live_job
 from lowtide.report.live_view import job_table
@@ -27,7 +27,7 @@ PIPE_WIDTH = 160
     show_default=True,
 )
 @cluster_options
-def command(cluster: Cluster, all_namespaces: bool, output: str) -> None:
+def command(cluster: KubectlTarget, all_namespaces: bool, output: str) -> None:
     r"""List training jobs: state, start, progress, energy, what waiting avoided.
 
     \b

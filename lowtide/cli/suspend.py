@@ -2,14 +2,14 @@
 
 import click
 
-from lowtide.cli.jobs import Cluster, patch_trainingjob
+from lowtide.cli.jobs import KubectlTarget, patch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
 
 
 @click.command("suspend")
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
-def command(jobs: tuple[str, ...], cluster: Cluster) -> None:
+def command(jobs: tuple[str, ...], cluster: KubectlTarget) -> None:
     r"""Keep a waiting job from starting; pause a running one.
 
     \b

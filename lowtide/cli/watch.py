@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from lowtide.cli.jobs import Cluster, fetch_all
+from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options, prometheus_access_options
-from lowtide.cli.prometheus import Key, Prometheus, PrometheusError, intensities, readings
+from lowtide.cli.prometheus import Key, PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import IntensitySeries
 from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
 from lowtide.report.live_view import draw
@@ -36,7 +36,7 @@ SHORTEST_WINDOW = timedelta(minutes=10)
 @click.option("--once", is_flag=True, help="Show one picture and end.")
 @cluster_options
 def command(
-    cluster: Cluster,
+    cluster: KubectlTarget,
     all_namespaces: bool,
     prometheus: str | None,
     prometheus_token_file: Path | None,
@@ -55,7 +55,7 @@ def command(
     Without a terminal a line is printed whenever something changes.
     """
     server = (
-        Prometheus(url=prometheus, token_file=prometheus_token_file, ca_file=prometheus_ca_file)
+        PrometheusApi(url=prometheus, token_file=prometheus_token_file, ca_file=prometheus_ca_file)
         if prometheus
         else None
     )
@@ -110,29 +110,29 @@ def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datet
     return start - room, end + room
 
 
-def _measured(server: Prometheus | None) -> tuple[dict[Key, Reading], str]:
+def _measured(server: PrometheusApi | None) -> tuple[dict[Key, Reading], str]:
     """Return readings by job, and what to say when there are none."""
     if server is None:
         return {}, ""
     try:
         return readings(server, rate_seconds=RATE_SECONDS), ""
-    except PrometheusError as error:
+    except PrometheusApiError as error:
         return {}, f"no live figures: {error}"
 
 
 def _curve(
-    server: Prometheus, zone: str | None, *, start: datetime, now: datetime
+    server: PrometheusApi, zone: str | None, *, start: datetime, now: datetime
 ) -> tuple[IntensitySeries | None, str]:
     """Return the intensity that the operator saw since `start`, and what to say without it."""
     try:
         found = intensities(server, start=start, end=now)
-    except PrometheusError as error:
+    except PrometheusApiError as error:
         return None, f"no curve: {error}"
     chosen = [series for series in found if zone in (None, series.zone)]
     if len(chosen) == 1:
         return chosen[0], ""
     if not chosen:
-        return None, f"no curve: Prometheus has no intensity of {zone or 'any zone'}"
+        return None, f"no curve: PrometheusApi has no intensity of {zone or 'any zone'}"
     known = ", ".join(sorted({series.zone for series in chosen}))
     return None, f"no curve: the operator knows {known}; choose one with --zone"
 

@@ -38,7 +38,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class TrainingPoint:
     """A moment of a training run: seconds since its start, accuracy, consumption or cost so far.
 
     The consumption must be one quantity for the whole run: mean power so far, or Wh per inference.
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class ApcGrid:
     """How fine values are told apart, and the weights of the formula."""
 
     b: float
@@ -59,7 +59,7 @@ class Grid:
     delta_consumption: Number = DELTA_CONSUMPTION
 
 
-def cell_of(accuracy: Number, consumption: Number, grid: Grid) -> Cell:
+def cell_of(accuracy: Number, consumption: Number, grid: ApcGrid) -> Cell:
     """Return the cell that holds a pair; an accuracy of one belongs to the last row.
 
     Raises:
@@ -75,7 +75,7 @@ def cell_of(accuracy: Number, consumption: Number, grid: Grid) -> Cell:
     return Cell(row, column, float((row + half) * step_acc), float((column + half) * step_cons))
 
 
-def closest(accuracy: Number, consumption: Number, grid: Grid) -> float:
+def closest(accuracy: Number, consumption: Number, grid: ApcGrid) -> float:
     """Return APC (or APEC, for a cost) at the centre of the pair's cell.
 
     Raises:
@@ -87,7 +87,7 @@ def closest(accuracy: Number, consumption: Number, grid: Grid) -> float:
     return weighed(cell.accuracy, cell.consumption, grid.a, grid.b)
 
 
-def cell_value(row: int, column: int, grid: Grid) -> float:
+def cell_value(row: int, column: int, grid: ApcGrid) -> float:
     """Return the value of a cell by its position, as in the published grid."""
     step_acc, step_cons = _steps(grid)
     half = Fraction(1, 2)
@@ -97,8 +97,8 @@ def cell_value(row: int, column: int, grid: Grid) -> float:
 
 
 def time_to_closest(
-    checkpoints: Sequence[Checkpoint],
-    grid: Grid,
+    checkpoints: Sequence[TrainingPoint],
+    grid: ApcGrid,
     *,
     name: str = "TTCAPC",
     target: float | None = None,
@@ -156,7 +156,7 @@ def time_to_closest(
     )
 
 
-def _steps(grid: Grid) -> tuple[Fraction, Fraction]:
+def _steps(grid: ApcGrid) -> tuple[Fraction, Fraction]:
     steps = (
         ("delta_accuracy", _exact("delta_accuracy", grid.delta_accuracy)),
         ("delta_consumption", _exact("delta_consumption", grid.delta_consumption)),

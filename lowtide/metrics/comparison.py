@@ -78,7 +78,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class QuantityRow:
     """One quantity over all jobs: a value per job, a difference per candidate."""
 
     quantity: Quantity
@@ -95,13 +95,13 @@ class Comparison:
     """
 
     jobs: tuple[JobFigures, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[QuantityRow, ...]
     accuracy_points: tuple[float | None, ...]
     mismatches: tuple[str, ...]
     notes: tuple[str, ...]
     overridden: bool
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> QuantityRow:
         """Return the row of the quantity called `name`.
 
         Raises:
@@ -147,7 +147,7 @@ def compare(jobs: Sequence[JobFigures], *, allow_mismatch: bool = False) -> Comp
         )
     baseline, candidates = jobs[0], jobs[1:]
     rows = tuple(
-        Row(
+        QuantityRow(
             quantity=quantity,
             values=tuple(quantity.read(job) for job in jobs),
             differences=tuple(

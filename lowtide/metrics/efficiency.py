@@ -23,8 +23,8 @@ from lowtide.metrics.apc import (
 from lowtide.metrics.closest import (
     DELTA_CONSUMPTION,
     DELTA_COST,
-    Checkpoint,
-    Grid,
+    ApcGrid,
+    TrainingPoint,
     closest,
     exact,
     time_to_closest,
@@ -155,18 +155,18 @@ def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
         # Exact, because a mean power that sits on a cell's edge must not fall below it.
         price = exact(measures.price_per_kwh or 0) / 10 if cost else Fraction(1)
         checkpoints = [
-            Checkpoint(e.seconds, e.accuracy, exact(e.energy_joules) / exact(e.seconds) * price)
+            TrainingPoint(e.seconds, e.accuracy, exact(e.energy_joules) / exact(e.seconds) * price)
             for e in measures.epochs
             if e.seconds > 0
         ]
         return time_to_closest(checkpoints, grid, name=name, target=target_of(checkpoints))
 
-    def target_of(checkpoints: list[Checkpoint]) -> float | None:
+    def target_of(checkpoints: list[TrainingPoint]) -> float | None:
         if measures.target_accuracy is None or not checkpoints:
             return None
         return closest(measures.target_accuracy, checkpoints[-1].consumption, grid)
 
-    grid = Grid(
+    grid = ApcGrid(
         a=chosen.apc_a,
         b=chosen.apec_b if cost else chosen.apc_b,
         delta_consumption=DELTA_COST if cost else DELTA_CONSUMPTION,

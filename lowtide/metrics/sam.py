@@ -20,7 +20,7 @@ NEAR_SINGULAR_BELOW: Final = 10
 
 
 class EnergyUnit(StrEnum):
-    """The unit of E; the user must choose one."""
+    """Unit of energy in SAM; it is part of the name because rankings flip with it."""
 
     WH = "Wh"
     KWH = "kWh"

@@ -19,8 +19,8 @@ METHOD: Final = "SCI = (O + M) / R, GSF SCI specification 1.1"
 OPERATIONAL: Final = "O = sum over time of E * I, location-based, GSF SCI specification 1.1"
 
 
-class FunctionalUnit(StrEnum):
-    """What the score is per."""
+class FunctionalUnitKind(StrEnum):
+    """What R counts in SCI = C / R."""
 
     TRAINING_JOB = "TrainingJob"
     EPOCH = "Epoch"
@@ -32,12 +32,12 @@ class FunctionalUnit(StrEnum):
 
 
 UNIT_WORDS: Final = {
-    FunctionalUnit.TRAINING_JOB: "job",
-    FunctionalUnit.EPOCH: "epoch",
-    FunctionalUnit.SAMPLE: "sample",
-    FunctionalUnit.TOKEN: "token",
-    FunctionalUnit.PARAMETER: "parameter",
-    FunctionalUnit.FLOP: "FLOP",
+    FunctionalUnitKind.TRAINING_JOB: "job",
+    FunctionalUnitKind.EPOCH: "epoch",
+    FunctionalUnitKind.SAMPLE: "sample",
+    FunctionalUnitKind.TOKEN: "token",
+    FunctionalUnitKind.PARAMETER: "parameter",
+    FunctionalUnitKind.FLOP: "FLOP",
 }
 
 
@@ -56,7 +56,7 @@ class Basis:
     the score, in one fixed order; `method` how energy was had.
     """
 
-    functional_unit: str = FunctionalUnit.TRAINING_JOB
+    functional_unit: str = FunctionalUnitKind.TRAINING_JOB
     intensity_kind: str | None = None
     boundary: tuple[str, ...] = ()
     method: str = ""
@@ -138,7 +138,7 @@ def sci(
     operational_grams: float | None,
     embodied_grams: float | None,
     functional_units: float,
-    functional_unit: str = FunctionalUnit.TRAINING_JOB,
+    functional_unit: str = FunctionalUnitKind.TRAINING_JOB,
     basis: Basis | None = None,
     energy_kwh: float | None = None,
     coverage: float | None = None,
@@ -210,7 +210,7 @@ def aggregate(periods: Sequence[Emissions]) -> Result:
         reason = Undefined.METHOD_MISMATCH
     elif units == 0:
         reason = Undefined.FUNCTIONAL_UNIT_ZERO
-    unit = periods[0].basis.functional_unit if periods else FunctionalUnit.TRAINING_JOB
+    unit = periods[0].basis.functional_unit if periods else FunctionalUnitKind.TRAINING_JOB
     return Result(
         name="SCI",
         value=carbon / units if reason is None else None,

@@ -14,7 +14,7 @@ from lowtide.metrics.domain import require_above, require_at_least
 from lowtide.metrics.result import MetricError, Refusal
 
 
-class Slot(NamedTuple):
+class IntensitySlot(NamedTuple):
     """Intensity between two moments, in seconds since any common zero."""
 
     start_seconds: float
@@ -22,7 +22,9 @@ class Slot(NamedTuple):
     grams_per_kwh: float
 
 
-def average_over(slots: Sequence[Slot], *, start_seconds: float, end_seconds: float) -> float:
+def average_over(
+    slots: Sequence[IntensitySlot], *, start_seconds: float, end_seconds: float
+) -> float:
     """Return the time-weighted mean intensity of a period, in g/kWh.
 
     Raises:
@@ -46,7 +48,7 @@ def average_over(slots: Sequence[Slot], *, start_seconds: float, end_seconds: fl
 
 
 def rolling_averages(
-    slots: Sequence[Slot], *, window_seconds: float, tick_seconds: float
+    slots: Sequence[IntensitySlot], *, window_seconds: float, tick_seconds: float
 ) -> tuple[float, ...]:
     """Return the mean of every window that begins a multiple of the tick after the data.
 
@@ -64,7 +66,9 @@ def rolling_averages(
     return tuple(means)
 
 
-def best_window(slots: Sequence[Slot], *, window_seconds: float, tick_seconds: float) -> int | None:
+def best_window(
+    slots: Sequence[IntensitySlot], *, window_seconds: float, tick_seconds: float
+) -> int | None:
     """Return the index of the cleanest window, the earliest of equals; `None` if none fits.
 
     Raises:
@@ -74,7 +78,7 @@ def best_window(slots: Sequence[Slot], *, window_seconds: float, tick_seconds: f
     return means.index(min(means)) if means else None
 
 
-def _check(slots: Sequence[Slot]) -> None:
+def _check(slots: Sequence[IntensitySlot]) -> None:
     if not slots:
         raise MetricError(Refusal.OUT_OF_DOMAIN, "data", "there is no intensity data")
     for slot in slots:

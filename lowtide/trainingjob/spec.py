@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lowtide.grid.series import Signal
+from lowtide.metrics.sam import EnergyUnit
+from lowtide.metrics.sci import FunctionalUnitKind
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal, Timestamp
 
 MAX_SECONDS = 31_536_000
@@ -21,25 +23,6 @@ class Policy(StrEnum):
     IMMEDIATE = "Immediate"
     CARBON_OPTIMAL = "CarbonOptimal"
     OBSERVE = "Observe"
-
-
-class FunctionalUnitKind(StrEnum):
-    """What R counts in SCI = C / R."""
-
-    TRAINING_JOB = "TrainingJob"
-    EPOCH = "Epoch"
-    SAMPLE = "Sample"
-    TOKEN = "Token"
-    PARAMETER = "Parameter"
-    FLOP = "FLOP"
-    CUSTOM = "Custom"
-
-
-class EnergyUnit(StrEnum):
-    """Unit of energy in SAM; it is part of the metric's name because rankings flip with it."""
-
-    WH = "Wh"
-    KWH = "kWh"
 
 
 class Interruption(ApiModel):

@@ -5,11 +5,11 @@ from lowtide.grid.series import Signal
 from lowtide.metrics.efficiency import Measures, Parameters, efficiency
 from lowtide.metrics.result import Caution, Result
 from lowtide.metrics.sam import EnergyUnit, sam_name
-from lowtide.metrics.sci import Basis, sci
+from lowtide.metrics.sci import Basis, FunctionalUnitKind, sci
 from lowtide.metrics.uncertainty import embodied_bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
 from lowtide.trainingjob.base import decimal_text
-from lowtide.trainingjob.spec import FunctionalUnitKind, Price, TrainingJobSpec
+from lowtide.trainingjob.spec import Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
     CostStatus,
     EfficiencyMetric,

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from click.testing import Result
 
-from lowtide.cli.prometheus import Prometheus, PrometheusError, intensities, readings
+from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import Signal
 
 
@@ -64,12 +64,14 @@ def server() -> Iterator[FakePrometheus]:
 
 
 @pytest.fixture
-def prometheus(server: FakePrometheus) -> Prometheus:
+def prometheus(server: FakePrometheus) -> PrometheusApi:
     """A client of it."""
-    return Prometheus(url=f"http://127.0.0.1:{server.server_port}")
+    return PrometheusApi(url=f"http://127.0.0.1:{server.server_port}")
 
 
-def test_pods_of_one_job_are_put_together(server: FakePrometheus, prometheus: Prometheus) -> None:
+def test_pods_of_one_job_are_put_together(
+    server: FakePrometheus, prometheus: PrometheusApi
+) -> None:
     """Energy adds up over attempts; of epochs the furthest counts."""
     first = {"namespace": "team", "pod": "bert-1-abcde"}
     second = {"namespace": "team", "pod": "bert-2-fghij"}
@@ -86,7 +88,9 @@ def test_pods_of_one_job_are_put_together(server: FakePrometheus, prometheus: Pr
     assert reading.accuracy_ratio is None
 
 
-def test_pods_that_no_job_made_are_left_out(server: FakePrometheus, prometheus: Prometheus) -> None:
+def test_pods_that_no_job_made_are_left_out(
+    server: FakePrometheus, prometheus: PrometheusApi
+) -> None:
     """A notebook on the same GPU node is nobody's training job."""
     server.answers = {"pod_energy": [({"namespace": "team", "pod": "notebook"}, "7")]}
 
@@ -98,7 +102,7 @@ def test_token_is_sent_from_its_file(server: FakePrometheus, tmp_path: Path) -> 
     token = tmp_path / "token"
     token.write_text("s3cret\n")
 
-    Prometheus(url=f"http://127.0.0.1:{server.server_port}", token_file=token).vector("up")
+    PrometheusApi(url=f"http://127.0.0.1:{server.server_port}", token_file=token).vector("up")
 
     assert server.authorization == "Bearer s3cret"
 
@@ -112,22 +116,22 @@ def test_token_is_sent_from_its_file(server: FakePrometheus, tmp_path: Path) -> 
     ],
 )
 def test_unusable_answer_is_one_sentence(
-    server: FakePrometheus, prometheus: Prometheus, status: int, raw: bytes, words: str
+    server: FakePrometheus, prometheus: PrometheusApi, status: int, raw: bytes, words: str
 ) -> None:
     """What Prometheus said instead is in the message."""
     server.status, server.raw = status, raw
 
-    with pytest.raises(PrometheusError, match=words):
+    with pytest.raises(PrometheusApiError, match=words):
         prometheus.vector("up")
 
 
 def test_silent_address_is_one_sentence() -> None:
     """A Prometheus that is not there is reported, not raised through."""
-    with pytest.raises(PrometheusError, match="does not answer: ConnectionError"):
-        Prometheus(url="http://127.0.0.1:1").vector("up")
+    with pytest.raises(PrometheusApiError, match="does not answer: ConnectionError"):
+        PrometheusApi(url="http://127.0.0.1:1").vector("up")
 
 
-def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prometheus) -> None:
+def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: PrometheusApi) -> None:
     """Average and marginal are two curves of their own kind; a gap stays one."""
     begin = datetime(2026, 3, 2, tzinfo=UTC)
     at = begin.timestamp()
@@ -154,7 +158,7 @@ def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prom
 
 
 def test_a_long_curve_asks_for_the_value_of_its_end(
-    server: FakePrometheus, prometheus: Prometheus
+    server: FakePrometheus, prometheus: PrometheusApi
 ) -> None:
     """An operator that began a minute ago has only that one."""
     end = datetime(2026, 11, 30, 12, 0, 17, tzinfo=UTC)
@@ -178,4 +182,4 @@ def test_watch_says_why_there_is_no_curve(
 
     assert result.exit_code == 0
     assert "bert" in result.stdout
-    assert "no curve: Prometheus has no intensity of any zone" in result.stdout
+    assert "no curve: PrometheusApi has no intensity of any zone" in result.stdout

@@ -23,7 +23,7 @@ from singlenode.commands import run
 from singlenode.layout import PROMETHEUS_URL, REPOSITORY
 from sleepers import await_, sleeper
 
-from lowtide.cli.prometheus import Prometheus
+from lowtide.cli.prometheus import PrometheusApi
 from lowtide.report.dashboards import DASHBOARDS, Dashboard
 from lowtide.report.dashboards.queries import Choice, question
 
@@ -59,7 +59,7 @@ class Seen:
 
     def over_time(self, expression: str) -> list[Any]:
         """Return the series that an expression had in this time."""
-        server = Prometheus(url=PROMETHEUS_URL, timeout_seconds=20)
+        server = PrometheusApi(url=PROMETHEUS_URL, timeout_seconds=20)
         end = self.until.timestamp()
         # The last step is the end itself: the figures of the job come last.
         steps = int((self.until - self.since).total_seconds() // STEP_SECONDS)
@@ -173,7 +173,7 @@ def test_every_metric_of_an_alert_is_there(seen: Seen, rules: dict[str, Any]) ->
 
 def test_a_healthy_cluster_raises_no_alert(seen: Seen, rules: dict[str, Any]) -> None:
     """No expression but that of the tiny budget holds at the end of the run."""
-    server = Prometheus(url=PROMETHEUS_URL, timeout_seconds=20)
+    server = PrometheusApi(url=PROMETHEUS_URL, timeout_seconds=20)
     holding = {
         rule["alert"]
         for group in rules["groups"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lowtide.metrics.apc import COMPATIBLE_PRICE_PER_WH, ConsumptionUnit, apc, apec
 from lowtide.metrics.closest import (
     DELTA_COST,
-    Checkpoint,
-    Grid,
+    ApcGrid,
+    TrainingPoint,
     cell_of,
     cell_value,
     closest,
@@ -43,7 +43,7 @@ def test_reproduces_the_sweep(vectors: Vectors) -> None:
 
 
 def test_reproduces_every_published_apec(vectors: Vectors) -> None:
-    """Grid power at the published price, and solar power at a price of zero."""
+    """ApcGrid power at the published price, and solar power at a price of zero."""
     for row in vectors("apc")["models_apec"]:
         result = apec(
             accuracy=row["acc"],
@@ -83,7 +83,7 @@ def test_reproduces_individual_measures(vectors: Vectors) -> None:
 def test_reproduces_the_published_grid(vectors: Vectors) -> None:
     """Cells by their row and column."""
     for row in vectors("apc")["grid"]:
-        grid = Grid(
+        grid = ApcGrid(
             a=row["a"],
             b=row["b"],
             delta_accuracy=str(row["delta_acc"]),
@@ -102,7 +102,7 @@ def test_reproduces_every_closest_value(vectors: Vectors, table: str) -> None:
         step = row["delta_cost" if cost else "delta_c"]
         weights = {"closest": 50} if cost else {"closest_b1": 1, "closest_b0_1": 0.1}
         for key, b in weights.items():
-            grid = Grid(a=row["a"], b=b, delta_accuracy=row["delta_acc"], delta_consumption=step)
+            grid = ApcGrid(a=row["a"], b=b, delta_accuracy=row["delta_acc"], delta_consumption=step)
             cell = cell_of(row["acc"], consumption, grid)
             assert (cell.row, cell.column) == (row["row"], row["column"]), row
             assert closest(row["acc"], consumption, grid) == pytest.approx(row[key], rel=EXACT)
@@ -111,14 +111,14 @@ def test_reproduces_every_closest_value(vectors: Vectors, table: str) -> None:
 def test_reproduces_the_trace(vectors: Vectors) -> None:
     """TTCAPC(.83348) is 360 s; the raw APC peaks later, at 420 s."""
     row = vectors("apc")["ttcapc"]
-    grid = Grid(
+    grid = ApcGrid(
         a=row["a"],
         b=row["b"],
         delta_accuracy=row["delta_acc"],
         delta_consumption=row["delta_c"],
     )
     points = [
-        Checkpoint(t, acc, row["c"]) for t, acc in zip(row["time_s"], row["acc"], strict=True)
+        TrainingPoint(t, acc, row["c"]) for t, acc in zip(row["time_s"], row["acc"], strict=True)
     ]
 
     result = time_to_closest(points, grid)
@@ -158,19 +158,19 @@ def test_floors_are_exact(
     accuracy: str | float, consumption: str | float, row: int, column: int
 ) -> None:
     """In binary floats these land one cell too low."""
-    cell = cell_of(accuracy, consumption, Grid(b=1))
+    cell = cell_of(accuracy, consumption, ApcGrid(b=1))
 
     assert (cell.row, cell.column) == (row, column)
 
 
 def test_steps_that_do_not_divide_one_still_have_a_last_row() -> None:
     """With steps of 0.3 there are four rows, 0 to 3."""
-    assert cell_of("1", "0", Grid(b=1, delta_accuracy="0.3")).row == 3
+    assert cell_of("1", "0", ApcGrid(b=1, delta_accuracy="0.3")).row == 3
 
 
 def test_a_target_never_reached_has_no_time() -> None:
     """The pair (target, time) is undefined, and the best that was reached is said."""
-    result = time_to_closest([Checkpoint(60, "0.5", "1")], Grid(b=1), target=0.9)
+    result = time_to_closest([TrainingPoint(60, "0.5", "1")], ApcGrid(b=1), target=0.9)
 
     assert (result.value, result.reason) == (None, Undefined.TARGET_NOT_REACHED)
     assert result.parameters["target"] == 0.9
@@ -178,14 +178,14 @@ def test_a_target_never_reached_has_no_time() -> None:
 
 def test_no_checkpoint_is_too_few() -> None:
     """Nothing trained, nothing to time."""
-    assert time_to_closest([], Grid(b=1)).reason is Undefined.TOO_FEW_SAMPLES
+    assert time_to_closest([], ApcGrid(b=1)).reason is Undefined.TOO_FEW_SAMPLES
 
 
 def test_cost_uses_its_own_step() -> None:
     """TTCAPEC: accuracy .9056 at zero cost sits at the centre .0005, so it is not .905 exactly."""
-    grid = Grid(b=50, delta_consumption=DELTA_COST)
+    grid = ApcGrid(b=50, delta_consumption=DELTA_COST)
 
-    result = time_to_closest([Checkpoint(60, ".9056", "0")], grid, name="TTCAPEC")
+    result = time_to_closest([TrainingPoint(60, ".9056", "0")], grid, name="TTCAPEC")
 
     assert (result.name, result.value) == ("TTCAPEC", 60)
     assert result.parameters["best"] == pytest.approx(0.9008224359532667, rel=EXACT)
@@ -194,35 +194,37 @@ def test_cost_uses_its_own_step() -> None:
 @pytest.mark.parametrize(
     "checkpoints",
     [
-        pytest.param([Checkpoint(60, "0.5", "1"), Checkpoint(60, "0.6", "1")], id="time stands"),
-        pytest.param([Checkpoint(-1, "0.5", "1")], id="before the start"),
-        pytest.param([Checkpoint(60, "50", "1")], id="accuracy in percent"),
-        pytest.param([Checkpoint(60, "0.5", "-1")], id="negative consumption"),
-        pytest.param([Checkpoint(60, "half", "1")], id="accuracy is no number"),
-        pytest.param([Checkpoint(60, "NaN", "1")], id="accuracy is NaN"),
-        pytest.param([Checkpoint(60, "0.5", Decimal("Infinity"))], id="infinite consumption"),
+        pytest.param(
+            [TrainingPoint(60, "0.5", "1"), TrainingPoint(60, "0.6", "1")], id="time stands"
+        ),
+        pytest.param([TrainingPoint(-1, "0.5", "1")], id="before the start"),
+        pytest.param([TrainingPoint(60, "50", "1")], id="accuracy in percent"),
+        pytest.param([TrainingPoint(60, "0.5", "-1")], id="negative consumption"),
+        pytest.param([TrainingPoint(60, "half", "1")], id="accuracy is no number"),
+        pytest.param([TrainingPoint(60, "NaN", "1")], id="accuracy is NaN"),
+        pytest.param([TrainingPoint(60, "0.5", Decimal("Infinity"))], id="infinite consumption"),
     ],
 )
-def test_refuses_impossible_traces(checkpoints: list[Checkpoint]) -> None:
+def test_refuses_impossible_traces(checkpoints: list[TrainingPoint]) -> None:
     """Each names its field."""
     with pytest.raises(MetricError):
-        time_to_closest(checkpoints, Grid(b=1))
+        time_to_closest(checkpoints, ApcGrid(b=1))
 
 
 @pytest.mark.parametrize(
     "grid",
     [
-        Grid(b=1, delta_accuracy="0"),
-        Grid(b=1, delta_accuracy="2"),
-        Grid(b=1, delta_consumption="-1"),
-        Grid(b=-1),
-        Grid(b=1, a=2),
+        ApcGrid(b=1, delta_accuracy="0"),
+        ApcGrid(b=1, delta_accuracy="2"),
+        ApcGrid(b=1, delta_consumption="-1"),
+        ApcGrid(b=-1),
+        ApcGrid(b=1, a=2),
     ],
 )
-def test_refuses_impossible_grids(grid: Grid) -> None:
+def test_refuses_impossible_grids(grid: ApcGrid) -> None:
     """Steps are above zero and weights in their domain."""
     with pytest.raises(MetricError) as refused:
-        time_to_closest([Checkpoint(60, "0.5", "1")], grid)
+        time_to_closest([TrainingPoint(60, "0.5", "1")], grid)
 
     assert refused.value.reason is Refusal.OUT_OF_DOMAIN
 
@@ -279,7 +281,7 @@ def test_more_accuracy_or_less_consumption_never_lowers_apc(
 @given(st.decimals(0, 1, places=4), st.decimals(0, 100, places=3))
 def test_a_pair_lies_in_its_cell(accuracy: Decimal, consumption: Decimal) -> None:
     """The centre is never further than half a step away."""
-    cell = cell_of(accuracy, consumption, Grid(b=1))
+    cell = cell_of(accuracy, consumption, ApcGrid(b=1))
 
     assert abs(cell.accuracy - float(accuracy)) <= 0.005 + 1e-12
     assert abs(cell.consumption - float(consumption)) <= 0.05 + 1e-12

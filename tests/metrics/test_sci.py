@@ -13,7 +13,7 @@ from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Undefi
 from lowtide.metrics.sci import (
     Basis,
     Emissions,
-    FunctionalUnit,
+    FunctionalUnitKind,
     Scope,
     add_components,
     aggregate,
@@ -264,7 +264,7 @@ def test_the_unit_names_what_the_score_is_per() -> None:
         operational_grams=1,
         embodied_grams=0,
         functional_units=1,
-        functional_unit=FunctionalUnit.EPOCH,
+        functional_unit=FunctionalUnitKind.EPOCH,
     )
     own = sci(operational_grams=1, embodied_grams=0, functional_units=1, functional_unit="image")
 

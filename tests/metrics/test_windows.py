@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.metrics.result import MetricError
-from lowtide.metrics.windows import Slot, average_over, best_window, rolling_averages
+from lowtide.metrics.windows import IntensitySlot, average_over, best_window, rolling_averages
 from lowtide.units import lb_per_mwh_to_grams_per_kwh
 
 Vectors = Callable[[str], dict[str, Any]]
 MINUTE = 60
 
 
-def five_minute(values: list[float]) -> list[Slot]:
+def five_minute(values: list[float]) -> list[IntensitySlot]:
     step = 5 * MINUTE
-    return [Slot(i * step, (i + 1) * step, value) for i, value in enumerate(values)]
+    return [IntensitySlot(i * step, (i + 1) * step, value) for i, value in enumerate(values)]
 
 
 def test_reproduces_the_rolling_averages(vectors: Vectors) -> None:
@@ -76,15 +76,15 @@ def test_a_window_longer_than_the_data_does_not_exist() -> None:
     "slots",
     [
         pytest.param([], id="empty"),
-        pytest.param([Slot(0, 10, 1), Slot(20, 30, 1)], id="gap"),
-        pytest.param([Slot(0, 10, 1), Slot(5, 15, 1)], id="overlap"),
-        pytest.param([Slot(10, 20, 1), Slot(0, 10, 1)], id="order"),
-        pytest.param([Slot(0, 0, 1)], id="empty slot"),
-        pytest.param([Slot(0, 10, -1)], id="negative"),
-        pytest.param([Slot(0, 10, float("nan"))], id="not a number"),
+        pytest.param([IntensitySlot(0, 10, 1), IntensitySlot(20, 30, 1)], id="gap"),
+        pytest.param([IntensitySlot(0, 10, 1), IntensitySlot(5, 15, 1)], id="overlap"),
+        pytest.param([IntensitySlot(10, 20, 1), IntensitySlot(0, 10, 1)], id="order"),
+        pytest.param([IntensitySlot(0, 0, 1)], id="empty slot"),
+        pytest.param([IntensitySlot(0, 10, -1)], id="negative"),
+        pytest.param([IntensitySlot(0, 10, float("nan"))], id="not a number"),
     ],
 )
-def test_data_that_is_not_whole_is_refused(slots: list[Slot]) -> None:
+def test_data_that_is_not_whole_is_refused(slots: list[IntensitySlot]) -> None:
     """Gaps are never bridged."""
     with pytest.raises(MetricError):
         rolling_averages(slots, window_seconds=5, tick_seconds=5)

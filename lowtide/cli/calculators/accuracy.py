@@ -12,8 +12,8 @@ from lowtide.metrics.closest import (
     DELTA_ACCURACY,
     DELTA_CONSUMPTION,
     DELTA_COST,
-    Checkpoint,
-    Grid,
+    ApcGrid,
+    TrainingPoint,
     time_to_closest,
 )
 from lowtide.metrics.result import Result
@@ -147,7 +147,7 @@ def _closest_command(name: str, *, cost: bool) -> click.Command:
         rows = [text.split(",") for text in checkpoint]
         if trace is not None:
             rows += _rows_of(trace, ("seconds", "accuracy", quantity))
-        grid = Grid(
+        grid = ApcGrid(
             a=a,
             b=defaults[UNITS[per]] if b is None else b,
             delta_accuracy=delta_accuracy,
@@ -170,12 +170,12 @@ def _rows_of(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
         return [[row[name] or "" for name in columns] for row in reader]
 
 
-def _checkpoint(row: list[str], quantity: str) -> Checkpoint:
+def _checkpoint(row: list[str], quantity: str) -> TrainingPoint:
     if len(row) != 3:
         raise click.UsageError(f"checkpoint {','.join(row)!r} must be seconds,accuracy,{quantity}")
     seconds, accuracy, amount = (text.strip() for text in row)
     try:
-        return Checkpoint(float(seconds), accuracy, amount)
+        return TrainingPoint(float(seconds), accuracy, amount)
     except ValueError as error:
         raise click.UsageError(f"seconds is {seconds!r}, but it must be a number") from error
 

@@ -12,7 +12,7 @@ from lowtide.metrics.embodied import (
     embodied_share,
 )
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result
-from lowtide.metrics.sci import FunctionalUnit, Scope, operational, sci
+from lowtide.metrics.sci import FunctionalUnitKind, Scope, operational, sci
 from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 
 
@@ -26,9 +26,9 @@ from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 @click.option("--functional-units", type=float, default=1, show_default=True, help="R.")
 @click.option(
     "--unit",
-    default=str(FunctionalUnit.TRAINING_JOB),
+    default=str(FunctionalUnitKind.TRAINING_JOB),
     show_default=True,
-    help=f"What R counts: {', '.join(FunctionalUnit)}, or a name of your own.",
+    help=f"What R counts: {', '.join(FunctionalUnitKind)}, or a name of your own.",
 )
 @click.option("--pue", type=float, help="Data-centre overhead, at least 1.")
 @click.option("--scope", type=choice_of(Scope), default=str(Scope.LOCATION))

@@ -13,7 +13,7 @@ from demonstration.stage import Stage
 from singlenode.errors import ClusterError
 from singlenode.layout import PROMETHEUS_URL
 
-from lowtide.cli.prometheus import Prometheus, PrometheusError, readings
+from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError, readings
 from lowtide.cli.watch import screen
 from lowtide.grid.errors import GridError
 from lowtide.grid.provider_settings import ElectricityMapsSettings
@@ -54,8 +54,8 @@ def _look(
 ) -> Scene:
     manifests = stage.trainingjobs()
     try:
-        measured = readings(Prometheus(url=PROMETHEUS_URL), rate_seconds=RATE_SECONDS)
-    except PrometheusError:
+        measured = readings(PrometheusApi(url=PROMETHEUS_URL), rate_seconds=RATE_SECONDS)
+    except PrometheusApiError:
         measured = {}
     now = datetime.now(UTC)
     jobs = [
