@@ -1,13 +1,12 @@
-"""The report: what a training pod says about its run, in at most 4096 bytes.
+"""Report of a training pod about its run, in at most 4096 bytes.
 
-The trainer writes it as JSON into the pod's termination message, the operator reads it back.
-Both must agree, so its schema lives here, with the standard library only: the trainer's image
-carries no pydantic.
+The trainer writes it as JSON into the pod's termination message, and the operator reads it. Both
+must agree, so the schema lives here, with the standard library only: the trainer's image has no
+pydantic.
 
-The invariants: every `TrainingReport` that can be made fits into a termination message and
-reads back equal; a value that is not known is `None` and absent from the JSON; and reading never
-raises, because anything at all may stand in a termination message. What cannot be used is left
-out and named in one sentence.
+Invariants: every valid `TrainingReport` fits into a termination message and reads back equal; an
+unknown value is `None` and absent from the JSON; and reading never raises, because a termination
+message can hold anything. A value that cannot be used is left out and named in one sentence.
 """
 
 import json
@@ -38,23 +37,23 @@ from lowtide.trainingjob.report_values import (
 
 SCHEMA_VERSION: Final = 1
 HISTORY_LIMIT: Final = 48
-"""Epochs listed one by one; longer runs merge neighbours, so that the worst case still fits."""
+"""Entries in the history; longer runs merge neighbouring epochs, so that the worst case fits."""
 
 
-class Outcome(StrEnum):
-    """How the run stands when the report is written."""
+class TrainingOutcome(StrEnum):
+    """State of the run at the time of the report."""
 
     RUNNING = "Running"
-    """Written after every epoch: what remains when the process is killed without warning."""
+    """Written after every epoch; it remains when the process is killed without warning."""
     FINISHED = "Finished"
     PAUSED = "Paused"
-    """Stopped on request after its state was saved; it will go on from there."""
+    """Stopped on request after saving its state; the next attempt resumes there."""
     FAILED = "Failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What could be read of a message, and one sentence for each thing that could not."""
+    """The readable part of a message, and one sentence for each value that cannot be used."""
 
     report: "TrainingReport | None"
     faults: tuple[str, ...] = ()
@@ -64,10 +63,10 @@ class Parsed:
 class EpochRecord:
     """One finished epoch, or several neighbours merged into one entry.
 
-    `epoch` is how many epochs were done at its end. `duration_seconds` is the time spent since
-    the entry before, validation included and pauses excluded, so the sum over all entries is
-    exact also after merging. `accuracy` is the fraction at its end. Values are rounded to what
-    is transmitted: milliseconds and millionths.
+    `epoch` is the number of epochs finished at its end. `duration_seconds` is the time since the
+    previous entry, with validation and without pauses, so the sum over all entries stays exact
+    after merging. `accuracy` is the fraction at its end. Values are rounded as transmitted, to
+    milliseconds and millionths.
 
     Raises:
         ValueError: a value is out of its range.
@@ -79,7 +78,7 @@ class EpochRecord:
     accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        """Check and round; the round trip through JSON is exact from here on."""
+        """Check and round, so that the round trip through JSON is exact."""
         _assign(self, "epoch", check_epochs(self.epoch))
         _assign(self, "ended_at", check_moment(self.ended_at))
         _assign(self, "duration_seconds", round(check_seconds(self.duration_seconds), 3))
@@ -87,7 +86,7 @@ class EpochRecord:
             _assign(self, "accuracy", round(check_fraction(self.accuracy), 6))
 
     def merged_with(self, later: "EpochRecord") -> "EpochRecord":
-        """Return one entry that stands for this one and the one after it."""
+        """Return one entry for this epoch and the `later` one."""
         return EpochRecord(
             epoch=later.epoch,
             ended_at=later.ended_at,
@@ -119,45 +118,51 @@ class CheckpointInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport:
-    """A run as its own process sees it, earlier attempts included. `None` means not known.
+    """A run as its own process sees it, earlier attempts included. `None` means unknown.
 
-    Counts are of work that is in the weights: `epochs` finished of `epochs_planned`, `samples`
-    and `tokens` trained on, of `samples_planned`; `resumed_samples` is what this attempt found
-    in its checkpoint (0: it began anew). `parameters` are trainable ones, `flops` the
-    floating-point operations of the training passes so far. `accuracy` and `accuracy_top5` are
-    fractions on the validation data, `loss` is the mean training loss of the last epoch.
-    `training_seconds` is the time from the first batch, pauses and start-up excluded. `history`
-    is in the order of epochs. `error` says in one sentence why the run failed.
+    Counts are of work whose gradients are in the weights.
 
     Raises:
-        ValueError: a value is of the wrong type or out of its range.
+        ValueError: a value has the wrong type or is out of its range.
     """
 
-    outcome: Outcome | None = None
+    outcome: TrainingOutcome | None = None
     error: str | None = None
+    """One sentence that says why the run failed."""
     model: str | None = None
     dataset: str | None = None
     framework: str | None = None
     device: str | None = None
     seed: int | None = None
     epochs: int | None = None
+    """Finished epochs."""
     epochs_planned: int | None = None
     samples: int | None = None
+    """Samples trained on; a sample counts again in every epoch."""
     samples_planned: int | None = None
     resumed_samples: int | None = None
+    """Samples in the checkpoint that this attempt resumed from; 0: it started anew."""
     tokens: int | None = None
     parameters: int | None = None
+    """Trainable parameters."""
     flops: int | None = None
+    """Floating-point operations of the training passes so far."""
     accuracy: float | None = None
+    """Fraction on the validation data."""
     accuracy_top5: float | None = None
     loss: float | None = None
+    """Mean training loss of the last epoch."""
     started_at: datetime | None = None
+    """Start of the first attempt."""
     training_seconds: float | None = None
+    """Time from the first batch, without pauses and start-up."""
     history: tuple[EpochRecord, ...] = ()
+    """Epochs in ascending order."""
     checkpoint: CheckpointInfo | None = None
+    """The newest checkpoint."""
 
     def __post_init__(self) -> None:
-        """Check every field that is known."""
+        """Check every known field."""
         for attribute, check in _CHECKS.items():
             value = getattr(self, attribute)
             if value is not None:
@@ -168,9 +173,9 @@ class TrainingReport:
 
 
 def bounded_history(records: Iterable[EpochRecord]) -> tuple[EpochRecord, ...]:
-    """Return at most `HISTORY_LIMIT` records: neighbours are merged in pairs until they fit.
+    """Return at most `HISTORY_LIMIT` records, merging neighbours in pairs until they fit.
 
-    The last epoch and the total duration are kept, only resolution is lost.
+    The last epoch and the total duration are kept; only resolution is lost.
     """
     kept = tuple(records)
     while len(kept) > HISTORY_LIMIT:
@@ -180,7 +185,7 @@ def bounded_history(records: Iterable[EpochRecord]) -> tuple[EpochRecord, ...]:
 
 
 def bounded_text(text: str, max_bytes: int = NAME_MAX_BYTES) -> str:
-    """Return `text` in one printable line of at most `max_bytes` bytes as JSON."""
+    """Return `text` as one printable line of at most `max_bytes` bytes in JSON."""
     line = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
     if json_bytes(line) <= max_bytes:
         return line
@@ -190,7 +195,7 @@ def bounded_text(text: str, max_bytes: int = NAME_MAX_BYTES) -> str:
 
 
 def build_report(values: Mapping[str, object]) -> Parsed:
-    """Return a report of the `values` that hold, by attribute name, and a fault for each other.
+    """Return a report of the valid `values`, by attribute name, and a fault for each invalid one.
 
     Unknown names are ignored: a newer writer may know more than this reader.
     """
@@ -218,10 +223,10 @@ def to_message(report: TrainingReport) -> str:
 
 
 def parse_report(message: str | None) -> Parsed:
-    """Return the report in a termination message, and what was wrong with it.
+    """Return the report in a termination message and its faults; never raises.
 
-    Never raises. `Parsed.report` is `None` where the message is no report at all; single values
-    that cannot be used are left out of it.
+    `Parsed.report` is `None` if the message is not a report at all. Single values that cannot be
+    used are left out.
     """
     if not message or not message.strip():
         return Parsed(None, ("the termination message is empty: the training wrote no report",))
@@ -230,7 +235,7 @@ def parse_report(message: str | None) -> Parsed:
     try:
         document = json.loads(message)
     except (ValueError, RecursionError):
-        return Parsed(None, (f"the termination message is no report: {shown(message)}",))
+        return Parsed(None, (f"the termination message is not a report: {shown(message)}",))
     if not isinstance(document, dict) or "schemaVersion" not in document:
         return Parsed(None, (f"the termination message has no schemaVersion: {shown(message)}",))
     version = document["schemaVersion"]
@@ -242,7 +247,7 @@ def parse_report(message: str | None) -> Parsed:
 
 
 def _assign(target: object, attribute: str, value: object) -> None:
-    """Set a field of a frozen dataclass while it is being made."""
+    """Set a field of a frozen dataclass during its construction."""
     object.__setattr__(target, attribute, value)
 
 
@@ -253,7 +258,7 @@ def _key(attribute: str) -> str:
 
 
 def _json_value(value: object) -> object:
-    """Return a field as JSON has it: times as text, the history as columns of bare numbers."""
+    """Return a field's JSON value: times as text, the history as columns of numbers."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, CheckpointInfo):
@@ -268,15 +273,15 @@ def _json_value(value: object) -> object:
     return value
 
 
-def _check_outcome(value: object) -> Outcome:
+def _check_outcome(value: object) -> TrainingOutcome:
     try:
-        return Outcome(value)  # type: ignore[arg-type]
+        return TrainingOutcome(value)  # type: ignore[arg-type]
     except ValueError:
-        raise ValueError(f"{shown(value)} is none of {', '.join(Outcome)}") from None
+        raise ValueError(f"{shown(value)} is not one of {', '.join(TrainingOutcome)}") from None
 
 
 def _check_checkpoint(value: object) -> CheckpointInfo:
-    """Return the checkpoint, given as one or as the JSON object of one."""
+    """Return the checkpoint, given as such or as its JSON object."""
     if isinstance(value, CheckpointInfo):
         return value
     if not isinstance(value, dict):
@@ -288,13 +293,13 @@ def _check_checkpoint(value: object) -> CheckpointInfo:
 
 
 def _check_history(value: object) -> tuple[EpochRecord, ...]:
-    """Return the history, given as records or as the JSON object of columns."""
+    """Return the history, given as records or as a JSON object of columns."""
     if isinstance(value, dict):
         columns: list[Any] = [value.get(_key(attribute)) for attribute in EpochRecord.__slots__]
         if not all(
             isinstance(column, list) and len(column) == len(columns[0]) for column in columns
         ):
-            raise ValueError(f"{shown(value)} has not four lists of one length")
+            raise ValueError(f"{shown(value)} does not have four lists of equal length")
         rows = (
             dict(zip(EpochRecord.__slots__, row, strict=True)) for row in zip(*columns, strict=True)
         )

@@ -1,8 +1,8 @@
-"""The values that a report may hold: checks that say in one sentence what is wrong.
+"""Checks of the values in a report, each with one sentence that says what is wrong.
 
 Each `check_*` function takes anything and returns the value as the report keeps it, or raises
-`ValueError` with the value seen and what would be right. Values shown are cut and escaped: they
-come from other people's programs and end up in a status that people read. Standard library only.
+`ValueError` with the value seen and what would be right. Values in messages are truncated and
+escaped: they come from users' programs and end up in a status. Standard library only.
 """
 
 import json
@@ -26,13 +26,13 @@ def compact_json(value: object) -> str:
 
 
 def json_bytes(text: str) -> int:
-    """Return how many bytes a text takes inside JSON, without its quotation marks."""
+    """Return the number of bytes of a text in JSON, without its quotation marks."""
     return len(compact_json(text).encode("utf-8", "surrogatepass")) - 2
 
 
 def shown(value: object) -> str:
     """Return any value in at most 60 printable ASCII characters, for an error message."""
-    # Cut before it is escaped: a number of a thousand digits may not be turned into text at all.
+    # Handled before conversion: Python refuses to turn a number of 5,000 digits into text.
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= COUNT_LIMIT:
         return f"an integer of {value.bit_length()} bits"
     try:
@@ -45,9 +45,9 @@ def shown(value: object) -> str:
 def check_text(value: object, max_bytes: int) -> str:
     """Return a printable line of at most `max_bytes` bytes as JSON."""
     if not isinstance(value, str):
-        raise ValueError(f"{shown(value)} is not a text")
+        raise ValueError(f"{shown(value)} is not text")
     if not value.isprintable():
-        raise ValueError(f"{shown(value)} has characters that cannot be printed")
+        raise ValueError(f"{shown(value)} has unprintable characters")
     if json_bytes(value) > max_bytes:
         raise ValueError(f"{shown(value)} is longer than {max_bytes} bytes")
     return value
@@ -73,14 +73,14 @@ def check_number(value: object) -> float:
 
 
 def check_count(value: object) -> int:
-    """Return how many there are of something."""
+    """Return a count."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
         raise ValueError(f"{shown(value)} is not a whole number from 0 to 1e27")
     return value
 
 
 def check_epochs(value: object) -> int:
-    """Return a number of epochs; it stands in every line of the history, so it is kept short."""
+    """Return a number of epochs; the limit is lower because every entry of the history has one."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**9:
         raise ValueError(f"{shown(value)} is not a whole number from 0 to 1e9")
     return value
@@ -118,7 +118,7 @@ def check_moment(value: object) -> datetime:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             value = datetime.fromtimestamp(value, UTC)
         if not isinstance(value, datetime) or value.tzinfo is None:
-            raise ValueError("no aware time")
+            raise ValueError("not an aware time")
         seconds = value.timestamp()
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"{shown(value)} is not a time with its offset") from None

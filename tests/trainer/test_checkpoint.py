@@ -189,7 +189,7 @@ def test_a_directory_that_cannot_be_made_is_said_at_once(tmp_path):
     """Not after an hour of training."""
     (tmp_path / "file").touch()
 
-    with pytest.raises(CheckpointError, match="cannot be made"):
+    with pytest.raises(CheckpointError, match="cannot be created"):
         CheckpointStore(tmp_path / "file" / "checkpoints")
 
 

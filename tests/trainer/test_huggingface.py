@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import Outcome
+from lowtide.trainingjob.report import TrainingOutcome
 from lowtide_trainer.callbacks.huggingface import HuggingFaceCallback
 from lowtide_trainer.reporter import Reporter
 
@@ -74,7 +74,7 @@ def test_a_training_is_reported_by_its_events(recorder):
         StandInTrainer(HuggingFaceCallback(reporter)).train()
 
     report = recorder.report
-    assert report.outcome is Outcome.FINISHED
+    assert report.outcome is TrainingOutcome.FINISHED
     assert (report.epochs, report.epochs_planned, report.seed) == (2, 2, 42)
     assert (report.samples, report.tokens) == (100, 1400)
     assert (report.accuracy, report.loss) == (0.5, 1 / 14)
@@ -111,7 +111,7 @@ def test_a_stop_lets_the_framework_save_and_leaves_as_paused(recorder, last_step
 
     assert raised.value.code == EXIT_CODE_PAUSED
     assert trainer.saved_at == last_step
-    assert recorder.report.outcome is Outcome.PAUSED
+    assert recorder.report.outcome is TrainingOutcome.PAUSED
     assert (recorder.report.epochs, recorder.report.samples) == (epochs, samples)
 
 

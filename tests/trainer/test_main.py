@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import Outcome, parse_report
+from lowtide.trainingjob.report import TrainingOutcome, parse_report
 from lowtide_trainer.main import main
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,7 +65,7 @@ def test_a_training_reports_what_it_reached(trainer, capsys):
         *("epoch 1/3", "epoch 2/3", "epoch 3/3", "finished"),
     ]
     report = trainer.report
-    assert report.outcome is Outcome.FINISHED
+    assert report.outcome is TrainingOutcome.FINISHED
     assert (report.epochs, report.epochs_planned) == (3, 3)
     assert (report.samples, report.samples_planned) == (192, 192)
     assert (report.model, report.dataset, report.device) == ("tiny", "digits", "CPU, 1 thread")
@@ -90,10 +90,10 @@ def test_a_pause_does_not_change_the_result(trainer, tmp_path, monkeypatch, caps
     paused = trainer.report
     assert trainer.run_with_checkpoints() == 0
 
-    assert paused.outcome is Outcome.PAUSED
+    assert paused.outcome is TrainingOutcome.PAUSED
     assert (paused.epochs, paused.checkpoint.name) == (1, "checkpoint-0000000004.pt")
     lines = capsys.readouterr().out.splitlines()
-    assert "going on after 4 batches (1 epochs)" in lines
+    assert "resumed after 4 batches (1 epochs)" in lines
     assert lines[-1].rpartition("  ")[2] == expected[-1].rpartition("  ")[2]
     resumed, whole = trainer.report, uninterrupted.report
     assert resumed.resumed_samples == 64
@@ -107,7 +107,7 @@ def test_a_stop_before_the_first_batch_loses_nothing(trainer, monkeypatch):
 
     assert trainer.run_with_checkpoints() == EXIT_CODE_PAUSED
 
-    assert (trainer.report.outcome, trainer.report.samples) == (Outcome.PAUSED, 0)
+    assert (trainer.report.outcome, trainer.report.samples) == (TrainingOutcome.PAUSED, 0)
     assert trainer.report.checkpoint.batches == 0
 
 
@@ -122,7 +122,7 @@ def test_a_finished_training_started_again_has_nothing_to_do(trainer, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert not any(line.startswith("epoch ") for line in lines)
     assert trainer.report.history == first.history
-    assert trainer.report.outcome is Outcome.FINISHED
+    assert trainer.report.outcome is TrainingOutcome.FINISHED
 
 
 def test_a_stop_without_a_checkpoint_directory_is_a_failure(trainer, monkeypatch, capsys):
@@ -131,8 +131,8 @@ def test_a_stop_without_a_checkpoint_directory_is_a_failure(trainer, monkeypatch
 
     assert trainer.run() == 1
 
-    assert trainer.report.outcome is Outcome.FAILED
-    assert "there is no checkpoint directory" in trainer.report.error
+    assert trainer.report.outcome is TrainingOutcome.FAILED
+    assert "has no checkpoint directory" in trainer.report.error
     assert "give --checkpoint-dir" in capsys.readouterr().err
 
 
@@ -146,9 +146,9 @@ def test_a_full_disk_does_not_end_a_training(trainer, monkeypatch, caplog):
 
     assert trainer.run_with_checkpoints() == 0
 
-    assert trainer.report.outcome is Outcome.FINISHED
+    assert trainer.report.outcome is TrainingOutcome.FINISHED
     assert trainer.report.checkpoint is None
-    assert "No space left on device; training goes on" in caplog.text
+    assert "No space left on device; training continues" in caplog.text
 
 
 def test_a_full_disk_at_a_stop_is_a_failure(trainer, monkeypatch):
@@ -162,7 +162,7 @@ def test_a_full_disk_at_a_stop_is_a_failure(trainer, monkeypatch):
 
     assert trainer.run_with_checkpoints() == 1
 
-    assert trainer.report.outcome is Outcome.FAILED
+    assert trainer.report.outcome is TrainingOutcome.FAILED
     assert "No space left on device" in trainer.report.error
 
 
@@ -172,7 +172,7 @@ def test_a_checkpoint_of_another_model_is_refused(trainer, capsys):
 
     assert trainer.run_with_checkpoints("--batch-size", "8") == 1
 
-    sentence = "the checkpoint is of a training with batch_size 16, this one has 8"
+    sentence = "the checkpoint belongs to a training with batch_size 16, this training has 8"
     assert sentence in capsys.readouterr().err
     assert sentence in trainer.report.error
 
@@ -191,7 +191,7 @@ def test_checkpoints_are_also_saved_within_an_epoch(trainer, monkeypatch):
         pytest.param(["--data", "/nonexistent"], 1, "/nonexistent does not exist", id="no folder"),
         pytest.param(["--samples", "9999"], 1, "1797 images", id="too many samples"),
         pytest.param(["--image-size", "4"], 2, "4 is too small for tiny: give 8", id="too small"),
-        pytest.param(["--device", "cuda:9"], 2, "'cuda:9' is not there", id="no such GPU"),
+        pytest.param(["--device", "cuda:9"], 2, "'cuda:9' does not exist", id="no such GPU"),
         pytest.param(["--device", "abacus"], 2, "'abacus' is unknown", id="no such device"),
     ],
 )
@@ -200,7 +200,7 @@ def test_what_cannot_be_done_is_said_and_reported(trainer, capsys, extra, exit_c
     assert trainer.run(*extra) == exit_code
 
     assert sentence in capsys.readouterr().err
-    assert trainer.report.outcome is Outcome.FAILED
+    assert trainer.report.outcome is TrainingOutcome.FAILED
     assert sentence in trainer.report.error
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import Outcome, parse_report
+from lowtide.trainingjob.report import TrainingOutcome, parse_report
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -77,9 +77,9 @@ def test_a_paused_process_goes_on_to_the_same_weights(tmp_path):
 
     assert first.process.returncode == EXIT_CODE_PAUSED
     assert first.errors == "SIGTERM: stopping after this batch\n"
-    assert paused.outcome is Outcome.PAUSED
+    assert paused.outcome is TrainingOutcome.PAUSED
     assert second.process.returncode == whole.process.returncode == 0
-    assert lines[1].startswith("going on after ")
+    assert lines[1].startswith("resumed after ")
     assert lines[-1].rpartition(" ")[2] == expected.rpartition(" ")[2]
     assert second.report.resumed_samples == paused.samples
     assert second.report.samples == whole.report.samples == 768

@@ -12,7 +12,7 @@ from lowtide.trainingjob.report import (
     HISTORY_LIMIT,
     CheckpointInfo,
     EpochRecord,
-    Outcome,
+    TrainingOutcome,
     TrainingReport,
     bounded_history,
     bounded_text,
@@ -49,7 +49,7 @@ optional_counts = dict.fromkeys(
 )
 reports = st.builds(
     TrainingReport,
-    outcome=st.none() | st.sampled_from(Outcome),
+    outcome=st.none() | st.sampled_from(TrainingOutcome),
     error=st.none() | st.text(max_size=500).map(lambda text: bounded_text(text, 300)),
     model=st.none() | names,
     dataset=st.none() | names,
@@ -83,7 +83,7 @@ def longest_report() -> TrainingReport:
         for index in range(HISTORY_LIMIT)
     )
     return TrainingReport(
-        outcome=Outcome.FINISHED,
+        outcome=TrainingOutcome.FINISHED,
         error="é" * 150,
         model=name,
         dataset=name,
@@ -130,7 +130,7 @@ def test_the_longest_possible_report_fits():
 def test_a_report_reads_as_documented():
     """The JSON has camelCase names, RFC 3339 times and the history in columns."""
     report = TrainingReport(
-        outcome=Outcome.PAUSED,
+        outcome=TrainingOutcome.PAUSED,
         epochs=2,
         epochs_planned=4,
         accuracy=0.5,
@@ -182,7 +182,7 @@ def test_a_history_of_a_hundred_epochs_keeps_every_fourth():
 
 @given(st.text() | st.none())
 def test_reading_any_text_never_raises(message):
-    """Anything may stand in a termination message; what is no report is named as such."""
+    """Anything may stand in a termination message; what is not a report is named as such."""
     parsed = parse_report(message)
 
     assert parsed.report is not None or len(parsed.faults) == 1
@@ -212,10 +212,10 @@ def test_reading_any_values_never_raises(document):
     [
         pytest.param(None, "is empty", id="no message"),
         pytest.param(" \n", "is empty", id="blank"),
-        pytest.param("Traceback (most recent", "no report: 'Traceback", id="a log line"),
-        pytest.param('{"schemaVersion":1,"epo', "is no report", id="cut off"),
-        pytest.param("[" * 5000, "is no report", id="nested too deep"),
-        pytest.param('{"epochs":' + "9" * 5000 + "}", "is no report", id="huge number"),
+        pytest.param("Traceback (most recent", "not a report: 'Traceback", id="a log line"),
+        pytest.param('{"schemaVersion":1,"epo', "is not a report", id="cut off"),
+        pytest.param("[" * 5000, "is not a report", id="nested too deep"),
+        pytest.param('{"epochs":' + "9" * 5000 + "}", "is not a report", id="huge number"),
         pytest.param("[1]", "no schemaVersion", id="not an object"),
         pytest.param('{"epochs":1}', "no schemaVersion", id="no version"),
         pytest.param('{"schemaVersion":2}', "schemaVersion 2, 1 can be read", id="newer"),
@@ -224,7 +224,7 @@ def test_reading_any_values_never_raises(document):
     ],
 )
 def test_what_is_no_report_is_said_in_one_sentence(message, fault):
-    """A message that is no report gives none, and the reason."""
+    """A message that is not a report yields none, and the reason."""
     parsed = parse_report(message)
 
     assert parsed.report is None
@@ -243,16 +243,16 @@ def test_what_is_no_report_is_said_in_one_sentence(message, fault):
         pytest.param('"epochs":-1', "epochs is left out: -1", id="negative"),
         pytest.param('"epochs":true', "True is not a whole number", id="boolean"),
         pytest.param('"samples":"512"', "'512' is not a whole number", id="text for a number"),
-        pytest.param('"outcome":"Done"', "'Done' is none of Running, Finished", id="outcome"),
-        pytest.param('"model":"a\\u0000b"', "cannot be printed", id="control character"),
-        pytest.param('"model":"\\ud800"', "cannot be printed", id="lone surrogate"),
+        pytest.param('"outcome":"Done"', "'Done' is not one of Running, Finished", id="outcome"),
+        pytest.param('"model":"a\\u0000b"', "has unprintable", id="control character"),
+        pytest.param('"model":"\\ud800"', "has unprintable", id="lone surrogate"),
         pytest.param('"model":"' + "m" * 81 + '"', "longer than 80 bytes", id="long name"),
         pytest.param('"startedAt":"2026-12-01T02:15:00"', "not a time with", id="no offset"),
         pytest.param('"startedAt":"0001-01-01T00:00:00Z"', "years 1970", id="too early"),
-        pytest.param('"checkpoint":{}', "None is not a text", id="empty checkpoint"),
+        pytest.param('"checkpoint":{}', "None is not text", id="empty checkpoint"),
         pytest.param('"history":[]', "not a history", id="history without columns"),
         pytest.param('"history":{"epoch":[1],"endedAt":[],"durationSeconds":[1],"accuracy":[1]}',
-                     "four lists of one length", id="ragged history"),
+                     "four lists of equal length", id="ragged history"),
         pytest.param('"history":{"epoch":[2,1],"endedAt":[1,2],"durationSeconds":[1,1],'
                      '"accuracy":[0,1]}', "ascending order", id="history out of order"),
     ],

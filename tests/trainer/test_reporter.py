@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import CheckpointInfo, Outcome
+from lowtide.trainingjob.report import CheckpointInfo, TrainingOutcome
 from lowtide_trainer.reporter import Reporter
 
 START = datetime(2026, 12, 1, 2, 15, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_a_loop_of_ones_own_needs_three_lines(time, written):
             reporter.epoch_ended(accuracy=accuracy, loss=0.5)
 
     report = written.last
-    assert report.outcome is Outcome.FINISHED
+    assert report.outcome is TrainingOutcome.FINISHED
     assert (report.epochs, report.epochs_planned) == (2, 2)
     assert (report.samples, report.tokens) == (48, 600)
     assert (report.accuracy, report.loss) == (0.75, 0.5)
@@ -77,8 +77,8 @@ def test_a_report_is_written_after_every_epoch(time, written):
     reporter.epoch_ended(accuracy=0.5)
 
     assert [(report.outcome, report.epochs) for report in written.reports] == [
-        (Outcome.RUNNING, 0),
-        (Outcome.RUNNING, 1),
+        (TrainingOutcome.RUNNING, 0),
+        (TrainingOutcome.RUNNING, 1),
     ]
 
 
@@ -87,7 +87,7 @@ def test_an_exception_is_reported_as_failure_and_passed_on(time, written):
     with pytest.raises(RuntimeError), make(time, written):
         raise RuntimeError("out of memory\non device 0")
 
-    assert written.last.outcome is Outcome.FAILED
+    assert written.last.outcome is TrainingOutcome.FAILED
     assert written.last.error == "RuntimeError: out of memory on device 0"
 
 
@@ -96,7 +96,7 @@ def test_leaving_with_the_exit_code_of_a_pause_is_reported_as_paused(time, writt
     with pytest.raises(SystemExit), make(time, written):
         raise SystemExit(EXIT_CODE_PAUSED)
 
-    assert written.last.outcome is Outcome.PAUSED
+    assert written.last.outcome is TrainingOutcome.PAUSED
 
 
 def test_a_later_attempt_counts_on_where_the_first_stopped(time, written):
@@ -118,7 +118,7 @@ def test_a_later_attempt_counts_on_where_the_first_stopped(time, written):
     time.seconds = 5004
     second.batch_ended(samples=4)
     second.epoch_ended(accuracy=0.75, loss=0.5)
-    second.end(Outcome.FINISHED)
+    second.end(TrainingOutcome.FINISHED)
 
     report = written.last
     assert (report.epochs, report.samples, report.resumed_samples) == (2, 16, 12)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lowtide.trainingjob.report import Outcome, TrainingReport, parse_report
+from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, parse_report
 from lowtide_trainer.errors import UsageError
 from lowtide_trainer.report import metrics_port, report_path, report_training, report_writer
 from lowtide_trainer.settings import MODELS, parse_settings
@@ -84,7 +84,7 @@ def test_a_flag_wins_over_the_environment():
         pytest.param(
             ["train", "--model", "tiny"],
             {"LOWTIDE_METRICS_PORT": "99999"},
-            "'99999' is no port",
+            "'99999' is not a port",
             id="port out of range",
         ),
     ],
@@ -143,7 +143,11 @@ def test_a_loop_of_ones_own_reports_by_the_environment(tmp_path, monkeypatch):
         reporter.epoch_ended(accuracy=0.5)
 
     report = parse_report(path.read_text()).report
-    assert (report.model, report.outcome, report.accuracy) == ("mine", Outcome.FINISHED, 0.5)
+    assert (report.model, report.outcome, report.accuracy) == (
+        "mine",
+        TrainingOutcome.FINISHED,
+        0.5,
+    )
 
 
 def test_threads_follow_the_cpu_limit_of_cgroup_v2(tmp_path):

@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_training_is_refused():
     """With the first setting that differs."""
     state = begin().state()
 
-    with pytest.raises(CheckpointMismatchError, match="with batch_size 16, this one has 8"):
+    with pytest.raises(CheckpointMismatchError, match="with batch_size 16, this training has 8"):
         begin(batch_size=8).restore(state)
 
 

@@ -1,6 +1,6 @@
-"""Putting a training together: device, threads, images, network, checkpoints.
+"""Assembly of a training: device, threads, images, network and checkpoints.
 
-The one place where settings, the model's own defaults and the machine meet.
+This is the one place where the settings, the model's defaults and the machine meet.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,20 @@ from lowtide_trainer.errors import UsageError
 from lowtide_trainer.loop import Loop
 from lowtide_trainer.randomness import make_deterministic
 from lowtide_trainer.reporter import Reporter
-from lowtide_trainer.settings import Settings
+from lowtide_trainer.settings import TrainerSettings
 from lowtide_trainer.threads import usable_cores
 from lowtide_trainer.workloads.models import WORKLOADS, Workload
 from lowtide_trainer.workloads.training import Training, TrainingPlan, flops_per_sample
 
 
 def assemble(
-    settings: Settings,
+    settings: TrainerSettings,
     reporter: Reporter,
     *,
     is_stopped: Callable[[], bool],
     say: Callable[[str], None],
 ) -> Loop:
-    """Return a loop ready to run, gone on from its newest checkpoint where there is one.
+    """Return a loop that is ready to run, resumed from its newest checkpoint if there is one.
 
     Raises:
         TrainerError: the settings, the images or the checkpoint cannot be used.
@@ -62,12 +62,14 @@ def assemble(
         f"{len(data.validation)} for validation, batches of {plan.batch_size}  {hardware}"
     )
     if loop.resume():
-        say(f"going on after {training.batches_done} batches ({training.epoch} epochs)")
+        say(f"resumed after {training.batches_done} batches ({training.epoch} epochs)")
     return loop
 
 
-def _plan(workload: Workload, settings: Settings, threads: int) -> tuple[TrainingPlan, DataSet]:
-    """Return what is to be trained, the model's defaults filled in, and the images."""
+def _plan(
+    workload: Workload, settings: TrainerSettings, threads: int
+) -> tuple[TrainingPlan, DataSet]:
+    """Return the plan, with the model's defaults filled in, and the images."""
     image_size = settings.image_size or workload.image_size
     if image_size < workload.minimum_image_size:
         raise UsageError(
@@ -97,7 +99,7 @@ def _plan(workload: Workload, settings: Settings, threads: int) -> tuple[Trainin
 
 
 def _device(wanted: str) -> torch.device:
-    """Return the device asked for; `auto` is the first GPU where there is one."""
+    """Return the requested device; `auto` is the first GPU if there is one, else the CPU."""
     has_gpu = torch.cuda.is_available()
     if wanted == "auto":
         return torch.device("cuda" if has_gpu else "cpu")
@@ -111,13 +113,13 @@ def _device(wanted: str) -> torch.device:
         raise UsageError(f"--device {wanted!r} is not supported: give auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"--device {wanted!r} is not there: torch sees {torch.cuda.device_count()}"
+            f"--device {wanted!r} does not exist: torch sees {torch.cuda.device_count()} GPUs"
         )
     return device
 
 
 def _hardware(device: torch.device, threads: int) -> str:
-    """Return the name of what computes, for reports."""
+    """Return the name of the hardware that computes, for reports."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {threads} thread" + ("s" if threads > 1 else "")

@@ -1,10 +1,10 @@
-"""Checkpoints on disk: complete or not there, checked before use, the newest two kept.
+"""Checkpoints on disk: complete or absent, checked before use, the newest two kept.
 
-A checkpoint is an ordinary torch file, `checkpoint-<batches>.pt`, that anybody can open with
-`torch.load(path, weights_only=True)`; it holds tensors and plain values, never pickled classes,
-so loading one runs no code. It is written beside its final name, flushed to the disk and then
-renamed, so that no crash leaves half a one under that name. What is read is checked against the
-sums that the file carries; a damaged file is set aside and the one before it taken.
+A checkpoint is an ordinary torch file, `checkpoint-<batches>.pt`, which
+`torch.load(path, weights_only=True)` opens. It holds tensors and plain values, never pickled
+classes, so loading one runs no code. It is written beside its final name, flushed to the disk and
+then renamed, so that a crash never leaves a partial file under that name. Every file is checked
+against the checksums that it carries; a damaged file is set aside and the one before it is used.
 """
 
 import errno
@@ -42,12 +42,12 @@ _DAMAGE: Final = (
     ValueError,
     zlib.error,
 )
-"""What the readers of archive and content raise on a cut or altered file, tried byte by byte."""
+"""Errors that reading a truncated or altered file raises; found by altering one byte at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A checkpoint that was read: its content and what the report says about it."""
+class SavedCheckpoint:
+    """A checkpoint that was read: its content and its entry in the report."""
 
     content: Mapping[str, Any]
     info: CheckpointInfo
@@ -56,10 +56,10 @@ class Checkpoint:
 class CheckpointStore:
     """The checkpoints of one training in one directory.
 
-    `keep` is how many are kept: the one before the newest is the way back from a damaged file.
+    `keep` is the number of checkpoints kept: the one before the newest replaces a damaged file.
 
     Raises:
-        CheckpointError: the directory cannot be made or written to.
+        CheckpointError: the directory cannot be created or written to.
     """
 
     def __init__(self, directory: Path, *, keep: int = 2) -> None:
@@ -69,9 +69,9 @@ class CheckpointStore:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CheckpointError(
-                f"checkpoint directory {directory} cannot be made: {error.strerror}"
+                f"checkpoint directory {directory} cannot be created: {error.strerror}"
             ) from error
-        # Said now rather than after an hour of training that could then not be paused.
+        # Refused at the start, not after an hour of training that could then not be paused.
         if not os.access(directory, os.W_OK | os.X_OK):
             raise CheckpointError(
                 f"checkpoint directory {directory} is not writable for user {os.getuid()}: set the "
@@ -79,12 +79,12 @@ class CheckpointStore:
             )
 
     def save(self, content: Mapping[str, Any], *, batches: int) -> CheckpointInfo:
-        """Write a checkpoint after `batches` batches and remove those too many.
+        """Write a checkpoint after `batches` batches and remove surplus ones.
 
-        When the disk is full, older checkpoints but the newest give way and it is tried again.
+        On a full disk, all checkpoints except the newest are removed and the write is retried.
 
         Raises:
-            CheckpointNotSavedError: it could not be written; the newest one is untouched.
+            CheckpointNotSavedError: the write failed; the newest checkpoint is untouched.
         """
         try:
             return self._write(content, batches)
@@ -100,13 +100,13 @@ class CheckpointStore:
             f"{failure.strerror or failure}"
         ) from failure
 
-    def load_newest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that can be read, `None` where there is none.
+    def load_newest(self) -> SavedCheckpoint | None:
+        """Return the newest checkpoint that can be read, or `None` if there is none.
 
-        A damaged file is renamed out of the way with a warning.
+        A damaged file is renamed, with a warning, so that it is not tried again.
 
         Raises:
-            CheckpointError: a file is whole but of another format.
+            CheckpointError: a file is intact but has another format.
         """
         for path in self._paths():
             try:
@@ -122,7 +122,7 @@ class CheckpointStore:
                 raise CheckpointError(
                     f"{path} was not written by this version of the trainer: use another directory"
                 )
-            return Checkpoint(content, self._info(path))
+            return SavedCheckpoint(content, self._info(path))
         return None
 
     def _paths(self) -> list[Path]:
@@ -159,7 +159,7 @@ class CheckpointStore:
             os.close(descriptor)
 
     def _remove_old(self, *, keep: int) -> bool:
-        """Remove all but the newest checkpoints and what a killed attempt left half written."""
+        """Remove all but the newest checkpoints, and partial files of killed attempts."""
         surplus = self._paths()[keep:]
         surplus += self._directory.glob(f"checkpoint-*{_PARTIAL_SUFFIX}")
         for path in surplus:
@@ -178,16 +178,16 @@ class CheckpointStore:
 
 
 def _read(path: Path) -> Any:
-    """Return a checkpoint's content after checking every part against its sum."""
+    """Return a checkpoint's content after checking every part against its checksum."""
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
         if damaged is not None:
             raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-    # Onto the processor first: the content's tensors are copied to where the model is.
+    # Onto the CPU first: restoring copies the tensors to the device of the model.
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _write_failure(error: RuntimeError) -> Exception:
-    """Return the error of the file behind torch's own, which it raises over a failed write."""
+    """Return the `OSError` behind torch's error about a failed write, if there is one."""
     cause = error.__context__
     return cause if isinstance(cause, OSError) else error

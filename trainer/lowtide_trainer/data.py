@@ -1,8 +1,8 @@
-"""Images: the UCI digits that scikit-learn ships, or a folder of one's own.
+"""Images to train on: the UCI digits that scikit-learn ships, or the user's own folder.
 
-Nothing is downloaded. Training and validation images are split once, by the seed; the validation
-images do not depend on how many are trained on, so accuracies of short and long runs compare.
-Every image comes as three channels with values from -1 to 1.
+Nothing is downloaded. The seed splits training from validation images; the validation images do
+not depend on the number of training images, so accuracies of short and long runs are comparable.
+Every image has three channels with values from -1 to 1.
 """
 
 import hashlib
@@ -25,16 +25,16 @@ from lowtide_trainer.errors import DataError
 DIGITS: Final = "digits"
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 VALIDATION_SHARE: Final = 0.2
-"""Of a folder without a `val` of its own."""
+"""Share of a folder's images that validate, where the folder has no `val`."""
 DIGITS_VALIDATION_SAMPLES: Final = 256
-"""A standard error of at most 3 points, for a sixth of the time that all the rest would take."""
+"""A standard error of at most 3 points, in a sixth of the time that all other digits would take."""
 
 
 class Images(Protocol):
     """A set of labelled images of one size."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of images."""
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, size, size) as float32 and labels (N,) as int64, on the CPU."""
@@ -42,9 +42,9 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """What is trained on and what is validated with.
+    """Images to train on and images to validate with.
 
-    `fingerprint` changes with the images or their split: a checkpoint goes on with the same only.
+    `fingerprint` changes with the images or their split: a checkpoint resumes only on equal data.
     """
 
     name: str
@@ -55,9 +55,9 @@ class DataSet:
 
 
 class DigitImages:
-    """Digits of 8 by 8 grey pixels (N, 8, 8), values 0 to 1, enlarged when they are asked for.
+    """Digits of 8 by 8 grey pixels (N, 8, 8), values 0 to 1, enlarged batch by batch.
 
-    Kept small, as 512 of them at 299 pixels would need 550 MB.
+    They are kept small because 512 of them at 299 pixels would need 550 MB.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, image_size: int) -> None:
@@ -78,7 +78,7 @@ class DigitImages:
 
 
 class FileImages:
-    """Images in files, decoded in several threads when they are asked for."""
+    """Images in files, decoded batch by batch in several threads."""
 
     def __init__(self, files: Sequence[tuple[Path, int]], image_size: int, threads: int) -> None:
         self._files = tuple(files)
@@ -92,14 +92,14 @@ class FileImages:
         """Return the images and labels at `indices`.
 
         Raises:
-            DataError: a file is no image.
+            DataError: a file is not an image.
         """
         chosen = [self._files[index] for index in indices]
         images = torch.stack(list(self._pool.map(self._decode, (path for path, _ in chosen))))
         return images, torch.tensor([label for _, label in chosen], dtype=torch.int64)
 
     def _decode(self, path: Path) -> Tensor:
-        """Return one image, its shorter side scaled to the size and its middle cut out."""
+        """Return one image, scaled so that its shorter side fits, then cropped to the centre."""
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB")
@@ -125,11 +125,11 @@ def load_data(
 ) -> DataSet:
     """Return the digits, or the images in the folder `source`.
 
-    `samples` and `validation_samples` are how many at most; `None` takes what there is (of the
-    digits 256 for validation and all others for training).
+    `samples` and `validation_samples` are upper bounds; `None` takes all images (of the digits,
+    256 for validation and all others for training).
 
     Raises:
-        DataError: there is no such folder, too few images, or a file is no image.
+        DataError: the folder does not exist, has too few images, or a file is not an image.
     """
     if source == DIGITS:
         return _load_digits(image_size, samples, validation_samples, seed)
@@ -158,10 +158,10 @@ def _load_digits(
 
 
 def _read_digits() -> NDArray[np.float32]:
-    """Return the digits (1797, 65): 64 pixels from 0 to 16 and the label.
+    """Return the digits (1797, 65): 64 pixels from 0 to 16, then the label.
 
-    Read from scikit-learn's file rather than by its `load_digits`: importing scikit-learn brings
-    scipy along and takes four seconds of computing, at every start and every resume.
+    They are read from scikit-learn's file and not by its `load_digits`: importing scikit-learn
+    also imports scipy and takes four CPU seconds, at every start and every resume.
     """
     package = find_spec("sklearn")
     if package is None or package.origin is None:
@@ -182,7 +182,7 @@ def _load_folder(
     threads: int,
 ) -> DataSet:
     if not root.is_dir():
-        raise DataError(f"data folder {root} does not exist: give one, or {DIGITS}")
+        raise DataError(f"data folder {root} does not exist: give an existing folder, or {DIGITS}")
     own_split = (root / "train").is_dir() and (root / "val").is_dir()
     classes = _class_names(root / "train" if own_split else root)
     if own_split:
@@ -208,7 +208,7 @@ def _load_folder(
 
 
 def _class_names(folder: Path) -> list[str]:
-    """Return the names of the sub-folders, sorted: their places are the labels."""
+    """Return the sorted names of the sub-folders: the position of a name is its label."""
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
     if len(classes) < 2:
         raise DataError(
@@ -241,7 +241,7 @@ def _shuffled(count: int, seed: int) -> list[int]:
 def _split(
     order: list[int], validation_samples: int, samples: int | None, name: str
 ) -> tuple[list[int], list[int]]:
-    """Return the places for validation, then those for training."""
+    """Return the indices for validation, then those for training."""
     rest = len(order) - validation_samples
     if rest < max(samples or 0, 2):
         raise DataError(

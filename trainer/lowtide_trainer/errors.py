@@ -1,18 +1,18 @@
-"""What can go wrong in the trainer.
+"""Errors that the trainer explains.
 
 TrainerError
 ├── UsageError            a flag or an environment variable is wrong: exit code 2
 ├── DataError             the images cannot be used
 └── CheckpointError
-    ├── CheckpointMismatchError    it belongs to another training
-    └── CheckpointNotSavedError    it could not be written; training goes on
+    ├── CheckpointMismatchError    the checkpoint belongs to another training
+    └── CheckpointNotSavedError    the checkpoint could not be written
 
-Every message is one sentence for people: what was wrong, the value seen, what would be right.
+Every message is one sentence: what was wrong, the value seen, what would be right.
 """
 
 
 class TrainerError(Exception):
-    """The base of all errors that the trainer explains."""
+    """Base of all errors that the trainer explains."""
 
 
 class UsageError(TrainerError):

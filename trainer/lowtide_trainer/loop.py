@@ -1,8 +1,8 @@
-"""The training loop: batches, epochs, checkpoints, and stopping between two of them.
+"""Training loop: batches, epochs, checkpoints, and a stop between two batches.
 
-It decides when something happens; how is the business of `Training`, `CheckpointStore` and
-`Reporter`. A checkpoint that cannot be saved is a warning while training and an error only when
-the process was asked to stop, because then the work since the last one is lost.
+The loop decides when something happens; `Training`, `CheckpointStore` and `Reporter` know how. A
+checkpoint that cannot be saved is a warning during training. It is an error only when the process
+was told to stop, because then the work since the previous checkpoint is lost.
 """
 
 import logging
@@ -22,28 +22,29 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """What a training runs with.
-
-    `environment` names what computes (equal weights are promised only with the same),
-    `is_stopped` is asked before every batch, `say` gets one line for each epoch, `monotonic` is
-    a steady number of seconds.
-    """
+    """A training together with everything that it needs to run."""
 
     training: Training
     data: DataSet
     reporter: Reporter
     store: CheckpointStore | None
+    """`None`: no checkpoints are saved."""
     checkpoint_seconds: float
+    """Longest time between two checkpoints within an epoch."""
     environment: str
+    """Framework and hardware; equal weights are promised only where it is the same."""
     is_stopped: Callable[[], bool]
+    """Called before every batch: whether the process was told to stop."""
     say: Callable[[str], None]
+    """Called with one line for each epoch."""
     monotonic: Callable[[], float] = time.monotonic
+    """A clock that never goes back, in seconds."""
 
     def resume(self) -> bool:
-        """Go on from the newest checkpoint; return whether there was one.
+        """Resume from the newest checkpoint; return whether there was one.
 
         Raises:
-            CheckpointError: it belongs to another training.
+            CheckpointError: the checkpoint belongs to another training.
         """
         found = self.store.load_newest() if self.store else None
         if found is None:
@@ -51,8 +52,8 @@ class Loop:
         before = found.content["environment"]
         if before != self.environment:
             log.warning(
-                "going on with %s after %s: weights may differ from those of one uninterrupted run "
-                "in their last digits",
+                "resumed with %s after %s: the last digits of the weights may differ from those of "
+                "an uninterrupted run",
                 self.environment,
                 before,
             )
@@ -62,10 +63,10 @@ class Loop:
         return True
 
     def run(self) -> bool:
-        """Train to the end and return true, or false after a stop that was asked for.
+        """Train to the end and return true, or return false after a requested stop.
 
         Raises:
-            CheckpointNotSavedError: asked to stop, and the state could not be saved.
+            CheckpointNotSavedError: a stop was requested and the state could not be saved.
         """
         while self.training.epoch < self.training.plan.epochs:
             if not self._run_epoch():
@@ -74,7 +75,7 @@ class Loop:
         return True
 
     def _run_epoch(self) -> bool:
-        """Train to the end of the epoch and validate; false where a stop came first."""
+        """Train to the end of the epoch and validate; return false if a stop came first."""
         training, began, samples = self.training, self.monotonic(), 0
         saved_at = began
         while training.batch < training.batches_per_epoch:
@@ -127,13 +128,13 @@ class Loop:
             self._save(store)
         except CheckpointNotSavedError as error:
             self.reporter.checkpoint_failed()
-            log.warning("%s; training goes on", error)
+            log.warning("%s; training continues", error)
 
     def _save_before_stop(self) -> None:
         if self.store is None:
             raise CheckpointNotSavedError(
-                "asked to stop, and there is no checkpoint directory: what was trained is lost; "
-                "give --checkpoint-dir to be able to pause"
+                "the training was told to stop and has no checkpoint directory, so its work is "
+                "lost: give --checkpoint-dir to be able to pause"
             )
         try:
             self._save(self.store)

@@ -1,7 +1,7 @@
-"""The command `lowtide-trainer`: settings in, a trained network and a report out.
+"""Command `lowtide-trainer`: settings in, a trained network and a report out.
 
-Standard output has one line for each epoch, made to be read in `kubectl logs`; warnings go to
-standard error. Whatever happens after the flags are read ends in a report that says so.
+Standard output has one line for each epoch, to be read in `kubectl logs`; warnings go to standard
+error. Every ending, wrong use included, is written into the report.
 """
 
 import logging
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import Outcome
+from lowtide.trainingjob.report import TrainingOutcome
 from lowtide_trainer.errors import TrainerError, UsageError
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.report import report_path, report_writer
 from lowtide_trainer.reporter import Reporter
-from lowtide_trainer.settings import Settings, parse_settings
+from lowtide_trainer.settings import TrainerSettings, parse_settings
 from lowtide_trainer.stop import StopRequest
 
 EXIT_CODE_FAILED = 1
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
         except UsageError as error:
-            Reporter(write=report_writer(report_path(os.environ))).end(Outcome.FAILED, str(error))
+            Reporter(write=report_writer(report_path(os.environ))).end(
+                TrainingOutcome.FAILED, str(error)
+            )
             return _complain(error, EXIT_CODE_WRONG_USE)
         reporter = Reporter(
             write=report_writer(settings.report_path),
@@ -44,24 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 return _train(settings, reporter, stop)
             except TrainerError as error:
-                reporter.end(Outcome.FAILED, str(error))
+                reporter.end(TrainingOutcome.FAILED, str(error))
                 wrong_use = isinstance(error, UsageError)
                 return _complain(error, EXIT_CODE_WRONG_USE if wrong_use else EXIT_CODE_FAILED)
             except Exception as error:
-                reporter.end(Outcome.FAILED, f"{type(error).__name__}: {error}")
+                reporter.end(TrainingOutcome.FAILED, f"{type(error).__name__}: {error}")
                 raise
 
 
-def _train(settings: Settings, reporter: Reporter, stop: StopRequest) -> int:
-    """Train as asked and return the exit code."""
-    # Imported here: torch takes seconds, and until it is there signals must be heard already.
+def _train(settings: TrainerSettings, reporter: Reporter, stop: StopRequest) -> int:
+    """Train with the settings and return the exit code."""
+    # Imported here, after the signal handlers are installed: importing torch takes seconds.
     from lowtide_trainer.assembly import assemble
 
     loop = assemble(settings, reporter, is_stopped=lambda: stop.requested, say=_say)
     with reporter:
         if not loop.run():
-            reporter.end(Outcome.PAUSED)
-            _say(f"paused after {loop.training.batches_done} batches; a new start goes on there")
+            reporter.end(TrainingOutcome.PAUSED)
+            _say(f"paused after {loop.training.batches_done} batches; the next start resumes there")
             return EXIT_CODE_PAUSED
     _say(_last_line(reporter, loop.training.weights_digest()))
     return 0

@@ -1,8 +1,8 @@
-"""The trainer's `/metrics`: the same figures as the report, while the training runs.
+"""Page `/metrics` of the trainer: the report's figures while the training runs.
 
-A collector reads the reporter at scrape time, so nothing has to be kept in step. The series carry
-no label but those that the scrape adds; what is not known has no series. A port that is taken
-is a warning: measuring never stops a training.
+The collector reads the reporter at scrape time, so both always agree. The series have no labels
+except those that the scrape adds; an unknown figure has no series. A port in use is a warning:
+reporting never stops a training.
 """
 
 import logging
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 
 class TrainerCollector(Collector):
-    """Turns the reporter's figures into metric families at scrape time."""
+    """Metric families made from the reporter's figures at scrape time."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
 
     def collect(self) -> Iterator[Metric]:
-        """Yield one family for each figure that is known."""
+        """Yield one family for each known figure."""
         report = self._reporter.report()
         counters = (
             (METRIC_TRAINER_EPOCHS, "Epochs finished.", report.epochs),
@@ -52,7 +52,7 @@ class TrainerCollector(Collector):
             ),
         )
         gauges = (
-            (METRIC_TRAINER_EPOCHS_PLANNED, "Epochs asked for.", report.epochs_planned),
+            (METRIC_TRAINER_EPOCHS_PLANNED, "Epochs planned.", report.epochs_planned),
             (METRIC_TRAINER_ACCURACY, "Accuracy on the validation data.", report.accuracy),
             (METRIC_TRAINER_LOSS, "Mean training loss of the last epoch.", report.loss),
             (
@@ -71,9 +71,9 @@ class TrainerCollector(Collector):
 
 @contextmanager
 def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> Iterator[int | None]:
-    """Serve `/metrics` while the block runs; yield the port, `None` where it cannot be had.
+    """Serve `/metrics` while the block runs; yield the port, or `None` if it cannot be opened.
 
-    Port 0 takes any free one.
+    Port 0 takes any free port.
     """
     registry = CollectorRegistry()
     registry.register(TrainerCollector(reporter))

@@ -1,8 +1,8 @@
-"""Randomness: one seed for everything, and generators that go on exactly where they stopped.
+"""Randomness: one seed for everything, and generators that resume exactly where they stopped.
 
-A resumed training gives the weights of the uninterrupted one only if Python's, numpy's and
-torch's generators continue with the next number and every operation is deterministic. The states
-are kept as plain values and tensors, so that a checkpoint needs no pickled classes.
+A resumed training reaches the weights of the uninterrupted one only if Python's, numpy's and
+torch's generators continue with the next number and every operation is deterministic. Their states
+are plain values and tensors, so that a checkpoint needs no pickled classes.
 """
 
 import os
@@ -17,22 +17,21 @@ import torch
 def make_deterministic(seed: int) -> None:
     """Seed every generator and choose deterministic algorithms.
 
-    Operations that torch has only in a non-deterministic form (some backward passes on GPUs)
-    warn and run.
+    Operations without a deterministic form in torch (some backward passes on GPUs) warn and run.
     """
-    # cuBLAS reads this when its first handle is made; torch demands it for deterministic products.
+    # cuBLAS reads this when its first handle is created; torch requires it for determinism.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling fresh memory guards against kernels that read it; it costs time and none here does.
+    # Filling fresh memory guards against kernels that read it; no kernel here does, and it is slow.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 
 def generator_states() -> dict[str, Any]:
-    """Return where every generator stands."""
+    """Return the state of every generator."""
     version, internal, gauss = random.getstate()
     numpy_state = np.random.get_state(legacy=False)
     return {
@@ -49,10 +48,10 @@ def generator_states() -> dict[str, Any]:
 
 
 def set_generator_states(states: Mapping[str, Any]) -> None:
-    """Let every generator go on from `generator_states()`.
+    """Restore every generator from `generator_states()`.
 
-    States of GPUs are passed over where their number differs: that training is resumed on other
-    hardware, where equal bits cannot be had anyway.
+    GPU states are skipped where the number of GPUs differs: equal bits are impossible on other
+    hardware anyway.
     """
     random.setstate(states["python"])
     numpy_state = states["numpy"]

@@ -1,7 +1,7 @@
-"""Where the report goes: the pod's termination message, and a loop of the user's own.
+"""Destination of the report: the pod's termination message.
 
 The kubelet bind-mounts the message file into the container, so it is written in place: it can be
-neither replaced nor removed. Its default path is only used where it exists, so that a training
+neither replaced nor removed. The default path is used only where it exists, so that a training
 started by hand leaves no file in `/dev`.
 """
 
@@ -23,7 +23,7 @@ from lowtide_trainer.reporter import Reporter
 
 
 def report_path(environment: Mapping[str, str]) -> Path | None:
-    """Return where reports go: the variable's path, else the default one where it exists."""
+    """Return the path of the report: the variable's, else the default one if it exists."""
     if given := environment.get(ENV_REPORT_PATH):
         return Path(given)
     default = Path(DEFAULT_REPORT_PATH)
@@ -31,10 +31,10 @@ def report_path(environment: Mapping[str, str]) -> Path | None:
 
 
 def metrics_port(environment: Mapping[str, str]) -> int:
-    """Return the port for metrics, 0 for none.
+    """Return the port for metrics; 0 disables them.
 
     A Service called `lowtide-metrics` makes the kubelet set the same variable to an address such
-    as `tcp://10.96.0.7:9401`; that is not meant for the trainer and is passed over.
+    as `tcp://10.96.0.7:9401`, which is not meant for the trainer and is ignored.
 
     Raises:
         ValueError: the variable is neither a port nor such an address.
@@ -43,14 +43,16 @@ def metrics_port(environment: Mapping[str, str]) -> int:
     if not given or given.startswith("tcp://"):
         return TRAINER_METRICS_PORT
     if not given.isascii() or not given.isdigit() or int(given) > 65535:
-        raise ValueError(f"{ENV_METRICS_PORT}={given!r} is no port: give 1 to 65535, or 0 for none")
+        raise ValueError(
+            f"{ENV_METRICS_PORT}={given!r} is not a port: give 1 to 65535, or 0 to disable metrics"
+        )
     return int(given)
 
 
 def report_writer(path: Path | None) -> Callable[[TrainingReport], None]:
-    """Return a function that puts a report into the file at `path`; `None` keeps it nowhere.
+    """Return a function that writes a report into the file at `path`, if that is not `None`.
 
-    The function raises `OSError` where the file cannot be written.
+    The function raises `OSError` if the file cannot be written.
     """
 
     def write(report: TrainingReport) -> None:
@@ -62,10 +64,9 @@ def report_writer(path: Path | None) -> Callable[[TrainingReport], None]:
 
 @contextmanager
 def report_training(**facts: Any) -> Iterator[Reporter]:
-    """Report a loop of one's own, with the environment of a TrainingJob's pod.
+    """Report a user's own loop, with the environment of a TrainingJob's pod.
 
-    `facts` are the fields of `TrainingReport` that are known beforehand. See `Reporter` for an
-    example.
+    `facts` are the fields of `TrainingReport` that are known beforehand. `Reporter` has an example.
 
     Raises:
         ValueError: the environment variable with the metrics port is wrong.

@@ -1,11 +1,11 @@
-"""The reporter: what a training loop tells about itself, kept ready for whoever asks.
+"""Reporter of a training loop's figures.
 
-It knows nothing of torch and fits any loop. It writes the report after every epoch, so that a
-process which is killed without warning leaves its last epoch behind, and answers the metrics
-server from the same numbers.
+The reporter knows nothing of torch and fits any loop. It writes the report after every epoch, so
+that a process which is killed without warning leaves its last epoch behind, and the metrics server
+reads the same figures.
 
-The invariant: a reporter never stops a training. A figure that makes no sense is left out and
-warned about once; a report that cannot be written is a warning.
+Invariant: a reporter never stops a training. An impossible figure is left out, with one warning; a
+report that cannot be written is a warning.
 """
 
 import logging
@@ -21,7 +21,7 @@ from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import (
     CheckpointInfo,
     EpochRecord,
-    Outcome,
+    TrainingOutcome,
     TrainingReport,
     bounded_text,
     build_report,
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
-    """Return the time; the default clock."""
+    """Return the current time in UTC; the default clock."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What changes while training; `epoch_seconds` is the time since the last epoch's end."""
+    """Figures that change while training; `epoch_seconds` counts from the last epoch's end."""
 
     epochs: int = 0
     samples: int = 0
@@ -52,16 +52,15 @@ class _Progress:
 
 
 class Reporter:
-    """Collects a training's figures; a context manager around the loop.
+    """Figures of a training; a context manager around the loop.
 
-    Leaving it normally reports the training as finished, by an exception as failed, and by
-    `SystemExit` with the exit code for a pause as paused. `facts` are fields of `TrainingReport`
-    that do not change while training, such as `model`, `dataset`, `seed` or `epochs_planned`.
-    `write` receives every report; `clock` and `monotonic` give the time of day and a steady
-    number of seconds.
+    A normal exit reports the training as finished, an exception as failed, and `SystemExit` with
+    the exit code of a pause as paused. `facts` are fields of `TrainingReport` that do not change
+    while training, such as `model`, `dataset`, `seed` or `epochs_planned`. `write` receives every
+    report; `clock` gives the time of day and `monotonic` seconds that never go back.
 
-    A loop of one's own needs three lines (here with `report_training`, which reads the
-    environment of a TrainingJob's pod and serves the metrics)::
+    A user's own loop needs three lines (here with `report_training`, which reads the environment
+    of a TrainingJob's pod and serves the metrics)::
 
         with report_training(model="resnet18", epochs_planned=10) as reporter:
             for epoch in range(10):
@@ -85,7 +84,7 @@ class Reporter:
         self._clock = clock
         self._monotonic = monotonic
         self._facts = facts
-        self._outcome = Outcome.RUNNING
+        self._outcome = TrainingOutcome.RUNNING
         self._error: str | None = None
         self._progress = _Progress()
         self._history: list[EpochRecord] = []
@@ -108,14 +107,14 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         """Report how the training ended."""
-        if self._outcome is not Outcome.RUNNING:
+        if self._outcome is not TrainingOutcome.RUNNING:
             return
         if error is None:
-            self.end(Outcome.FINISHED)
+            self.end(TrainingOutcome.FINISHED)
         elif isinstance(error, SystemExit) and error.code == EXIT_CODE_PAUSED:
-            self.end(Outcome.PAUSED)
+            self.end(TrainingOutcome.PAUSED)
         else:
-            self.end(Outcome.FAILED, f"{type(error).__name__}: {error}")
+            self.end(TrainingOutcome.FAILED, f"{type(error).__name__}: {error}")
 
     def start(self) -> None:
         """Start the clock of the training and write a first report."""
@@ -132,7 +131,7 @@ class Reporter:
             self._facts |= facts
 
     def batch_ended(self, *, samples: int, tokens: int | None = None) -> None:
-        """Count a batch that is in the weights; costs microseconds."""
+        """Count a batch whose gradients are in the weights; takes microseconds."""
         with self._lock:
             self._progress.samples += samples
             if tokens is not None:
@@ -145,7 +144,7 @@ class Reporter:
         accuracy_top5: float | None = None,
         loss: float | None = None,
     ) -> None:
-        """Count an epoch with its figures: accuracies as fractions, the mean training loss."""
+        """Count an epoch with its figures: accuracies as fractions, and the mean training loss."""
         with self._lock:
             self._advance()
             now = self._progress
@@ -164,7 +163,7 @@ class Reporter:
         self.publish()
 
     def checkpoint_saved(self, checkpoint: CheckpointInfo) -> None:
-        """Note the newest checkpoint."""
+        """Record the newest checkpoint."""
         with self._lock:
             self._checkpoint = checkpoint
             self.checkpoints_saved += 1
@@ -174,7 +173,7 @@ class Reporter:
         """Count a checkpoint that could not be written."""
         self.checkpoints_failed += 1
 
-    def end(self, outcome: Outcome, error: str | None = None) -> None:
+    def end(self, outcome: TrainingOutcome, error: str | None = None) -> None:
         """Report how the training ended; `error` says in one sentence why it failed."""
         with self._lock:
             self._advance()
@@ -184,7 +183,7 @@ class Reporter:
         self.publish()
 
     def publish(self) -> None:
-        """Write the report as it stands; a failure to do so is a warning."""
+        """Write the current report; a failure is a warning."""
         try:
             self._write(self.report())
         except OSError as error:
@@ -192,11 +191,11 @@ class Reporter:
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Return how long the last finished epoch took, `None` before the first."""
+        """Return the duration of the last finished epoch, or `None` before the first."""
         return self._history[-1].duration_seconds if self._history else None
 
     def report(self) -> TrainingReport:
-        """Return the report as it stands, without the figures that make no sense."""
+        """Return the current report, without impossible figures."""
         with self._lock:
             self._advance()
             now = self._progress
@@ -225,7 +224,7 @@ class Reporter:
         return parsed.report or TrainingReport(outcome=self._outcome)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold so that a later attempt counts on, plain values."""
+        """Return plain values with which a later attempt continues the counts."""
         with self._lock:
             self._advance()
             now = self._progress
@@ -251,9 +250,9 @@ class Reporter:
             }
 
     def restore(self, state: Mapping[str, Any], checkpoint: CheckpointInfo | None = None) -> None:
-        """Count on from `state()` of an earlier attempt, kept in `checkpoint`.
+        """Continue the counts from `state()` of an earlier attempt, stored in `checkpoint`.
 
-        What is missing in `state` begins anew.
+        A figure that is missing in `state` starts anew.
         """
         values = {name: value for name, value in state.items() if name != "history"}
         if values.get("started_at") is not None:
@@ -272,7 +271,7 @@ class Reporter:
             ]
 
     def _advance(self) -> None:
-        """Add the time since the last look to the training and to the epoch."""
+        """Add the time since the last call to the training and to the epoch."""
         if self._mark is not None:
             now = self._monotonic()
             self._progress.training_seconds += now - self._mark

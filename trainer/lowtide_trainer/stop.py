@@ -1,9 +1,9 @@
-"""The wish to stop: SIGTERM, as the kubelet sends it when a Job is suspended or a node drained.
+"""Request to stop: SIGTERM, which the kubelet sends when a Job is suspended or a node drained.
 
 The first signal only sets a flag that the training loop reads between two batches, so that a
-checkpoint is always of a whole batch. A second one ends the process at once, without saving.
-A handler is needed in any case: a container's first process ignores signals that it does not
-handle. It is installed before torch is imported, because that takes seconds.
+checkpoint never holds half a batch. A second signal ends the process at once, without saving. A
+handler is needed in any case: the first process of a container ignores signals without a handler.
+It is installed before torch is imported, because that takes seconds.
 """
 
 import os
@@ -15,10 +15,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether the process was asked to stop; a context manager that listens while it is open.
+    """Flag that SIGTERM or SIGINT sets; a context manager that listens while it is open.
 
-    `requested` is false until the first signal. Must be opened in the main thread, as Python
-    delivers signals only there.
+    `requested` is false until the first signal. It must be opened in the main thread, because
+    Python delivers signals only there.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class StopRequest:
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
-        """Listen from here on."""
+        """Install the handlers."""
         for number in _SIGNALS:
             self._previous[number] = signal.signal(number, self._handle)
         return self
@@ -37,15 +37,15 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Put back what handled the signals before."""
+        """Restore the handlers that were installed before."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal; leave at once on the second."""
+        """Set the flag on the first signal; end the process on the second."""
         name = signal.Signals(number).name
-        # os.write rather than print: a handler may interrupt a print that holds the stream.
+        # os.write and not print: the handler may interrupt a print that holds the stream.
         if self.requested:
             os.write(2, f"{name} again: leaving at once, nothing more is saved\n".encode())
             os._exit(128 + number)

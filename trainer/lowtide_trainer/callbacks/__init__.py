@@ -1,1 +1,1 @@
-"""Callbacks for training frameworks: the reporter without a loop of one's own."""
+"""Callbacks for training frameworks that have their own loop."""

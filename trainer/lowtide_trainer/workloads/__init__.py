@@ -1,1 +1,1 @@
-"""The reference workloads: networks, and how each is trained."""
+"""Reference workloads: networks, and how each is trained."""

@@ -1,7 +1,7 @@
-"""The networks: how each is built and with which settings it learns well in a short run.
+"""Reference networks: how each is built, and settings with which it learns well in a short run.
 
 Weights are random and nothing is downloaded. The defaults are tuned for a demonstration of a few
-epochs on the digits, on one CPU core.
+epochs on the digits, with one CPU core.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,27 +14,28 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A network and its defaults.
-
-    `build` takes the number of classes. `norm_momentum` is the weight of the newest batch in
-    the running means of batch normalisation.
-    """
+    """A network and its defaults."""
 
     name: str
     build: Callable[[int], nn.Module]
+    """Returns the network for a number of classes."""
     image_size: int
+    """Side of an image in pixels."""
     minimum_image_size: int
+    """Smallest side that the network accepts, in pixels."""
     batch_size: int = 16
     learning_rate: float = 1e-3
+    """Highest rate of the one-cycle schedule."""
     norm_momentum: float = 0.2
+    """Weight of the newest batch in the running means of batch normalisation."""
 
 
 def _inceptionv3(classes: int) -> nn.Module:
-    # torchvision takes a second to import and only the two large networks need it.
+    # Importing torchvision takes a second, and only the two large networks need it.
     from torchvision.models import inception_v3
 
-    # The auxiliary classifier pools windows that images below 299 pixels do not have, and the
-    # published initialisation by truncated normals is slow; torch's own learns as well.
+    # The auxiliary classifier pools windows that images below 299 pixels do not have. The
+    # published initialisation by truncated normals is slow; torch's default learns as well.
     network: nn.Module = inception_v3(
         weights=None, num_classes=classes, aux_logits=False, init_weights=False
     )
@@ -49,7 +50,7 @@ def _densenet121(classes: int) -> nn.Module:
 
 
 def _tiny(classes: int) -> nn.Module:
-    """Return a network that trains in seconds, with everything that makes resuming hard."""
+    """Return a network that trains in seconds and has all that makes an exact resume hard."""
     return nn.Sequential(
         nn.Conv2d(3, 8, kernel_size=3, stride=2, padding=1),
         nn.BatchNorm2d(8),

@@ -1,9 +1,9 @@
-"""One training: network, optimiser, schedule and position, as a thing that can stop and go on.
+"""Training of one reference network that can stop after any batch and resume.
 
-The invariant: `state()` after any batch, given to `restore()` of a new `Training` with the same
-settings, leads to the same weights, bit for bit, as going on without the pause (on a CPU, with
-the same number of threads and version of torch). So everything that the next batch depends on is
-in it: weights, running means, optimiser, schedule, place in the epoch and the order of images.
+Invariant: `state()` after any batch, given to `restore()` of a new `Training` with the same plan,
+leads to the same weights, bit for bit, as no pause at all (on a CPU, with the same number of
+threads and the same version of torch). So the state holds everything that the next batch depends
+on: weights, running means, optimiser, schedule, place in the epoch and order of images.
 """
 
 import hashlib
@@ -25,27 +25,28 @@ VALIDATION_BATCH_SIZE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """What decides the weights: a checkpoint goes on only with an equal plan.
-
-    `samples` is the number of training images, `data` their fingerprint.
-    """
+    """Everything that decides the weights: a checkpoint resumes only with an equal plan."""
 
     model: str
     data: str
+    """Fingerprint of the images and their split."""
     classes: int
     samples: int
+    """Number of training images."""
     epochs: int
     batch_size: int
     image_size: int
+    """Side of an image in pixels."""
     learning_rate: float
+    """Highest rate of the one-cycle schedule."""
     seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well the validation images are recognised, as fractions.
+    """Accuracies on the validation images, as fractions.
 
-    `accuracy_top5` is `None` with five classes or fewer, where it says nothing.
+    `accuracy_top5` is `None` with five classes or fewer, where it is always 1.
     """
 
     accuracy: float
@@ -53,7 +54,7 @@ class Evaluation:
 
 
 class Training:
-    """A network in training. `epoch` are finished ones, `batch` the batches done of the next."""
+    """A network in training; `epoch` epochs and `batch` batches of the next one are done."""
 
     def __init__(self, workload: Workload, plan: TrainingPlan, device: torch.device) -> None:
         self.plan = plan
@@ -65,7 +66,7 @@ class Training:
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = workload.norm_momentum
         self._network.to(device)
-        # Fused: one pass over the weights; for InceptionV3 on a CPU core 20 ms a step, not 80.
+        # Fused is one pass over the weights: InceptionV3 needs 20 ms a step on a CPU core, not 80.
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=plan.learning_rate, fused=True
         )
@@ -80,26 +81,26 @@ class Training:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Return how many batches an epoch has; a last one of a single image is left out.
+        """Return the number of batches in an epoch; a last batch of one image is left out.
 
-        Batch normalisation has no variance to divide by in a batch of one.
+        Batch normalisation cannot divide by the variance of a single image.
         """
         full, rest = divmod(self.plan.samples, self.plan.batch_size)
         return full + (1 if rest > 1 else 0)
 
     @property
     def samples_per_epoch(self) -> int:
-        """Return how many images an epoch trains on."""
+        """Return the number of images that an epoch trains on."""
         return min(self.plan.samples, self.batches_per_epoch * self.plan.batch_size)
 
     @property
     def batches_done(self) -> int:
-        """Return how many batches are in the weights."""
+        """Return the number of batches whose gradients are in the weights."""
         return self.epoch * self.batches_per_epoch + self.batch
 
     @property
     def mean_loss(self) -> float | None:
-        """Return the mean loss of the epoch so far, `None` before its first batch."""
+        """Return the mean loss of the epoch so far, or `None` before its first batch."""
         return self._loss_sum.item() / self._samples_seen if self._samples_seen else None
 
     @property
@@ -108,7 +109,7 @@ class Training:
         return sum(part.numel() for part in self._network.parameters() if part.requires_grad)
 
     def next_indices(self) -> list[int]:
-        """Return which images the next batch has."""
+        """Return the indices of the next batch's images."""
         start = self.batch * self.plan.batch_size
         return self._order[start : start + self.plan.batch_size]
 
@@ -127,7 +128,7 @@ class Training:
         return len(labels)
 
     def end_epoch(self) -> None:
-        """Begin the next epoch with a new order."""
+        """Start the next epoch with a new order of images."""
         self.epoch += 1
         self.batch = 0
         self._order = self._new_order()
@@ -136,7 +137,7 @@ class Training:
 
     @torch.no_grad()
     def count_correct(self, images: Tensor, labels: Tensor) -> tuple[int, int]:
-        """Return how many images are recognised at the first and within five guesses."""
+        """Return how many images are recognised by the first guess and within five guesses."""
         self._network.eval()
         allowed = min(5, self.plan.classes)
         best = self._network(images.to(self._device)).topk(allowed, dim=1).indices.cpu()
@@ -144,7 +145,7 @@ class Training:
         return int(hits[:, 0].sum()), int(hits.any(dim=1).sum())
 
     def weights_digest(self) -> str:
-        """Return a SHA-256 of all weights and running means: equal if and only if they are."""
+        """Return a SHA-256 of all weights and running means."""
         digest = hashlib.sha256()
         for name, tensor in self._network.state_dict().items():
             digest.update(name.encode())
@@ -152,7 +153,7 @@ class Training:
         return digest.hexdigest()
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore()` needs, as tensors and plain values."""
+        """Return the state for `restore()`, as tensors and plain values."""
         return {
             "plan": asdict(self.plan),
             "epoch": self.epoch,
@@ -166,17 +167,17 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`.
+        """Resume from `state()`.
 
         Raises:
-            CheckpointMismatchError: it is of a training with another plan.
+            CheckpointMismatchError: the state belongs to a training with another plan.
         """
         mine = asdict(self.plan)
         for name, value in mine.items():
             if state["plan"].get(name) != value:
                 raise CheckpointMismatchError(
-                    f"the checkpoint is of a training with {name} {state['plan'].get(name)}, this "
-                    f"one has {value}: give it a checkpoint directory of its own"
+                    f"the checkpoint belongs to a training with {name} {state['plan'].get(name)}, "
+                    f"this training has {value}: give each training its own checkpoint directory"
                 )
         self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -187,7 +188,7 @@ class Training:
         self._samples_seen = state["samples_seen"]
 
     def _new_order(self) -> list[int]:
-        """Return the order of the images in the epoch at hand; it depends on its number only."""
+        """Return the order of the images in the current epoch, from the seed and its number."""
         generator = torch.Generator().manual_seed(self.plan.seed + self.epoch)
         order: list[int] = torch.randperm(self.plan.samples, generator=generator).tolist()
         return order
@@ -196,7 +197,7 @@ class Training:
 def evaluate(
     training: Training, images: Images, is_stopped: Callable[[], bool]
 ) -> Evaluation | None:
-    """Return how well `images` are recognised, `None` where a stop was asked for meanwhile."""
+    """Return the accuracies on `images`, or `None` if a stop was requested meanwhile."""
     first, within_five = 0, 0
     for start in range(0, len(images), VALIDATION_BATCH_SIZE):
         if is_stopped():
@@ -211,8 +212,8 @@ def evaluate(
 def flops_per_sample(workload: Workload, plan: TrainingPlan) -> int:
     """Return the floating-point operations of training on one image, forward and backward.
 
-    Counted by torch on tensors without memory: matrix products and convolutions, a
-    multiplication and its addition as two. What the optimiser does is not in it.
+    torch counts them on tensors without memory: matrix products and convolutions, where a
+    multiplication and its addition are two operations. The optimiser is not included.
     """
     with torch.device("meta"):
         network = workload.build(plan.classes)
