@@ -21,22 +21,22 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
-from lowtide.report.dashboards import Dashboard, Kind, Panel, Unit
+from lowtide.report.dashboards import Dashboard, Panel, PanelKind, PanelUnit
 from lowtide.report.dashboards.model import placed
 
 TAG = "lowtide"
 JOB_UID = "lowtide-job"
 UNITS = {
-    Unit.JOULES: "joule",
-    Unit.WATTS: "watt",
-    Unit.GRAMS: "massg",
-    Unit.GRAMS_PER_KWH: "suffix: g/kWh",
-    Unit.SECONDS: "s",
-    Unit.RATIO: "percentunit",
-    Unit.COUNT: "short",
-    Unit.PER_SECOND: "ops",
-    Unit.TIME: "dateTimeAsIso",
-    Unit.NONE: "none",
+    PanelUnit.JOULES: "joule",
+    PanelUnit.WATTS: "watt",
+    PanelUnit.GRAMS: "massg",
+    PanelUnit.GRAMS_PER_KWH: "suffix: g/kWh",
+    PanelUnit.SECONDS: "s",
+    PanelUnit.RATIO: "percentunit",
+    PanelUnit.COUNT: "short",
+    PanelUnit.PER_SECOND: "ops",
+    PanelUnit.TIME: "dateTimeAsIso",
+    PanelUnit.NONE: "none",
 }
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -96,15 +96,15 @@ def _panel(panel: Panel) -> Any:
     """Return the builder of one panel without its place."""
     builder: Any
     match panel.kind:
-        case Kind.STAT:
+        case PanelKind.STAT:
             builder = stat.Panel().reduce_options(_last())
-        case Kind.BARS:
+        case PanelKind.BARS:
             builder = (
                 bargauge.Panel()
                 .reduce_options(_last())
                 .orientation(common_models.VizOrientation.HORIZONTAL)
             )
-        case Kind.TABLE:
+        case PanelKind.TABLE:
             builder = table.Panel().with_transformation(
                 models.DataTransformerConfig(id_val="seriesToRows", options={})
                 if len(panel.queries) == 1
@@ -117,7 +117,7 @@ def _panel(panel: Panel) -> Any:
                 .placement(common_models.LegendPlacement.BOTTOM)
                 .show_legend(True)
             )
-    if panel.kind is Kind.STACKED:
+    if panel.kind is PanelKind.STACKED:
         stacking = common.StackingConfig().mode(common_models.StackingMode.NORMAL)
         builder = builder.fill_opacity(30).stacking(stacking)
     builder = builder.title(panel.title).description(panel.description).unit(UNITS[panel.unit])
@@ -137,9 +137,9 @@ def _target(panel: Panel, expression: str, legend: str, letter: str) -> promethe
         .ref_id(letter)
         .datasource(DATASOURCE)
     )
-    if panel.kind in (Kind.TIMESERIES, Kind.STACKED):
+    if panel.kind in (PanelKind.TIMESERIES, PanelKind.STACKED):
         return target.range()
-    if panel.kind is Kind.TABLE and len(panel.queries) > 1:
+    if panel.kind is PanelKind.TABLE and len(panel.queries) > 1:
         return target.instant().format(prometheus_models.PromQueryFormat.TABLE)
     return target.instant()
 

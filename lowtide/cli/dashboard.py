@@ -13,7 +13,7 @@ from lowtide.cli.durations import DURATION, MOMENT
 from lowtide.cli.jobs import NAME_PATTERN
 from lowtide.cli.options import prometheus_access_options
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
-from lowtide.report.dashboard_page import MOCK, Answer, Curve, Findings, render_dashboards
+from lowtide.report.dashboard_page import MOCK, Curve, Findings, QueryAnswer, render_dashboards
 from lowtide.report.dashboards import DASHBOARDS
 from lowtide.report.dashboards.queries import Choice, Question, questions
 
@@ -148,10 +148,10 @@ def ask(
     first, last = start.timestamp(), end.timestamp()
     names = _names(server, first, last)
 
-    def answer(question: Question) -> Answer:
+    def answer(question: Question) -> QueryAnswer:
         try:
             if question.over_time:
-                return Answer(
+                return QueryAnswer(
                     tuple(
                         Curve(labels, tuple(points))
                         for labels, points in server.matrix(
@@ -159,14 +159,14 @@ def ask(
                         )
                     )
                 )
-            return Answer(
+            return QueryAnswer(
                 tuple(
                     Curve(labels, ((last, value),))
                     for labels, value in server.vector(question.expression, at=last)
                 )
             )
         except PrometheusApiError as error:
-            return Answer(error=f"{error}.")
+            return QueryAnswer(error=f"{error}.")
 
     asked = (MOCK, *questions(DASHBOARDS, choice))
     with ThreadPoolExecutor(AT_ONCE) as pool:

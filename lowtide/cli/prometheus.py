@@ -17,7 +17,7 @@ import requests
 
 from lowtide import names
 from lowtide.grid.series import AverageSeries, IntensitySeries, MarginalSeries, Point, Signal
-from lowtide.report.live import Reading
+from lowtide.report.live import LiveReading
 
 POD_NAME: Final = re.compile(r"^(?P<job>.+)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}$")
 """`<trainingjob>-<attempt>[-<index>]-<five characters>`, as the Job controller names pods."""
@@ -142,7 +142,7 @@ class PrometheusApi:
             raise PrometheusApiError("Prometheus answered without data") from error
 
 
-def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, Reading]:
+def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, LiveReading]:
     """Return what is known of every training job that Prometheus has seen lately.
 
     Args:
@@ -168,7 +168,7 @@ def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, Readi
     planned = by_job(names.METRIC_TRAINER_EPOCHS_PLANNED, max)
     accuracy = by_job(names.METRIC_TRAINER_ACCURACY, max)
     return {
-        key: Reading(
+        key: LiveReading(
             power_watts=power.get(key),
             energy_joules=energy.get(key),
             epochs=epochs.get(key),

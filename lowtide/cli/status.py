@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options
-from lowtide.report.live import Scene, live_job
+from lowtide.report.live import LiveScene, live_job
 from lowtide.report.live_view import job_table
 
 PIPE_WIDTH = 160
@@ -53,6 +53,6 @@ def command(cluster: KubectlTarget, all_namespaces: bool, output: str) -> None:
         return
     now = datetime.now(UTC)
     jobs = tuple(live_job(item) for item in manifests)
-    scene = Scene(now=now, jobs=jobs, curve=None, window=(now, now))
+    scene = LiveScene(now=now, jobs=jobs, curve=None, window=(now, now))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
     Console(width=width).print(job_table(scene, width=width, namespaces=all_namespaces))

@@ -20,7 +20,7 @@ from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options, prometheus_access_options
 from lowtide.cli.prometheus import Key, PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import IntensitySeries
-from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
+from lowtide.report.live import LiveJob, LiveReading, LiveScene, changes, live_job
 from lowtide.report.live_view import draw
 
 RATE_SECONDS = 120
@@ -72,23 +72,23 @@ def command(
             if server is not None and not note:
                 window = (min(window[0], now - (window[1] - now) / 2), window[1])
                 curve, note = _curve(server, zone, start=window[0], now=now)
-            show(Scene(now=now, jobs=jobs, curve=curve, window=window, note=note))
+            show(LiveScene(now=now, jobs=jobs, curve=curve, window=window, note=note))
             if once:
                 return
             time.sleep(interval_seconds)
 
 
 @contextlib.contextmanager
-def screen(*, in_place: bool = True) -> Iterator[Callable[[Scene], None]]:
+def screen(*, in_place: bool = True) -> Iterator[Callable[[LiveScene], None]]:
     """Yield a function that shows a scene: redrawn on a terminal, changes as lines elsewhere."""
     console = Console()
     if not in_place:
         yield lambda scene: console.print(draw(scene, width=console.width))
         return
     if not sys.stdout.isatty():
-        before: Scene | None = None
+        before: LiveScene | None = None
 
-        def tell(scene: Scene) -> None:
+        def tell(scene: LiveScene) -> None:
             nonlocal before
             value = scene.intensity_grams_per_kwh
             grid = "" if value is None else f"  {value:3.0f} g/kWh"
@@ -110,7 +110,7 @@ def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datet
     return start - room, end + room
 
 
-def _measured(server: PrometheusApi | None) -> tuple[dict[Key, Reading], str]:
+def _measured(server: PrometheusApi | None) -> tuple[dict[Key, LiveReading], str]:
     """Return readings by job, and what to say when there are none."""
     if server is None:
         return {}, ""

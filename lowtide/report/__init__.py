@@ -1,1 +1,1 @@
-"""What people look at: comparison tables, labels, pages and disclosures."""
+"""Reports for people: comparison tables, labels, pages and disclosures."""

@@ -1,7 +1,7 @@
-"""A small chart of carbon intensity made of characters, for terminals.
+"""Chart of carbon intensity in characters, for terminals.
 
-Text only, no colour and no terminal: the caller paints. A value that is not known is a gap, never
-a low bar, because low means clean. Every column is one value; rows come top first.
+Text only, no colour and no terminal: the caller colours it. An unknown value is a gap, never a low
+bar, because low means clean. Every column is one value; rows come top first.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ PRESENT = "▲"
 def chart_rows(values: Sequence[float | None], *, height: int) -> tuple[str, ...]:
     """Return `height` lines of blocks, one column per value, top line first.
 
-    The scale begins at zero, so that half as high means half as much.
+    The scale begins at zero, so half the height means half the value.
     """
     top = max((value for value in values if value is not None), default=0.0)
     levels = len(BLOCKS) - 1

@@ -1,7 +1,7 @@
-"""The dashboards as one page for people without Grafana: the same panels, from the same Prometheus.
+"""Page of the dashboards for people without Grafana: the same panels, from the same Prometheus.
 
-Pure: what Prometheus answered comes in as data, and the page goes out as text. A panel without
-data says why, as far as that can be known. Series are named and scaled here; the page draws.
+Pure: Prometheus' answers come in as data, and the page goes out as text. A panel without data says
+why, as far as that can be known. Series are named and scaled here; the page draws them.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Unit
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUnit
 from lowtide.report.dashboards.queries import (
     OVER_TIME,
     Choice,
@@ -42,8 +42,8 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What Prometheus said to a question: series, or in one sentence why there are none."""
+class QueryAnswer:
+    """Prometheus' answer to a query: series, or one sentence that says why there are none."""
 
     curves: tuple[Curve, ...] = ()
     error: str = ""
@@ -51,21 +51,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Everything that was asked and answered."""
+    """All answers for one page."""
 
     start: datetime
+    """First moment shown."""
     end: datetime
+    """Last moment shown."""
     step_seconds: int
+    """Distance of two values of a series."""
     choice: Choice
+    """Namespace and job that the reader chose."""
     source: str
-    """Address of the Prometheus, as people may see it."""
-    answers: Mapping[Question, Answer]
+    """Address of the Prometheus, without credentials."""
+    answers: Mapping[Question, QueryAnswer]
+    """Answer to each query; a query that is missing was not asked."""
     names: frozenset[str] | None
-    """Metrics of Lowtide that it has in this time; `None`: it could not say."""
+    """Lowtide's metrics that it has in this time; `None` where it could not list them."""
 
     @property
     def count(self) -> int:
-        """Return how many moments the time shown has, both ends included."""
+        """Return the number of moments shown, both ends included."""
         return int((self.end - self.start).total_seconds() // self.step_seconds) + 1
 
 
@@ -75,7 +80,7 @@ def render_dashboards(boards: Sequence[Dashboard], found: Findings) -> str:
 
 
 def page_data(boards: Sequence[Dashboard], found: Findings) -> dict[str, Any]:
-    """Return what the page draws: times in Unix seconds, values in the unit of their panel."""
+    """Return the data of the page: times in Unix seconds, values in the unit of their panel."""
     chosen = {"namespace": found.choice.namespace, "job": found.choice.trainingjob}
     return {
         "from": found.start.timestamp(),
@@ -97,37 +102,39 @@ def page_data(boards: Sequence[Dashboard], found: Findings) -> dict[str, Any]:
 
 
 MOCK: Final = Question('count(lowtide_gpu_info{source="mock"})', over_time=True)
-"""Asked besides the panels: stand-ins are named at the head of the page."""
+"""Query beside those of the panels: the head of the page names stand-ins."""
 
 
 def _is_mock(found: Findings) -> bool:
-    curves = found.answers.get(MOCK, Answer()).curves
+    curves = found.answers.get(MOCK, QueryAnswer()).curves
     return any(value > 0 for curve in curves for _, value in curve.points)
 
 
 def _panel(panel: Panel, found: Findings) -> dict[str, Any]:
     asked = [question(panel, query, found.choice) for query in panel.queries]
-    answers = [found.answers.get(one, Answer(error="it was not asked")) for one in asked]
+    answers = [
+        found.answers.get(one, QueryAnswer(error="This query was not asked.")) for one in asked
+    ]
     shown: dict[str, Any] = {
         "title": panel.title,
         "description": panel.description,
         "kind": str(panel.kind),
         "width": panel.width,
-        "time": panel.unit is Unit.TIME,
+        "time": panel.unit is PanelUnit.TIME,
     }
     finite = [_finite(answer) for answer in answers]
     values = [v for answer in finite for curve in answer.curves for _, v in curve.points]
     if not values:
         return shown | {"unit": "", "empty": reason(panel, answers, found.names)}
     scale = scale_of(panel.unit, values)
-    draw: Callable[[Panel, list[Answer], Scale, Findings], dict[str, Any]] = (
+    draw: Callable[[Panel, list[QueryAnswer], Scale, Findings], dict[str, Any]] = (
         _lines if panel.kind in OVER_TIME else _columns if len(finite) > 1 else _values
     )
     return shown | {"unit": scale.label} | draw(panel, finite, scale, found)
 
 
-def _finite(answer: Answer) -> Answer:
-    """Return the answer without NaN and infinity, which mean that nothing could be divided."""
+def _finite(answer: QueryAnswer) -> QueryAnswer:
+    """Return the answer without NaN and infinity, the results of a division by zero."""
     curves = (
         replace(curve, points=tuple((t, v) for t, v in curve.points if math.isfinite(v)))
         for curve in answer.curves
@@ -135,8 +142,10 @@ def _finite(answer: Answer) -> Answer:
     return replace(answer, curves=tuple(curve for curve in curves if curve.points))
 
 
-def _lines(panel: Panel, answers: list[Answer], scale: Scale, found: Findings) -> dict[str, Any]:
-    """Return curves on the common moments, the largest first where there are too many."""
+def _lines(
+    panel: Panel, answers: list[QueryAnswer], scale: Scale, found: Findings
+) -> dict[str, Any]:
+    """Return curves on the common moments; of too many, those with the largest values."""
     curves: list[tuple[str, list[float | None]]] = []
     for query, answer in zip(panel.queries, answers, strict=True):
         for curve in answer.curves:
@@ -158,14 +167,14 @@ def _height(values: Iterable[float | None]) -> float:
     return max((abs(value) for value in values if value is not None), default=0.0)
 
 
-def _values(panel: Panel, answers: list[Answer], scale: Scale, _: Findings) -> dict[str, Any]:
+def _values(panel: Panel, answers: list[QueryAnswer], scale: Scale, _: Findings) -> dict[str, Any]:
     """Return names and single values, the largest first; `bottomk` keeps the smallest first."""
     (query,) = panel.queries
     rows = [
         (name_of(curve.labels, query.legend), _short(curve.points[-1][1] / scale.divisor))
         for curve in answers[0].curves
     ]
-    if panel.kind is Kind.BARS:
+    if panel.kind is PanelKind.BARS:
         sign = 1 if query.expression.startswith("bottomk") else -1
         rows.sort(key=lambda row: sign * row[1])
     else:
@@ -174,7 +183,7 @@ def _values(panel: Panel, answers: list[Answer], scale: Scale, _: Findings) -> d
     return {"values": shown, "of": len(rows)}
 
 
-def _columns(panel: Panel, answers: list[Answer], scale: Scale, _: Findings) -> dict[str, Any]:
+def _columns(panel: Panel, answers: list[QueryAnswer], scale: Scale, _: Findings) -> dict[str, Any]:
     """Return a row per job and a column per query."""
     rows: dict[str, list[float | None]] = {}
     for column, answer in enumerate(answers):
@@ -190,12 +199,12 @@ def _columns(panel: Panel, answers: list[Answer], scale: Scale, _: Findings) -> 
 
 
 def _short(value: float) -> float:
-    """Return the value with ten significant digits: a time needs as many, a page no more."""
+    """Return the value with ten significant digits, as many as a time needs."""
     return float(f"{value:.10g}")
 
 
-def reason(panel: Panel, answers: Iterable[Answer], names: frozenset[str] | None) -> str:
-    """Return one sentence why a panel has no data."""
+def reason(panel: Panel, answers: Iterable[QueryAnswer], names: frozenset[str] | None) -> str:
+    """Return one sentence that says why a panel has no data."""
     for answer in answers:
         if answer.error:
             return answer.error
@@ -203,14 +212,14 @@ def reason(panel: Panel, answers: Iterable[Answer], names: frozenset[str] | None
         return "Prometheus returned nothing for this choice and time."
     absent = [name for name in metrics_of(panel) if name not in names]
     if not absent:
-        return "Nothing for this choice in this time; the series themselves are there."
+        return "The metric exists, but has no value for this choice in this time."
     listed = ", ".join(absent)
     if absent[0].startswith("lowtide_trainer_"):
         return f"{listed}: no training pod was scraped in this time."
     if absent[0].startswith(("lowtide_operator_", "lowtide_trainingjob")):
         if "lowtide_operator_info" in names:
-            return f"{listed}: the operator knows no such figure of any job yet."
+            return f"{listed}: the operator has no such figure of any job yet."
         return f"{listed}: Prometheus does not scrape the operator."
     if any(name.startswith("lowtide_source_") for name in names):
-        return f"{listed}: the exporter has counted nothing of it yet."
+        return f"{listed}: the exporter has not counted this yet."
     return f"{listed}: Prometheus scrapes no exporter."

@@ -1,9 +1,9 @@
-"""A drawing as plain data, and its three forms: SVG, PDF and PNG.
+"""Drawing as plain data, and its three formats: SVG, PDF and PNG.
 
-Shapes are listed once and drawn by each form the same way, so that a label on screen, in print
-and in a document is one label. Lengths are points (1/72 inch), the origin is the top left. Texts
-are escaped in SVG; PDF and PNG show other scripts with a font of the machine. A character that no
-font here has becomes a question mark, and `unshown` names it.
+Shapes are listed once and every format draws them alike, so a label is the same on screen, in print
+and in a document. Lengths are points (1/72 inch), the origin is the top left. Texts are escaped in
+SVG; PDF and PNG show other scripts with a font of the machine. A character that no font here has
+becomes a question mark, and `unshown` names it.
 """
 
 import functools
@@ -23,11 +23,11 @@ from lowtide.report.typefaces import font_folders, font_for, is_latin
 
 PNG_DPI: Final = 300
 BASELINE_RATIO: Final = 0.75
-"""Height of a text's baseline above its box's lower edge, as a share of the font size."""
+"""Height of a text above its baseline, as a share of the font size."""
 
 
 class Anchor(StrEnum):
-    """Which point of a text its x is."""
+    """Point of a text that its x means."""
 
     START = "start"
     MIDDLE = "middle"
@@ -45,20 +45,27 @@ class Polygon:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A line of text with its baseline at y."""
+    """A line of text."""
 
     x: float
+    """Place of the anchor."""
     y: float
+    """Height of the baseline."""
     text: str
+    """The line; no line breaks."""
     size: float
+    """Font size."""
     anchor: Anchor = Anchor.START
+    """Which point of the text stands at `x`."""
     bold: bool = False
+    """Whether the type is bold."""
     fill: str = "#000000"
+    """Colour, `#rrggbb`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Shapes in painting order on a page; `title` is read aloud instead of the picture."""
+    """Shapes in painting order on a page; screen readers say `title`."""
 
     width: float
     height: float
@@ -138,7 +145,7 @@ def to_png(drawing: Drawing, *, dpi: int = PNG_DPI, folders: Sequence[Path] | No
 
 
 def write_drawing(drawing: Drawing, path: Path) -> None:
-    """Write the drawing in the form that the file's suffix names.
+    """Write the drawing in the format that the file's suffix names.
 
     Raises:
         ValueError: the suffix is neither .svg, .pdf nor .png.
@@ -156,7 +163,7 @@ def write_drawing(drawing: Drawing, path: Path) -> None:
 
 
 def fitted(text: str, size: float, width: float, *, least: float = 5) -> tuple[str, float]:
-    """Return the text and a size at which it fits `width`, shortened where it cannot."""
+    """Return the text and the size at which it fits `width`; a text that cannot is shortened."""
     while size > least and _width(text, size) > width:
         size -= 0.5
     while len(text) > 4 and _width(text, size) > width:
@@ -236,7 +243,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def _readable(text: str, folders: Sequence[Path]) -> tuple[str, Path | None]:
-    """Return the text as it can be shown, and the font for it; `None` for the built-in one."""
+    """Return the text in characters that can be shown, and its font; `None` is the built-in one."""
     plain = _plain(text)
     if is_latin(plain):
         return plain, None
@@ -247,7 +254,7 @@ def _readable(text: str, folders: Sequence[Path]) -> tuple[str, Path | None]:
 
 
 def _plain(text: str) -> str:
-    """Return the text with signs that Latin-1 lacks written in signs that it has."""
+    """Return the text with signs that Latin-1 lacks replaced by those that it has."""
     known = text.replace("–", "-").replace("…", "...").replace("≥", ">=").replace("≤", "<=")
     return unicodedata.normalize("NFKC", known)
 

@@ -1,8 +1,8 @@
-"""Recomputes a job's figures from their inputs, step by step, and compares with what was stated.
+"""Derivation of a job's figures from their inputs, compared with the stated ones.
 
-Every step shows its formula with the numbers in it. A stated figure that does not follow from its
-own inputs (within the rounding of its decimals) is marked; a figure that cannot be recomputed says
-which input is missing.
+Every step shows its formula with its numbers. A stated figure that does not follow from its inputs
+(within the rounding of its decimals) is marked; a figure that cannot be recomputed names the input
+that is missing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,40 +20,44 @@ from lowtide.units import format_significant, joules_to_kwh
 ROUNDING_RATIO: Final = 0.01
 """Status holds rounded decimals; a stated figure within one percent of its inputs agrees."""
 ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
-"""How far a stated figure may be off in its own unit; elsewhere only by the ratio above."""
+"""Tolerance of a stated figure in its own unit, beside the ratio above."""
 NAME_WIDTH: Final = 16
 """Least width of the column of names."""
 DIFFERENCE_RATIO: Final = 2e-4
-"""How far a difference of two masses may be off, as a share of the larger: both were rounded."""
+"""Tolerance of a difference of two masses, as a share of the larger: both were rounded."""
 HALF_JOULE: Final = 0.5
-"""How far an energy may be off: status holds whole joules, which is much for a job of a few."""
+"""Tolerance of an energy: status holds whole joules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One figure: how it follows from others, what comes out, what was stated.
-
-    `value` is `None` where an input is missing, `agrees` where there is nothing to compare.
-    `letters` says that value and stated count letters, 0 for A to 4 for E.
-    """
+class Derivation:
+    """One figure: its formula with the numbers, its value and the stated one."""
 
     name: str
+    """The figure."""
     formula: str
+    """Formula with its numbers; empty where an input is missing."""
     value: float | None
+    """Result; `None` where an input is missing."""
     unit: str
+    """Unit of `value` and `stated`."""
     stated: float | None
+    """Figure that the record states."""
     agrees: bool | None
+    """Whether both are the same within rounding; `None` where one is missing."""
     missing: tuple[str, ...] = ()
+    """Names of the missing inputs."""
     letters: bool = False
+    """Whether `value` and `stated` number letters, 0 for A to 4 for E."""
 
     @property
     def text(self) -> str:
-        """What came out, for people; empty where nothing did."""
+        """Return the result for people; empty where there is none."""
         return "" if self.value is None else self._shown(self.value)
 
     @property
     def stated_text(self) -> str:
-        """What was stated, for people."""
+        """Return the stated figure for people; empty where there is none."""
         return "" if self.stated is None else self._shown(self.stated)
 
     def _shown(self, value: float) -> str:
@@ -62,12 +66,12 @@ class Step:
         return f"{format_significant(value, 5)} {self.unit}".rstrip()
 
 
-def explain_figures(job: JobFigures) -> tuple[Step, ...]:
+def explain_figures(job: JobFigures) -> tuple[Derivation, ...]:
     """Return the steps from joules to SCI, saving, power and cost per unit."""
     return tuple(_steps(job))
 
 
-def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step, ...]:
+def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Derivation, ...]:
     """Return SAM and APC with the parameters of the job's own spec.
 
     A parameter that the spec leaves out has the API's default.
@@ -82,7 +86,7 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step,
             sam_name(alpha, beta, unit),
             f"{beta:g} * {{accuracy}}^{alpha:g} / log10({{energy}} {unit})",
             "",
-            # Up to one unit of energy the logarithm gives nothing that means anything.
+            # At or below one unit of energy the logarithm is not positive, and SAM is not defined.
             {"accuracy": job.accuracy, "energy": energy if energy and energy > 1 else None},
             lambda v: beta * v["accuracy"] ** alpha / log10(v["energy"]),
             _stated(job, "SAM"),
@@ -109,7 +113,7 @@ def _stated(job: JobFigures, family: str) -> float | None:
 
 
 def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what the status says about the plan: why, when, how much is expected."""
+    """Return the lines about the plan: reason, times, expected saving."""
     plan = (manifest.get("status") or {}).get("plan") or {}
     rows = [
         ("now because", plan.get("explanation")),
@@ -124,7 +128,7 @@ def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
     return [f"{label:<16} {value}" for label, value in rows if value is not None]
 
 
-def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
+def render(job: JobFigures, steps: tuple[Derivation, ...]) -> list[str]:
     """Return the steps for people, one or two lines each."""
     lines = [f"{job.name}: every figure from its inputs"]
     width = max([NAME_WIDTH, *(len(step.name) for step in steps)])
@@ -136,11 +140,11 @@ def render(job: JobFigures, steps: tuple[Step, ...]) -> list[str]:
         if step.agrees is False:
             lines.append(f"  {'':<{width}} DIFFERS from the stated {step.stated_text}")
     if job.mock:
-        lines.append("  a stand-in took the place of the GPU: these numbers are not real")
+        lines.append("  a stand-in replaced the GPU: these numbers are not real")
     return lines
 
 
-def to_json(job: JobFigures, steps: tuple[Step, ...]) -> dict[str, Any]:
+def to_json(job: JobFigures, steps: tuple[Derivation, ...]) -> dict[str, Any]:
     """Return the steps in base units."""
     return {
         "name": job.name,
@@ -160,7 +164,7 @@ def to_json(job: JobFigures, steps: tuple[Step, ...]) -> dict[str, Any]:
     }
 
 
-def _steps(job: JobFigures) -> Iterator[Step]:
+def _steps(job: JobFigures) -> Iterator[Derivation]:
     shares = [share.energy_joules for share in job.shares]
     if shares:
         formula = " + ".join(_number(joules) for joules in shares)
@@ -213,7 +217,7 @@ def make_step(
     compute: Callable[[Mapping[str, float]], float],
     stated: float | None,
     slack: float = 0.0,
-) -> Step:
+) -> Derivation:
     """Return a step: `formula` names `inputs` in braces, `compute` gets those that are known.
 
     A stated figure agrees within one percent, the rounding of its unit, or `slack`.
@@ -221,7 +225,7 @@ def make_step(
     known = {key: value for key, value in inputs.items() if value is not None}
     missing = tuple(key for key, value in inputs.items() if value is None)
     value = None if missing else compute(known)
-    return Step(
+    return Derivation(
         name=name,
         formula=formula.format(**{key: _number(v) for key, v in known.items()})
         if not missing

@@ -1,8 +1,8 @@
-"""What a person watches while jobs wait and run: one scene of all jobs under the intensity curve.
+"""Scene of all jobs under the intensity curve, for people who watch them wait and run.
 
-A scene is plain data, made anew from API objects and measurements at every look; drawing it is
-`lowtide.report.live_view`. Nothing here asks anybody: manifests, readings and the time are given.
-A number that nobody reported stays `None`.
+A scene is plain data, made from API objects and measurements at every refresh;
+`lowtide.report.live_view` draws it. Pure: manifests, readings and the time are arguments. A number
+that was not reported stays `None`.
 """
 
 import re
@@ -15,12 +15,12 @@ from lowtide.records.fields import Manifest, is_true, mapping, mappings, moment,
 from lowtide.records.fields import conditions as conditions_of
 
 DETAILS = re.compile(r" \((\d+ g/kWh expected|forecast: |latest start |would change ).*$")
-"""What a plan rests on; one line of a view has room for the plan and its reason alone."""
+"""Details of a plan's explanation; a line of the view has room for the reason only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What Prometheus says about a job at this moment; `None` where it says nothing."""
+class LiveReading:
+    """Prometheus' figures of a job now; `None` where it has none."""
 
     power_watts: float | None = None
     energy_joules: float | None = None
@@ -34,38 +34,47 @@ class LiveJob:
     """One TrainingJob as it is shown."""
 
     namespace: str
+    """Namespace of the object."""
     name: str
+    """Name of the object."""
     state: str
+    """State in one word, as `kubectl get` shows it."""
     reason: str
-    """One sentence: why it waits or what is wrong; empty where the state says everything."""
+    """One sentence: why it waits or what is wrong; empty where the state says it all."""
     planned: tuple[tuple[datetime, datetime], ...]
-    """The stretches in which it is meant to run, or ran."""
+    """Periods in which it runs or ran; before the start, the planned ones."""
     start: datetime | None
-    """When it started; where it has not, when it is planned to."""
+    """Time of its start; before that, of its planned start."""
     started: bool
+    """Whether it has started."""
     ended: bool
+    """Whether it is complete, failed or invalid."""
     settled: bool
-    """It has ended, and nothing about its energy is still awaited."""
+    """Whether it has ended and its energy is final."""
     failed: bool
-    """It failed, or cannot run as it is written."""
+    """Whether it failed or is invalid."""
     energy_text: str
+    """Measured energy as the status shows it; empty where there is none."""
     sci_text: str
+    """SCI as the status shows it; empty where there is none."""
     avoided_text: str
-    reading: Reading
+    """Avoided grams as the status shows them; empty where there are none."""
+    reading: LiveReading
+    """Figures of this moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """Everything that is on the screen at one moment."""
+class LiveScene:
+    """The content of the screen at one moment."""
 
     now: datetime
     jobs: tuple[LiveJob, ...]
     curve: IntensitySeries | None
     """Actual intensity up to now and expected intensity after it."""
     window: tuple[datetime, datetime]
-    """The stretch of time that the curve shows."""
+    """First and last moment of the curve."""
     note: str = ""
-    """Said below the curve, for example that the grid is a replay."""
+    """Note below the curve, for example that the grid is a replay."""
 
     @property
     def intensity_grams_per_kwh(self) -> float | None:
@@ -73,11 +82,11 @@ class Scene:
         return None if self.curve is None else self.curve.at(self.now)
 
 
-def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
-    """Return what is shown of one TrainingJob.
+def live_job(manifest: Manifest, reading: LiveReading | None = None) -> LiveJob:
+    """Return one TrainingJob as it is shown.
 
-    Fields that a newer or older operator does not write are left out, never an error: watching
-    must go on while versions differ.
+    A field that the operator does not write is left out, never an error: the view must work with
+    older and newer operators.
     """
     status = mapping(manifest.get("status"))
     conditions = conditions_of(manifest)
@@ -103,12 +112,12 @@ def live_job(manifest: Manifest, reading: Reading | None = None) -> LiveJob:
         energy_text=str(display.get("energy") or ""),
         sci_text=str(display.get("sci") or ""),
         avoided_text=str(display.get("avoided") or ""),
-        reading=_with_report(reading or Reading(), mapping(status.get("training"))),
+        reading=_with_report(reading or LiveReading(), mapping(status.get("training"))),
     )
 
 
-def changes(before: Scene | None, after: Scene) -> list[str]:
-    """Return one line per thing that changed between two looks, for output that is no terminal."""
+def changes(before: LiveScene | None, after: LiveScene) -> list[str]:
+    """Return one line per change between two scenes, for output that is not a terminal."""
     known = {} if before is None else {(j.namespace, j.name): j for j in before.jobs}
     lines = []
     for job in after.jobs:
@@ -122,12 +131,12 @@ def changes(before: Scene | None, after: Scene) -> list[str]:
 
 
 def _gist(job: LiveJob) -> tuple[object, ...]:
-    """Return what is worth a line; the sentence of a plan counts down and is not."""
+    """Return what is worth a line; a plan's sentence counts down and is not."""
     return job.state, job.start, "" if job.planned else job.reason
 
 
 def progress_text(job: LiveJob) -> str:
-    """Return epochs, accuracy and power of a job in words; what is not known is left out."""
+    """Return epochs, accuracy and power of a job in words, without those that are unknown."""
     reading = job.reading
     parts = []
     if reading.epochs is not None:
@@ -140,13 +149,13 @@ def progress_text(job: LiveJob) -> str:
     return ", ".join(parts)
 
 
-def _with_report(reading: Reading, training: Manifest) -> Reading:
-    """Return the reading, filled up with what the trainer's final report says."""
+def _with_report(reading: LiveReading, training: Manifest) -> LiveReading:
+    """Return the reading, completed with the trainer's final report."""
 
     def known(live: float | None, field: str) -> float | None:
         return number(training.get(field)) if training.get(field) is not None else live
 
-    return Reading(
+    return LiveReading(
         power_watts=reading.power_watts,
         energy_joules=reading.energy_joules,
         epochs=known(reading.epochs, "epochs"),
@@ -156,7 +165,7 @@ def _with_report(reading: Reading, training: Manifest) -> Reading:
 
 
 def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool) -> str:
-    """Return what a person should know beyond the state, the most urgent thing first."""
+    """Return the most urgent sentence about a job beyond its state."""
     for name, bad in (("Valid", "False"), ("Failed", "True")):
         if conditions.get(name, {}).get("status") == bad:
             return str(conditions[name].get("message", ""))
@@ -167,7 +176,7 @@ def _reason(conditions: Mapping[str, Manifest], plan: Manifest, *, waiting: bool
 
 
 def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:
-    """Return whether energy may still arrive: the reason is one that ends by itself."""
+    """Return whether energy may still arrive."""
     measured = conditions.get("Measured", {})
     if measured.get("status") == "True":
         return False

@@ -1,7 +1,7 @@
-"""Draws a scene for a terminal: the intensity curve, the planned stretches, a table of jobs.
+"""Terminal view of a scene: the intensity curve, the planned periods, a table of jobs.
 
-Colour is decoration: state is a word, the planned stretch a bar, the present an arrow. The width
-is an argument, so that narrow terminals and tests get what they ask for.
+Colour is decoration: state is a word, a planned period a bar, the present an arrow. The width is an
+argument.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from rich.text import Text
 
 from lowtide.grid.series import IntensitySeries
 from lowtide.report.curve import chart_rows, column_times, marks, present_mark, sampled
-from lowtide.report.live import LiveJob, Scene
+from lowtide.report.live import LiveJob, LiveScene
 from lowtide.units import format_duration, format_energy
 
 CURVE_HEIGHT = 4
 LABEL_WIDTH = 13
 STATE_STYLES = {"Running": "bold cyan", "Complete": "green", "Failed": "bold red"}
 WIDTH_NEEDED = {"PROGRESS": 50, "ACCURACY": 62, "POWER": 72, "ENERGY": 86, "AVOIDED": 98}
-"""Terminals narrower than this do without the column."""
+"""Width in columns below which a column is left out."""
 DASH = "–"
 
 
-def draw(scene: Scene, *, width: int) -> RenderableType:
-    """Return the scene as something that rich prints, at most `width` columns wide."""
+def draw(scene: LiveScene, *, width: int) -> RenderableType:
+    """Return the scene for rich to print, at most `width` columns wide."""
     parts: list[RenderableType] = [_headline(scene), Text()]
     parts += [*_timeline(scene, width=width), Text()]
     parts.append(job_table(scene, width=width))
@@ -36,7 +36,7 @@ def draw(scene: Scene, *, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(scene: Scene) -> Text:
+def _headline(scene: LiveScene) -> Text:
     clock = scene.now.astimezone().strftime("%H:%M:%S")
     if scene.curve is None:
         return Text(clock, style="bold")
@@ -46,8 +46,8 @@ def _headline(scene: Scene) -> Text:
     return Text.assemble((f"{clock}  {zone} {intensity}", "bold"), f"  {signal} intensity")
 
 
-def _timeline(scene: Scene, *, width: int) -> list[Text]:
-    """Return the curve if there is one, a bar per job, the present and the times below."""
+def _timeline(scene: LiveScene, *, width: int) -> list[Text]:
+    """Return the curve if there is one, a bar per job, the present and the time axis."""
     columns = max(20, min(96, width - LABEL_WIDTH - 2))
     times = column_times(*scene.window, columns=columns)
     lines = [] if scene.curve is None else _curve(scene.curve, times, scene.now)
@@ -61,7 +61,7 @@ def _timeline(scene: Scene, *, width: int) -> list[Text]:
 
 
 def _curve(series: IntensitySeries, times: Sequence[datetime], now: datetime) -> list[Text]:
-    """Return the rows of the curve with their scale; what is past is grey."""
+    """Return the rows of the curve with their scale; the past is grey."""
     values = sampled(series, times)
     top = max((value for value in values if value is not None), default=0.0)
     lines = []
@@ -75,7 +75,7 @@ def _curve(series: IntensitySeries, times: Sequence[datetime], now: datetime) ->
 
 
 def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
-    """Return the local times of both ends and, where there is room, of the middle."""
+    """Return the local times of both ends and, if there is room, of the middle."""
     start, end = window
     hours = (end - start).total_seconds() / 3600
     form = "%H:%M:%S" if hours < 1 else ("%H:%M" if hours < 24 else "%m-%d %H:%M")
@@ -88,8 +88,8 @@ def _time_axis(window: tuple[datetime, datetime], columns: int) -> str:
     return f"{left}{middle:^{inner}}{right}"
 
 
-def job_table(scene: Scene, *, width: int, namespaces: bool = False) -> Table:
-    """Return one line per job; a narrow terminal gets fewer columns, never shortened words."""
+def job_table(scene: LiveScene, *, width: int, namespaces: bool = False) -> Table:
+    """Return one line per job; a narrow terminal gets fewer columns, not shorter words."""
     columns: dict[str, Callable[[LiveJob], RenderableType]] = {
         "NAME": lambda job: job.name,
         "STATE": lambda job: Text(job.state, style=STATE_STYLES.get(job.state, "")),
@@ -112,7 +112,7 @@ def job_table(scene: Scene, *, width: int, namespaces: bool = False) -> Table:
 
 
 def _start_text(job: LiveJob, now: datetime) -> str:
-    """Return the clock time of a start that was, and the wait until one that is to come."""
+    """Return the time of a past start, or the wait until a future one."""
     if job.start is None:
         return DASH
     if job.started or job.start <= now:
@@ -135,7 +135,7 @@ def _energy_so_far(job: LiveJob) -> str:
     joules = job.reading.energy_joules
     if joules is None:
         return DASH
-    # The first moments of a job: a thousandth of a joule tells nobody anything.
+    # In its first moments a job has used thousandths of a joule, which mean nothing.
     return f"{format_energy(joules) if joules >= 1 else 'under 1 J'} so far"
 
 

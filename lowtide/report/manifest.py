@@ -1,8 +1,8 @@
-"""A job as a manifest of the GSF Impact Framework (1.x), to be recomputed with its own tool.
+"""Manifest of a job for the GSF Impact Framework (1.x), to recompute it with that tool.
 
 One observation per job: its energy, the energy-weighted mean intensity O / E, its embodied
 emissions and its functional units; the pipeline multiplies, adds and divides as SCI does. The mean
-is exact here only because it was made from time-resolved grams; it must not be reused for another
+is exact here only because it comes from time-resolved grams; it must not be used with another
 energy. An undefined score has no manifest.
 """
 
@@ -18,7 +18,7 @@ UNITS_FIELD: Final = "functional-units"
 
 
 def impact_manifest(job: JobFigures) -> dict[str, Any]:
-    """Return the manifest of a job, keys in the order that readers expect.
+    """Return the manifest of a job, keys in the order of the framework's examples.
 
     Raises:
         DisclosureError: a figure that the manifest needs is not known.
@@ -85,7 +85,7 @@ def impact_manifest(job: JobFigures) -> dict[str, Any]:
 
 
 def manifest_csv(job: JobFigures) -> str:
-    """Return the observations of a job's manifest as the table that its CSV plugins read.
+    """Return the observations of a job's manifest as a table for the CSV plugins.
 
     Raises:
         DisclosureError: a figure that the manifest needs is not known.

@@ -1,7 +1,7 @@
-"""Puts a self-contained page together: one HTML file with its style, scripts and data inside.
+"""Self-contained page: one HTML file with its style, scripts and data inside.
 
-A page asks no network for anything (the content security policy in it forbids it). Texts enter as
-data inside a script element of type JSON, escaped so that they can never end that element.
+A page loads nothing from the network (its content security policy forbids it). Texts enter as data
+inside a script element of type JSON, escaped so that they can never end that element.
 """
 
 import importlib.resources

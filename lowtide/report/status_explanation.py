@@ -1,8 +1,8 @@
-"""Recomputes what the operator wrote from what it wrote beside it: sums, ranges, times, letters.
+"""Derivation of figures in a status from other figures in it: sums, ranges, times, letters.
 
-Everything needed stands in the TrainingJob itself, the price and the reference values included, so
-a figure can be checked without the operator's settings or the reference set. The formulas are
-those of `lowtide.metrics`; only the inputs are read here.
+The TrainingJob holds all inputs, the price and the reference values included, so a figure can be
+checked without the operator's settings or the reference set. The formulas are those of
+`lowtide.metrics`; only the inputs are read here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,14 +23,14 @@ from lowtide.metrics.sci import unit_word
 from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
 from lowtide.records.fields import Manifest, mapping, mappings, number, text
-from lowtide.report.explanation import Step, make_step
+from lowtide.report.explanation import Derivation, make_step
 from lowtide.trainingjob.results import EfficiencyStatus, RatedProperty, TrainingStatus
 
 PER_HOUR: Final = ConsumptionUnit.WH_PER_HOUR
 
 
-def explain_status(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step, ...]:
-    """Return the steps that need more of the TrainingJob than its figures."""
+def explain_status(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Derivation, ...]:
+    """Return the derivations whose inputs are in the status itself."""
     status, spec = mapping(manifest.get("status")), mapping(manifest.get("spec"))
     return tuple(
         step
@@ -46,7 +46,7 @@ def explain_status(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Step, 
     )
 
 
-def _sums(job: JobFigures, status: Manifest) -> Iterator[Step]:
+def _sums(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
     attempts = list(mappings(status.get("attempts")))
     for name, field, unit, stated in (
         ("energy, attempts", "energyJoules", "J", job.energy_joules),
@@ -59,7 +59,7 @@ def _sums(job: JobFigures, status: Manifest) -> Iterator[Step]:
             yield _computed(name, formula, unit, fsum(known), stated, slack=len(known))
 
 
-def _embodied(job: JobFigures, status: Manifest) -> Iterator[Step]:
+def _embodied(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
     carbon = mapping(status.get("carbon"))
     each = number(carbon.get("embodiedGramsPerGpu"))
     life = number(carbon.get("embodiedLifespanSeconds"))
@@ -74,7 +74,7 @@ def _embodied(job: JobFigures, status: Manifest) -> Iterator[Step]:
     )  # fmt: skip
 
 
-def _range(job: JobFigures, status: Manifest) -> Iterator[Step]:
+def _range(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
     given = mapping(mapping(status.get("sci")).get("uncertainty"))
     keys = ("energyRatio", "embodiedLowGrams", "embodiedHighGrams")
     ratio, low, high = (number(given.get(key)) for key in keys)
@@ -98,7 +98,7 @@ def _range(job: JobFigures, status: Manifest) -> Iterator[Step]:
     yield _computed("SCI, high", f"SCI + {basis} up to {high:g} g", unit, up, job.sci_high)
 
 
-def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Step]:
+def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Derivation]:
     cost, price = mapping(status.get("cost")), mapping(spec.get("price"))
     currency = text(cost.get("currency"))
     per_hour = number(cost.get("pricePerHour", price.get("perHour")))
@@ -129,7 +129,7 @@ def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Step]
     )
 
 
-def _times(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Step]:
+def _times(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Derivation]:
     """Yield the times to closest, computed again from the epochs in the status."""
     try:
         training = TrainingStatus.model_validate(status.get("training") or {})
@@ -154,7 +154,7 @@ def _times(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Step]:
             yield _time_step(result, result.value, len(epochs), job)
 
 
-def _time_step(result: Result, seconds: float, epochs: int, job: JobFigures) -> Step:
+def _time_step(result: Result, seconds: float, epochs: int, job: JobFigures) -> Derivation:
     formula = (
         f"first of {epochs} entries of the history with closest >= "
         f"{result.parameters['target']:.5g}"
@@ -162,7 +162,7 @@ def _time_step(result: Result, seconds: float, epochs: int, job: JobFigures) -> 
     return _computed(result.name, formula, "s", seconds, _named(job, result.name), slack=0.001)
 
 
-def _letters(status: Manifest) -> Iterator[Step]:
+def _letters(status: Manifest) -> Iterator[Derivation]:
     try:
         section = EfficiencyStatus.model_validate(status.get("efficiency") or {})
     except ValidationError:
@@ -184,7 +184,7 @@ def _letters(status: Manifest) -> Iterator[Step]:
         )
 
 
-def _property(rated: RatedProperty) -> Iterator[Step]:
+def _property(rated: RatedProperty) -> Iterator[Derivation]:
     known = PROPERTIES.get(rated.property)
     if known is None or rated.index is None:
         return
@@ -209,13 +209,13 @@ def _property(rated: RatedProperty) -> Iterator[Step]:
 
 def _computed(
     name: str, formula: str, unit: str, value: float, stated: float | None, *, slack: float = 0.0
-) -> Step:
+) -> Derivation:
     """Return a step whose value is computed already."""
     return make_step(name, formula, unit, {}, lambda _: value, stated, slack)
 
 
-def _letter_step(name: str, formula: str, letter: Letter, stated: str) -> Step:
-    return Step(
+def _letter_step(name: str, formula: str, letter: Letter, stated: str) -> Derivation:
+    return Derivation(
         name=name,
         formula=formula,
         value=float(letter),

@@ -1,8 +1,8 @@
-"""Why a job waits, or what became of it: the text of `lowtide explain`.
+"""Text of `lowtide explain`: why a job waits, or how it ended.
 
-Everything is read from the job's own status; nothing is computed anew, so what a person reads is
-what the operator decided with. Times are shown in the reader's zone. A figure that the status
-does not have is left out, and the condition that says why is shown instead.
+Every figure is read from the job's status and none computed again, so a person reads what the
+operator decided with. Times are in the reader's zone. A figure that the status lacks is left out,
+and the condition that says why is shown instead.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ GOOD = {
     "DeadlineAtRisk": "False",
     "Failed": "False",
 }
-"""Conditions that are worth a line when they are anything else, and the status that is not."""
+"""Conditions with the status that needs no line."""
 QUIET_REASONS = {"", "NotLookedAt", "NotNeeded", "NotMeasuredYet", "NotEnded"}
 
 
 def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) -> str:
-    """Return the story of one TrainingJob, several lines, the most important one first.
+    """Return the story of one TrainingJob in several lines, the most important one first.
 
     Args:
         manifest: the object as the API server returns it.
@@ -50,7 +50,7 @@ def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) ->
 
 
 def _state(word: str) -> str:
-    """Return a state within a sentence; a reason of a pod (ImagePullBackOff) stays as it is."""
+    """Return a state for a sentence; a reason of a pod (ImagePullBackOff) stays as it is."""
     return word.lower() if word == word.capitalize() else f"held up by {word}"
 
 
@@ -90,7 +90,7 @@ def _saving(plan: Manifest, percent: float) -> str:
 
 
 def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
-    """Yield label and words of every line that the status has something for."""
+    """Yield label and words of every line that the status has figures for."""
     plan = mapping(status.get("plan"))
     if (planned := number(plan.get("plannedGramsPerKwh"))) is not None:
         yield "planned", f"{planned:.0f} g/kWh  {_segments(plan, now, zone)}"
@@ -153,7 +153,7 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _possible(counterfactual: Manifest) -> Iterator[tuple[str, str]]:
-    """Yield what was possible at best, or why that is not known."""
+    """Yield the best possible saving, or why it is not known."""
     run_now = number(counterfactual.get("runNowGrams"))
     least = number(counterfactual.get("clairvoyantGrams"))
     reach = number(counterfactual.get("reachPercent"))
@@ -169,7 +169,7 @@ def _possible(counterfactual: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _troubles(manifest: Manifest) -> Iterator[str]:
-    """Yield one line per condition that is not as it should be, with its own words."""
+    """Yield one line per condition that is not as it should be, with its message."""
     found = conditions(manifest)
     expected = GOOD | ({"Measured": "True"} if is_true(found, "Complete") else {})
     for name, good in expected.items():

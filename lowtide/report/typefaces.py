@@ -1,8 +1,8 @@
-"""Finds a font on this machine for texts that the built-in ones cannot show.
+"""Search for a font on this machine for texts that the built-in ones cannot show.
 
 PDF readers have fonts for Latin-1 only, and so has the drawing library. A name in another script
-is shown with the first font here that has all of its characters; the font's needed part travels
-inside the PDF. Where no font has them, the caller says which characters are missing.
+is shown with the first font here that has all of its characters; the part that is needed is
+embedded in the PDF. Where no font has them, the caller names the missing characters.
 """
 
 import functools
@@ -15,13 +15,13 @@ from typing import Final
 from fontTools.ttLib import TTFont, TTLibError
 
 FILES_MAX: Final = 400
-"""Fonts looked at, at most; the preferred families come first."""
+"""Most fonts that are searched; the preferred families come first."""
 PREFERRED: Final = ("dejavusans.", "notosans-regular", "liberationsans-regular", "arial")
 SUFFIXES: Final = frozenset({".ttf", ".otf", ".ttc"})
 
 
 def font_folders() -> tuple[Path, ...]:
-    """Return where this system keeps fonts."""
+    """Return the folders in which this system keeps fonts."""
     home = Path.home()
     if sys.platform == "win32":
         return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "Fonts",)

@@ -11,14 +11,14 @@ import pytest
 
 from lowtide.report.dashboard_page import (
     MOCK,
-    Answer,
     Curve,
     Findings,
+    QueryAnswer,
     page_data,
     reason,
     render_dashboards,
 )
-from lowtide.report.dashboards import DASHBOARDS, Dashboard, Kind, Panel, Query, Unit
+from lowtide.report.dashboards import DASHBOARDS, Dashboard, Panel, PanelKind, PanelUnit, Query
 from lowtide.report.dashboards.queries import (
     Choice,
     Question,
@@ -40,12 +40,14 @@ def board(*panels: Panel) -> Dashboard:
     return Dashboard(uid="lowtide-x", title="Lowtide / X", question="?", panels=panels)
 
 
-def panel(kind: Kind, unit: Unit, *queries: Query) -> Panel:
+def panel(kind: PanelKind, unit: PanelUnit, *queries: Query) -> Panel:
     """Return a panel whose place does not matter."""
     return Panel(title="T", description="D.", kind=kind, unit=unit, queries=queries)
 
 
-def findings(answers: Mapping[Question, Answer], names: frozenset[str] | None = None) -> Findings:
+def findings(
+    answers: Mapping[Question, QueryAnswer], names: frozenset[str] | None = None
+) -> Findings:
     """Return what was found in two minutes, a value a minute."""
     return Findings(
         start=START,
@@ -58,7 +60,7 @@ def findings(answers: Mapping[Question, Answer], names: frozenset[str] | None = 
     )
 
 
-def only_panel(shown: Panel, answers: Mapping[Question, Answer]) -> dict[str, Any]:
+def only_panel(shown: Panel, answers: Mapping[Question, QueryAnswer]) -> dict[str, Any]:
     """Return the data of the one panel of a page."""
     (data,) = page_data([board(shown)], findings(answers))["boards"][0]["panels"]
     found: dict[str, Any] = data
@@ -98,17 +100,17 @@ def test_series_are_called_as_their_legend_says() -> None:
 @pytest.mark.parametrize(
     ("unit", "largest", "label", "divisor"),
     [
-        pytest.param(Unit.JOULES, 7.2e6, "kWh", 3.6e6, id="2 kWh"),
-        pytest.param(Unit.JOULES, 26_807.0, "Wh", 3.6e3, id="7.4 Wh"),
-        pytest.param(Unit.GRAMS, -0.27, "mg", 1e-3, id="mass below a gram, negative"),
-        pytest.param(Unit.RATIO, 0.98, "%", 0.01, id="share"),
-        pytest.param(Unit.SECONDS, 7200.0, "h", 3600, id="two hours"),
-        pytest.param(Unit.WATTS, 0.0, "W", 1, id="nothing at all"),
-        pytest.param(Unit.COUNT, 3.0, "", 1, id="no unit"),
+        pytest.param(PanelUnit.JOULES, 7.2e6, "kWh", 3.6e6, id="2 kWh"),
+        pytest.param(PanelUnit.JOULES, 26_807.0, "Wh", 3.6e3, id="7.4 Wh"),
+        pytest.param(PanelUnit.GRAMS, -0.27, "mg", 1e-3, id="mass below a gram, negative"),
+        pytest.param(PanelUnit.RATIO, 0.98, "%", 0.01, id="share"),
+        pytest.param(PanelUnit.SECONDS, 7200.0, "h", 3600, id="two hours"),
+        pytest.param(PanelUnit.WATTS, 0.0, "W", 1, id="nothing at all"),
+        pytest.param(PanelUnit.COUNT, 3.0, "", 1, id="no unit"),
     ],
 )
 def test_scale_follows_the_largest_value(
-    unit: Unit, largest: float, label: str, divisor: float
+    unit: PanelUnit, largest: float, label: str, divisor: float
 ) -> None:
     """One unit for a panel: the largest that its largest value reaches (1 kWh is 3.6 MJ)."""
     scale = scale_of(unit, [0.0, largest])
@@ -118,10 +120,12 @@ def test_scale_follows_the_largest_value(
 
 def test_curve_keeps_its_gaps() -> None:
     """A moment without a sample, or with NaN, is unknown and never 0."""
-    shown = panel(Kind.TIMESERIES, Unit.WATTS, Query("lowtide_gpu_power_watts", "{{uuid}}"))
+    shown = panel(
+        PanelKind.TIMESERIES, PanelUnit.WATTS, Query("lowtide_gpu_power_watts", "{{uuid}}")
+    )
     points = ((EPOCH, 1000.0), (EPOCH + 60, float("nan")), (EPOCH + 120, 2000.0))
     answers = {
-        Question("lowtide_gpu_power_watts", over_time=True): Answer(
+        Question("lowtide_gpu_power_watts", over_time=True): QueryAnswer(
             (Curve({"uuid": "GPU-1"}, points),)
         )
     }
@@ -134,14 +138,14 @@ def test_curve_keeps_its_gaps() -> None:
 
 def test_several_queries_of_a_table_meet_in_the_row_of_their_job() -> None:
     """What one query does not know of a job stays empty."""
-    shown = panel(Kind.TABLE, Unit.NONE, Query("lowtide_a", "a"), Query("lowtide_b", "b"))
+    shown = panel(PanelKind.TABLE, PanelUnit.NONE, Query("lowtide_a", "a"), Query("lowtide_b", "b"))
     one = {"namespace": "ml", "trainingjob": "one"}
     two = {"namespace": "ml", "trainingjob": "two"}
     answers = {
-        Question("lowtide_a", over_time=False): Answer(
+        Question("lowtide_a", over_time=False): QueryAnswer(
             (Curve(two, ((EPOCH, 3.0),)), Curve(one, ((EPOCH, 1.0),)))
         ),
-        Question("lowtide_b", over_time=False): Answer((Curve(one, ((EPOCH, 2.0),)),)),
+        Question("lowtide_b", over_time=False): QueryAnswer((Curve(one, ((EPOCH, 2.0),)),)),
     }
 
     data = only_panel(shown, answers)
@@ -158,23 +162,23 @@ def test_several_queries_of_a_table_meet_in_the_row_of_their_job() -> None:
 )
 def test_ranking_begins_with_what_it_asks_for(expression: str, order: list[float]) -> None:
     """The lowest SCI first, the highest SAM first, whatever order Prometheus answers in."""
-    shown = panel(Kind.BARS, Unit.NONE, Query(expression, "{{trainingjob}}"))
+    shown = panel(PanelKind.BARS, PanelUnit.NONE, Query(expression, "{{trainingjob}}"))
     curves = tuple(
         Curve({"trainingjob": name}, ((EPOCH, value),))
         for name, value in (("a", 2.0), ("b", 3.0), ("c", 1.0))
     )
 
-    data = only_panel(shown, {Question(expression, over_time=False): Answer(curves)})
+    data = only_panel(shown, {Question(expression, over_time=False): QueryAnswer(curves)})
 
     assert [row["value"] for row in data["values"]] == order
 
 
 def test_too_many_series_keep_the_largest_and_say_how_many_there_were() -> None:
     """A page of a thousand GPUs stays readable."""
-    shown = panel(Kind.TIMESERIES, Unit.WATTS, Query("lowtide_m", "{{uuid}}"))
+    shown = panel(PanelKind.TIMESERIES, PanelUnit.WATTS, Query("lowtide_m", "{{uuid}}"))
     curves = tuple(Curve({"uuid": f"{n:03}"}, ((EPOCH, float(n)),)) for n in range(100))
 
-    data = only_panel(shown, {Question("lowtide_m", over_time=True): Answer(curves)})
+    data = only_panel(shown, {Question("lowtide_m", over_time=True): QueryAnswer(curves)})
 
     assert data["of"] == 100
     assert [one["name"] for one in data["series"]] == [f"{n:03}" for n in range(60, 100)]
@@ -187,34 +191,34 @@ OPERATOR = "lowtide_operator_info"
     ("expression", "names", "words"),
     [
         pytest.param("lowtide_trainer_loss", {OPERATOR}, "no training pod was scraped", id="train"),
-        pytest.param("lowtide_trainingjob_sam", {OPERATOR}, "knows no such figure", id="no figure"),
+        pytest.param("lowtide_trainingjob_sam", {OPERATOR}, "has no such figure", id="no figure"),
         pytest.param("lowtide_trainingjob_sam", set(), "does not scrape the operator", id="no op"),
         pytest.param("lowtide_gpu_info", {OPERATOR}, "scrapes no exporter", id="no exporter"),
         pytest.param(
-            "lowtide_gpu_info", {"lowtide_source_up"}, "exporter has counted nothing", id="no gpu"
+            "lowtide_gpu_info", {"lowtide_source_up"}, "exporter has not counted this", id="no gpu"
         ),
         pytest.param(
-            "lowtide_gpu_info", {"lowtide_gpu_info"}, "Nothing for this choice", id="other choice"
+            "lowtide_gpu_info", {"lowtide_gpu_info"}, "no value for this choice", id="other choice"
         ),
         pytest.param("lowtide_gpu_info", None, "returned nothing", id="Prometheus cannot say"),
     ],
 )
 def test_panel_without_data_says_why(expression: str, names: set[str] | None, words: str) -> None:
     """The reason names who should have delivered the series."""
-    shown = panel(Kind.STAT, Unit.NONE, Query(expression))
+    shown = panel(PanelKind.STAT, PanelUnit.NONE, Query(expression))
 
-    said = reason(shown, [Answer()], None if names is None else frozenset(names))
+    said = reason(shown, [QueryAnswer()], None if names is None else frozenset(names))
 
     assert words in said
 
 
 def test_refused_query_is_the_reason_of_its_panel_alone() -> None:
     """What Prometheus said stands in the panel; the others are drawn."""
-    shown = panel(Kind.STAT, Unit.NONE, Query("lowtide_a"))
-    other = panel(Kind.STAT, Unit.NONE, Query("lowtide_b"))
+    shown = panel(PanelKind.STAT, PanelUnit.NONE, Query("lowtide_a"))
+    other = panel(PanelKind.STAT, PanelUnit.NONE, Query("lowtide_b"))
     answers = {
-        Question("lowtide_a", over_time=False): Answer(error="too many samples."),
-        Question("lowtide_b", over_time=False): Answer((Curve({}, ((EPOCH, 1.0),)),)),
+        Question("lowtide_a", over_time=False): QueryAnswer(error="too many samples."),
+        Question("lowtide_b", over_time=False): QueryAnswer((Curve({}, ((EPOCH, 1.0),)),)),
     }
 
     first, second = page_data([board(shown, other)], findings(answers))["boards"][0]["panels"]
@@ -225,7 +229,7 @@ def test_refused_query_is_the_reason_of_its_panel_alone() -> None:
 
 def test_stand_ins_are_named_at_the_head_of_the_page() -> None:
     """Figures of mock GPUs are never shown without saying so."""
-    mock = {MOCK: Answer((Curve({}, ((EPOCH, 2.0),)),))}
+    mock = {MOCK: QueryAnswer((Curve({}, ((EPOCH, 2.0),)),))}
 
     assert page_data(DASHBOARDS, findings(mock))["mock"] is True
     assert page_data(DASHBOARDS, findings({}))["mock"] is False
@@ -233,9 +237,9 @@ def test_stand_ins_are_named_at_the_head_of_the_page() -> None:
 
 def test_page_asks_no_network_and_cannot_be_broken_by_a_label() -> None:
     """A label with markup stays inside the data; no address is loaded from anywhere."""
-    shown = panel(Kind.STAT, Unit.NONE, Query("lowtide_a", "{{trainingjob}}"))
+    shown = panel(PanelKind.STAT, PanelUnit.NONE, Query("lowtide_a", "{{trainingjob}}"))
     curve = Curve({"trainingjob": "</script><script>alert(1)</script>"}, ((EPOCH, 1.0),))
-    answers = {Question("lowtide_a", over_time=False): Answer((curve,))}
+    answers = {Question("lowtide_a", over_time=False): QueryAnswer((curve,))}
 
     page = render_dashboards([board(shown)], findings(answers))
 

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lowtide.report.dashboard_page import MOCK, Answer, Curve, Findings, render_dashboards
+from lowtide.report.dashboard_page import MOCK, Curve, Findings, QueryAnswer, render_dashboards
 from lowtide.report.dashboards import DASHBOARDS
 from lowtide.report.dashboards.queries import Choice, Question, metrics_of, questions
 
@@ -44,10 +44,10 @@ def curve(labels: dict[str, str], height: float) -> Curve:
     )
 
 
-def invented(question: Question) -> Answer:
+def invented(question: Question) -> QueryAnswer:
     """Return what a Prometheus could have answered; nothing for the one that is left empty."""
     if EMPTY in question.expression or EMPTY_AND_NARROW in question.expression:
-        return Answer()
+        return QueryAnswer()
     end = START.timestamp() + STEP_SECONDS * (COUNT - 1)
     timestamps = "timestamp_seconds" in question.expression
     found = []
@@ -72,7 +72,7 @@ def invented(question: Question) -> Answer:
         else:
             value = end + 600 * number if timestamps else 0.25 + 0.5 * number
             found.append(Curve(labels, ((end, value),)))
-    return Answer(tuple({frozenset(one.labels.items()): one for one in found}.values()))
+    return QueryAnswer(tuple({frozenset(one.labels.items()): one for one in found}.values()))
 
 
 def kept(expression: str, labels: Iterable[str]) -> set[str]:
@@ -94,7 +94,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         choice=CHOICE,
         source="http://prometheus:9090",
         answers={one: invented(one) for one in asked}
-        | {MOCK: Answer((Curve({}, ((START.timestamp(), 2.0),)),))},
+        | {MOCK: QueryAnswer((Curve({}, ((START.timestamp(), 2.0),)),))},
         names=frozenset(names - {EMPTY, EMPTY_AND_NARROW}),
     )
     path = tmp_path_factory.mktemp("page") / "dashboards.html"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lowtide.grid.series import AverageSeries, Point
 from lowtide.report.curve import chart_rows, column_times, marks, present_mark
-from lowtide.report.live import LiveJob, Reading, Scene, changes, live_job
+from lowtide.report.live import LiveJob, LiveReading, LiveScene, changes, live_job
 from lowtide.report.live_view import draw
 
 NOW = datetime(2026, 12, 1, 2, 0, tzinfo=UTC)
@@ -42,7 +42,7 @@ WAITING = {
 }
 
 
-def scene(*jobs: LiveJob, now: datetime = NOW) -> Scene:
+def scene(*jobs: LiveJob, now: datetime = NOW) -> LiveScene:
     """Return a scene of eight hours: 300 g/kWh, then 100 g/kWh from 04:00 to 06:00."""
     values = [300.0, 300.0, 300.0, 300.0, 100.0, 100.0, None, 300.0]
     midnight = NOW - 2 * HOUR
@@ -50,7 +50,7 @@ def scene(*jobs: LiveJob, now: datetime = NOW) -> Scene:
         Point(midnight + i * HOUR, midnight + (i + 1) * HOUR, value)
         for i, value in enumerate(values)
     )
-    return Scene(
+    return LiveScene(
         now=now,
         jobs=jobs,
         curve=AverageSeries(zone="DE", source="file", points=points),
@@ -59,7 +59,7 @@ def scene(*jobs: LiveJob, now: datetime = NOW) -> Scene:
     )
 
 
-def drawn(scene: Scene, width: int = 100) -> str:
+def drawn(scene: LiveScene, width: int = 100) -> str:
     """Return the scene as text without colours."""
     console = Console(width=width, no_color=True, force_terminal=False)
     with console.capture() as capture:
@@ -142,7 +142,7 @@ def test_report_of_the_trainer_wins_over_the_last_scrape() -> None:
     """The final report is complete; the last scrape may be one epoch behind."""
     status = {"training": {"epochs": 3, "epochsPlanned": 3, "accuracy": "0.91"}}
 
-    reading = live_job(manifest(status), Reading(epochs=2.0, accuracy_ratio=0.8)).reading
+    reading = live_job(manifest(status), LiveReading(epochs=2.0, accuracy_ratio=0.8)).reading
 
     assert (reading.epochs, reading.accuracy_ratio) == (3.0, 0.91)
 
@@ -173,7 +173,7 @@ def test_plain_output_says_each_thing_once() -> None:
     running = scene(
         live_job(
             manifest({"display": {"state": "Running"}}),
-            Reading(epochs=1.0, epochs_planned=3.0, accuracy_ratio=0.5, power_watts=81.4),
+            LiveReading(epochs=1.0, epochs_planned=3.0, accuracy_ratio=0.5, power_watts=81.4),
         )
     )
 
@@ -198,6 +198,6 @@ def test_plain_output_says_each_thing_once() -> None:
 )
 def test_energy_so_far_is_a_figure_for_people(joules: float, text: str) -> None:
     """A thousandth of a joule in a job's first second tells nobody anything."""
-    job = replace(live_job(manifest()), reading=Reading(energy_joules=joules))
+    job = replace(live_job(manifest()), reading=LiveReading(energy_joules=joules))
 
     assert text in drawn(scene(job), width=140)

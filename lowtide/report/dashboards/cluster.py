@@ -1,6 +1,6 @@
 """Cluster: how much, how clean, how much avoided?"""
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUnit, Query, stat
 
 _IN = '{namespace=~"$namespace"}'
 
@@ -13,25 +13,25 @@ CLUSTER = Dashboard(
         stat(
             "Power now",
             "Power of all pods, GPUs and what else is measured.",
-            Unit.WATTS,
+            PanelUnit.WATTS,
             Query(f"sum(rate(lowtide_pod_energy_joules_total{_IN}[$__rate_interval]))"),
         ),
         stat(
             "Energy in this time",
             "Energy of all pods in the time shown; counters that began within it are extrapolated.",
-            Unit.JOULES,
+            PanelUnit.JOULES,
             Query(f"sum(increase(lowtide_pod_energy_joules_total{_IN}[$__range]))"),
         ),
         stat(
             "Intensity now",
             "Carbon intensity of each zone; average and marginal are never mixed.",
-            Unit.GRAMS_PER_KWH,
+            PanelUnit.GRAMS_PER_KWH,
             Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),
         ),
         stat(
             "Emitted by finished jobs",
-            "Operational and embodied emissions of the TrainingJobs that exist and are measured.",
-            Unit.GRAMS,
+            "Operational and embodied emissions of the measured TrainingJobs that exist.",
+            PanelUnit.GRAMS,
             Query(
                 f"sum(lowtide_trainingjob_operational_grams{_IN})"
                 f" + sum(lowtide_trainingjob_embodied_grams{_IN})"
@@ -40,20 +40,20 @@ CLUSTER = Dashboard(
         stat(
             "Avoided by waiting",
             "Against running each job at its submission, on actual intensity. May be negative.",
-            Unit.GRAMS,
+            PanelUnit.GRAMS,
             Query(f"sum(lowtide_trainingjob_avoided_grams{_IN})"),
         ),
         stat(
             "Jobs",
             "TrainingJobs by state, in all namespaces.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query("sum by (state) (lowtide_trainingjobs)", "{{state}}"),
         ),
         Panel(
             title="Power by namespace",
             description="Mean power of the pods of each namespace.",
-            kind=Kind.STACKED,
-            unit=Unit.WATTS,
+            kind=PanelKind.STACKED,
+            unit=PanelUnit.WATTS,
             queries=(
                 Query(
                     "sum by (namespace) "
@@ -65,22 +65,22 @@ CLUSTER = Dashboard(
         Panel(
             title="Carbon intensity",
             description="What the operator plans with; jobs should run in the valleys.",
-            kind=Kind.TIMESERIES,
-            unit=Unit.GRAMS_PER_KWH,
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.GRAMS_PER_KWH,
             queries=(Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),),
         ),
         Panel(
             title="Running and waiting jobs",
-            description="TrainingJobs by state over time, to read below the intensity.",
-            kind=Kind.STACKED,
-            unit=Unit.COUNT,
+            description="TrainingJobs by state over time.",
+            kind=PanelKind.STACKED,
+            unit=PanelUnit.COUNT,
             queries=(Query("sum by (state) (lowtide_trainingjobs)", "{{state}}"),),
         ),
         Panel(
             title="GPU power that belongs to no pod",
-            description="free: nobody holds the GPU. foreign, unmapped: somebody uses it unseen.",
-            kind=Kind.STACKED,
-            unit=Unit.WATTS,
+            description="free: no pod holds the GPU. foreign, unmapped: used by no known pod.",
+            kind=PanelKind.STACKED,
+            unit=PanelUnit.WATTS,
             queries=(
                 Query(
                     "sum by (reason) (rate(lowtide_node_unallocated_energy_joules_total"
@@ -92,8 +92,8 @@ CLUSTER = Dashboard(
         Panel(
             title="Energy by namespace",
             description="Energy in the time shown.",
-            kind=Kind.BARS,
-            unit=Unit.JOULES,
+            kind=PanelKind.BARS,
+            unit=PanelUnit.JOULES,
             width=8,
             queries=(
                 Query(
@@ -106,8 +106,8 @@ CLUSTER = Dashboard(
         Panel(
             title="Emissions by namespace",
             description="Operational emissions of the measured TrainingJobs that exist.",
-            kind=Kind.BARS,
-            unit=Unit.GRAMS,
+            kind=PanelKind.BARS,
+            unit=PanelUnit.GRAMS,
             width=8,
             queries=(
                 Query(
@@ -119,8 +119,8 @@ CLUSTER = Dashboard(
         Panel(
             title="Cost by namespace",
             description="Instance hours and electricity are different amounts, never added.",
-            kind=Kind.BARS,
-            unit=Unit.NONE,
+            kind=PanelKind.BARS,
+            unit=PanelUnit.NONE,
             width=8,
             queries=(
                 Query(
@@ -131,9 +131,9 @@ CLUSTER = Dashboard(
         ),
         Panel(
             title="Planned starts",
-            description="Jobs that have not started, and when they are meant to.",
-            kind=Kind.TABLE,
-            unit=Unit.TIME,
+            description="Jobs that have not started, and their planned start.",
+            kind=PanelKind.TABLE,
+            unit=PanelUnit.TIME,
             links_to_job=True,
             queries=(
                 Query(
@@ -147,8 +147,8 @@ CLUSTER = Dashboard(
         Panel(
             title="Avoided by job",
             description="Grams that waiting avoided; negative where it made things worse.",
-            kind=Kind.TABLE,
-            unit=Unit.GRAMS,
+            kind=PanelKind.TABLE,
+            unit=PanelUnit.GRAMS,
             links_to_job=True,
             queries=(
                 Query(f"lowtide_trainingjob_avoided_grams{_IN}", "{{namespace}}/{{trainingjob}}"),

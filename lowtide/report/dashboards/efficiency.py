@@ -1,16 +1,16 @@
 """Efficiency: which runs were worth it?"""
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUnit, Query, stat
 
 _IN = '{namespace=~"$namespace"}'
 _NAME = "{{namespace}}/{{trainingjob}}"
 
 
-def _ranking(title: str, description: str, unit: Unit, expression: str) -> Panel:
+def _ranking(title: str, description: str, unit: PanelUnit, expression: str) -> Panel:
     return Panel(
         title=title,
         description=description,
-        kind=Kind.BARS,
+        kind=PanelKind.BARS,
         unit=unit,
         width=8,
         links_to_job=True,
@@ -27,28 +27,28 @@ EFFICIENCY = Dashboard(
         stat(
             "Measured jobs",
             "TrainingJobs whose energy is known.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query(f"count(lowtide_trainingjob_energy_joules{_IN})"),
             width=4,
         ),
         stat(
             "Best accuracy",
             "Among the jobs shown.",
-            Unit.RATIO,
+            PanelUnit.RATIO,
             Query(f"max(lowtide_trainingjob_accuracy_ratio{_IN})"),
             width=4,
         ),
         stat(
             "Least energy",
             "Among the jobs shown.",
-            Unit.JOULES,
+            PanelUnit.JOULES,
             Query(f"min(lowtide_trainingjob_energy_joules{_IN})"),
             width=4,
         ),
         stat(
             "Share avoided",
             "Avoided over what running at submission would have emitted.",
-            Unit.RATIO,
+            PanelUnit.RATIO,
             Query(
                 f"sum(lowtide_trainingjob_avoided_grams{_IN})"
                 f" / (sum(lowtide_trainingjob_run_now_grams{_IN}) > 0)"
@@ -58,40 +58,40 @@ EFFICIENCY = Dashboard(
         stat(
             "Reached of what was possible",
             "Mean share of the best possible saving, of jobs whose deadline has passed.",
-            Unit.RATIO,
+            PanelUnit.RATIO,
             Query(f"avg(lowtide_trainingjob_reach_ratio{_IN})"),
             width=4,
         ),
         stat(
             "Rated jobs",
             "Jobs with a letter against their reference set.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query(f"count(lowtide_trainingjob_rating_letter{_IN}) or vector(0)"),
             width=4,
         ),
         _ranking(
             "SCI, lowest first",
             "Grams per functional unit; compare only jobs with the same unit.",
-            Unit.GRAMS,
+            PanelUnit.GRAMS,
             f"bottomk(15, lowtide_trainingjob_sci_grams_per_unit{_IN})",
         ),
         _ranking(
             "SAM, highest first",
             "Accuracy weighed against energy, with each job's own parameters.",
-            Unit.NONE,
+            PanelUnit.NONE,
             f"topk(15, lowtide_trainingjob_sam{_IN})",
         ),
         _ranking(
             "APC, highest first",
             "Accuracy per consumption, with each job's own parameters.",
-            Unit.NONE,
+            PanelUnit.NONE,
             f"topk(15, lowtide_trainingjob_apc{_IN})",
         ),
         Panel(
             title="Ratings",
             description="Compound letter of each rated job: 0 is A, 4 is E.",
-            kind=Kind.BARS,
-            unit=Unit.NONE,
+            kind=PanelKind.BARS,
+            unit=PanelUnit.NONE,
             width=24,
             height=6,
             links_to_job=True,
@@ -99,9 +99,9 @@ EFFICIENCY = Dashboard(
         ),
         Panel(
             title="Accuracy and energy",
-            description="The upper left of the list is where one wants to be: accurate and frugal.",
-            kind=Kind.TABLE,
-            unit=Unit.NONE,
+            description="High accuracy at little energy is what to look for.",
+            kind=PanelKind.TABLE,
+            unit=PanelUnit.NONE,
             width=24,
             links_to_job=True,
             queries=(

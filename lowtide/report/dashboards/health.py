@@ -1,13 +1,13 @@
 """Health: can I trust these numbers?"""
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUnit, Query, stat
 
 
-def _lines(title: str, description: str, unit: Unit, *queries: Query) -> Panel:
+def _lines(title: str, description: str, unit: PanelUnit, *queries: Query) -> Panel:
     return Panel(
         title=title,
         description=description,
-        kind=Kind.TIMESERIES,
+        kind=PanelKind.TIMESERIES,
         unit=unit,
         width=8,
         queries=queries,
@@ -21,20 +21,20 @@ HEALTH = Dashboard(
     panels=(
         stat(
             "Residual",
-            "Energy of devices less all that was handed out. Anything but 0 is a fault.",
-            Unit.JOULES,
+            "Energy of devices less all that was attributed. Anything but 0 is a fault.",
+            PanelUnit.JOULES,
             Query("max(abs(lowtide_attribution_residual_joules))"),
         ),
         stat(
             "Sources down",
             "Drivers, kubelets and other sources that exporters cannot read.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query('count(lowtide_source_up{source=~"nvml|kubelet|dcgm"} == 0) or vector(0)'),
         ),
         stat(
             "Unattributed share",
-            "GPU energy of the last hour that went to processes no pod explains.",
-            Unit.RATIO,
+            "GPU energy of the last hour used by processes outside any known pod.",
+            PanelUnit.RATIO,
             Query(
                 "sum(rate(lowtide_node_unallocated_energy_joules_total"
                 '{component="gpu", reason!="free"}[1h]))'
@@ -44,61 +44,61 @@ HEALTH = Dashboard(
         stat(
             "Oldest in the queue",
             "How long the first job has waited for the operator.",
-            Unit.SECONDS,
+            PanelUnit.SECONDS,
             Query("max(lowtide_operator_queue_oldest_age_seconds)"),
         ),
         stat(
             "Forecast age",
             "Time since the provider made the forecast in use.",
-            Unit.SECONDS,
+            PanelUnit.SECONDS,
             Query("lowtide_operator_forecast_age_seconds", "{{zone}}"),
         ),
         stat(
             "Stand-ins",
             "GPUs whose figures come from a stand-in and measure nothing real.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query('count(lowtide_gpu_info{source="mock"}) or vector(0)'),
         ),
         _lines(
             "Counter against power",
             "Integrated power over the energy counter of each GPU; 1 is agreement.",
-            Unit.NONE,
+            PanelUnit.NONE,
             Query("lowtide_gpu_energy_counter_power_ratio", "{{uuid}}"),
         ),
         _lines(
             "Quality of the joules",
             "GPUs by how their energy is metered at present.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query("sum by (quality) (lowtide_gpu_energy_quality)", "{{quality}}"),
         ),
         _lines(
             "Residual by component",
             "Over time; must be a line at 0.",
-            Unit.JOULES,
+            PanelUnit.JOULES,
             Query("lowtide_attribution_residual_joules", "{{node}} {{component}}"),
         ),
         _lines(
             "Age of sources",
             "Time since the last good read.",
-            Unit.SECONDS,
+            PanelUnit.SECONDS,
             Query("max by (source) (lowtide_source_age_seconds)", "{{source}}"),
         ),
         _lines(
             "Exporter behind schedule",
             "How late the reading of the counters is.",
-            Unit.SECONDS,
+            PanelUnit.SECONDS,
             Query("max by (node) (lowtide_poll_lag_seconds)", "{{node}}"),
         ),
         _lines(
             "Event loop of the operator",
-            "How late it reacts.",
-            Unit.SECONDS,
+            "How late the operator's event loop runs.",
+            PanelUnit.SECONDS,
             Query("max(lowtide_operator_loop_lag_seconds)", "lag"),
         ),
         _lines(
             "Looks at jobs",
             "By outcome.",
-            Unit.PER_SECOND,
+            PanelUnit.PER_SECOND,
             Query(
                 "sum by (outcome) (rate(lowtide_operator_reconciliations_total[$__rate_interval]))",
                 "{{outcome}}",
@@ -107,7 +107,7 @@ HEALTH = Dashboard(
         _lines(
             "Status writes",
             "By outcome.",
-            Unit.PER_SECOND,
+            PanelUnit.PER_SECOND,
             Query(
                 "sum by (outcome) (rate(lowtide_operator_status_writes_total[$__rate_interval]))",
                 "{{outcome}}",
@@ -116,7 +116,7 @@ HEALTH = Dashboard(
         _lines(
             "Failures of providers",
             "Refreshes at which a provider could not answer; 0 while none has failed.",
-            Unit.PER_SECOND,
+            PanelUnit.PER_SECOND,
             Query(
                 "sum by (zone, provider, reason) "
                 "(rate(lowtide_operator_provider_failures_total[$__rate_interval]))"
@@ -127,7 +127,7 @@ HEALTH = Dashboard(
         _lines(
             "Forecast score",
             "Share of the best plans' saving that plans from a provider's forecasts reach.",
-            Unit.RATIO,
+            PanelUnit.RATIO,
             Query(
                 "max by (zone, provider, band) (lowtide_operator_provider_realised_saving_ratio)",
                 "{{zone}} {{provider}} {{band}}",
@@ -136,7 +136,7 @@ HEALTH = Dashboard(
         _lines(
             "Forecast error",
             "Mean distance of a provider's forecasts from what came true, by lead.",
-            Unit.GRAMS_PER_KWH,
+            PanelUnit.GRAMS_PER_KWH,
             Query(
                 "max by (zone, provider, band) (lowtide_operator_provider_error_grams_per_kwh)",
                 "{{zone}} {{provider}} {{band}}",
@@ -145,7 +145,7 @@ HEALTH = Dashboard(
         _lines(
             "Order of providers",
             "1 is asked first; better scores move a provider up.",
-            Unit.COUNT,
+            PanelUnit.COUNT,
             Query(
                 "max by (zone, provider) (lowtide_operator_provider_place)", "{{zone}} {{provider}}"
             ),

@@ -1,12 +1,12 @@
 """Job: what is this run doing and costing?"""
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query, Unit, stat
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUnit, Query, stat
 
 _JOB = '{namespace=~"$namespace", trainingjob=~"$trainingjob"}'
 _PODS = '{namespace=~"$namespace", pod=~"($trainingjob)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}"}'
 
 
-def _figure(title: str, description: str, unit: Unit, name: str) -> Panel:
+def _figure(title: str, description: str, unit: PanelUnit, name: str) -> Panel:
     return stat(
         title, description, unit, Query(f"lowtide_trainingjob_{name}{_JOB}", "{{trainingjob}}")
     )
@@ -21,34 +21,34 @@ JOB = Dashboard(
         stat(
             "Power now",
             "Power of the job's pods.",
-            Unit.WATTS,
+            PanelUnit.WATTS,
             Query(f"sum(rate(lowtide_pod_energy_joules_total{_PODS}[$__rate_interval]))"),
         ),
-        _figure("Energy", "Of all attempts, as in the status.", Unit.JOULES, "energy_joules"),
+        _figure("Energy", "Of all attempts, as in the status.", PanelUnit.JOULES, "energy_joules"),
         _figure(
             "Operational carbon",
             "Energy times the intensity of the time it was used.",
-            Unit.GRAMS,
+            PanelUnit.GRAMS,
             "operational_grams",
         ),
         _figure(
             "SCI",
             "Software Carbon Intensity, grams per functional unit.",
-            Unit.GRAMS,
+            PanelUnit.GRAMS,
             "sci_grams_per_unit",
         ),
         _figure(
             "Avoided",
             "Against running at submission. May be negative.",
-            Unit.GRAMS,
+            PanelUnit.GRAMS,
             "avoided_grams",
         ),
-        _figure("Accuracy", "On the validation data.", Unit.RATIO, "accuracy_ratio"),
+        _figure("Accuracy", "On the validation data.", PanelUnit.RATIO, "accuracy_ratio"),
         Panel(
             title="Power",
             description="Active: what the work needs. idle_held: what holding the GPU costs.",
-            kind=Kind.STACKED,
-            unit=Unit.WATTS,
+            kind=PanelKind.STACKED,
+            unit=PanelUnit.WATTS,
             queries=(
                 Query(
                     "sum by (component, part) "
@@ -60,8 +60,8 @@ JOB = Dashboard(
         Panel(
             title="Carbon intensity",
             description="Of the zones that jobs of this choice run in.",
-            kind=Kind.TIMESERIES,
-            unit=Unit.GRAMS_PER_KWH,
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.GRAMS_PER_KWH,
             queries=(
                 Query(
                     "lowtide_operator_intensity_grams_per_kwh and on (zone) "
@@ -73,8 +73,8 @@ JOB = Dashboard(
         Panel(
             title="Epochs",
             description="Finished and planned; scraped from the training pod while it runs.",
-            kind=Kind.TIMESERIES,
-            unit=Unit.COUNT,
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.COUNT,
             width=8,
             queries=(
                 Query(f"sum by (pod) (lowtide_trainer_epochs_total{_PODS})", "{{pod}}"),
@@ -84,24 +84,24 @@ JOB = Dashboard(
         Panel(
             title="Accuracy",
             description="On the validation data, after each epoch.",
-            kind=Kind.TIMESERIES,
-            unit=Unit.RATIO,
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.RATIO,
             width=8,
             queries=(Query(f"max by (pod) (lowtide_trainer_accuracy_ratio{_PODS})", "{{pod}}"),),
         ),
         Panel(
             title="Loss",
             description="Training loss.",
-            kind=Kind.TIMESERIES,
-            unit=Unit.NONE,
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.NONE,
             width=8,
             queries=(Query(f"max by (pod) (lowtide_trainer_loss{_PODS})", "{{pod}}"),),
         ),
         Panel(
             title="Plan against what happened",
             description="Planned, latest and actual start, end and deadline.",
-            kind=Kind.TABLE,
-            unit=Unit.TIME,
+            kind=PanelKind.TABLE,
+            unit=PanelUnit.TIME,
             width=24,
             queries=tuple(
                 Query(f"lowtide_trainingjob_{name}_timestamp_seconds{_JOB}", label)
@@ -117,8 +117,8 @@ JOB = Dashboard(
         Panel(
             title="Conditions",
             description="What holds for the job now; True or False as the condition says.",
-            kind=Kind.TABLE,
-            unit=Unit.NONE,
+            kind=PanelKind.TABLE,
+            unit=PanelUnit.NONE,
             width=24,
             queries=(
                 Query(

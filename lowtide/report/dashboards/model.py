@@ -1,4 +1,4 @@
-"""What a dashboard is: panels with queries, units and a place, nothing about who draws them.
+"""Dashboard as data: panels with queries, units and a size, independent of what draws them.
 
 Queries may use the variables `$namespace` and `$trainingjob`, and `$__rate_interval` and
 `$__range` with the meaning they have in Grafana. A panel's width is of 24 columns; panels flow from
@@ -11,8 +11,8 @@ from enum import StrEnum
 COLUMNS = 24
 
 
-class Kind(StrEnum):
-    """How a panel is drawn."""
+class PanelKind(StrEnum):
+    """How a panel shows its series."""
 
     STAT = "stat"
     TIMESERIES = "timeseries"
@@ -21,8 +21,8 @@ class Kind(StrEnum):
     TABLE = "table"
 
 
-class Unit(StrEnum):
-    """What the values are, in base units; drawing scales them for people."""
+class PanelUnit(StrEnum):
+    """Base unit of a panel's values; drawing scales them for people."""
 
     JOULES = "joules"
     WATTS = "watts"
@@ -38,7 +38,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL expression and what its series are called (`{{label}}` is replaced)."""
+    """One PromQL expression and the name of its series (`{{label}}` is replaced)."""
 
     expression: str
     legend: str = ""
@@ -46,15 +46,22 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One picture and what it says."""
+    """One picture of a dashboard."""
 
     title: str
+    """Heading."""
     description: str
-    kind: Kind
-    unit: Unit
+    """One or two sentences: what the values mean."""
+    kind: PanelKind
+    """How the series are shown."""
+    unit: PanelUnit
+    """Base unit of all values."""
     queries: tuple[Query, ...]
+    """Queries whose series it shows."""
     width: int = 12
+    """Width in columns of 24."""
     height: int = 8
+    """Height in Grafana's rows."""
     links_to_job: bool = False
     """Whether its series carry namespace and trainingjob, and lead to the page of the job."""
 
@@ -68,15 +75,15 @@ class Dashboard:
     question: str
     panels: tuple[Panel, ...]
     variables: tuple[str, ...] = field(default=())
-    """Names of the variables that people choose: `namespace`, `trainingjob`."""
+    """Variables that the reader sets: `namespace`, `trainingjob`."""
 
 
-def stat(title: str, description: str, unit: Unit, *queries: Query, width: int = 4) -> Panel:
+def stat(title: str, description: str, unit: PanelUnit, *queries: Query, width: int = 4) -> Panel:
     """Return one big figure."""
     return Panel(
         title=title,
         description=description,
-        kind=Kind.STAT,
+        kind=PanelKind.STAT,
         unit=unit,
         queries=queries,
         width=width,

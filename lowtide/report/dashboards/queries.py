@@ -1,7 +1,7 @@
-"""From a panel's query to the text that Prometheus is asked, and from labels to a name.
+"""Queries of a panel with their variables replaced, and names of series from their labels.
 
-The variables mean what they mean in Grafana. What people chose enters a query as the escaped
-literal of a regular expression inside a quoted text, so that no name can change a query.
+The variables have Grafana's meaning. A chosen name enters a query as an escaped literal of a
+regular expression inside quotes, so that no name can change a query.
 """
 
 import json
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lowtide.report.dashboards.model import Dashboard, Kind, Panel, Query
+from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, Query
 
 EVERYTHING: Final = ".*"
-OVER_TIME: Final = (Kind.TIMESERIES, Kind.STACKED)
+OVER_TIME: Final = (PanelKind.TIMESERIES, PanelKind.STACKED)
 _METRIC: Final = re.compile(r"\b(lowtide_[a-z0-9_]+)\b")
 _FIELD: Final = re.compile(r"\{\{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}")
 _SPECIAL: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
@@ -21,12 +21,12 @@ _SPECIAL: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is asked for where Grafana has variables; a name of `None` means all of them."""
+    """Values of the variables; a name of `None` means all."""
 
     range_seconds: int
     """Length of the time shown."""
     rate_seconds: int
-    """Over how long rates are taken; at least four scrape intervals."""
+    """Window of rates; at least four scrape intervals."""
     namespace: str | None = None
     trainingjob: str | None = None
 
@@ -52,12 +52,12 @@ def resolve(expression: str, choice: Choice) -> str:
 
 
 def question(panel: Panel, query: Query, choice: Choice) -> Question:
-    """Return what Prometheus is asked for one query of a panel."""
+    """Return one query of a panel as Prometheus is asked it."""
     return Question(resolve(query.expression, choice), panel.kind in OVER_TIME)
 
 
 def questions(boards: Iterable[Dashboard], choice: Choice) -> tuple[Question, ...]:
-    """Return everything that Prometheus is asked for some dashboards, each question once."""
+    """Return the queries of some dashboards, each once."""
     asked = (
         question(panel, query, choice)
         for board in boards
@@ -68,20 +68,20 @@ def questions(boards: Iterable[Dashboard], choice: Choice) -> tuple[Question, ..
 
 
 def metrics_of(panel: Panel) -> tuple[str, ...]:
-    """Return the names of Lowtide's metrics that a panel asks for, in order."""
+    """Return the names of Lowtide's metrics in a panel's queries, in order."""
     found = (name for query in panel.queries for name in _METRIC.findall(query.expression))
     return tuple(dict.fromkeys(found))
 
 
 def name_of(labels: Mapping[str, str], legend: str) -> str:
-    """Return what a series is called; without a legend, its labels (empty where it has none)."""
+    """Return the name of a series; without a legend, its labels (empty where it has none)."""
     if legend:
         return _FIELD.sub(lambda field: labels.get(field[1], ""), legend).strip()
     return " ".join(value for name, value in sorted(labels.items()) if name != "__name__")
 
 
 def _pattern(name: str | None) -> str:
-    """Return what stands between the quotes of a regular expression matcher."""
+    """Return the text between the quotes of a regular expression matcher."""
     if name is None:
         return EVERYTHING
     return json.dumps(_SPECIAL.sub(r"\\\1", name), ensure_ascii=False)[1:-1]

@@ -1,44 +1,43 @@
-"""Units for people: base units of a panel scaled by its largest value, one unit per panel.
+"""Units for people: a panel's base unit scaled by its largest value.
 
-One unit for a whole panel, not one per figure: numbers that stand side by side are then compared
-as they stand.
+A panel has one unit, so that numbers side by side can be compared.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lowtide.report.dashboards.model import Unit
+from lowtide.report.dashboards.model import PanelUnit
 from lowtide.units import JOULES_PER_KWH, JOULES_PER_WH
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How a panel's values are shown: divided by `divisor`, with `label` behind."""
+    """Divisor of a panel's values, and the unit that they then have."""
 
     divisor: float
     label: str
 
 
-_SCALES: Final[dict[Unit, tuple[Scale, ...]]] = {
-    Unit.JOULES: (
+_SCALES: Final[dict[PanelUnit, tuple[Scale, ...]]] = {
+    PanelUnit.JOULES: (
         Scale(1e3 * JOULES_PER_KWH, "MWh"),
         Scale(JOULES_PER_KWH, "kWh"),
         Scale(JOULES_PER_WH, "Wh"),
         Scale(1, "J"),
     ),
-    Unit.WATTS: (Scale(1e6, "MW"), Scale(1e3, "kW"), Scale(1, "W")),
-    Unit.GRAMS: (Scale(1e6, "t"), Scale(1e3, "kg"), Scale(1, "g"), Scale(1e-3, "mg")),
-    Unit.GRAMS_PER_KWH: (Scale(1, "g/kWh"),),
-    Unit.SECONDS: (Scale(86_400, "d"), Scale(3_600, "h"), Scale(60, "min"), Scale(1, "s")),
-    Unit.RATIO: (Scale(0.01, "%"),),
-    Unit.PER_SECOND: (Scale(1, "per second"),),
+    PanelUnit.WATTS: (Scale(1e6, "MW"), Scale(1e3, "kW"), Scale(1, "W")),
+    PanelUnit.GRAMS: (Scale(1e6, "t"), Scale(1e3, "kg"), Scale(1, "g"), Scale(1e-3, "mg")),
+    PanelUnit.GRAMS_PER_KWH: (Scale(1, "g/kWh"),),
+    PanelUnit.SECONDS: (Scale(86_400, "d"), Scale(3_600, "h"), Scale(60, "min"), Scale(1, "s")),
+    PanelUnit.RATIO: (Scale(0.01, "%"),),
+    PanelUnit.PER_SECOND: (Scale(1, "per second"),),
 }
-"""Largest first; a unit that is not here is shown as it is, without a label."""
+"""Scales, largest first; a unit that is not here is not scaled and has no label."""
 
 
-def scale_of(unit: Unit, values: Iterable[float]) -> Scale:
-    """Return the scale whose unit the largest of `values` reaches; all zero: the base unit."""
+def scale_of(unit: PanelUnit, values: Iterable[float]) -> Scale:
+    """Return the largest scale that the largest of `values` reaches; the base unit for zeros."""
     steps = _SCALES.get(unit, (Scale(1, ""),))
     largest = max((abs(value) for value in values), default=0.0)
     if largest == 0:

@@ -19,14 +19,14 @@ from lowtide.grid.errors import GridError
 from lowtide.grid.provider_settings import ElectricityMapsSettings
 from lowtide.grid.providers.factory import build_provider
 from lowtide.grid.series import IntensitySeries, Signal
-from lowtide.report.live import Scene, live_job
+from lowtide.report.live import LiveScene, live_job
 
 LOOK_SECONDS = 1.0
 RATE_SECONDS = 8
 TOKEN_VARIABLE = "LOWTIDE_DEMO_GRID_TOKEN"
 
 
-def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: float) -> Scene:
+def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: float) -> LiveScene:
     """Show both jobs until nothing of them is awaited; return the last scene.
 
     Raises:
@@ -51,7 +51,7 @@ def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: floa
 
 def _look(
     stage: Stage, replay: day.ReplayedDay, curve: Callable[[datetime], IntensitySeries | None]
-) -> Scene:
+) -> LiveScene:
     manifests = stage.trainingjobs()
     try:
         measured = readings(PrometheusApi(url=PROMETHEUS_URL), rate_seconds=RATE_SECONDS)
@@ -62,7 +62,7 @@ def _look(
         live_job(item, measured.get((item["metadata"]["namespace"], item["metadata"]["name"])))
         for item in manifests
     ]
-    return Scene(
+    return LiveScene(
         now=now,
         jobs=tuple(jobs),
         curve=curve(now),
