@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import mean
 
 from lowtide.backtest.files import read_trace
-from lowtide.backtest.trace import LONGEST_WINDOW_HOURS, Case, Trace, fused_views
+from lowtide.backtest.trace import LONGEST_WINDOW_HOURS, BacktestTrace, Case, fused_views
 from lowtide.backtest.trial import (
     BEST_WINDOW,
     CLAIRVOYANT,
@@ -49,7 +49,7 @@ MEAN_TOLERANCE = 0.05
 RIVAL_MARGIN = 0.3
 
 
-def replay(trace: Trace, case: Case) -> list[Backtest]:
+def replay(trace: BacktestTrace, case: Case) -> list[Backtest]:
     """Return all classes on one trace; those that see the same share the fused forecasts."""
     submissions = trace.submissions(LONGEST_WINDOW_HOURS)
     first, last = int(submissions[0]), int(submissions[-1]) + LONGEST_WINDOW_HOURS

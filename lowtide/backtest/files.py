@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from lowtide.backtest.trace import Trace
+from lowtide.backtest.trace import BacktestTrace
 from lowtide.grid.series import AverageSeries, IntensitySeries, Point, SeriesError
 from lowtide.grid.slots import slot_index, values_on_slots
-from lowtide.planning.errors import TraceError
+from lowtide.planning.errors import BacktestError
 from lowtide.planning.search import Bools
 
 SHORTEST_SLOT_MINUTES: Final = 30
@@ -35,7 +35,7 @@ _FORECAST_WORDS: Final = ("forecast", "predict")
 class TraceFile:
     """A trace and what was done to the file's values to get it, in sentences for people."""
 
-    trace: Trace
+    trace: BacktestTrace
     notes: tuple[str, ...]
 
 
@@ -50,23 +50,23 @@ def read_trace(path: Path) -> TraceFile:
     """Return the trace in a CSV file.
 
     Raises:
-        TraceError: a column is missing, a time or value cannot be read, rows are out of order, or
-            a gap is too long; the message names file and row.
+        BacktestError: a column is missing, a time or value cannot be read, rows are out of order,
+            or a gap is too long; the message names file and row.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
         except (csv.Error, UnicodeDecodeError) as error:
-            raise TraceError(f"{path.name} is no CSV text: {error}") from error
+            raise BacktestError(f"{path.name} is no CSV text: {error}") from error
     if len(rows) < 3:
-        raise TraceError(
+        raise BacktestError(
             f"{path.name} holds {max(0, len(rows) - 1)} rows of values; a trace has more"
         )
     columns = _columns(path.name, rows[0])
     times = [_time(path.name, number, row, columns) for number, row in enumerate(rows[1:], 2)]
     for number, (earlier, later) in enumerate(pairwise(times), 3):
         if later <= earlier:
-            raise TraceError(
+            raise BacktestError(
                 f"{path.name} row {number}: {later.isoformat()} does not come after the row before "
                 f"({earlier.isoformat()}); rows must rise in time, each time once, and local times "
                 "need their offset"
@@ -94,7 +94,7 @@ def _columns(name: str, header: Sequence[str]) -> _Columns:
     actual = first(_ACTUAL_WORDS, _FORECAST_WORDS)
     if time is None or actual is None:
         missing = "time" if time is None else "actual_g_per_kwh"
-        raise TraceError(
+        raise BacktestError(
             f"{name} has the columns {', '.join(header)}; a column {missing} is missing "
             "(expected: time,actual_g_per_kwh[,day_ahead_forecast_g_per_kwh])"
         )
@@ -106,7 +106,7 @@ def _time(name: str, number: int, row: Sequence[str], columns: _Columns) -> date
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise TraceError(
+        raise BacktestError(
             f"{name} row {number}: {text!r} is no ISO 8601 time such as 2021-07-01T00:00Z"
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -120,7 +120,7 @@ def _value(name: str, number: int, row: Sequence[str], column: int) -> float | N
     try:
         value = float(text)
     except ValueError as error:
-        raise TraceError(f"{name} row {number}: {text!r} is not a number of g/kWh") from error
+        raise BacktestError(f"{name} row {number}: {text!r} is not a number of g/kWh") from error
     return value if 0 <= value < float("inf") else None
 
 
@@ -134,7 +134,7 @@ def _trace(
     name = path.stem
     step = median((b - a).total_seconds() for a, b in pairwise(times))
     if step > 3600:
-        raise TraceError(f"{path.name}: rows are {step / 60:.0f} min apart; an hour is the most")
+        raise BacktestError(f"{path.name}: rows are {step / 60:.0f} min apart; an hour is the most")
     slot = 3600 if step > SHORTEST_SLOT_MINUTES * 60 else SHORTEST_SLOT_MINUTES * 60
     length = timedelta(seconds=step)
     first = slot_index(times[0], slot)
@@ -155,7 +155,7 @@ def _trace(
         )
     if np.isnan(ahead).all():
         notes.append(f"{name}: no forecast column; strict and rolling are the same as none")
-    trace = Trace(
+    trace = BacktestTrace(
         name=name,
         actual=seen,
         provider=ahead,
@@ -174,7 +174,7 @@ def _series(
     try:
         return AverageSeries(name, name, tuple(points))
     except SeriesError as error:
-        raise TraceError(str(error)) from error
+        raise BacktestError(str(error)) from error
 
 
 def _refuse_long_gap(name: str, missing: Bools, slot: int) -> None:
@@ -182,7 +182,7 @@ def _refuse_long_gap(name: str, missing: Bools, slot: int) -> None:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
     longest = int(np.max(edges[1::2] - edges[::2])) * slot / 3600
     if longest > LONGEST_GAP_HOURS:
-        raise TraceError(
+        raise BacktestError(
             f"{name}: {longest:.0f} h in a row have no usable actual; {LONGEST_GAP_HOURS} h is "
             "the longest gap that can be filled, so cut the file there"
         )

@@ -1,4 +1,4 @@
-"""Policies that the planner is compared with. None of them is used by the product.
+"""Policies that the planner is compared with; the product uses none of them.
 
 They mimic classes of public tools, untuned: the cheapest window of a forecast placed once, as the
 Carbon Aware SDK does, and a running threshold. Source:
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lowtide.backtest.trace import Case, Ints, Trace, analyse_trace, coverage
+from lowtide.backtest.trace import BacktestTrace, Case, Ints, analyse_trace, coverage
 from lowtide.grid.analysis import Array
 from lowtide.grid.fusion import project_profile
 
@@ -34,7 +34,9 @@ def run_now(submissions: Ints, length: int, slack: int) -> Bools:
     return one_piece(np.zeros(len(submissions), dtype=np.intp), length, length + slack)
 
 
-def best_window(trace: Trace, case: Case, submissions: Ints, length: int, slack: int) -> Bools:
+def best_window(
+    trace: BacktestTrace, case: Case, submissions: Ints, length: int, slack: int
+) -> Bools:
     """Return the schedules of the earliest cheapest window of a simple forecast, never revised."""
     analysis = analyse_trace(trace)
     day, count = trace.slots_per_day, length + slack
@@ -53,7 +55,7 @@ def best_window(trace: Trace, case: Case, submissions: Ints, length: int, slack:
 
 
 def threshold(
-    trace: Trace, submissions: Ints, length: int, slack: int, *, interruptible: bool
+    trace: BacktestTrace, submissions: Ints, length: int, slack: int, *, interruptible: bool
 ) -> Bools:
     """Return the schedules of jobs that run while the last actual is among the lowest 30 %."""
     window = THRESHOLD_HOURS * trace.slots_per_hour

@@ -1,4 +1,4 @@
-"""The planner replayed over a trace: every slot decides afresh, for all jobs of a class at once.
+"""Replay of the planner over a trace: every slot decides afresh, for all jobs of a class at once.
 
 This is the decision of `lowtide.planning.planner` without minimum saving, guard margins and
 capacity, vectorised over the jobs that were submitted at different times of one trace. Jobs that
@@ -87,7 +87,7 @@ def interruptible(
 def optimum(
     actual: Array, submissions: Ints, length: int, slack: int, *, resume_slots: float
 ) -> Bools:
-    """Return the schedules of jobs that may pause and know the actuals: nobody can do better."""
+    """Return the schedules of jobs that may pause and know the actuals: the best possible."""
     jobs, window = len(submissions), length + slack
     known = actual[submissions[:, None] + np.arange(window)].T
     # One free step in front: the table holds what follows the first step, all are wanted here.

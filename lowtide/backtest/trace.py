@@ -1,4 +1,4 @@
-"""A recorded grid that policies are tried on, and what each of them could have known when.
+"""Recorded grid that policies are tried on, and the part of it that was known at each time.
 
 Source: docs/explanation/planning.md#how-policies-are-compared. A policy that decides in slot t sees
 the actuals of the slots before t and the provider's column as far as the case allows, never
@@ -19,7 +19,7 @@ from lowtide.grid.fusion import (
     project_provider,
     project_spread,
 )
-from lowtide.planning.errors import TraceError
+from lowtide.planning.errors import BacktestError
 
 Ints = npt.NDArray[np.intp]
 
@@ -37,14 +37,14 @@ class Case(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class BacktestTrace:
     """Actual intensity and the provider's day-ahead forecast on equal slots, in g/kWh.
 
     The first slot is number `first_slot_of_day` of its UTC day. Actuals have no gaps; the
     provider's values are NaN where it gave none. `slots_per_hour` is 1, 2, 4, ...
 
     Raises:
-        TraceError: the lengths differ, an actual is missing or negative, or the trace is too
+        BacktestError: the lengths differ, an actual is missing or negative, or the trace is too
             short for one job.
     """
 
@@ -56,12 +56,12 @@ class Trace:
 
     def __post_init__(self) -> None:
         if len(self.actual) != len(self.provider):
-            raise TraceError(
+            raise BacktestError(
                 f"{self.name}: {len(self.actual)} actuals but {len(self.provider)} forecasts"
             )
         bad = ~(np.isfinite(self.actual) & (self.actual >= 0))
         if bad.any():
-            raise TraceError(f"{self.name}: row {int(np.argmax(bad)) + 1} has no usable actual")
+            raise BacktestError(f"{self.name}: row {int(np.argmax(bad)) + 1} has no usable actual")
 
     @property
     def slots_per_day(self) -> int:
@@ -72,14 +72,14 @@ class Trace:
         """Return the slots at which jobs are submitted: every 11 h after 30 days of history.
 
         Raises:
-            TraceError: not one job fits.
+            BacktestError: not one job fits.
         """
         longest = max(LONGEST_WINDOW_HOURS, window_hours)
         rate = self.slots_per_hour
         last = len(self.actual) - int(np.ceil((longest + 1) * rate))
         slots = np.arange(HISTORY_HOURS * rate, max(0, last), SUBMISSION_STRIDE_HOURS * rate)
         if len(slots) == 0:
-            raise TraceError(
+            raise BacktestError(
                 f"{self.name}: {len(self.actual) / rate:.0f} h are too few; 30 days of history "
                 f"and a window of {longest:.0f} h need {HISTORY_HOURS + longest + 2:.0f} h"
             )
@@ -98,7 +98,7 @@ class Views:
     spread: Array
 
 
-def coverage(trace: Trace, case: Case, t: int) -> int:
+def coverage(trace: BacktestTrace, case: Case, t: int) -> int:
     """Return how many slots from t on the provider's column is visible at t."""
     if case is Case.NONE:
         return 0
@@ -107,7 +107,7 @@ def coverage(trace: Trace, case: Case, t: int) -> int:
     return trace.slots_per_day - (t + trace.first_slot_of_day) % trace.slots_per_day
 
 
-def analyse_trace(trace: Trace) -> Analysis:
+def analyse_trace(trace: BacktestTrace) -> Analysis:
     """Return the analysis of the whole trace; entry t uses nothing later than t."""
     return analyse(
         trace.actual,
@@ -119,9 +119,9 @@ def analyse_trace(trace: Trace) -> Analysis:
 
 
 def fused_views(
-    trace: Trace, case: Case, first: int, last: int, slots: int, *, week: bool = False
+    trace: BacktestTrace, case: Case, first: int, last: int, slots: int, *, week: bool = False
 ) -> Views:
-    """Return what the fused forecast says at every slot in [first, last), `slots` ahead.
+    """Return the fused forecast made in every slot of [first, last), `slots` ahead.
 
     `week` says whether it knows the course of the week, as for jobs that `sees_the_week` names.
     """

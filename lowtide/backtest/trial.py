@@ -1,4 +1,4 @@
-"""A backtest: one class of jobs, one trace, several policies, settled on the actual intensity.
+"""Backtest of one class of jobs on one trace: several policies, settled on the actual intensity.
 
 Pure: reading files and spreading work over processes belong to the command line. Invariant: a
 policy is judged only by the slots it ran in; savings are ratios of totals against running at once.
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.backtest import rivals, rolling
-from lowtide.backtest.trace import Case, Ints, Trace, Views, fused_views
+from lowtide.backtest.trace import BacktestTrace, Case, Ints, Views, fused_views
 from lowtide.grid.analysis import Array
-from lowtide.planning.errors import TraceError
+from lowtide.planning.errors import BacktestError
 from lowtide.planning.outlook import sees_the_week
 
 Bools = npt.NDArray[np.bool_]
@@ -37,8 +37,8 @@ class JobClass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """What a policy achieved over all jobs of a class.
+class PolicyScore:
+    """Result of a policy over all jobs of a class.
 
     `saving_percent` is 100 times 1 - emissions / emissions of running now; `reach_percent` is its
     share of the clairvoyant saving, `None` where there is nothing to save.
@@ -59,7 +59,7 @@ class Backtest:
     job_class: JobClass
     case: Case
     jobs: int
-    policies: dict[str, Score]
+    policies: dict[str, PolicyScore]
 
 
 def sees_week(job_class: JobClass) -> bool:
@@ -69,7 +69,7 @@ def sees_week(job_class: JobClass) -> bool:
 
 
 def run_backtest(
-    trace: Trace, job_class: JobClass, case: Case, views: Views | None = None
+    trace: BacktestTrace, job_class: JobClass, case: Case, views: Views | None = None
 ) -> Backtest:
     """Return how each policy does on `trace`.
 
@@ -77,12 +77,12 @@ def run_backtest(
     see the same (`sees_week`).
 
     Raises:
-        TraceError: the trace is too short, or the length is under one slot.
+        BacktestError: the trace is too short, or the length is under one slot.
     """
     rate = trace.slots_per_hour
     length, slack = round(job_class.length_hours * rate), round(job_class.slack_hours * rate)
     if length < 1 or slack < 0:
-        raise TraceError(
+        raise BacktestError(
             f"{trace.name}: a job of {job_class.length_hours} h with {job_class.slack_hours} h of "
             f"slack does not fit slots of {60 / rate:.0f} min"
         )
@@ -108,7 +108,7 @@ def run_backtest(
 
 
 def _schedules(
-    trace: Trace,
+    trace: BacktestTrace,
     job_class: JobClass,
     case: Case,
     views: Views,
@@ -152,13 +152,13 @@ def schedule_emissions(actual: Array, submissions: Ints, ran: Bools, resume_slot
 
 def _score(
     ran: Bools, emissions: float, at_once: float, least: float, length: int, rate: int
-) -> Score:
+) -> PolicyScore:
     """Return the score of schedules with the given emissions in total."""
     slots = np.arange(ran.shape[1])
     ends = np.max(np.where(ran, slots, -1), axis=1) + 1
     saving = 1 - emissions / at_once if at_once > 0 else 0.0
     possible = 1 - least / at_once if at_once > 0 else 0.0
-    return Score(
+    return PolicyScore(
         saving_percent=100 * saving,
         reach_percent=100 * saving / possible if possible > 0 else None,
         restarts_per_job=float(resumes(ran).sum() / len(ran)),

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lowtide.backtest.files import read_trace
-from lowtide.backtest.trace import Case, Trace
+from lowtide.backtest.trace import BacktestTrace, Case
 from lowtide.backtest.trial import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
-from lowtide.planning.errors import TraceError
+from lowtide.planning.errors import BacktestError
 
-Task: TypeAlias = tuple[Trace, JobClass, Case]
+Task: TypeAlias = tuple[BacktestTrace, JobClass, Case]
 
 HOUR: Final = timedelta(hours=1)
 PIPE_WIDTH: Final = 160
@@ -133,7 +133,7 @@ def command(
             for job_class in classes
         ]
         results = _run(tasks, processes or len(os.sched_getaffinity(0)))
-    except (TraceError, OSError) as error:
+    except (BacktestError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if output == "json":
         click.echo(json.dumps([as_json(result) for result in results], indent=2))

@@ -34,7 +34,7 @@ LONGEST_DURATION_RATIO: Final = 1.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What the plan is based on."""
+    """Basis of a plan: the time, the forecast, and the sources that failed."""
 
     now: datetime
     forecast: Forecast | None

@@ -1,4 +1,4 @@
-"""A plan for people: one sentence, the figures behind it, and a small chart.
+"""View of a plan for people: one sentence, the figures behind it, and a small chart.
 
 Text in, text out: no terminal, no colour, no clock. A figure that is not known is left out, and
 times carry their zone.

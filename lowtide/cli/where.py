@@ -20,7 +20,7 @@ from lowtide.units import format_time_column, format_timestamp
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a job would get in one zone; without a plan `reason` says why."""
+    """Plan of a job in one zone; without a plan `reason` says why."""
 
     zone: str
     signal: str | None

@@ -1,14 +1,15 @@
-"""When a training job should run: constraints and a forecast in, a plan out. Pure."""
+"""Planner of training jobs: constraints and a forecast in, a plan out. Pure."""
 
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.planning.calendar import Calendar, Reservation
 from lowtide.planning.durations import DurationEstimate, learn_duration
-from lowtide.planning.errors import ForecastError, PlanningError, RequestError, TraceError
+from lowtide.planning.errors import BacktestError, ForecastError, PlanningError, RequestError
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.planner import plan, plan_all
 from lowtide.planning.types import Plan, PlanReason, Request, Segment
 
 __all__ = [
+    "BacktestError",
     "Calendar",
     "DurationEstimate",
     "Forecast",
@@ -21,7 +22,6 @@ __all__ = [
     "Reservation",
     "Segment",
     "Source",
-    "TraceError",
     "forecast_for",
     "learn_duration",
     "plan",

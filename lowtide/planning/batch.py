@@ -10,14 +10,14 @@ from lowtide.planning.contiguous import search_contiguous
 from lowtide.planning.guard import resume_seconds, window_end
 from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
-from lowtide.planning.search import Proposal, Room, Scene, Task
+from lowtide.planning.search import Proposal, Room, SearchSpace, SearchTask
 from lowtide.planning.types import Request
 
 FindRoom: TypeAlias = Callable[[Horizon, int], Room | None]
-"""Where in a horizon a number of GPUs find no room."""
+"""Finds where in a horizon a number of GPUs have no room."""
 
 View: TypeAlias = tuple[int, datetime]
-"""A forecast by its identity and the begin of what a job sees of it."""
+"""A forecast by its identity and the start of what a job sees of it."""
 
 
 class Searches:
@@ -47,7 +47,7 @@ class Searches:
                 self._horizons[forecast_id, begin] = horizon
 
     def _view(self, request: Request) -> View:
-        """Return what decides which horizon a request sees."""
+        """Return the key of the horizon that a request sees."""
         return id(self._forecasts[request.key]), max(self._now, request.earliest)
 
     def ends(self) -> list[datetime]:
@@ -66,20 +66,20 @@ class Searches:
     def propose(
         self, requests: Sequence[Request], find_room: FindRoom | None = None
     ) -> dict[str, Proposal]:
-        """Return what the searches find for each request, by key."""
-        scenes: dict[tuple[View, int], Scene] = {}
-        pausing: list[tuple[str, Scene, Task]] = []
-        solid: dict[int, list[tuple[str, Scene, Task]]] = defaultdict(list)
+        """Return the proposal for each request, by key."""
+        spaces: dict[tuple[View, int], SearchSpace] = {}
+        pausing: list[tuple[str, SearchSpace, SearchTask]] = []
+        solid: dict[int, list[tuple[str, SearchSpace, SearchTask]]] = defaultdict(list)
         for request in requests:
             view, gpus = self._view(request), request.gpus if find_room is not None else 0
             horizon = self._horizons[view]
-            if (view, gpus) not in scenes:
+            if (view, gpus) not in spaces:
                 room = None if find_room is None else find_room(horizon, gpus)
-                scenes[view, gpus] = Scene(horizon, room)
-            scene = scenes[view, gpus]
-            entry = request.key, scene, _task(request, horizon)
-            (pausing if request.interruptible else solid[id(scene)]).append(entry)
-        found = search_interruptible([(scene, task) for _, scene, task in pausing])
+                spaces[view, gpus] = SearchSpace(horizon, room)
+            space = spaces[view, gpus]
+            entry = request.key, space, _task(request, horizon)
+            (pausing if request.interruptible else solid[id(space)]).append(entry)
+        found = search_interruptible([(space, task) for _, space, task in pausing])
         proposals = {key: one for (key, _, _), one in zip(pausing, found, strict=True)}
         for entries in solid.values():
             found = search_contiguous(entries[0][1], [task for _, _, task in entries])
@@ -87,9 +87,9 @@ class Searches:
         return proposals
 
 
-def _task(request: Request, horizon: Horizon) -> Task:
+def _task(request: Request, horizon: Horizon) -> SearchTask:
     """Return the request as the searches see it."""
-    return Task(
+    return SearchTask(
         work_seconds=request.remaining_seconds,
         end_seconds=(window_end(request) - horizon.begin).total_seconds(),
         tail_seconds=request.remaining_high_seconds - request.remaining_seconds,

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Final
 
 from lowtide.planning.batch import Searches
-from lowtide.planning.calendar import Calendar, Ledger, Reservation, tick_start
+from lowtide.planning.calendar import Calendar, Occupancy, Reservation, tick_start
 from lowtide.planning.decision import decide
 from lowtide.planning.guard import latest_start, resume_seconds
-from lowtide.planning.publication import Decision, one_segment
+from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.types import PlanReason, Request, Segment
 
 MOST_TOGETHER: Final = 24
@@ -40,54 +40,54 @@ def book(
     now: datetime,
     requests: Sequence[Request],
     calendar: Calendar,
-    forced: Mapping[str, Decision],
+    forced: Mapping[str, Commitment],
     searches: Searches,
-) -> dict[str, Decision]:
+) -> dict[str, Commitment]:
     """Return the decisions of all jobs, each taking room before the next.
 
     `forced` holds those of jobs that have no choice; they keep theirs whatever the room, because
     a deadline outranks the calendar.
     """
     order = sorted(requests, key=booking_order)
-    ledger = _ledger(now, requests, calendar, forced, searches)
-    queue = _Queue(now, [one for one in order if one.key not in forced], searches, ledger)
+    occupancy = _occupancy(now, requests, calendar, forced, searches)
+    queue = _Queue(now, [one for one in order if one.key not in forced], searches, occupancy)
     return {**forced, **queue.decide_all()}
 
 
-def _ledger(
+def _occupancy(
     now: datetime,
     requests: Sequence[Request],
     calendar: Calendar,
-    forced: Mapping[str, Decision],
+    forced: Mapping[str, Commitment],
     searches: Searches,
-) -> Ledger:
+) -> Occupancy:
     """Return the room left by other jobs' reservations and by the jobs that have no choice."""
     released = calendar.without(request.key for request in requests)
     end = max([now, *searches.ends()])
-    ledger = Ledger(
+    occupancy = Occupancy(
         released, tick_start(now, searches.shortest_tick()), end, searches.shortest_tick()
     )
     for request in requests:
         if request.key in forced:
-            ledger.enter(reservation(request, forced[request.key].segments))
-    return ledger
+            occupancy.enter(reservation(request, forced[request.key].segments))
+    return occupancy
 
 
 class _Queue:
     """Jobs in booking order, with the proposals that were found for them so far."""
 
     def __init__(
-        self, now: datetime, requests: list[Request], searches: Searches, ledger: Ledger
+        self, now: datetime, requests: list[Request], searches: Searches, occupancy: Occupancy
     ) -> None:
         self._now, self._requests = now, requests
-        self._searches, self._ledger = searches, ledger
-        self._found: dict[str, Decision | None] = {}
+        self._searches, self._occupancy = searches, occupancy
+        self._found: dict[str, Commitment | None] = {}
         self._needed: dict[str, tuple[slice, ...]] = {}
         self._search(requests)
 
     def _search(self, requests: Sequence[Request]) -> None:
         """Search plans in the room that is left now."""
-        proposals = self._searches.propose(requests, self._ledger.room)
+        proposals = self._searches.propose(requests, self._occupancy.room)
         for request in requests:
             proposal = proposals[request.key]
             horizon = self._searches.horizon(request)
@@ -97,21 +97,21 @@ class _Queue:
                 self._found[request.key] = found
                 self._needed[request.key] = self._spans(request, found)
 
-    def _spans(self, request: Request, found: Decision) -> tuple[slice, ...]:
+    def _spans(self, request: Request, found: Commitment) -> tuple[slice, ...]:
         """Return the ticks in which the plan needs room."""
         if not request.interruptible:
-            return self._ledger.spans(reservation(request, found.segments).segments)
+            return self._occupancy.spans(reservation(request, found.segments).segments)
         # Pausing jobs are planned in whole steps, so they need room in whole steps.
         horizon = self._searches.horizon(request)
-        return self._ledger.spans(horizon.whole_steps(segment) for segment in found.segments)
+        return self._occupancy.spans(horizon.whole_steps(segment) for segment in found.segments)
 
     def _fits(self, request: Request) -> bool:
         """Return whether the plan found for the request still has room."""
-        return self._ledger.has_room(self._needed[request.key], request.gpus)
+        return self._occupancy.has_room(self._needed[request.key], request.gpus)
 
-    def decide_all(self) -> dict[str, Decision]:
+    def decide_all(self) -> dict[str, Commitment]:
         """Return the decisions, taken one after another in the order of the queue."""
-        decided: dict[str, Decision] = {}
+        decided: dict[str, Commitment] = {}
         together, fresh = 1, set[str]()
         for place, request in enumerate(self._requests):
             if self._found[request.key] is not None and not self._fits(request):
@@ -121,7 +121,7 @@ class _Queue:
                 self._search(again)
                 fresh = {one.key for one in again}
             found = self._found[request.key] or self._earliest_room(request)
-            self._ledger.enter(reservation(request, found.segments))
+            self._occupancy.enter(reservation(request, found.segments))
             decided[request.key] = found
         return decided
 
@@ -130,7 +130,7 @@ class _Queue:
         rest = islice(self._requests, place, None)
         return list(islice((one for one in rest if not self._fits(one)), count))
 
-    def _earliest_room(self, request: Request) -> Decision:
+    def _earliest_room(self, request: Request) -> Commitment:
         """Return the decision of a job that finds no room before its deadline.
 
         It starts as soon as there is room; at its latest start it starts without, and queues.
@@ -138,8 +138,8 @@ class _Queue:
         begin = max(self._now, request.earliest)
         length = request.remaining_seconds + resume_seconds(request)
         latest = latest_start(request)
-        start = self._ledger.earliest_room(begin, length, request.gpus) or latest
-        return Decision(
+        start = self._occupancy.earliest_room(begin, length, request.gpus) or latest
+        return Commitment(
             run=start <= self._now,
             reason=PlanReason.CAPACITY_SHORT,
             segments=one_segment(request, start),

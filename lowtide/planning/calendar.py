@@ -1,7 +1,7 @@
-"""Who has reserved how many GPUs when, so that many jobs do not want the same hour.
+"""Reservations of GPUs over time, so that many jobs do not want the same hour.
 
 First come, first served: a reservation is never moved for another job. A `Calendar` is a value;
-`Ledger` is its working copy on equal ticks while one planning pass fills it.
+`Occupancy` is its working copy on equal ticks while one planning pass fills it.
 """
 
 from collections.abc import Iterable
@@ -30,10 +30,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The GPUs of one pool and who has reserved them.
+    """The GPUs of one pool and the reservations on them.
 
-    `capacity_gpus` is what the pool has; `None` means that it is not known and nothing is
-    limited.
+    `capacity_gpus` is how many the pool has; `None` means that the number is not known and
+    nothing is limited.
 
     Raises:
         PlanningError: the capacity is negative.
@@ -52,11 +52,6 @@ class Calendar:
         kept = tuple(entry for entry in self.reservations if entry.key not in released)
         return replace(self, reservations=kept)
 
-    def reserving(self, reservation: Reservation) -> Self:
-        """Return the calendar with the job's earlier reservation replaced by this one."""
-        others = self.without([reservation.key]).reservations
-        return replace(self, reservations=(*others, reservation))
-
 
 def tick_start(moment: datetime, tick_seconds: float) -> datetime:
     """Return the UTC multiple of the tick at or before `moment`."""
@@ -65,7 +60,7 @@ def tick_start(moment: datetime, tick_seconds: float) -> datetime:
     return epoch + timedelta(seconds=passed * tick_seconds)
 
 
-class Ledger:
+class Occupancy:
     """Used GPUs per tick from `begin` on; past its end everything is free."""
 
     def __init__(self, calendar: Calendar, begin: datetime, end: datetime, tick_seconds: float):
@@ -84,7 +79,7 @@ class Ledger:
         return slice(max(0, low), max(0, high))
 
     def enter(self, reservation: Reservation) -> None:
-        """Enter a reservation; what lies past the ledger's end makes it longer."""
+        """Enter a reservation; what lies past the occupancy's end makes it longer."""
         for segment in reservation.segments:
             ticks = self._ticks(segment.start, segment.end)
             if ticks.stop > len(self.used):

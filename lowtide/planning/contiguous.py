@@ -1,7 +1,7 @@
-"""Jobs that run in one piece: where the cheapest window lies, and whether to start now.
+"""Search for jobs that run in one piece: the cheapest window, and whether to start now.
 
 The cost of a window is piecewise linear in its start, so the earliest cheapest start is one of few
-exact candidates: the begin, the latest start, every slot boundary b and every b - length. The
+exact candidates: at once, the latest start, every slot boundary b and every b - length. The
 decision weighs the forecast's error: starting is compared with the expected cost of starting at a
 later candidate, when more is known (docs/explanation/planning.md#expected-value-of-waiting).
 Invariant: the decision and the published start compare the same candidates, so that following a
@@ -23,8 +23,8 @@ from lowtide.planning.search import (
     TIE,
     Proposal,
     Room,
-    Scene,
-    Task,
+    SearchSpace,
+    SearchTask,
 )
 from lowtide.planning.stopping import best_expected
 
@@ -46,24 +46,24 @@ class _Limits:
     tails: Array
 
 
-def search_contiguous(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
+def search_contiguous(space: SearchSpace, tasks: Sequence[SearchTask]) -> list[Proposal]:
     """Return for each task whether to start now, and its earliest cheapest window.
 
     No window touches a barred step.
     """
     proposals: list[Proposal] = []
     for first in range(0, len(tasks), CHUNK):
-        proposals += _search_chunk(scene, tasks[first : first + CHUNK])
+        proposals += _search_chunk(space, tasks[first : first + CHUNK])
     return proposals
 
 
-def _search_chunk(scene: Scene, tasks: Sequence[Task]) -> list[Proposal]:
+def _search_chunk(space: SearchSpace, tasks: Sequence[SearchTask]) -> list[Proposal]:
     """Return the proposals of a few tasks, vectorised over them."""
-    horizon = scene.horizon
+    horizon = space.horizon
     lengths = np.array([task.run_now_seconds for task in tasks])
     ends = np.minimum([task.end_seconds for task in tasks], horizon.end_seconds)
     latests = ends - lengths
-    limits = _Limits(scene.room, np.array([t.tail_seconds for t in tasks]))
+    limits = _Limits(space.room, np.array([t.tail_seconds for t in tasks]))
     at_once = _costs(horizon, limits, np.zeros((1, len(tasks))), lengths, latests)[0]
     starts = _candidates(horizon, limits, lengths, latests)
     costs = _costs(horizon, limits, starts, lengths, latests)

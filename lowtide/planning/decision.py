@@ -1,6 +1,6 @@
-"""From a job and what the search found to a plan: guard, permission, minimum saving, hysteresis.
+"""Rules that are not arithmetic on intensities: guard, permission, minimum saving, hysteresis.
 
-Here are the rules that are not arithmetic on intensities. Source:
+They turn a job and the proposal of a search into a commitment. Source:
 docs/explanation/planning.md#latest-start to docs/explanation/planning.md#shortest-run-and-pause.
 """
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from lowtide.grid.forecast import Forecast
 from lowtide.planning.guard import check_request, is_at_risk, latest_start, window_end
 from lowtide.planning.horizon import Horizon, check_forecast
-from lowtide.planning.publication import Decision, one_segment
+from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.search import Proposal
 from lowtide.planning.types import PlanReason, Request
 
 
 def decide_without_search(
     now: datetime, request: Request, forecast: Forecast | None
-) -> Decision | None:
+) -> Commitment | None:
     """Return the decision for a job that has no choice, `None` where a search must decide.
 
     Raises:
@@ -32,7 +32,7 @@ def decide_without_search(
         return None
     if begin > now and reason is not PlanReason.DEADLINE_AT_RISK:
         reason = PlanReason.NOT_YET_PERMITTED
-    return Decision(run=begin <= now, reason=reason, segments=one_segment(request, begin))
+    return Commitment(run=begin <= now, reason=reason, segments=one_segment(request, begin))
 
 
 def _forced_reason(
@@ -67,7 +67,7 @@ def _reaches(begin: datetime, request: Request, forecast: Forecast | None) -> bo
     return forecast.start <= begin and (end - begin).total_seconds() >= need
 
 
-def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal) -> Decision:
+def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal) -> Commitment:
     """Return the decision that follows from a proposal.
 
     One without stretches says that in whole ticks no later start is left, although the latest
@@ -76,7 +76,7 @@ def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal
     segments = tuple(horizon.segment(*stretch) for stretch in proposal.stretches)
     if not segments:
         runs = horizon.begin <= now
-        return Decision(
+        return Commitment(
             run=runs,
             reason=PlanReason.LATEST_START if runs else PlanReason.NOT_YET_PERMITTED,
             segments=one_segment(request, horizon.begin),
@@ -84,22 +84,22 @@ def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal
     if horizon.begin > now:
         waits = segments[0].start > horizon.begin
         reason = PlanReason.CLEANEST_WINDOW if waits else PlanReason.NOT_YET_PERMITTED
-        return Decision(run=False, reason=reason, segments=segments)
+        return Commitment(run=False, reason=reason, segments=segments)
     rest_until = _rest_until(now, request, horizon.step_seconds)
     if rest_until is not None:
-        return Decision(
+        return Commitment(
             run=False,
             reason=PlanReason.MINIMUM_STRETCH,
             segments=one_segment(request, rest_until) if proposal.run else segments,
             wake=rest_until,
         )
     if not proposal.run and _saves_too_little(request, proposal):
-        return Decision(
+        return Commitment(
             run=True, reason=PlanReason.SAVING_TOO_SMALL, segments=one_segment(request, now)
         )
     at_best = proposal.run and len(segments) == 1 and not (request.waited or request.started)
     reason = PlanReason.RUN_NOW_IS_BEST if at_best else PlanReason.CLEANEST_WINDOW
-    return Decision(run=proposal.run, reason=reason, segments=segments)
+    return Commitment(run=proposal.run, reason=reason, segments=segments)
 
 
 def _rest_until(now: datetime, request: Request, slot_seconds: float) -> datetime | None:
@@ -111,8 +111,8 @@ def _rest_until(now: datetime, request: Request, slot_seconds: float) -> datetim
 def _saves_too_little(request: Request, proposal: Proposal) -> bool:
     """Return whether waiting saves less than the minimum that is asked once, at submission.
 
-    What counts is what the decision expects, the freedom to change the plan included. Counting the
-    published plan alone gives away three times as much
+    The saving that counts is the one the decision expects, the freedom to change the plan
+    included. Counting the published plan alone gives away three times as much
     (docs/explanation/planning-figures.md#minimum-saving).
     """
     if request.started or request.waited or proposal.at_once is None:

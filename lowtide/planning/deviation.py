@@ -1,4 +1,4 @@
-"""How wrong a forecast may turn out to be, as a small Markov chain.
+"""Error of a forecast as a small Markov chain.
 
 A plan can be changed when the forecast turns out wrong, so waiting is worth more the larger the
 error may be. The error of all slots moves together: z standard deviations, z in -2..2, with z = 0

@@ -1,4 +1,4 @@
-"""How long a job will run, from how long jobs of the same series ran before."""
+"""Running time to plan with, from the runs of the same series and the declared duration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,14 +3,14 @@
     PlanningError (ValueError)
     ├── RequestError    a job's constraints make no sense
     ├── ForecastError   a forecast is inconsistent with itself
-    └── TraceError      a backtest trace cannot be replayed
+    └── BacktestError      a backtest trace cannot be replayed
 
 An infeasible deadline is no error: such a job runs now, and its plan says why.
 """
 
 
 class PlanningError(ValueError):
-    """Base of everything the planner refuses."""
+    """Base of the planner's errors."""
 
 
 class RequestError(PlanningError):
@@ -21,5 +21,5 @@ class ForecastError(PlanningError):
     """A forecast is inconsistent with itself; the message names the mismatch."""
 
 
-class TraceError(PlanningError):
+class BacktestError(PlanningError):
     """A trace cannot be replayed; the message names the row or the length."""

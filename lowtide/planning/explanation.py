@@ -1,4 +1,4 @@
-"""One sentence for people about a plan, and what could change it.
+"""Sentence for people about a plan, and about what could change it.
 
 Presentation only: every figure comes from the plan, nothing is computed anew. A sentence is kept
 in a status and read hours later, so it names times and never how far away they are.
@@ -49,7 +49,7 @@ def explain(now: datetime, request: Request, plan: Plan) -> Plan:
 
 
 def _sentence(now: datetime, request: Request, plan: Plan, change: str) -> str:
-    """Return the sentence: what it does and why, and in brackets what that rests on."""
+    """Return the sentence: the action with its reason, and the grounds in brackets."""
     begin = max(now, request.earliest)
     if plan.run:
         text = f"runs from {_at(now)} on because {_RUNS[plan.reason]}"
@@ -73,7 +73,7 @@ def _at(moment: datetime) -> str:
 
 
 def _gain(plan: Plan, begin: datetime) -> str:
-    """Return what waiting should bring, compared with a run without a pause from `begin`."""
+    """Return the expected gain of waiting over a run without a pause from `begin`."""
     if plan.saving_ratio is None or plan.planned_grams_per_kwh is None:
         return "a cleaner time is expected"
     if plan.saving_ratio < 0.005:
@@ -90,7 +90,7 @@ def _gain(plan: Plan, begin: datetime) -> str:
 
 
 def _expected(plan: Plan) -> list[str]:
-    """Return what a job that runs is expected to see; one that waits has said so already."""
+    """Return the intensity that a running job expects; a waiting one has said so already."""
     if not plan.run or plan.planned_grams_per_kwh is None:
         return []
     text = f"{plan.planned_grams_per_kwh:.0f} g/kWh expected"
@@ -104,7 +104,7 @@ def _expected(plan: Plan) -> list[str]:
 
 
 def _forecast(now: datetime, plan: Plan) -> list[str]:
-    """Return which forecast says so, and from when it is."""
+    """Return the forecast behind the plan, and its age."""
     names = [_SOURCES[source] for source in plan.sources if source in _SOURCES]
     if Source.PROFILE in plan.sources:
         names[names.index(_SOURCES[Source.PROFILE])] += f" as of {_at(now)}"

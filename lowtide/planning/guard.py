@@ -1,7 +1,7 @@
-"""The deadline guard: the last moment at which a job may still be told to wait.
+"""Deadline guard: the last moment at which a job may still be told to wait.
 
-Everything else in the planner is about grams; this module is about the promise that no forecast,
-outage or optimism keeps a job past its deadline. It must not look at intensities.
+It keeps the promise that no forecast, outage or optimism keeps a job past its deadline, and must
+not look at intensities.
 
 Planning uses the median remaining time in a window that ends early by the distance between the
 90th percentile and the median, so that the window and the latest start agree.
@@ -36,7 +36,7 @@ def is_at_risk(now: datetime, request: Request) -> bool:
     """Return whether a run from `now` may miss the deadline: margin and latency are used up.
 
     Within the margin after the latest start the promise still holds, so a wake-up that is a
-    second late is no reason to alarm anybody.
+    second late is no reason for an alarm.
     """
     needed = request.remaining_high_seconds + resume_seconds(request)
     return now + timedelta(seconds=needed) > request.deadline

@@ -1,6 +1,6 @@
-"""The forecast as one job sees it: steps of constant intensity between its begin and its end.
+"""Forecast as one job sees it: steps of constant intensity between its start and its end.
 
-The planner's searches work on plain arrays with seconds counted from the begin; this module is
+The planner's searches work on plain arrays with seconds counted from the start; this module is
 the only one that turns datetimes and slots into them and back. It must not decide anything.
 Invariant: the steps are consecutive, the first begins at `begin`, none crosses a slot boundary.
 """
@@ -29,17 +29,21 @@ TICK_SECONDS = 900.0
 class Horizon:
     """Steps of constant expected intensity from `begin` on.
 
-    `edges` (n + 1 seconds from `begin`, rising from 0), `grams_per_kwh` and `spread` (g/kWh, n
-    each). Steps are slots of the data; `step_seconds` and `step_hours` are what a
-    whole one lasts and stands for. Not slotted, because the running integral is cached.
+    Steps are slots of the data. Not slotted, because the running integral is cached.
     """
 
     begin: datetime
+    """Start of the first step."""
     edges: Array
+    """n + 1 bounds of the steps in seconds from `begin`, rising from 0."""
     grams_per_kwh: Array
+    """Expected intensity of the n steps."""
     spread: Array
+    """Standard deviation of its error in g/kWh, n."""
     step_seconds: float
+    """Length of a whole step."""
     step_hours: float
+    """Hours of the data that a whole step stands for."""
 
     @property
     def ticks_per_step(self) -> int:
@@ -69,11 +73,11 @@ class Horizon:
         return integral_between(self.edges, self.integral, starts, lengths)
 
     def moment(self, seconds: float) -> datetime:
-        """Return the time that lies `seconds` after the begin."""
+        """Return the time that lies `seconds` after the start."""
         return self.begin + timedelta(seconds=seconds)
 
     def segment(self, start_seconds: float, end_seconds: float) -> Segment:
-        """Return a plan segment given in seconds after the begin."""
+        """Return a plan segment given in seconds after the start."""
         return Segment(self.moment(start_seconds), self.moment(end_seconds))
 
     def whole_steps(self, segment: Segment) -> Segment:

@@ -1,4 +1,4 @@
-"""Jobs that may pause: the value of running and of waiting, with the cost of every resume.
+"""Values of running and of waiting for jobs that may pause, with the cost of every resume.
 
 A backward dynamic programme over (step, work left, running or not, deviation of the forecast).
 A step is a slot of the carbon data; work is counted in ticks, equal parts of a slot, so that work
@@ -33,26 +33,32 @@ Ints = npt.NDArray[np.intp]
 class Problem:
     """Groups of jobs to be planned together.
 
-    `costs` has the shape (steps, 6, groups or 1): what a tick of running costs in a step at each
-    deviation and, last, as forecast. A step has `ticks` ticks. `ends` (groups) is the number of
-    whole steps of each group's window, `tails` (groups) the ticks of the step after them that
-    still belong to it. `work` is the largest number of ticks of work. A resume costs
-    `resume_costs` (groups) ticks of energy at the step where it happens and puts `resume_ticks`
-    whole ticks back on the work; use one of the two. `fresh_work` and `fresh_groups` list jobs
-    that never ran: their first start is free and may lie on any tick. Groups come in the order of
-    falling ends, fresh jobs in the order of their groups.
+    Groups come in the order of falling ends, fresh jobs (those that never ran: their first start
+    is free and may lie on any tick) in the order of their groups. A resume costs energy
+    (`resume_costs`) or time (`resume_ticks`), never both.
     """
 
     costs: Array
+    """What a tick of running costs in a step at each deviation and, last, as forecast: (steps, 6,
+    groups or 1)."""
     ends: Ints
+    """Whole steps of each group's window (groups)."""
     work: int
+    """The largest number of ticks of work."""
     step_hours: float
+    """Hours that a step stands for."""
     resume_costs: Array
+    """Ticks of energy that a resume costs in the step where it happens (groups)."""
     fresh_work: Ints
+    """Ticks of work of each fresh job."""
     fresh_groups: Ints
+    """Group of each fresh job."""
     resume_ticks: int = 0
+    """Whole ticks that a resume puts back on the work."""
     ticks: int = 1
+    """Ticks in a step."""
     tails: Ints | None = None
+    """Ticks of the step after the whole ones that still belong to each group's window (groups)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,24 +113,30 @@ def solve(problem: Problem, *, record: bool = True) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Views into the buffers of a table: the states and groups that a step changes.
-
-    `expected` and `continued` (6, work, groups) are what is left after running and what it costs
-    with that; `running` (6, 2, work, groups) is the latter for jobs that run and that resume,
-    `waiting` what not running costs either of them. The certain ones are the plain rows.
-    """
+    """Views into the buffers of a table: the states and groups that a step changes."""
 
     size: tuple[int, int]
+    """States of work and groups that are open."""
     flat: Array
+    """Values of the step after, by deviation."""
     ahead: Array
+    """Their expectations, by deviation now."""
     expected: Array
+    """What is left after running (6, work, groups)."""
     continued: Array
+    """What running costs together with that (6, work, groups)."""
     used_ticks: Array
+    """Ticks of a step that a state uses (work, 1)."""
     running: Array
+    """`continued` for jobs that run and for jobs that resume (6, 2, work, groups)."""
     certain_running: Array
+    """Its plain row."""
     waiting: Array
+    """What not running costs either of them (6, 1, work, groups)."""
     certain_waiting: Array
+    """Its plain row."""
     values: Array
+    """Where the better of the two is written (6, 2, work, groups)."""
 
 
 class _Table:

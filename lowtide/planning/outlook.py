@@ -1,7 +1,7 @@
-"""Which forecast a job sees: those that may wait for many days see the course of the week too.
+"""Choice of the forecast a job sees: only one that may wait for many days sees the whole week.
 
-Where waiting is over within days, the course of the week is noise, and the level of a whole day is
-told by the last days better than by eight weeks (figures:
+Where waiting ends within days, the course of the week is noise, and the last days tell the level
+of a whole day better than eight weeks do (figures:
 docs/explanation/planning-figures.md#course-of-the-week).
 Invariant: the whole window counts and not what is left of it, so that a job keeps its forecast.
 """
@@ -26,7 +26,7 @@ def sees_the_week(window_hours: float, length_hours: float, *, interruptible: bo
 
 
 def forecast_for(request: Request, forecast: Forecast | None) -> Forecast | None:
-    """Return what the job sees of its zone's forecast."""
+    """Return the forecast of the zone as the job sees it."""
     if forecast is None or forecast.with_week is None:
         return forecast
     hours_per_second = forecast.slot_hours / forecast.slot_seconds

@@ -1,6 +1,6 @@
-"""Jobs that may pause: decisions and stretches of running out of the tables of values.
+"""Decisions and stretches of running for jobs that may pause, read from the tables of values.
 
-The step that contains the begin may be shorter than the others: running in it does that much less
+The step that contains the start may be shorter than the others: running in it does that much less
 work, so the values of work left are read between whole ticks. A resume takes its time: it puts work
 back, so time, energy and deadline agree (docs/explanation/planning.md#what-a-resume-costs).
 """
@@ -13,14 +13,21 @@ import numpy as np
 
 from lowtide.planning.horizon import Array, Horizon
 from lowtide.planning.interruptible import OFF, ON
-from lowtide.planning.search import INFEASIBLE, TIE, Proposal, Scene, Task, stretch_total
+from lowtide.planning.search import (
+    INFEASIBLE,
+    TIE,
+    Proposal,
+    SearchSpace,
+    SearchTask,
+    stretch_total,
+)
 from lowtide.planning.tables import Table, resume_ticks, solve_tables
 
 _ROUNDING: Final = 1e-9
 _OUT_OF_REACH: Final = INFEASIBLE / 2
 
 
-def search_interruptible(jobs: Sequence[tuple[Scene, Task]]) -> list[Proposal]:
+def search_interruptible(jobs: Sequence[tuple[SearchSpace, SearchTask]]) -> list[Proposal]:
     """Return for each job whether to run now, and the stretches that cost least as forecast.
 
     Nothing runs in a barred step.
@@ -35,9 +42,9 @@ def search_interruptible(jobs: Sequence[tuple[Scene, Task]]) -> list[Proposal]:
 class _Reader:
     """Reads one task's decision and stretches from a table. Work is in ticks."""
 
-    def __init__(self, scene: Scene, task: Task, table: Table, index: int) -> None:
-        self.scene, self.task, self.table = scene, task, table
-        self.horizon, self.values = scene.horizon, table.values
+    def __init__(self, space: SearchSpace, task: SearchTask, table: Table, index: int) -> None:
+        self.space, self.task, self.table = space, task, table
+        self.horizon, self.values = space.horizon, table.values
         self.group = table.group_of[index]
         self.last = table.ends[self.group]
         self.tick = self.horizon.tick_seconds
@@ -68,10 +75,10 @@ class _Reader:
 
     def _running(self) -> float:
         """Return the decision's expected cost of running in the first step."""
-        barred = self.scene.barred
+        barred = self.space.barred
         if barred is not None and barred[0]:
             return INFEASIBLE
-        # The forecast's deviation is zero at the begin.
+        # The forecast's deviation is zero at the start.
         now = float(self.horizon.grams_per_kwh[0]) * min(self.work + self.resume, self.first)
         return now + self._left(self.values.on, self.rest)
 
@@ -92,7 +99,7 @@ class _Reader:
 
         Only whole ticks at the end of the step are considered, as in the steps after it.
         """
-        barred = self.scene.barred
+        barred = self.space.barred
         if barred is not None and barred[0]:
             return INFEASIBLE, 0.0
         price = float(self.horizon.grams_per_kwh[0])
@@ -112,12 +119,12 @@ class _Reader:
         return below * self.work if self.work < 1 else below + (self.work - low) * (above - below)
 
     def _at_once(self) -> float | None:
-        """Return the cost of an uninterrupted run from the begin, `None` where it cannot be."""
+        """Return the cost of an uninterrupted run from the start, `None` where it cannot be."""
         length = self.task.run_now_seconds
         horizon = self.horizon
         if length > horizon.end_seconds:
             return None
-        room = self.scene.room
+        room = self.space.room
         if room is not None and room.barred_seconds(np.zeros(1), length)[0] > 1e-6:
             return None
         return float(horizon.total(0.0, length))
@@ -163,7 +170,7 @@ class _Reader:
 
 
 def _trimmed(
-    horizon: Horizon, task: Task, chosen: list[tuple[float, float]]
+    horizon: Horizon, task: SearchTask, chosen: list[tuple[float, float]]
 ) -> tuple[tuple[float, float], ...]:
     """Return the stretches that `chosen` intervals join to, cut where work and resumes are done."""
     joined: list[tuple[float, float]] = []

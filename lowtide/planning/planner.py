@@ -1,4 +1,4 @@
-"""What jobs should do now: run or wait.
+"""Decision of every job, to run or to wait now.
 
 The rest of a plan is published but does not bind. Pure: time, jobs and forecasts are arguments,
 and the same arguments give the same plans, in whatever order the jobs are given. Invariant: once
@@ -15,7 +15,7 @@ from lowtide.planning.calendar import Calendar
 from lowtide.planning.decision import decide, decide_without_search
 from lowtide.planning.errors import RequestError
 from lowtide.planning.outlook import forecast_for
-from lowtide.planning.publication import Decision, publish
+from lowtide.planning.publication import Commitment, publish
 from lowtide.planning.types import Plan, Request
 
 
@@ -53,7 +53,7 @@ def plan_all(
     if len({request.key for request in requests}) < len(requests):
         raise RequestError("two jobs have the same key; keys must be unique")
     seen = {request.key: forecast_for(request, forecasts.get(request.key)) for request in requests}
-    decisions: dict[str, Decision] = {}
+    decisions: dict[str, Commitment] = {}
     open_requests: list[Request] = []
     for request in requests:
         forced = decide_without_search(now, request, seen[request.key])

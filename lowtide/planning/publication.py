@@ -1,6 +1,6 @@
 """Plans out of decisions: figures, wake-up time and sentence, all derived in one place.
 
-Nothing is decided here. Figures compare the plan with a run from the begin under one forecast.
+Nothing is decided here. Figures compare the plan with a run from the start under one forecast.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ LONGEST_SLEEP: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided for a job, before figures and words.
+class Commitment:
+    """Decision about a job, before figures and words.
 
-    `wake` is a time at which the decision must be made again, besides the usual ones.
+    `wake` is a further time at which the decision must be made again.
     """
 
     run: bool
@@ -31,7 +31,9 @@ class Decision:
     wake: datetime | None = None
 
 
-def publish(now: datetime, request: Request, forecast: Forecast | None, decision: Decision) -> Plan:
+def publish(
+    now: datetime, request: Request, forecast: Forecast | None, decision: Commitment
+) -> Plan:
     """Return the plan with its figures and its sentence."""
     segments = decision.segments
     planned, at_once, saving, sources = _figures(now, request, forecast, segments)

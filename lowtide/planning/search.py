@@ -1,6 +1,6 @@
-"""What the searches for contiguous and for interruptible jobs have in common.
+"""Values that the searches for contiguous and for interruptible jobs have in common.
 
-Times are seconds after the begin of a horizon, costs g/kWh times seconds of full power.
+Times are seconds after the start of a horizon, costs g/kWh times seconds of full power.
 """
 
 from dataclasses import dataclass
@@ -21,37 +21,38 @@ INFEASIBLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A job as the searches see it.
-
-    `work_seconds` of full power are left; the window ends at `end_seconds`. Every resume adds
-    `resume_seconds` of full power. After a contiguous run room is kept for `tail_seconds`, because
-    it may take longer. `started` and `running` as in `Request`.
-    """
+class SearchTask:
+    """A job as the searches see it."""
 
     work_seconds: float
+    """Full-power time that is left."""
     end_seconds: float
+    """End of the window."""
     resume_seconds: float = 0.0
+    """Full-power time that every resume adds."""
     tail_seconds: float = 0.0
+    """How long room is kept after a contiguous run, because it may take longer."""
     started: bool = False
+    """As in `Request`."""
     running: bool = False
+    """As in `Request`."""
 
     @property
     def resumes_at_begin(self) -> bool:
-        """Return whether running from the begin is a resume."""
+        """Return whether running from the start is a resume."""
         return self.started and not self.running
 
     @property
     def run_now_seconds(self) -> float:
-        """Return the full-power time of a run from the begin without a pause."""
+        """Return the full-power time of a run from the start without a pause."""
         return self.work_seconds + (self.resume_seconds if self.resumes_at_begin else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where there is no room: a running integral of barred seconds over `edges`.
+    """Times without room, as a running integral of barred seconds over `edges`.
 
-    `edges` are seconds after the horizon's begin, rising; before the first and past the last
+    `edges` are seconds after the horizon's start, rising; before the first and past the last
     nothing is barred.
     """
 
@@ -64,7 +65,7 @@ class Room:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SearchSpace:
     """The steps a search works on, and the room there is (`None`: no limit).
 
     Not slotted, compared by identity: the mask of barred steps is cached.
@@ -85,12 +86,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a search found: whether to run at the begin, and the stretches it intends.
+    """Result of a search: whether to run at the start, and the stretches it intends.
 
     `planned` and `at_once` are the costs of the stretches and of an uninterrupted run from the
     begin; `at_once` is `None` where that run would be barred or leaves the horizon. `expected` is
-    what the decision expects to pay: less than planned, because the plan can still be changed. No
-    stretches: nothing feasible was found.
+    the cost that the decision expects: less than planned, because the plan can still be changed.
+    Without stretches nothing feasible was found.
     """
 
     run: bool

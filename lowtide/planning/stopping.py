@@ -1,4 +1,4 @@
-"""When to stop waiting and start, under forecast error.
+"""Optimal stopping under forecast error: when to start instead of waiting on.
 
 The cost of a start depends on when it is and on the forecast's deviation then; waiting is worth the
 expectation of the better of starting later and waiting on. Source:

@@ -1,4 +1,4 @@
-"""Which jobs share a table of values, and the tables of a whole planning pass.
+"""Tables of values of a whole planning pass, and the jobs that share them.
 
 Zones, rooms left by the calendar, and window ends are groups within one table as long as the
 steps fall on the same times; only resume costs and magnitudes of work need tables of their own.
@@ -15,16 +15,16 @@ import numpy as np
 
 from lowtide.planning.horizon import Array, Horizon
 from lowtide.planning.interruptible import PLAIN, Problem, Values, solve, step_costs
-from lowtide.planning.search import INFEASIBLE, Scene, Task
+from lowtide.planning.search import INFEASIBLE, SearchSpace, SearchTask
 
 TABLE_ENTRIES: Final = 4_000_000
 """Bound on the entries of one table of moves; more groups are solved one part after another."""
 
 _ROUNDING: Final = 1e-9
 
-Jobs: TypeAlias = Sequence[tuple[Scene, Task]]
+Jobs: TypeAlias = Sequence[tuple[SearchSpace, SearchTask]]
 Group: TypeAlias = tuple[int, int, int]
-"""Whole steps and ticks in the tail of a window, and the scene by its place."""
+"""Whole steps and ticks in the tail of a window, and the space by its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +42,15 @@ class Table:
     fresh_place: dict[tuple[int, int], int]
 
 
-def resume_ticks(horizon: Horizon, task: Task) -> int:
+def resume_ticks(horizon: Horizon, task: SearchTask) -> int:
     """Return the whole ticks that a resume puts back on the work."""
     return ceil(task.resume_seconds / horizon.tick_seconds - _ROUNDING)
 
 
 def solve_tables(jobs: Jobs) -> Iterator[Table]:
     """Yield solved tables that together hold every job once."""
-    scenes = {id(scene): place for place, (scene, _) in enumerate(jobs)}
-    groups = {i: _group(scene, task, scenes[id(scene)]) for i, (scene, task) in enumerate(jobs)}
+    spaces = {id(space): place for place, (space, _) in enumerate(jobs)}
+    groups = {i: _group(space, task, spaces[id(space)]) for i, (space, task) in enumerate(jobs)}
 
     def order(index: int) -> tuple[tuple[datetime, float, float, int, int], tuple[int, ...]]:
         return _kind(*jobs[index]), tuple(-part for part in groups[index])
@@ -61,9 +61,9 @@ def solve_tables(jobs: Jobs) -> Iterator[Table]:
             yield _solve_part(jobs, groups, part)
 
 
-def _kind(scene: Scene, task: Task) -> tuple[datetime, float, float, int, int]:
-    """Return what must be equal for two jobs to share a table."""
-    horizon = scene.horizon
+def _kind(space: SearchSpace, task: SearchTask) -> tuple[datetime, float, float, int, int]:
+    """Return the properties that two jobs must share to share a table."""
+    horizon = space.horizon
     magnitude = (ceil(max(1.0, task.work_seconds / horizon.tick_seconds)) - 1).bit_length()
     return (
         horizon.begin,
@@ -74,9 +74,9 @@ def _kind(scene: Scene, task: Task) -> tuple[datetime, float, float, int, int]:
     )
 
 
-def _group(scene: Scene, task: Task, place: int) -> Group:
-    """Return the task's window in whole steps and ticks of the step after, and its scene."""
-    horizon = scene.horizon
+def _group(space: SearchSpace, task: SearchTask, place: int) -> Group:
+    """Return the task's window in whole steps and ticks of the step after, and its space."""
+    horizon = space.horizon
     rest = min(task.end_seconds, horizon.end_seconds) - float(horizon.edges[1])
     ticks = max(0, int(rest / horizon.tick_seconds + _ROUNDING))
     steps, tail = divmod(ticks, horizon.ticks_per_step)
@@ -138,21 +138,21 @@ def _solve_part(jobs: Jobs, groups: dict[int, Group], members: list[int]) -> Tab
     )
 
 
-def _costs(scenes: Sequence[Scene], steps: int) -> Array:
-    """Return the costs of each scene's steps; one column where all groups share a scene."""
-    one = {id(scene): scene for scene in scenes}
-    columns = {key: _scene_costs(scene, steps) for key, scene in one.items()}
+def _costs(spaces: Sequence[SearchSpace], steps: int) -> Array:
+    """Return the costs of each space's steps; one column where all groups share a space."""
+    one = {id(space): space for space in spaces}
+    columns = {key: _space_costs(space, steps) for key, space in one.items()}
     if len(columns) == 1:
         return next(iter(columns.values()))
-    return np.concatenate([columns[id(scene)] for scene in scenes], axis=2)
+    return np.concatenate([columns[id(space)] for space in spaces], axis=2)
 
 
-def _scene_costs(scene: Scene, steps: int) -> Array:
-    """Return one scene's costs, infeasible past its end."""
-    horizon = scene.horizon
+def _space_costs(space: SearchSpace, steps: int) -> Array:
+    """Return one space's costs, infeasible past its end."""
+    horizon = space.horizon
     expected = horizon.grams_per_kwh[:steps].copy()
-    if scene.barred is not None:
-        expected[scene.barred[:steps]] = np.inf
+    if space.barred is not None:
+        expected[space.barred[:steps]] = np.inf
     costs = np.full((steps, PLAIN + 1, 1), INFEASIBLE)
     costs[: len(expected)] = step_costs(expected[:, None], horizon.spread[: len(expected), None])
     return costs

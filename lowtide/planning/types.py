@@ -1,8 +1,7 @@
-"""What the planner takes and gives.
+"""Question and answer of the planner: what it takes and what it gives.
 
-The shapes are final: the first planner and the stochastic one are exchanged behind them. Nothing
-here reads a clock or knows Kubernetes. All times are aware UTC, intensities g/kWh, durations
-seconds, ratios between 0 and 1.
+Nothing here reads a clock or knows Kubernetes. All times are aware UTC, intensities g/kWh,
+durations seconds, ratios between 0 and 1.
 """
 
 from dataclasses import dataclass
@@ -14,33 +13,40 @@ from lowtide.grid.forecast import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One job as the planner sees it.
-
-    `remaining_seconds` is the median of the full-power running time still to do,
-    `remaining_high_seconds` its 90th percentile (used for the latest start). `started` says that
-    it ran before (a resume then costs `restart_cost_seconds`), `running` that it runs now.
-    `waited` says that an earlier plan made it wait: the minimum saving is asked once, at
-    submission, and not again. `since` is when the present stretch of running or resting of a
-    started job began; it keeps a job from pausing and resuming in quick turn. `created` orders
-    jobs of equal latest start; the key decides last.
-    """
+    """One job as the planner sees it."""
 
     key: str
+    """Unique within a planning pass; decides between jobs that are otherwise equal."""
     earliest: datetime
+    """The earliest permitted start."""
     deadline: datetime
+    """The job must have ended by then."""
     remaining_seconds: float
+    """Median of the full-power running time still to do."""
     remaining_high_seconds: float
+    """Its 90th percentile, which the latest start reserves."""
     interruptible: bool = False
+    """Whether the job may be paused at checkpoints."""
     restart_cost_seconds: float = 0.0
+    """Full-power running time that one resume burns; the first start is free."""
     started: bool = False
+    """Whether the job ran before, so that its next start is a resume."""
     running: bool = False
+    """Whether the job runs now."""
     minimum_saving_ratio: float = 0.02
+    """Below this expected saving the job does not wait; asked once, at submission."""
     gpus: int = 1
+    """GPUs that the job holds while it runs."""
     latency_seconds: float = 120.0
+    """Time from the decision to start until the job runs."""
     margin_seconds: float = 300.0
+    """Reserve before the deadline."""
     waited: bool = False
+    """Whether an earlier plan made it wait: the minimum saving is then not asked again."""
     since: datetime | None = None
+    """When the present stretch of running or resting began; pauses and resumes keep a distance."""
     created: datetime | None = None
+    """Orders jobs of equal latest start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +73,31 @@ class PlanReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do now and what is intended; only `run` binds, the segments are provisional.
-
-    `planned_grams_per_kwh` and `run_now_grams_per_kwh` are mean intensities over the running time
-    under the same forecast; `saving_ratio` compares their totals, restart work included. They are
-    `None` where no forecast reaches far enough. `look_again_at` is when the decision should be
-    made again even if nothing changes. `explanation` is one sentence for people, `would_change`
-    names what could lead to another plan.
-    """
+    """What to do now and what is intended; only `run` binds, the segments are provisional."""
 
     run: bool
+    """Whether the job should run now."""
     reason: PlanReason
+    """Why."""
     segments: tuple[Segment, ...]
+    """The intended stretches of running, in order."""
     latest_start: datetime
+    """When the job starts whatever the forecast says."""
     look_again_at: datetime
+    """When the decision should be made again even if nothing changes."""
     planned_grams_per_kwh: float | None
+    """Mean intensity over the planned running time; `None` where no forecast reaches far enough."""
     run_now_grams_per_kwh: float | None
+    """Mean intensity of a run at once, under the same forecast."""
     saving_ratio: float | None
+    """1 - planned / run now, as totals with the work of resumes."""
     sources: tuple[Source, ...]
+    """Where the values under the segments come from, in order of appearance."""
     provider: str | None
+    """The forecast's provider."""
     forecast_generated_at: datetime | None
+    """When the provider made the forecast."""
     explanation: str
+    """One sentence for people."""
     would_change: str = ""
+    """What could lead to another plan."""

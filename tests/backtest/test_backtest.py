@@ -8,7 +8,7 @@ import pytest
 
 from lowtide.backtest import rivals, rolling
 from lowtide.backtest.files import read_trace
-from lowtide.backtest.trace import Case, Trace, fused_views
+from lowtide.backtest.trace import BacktestTrace, Case, fused_views
 from lowtide.backtest.trial import (
     BEST_WINDOW,
     CLAIRVOYANT,
@@ -18,13 +18,13 @@ from lowtide.backtest.trial import (
     run_backtest,
     schedule_emissions,
 )
-from lowtide.planning import TraceError
+from lowtide.planning import BacktestError
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
 
 
 @pytest.fixture(scope="module")
-def germany() -> Trace:
+def germany() -> BacktestTrace:
     """Eight weeks of Germany, 24 jobs or more."""
     return read_trace(SHIPPED).trace
 
@@ -109,7 +109,7 @@ def test_replanning_without_a_provider_does_not_procrastinate(germany):
     assert ours > 100 * (1 - total / base)
 
 
-def naive_views(trace: Trace, first: int, last: int, slots: int):
+def naive_views(trace: BacktestTrace, first: int, last: int, slots: int):
     """Return views in which every day to come is like the one that just passed."""
     views = fused_views(trace, Case.NONE, first, last, slots)
     expected = np.array([np.resize(trace.actual[t - 24 : t], slots) for t in range(first, last)])
@@ -118,7 +118,7 @@ def naive_views(trace: Trace, first: int, last: int, slots: int):
 
 def test_half_hours_are_replayed_as_half_hours(germany):
     """The same trace in half-hours saves about the same, and no job is lost."""
-    fine = Trace(
+    fine = BacktestTrace(
         name="fine",
         actual=np.repeat(germany.actual, 2),
         provider=np.repeat(germany.provider, 2),
@@ -137,9 +137,9 @@ def test_half_hours_are_replayed_as_half_hours(germany):
 
 def test_a_trace_that_is_too_short_is_refused():
     """The message says how long it would have to be."""
-    short = Trace(name="short", actual=np.full(800, 300.0), provider=np.full(800, np.nan))
+    short = BacktestTrace(name="short", actual=np.full(800, 300.0), provider=np.full(800, np.nan))
 
-    with pytest.raises(TraceError, match=r"800 h are too few.*914 h"):
+    with pytest.raises(BacktestError, match=r"800 h are too few.*914 h"):
         run_backtest(
             short, JobClass(length_hours=4, slack_hours=24, interruptible=False), Case.NONE
         )
@@ -147,5 +147,5 @@ def test_a_trace_that_is_too_short_is_refused():
 
 def test_a_missing_actual_is_refused():
     """A hole in the truth cannot be settled."""
-    with pytest.raises(TraceError, match="row 3"):
-        Trace(name="hole", actual=np.array([1.0, 2.0, np.nan]), provider=np.zeros(3))
+    with pytest.raises(BacktestError, match="row 3"):
+        BacktestTrace(name="hole", actual=np.array([1.0, 2.0, np.nan]), provider=np.zeros(3))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lowtide.backtest.files import read_trace
 from lowtide.cli.backtest import command
-from lowtide.planning import TraceError
+from lowtide.planning import BacktestError
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
 
@@ -175,5 +175,5 @@ def test_short_gaps_are_filled_and_counted(tmp_path):
 )
 def test_a_file_that_is_no_trace_is_refused_with_its_row(tmp_path, rows, message):
     """What is wrong, where, and what would be right."""
-    with pytest.raises(TraceError, match=message):
+    with pytest.raises(BacktestError, match=message):
         read_trace(write(tmp_path / "bad.csv", *rows))

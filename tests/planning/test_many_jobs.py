@@ -38,7 +38,7 @@ def concurrent(now, requests, plans, hours=60):
 
 @pytest.mark.parametrize("interruptible", [True, False])
 def test_a_herd_of_equal_jobs_spreads_over_the_room_there_is(now, forecast, job, interruptible):
-    """100 jobs of 2 h, 10 GPUs, 24 h: nobody misses the deadline, never more than 10 at once."""
+    """100 jobs of 2 h, 10 GPUs, 24 h: no deadline is missed, never more than 10 at once."""
     requests = [
         job(key=f"job-{n:03}", work_hours=2, window_hours=24, interruptible=interruptible)
         for n in range(100)
@@ -91,7 +91,8 @@ def test_planning_together_is_planning_one_after_another(now, forecast, job, see
     for request in sorted(requests, key=booking_order):
         answer = plan(now, request, known, calendar)
         one_by_one[request.key] = answer
-        calendar = calendar.reserving(reservation(request, answer.segments))
+        taken = *calendar.reservations, reservation(request, answer.segments)
+        calendar = Calendar(capacity, taken)
 
     together = plan_all(now, requests, {r.key: known for r in requests}, Calendar(capacity))
 
