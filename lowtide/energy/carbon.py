@@ -39,25 +39,30 @@ class CarbonReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarbonResult:
-    """Operational emissions of a profile.
-
-    `grams` is `None` where a part of the energy has no intensity; `covered_ratio` is then the
-    share of the energy that could be priced and `covered_grams` what that share emitted.
-    `estimated_ratio` is the share of the priced energy whose intensity the source calls estimated.
-    `resolution_seconds` is the most frequent slot length used, `None` where no slot was.
-    """
+    """Operational emissions of a profile."""
 
     grams: float | None
+    """All emissions; `None` where a part of the energy has no intensity."""
     covered_grams: float
+    """Emissions of the energy whose intensity is known."""
     covered_ratio: float
+    """Share of the energy whose intensity is known."""
     estimated_ratio: float
+    """Share of that energy whose intensity the source calls estimated."""
     energy_joules: float
+    """All energy of the profile."""
     reason: CarbonReason | None
+    """Why `grams` is `None`."""
     signal: Signal
+    """Average or marginal intensity."""
     factor: Factor
+    """Direct or life-cycle emissions."""
     zone: str
+    """Zone of the intensity."""
     source: str
+    """Where the intensity came from."""
     resolution_seconds: float | None
+    """The most frequent slot length used; `None` where no slot was."""
 
     @property
     def mean_grams_per_kwh(self) -> float | None:

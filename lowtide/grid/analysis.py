@@ -31,29 +31,30 @@ COURSE_PRIOR_WEEKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The past of one zone, one entry per slot unless said otherwise; g/kWh.
-
-    `profile[i]` is the mean of slot i and the same slot of the 13 days before. `anomaly` is the
-    actual minus that. `bias` is the provider's mean error over the same 14 slots, `bias_mean` its
-    mean over the last day; `head_error` is what remains after `shrunk_bias`.
-    `filtered[i]` and `decay[i]` (per hour) are the filtered head error after the actual of slot i
-    and the rate at which it fades. `spread_provider` and `spread_profile` are root mean squares
-    of head error and anomaly at the slot's hour of day over 28 days, 0 where too little is known.
-    `course[i]` is by how much slot i of the week lies above the profile as a rule; `None` where
-    the week is left out, see `with_weekly_course`.
-    """
+    """The past of one zone; arrays have one entry per slot, in g/kWh unless said otherwise."""
 
     slots_per_day: int
+    """How many slots make a day of the data."""
     profile: Array
+    """Mean of the slot and the same slot of the 13 days before."""
     anomaly: Array
+    """The actual minus the profile, and minus the course of the week where there is one."""
     bias: Array
+    """The provider's mean error over the same 14 slots."""
     bias_mean: Array
+    """Mean of the bias over the last day."""
     head_error: Array
+    """The provider's error that remains after `shrunk_bias`."""
     filtered: Array
+    """The filtered head error after the actual of the slot."""
     decay: Array
+    """The share of the filtered head error that is left after an hour."""
     spread_provider: Array
+    """Root mean square of the head error at the slot's hour over 28 days; 0: too little known."""
     spread_profile: Array
+    """The same of the anomaly."""
     course: Array | None = None
+    """How far the slot of the week usually lies above the profile; see `with_weekly_course`."""
 
 
 def same_slot_mean(values: Array, slots_per_day: int, days: int, minimum: int = 1) -> Array:

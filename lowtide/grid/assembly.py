@@ -14,7 +14,7 @@ from lowtide.grid.provider_settings import ProviderSettings
 from lowtide.grid.providers.factory import Throttles, build_provider
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.storage import StorageError, read_text
-from lowtide.grid.trace import TraceError
+from lowtide.grid.trace import TraceFileError
 
 REFRESH: Final = timedelta(seconds=300)
 """How often a zone without providers looks for actual values; there are none."""
@@ -67,7 +67,7 @@ def load_climatology(zone: str, settings: ZoneSettings) -> Climatology | None:
     try:
         lines = (read_text(table.path) or "").splitlines()
         return read_climatology(lines, origin=table.origin)
-    except (TraceError, StorageError, OSError) as error:
+    except (TraceFileError, StorageError, OSError) as error:
         log.warning("the climatology of zone %s is not used: %s", zone, error)
         return None
 

@@ -2,8 +2,8 @@
 
 The order is the settings' and changes only by `lowtide.grid.scoring`'s rule, so the source of a
 plan does not flicker. What went wrong on the way is part of the answer: a plan made with the
-second choice says so. When nobody answers, the last forecast that anybody gave is used as long as
-it reaches into the future, and is labelled old. A chain has one signal.
+second choice says so. When no provider answers, the last forecast that any of them gave is used
+as long as it reaches into the future, and is labelled old. A chain has one signal.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ from lowtide.grid.series import IntensitySeries, MixedSignalsError
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A series, who gave it, and who could not.
+class ChainAnswer:
+    """A series, the provider that gave it, and the providers that could not answer.
 
-    `is_old` says that nobody answered now and that this is the last known forecast.
+    `is_old` says that none answered now and that this is the last known forecast.
     """
 
     series: IntensitySeries
@@ -59,7 +59,7 @@ class Chain:
             raise ValueError(f"labels {list(labels)} are not those of the chain {list(by_label)}")
         return Chain([by_label[label] for label in labels])
 
-    def forecast(self, zone: str, now: datetime) -> Answer:
+    def forecast(self, zone: str, now: datetime) -> ChainAnswer:
         """Return the first forecast that can be had.
 
         Raises:
@@ -72,10 +72,10 @@ class Chain:
             for provider in self.providers:
                 old = provider.last_forecast(zone, now)
                 if old is not None:
-                    return Answer(old, provider.label, error.failures, is_old=True)
+                    return ChainAnswer(old, provider.label, error.failures, is_old=True)
             raise
 
-    def actuals(self, zone: str, start: datetime, end: datetime) -> Answer:
+    def actuals(self, zone: str, start: datetime, end: datetime) -> ChainAnswer:
         """Return the first actual intensity that can be had for `[start, end)`.
 
         Raises:
@@ -88,11 +88,11 @@ class Chain:
 
     def _first(
         self, ask: Callable[[CachedProvider], IntensitySeries], what: str, zone: str
-    ) -> Answer:
+    ) -> ChainAnswer:
         failures: list[Failure] = []
         for provider in self.providers:
             try:
-                return Answer(ask(provider), provider.label, tuple(failures))
+                return ChainAnswer(ask(provider), provider.label, tuple(failures))
             except NotOffered:
                 continue
             except GridError as error:

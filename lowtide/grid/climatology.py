@@ -13,7 +13,7 @@ from typing import Final
 
 from lowtide.grid.providers.answers import usable
 from lowtide.grid.series import IntensitySeries, Point, Signal, series_type
-from lowtide.grid.trace import TraceError
+from lowtide.grid.trace import TraceFileError
 
 COLUMNS: Final = ("month", "hour", "g_per_kwh")
 HOUR: Final = timedelta(hours=1)
@@ -42,11 +42,12 @@ def read_climatology(lines: Sequence[str], *, origin: str) -> Climatology:
     """Return the table in the lines of a CSV file.
 
     Raises:
-        TraceError: a column, an hour or a value is missing, doubled or impossible; names the line.
+        TraceFileError: a column, an hour or a value is missing, doubled or impossible; the message
+            names the line.
     """
     reader = csv.DictReader(lines)
     if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise TraceError(f"the first line must be {','.join(COLUMNS)}")
+        raise TraceFileError(f"the first line must be {','.join(COLUMNS)}")
     table: dict[tuple[int, int], float] = {}
     for row in reader:
         where = f"line {reader.line_num}"
@@ -54,12 +55,14 @@ def read_climatology(lines: Sequence[str], *, origin: str) -> Climatology:
             place = int(row["month"]), int(row["hour"])
             value = usable(float(row["g_per_kwh"]), zero_possible=True)
         except (TypeError, ValueError):
-            raise TraceError(f"{where} does not hold three numbers") from None
+            raise TraceFileError(f"{where} does not hold three numbers") from None
         if not (1 <= place[0] <= 12 and 0 <= place[1] <= 23) or value is None:
-            raise TraceError(f"{where}: month 1 to 12, hour 0 to 23 and a value >= 0 are needed")
+            raise TraceFileError(
+                f"{where}: month 1 to 12, hour 0 to 23 and a value >= 0 are needed"
+            )
         if place in table:
-            raise TraceError(f"{where} repeats month {place[0]}, hour {place[1]}")
+            raise TraceFileError(f"{where} repeats month {place[0]}, hour {place[1]}")
         table[place] = value
     if len(table) != 12 * 24:
-        raise TraceError(f"{len(table)} of 288 hours are given")
+        raise TraceFileError(f"{len(table)} of 288 hours are given")
     return Climatology(table, origin)

@@ -74,7 +74,7 @@ class NoData(GridError):
 
 
 class NotOffered(GridError):
-    """The provider has no such data for anybody, so asking again is pointless."""
+    """The provider has no such data at all, so asking again is pointless."""
 
     reason = "NotOffered"
 
@@ -89,7 +89,7 @@ class Failure:
 
 
 class Exhausted(GridError):
-    """Nobody in a chain could answer.
+    """No provider of a chain could answer.
 
     `failures` has one entry per provider that tried, in order; `reason` is the first one's,
     because that provider is the one the settings want.

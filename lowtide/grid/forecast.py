@@ -18,28 +18,33 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The fused forecast of one zone on equal slots.
+    """The fused forecast of one zone on equal slots, without gaps.
 
-    `grams_per_kwh`, `spread_grams_per_kwh` (one standard deviation of the error) and `sources`
-    have one entry per slot, the first slot begins at `start` (a UTC multiple of `slot_seconds`
-    that is not later than the moment it was made). It has no gaps: fusion fills what providers
-    leave out and says so in `sources`. `hours_per_slot` is what one slot stands for in the data
-    where a replay runs faster than the clock (a trace of hours replayed with slots of 10 s has 1);
-    `None` means that the slots last as long as they say. `with_week` is the
-    forecast that knows the course of the week too, where it differs; `forecast_for` chooses.
+    Fusion fills what providers leave out and says so in `sources`.
     """
 
     zone: str
+    """Lowtide's name of the zone."""
     signal: Signal
+    """Average or marginal; the two never meet."""
     start: datetime
+    """Start of the first slot: a UTC multiple of `slot_seconds`, not later than the making."""
     slot_seconds: int
+    """Length of a slot on the clock."""
     grams_per_kwh: tuple[float, ...]
+    """Expected intensity, one entry per slot."""
     spread_grams_per_kwh: tuple[float, ...]
+    """One standard deviation of its error, one entry per slot."""
     sources: tuple[Source, ...]
+    """Where each value came from, one entry per slot."""
     provider: str | None = None
+    """Source of the provider's values; `None` where none is used."""
     generated_at: datetime | None = None
+    """When the provider made its forecast, or when it was received."""
     hours_per_slot: float | None = None
+    """Hours of data in a slot, where a replay is faster than the clock; `None`: as it says."""
     with_week: "Forecast | None" = None
+    """The forecast that knows the course of the week too, where it differs."""
 
     @property
     def slot_hours(self) -> float:

@@ -13,13 +13,13 @@ from pydantic.alias_generators import to_camel
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.series import Factor, Signal
-from lowtide.grid.trace import Unit
+from lowtide.grid.trace import IntensityUnit
 
 PUBLIC_REFRESH_MIN_SECONDS: Final = 300
 """How often a public service may be asked at most for the same thing."""
 
 
-class Settings(BaseModel):
+class GridSettings(BaseModel):
     """Strict: unknown fields are errors, and no error shows a value."""
 
     model_config = ConfigDict(
@@ -31,7 +31,7 @@ class Settings(BaseModel):
     )
 
 
-class _Source(Settings):
+class _Source(GridSettings):
     """What every provider's settings have."""
 
     zone: str | None = Field(default=None, min_length=1, max_length=128)
@@ -106,7 +106,7 @@ class _WithToken(_Service):
         return Credential(file=self.token_file, variable=self.token_env)
 
 
-class ReplaySettings(Settings):
+class ReplaySettings(GridSettings):
     """Plays a trace of the past from a chosen moment on."""
 
     trace_start: AwareDatetime
@@ -123,8 +123,8 @@ class FileSettings(_Source):
     kind: Literal["file"]
     path: Path
     """The CSV file; it is read again when it changes."""
-    unit: Unit = Unit.GRAMS_PER_KWH
-    """Unit of the column `value`; a column named g_per_kwh says it itself."""
+    unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH
+    """IntensityUnit of the column `value`; a column named g_per_kwh says it itself."""
     times_are_utc: bool = False
     """Whether times without an offset are UTC; otherwise they are refused."""
     replay: ReplaySettings | None = None
@@ -218,7 +218,7 @@ class EntsoESettings(_WithToken, _AverageOnly):
     refresh_seconds: int = Field(default=900, ge=1, le=86400)
 
 
-class PrometheusSettings(_Service):
+class PrometheusProviderSettings(_Service):
     """A query to a Prometheus server that already holds intensity in g/kWh."""
 
     kind: Literal["prometheus"]
@@ -250,7 +250,7 @@ ProviderSettings = Annotated[
     | EntsoESettings
     | FileSettings
     | NesoSettings
-    | PrometheusSettings
+    | PrometheusProviderSettings
     | WattTimeSettings,
     Field(discriminator="kind"),
 ]

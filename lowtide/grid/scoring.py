@@ -42,22 +42,23 @@ BANDS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How one provider did in one band.
-
-    `reach` is realised saving divided by the optimum's, both summed in grams per kilowatt over
-    all plans; `concordance` the share of pairs of slots of a day that it put in the right order.
-    Either is `None` where there was nothing to save or to order. `days` counts different days.
-    `error_grams_per_kwh` is the mean absolute error of a slot; it is told and never decides.
-    """
+class ForecastScore:
+    """How one provider did in one band."""
 
     provider: str
+    """Label of the provider in its chain."""
     band: str
+    """Name of the band of lead times."""
     days: int
+    """Different days on which a forecast was made."""
     plans: int
+    """Forecasts that were judged."""
     reach: float | None
+    """Realised saving divided by the optimum's, summed over all plans; `None`: nothing to save."""
     concordance: float | None
+    """Share of pairs of slots put in the right order; `None`: nothing to order."""
     error_grams_per_kwh: float | None = None
+    """Mean absolute error of a slot; it is shown and never decides."""
 
 
 def score(
@@ -66,7 +67,7 @@ def score(
     actual: IntensitySeries,
     *,
     hour: timedelta = timedelta(hours=1),
-) -> tuple[Score, ...]:
+) -> tuple[ForecastScore, ...]:
     """Return one score per band that any vintage reaches and actual values cover.
 
     Each vintage plans one contiguous run of a quarter of the band inside the band, at the
@@ -96,7 +97,7 @@ def score(
         if plans:
             pairs_in_order = sum(count for _, count in ordered)
             scores.append(
-                Score(
+                ForecastScore(
                     provider=provider,
                     band=band.name,
                     days=len(days),
@@ -111,7 +112,7 @@ def score(
     return tuple(scores)
 
 
-def preferred_order(labels: Sequence[str], scores: Iterable[Score]) -> tuple[str, ...]:
+def preferred_order(labels: Sequence[str], scores: Iterable[ForecastScore]) -> tuple[str, ...]:
     """Return the labels, better providers moved forward where the evidence is long and clear.
 
     A provider passes the one before it only if both have at least 14 days in a band they share,

@@ -6,9 +6,8 @@ A missing value is `None` and stays missing; it never becomes zero, because zero
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import ClassVar, Self
@@ -54,8 +53,7 @@ class Point:
 class IntensitySeries:
     """Points in time order that do not overlap; gaps are allowed and mean "not known".
 
-    Use `AverageSeries` or `MarginalSeries`; this base exists for what they share. A forecast says
-    when its provider computed it (`generated_at`) and when it was received (`fetched_at`).
+    Use `AverageSeries` or `MarginalSeries`; this base exists for what they share.
 
     Raises:
         SeriesError: a point ends before it starts, points overlap or are out of order, a time
@@ -65,11 +63,17 @@ class IntensitySeries:
     signal: ClassVar[Signal]
 
     zone: str
+    """Lowtide's name of the zone."""
     source: str
+    """The provider's name, with a remark where its values are derived or from a stand-in."""
     points: tuple[Point, ...]
+    """Slots in order."""
     factor: Factor = Factor.UNKNOWN
+    """Whether the values are direct or life-cycle emissions."""
     fetched_at: datetime | None = None
+    """When a forecast was received."""
     generated_at: datetime | None = None
+    """When its provider computed a forecast."""
     _starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -145,22 +149,6 @@ def require_same_signal(first: IntensitySeries, second: IntensitySeries) -> None
             f"{first.source} is {first.signal} and {second.source} is {second.signal}: "
             "average and marginal intensity are never mixed; choose one spec.grid.signal"
         )
-
-
-def points_from_starts(
-    starts: Sequence[datetime],
-    values: Iterable[float | None],
-    *,
-    step: timedelta,
-) -> tuple[Point, ...]:
-    """Return one point of length `step` per start, each cut where the next one begins."""
-    ends = [min(a + step, b) for a, b in pairwise(starts)]
-    if starts:
-        ends.append(starts[-1] + step)
-    return tuple(
-        Point(start.astimezone(UTC), end.astimezone(UTC), value)
-        for start, end, value in zip(starts, ends, values, strict=True)
-    )
 
 
 def _check_point(point: Point) -> None:

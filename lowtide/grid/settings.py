@@ -10,11 +10,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from lowtide.grid.provider_settings import ProviderSettings, Settings
+from lowtide.grid.provider_settings import GridSettings, ProviderSettings
 from lowtide.grid.series import Signal
 
 
-class ClimatologySettings(Settings):
+class ClimatologySettings(GridSettings):
     """A table of usual intensity; see `lowtide.grid.climatology` for its columns."""
 
     path: Path
@@ -23,7 +23,7 @@ class ClimatologySettings(Settings):
     """Who measured it and when; shown with every plan that rests on it."""
 
 
-class ZoneSettings(Settings):
+class ZoneSettings(GridSettings):
     """One zone: its signal, its sources in order of preference, and its slots."""
 
     signal: Signal = Signal.AVERAGE

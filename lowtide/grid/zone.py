@@ -16,7 +16,7 @@ from typing import Final
 
 from lowtide.grid.assembly import build_chain, load_climatology, shortest_refresh
 from lowtide.grid.cache import SeriesCache
-from lowtide.grid.chain import Answer, Chain
+from lowtide.grid.chain import Chain, ChainAnswer
 from lowtide.grid.climatology import Climatology
 from lowtide.grid.errors import Exhausted, Failure, GridError, NotOffered
 from lowtide.grid.forecast import Forecast
@@ -24,7 +24,7 @@ from lowtide.grid.fusion import HORIZON_DAYS, fuse
 from lowtide.grid.history import HistoryStore
 from lowtide.grid.providers.factory import Throttles
 from lowtide.grid.providers.file import FileProvider
-from lowtide.grid.scoring import Score, preferred_order, score
+from lowtide.grid.scoring import ForecastScore, preferred_order, score
 from lowtide.grid.series import IntensitySeries, Point, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import SPACING, VintageStore
@@ -35,22 +35,26 @@ PROFILE_DAYS: Final = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneState:
-    """What is known of a zone at one moment.
-
-    `actual` is what was seen; `expected` what the provider expects, preceded by what it expected
-    of the slots that are over (which tells its bias). `failures` name the providers that could
-    not answer, preferred first. `is_old` says that the forecast is the last one before an outage.
-    """
+    """What is known of a zone at one moment."""
 
     zone: str
+    """Lowtide's name of the zone."""
     signal: Signal
+    """Average or marginal."""
     actual: IntensitySeries | None
+    """What was seen."""
     expected: IntensitySeries | None
+    """What the provider expects, after what it expected of slots that are over (for its bias)."""
     provider: str | None
+    """Label of the provider that gave the forecast."""
     failures: tuple[Failure, ...]
+    """Providers that could not answer, preferred first."""
     is_old: bool
+    """Whether the forecast is the last one before an outage."""
     slots_per_day: int | None
+    """Slots that make a day of the data; `None`: those of 24 hours."""
     climatology: Climatology | None = None
+    """The usual intensity, for a zone without provider and history."""
 
     @property
     def generated_at(self) -> datetime | None:
@@ -131,7 +135,7 @@ class ZoneGrid:
         """Return actual intensity in the finished slots of `[start, end)`, from one source.
 
         History is enough where it has no gap; otherwise the chain is asked, and the source that
-        knows more of the time is returned. `None` where nobody knows anything.
+        knows more of the time is returned. `None` where nothing is known.
         """
         end = min(end, now)
         if end <= start:
@@ -148,7 +152,7 @@ class ZoneGrid:
             return finished
         return held.between(start, end)
 
-    def compare(self, now: datetime) -> tuple[Score, ...]:
+    def compare(self, now: datetime) -> tuple[ForecastScore, ...]:
         """Return how well plans by each provider's forecasts would have done, and order by it.
 
         Every provider is asked (through its cache), also those that `refresh` does not reach, so
@@ -177,7 +181,7 @@ class ZoneGrid:
             self.chain = self.chain.reordered(preferred_order(labels, scores))
             return scores
 
-    def _expected(self, now: datetime) -> tuple[Answer | None, tuple[Failure, ...]]:
+    def _expected(self, now: datetime) -> tuple[ChainAnswer | None, tuple[Failure, ...]]:
         try:
             answer = self.chain.forecast(self.zone, now)
         except Exhausted as error:
@@ -188,7 +192,7 @@ class ZoneGrid:
             self._vintages.add(answer.provider, answer.series)
         return answer, answer.failures
 
-    def _see_actuals(self, now: datetime, answer: Answer | None) -> None:
+    def _see_actuals(self, now: datetime, answer: ChainAnswer | None) -> None:
         if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._refresh:
             return
         self._asked_at = now
@@ -211,14 +215,16 @@ class ZoneGrid:
         lengths = [point.end - point.start for one in series for point in one.points[:1]]
         return self._slots_per_day * lengths[0] if lengths else timedelta(days=1)
 
-    def _with_past(self, answer: Answer, now: datetime) -> IntensitySeries:
+    def _with_past(self, answer: ChainAnswer, now: datetime) -> IntensitySeries:
         """Return the forecast with what was expected of earlier slots before it."""
         ahead = answer.series.points
         past = self._past_points(answer, ahead[0].start, now)
         before = tuple(point for point in past if point.end <= ahead[0].start)
         return replace(answer.series, points=before + ahead)
 
-    def _past_points(self, answer: Answer, first: datetime, now: datetime) -> tuple[Point, ...]:
+    def _past_points(
+        self, answer: ChainAnswer, first: datetime, now: datetime
+    ) -> tuple[Point, ...]:
         for provider in self.chain.providers:
             file = provider.provider
             if provider.label == answer.provider and isinstance(file, FileProvider):

@@ -16,7 +16,7 @@ from typing import Final
 
 from lowtide.grid.errors import Failure
 from lowtide.grid.forecast import Forecast, Source
-from lowtide.grid.scoring import Score
+from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.trainingjob.spec import Grid
@@ -45,7 +45,7 @@ class Zone:
         self.grid = grid
         self.known: Known | None = None
         self.failures: Counter[tuple[str, str]] = Counter()
-        self.scores: tuple[Score, ...] = ()
+        self.scores: tuple[ForecastScore, ...] = ()
 
     @property
     def provider_order(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Zone:
         return Known(state, state.forecast(now), now)
 
     def compare(self, now: datetime) -> None:
-        """Score every provider by what plans based on it would have saved; blocks.
+        """ForecastScore every provider by what plans based on it would have saved; blocks.
 
         The chain is reordered where the evidence is long and clear.
         """

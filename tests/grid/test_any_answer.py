@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, GridError
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.carbon_aware_sdk import CarbonAwareSdk
 from lowtide.grid.providers.electricity_maps import ElectricityMaps
 from lowtide.grid.providers.energy_charts import EnergyCharts
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.neso import Neso
-from lowtide.grid.providers.prometheus import Prometheus
+from lowtide.grid.providers.prometheus import PrometheusProvider
 from lowtide.grid.providers.watttime import Session, WattTime
 from lowtide.grid.series import Signal
 
@@ -38,22 +39,17 @@ class Canned(HttpClient):
 def provider(kind, content, monkeypatch_token="PATH"):
     client = Canned(name=kind, base_url="http://nowhere.invalid", content=content)
     token = Credential(variable=monkeypatch_token)
+    signal = Signal.MARGINAL if kind == "watttime" else Signal.AVERAGE
+    common = {"client": client, "origin": Origin(name=kind, signal=signal)}
     return {
-        "electricity-maps": lambda: ElectricityMaps(client=client, credential=token),
-        "neso": lambda: Neso(client=client, zone_codes={"DE": "GB"}),
-        "neso region": lambda: Neso(client=client, zone_codes={"DE": "13"}),
-        "energy-charts": lambda: EnergyCharts(client=client),
-        "watttime": lambda: WattTime(
-            client=client, session=Session(client, "u", token), signal=Signal.MARGINAL
-        ),
-        "carbon-aware-sdk": lambda: CarbonAwareSdk(client=client, signal=Signal.AVERAGE),
-        "prometheus": lambda: Prometheus(
-            client=client,
-            signal=Signal.AVERAGE,
-            query="q",
-            forecast_query="f",
-            step=timedelta(hours=1),
-            zone_codes={},
+        "electricity-maps": lambda: ElectricityMaps(**common, credential=token),
+        "neso": lambda: Neso(**common, zone_codes={"DE": "GB"}),
+        "neso region": lambda: Neso(**common, zone_codes={"DE": "13"}),
+        "energy-charts": lambda: EnergyCharts(**common),
+        "watttime": lambda: WattTime(**common, session=Session(client, "u", token)),
+        "carbon-aware-sdk": lambda: CarbonAwareSdk(**common),
+        "prometheus": lambda: PrometheusProvider(
+            **common, query="q", forecast_query="f", step=timedelta(hours=1)
         ),
     }[kind]()
 

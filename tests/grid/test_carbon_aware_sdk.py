@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lowtide.grid.errors import BadAnswer, NoData, NotOffered
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.carbon_aware_sdk import CarbonAwareSdk
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.series import MarginalSeries, Signal
@@ -38,7 +39,8 @@ def forecast(values):
 
 def provider(url, signal=Signal.AVERAGE, **codes) -> CarbonAwareSdk:
     client = HttpClient(name="Carbon Aware SDK", base_url=url, sleep=lambda _: None)
-    return CarbonAwareSdk(client=client, signal=signal, zone_codes=codes)
+    origin = Origin(name="carbon-aware-sdk", signal=signal)
+    return CarbonAwareSdk(client=client, origin=origin, zone_codes=codes)
 
 
 def test_takes_the_raw_points_and_no_window(server):

@@ -9,7 +9,7 @@ from lowtide.grid.climatology import read_climatology
 from lowtide.grid.forecast import Source
 from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
-from lowtide.grid.trace import TraceError
+from lowtide.grid.trace import TraceFileError
 from lowtide.grid.zone import build_zones
 
 NOW = datetime(2026, 2, 28, 22, 20, tzinfo=UTC)
@@ -44,7 +44,7 @@ def test_hours_follow_the_calendar():
 )
 def test_an_incomplete_table_is_refused(lines, message):
     """A hole would be a clean hour or a crash."""
-    with pytest.raises(TraceError, match=message):
+    with pytest.raises(TraceFileError, match=message):
         read_climatology(lines, origin="x")
 
 

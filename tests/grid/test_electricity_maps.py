@@ -7,12 +7,14 @@ import pytest
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NoData, StaleAnswer, Unauthorized
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.electricity_maps import ElectricityMaps
 from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import AverageSeries, Factor
+from lowtide.grid.series import AverageSeries, Factor, Signal
 
 NOW = datetime(2026, 3, 1, 12, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+ORIGIN = Origin(name="electricity-maps", signal=Signal.AVERAGE, factor=Factor.LIFE_CYCLE)
 
 
 @pytest.fixture
@@ -20,7 +22,9 @@ def provider(server, tmp_path: Path) -> ElectricityMaps:
     token = tmp_path / "token"
     token.write_text("tok-123\n")
     client = HttpClient(name="Electricity Maps", base_url=server.url, sleep=lambda _: None)
-    return ElectricityMaps(client=client, credential=Credential(file=token), horizon_hours=6)
+    return ElectricityMaps(
+        client=client, origin=ORIGIN, credential=Credential(file=token), horizon_hours=6
+    )
 
 
 def forecast_answer(values, *, first=datetime(2026, 3, 1, 12, tzinfo=UTC), updated=None):
@@ -271,7 +275,7 @@ def test_a_missing_token_is_named_without_a_request(server, tmp_path):
     """The message names the file, and no anonymous request goes out."""
     client = HttpClient(name="Electricity Maps", base_url=server.url)
     credential = Credential(file=tmp_path / "nowhere")
-    provider = ElectricityMaps(client=client, credential=credential)
+    provider = ElectricityMaps(client=client, origin=ORIGIN, credential=credential)
 
     with pytest.raises(Unauthorized, match="nowhere cannot be read"):
         provider.forecast("DE", NOW)

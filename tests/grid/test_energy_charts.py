@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lowtide.grid.errors import BadAnswer, NoData
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.energy_charts import EnergyCharts
 from lowtide.grid.providers.http import HttpClient
+from lowtide.grid.series import Signal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -16,7 +18,7 @@ SECONDS = [int(START.timestamp()) + 900 * i for i in range(4)]
 @pytest.fixture
 def provider(server) -> EnergyCharts:
     client = HttpClient(name="Energy-Charts", base_url=server.url, sleep=lambda _: None)
-    return EnergyCharts(client=client)
+    return EnergyCharts(client=client, origin=Origin(name="energy-charts", signal=Signal.AVERAGE))
 
 
 def answer(actual, expected, seconds=SECONDS):

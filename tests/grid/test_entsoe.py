@@ -6,9 +6,11 @@ import pytest
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, GridError, NoData
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.entsoe import EntsoE
 from lowtide.grid.providers.entsoe_documents import read_document
 from lowtide.grid.providers.http import HttpClient
+from lowtide.grid.series import Signal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -57,6 +59,7 @@ def provider(server, monkeypatch) -> EntsoE:
     client = HttpClient(name="ENTSO-E", base_url=f"{server.url}/api", sleep=lambda _: None)
     return EntsoE(
         client=client,
+        origin=Origin(name="entsoe", signal=Signal.AVERAGE, remark="derived"),
         credential=Credential(variable="ENTSOE_TOKEN"),
         zone_codes={"DE": "10Y1001A1001A82H"},
         factors_grams_per_kwh=ROUND_FACTORS,

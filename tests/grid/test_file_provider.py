@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from lowtide.grid.errors import BadAnswer, NoData, NotOffered, Unavailable
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.series import MarginalSeries, Signal
-from lowtide.grid.trace import Replay, Unit
+from lowtide.grid.trace import IntensityUnit, Replay
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+def from_file(path, *, zone, signal=Signal.AVERAGE, zero_possible=False, **more) -> FileProvider:
+    """A file's provider, with the origin that the factory would give it."""
+    origin = Origin(name="file", signal=signal, zero_possible=zero_possible)
+    return FileProvider(path, zone=zone, origin=origin, **more)
 
 
 @pytest.fixture
@@ -29,7 +36,7 @@ def test_reads_measured_and_expected_values(path):
         "time,g_per_kwh,forecast\n"
         "2026-03-01T00:00Z,300,290\n2026-03-01T01:00Z,310,320\n2026-03-01T02:00Z,,330\n"
     )
-    provider = FileProvider(path, zone="DE")
+    provider = from_file(path, zone="DE")
 
     assert values(provider.actuals("DE", START, START + 2 * HOUR)) == [300, 310]
     assert values(provider.forecast("DE", START + 1.5 * HOUR)) == [320, 330]
@@ -42,7 +49,7 @@ def test_reads_the_public_day_ahead_layout(path):
         "time,actual_g_per_kwh,day_ahead_forecast_g_per_kwh\n"
         "2021-07-01T00:00:00,162.35,176.11\n2021-07-01T01:00:00,183.72,204.07\n"
     )
-    provider = FileProvider(path, zone="CISO", times_are_utc=True)
+    provider = from_file(path, zone="CISO", times_are_utc=True)
     start = datetime(2021, 7, 1, tzinfo=UTC)
 
     assert values(provider.actuals("CISO", start, start + 2 * HOUR)) == [162.35, 183.72]
@@ -53,7 +60,7 @@ def test_without_a_forecast_column_later_values_are_what_is_expected(path):
     """A plain schedule of the coming hours is a forecast by itself."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,300\n2026-03-01T01:00Z,310\n")
 
-    assert values(FileProvider(path, zone="DE").forecast("DE", START + HOUR)) == [310]
+    assert values(from_file(path, zone="DE").forecast("DE", START + HOUR)) == [310]
 
 
 def test_a_replay_without_a_forecast_column_does_not_tell_the_future(path):
@@ -62,7 +69,7 @@ def test_a_replay_without_a_forecast_column_does_not_tell_the_future(path):
     replay = Replay(datetime(2021, 3, 1, tzinfo=UTC), START)
 
     with pytest.raises(NotOffered, match="no forecast column"):
-        FileProvider(path, zone="DE", replay=replay).forecast("DE", START)
+        from_file(path, zone="DE", replay=replay).forecast("DE", START)
 
 
 def test_replays_faster_than_time(path):
@@ -72,7 +79,7 @@ def test_replays_faster_than_time(path):
         "2021-07-20T05:00Z,500,0.5\n2021-07-20T06:00Z,600,0.6\n2021-07-20T07:00Z,700,0.7\n"
     )
     replay = Replay(datetime(2021, 7, 20, 6, tzinfo=UTC), START, 360)
-    provider = FileProvider(path, zone="DE", replay=replay)
+    provider = from_file(path, zone="DE", replay=replay)
 
     points = provider.actuals("DE", START - timedelta(seconds=10), START + HOUR).points
 
@@ -103,7 +110,7 @@ def test_a_bad_file_is_refused_with_its_line(path, text, message):
     path.write_text(text)
 
     with pytest.raises(BadAnswer, match=message):
-        FileProvider(path, zone="DE").forecast("DE", START)
+        from_file(path, zone="DE").forecast("DE", START)
 
 
 def test_a_local_clock_with_a_missing_and_a_doubled_hour(path):
@@ -115,7 +122,7 @@ def test_a_local_clock_with_a_missing_and_a_doubled_hour(path):
     )
     start = datetime(2026, 10, 24, 23, tzinfo=UTC)
 
-    series = FileProvider(path, zone="DE").actuals("DE", start, start + 4 * HOUR)
+    series = from_file(path, zone="DE").actuals("DE", start, start + 4 * HOUR)
 
     assert values(series) == [1, 2, 3, 4]
     assert [p.start.hour for p in series.points] == [23, 0, 1, 2]
@@ -127,7 +134,7 @@ def test_a_doubled_hour_declared_as_utc_is_unknown(path):
         "time,g_per_kwh\n2026-10-25T01:00,1\n2026-10-25T02:00,2\n2026-10-25T02:00,3\n"
         "2026-10-25T03:00,4\n"
     )
-    provider = FileProvider(path, zone="DE", times_are_utc=True)
+    provider = from_file(path, zone="DE", times_are_utc=True)
     start = datetime(2026, 10, 25, 1, tzinfo=UTC)
 
     assert values(provider.actuals("DE", start, start + 3 * HOUR)) == [1, None, 4]
@@ -138,13 +145,13 @@ def test_zero_and_negative_values_are_missing(path):
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,0\n2026-03-01T01:00Z,-1\n")
 
     with pytest.raises(NoData):
-        FileProvider(path, zone="DE").actuals("DE", START, START + 2 * HOUR)
+        from_file(path, zone="DE").actuals("DE", START, START + 2 * HOUR)
 
 
 def test_zero_can_be_true_for_marginal_intensity(path):
     """Where wind is curtailed the next kilowatt-hour costs nothing."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,0\n2026-03-01T01:00Z,400\n")
-    provider = FileProvider(path, zone="DE", signal=Signal.MARGINAL, zero_possible=True)
+    provider = from_file(path, zone="DE", signal=Signal.MARGINAL, zero_possible=True)
 
     series = provider.actuals("DE", START, START + 2 * HOUR)
 
@@ -155,7 +162,7 @@ def test_zero_can_be_true_for_marginal_intensity(path):
 def test_pounds_are_converted(path):
     """1000 lb/MWh are 453.59237 g/kWh (one pound is 453.59237 g)."""
     path.write_text("time,value\n2026-03-01T00:00Z,1000\n2026-03-01T01:00Z,500\n")
-    provider = FileProvider(path, zone="DE", unit=Unit.POUNDS_PER_MWH)
+    provider = from_file(path, zone="DE", unit=IntensityUnit.POUNDS_PER_MWH)
 
     found = values(provider.actuals("DE", START, START + 2 * HOUR))
 
@@ -165,7 +172,7 @@ def test_pounds_are_converted(path):
 def test_a_unit_that_contradicts_the_column_is_refused(path):
     """g_per_kwh is not in pounds, whatever the settings say."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,1000\n")
-    provider = FileProvider(path, zone="DE", unit=Unit.POUNDS_PER_MWH)
+    provider = from_file(path, zone="DE", unit=IntensityUnit.POUNDS_PER_MWH)
 
     with pytest.raises(BadAnswer, match="contradicts"):
         provider.forecast("DE", START)
@@ -181,7 +188,7 @@ def replace_file(path: Path, text: str) -> None:
 def test_a_changed_file_is_read_again(path):
     """No restart is needed."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,300\n2026-03-01T01:00Z,310\n")
-    provider = FileProvider(path, zone="DE")
+    provider = from_file(path, zone="DE")
     assert values(provider.forecast("DE", START)) == [300, 310]
 
     replace_file(path, "time,g_per_kwh\n2026-03-01T00:00Z,30\n2026-03-01T01:00Z,31\n")
@@ -192,7 +199,7 @@ def test_a_changed_file_is_read_again(path):
 def test_the_last_good_version_stays_in_use(path, caplog):
     """A broken new version is reported once and does not take the old values away."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,300\n2026-03-01T01:00Z,310\n")
-    provider = FileProvider(path, zone="DE")
+    provider = from_file(path, zone="DE")
     provider.forecast("DE", START)
 
     replace_file(path, "time,g_per_kwh\nbroken\n")
@@ -205,7 +212,7 @@ def test_the_last_good_version_stays_in_use(path, caplog):
 
 def test_a_file_may_come_later(path):
     """A missing file is an outage and not a fault of the settings."""
-    provider = FileProvider(path, zone="DE")
+    provider = from_file(path, zone="DE")
     with pytest.raises(Unavailable, match=r"de\.csv cannot be read"):
         provider.forecast("DE", START)
 
@@ -217,7 +224,7 @@ def test_a_file_may_come_later(path):
 def test_a_file_speaks_for_one_zone(path):
     """Germany's file says nothing about France."""
     with pytest.raises(NotOffered, match="holds zone DE, not FR"):
-        FileProvider(path, zone="DE").forecast("FR", START)
+        from_file(path, zone="DE").forecast("FR", START)
 
 
 def test_a_series_names_its_file_and_that_it_is_replayed(path):
@@ -227,7 +234,7 @@ def test_a_series_names_its_file_and_that_it_is_replayed(path):
     in_place = Replay(START, START)
 
     def source(replay, moment):
-        provider = FileProvider(path, zone="DE", replay=replay)
+        provider = from_file(path, zone="DE", replay=replay)
         return provider.actuals("DE", moment, moment + HOUR).source
 
     assert source(None, START) == "file (de.csv)"

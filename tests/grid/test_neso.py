@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lowtide.grid.errors import BadAnswer, NoData, NotOffered
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.neso import Neso
+from lowtide.grid.series import Signal
 
 NOW = datetime(2023, 3, 14, 3, 31, tzinfo=UTC)
 HALF = timedelta(minutes=30)
@@ -24,9 +26,10 @@ def half_hours(values, *, first=datetime(2023, 3, 14, 3, tzinfo=UTC)):
     ]
 
 
-def provider(server, **codes) -> Neso:
+def provider(server, *, zero_possible=False, **codes) -> Neso:
     client = HttpClient(name="NESO", base_url=server.url, sleep=lambda _: None)
-    return Neso(client=client, zone_codes=codes)
+    origin = Origin(name="neso", signal=Signal.AVERAGE, zero_possible=zero_possible)
+    return Neso(client=client, origin=origin, zone_codes=codes)
 
 
 def test_reads_the_national_forecast(server):
@@ -120,7 +123,7 @@ def test_a_zero_is_missing_unless_the_region_can_be_at_zero(server):
     server.gives_json({"data": half_hours([(0, None), (0, None), (75, None)])})
 
     nation = provider(server).forecast("GB", NOW)
-    windy = Neso(client=provider(server).client, zero_possible=True).forecast("GB", NOW)
+    windy = provider(server, zero_possible=True).forecast("GB", NOW)
 
     assert [p.grams_per_kwh for p in nation.points] == [None, 75]
     assert [p.grams_per_kwh for p in windy.points] == [0, 75]

@@ -6,8 +6,9 @@ import pytest
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NoData, NotOffered
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.providers.prometheus import Prometheus
+from lowtide.grid.providers.prometheus import PrometheusProvider
 from lowtide.grid.series import Signal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -22,10 +23,11 @@ def matrix(*series):
     return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
 
-def provider(server, **more) -> Prometheus:
+def provider(server, **more) -> PrometheusProvider:
     client = HttpClient(name="Prometheus", base_url=server.url, sleep=lambda _: None)
     settings = {"query": 'intensity{location="$zone"}', "step": HOUR, "zone_codes": {}} | more
-    return Prometheus(client=client, signal=Signal.AVERAGE, **settings)
+    origin = Origin(name="prometheus", signal=Signal.AVERAGE)
+    return PrometheusProvider(client=client, origin=origin, **settings)
 
 
 def test_reads_a_range_on_the_slots(server):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lowtide.grid.scoring import Score, preferred_order, score
+from lowtide.grid.scoring import ForecastScore, preferred_order, score
 from lowtide.grid.series import MixedSignalsError, Signal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -82,7 +82,9 @@ def test_scores_stay_within_one_signal(hourly):
 
 
 def one(provider, reach, days=14, band="0-6h"):
-    return Score(provider=provider, band=band, days=days, plans=days, reach=reach, concordance=None)
+    return ForecastScore(
+        provider=provider, band=band, days=days, plans=days, reach=reach, concordance=None
+    )
 
 
 @pytest.mark.parametrize(

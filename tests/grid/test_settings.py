@@ -46,7 +46,7 @@ def test_the_public_address_is_the_default():
 
     assert isinstance(provider, ElectricityMaps)
     assert provider.client.base_url == "https://api.electricitymaps.com/v4"
-    assert provider.factor is Factor.LIFE_CYCLE
+    assert provider.origin.factor is Factor.LIFE_CYCLE
 
 
 def test_clients_of_one_host_share_a_limit():

@@ -17,8 +17,10 @@ from lowtide.grid.errors import (
     Unauthorized,
     Unavailable,
 )
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.electricity_maps import ElectricityMaps
 from lowtide.grid.providers.http import HttpClient
+from lowtide.grid.series import Signal
 
 SLOT = timedelta(seconds=60)
 
@@ -32,7 +34,11 @@ def provider(healthy_stand_in, monkeypatch) -> ElectricityMaps:
         read_seconds=10,
         sleep=lambda _: None,
     )
-    return ElectricityMaps(client=client, credential=Credential(variable="STANDIN_TOKEN"))
+    return ElectricityMaps(
+        client=client,
+        origin=Origin(name="electricity-maps", signal=Signal.AVERAGE),
+        credential=Credential(variable="STANDIN_TOKEN"),
+    )
 
 
 def test_says_that_it_is_a_stand_in(healthy_stand_in):

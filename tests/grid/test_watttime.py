@@ -1,14 +1,16 @@
 """WattTime v3: pounds, two signals, and tokens that end in the middle of a plan."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, Unauthorized
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.watttime import Session, WattTime
-from lowtide.grid.series import AverageSeries, MarginalSeries, Signal
+from lowtide.grid.series import AverageSeries, Factor, MarginalSeries, Signal
 
 NOW = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
@@ -43,7 +45,10 @@ def provider(server, monkeypatch, seconds) -> WattTime:
     monkeypatch.setenv("WT_PASSWORD", "pw")
     client = HttpClient(name="WattTime", base_url=server.url, sleep=lambda _: None)
     session = Session(client, "user", Credential(variable="WT_PASSWORD"), clock=lambda: seconds[0])
-    return WattTime(client=client, session=session, signal=Signal.MARGINAL)
+    origin = Origin(
+        name="watttime", signal=Signal.MARGINAL, factor=Factor.DIRECT, zero_possible=True
+    )
+    return WattTime(client=client, session=session, origin=origin)
 
 
 def test_pounds_per_megawatt_hour_become_grams_per_kilowatt_hour(server, provider):
@@ -147,7 +152,7 @@ def test_an_answer_in_other_units_or_of_another_signal_is_refused(server, provid
 
 def test_average_rates_are_asked_for_by_their_name(server, provider):
     """An average zone gets co2_aoer as an average series."""
-    average = WattTime(client=provider.client, session=provider.session, signal=Signal.AVERAGE)
+    average = replace(provider, origin=replace(provider.origin, signal=Signal.AVERAGE))
     server.gives(server.reply({"token": "t1"}), server.reply(answer([1], signal_type="co2_aoer")))
 
     series = average.forecast("X", NOW)

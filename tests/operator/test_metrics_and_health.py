@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from lowtide.grid.scoring import Score
+from lowtide.grid.scoring import ForecastScore
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cache import Cache
 from lowtide_operator.display import display_of
@@ -183,7 +183,7 @@ def test_providers_show_their_place_and_what_their_forecasts_were_worth() -> Non
     files = [{"kind": "file", "path": "/a.csv"}, {"kind": "file", "path": "/b.csv"}]
     settings = Settings.model_validate({"zones": {"DE": {"providers": files}}})
     forecasts = Forecasts(settings, clock=lambda: NOON)
-    score = Score(
+    score = ForecastScore(
         provider="file-2",
         band="0-6h",
         days=15,
@@ -221,7 +221,7 @@ async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_
     rounds = asyncio.Semaphore(0)
     loop = asyncio.get_running_loop()
 
-    def compare(_: datetime) -> tuple[Score, ...]:
+    def compare(_: datetime) -> tuple[ForecastScore, ...]:
         zone.grid.chain = zone.grid.chain.reordered(("file-2", "file"))
         loop.call_soon_threadsafe(rounds.release)
         return ()

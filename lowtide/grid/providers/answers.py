@@ -27,7 +27,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RawValue:
     """One foreign value: the start of its slot (aware) and whatever the provider sent."""
 
     start: datetime
@@ -68,7 +68,7 @@ def parse_time(text: object, *, source: str) -> datetime:
 
 
 def points_of(
-    readings: Sequence[Reading],
+    readings: Sequence[RawValue],
     *,
     source: str,
     step: timedelta | None = None,
@@ -89,7 +89,7 @@ def points_of(
                 f"{source} sent times out of order: {later.start.isoformat()} follows "
                 f"{earlier.start.isoformat()}, so no value can be trusted"
             )
-    grouped: dict[datetime, list[Reading]] = {}
+    grouped: dict[datetime, list[RawValue]] = {}
     for reading in readings:
         grouped.setdefault(reading.start.astimezone(UTC), []).append(reading)
     if not grouped:
@@ -115,7 +115,7 @@ def usual_step(starts: Iterable[datetime]) -> timedelta | None:
     return min(distance for distance, count in distances.items() if count == highest)
 
 
-def _agreed(readings: Sequence[Reading], zero_possible: bool) -> float | None:
+def _agreed(readings: Sequence[RawValue], zero_possible: bool) -> float | None:
     values = {usable(reading.value, zero_possible=zero_possible) for reading in readings}
     return values.pop() if len(values) == 1 else None
 
@@ -137,17 +137,28 @@ def parsed(model: type[ModelT], content: object, *, source: str, zone: str) -> M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What is true of every value of one provider: its name, signal, factor, whether 0 can be."""
+    """What is true of every value of one provider."""
 
     name: str
+    """The provider's kind in settings and metrics."""
     signal: Signal
+    """Average or marginal."""
     factor: Factor = Factor.UNKNOWN
+    """Direct or life-cycle emissions."""
     zero_possible: bool = False
+    """Whether 0 g/kWh can be true."""
+    remark: str = ""
+    """What the source of every series says beside the name, such as `derived`."""
+
+    @property
+    def source(self) -> str:
+        """Return what series name as their source."""
+        return f"{self.name} ({self.remark})" if self.remark else self.name
 
     def series(
         self,
         zone: str,
-        readings: Sequence[Reading],
+        readings: Sequence[RawValue],
         *,
         step: timedelta | None = None,
         is_stand_in: bool = False,
@@ -158,7 +169,7 @@ class Origin:
 
         Data of the project's stand-in say so in the series' source.
         """
-        source = f"{self.name} (stand-in)" if is_stand_in else self.name
+        source = f"{self.source} (stand-in)" if is_stand_in else self.source
         points = points_of(readings, source=source, step=step, zero_possible=self.zero_possible)
         return series_type(self.signal)(
             zone=zone,
@@ -178,12 +189,12 @@ def spans(start: datetime, end: datetime, longest: timedelta) -> list[tuple[date
     return list(pairwise(borders))
 
 
-def joined(parts: Iterable[Sequence[Reading]]) -> list[Reading]:
+def joined(parts: Iterable[Sequence[RawValue]]) -> list[RawValue]:
     """Return the readings of successive ranges without what a later one repeats of the border.
 
     The order within a part is not touched: `points_of` judges it.
     """
-    whole: list[Reading] = []
+    whole: list[RawValue] = []
     for part in parts:
         last = whole[-1].start if whole else None
         whole += [reading for reading in part if last is None or reading.start > last]

@@ -8,16 +8,16 @@ for a forecast, because one that reaches beyond it is answered with 400.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from lowtide.grid.errors import BadAnswer, GridError, NoData, NotOffered
-from lowtide.grid.providers.answers import JSON, Origin, Reading, parse_time, parsed
+from lowtide.grid.providers.answers import JSON, RawValue, parse_time, parsed
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries
 from lowtide.units import format_timestamp
 
 
@@ -47,19 +47,8 @@ class _Emissions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CarbonAwareSdk:
+class CarbonAwareSdk(ServiceProvider):
     """Provider for a Carbon Aware SDK WebAPI; a code is one of its locations."""
-
-    client: HttpClient
-    signal: Signal
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
-    factor: Factor = Factor.UNKNOWN
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "carbon-aware-sdk"
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return the whole forecast that the source behind the service has.
@@ -67,7 +56,7 @@ class CarbonAwareSdk:
         Raises:
             NotOffered: that source has no forecasts (status 501).
         """
-        params = {"location": self.zone_codes.get(zone, zone)}
+        params = {"location": self.code_of(zone)}
         problem: GridError
         try:
             content, is_stand_in = self._get("/emissions/forecasts/current", zone, params)
@@ -90,7 +79,7 @@ class CarbonAwareSdk:
     def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
         """Return past emissions; 204 means that the service has none."""
         params = {
-            "location": self.zone_codes.get(zone, zone),
+            "location": self.code_of(zone),
             "time": format_timestamp(start),
             "toTime": format_timestamp(end),
         }
@@ -99,38 +88,29 @@ class CarbonAwareSdk:
             raise NoData(f"{self.client.name} has no intensity for zone {zone} at this time")
         answer = parsed(_Emissions, {"emissions": content}, source=self.client.name, zone=zone)
         readings = [
-            Reading(parse_time(one.time, source=self.client.name), one.rating)
+            RawValue(parse_time(one.time, source=self.client.name), one.rating)
             for one in answer.emissions
         ]
         lone = answer.emissions[0].duration if len(answer.emissions) == 1 else None
-        series = self._origin.series(zone, readings, step=_duration(lone), is_stand_in=is_stand_in)
+        series = self.origin.series(zone, readings, step=_duration(lone), is_stand_in=is_stand_in)
         return checked_actuals(series, start, end)
 
     def _expected(
         self, forecast: _Forecast, zone: str, is_stand_in: bool, now: datetime
     ) -> IntensitySeries:
         readings = [
-            Reading(parse_time(one.timestamp, source=self.client.name), one.value)
+            RawValue(parse_time(one.timestamp, source=self.client.name), one.value)
             for one in forecast.points
         ]
         lone = forecast.points[0].duration if len(forecast.points) == 1 else None
         made = forecast.generated_at
-        return self._origin.series(
+        return self.origin.series(
             zone,
             readings,
             step=None if lone is None else timedelta(minutes=lone),
             is_stand_in=is_stand_in,
             fetched_at=now,
             generated_at=None if made is None else parse_time(made, source=self.client.name),
-        )
-
-    @property
-    def _origin(self) -> Origin:
-        return Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
         )
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> tuple[object, bool]:

@@ -7,7 +7,7 @@ past ranges need a paid plan; the last 24 hours do not.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -17,8 +17,7 @@ from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import Unauthorized
 from lowtide.grid.providers.answers import (
     JSON,
-    Origin,
-    Reading,
+    RawValue,
     joined,
     parse_time,
     parsed,
@@ -26,11 +25,10 @@ from lowtide.grid.providers.answers import (
     usual_step,
 )
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.units import format_timestamp
 
-PUBLIC_URL: Final = "https://api.electricitymaps.com/v4"
 RANGE_MAX: Final = timedelta(days=10)
 """Longest past range asked for at once."""
 
@@ -65,29 +63,12 @@ class _Past(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ElectricityMaps:
-    """Provider for Electricity Maps v4.
+class ElectricityMaps(ServiceProvider):
+    """Provider for Electricity Maps v4; a code is one of the service's zones, such as `DE`."""
 
-    `zone_codes` maps Lowtide's zones to the service's where they differ.
-    """
-
-    client: HttpClient
     credential: Credential
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
     horizon_hours: int = 72
     granularity: Granularity = "hourly"
-    factor: Factor = Factor.LIFE_CYCLE
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "electricity-maps"
-
-    @property
-    def signal(self) -> Signal:
-        """Always average; the service has no marginal data since v3."""
-        return Signal.AVERAGE
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return up to `horizon_hours` of expected average intensity from `now` on."""
@@ -95,7 +76,7 @@ class ElectricityMaps:
         content, is_stand_in = self._get("/carbon-intensity/forecast", zone, horizon)
         answer = parsed(_Forecast, content, source=self.client.name, zone=zone)
         made = answer.updated_at
-        series = self._origin.series(
+        series = self.origin.series(
             zone,
             self._without_inclusive_end(_readings(answer.forecast)),
             is_stand_in=is_stand_in,
@@ -116,7 +97,7 @@ class ElectricityMaps:
             content, is_stand_in = self._get("/carbon-intensity/history", zone, {})
             past = parsed(_Past, content, source=self.client.name, zone=zone)
             readings = _readings(past.history)
-        series = self._origin.series(
+        series = self.origin.series(
             zone,
             readings,
             is_stand_in=is_stand_in,
@@ -124,17 +105,8 @@ class ElectricityMaps:
         )
         return checked_actuals(series, start, end)
 
-    @property
-    def _origin(self) -> Origin:
-        return Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
-
-    def _past_range(self, zone: str, start: datetime, end: datetime) -> tuple[list[Reading], bool]:
-        parts: list[list[Reading]] = []
+    def _past_range(self, zone: str, start: datetime, end: datetime) -> tuple[list[RawValue], bool]:
+        parts: list[list[RawValue]] = []
         is_stand_in = False
         for first, last in spans(start, end, RANGE_MAX):
             span = {"start": format_timestamp(first), "end": format_timestamp(last)}
@@ -144,15 +116,15 @@ class ElectricityMaps:
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> tuple[object, bool]:
         common = {
-            "zone": self.zone_codes.get(zone, zone),
+            "zone": self.code_of(zone),
             "temporalGranularity": self.granularity,
-            "emissionFactorType": "direct" if self.factor is Factor.DIRECT else "lifecycle",
+            "emissionFactorType": "direct" if self.origin.factor is Factor.DIRECT else "lifecycle",
             "disableCallerLookup": "true",
         }
         headers = {"auth-token": self.credential.read(), "Accept": JSON}
         return self.client.get_json(path, params={**common, **params}, headers=headers, zone=zone)
 
-    def _without_inclusive_end(self, readings: list[Reading]) -> list[Reading]:
+    def _without_inclusive_end(self, readings: list[RawValue]) -> list[RawValue]:
         """Return the readings of `horizon_hours`, by count of slots and not by the clock.
 
         The stand-in replays hours in seconds, so the length of a slot comes from the data.
@@ -165,9 +137,9 @@ class ElectricityMaps:
         return [reading for reading in readings if reading.start < end]
 
 
-def _readings(values: list[_Value]) -> list[Reading]:
+def _readings(values: list[_Value]) -> list[RawValue]:
     return [
-        Reading(
+        RawValue(
             start=parse_time(value.moment, source="Electricity Maps"),
             value=value.carbon_intensity,
             estimated=bool(value.is_estimated),

@@ -7,17 +7,17 @@ values are missing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import BaseModel, Field
 
 from lowtide.grid.errors import BadAnswer
-from lowtide.grid.providers.answers import JSON, Origin, Reading, parsed
+from lowtide.grid.providers.answers import JSON, RawValue, parsed
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries
 from lowtide.units import format_timestamp
 
 QUARTER_HOUR: Final = timedelta(minutes=15)
@@ -32,23 +32,8 @@ class _Answer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyCharts:
+class EnergyCharts(ServiceProvider):
     """Provider for Energy-Charts; a code is a country in small letters, such as `de`."""
-
-    client: HttpClient
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
-    factor: Factor = Factor.UNKNOWN
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "energy-charts"
-
-    @property
-    def signal(self) -> Signal:
-        """Always average."""
-        return Signal.AVERAGE
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return expected average intensity to the end of today, in the evening of tomorrow."""
@@ -86,14 +71,8 @@ class EnergyCharts:
         if not all(0 < second < LATEST_UNIX_SECONDS for second in seconds):
             raise BadAnswer(f"{self.client.name} sent times that are not Unix seconds")
         readings = [
-            Reading(datetime.fromtimestamp(second, UTC), value)
+            RawValue(datetime.fromtimestamp(second, UTC), value)
             for second, value in zip(seconds, values, strict=True)
         ]
-        origin = Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
         step = None if len(readings) > 1 else QUARTER_HOUR
-        return origin.series(zone, readings, step=step, fetched_at=fetched_at)
+        return self.origin.series(zone, readings, step=step, fetched_at=fetched_at)

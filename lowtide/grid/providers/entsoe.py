@@ -14,7 +14,7 @@ from typing import Final
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NoData
-from lowtide.grid.providers.answers import Origin, Reading, spans
+from lowtide.grid.providers.answers import RawValue, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.entsoe_documents import HOUR, NO_TYPE, Document, read_document
 from lowtide.grid.providers.entsoe_mix import (
@@ -24,8 +24,8 @@ from lowtide.grid.providers.entsoe_mix import (
     residual_intensity,
     unknown_types,
 )
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries
 
 RANGE_MAX: Final = timedelta(days=14)
 """A fortnight of quarter-hours by type is about 3 MB; the platform would allow a year."""
@@ -35,25 +35,11 @@ MIX_SPAN: Final = timedelta(hours=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntsoE:
+class EntsoE(ServiceProvider):
     """Provider for ENTSO-E; a code is the EIC of a bidding zone."""
 
-    client: HttpClient
     credential: Credential
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
     factors_grams_per_kwh: Mapping[str, float] = field(default_factory=lambda: DIRECT_GRAMS_PER_KWH)
-    factor: Factor = Factor.DIRECT
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "entsoe"
-
-    @property
-    def signal(self) -> Signal:
-        """Average: generation-based."""
-        return Signal.AVERAGE
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return derived average intensity as far as the day-ahead forecasts reach."""
@@ -67,9 +53,9 @@ class EntsoE:
         if residual is None:
             raise NoData(f"ENTSO-E has no recent generation for zone {zone} to derive a mix from")
         expected = expected_by_hour(load.megawatts.get(NO_TYPE, {}), renewable.megawatts, residual)
-        series = self._origin.series(
+        series = self.origin.series(
             zone,
-            [Reading(hour, value) for hour, value in expected.items()],
+            [RawValue(hour, value) for hour, value in expected.items()],
             step=HOUR,
             fetched_at=now,
             generated_at=load.created_at,
@@ -83,17 +69,8 @@ class EntsoE:
             document = self._ask(zone, "A75", "A16", first, last)
             self._require_factors(document, zone)
             known |= intensity_by_hour(document.megawatts, self.factors_grams_per_kwh)
-        readings = [Reading(hour, value) for hour, value in sorted(known.items())]
-        return checked_actuals(self._origin.series(zone, readings, step=HOUR), start, end)
-
-    @property
-    def _origin(self) -> Origin:
-        return Origin(
-            name=f"{self.name} (derived)",
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
+        readings = [RawValue(hour, value) for hour, value in sorted(known.items())]
+        return checked_actuals(self.origin.series(zone, readings, step=HOUR), start, end)
 
     def _ask(
         self,
@@ -109,7 +86,7 @@ class EntsoE:
             "securityToken": self.credential.read(),
             "documentType": document_type,
             "processType": process_type,
-            domain: self.zone_codes.get(zone, zone),
+            domain: self.code_of(zone),
             "periodStart": _period(start),
             "periodEnd": _period(end),
         }

@@ -6,7 +6,7 @@ service allows.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, TypedDict, assert_never
 from urllib.parse import urlsplit
 
 from lowtide.grid.provider_settings import (
@@ -16,10 +16,11 @@ from lowtide.grid.provider_settings import (
     EntsoESettings,
     FileSettings,
     NesoSettings,
-    PrometheusSettings,
+    PrometheusProviderSettings,
     ProviderSettings,
     WattTimeSettings,
 )
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.base import Provider
 from lowtide.grid.providers.carbon_aware_sdk import CarbonAwareSdk
 from lowtide.grid.providers.electricity_maps import ElectricityMaps
@@ -29,7 +30,7 @@ from lowtide.grid.providers.entsoe_mix import DIRECT_GRAMS_PER_KWH
 from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.neso import Neso
-from lowtide.grid.providers.prometheus import Prometheus
+from lowtide.grid.providers.prometheus import PrometheusProvider
 from lowtide.grid.providers.throttle import Throttle
 from lowtide.grid.providers.watttime import Session, WattTime
 from lowtide.grid.series import Signal
@@ -44,6 +45,8 @@ TITLES: Final[Mapping[str, str]] = {
     "prometheus": "Prometheus",
     "watttime": "WattTime",
 }
+REMARKS: Final[Mapping[str, str]] = {"entsoe": "derived"}
+"""What the series of a kind say beside its name."""
 CALLS_PER_MINUTE: Final[Mapping[str, int]] = {
     "entsoe": 200,  # 400 lead to a ban of ten minutes
     "watttime": 300,  # 3000 in five minutes are allowed
@@ -64,6 +67,14 @@ class Throttles:
         """Return the throttle of the URL's host."""
         host = urlsplit(url).netloc
         return self._by_host.setdefault(host, Throttle(calls_per_minute, 60.0))
+
+
+class _Common(TypedDict):
+    """What every provider that is asked over HTTP is built with."""
+
+    client: HttpClient
+    origin: Origin
+    zone_codes: Mapping[str, str]
 
 
 class ServiceSettings(Protocol):
@@ -100,62 +111,56 @@ def build_provider(
     """
     if isinstance(settings, FileSettings):
         return _file(settings, zone, signal, started)
-    client = _client(settings, throttles or Throttles())
-    codes = {} if settings.zone is None else {zone: settings.zone}
-    zero = _zero_possible(settings, signal)
-    factor = settings.factor
+    common: _Common = {
+        "client": _client(settings, throttles or Throttles()),
+        "origin": origin_of(settings, signal),
+        "zone_codes": {} if settings.zone is None else {zone: settings.zone},
+    }
     match settings:
         case NesoSettings():
-            return Neso(client=client, zone_codes=codes, factor=factor, zero_possible=zero)
+            return Neso(**common)
         case EnergyChartsSettings():
-            return EnergyCharts(client=client, zone_codes=codes, factor=factor, zero_possible=zero)
+            return EnergyCharts(**common)
         case CarbonAwareSdkSettings():
-            return CarbonAwareSdk(
-                client=client, signal=signal, zone_codes=codes, factor=factor, zero_possible=zero
-            )
+            return CarbonAwareSdk(**common)
         case ElectricityMapsSettings():
             return ElectricityMaps(
-                client=client,
+                **common,
                 credential=settings.credential,
-                zone_codes=codes,
                 horizon_hours=settings.horizon_hours,
                 granularity=settings.temporal_granularity,
-                factor=factor,
-                zero_possible=zero,
             )
         case WattTimeSettings():
-            return WattTime(
-                client=client,
-                session=Session(client, settings.username, settings.credential),
-                signal=signal,
-                zone_codes=codes,
-                horizon_hours=settings.horizon_hours,
-                factor=factor,
-                zero_possible=zero,
-            )
+            session = Session(common["client"], settings.username, settings.credential)
+            return WattTime(**common, session=session, horizon_hours=settings.horizon_hours)
         case EntsoESettings():
             return EntsoE(
-                client=client,
+                **common,
                 credential=settings.credential,
-                zone_codes=codes,
                 factors_grams_per_kwh={**DIRECT_GRAMS_PER_KWH, **settings.factors_grams_per_kwh},
-                factor=factor,
-                zero_possible=zero,
             )
-        case PrometheusSettings():
-            return Prometheus(
-                client=client,
-                signal=signal,
+        case PrometheusProviderSettings():
+            return PrometheusProvider(
+                **common,
                 query=settings.query,
                 step=timedelta(seconds=settings.step_seconds),
-                zone_codes=codes,
                 forecast_query=settings.forecast_query,
                 lead_label=settings.lead_label,
                 credential=settings.credential,
-                factor=factor,
-                zero_possible=zero,
             )
     assert_never(settings)
+
+
+def origin_of(settings: ProviderSettings, signal: Signal, remark: str = "") -> Origin:
+    """Return what is true of every value of the provider that the settings describe."""
+    zero_possible = settings.zero_possible
+    return Origin(
+        name=settings.kind,
+        signal=signal,
+        factor=settings.factor,
+        zero_possible=signal is Signal.MARGINAL if zero_possible is None else zero_possible,
+        remark=remark or REMARKS.get(settings.kind, ""),
+    )
 
 
 def _client(settings: ServiceSettings, throttles: Throttles) -> HttpClient:
@@ -170,23 +175,19 @@ def _client(settings: ServiceSettings, throttles: Throttles) -> HttpClient:
     )
 
 
-def _zero_possible(settings: ProviderSettings, signal: Signal) -> bool:
-    if settings.zero_possible is not None:
-        return settings.zero_possible
-    return signal is Signal.MARGINAL
-
-
 def _file(settings: FileSettings, zone: str, signal: Signal, started: datetime) -> FileProvider:
-    replay = settings.replay
+    replay = None
+    if settings.replay is not None:
+        replay = Replay(
+            settings.replay.trace_start,
+            settings.replay.wall_start or started,
+            settings.replay.speed,
+        )
     return FileProvider(
         settings.path,
         zone=zone,
-        signal=signal,
-        factor=settings.factor,
+        origin=origin_of(settings, signal),
         unit=settings.unit,
         times_are_utc=settings.times_are_utc,
-        replay=None
-        if replay is None
-        else Replay(replay.trace_start, replay.wall_start or started, replay.speed),
-        zero_possible=_zero_possible(settings, signal),
+        replay=replay,
     )

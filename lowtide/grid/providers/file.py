@@ -7,15 +7,23 @@ A replayed trace never tells the future: without a forecast column it offers no 
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from lowtide.grid.errors import BadAnswer, GridError, NotOffered, Unavailable
-from lowtide.grid.providers.answers import Origin, Reading, usual_step
+from lowtide.grid.providers.answers import Origin, RawValue, usual_step
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.series import Factor, IntensitySeries, Signal
-from lowtide.grid.trace import Replay, Row, Trace, TraceError, Unit, read_trace
+from lowtide.grid.series import IntensitySeries, Signal
+from lowtide.grid.trace import (
+    GridTrace,
+    IntensityUnit,
+    Replay,
+    TraceFileError,
+    TraceRow,
+    read_trace,
+)
 
 FILE_MAX_BYTES: Final = 64 * 1024 * 1024
 
@@ -30,12 +38,10 @@ class FileProvider:
         path: Path,
         *,
         zone: str,
-        signal: Signal = Signal.AVERAGE,
-        factor: Factor = Factor.UNKNOWN,
-        unit: Unit = Unit.GRAMS_PER_KWH,
+        origin: Origin,
+        unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH,
         times_are_utc: bool = False,
         replay: Replay | None = None,
-        zero_possible: bool = False,
     ) -> None:
         """Remember where the file is; it is read at the first question, so it may come later."""
         self._path = path
@@ -44,15 +50,11 @@ class FileProvider:
         self._times_are_utc = times_are_utc
         self._replay = replay
         moved = replay is not None and replay != Replay(replay.trace_start, replay.trace_start)
-        self._origin = Origin(
-            name=f"file ({path.name}{', replayed' if moved else ''})",
-            signal=signal,
-            factor=factor,
-            zero_possible=zero_possible,
-        )
+        remark = f"{path.name}{', replayed' if moved else ''}"
+        self._origin = replace(origin, remark=remark)
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
-        self._good: Trace | None = None
+        self._good: GridTrace | None = None
         self._problem: GridError | None = None
 
     @property
@@ -80,7 +82,7 @@ class FileProvider:
         if not trace.has_forecast and self._replay is not None:
             raise NotOffered(f"{self._path.name} is replayed and has no forecast column")
         readings = [
-            Reading(self._wall(row), row.forecast if trace.has_forecast else row.actual)
+            RawValue(self._wall(row), row.forecast if trace.has_forecast else row.actual)
             for row in trace.rows
         ]
         return checked_forecast(self._series(zone, readings, fetched_at=now), now)
@@ -95,25 +97,25 @@ class FileProvider:
         trace = self._trace(zone)
         if not trace.has_forecast:
             raise NotOffered(f"{self._path.name} has no forecast column")
-        readings = [Reading(self._wall(row), row.forecast) for row in trace.rows]
+        readings = [RawValue(self._wall(row), row.forecast) for row in trace.rows]
         return checked_actuals(self._series(zone, readings), start, end)
 
     def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
         """Return the values that overlap `[start, end)`."""
-        readings = [Reading(self._wall(row), row.actual) for row in self._trace(zone).rows]
+        readings = [RawValue(self._wall(row), row.actual) for row in self._trace(zone).rows]
         return checked_actuals(self._series(zone, readings), start, end)
 
-    def _wall(self, row: Row) -> datetime:
+    def _wall(self, row: TraceRow) -> datetime:
         return row.start if self._replay is None else self._replay.wall(row.start)
 
     def _series(
-        self, zone: str, readings: list[Reading], fetched_at: datetime | None = None
+        self, zone: str, readings: list[RawValue], fetched_at: datetime | None = None
     ) -> IntensitySeries:
         if usual_step([reading.start for reading in readings]) is None:
             raise BadAnswer(f"{self._path.name} needs at least two times to tell the slot's length")
         return self._origin.series(zone, readings, fetched_at=fetched_at)
 
-    def _trace(self, zone: str) -> Trace:
+    def _trace(self, zone: str) -> GridTrace:
         """Return the newest version that could be read.
 
         Raises:
@@ -138,14 +140,14 @@ class FileProvider:
                 return
             self._seen = version
             if state.st_size > FILE_MAX_BYTES:
-                raise TraceError(f"it is larger than {FILE_MAX_BYTES} bytes")
+                raise TraceFileError(f"it is larger than {FILE_MAX_BYTES} bytes")
             lines = self._path.read_text(encoding="utf-8-sig").splitlines()
             self._good = read_trace(lines, unit=self._unit, times_are_utc=self._times_are_utc)
             self._problem = None
         except OSError as error:
             self._seen = None
             self._reject(Unavailable(f"{self._path.name} cannot be read: {error.strerror}"))
-        except (TraceError, UnicodeDecodeError) as error:
+        except (TraceFileError, UnicodeDecodeError) as error:
             self._reject(BadAnswer(f"{self._path.name} is not a valid trace: {error}"))
 
     def _reject(self, problem: GridError) -> None:

@@ -32,7 +32,7 @@ CHUNK_BYTES: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A successful answer: body, and whether the project's own stand-in gave it."""
 
     body: bytes
@@ -42,22 +42,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpClient:
-    """GET requests below one base URL.
-
-    `name` is what error messages call the service. `sleep` and `uniform` are for tests: the pause
-    before the retry is `retry_pause_seconds` scaled by `uniform(0.5, 1.5)`.
-    """
+    """GET requests below one base URL."""
 
     name: str
+    """What error messages call the service."""
     base_url: str
+    """Address that every path is appended to."""
     connect_seconds: float = 5.0
+    """Longest time for a connection."""
     read_seconds: float = 15.0
+    """Longest silence while reading."""
     total_seconds: float = 30.0
+    """Longest time for one exchange as a whole, whatever arrives."""
     body_max_bytes: int = 8 * 1024 * 1024
+    """A larger answer is refused."""
     retry_pause_seconds: float = 1.0
+    """Pause before the one retry, scaled by `uniform(0.5, 1.5)`."""
     throttle: Throttle = field(default_factory=Throttle.unlimited)
+    """Limit on the requests to this host."""
     sleep: Callable[[float], None] = time.sleep
+    """Waits; replaced in tests."""
     uniform: Callable[[float, float], float] = random.uniform
+    """Draws the scale of the pause; replaced in tests."""
 
     def get_json(
         self,
@@ -90,7 +96,7 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         zone: str,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Return the answer to a GET of `path`, retried once where that can help.
 
         Raises:
@@ -129,7 +135,7 @@ class HttpClient:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         zone: str,
-    ) -> Answer:
+    ) -> HttpAnswer:
         self.throttle.take(self.name)
         problem: GridError
         try:
@@ -152,7 +158,7 @@ class HttpClient:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         zone: str,
-    ) -> Answer:
+    ) -> HttpAnswer:
         give_up_at = time.monotonic() + self.total_seconds
         for _ in range(REDIRECTS_MAX + 1):
             # A session per request: a kept connection may be closed by the server just when it is
@@ -171,7 +177,7 @@ class HttpClient:
                 if not response.is_redirect:
                     self._check_status(response, zone)
                     body = self._read(response, give_up_at, zone)
-                    return Answer(body, response.status_code, _is_stand_in(response))
+                    return HttpAnswer(body, response.status_code, _is_stand_in(response))
                 target = urljoin(url, response.headers["Location"])
             if _origin(target) != _origin(url):
                 raise BadAnswer(

@@ -6,8 +6,7 @@ two; an answer may hold 31 half-hours instead of 97, or nothing at all with stat
 have forecasts only, and a region full of wind can truly be at zero (`zeroPossible`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
@@ -18,16 +17,15 @@ from lowtide.grid.errors import BadAnswer, NotOffered
 from lowtide.grid.providers.answers import (
     JSON,
     ModelT,
-    Origin,
-    Reading,
+    RawValue,
     joined,
     parse_time,
     parsed,
     spans,
 )
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries
 
 HALF_HOUR: Final = timedelta(minutes=30)
 RANGE_MAX: Final = timedelta(days=14)
@@ -57,27 +55,12 @@ class _Regional(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Neso:
+class Neso(ServiceProvider):
     """Provider for the NESO API; a code is `GB`, a region number (1 to 17) or a postcode's head."""
-
-    client: HttpClient
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
-    factor: Factor = Factor.DIRECT
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "neso"
-
-    @property
-    def signal(self) -> Signal:
-        """Always average."""
-        return Signal.AVERAGE
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return up to 48 hours of expected average intensity."""
-        code = self.zone_codes.get(zone, zone)
+        code = self.code_of(zone)
         ahead = f"intensity/{_minute(now)}/fw48h"
         if code == NATIONAL:
             half_hours = self._ask(_National, f"/{ahead}", zone).data
@@ -90,8 +73,8 @@ class Neso:
                     f"{self.client.name} sent {len(regions)} regions for zone {zone}, not one"
                 )
             half_hours = regions[0].data
-        readings = [Reading(_start(one), one.intensity.forecast) for one in half_hours]
-        series = self._origin.series(zone, readings, step=HALF_HOUR, fetched_at=now)
+        readings = [RawValue(_start(one), one.intensity.forecast) for one in half_hours]
+        series = self.origin.series(zone, readings, step=HALF_HOUR, fetched_at=now)
         return checked_forecast(series, now)
 
     def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
@@ -100,25 +83,16 @@ class Neso:
         Raises:
             NotOffered: the zone is a region; the service publishes no actual values for these.
         """
-        if self.zone_codes.get(zone, zone) != NATIONAL:
+        if self.code_of(zone) != NATIONAL:
             raise NotOffered(f"{self.client.name} has no actual intensity for regions ({zone})")
         readings = joined(
             [
-                Reading(_start(one), one.intensity.actual)
+                RawValue(_start(one), one.intensity.actual)
                 for one in self._ask(_National, f"/intensity/{_minute(a)}/{_minute(b)}", zone).data
             ]
             for a, b in spans(start, end, RANGE_MAX)
         )
-        return checked_actuals(self._origin.series(zone, readings, step=HALF_HOUR), start, end)
-
-    @property
-    def _origin(self) -> Origin:
-        return Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
+        return checked_actuals(self.origin.series(zone, readings, step=HALF_HOUR), start, end)
 
     def _ask(self, model: type[ModelT], path: str, zone: str) -> ModelT:
         content, _ = self.client.get_json(path, headers={"Accept": JSON}, zone=zone)

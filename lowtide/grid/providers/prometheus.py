@@ -18,10 +18,10 @@ from pydantic import BaseModel
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NotOffered
-from lowtide.grid.providers.answers import JSON, Origin, Reading, joined, parsed, spans
+from lowtide.grid.providers.answers import JSON, RawValue, joined, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Point, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries, Point
 
 UNCHANGED_SLOTS_MAX: Final = 3
 POINTS_MAX: Final = 10_000
@@ -58,7 +58,7 @@ class _InstantAnswer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prometheus:
+class PrometheusProvider(ServiceProvider):
     """Provider for one Prometheus server.
 
     In `query` and `forecast_query`, `$zone` stands for the zone's code, escaped for a label value
@@ -66,21 +66,11 @@ class Prometheus:
     query itself.
     """
 
-    client: HttpClient
-    signal: Signal
     query: str
     step: timedelta
-    zone_codes: Mapping[str, str]
     forecast_query: str | None = None
     lead_label: str = "time"
     credential: Credential | None = None
-    factor: Factor = Factor.UNKNOWN
-    zero_possible: bool = False
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "prometheus"
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return the forecast series by their lead time, counted from the slot of `now`.
@@ -104,12 +94,12 @@ class Prometheus:
         # A vector has no order of its own, so sorting hides nothing here.
         readings = sorted(
             (
-                Reading(begin + self._lead(one.metric), _number(one.value[1]))
+                RawValue(begin + self._lead(one.metric), _number(one.value[1]))
                 for one in answer.data.result
             ),
             key=lambda reading: reading.start,
         )
-        series = self._origin.series(zone, readings, step=self.step, fetched_at=now)
+        series = self.origin.series(zone, readings, step=self.step, fetched_at=now)
         return checked_forecast(series, now)
 
     def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
@@ -120,20 +110,11 @@ class Prometheus:
             self._range(query, zone, first, last)
             for first, last in spans(begin, end, POINTS_MAX * self.step)
         )
-        series = self._origin.series(zone, readings, step=self.step)
+        series = self.origin.series(zone, readings, step=self.step)
         moving = replace(series, points=without_repetition(series.points))
         return checked_actuals(moving, start, end)
 
-    @property
-    def _origin(self) -> Origin:
-        return Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
-
-    def _range(self, query: str, zone: str, start: datetime, end: datetime) -> list[Reading]:
+    def _range(self, query: str, zone: str, start: datetime, end: datetime) -> list[RawValue]:
         params = {
             "query": query,
             "start": str(start.timestamp()),
@@ -152,7 +133,7 @@ class Prometheus:
                 "narrow it to one"
             )
         values = answer.data.result[0].values if answer.data.result else []
-        return [Reading(_time(seconds), _number(text)) for seconds, text in values]
+        return [RawValue(_time(seconds), _number(text)) for seconds, text in values]
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> object:
         headers = {"Accept": JSON}
@@ -162,7 +143,7 @@ class Prometheus:
         return content
 
     def _filled(self, query: str, zone: str) -> str:
-        code = self.zone_codes.get(zone, zone)
+        code = self.code_of(zone)
         escaped = code.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return Template(query).safe_substitute(zone=escaped)
 

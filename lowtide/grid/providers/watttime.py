@@ -19,8 +19,7 @@ from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, Unauthorized
 from lowtide.grid.providers.answers import (
     JSON,
-    Origin,
-    Reading,
+    RawValue,
     joined,
     parse_time,
     parsed,
@@ -29,7 +28,8 @@ from lowtide.grid.providers.answers import (
 )
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.http import HttpClient
-from lowtide.grid.series import Factor, IntensitySeries, Signal
+from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.series import IntensitySeries, Signal
 from lowtide.units import format_timestamp, lb_per_mwh_to_grams_per_kwh
 
 TOKEN_SECONDS: Final = 25 * 60.0
@@ -101,21 +101,11 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WattTime:
+class WattTime(ServiceProvider):
     """Provider for WattTime v3; a code is a region such as `CAISO_NORTH`."""
 
-    client: HttpClient
     session: Session
-    signal: Signal
-    zone_codes: Mapping[str, str] = field(default_factory=dict)
     horizon_hours: int = 72
-    factor: Factor = Factor.DIRECT
-    zero_possible: bool = True
-
-    @property
-    def name(self) -> str:
-        """The provider's kind in settings and metrics."""
-        return "watttime"
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return up to 72 hours of expected emission rates."""
@@ -145,7 +135,7 @@ class WattTime:
         return checked_actuals(series, start, end)
 
     def _ask(self, path: str, zone: str, params: Mapping[str, str]) -> _Answer:
-        region = self.zone_codes.get(zone, zone)
+        region = self.code_of(zone)
         query = {"region": region, "signal_type": SIGNAL_TYPES[self.signal], **params}
         headers = self.session.headers(zone)
         try:
@@ -177,33 +167,27 @@ class WattTime:
                 f"zone {zone}: average and marginal intensity are never mixed"
             )
 
-    def _readings(self, answer: _Answer) -> list[Reading]:
+    def _readings(self, answer: _Answer) -> list[RawValue]:
         return [
-            Reading(parse_time(one.point_time, source=self.client.name), self._grams(one.value))
+            RawValue(parse_time(one.point_time, source=self.client.name), self._grams(one.value))
             for one in answer.data
         ]
 
     def _grams(self, pounds: object) -> float | None:
-        number = usable(pounds, zero_possible=self.zero_possible)
+        number = usable(pounds, zero_possible=self.origin.zero_possible)
         return None if number is None else lb_per_mwh_to_grams_per_kwh(number)
 
     def _series(
         self,
         zone: str,
-        readings: list[Reading],
+        readings: list[RawValue],
         meta: _Meta,
         *,
         fetched_at: datetime | None = None,
         generated_at: datetime | None = None,
     ) -> IntensitySeries:
-        origin = Origin(
-            name=self.name,
-            signal=self.signal,
-            factor=self.factor,
-            zero_possible=self.zero_possible,
-        )
         period = meta.data_point_period_seconds
-        return origin.series(
+        return self.origin.series(
             zone,
             readings,
             step=None if period is None else timedelta(seconds=period),
