@@ -16,7 +16,7 @@ from lowtide_exporter.calls import CallLog
 from lowtide_exporter.devices import Activity
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.ledger import NodeLedger
-from lowtide_exporter.owners import DeviceOwners
+from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.readings import (
     Allocation,
     GpuReading,

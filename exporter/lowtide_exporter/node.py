@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 
 from lowtide_exporter.activity import ActivityReader
-from lowtide_exporter.api import ApiServer
 from lowtide_exporter.calls import CallLog
-from lowtide_exporter.claims import ClaimResolver
 from lowtide_exporter.demo import DemoNode
-from lowtide_exporter.jobs import JobDirectory
 from lowtide_exporter.loop import PodInformant
-from lowtide_exporter.owners import DeviceOwners, Kubelet
-from lowtide_exporter.pods import PodWatcher
+from lowtide_exporter.owners.api_server import ApiServer
+from lowtide_exporter.owners.claims import ClaimResolver
+from lowtide_exporter.owners.job_directory import JobDirectory
+from lowtide_exporter.owners.kubelet import DeviceOwners, Kubelet
+from lowtide_exporter.owners.pods import PodWatcher
 from lowtide_exporter.settings import Settings, host_in_url
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.cgroup import CgroupMeters

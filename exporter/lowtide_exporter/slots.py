@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lowtide.energy.attribution import Method
 from lowtide.energy.attribution_boundary import Holder
-from lowtide_exporter.owners import split_device_id
+from lowtide_exporter.owners.kubelet import split_device_id
 from lowtide_exporter.readings import Allocation, GpuReading
 
 

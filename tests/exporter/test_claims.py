@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.api import ApiServer
-from lowtide_exporter.claims import ClaimResolver, parse_slices
-from lowtide_exporter.owners import Kubelet
+from lowtide_exporter.owners.api_server import ApiServer
+from lowtide_exporter.owners.claims import ClaimResolver, parse_slices
+from lowtide_exporter.owners.kubelet import Kubelet
 from lowtide_exporter.readings import Allocation, ClaimedDevice
 
 DRIVER, POOL = "gpu.nvidia.com", "node-1"

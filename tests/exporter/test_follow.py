@@ -8,7 +8,7 @@ from standins.nvml.control import Control, gpu_uuid
 from standins.nvml.follow import Follower
 
 from lowtide_exporter.calls import CallLog
-from lowtide_exporter.owners import Kubelet
+from lowtide_exporter.owners.kubelet import Kubelet
 from lowtide_exporter.sources.nvml import NvmlMeters
 
 UID = "0f3c-11"

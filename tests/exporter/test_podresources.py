@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
-from lowtide_exporter.owners import (
+from lowtide_exporter.owners.kubelet import (
     Kubelet,
     parse_allocations,
     parse_replicas,
@@ -188,7 +188,7 @@ def test_a_refusal_is_an_error_with_the_kubelets_words(kubelet, client):
 
 def test_a_kubelet_that_hangs_is_given_up(kubelet, client, monkeypatch):
     """The deadline bounds a tick."""
-    monkeypatch.setattr("lowtide_exporter.owners.DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr("lowtide_exporter.owners.kubelet.DEADLINE_SECONDS", 0.2)
     kubelet.hold.clear()
 
     with pytest.raises(SourceError, match="DEADLINE_EXCEEDED"):

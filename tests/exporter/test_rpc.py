@@ -12,7 +12,7 @@ from h2.events import RequestReceived, StreamEnded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowtide_exporter.rpc import RpcError, UnaryClient
+from lowtide_exporter.owners.unary_grpc import RpcError, UnaryClient
 
 METHOD = "/test.Echo/Say"
 OK = [("grpc-status", "0")]

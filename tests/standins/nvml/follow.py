@@ -28,7 +28,7 @@ from standins.nvml.cgroups import PodCpu, default_roots, find_pod
 from standins.nvml.control import Control, Draw, gpu_uuid
 
 from lowtide_exporter.errors import SourceError
-from lowtide_exporter.owners import Kubelet
+from lowtide_exporter.owners.kubelet import Kubelet
 
 _POWER_WINDOW_SECONDS = 1.0
 

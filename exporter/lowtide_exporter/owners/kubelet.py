@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide_exporter.owners.protobuf import read_fields, read_message, read_numbers, read_text
+from lowtide_exporter.owners.unary_grpc import RpcError, UnaryClient
 from lowtide_exporter.readings import Allocation, ClaimedDevice
-from lowtide_exporter.rpc import RpcError, UnaryClient
-from lowtide_exporter.wire import read_fields, read_message, read_numbers, read_text
 
 DEADLINE_SECONDS: Final = 2.0
 ANSWER_MAX_BYTES: Final = 64 << 20

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from lowtide_exporter.api import ApiServer, GoneError, parse_object
 from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide_exporter.owners.api_server import ApiServer, GoneError, parse_object
 from lowtide_exporter.readings import PodRecord
 
 _log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from lowtide_exporter.api import ApiServer, parse_object
 from lowtide_exporter.errors import SourceError
-from lowtide_exporter.owners import DeviceOwners
+from lowtide_exporter.owners.api_server import ApiServer, parse_object
+from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.readings import Allocation, ClaimedDevice
 
 _log = logging.getLogger(__name__)
