@@ -32,10 +32,10 @@ from standins.nvml.control import Control, gpu_uuid
 
 from lowtide.energy.attribution import Method, Part
 from lowtide.energy.quality import Quality
-from lowtide_exporter.accounts import SeriesKey
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.pod_accounts import SeriesKey
 from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.exposition import TextWriter
-from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.readings import PodRecord
 from lowtide_exporter.snapshot import LoopStatus, take_snapshot
 

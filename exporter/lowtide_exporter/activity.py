@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from lowtide_exporter.devices import Activity, GpuAccount
+from lowtide_exporter.books.gpu_account import Activity, GpuAccount
 from lowtide_exporter.errors import SourceError
 from lowtide_exporter.sources.dcgm import InstanceKey
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from lowtide_exporter.activity import ActivityReader
+from lowtide_exporter.books.gpu_account import Activity
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.calls import CallLog
-from lowtide_exporter.devices import Activity
 from lowtide_exporter.errors import MockRefusedError, SourceError
-from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.readings import (
     Allocation,
@@ -29,7 +30,6 @@ from lowtide_exporter.snapshot import LoopStatus, Snapshot, take_snapshot
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.node_power import NodePower
 from lowtide_exporter.sourcewatch import SourceWatch, ask
-from lowtide_exporter.state import StateFile
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
 _REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"

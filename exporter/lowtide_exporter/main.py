@@ -10,15 +10,15 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.state_file import StateFile, read_boot_id
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import ExporterError, SettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
-from lowtide_exporter.ledger import NodeLedger
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.node import demo_sources, node_sources
 from lowtide_exporter.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings, parse_settings
-from lowtide_exporter.state import StateFile, read_boot_id
 
 _log = logging.getLogger("lowtide_exporter")
 

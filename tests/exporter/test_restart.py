@@ -6,9 +6,9 @@ import json
 import pytest
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.readings import PodRecord
-from lowtide_exporter.state import StateFile
 
 GPU_0 = gpu_uuid(0)
 ENERGY = "lowtide_pod_energy_joules_total"

@@ -19,12 +19,12 @@ from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterMeter, DeviceTotal
 from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
-from lowtide_exporter.accounts import PodAccount, SeriesKey
-from lowtide_exporter.devices import GpuAccount
-from lowtide_exporter.host import HostAccount
-from lowtide_exporter.ledger import NodeLedger
+from lowtide_exporter.books.gpu_account import GpuAccount
+from lowtide_exporter.books.host_account import HostAccount
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.pod_accounts import PodAccount, SeriesKey
+from lowtide_exporter.books.slots import HeldSlot
 from lowtide_exporter.readings import Allocation, Domain, GpuIdentity, GpuReading
-from lowtide_exporter.slots import HeldSlot
 
 _log = logging.getLogger(__name__)
 
