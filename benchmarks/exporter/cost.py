@@ -34,10 +34,10 @@ from lowtide.energy.attribution import Method, Part
 from lowtide.energy.quality import Quality
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.pod_accounts import SeriesKey
-from lowtide_exporter.collector import SnapshotCollector
-from lowtide_exporter.exposition import TextWriter
+from lowtide_exporter.page.collector import SnapshotCollector
+from lowtide_exporter.page.exposition import TextWriter
+from lowtide_exporter.page.snapshot import LoopStatus, take_snapshot
 from lowtide_exporter.readings import PodRecord
-from lowtide_exporter.snapshot import LoopStatus, take_snapshot
 
 GPUS, PODS = 8, 100
 MILLICORES = {1.0: 3.0, 0.1: 6.0}

@@ -18,6 +18,7 @@ from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.owners.kubelet import DeviceOwners
+from lowtide_exporter.page.snapshot import LoopStatus, Snapshot, take_snapshot
 from lowtide_exporter.readings import (
     Allocation,
     GpuReading,
@@ -26,7 +27,6 @@ from lowtide_exporter.readings import (
     PodRecord,
     ZoneReading,
 )
-from lowtide_exporter.snapshot import LoopStatus, Snapshot, take_snapshot
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.node_power import NodePower
 from lowtide_exporter.sourcewatch import SourceWatch, ask

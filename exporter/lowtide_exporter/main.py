@@ -17,7 +17,7 @@ from lowtide_exporter.errors import ExporterError, SettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.node import demo_sources, node_sources
-from lowtide_exporter.server import ExporterServer, Renderer
+from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings, parse_settings
 
 _log = logging.getLogger("lowtide_exporter")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lowtide_exporter.errors import SourceError
-from lowtide_exporter.snapshot import SourceStatus
+from lowtide_exporter.page.snapshot import SourceStatus
 
 _log = logging.getLogger(__name__)
 

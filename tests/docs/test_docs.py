@@ -26,7 +26,7 @@ from lowtide.trainingjob.status import (
     SciStatus,
     TrainingJobStatus,
 )
-from lowtide_exporter import catalogue
+from lowtide_exporter.page import catalogue
 from lowtide_operator.display import display_of
 from lowtide_operator.metrics import JOB_FIGURES
 from lowtide_operator.providerpage import provider_families

@@ -11,9 +11,9 @@ from standins.nvml.control import Control, Truth, gpu_uuid
 
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.calls import CallLog
-from lowtide_exporter.catalogue import FAMILIES
 from lowtide_exporter.errors import SourceError
 from lowtide_exporter.loop import ExporterLoop
+from lowtide_exporter.page.catalogue import FAMILIES
 from lowtide_exporter.readings import Allocation, PodRecord
 from lowtide_exporter.sources.nvml import NvmlMeters
 

@@ -12,7 +12,7 @@ from standins.prometheus import PrometheusStandIn
 
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
-from lowtide_exporter.server import ExporterServer, Renderer
+from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings as ExporterFlags
 from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.exporters import Exporters

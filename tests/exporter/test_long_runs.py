@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.exposition import TextWriter
+from lowtide_exporter.page.exposition import TextWriter
 
 ACCURACY = Path(__file__).parents[2] / "benchmarks" / "exporter" / "accuracy.py"
 

@@ -7,8 +7,8 @@ import pytest
 from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.errors import SourceError
+from lowtide_exporter.page.server import Renderer
 from lowtide_exporter.readings import HostUse
-from lowtide_exporter.server import Renderer
 from lowtide_exporter.sources import HostMeters
 from lowtide_exporter.sourcewatch import SourceWatch
 

@@ -20,11 +20,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.catalogue import FAMILIES, Kind
-from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import SettingsError
-from lowtide_exporter.exposition import TextWriter
-from lowtide_exporter.server import ExporterServer, Renderer
+from lowtide_exporter.page.catalogue import FAMILIES, Kind
+from lowtide_exporter.page.collector import SnapshotCollector
+from lowtide_exporter.page.exposition import TextWriter
+from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings
 
 OPEN = "application/openmetrics-text; version=1.0.0"

@@ -24,11 +24,11 @@ from urllib.parse import parse_qs, urlsplit
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from lowtide_exporter.collector import SnapshotCollector
 from lowtide_exporter.errors import SettingsError
-from lowtide_exporter.exposition import TextWriter
+from lowtide_exporter.page.collector import SnapshotCollector
+from lowtide_exporter.page.exposition import TextWriter
+from lowtide_exporter.page.snapshot import Snapshot
 from lowtide_exporter.settings import Settings
-from lowtide_exporter.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from lowtide_exporter.catalogue import FAMILIES, Family, Kind
-from lowtide_exporter.snapshot import Sample, Snapshot
+from lowtide_exporter.page.catalogue import FAMILIES, Family, Kind
+from lowtide_exporter.page.snapshot import Sample, Snapshot
 
 
 class SnapshotCollector(Collector):

@@ -8,8 +8,8 @@ do not pile up. Tests hold the output equal, byte for byte, to the client librar
 
 from prometheus_client.utils import floatToGoString
 
-from lowtide_exporter.catalogue import FAMILIES, Family, Kind
-from lowtide_exporter.snapshot import Snapshot
+from lowtide_exporter.page.catalogue import FAMILIES, Family, Kind
+from lowtide_exporter.page.snapshot import Snapshot
 
 
 class TextWriter:
