@@ -27,9 +27,9 @@ from lowtide_exporter.readings import (
     PodRecord,
     ZoneReading,
 )
+from lowtide_exporter.source_watch import SourceWatch, ask
 from lowtide_exporter.sources import GpuMeters, HostMeters
 from lowtide_exporter.sources.node_power import NodePower
-from lowtide_exporter.sourcewatch import SourceWatch, ask
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
 _REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"

@@ -9,8 +9,8 @@ from standins.nvml.control import gpu_uuid
 from lowtide_exporter.errors import SourceError
 from lowtide_exporter.page.server import Renderer
 from lowtide_exporter.readings import HostUse
+from lowtide_exporter.source_watch import SourceWatch
 from lowtide_exporter.sources import HostMeters
-from lowtide_exporter.sourcewatch import SourceWatch
 
 GPU_0 = gpu_uuid(0)
 
