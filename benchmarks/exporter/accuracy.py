@@ -29,13 +29,13 @@ import pynvml
 from standins.nvml.build import build_library
 from standins.nvml.control import Control, Truth, gpu_uuid
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import SourceError
+from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.calls import CallLog
-from lowtide_exporter.errors import SourceError
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.readings import Allocation, PodRecord
-from lowtide_exporter.sources.nvml import NvmlMeters
 
 IDLE_WATTS, UNIX_START = 75.0, 1_800_000_000.37
 OURS = "Lowtide"

@@ -16,9 +16,9 @@ from pathlib import Path
 from accuracy import Node, verdict
 from standins.nvml.control import gpu_uuid
 
+from lowtide.meters.dcgm import InstanceKey
+from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.activity import ActivityReader
-from lowtide_exporter.sources.dcgm import InstanceKey
-from lowtide_exporter.sources.nvml import NvmlMeters
 
 IDLE_WATTS, WATTS_PER_UNIT = 100.0, 4.0
 START, SECONDS, LIMIT = 131.0, 1800.0, 0.02

@@ -9,7 +9,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from lowtide_exporter.readings import Allocation, GpuIdentity, GpuReading, PodRecord
+from lowtide.meters.readings import GpuIdentity, GpuReading
+from lowtide_exporter.readings import Allocation, PodRecord
 
 _GPUS: Final = 4
 _IDLE_WATTS: Final = 72.0

@@ -11,25 +11,19 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import MockRefusedError, SourceError
+from lowtide.meters.interfaces import GpuMeters, HostMeters
+from lowtide.meters.node_power import NodePower
+from lowtide.meters.readings import GpuReading, HostUse, ZoneReading
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.books.gpu_account import Activity
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
-from lowtide_exporter.calls import CallLog
-from lowtide_exporter.errors import MockRefusedError, SourceError
 from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.page.snapshot import LoopStatus, Snapshot, take_snapshot
-from lowtide_exporter.readings import (
-    Allocation,
-    GpuReading,
-    HostUse,
-    Observation,
-    PodRecord,
-    ZoneReading,
-)
+from lowtide_exporter.readings import Allocation, Observation, PodRecord
 from lowtide_exporter.source_watch import SourceWatch, ask
-from lowtide_exporter.sources import GpuMeters, HostMeters
-from lowtide_exporter.sources.node_power import NodePower
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
 _REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"

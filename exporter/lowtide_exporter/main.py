@@ -10,9 +10,10 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import MockRefusedError
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile, read_boot_id
-from lowtide_exporter.calls import CallLog
 from lowtide_exporter.errors import ExporterError, SettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
 from lowtide_exporter.loop import ExporterLoop
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         serve(settings, _stop_on_signals())
-    except ExporterError as error:
+    except (ExporterError, MockRefusedError) as error:
         print(f"lowtide-exporter: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
     except OSError as error:
@@ -56,7 +57,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     """Read and serve until `stop` is set.
 
     Raises:
-        ExporterError: a setting is unusable, or the NVML library is a refused stand-in.
+        ExporterError: a setting is unusable.
+        MockRefusedError: the NVML library is a stand-in and that was not allowed.
         OSError: the port cannot be had.
     """
     calls = CallLog()

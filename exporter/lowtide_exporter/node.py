@@ -9,9 +9,17 @@ import os
 import time
 from dataclasses import dataclass
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.cgroup import CgroupMeters
+from lowtide.meters.dcgm import DcgmPage
+from lowtide.meters.errors import UnknownMeterError
+from lowtide.meters.interfaces import GpuMeters, HostMeters
+from lowtide.meters.node_power import NodePower, make_meter
+from lowtide.meters.nvml import NvmlMeters
+from lowtide.meters.rapl import RaplMeters
 from lowtide_exporter.activity import ActivityReader
-from lowtide_exporter.calls import CallLog
 from lowtide_exporter.demo import DemoNode
+from lowtide_exporter.errors import SettingsError
 from lowtide_exporter.loop import PodInformant
 from lowtide_exporter.owners.api_server import ApiServer
 from lowtide_exporter.owners.claims import ClaimResolver
@@ -19,12 +27,6 @@ from lowtide_exporter.owners.job_directory import JobDirectory
 from lowtide_exporter.owners.kubelet import DeviceOwners, Kubelet
 from lowtide_exporter.owners.pods import PodWatcher
 from lowtide_exporter.settings import Settings, host_in_url
-from lowtide_exporter.sources import GpuMeters, HostMeters
-from lowtide_exporter.sources.cgroup import CgroupMeters
-from lowtide_exporter.sources.dcgm import DcgmPage
-from lowtide_exporter.sources.node_power import NodePower, make_meter
-from lowtide_exporter.sources.nvml import NvmlMeters
-from lowtide_exporter.sources.rapl import RaplMeters
 
 _log = logging.getLogger(__name__)
 
@@ -102,12 +104,15 @@ def _node_power(settings: Settings) -> NodePower | None:
     """Return a started reader of the node's own meter, None where none is named."""
     if not settings.node_power:
         return None
-    meter = make_meter(
-        settings.node_power,
-        sysfs=settings.sysfs,
-        credentials_file=settings.node_power_credentials_file,
-        ca_file=settings.node_power_ca_file,
-    )
+    try:
+        meter = make_meter(
+            settings.node_power,
+            sysfs=settings.sysfs,
+            credentials_file=settings.node_power_credentials_file,
+            ca_file=settings.node_power_ca_file,
+        )
+    except UnknownMeterError as error:
+        raise SettingsError(str(error)) from None
     reader = NodePower(meter)
     reader.start()
     return reader

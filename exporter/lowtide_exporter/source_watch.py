@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.page.snapshot import SourceStatus
 
 _log = logging.getLogger(__name__)

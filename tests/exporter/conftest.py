@@ -9,13 +9,13 @@ from standins.kubelet.server import KubeletStandIn, load_messages
 from standins.nvml.build import build_library
 from standins.nvml.control import Control, Truth, gpu_uuid
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import SourceError
+from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.calls import CallLog
-from lowtide_exporter.errors import SourceError
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.page.catalogue import FAMILIES
 from lowtide_exporter.readings import Allocation, PodRecord
-from lowtide_exporter.sources.nvml import NvmlMeters
 
 MONOTONIC_START = 5000.0
 UNIX_START = 1_800_000_000.0

@@ -3,10 +3,10 @@
 import pytest
 from standins.nvml.control import gpu_uuid
 
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.calls import CallLog
 from lowtide_exporter.demo import DemoNode
-from lowtide_exporter.errors import SourceError
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.owners.job_directory import JobDirectory
 from lowtide_exporter.readings import Allocation

@@ -7,9 +7,9 @@ from standins.nvml.cgroups import find_pod
 from standins.nvml.control import Control, gpu_uuid
 from standins.nvml.follow import Follower
 
-from lowtide_exporter.calls import CallLog
+from lowtide.meters.calls import CallLog
+from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.owners.kubelet import Kubelet
-from lowtide_exporter.sources.nvml import NvmlMeters
 
 UID = "0f3c-11"
 

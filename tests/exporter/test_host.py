@@ -8,13 +8,14 @@ from standins.host import RANGE_MICROJOULES, HostTrees
 from standins.nvml.control import gpu_uuid
 
 from lowtide.energy.wrapping import WrappingMeter
+from lowtide.meters.cgroup import CgroupMeters
+from lowtide.meters.errors import SourceError
+from lowtide.meters.interfaces import HostMeters
+from lowtide.meters.rapl import RaplMeters
+from lowtide.meters.readings import Domain
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
-from lowtide_exporter.errors import SourceError
-from lowtide_exporter.readings import Allocation, Domain, PodRecord
-from lowtide_exporter.sources import HostMeters
-from lowtide_exporter.sources.cgroup import CgroupMeters
-from lowtide_exporter.sources.rapl import RaplMeters
+from lowtide_exporter.readings import Allocation, PodRecord
 
 RESIDUAL = "lowtide_attribution_residual_joules"
 UID_A, UID_B = (f"0000000{i}-0000-4000-8000-000000000000" for i in (1, 2))

@@ -4,22 +4,20 @@ import random
 
 import pytest
 
-from lowtide_exporter.books.gpu_account import Activity
-from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.books.state_file import dump_ledger, load_ledger
-from lowtide_exporter.page.snapshot import LoopStatus, take_snapshot
-from lowtide_exporter.readings import (
-    Allocation,
+from lowtide.meters.readings import (
     Domain,
     GpuIdentity,
     GpuReading,
     HostUse,
     MigInstance,
-    Observation,
-    PodRecord,
     PodUse,
     ZoneReading,
 )
+from lowtide_exporter.books.gpu_account import Activity
+from lowtide_exporter.books.ledger import NodeLedger
+from lowtide_exporter.books.state_file import dump_ledger, load_ledger
+from lowtide_exporter.page.snapshot import LoopStatus, take_snapshot
+from lowtide_exporter.readings import Allocation, Observation, PodRecord
 
 RANGE = 10_000_000
 MIG = (MigInstance(uuid="MIG-a", gpu_instance=1, multiprocessors=16),)

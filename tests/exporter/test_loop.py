@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
+from lowtide.meters.interfaces import HostMeters
+from lowtide.meters.readings import HostUse
 from lowtide_exporter.page.server import Renderer
-from lowtide_exporter.readings import HostUse
 from lowtide_exporter.source_watch import SourceWatch
-from lowtide_exporter.sources import HostMeters
 
 GPU_0 = gpu_uuid(0)
 

@@ -9,8 +9,8 @@ import pytest
 from standins.host import RANGE_MICROJOULES, HostTrees
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
-from lowtide_exporter.sources.node_power import (
+from lowtide.meters.errors import MalformedAnswerError, SourceError, UnknownMeterError
+from lowtide.meters.node_power import (
     MAX_AGE_SECONDS,
     HwmonMeter,
     NodePower,
@@ -18,7 +18,7 @@ from lowtide_exporter.sources.node_power import (
     make_meter,
     parse_power,
 )
-from lowtide_exporter.sources.psys import PsysMeter
+from lowtide.meters.psys import PsysMeter
 
 GPU_0 = gpu_uuid(0)
 POWER = {"PowerControl": [{"PowerConsumedWatts": 1800}, {"PowerConsumedWatts": 400.5}]}
@@ -197,7 +197,7 @@ def test_a_meter_with_a_bug_is_down_and_does_not_end_its_thread():
 @pytest.mark.parametrize("setting", ["ipmi", "ftp://bmc/x", "https://u:p@bmc/redfish", "https://"])
 def test_a_setting_that_names_no_meter_is_refused(setting):
     """Credentials belong into a file, not into a command line."""
-    with pytest.raises(SettingsError, match="give hwmon, psys, or"):
+    with pytest.raises(UnknownMeterError, match="give hwmon, psys, or"):
         make_meter(setting, sysfs="/sys", credentials_file="", ca_file="")
 
 

@@ -7,9 +7,9 @@ import pynvml
 import pytest
 from standins.nvml.control import Sensor, gpu_uuid
 
-from lowtide_exporter.calls import CallLog
-from lowtide_exporter.errors import MockRefusedError, SourceError
-from lowtide_exporter.sources.nvml import NvmlMeters
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import MockRefusedError, SourceError
+from lowtide.meters.nvml import NvmlMeters
 
 GPU_0, GPU_1 = gpu_uuid(0), gpu_uuid(1)
 

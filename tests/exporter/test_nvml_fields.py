@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowtide_exporter.sources import nvml_fields
-from lowtide_exporter.sources.nvml_fields import make_buffer, read_fields, value_of, watts_of
+from lowtide.meters import nvml_fields
+from lowtide.meters.nvml_fields import make_buffer, read_fields, value_of, watts_of
 
 NUMBERS = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: ("dVal", st.floats(allow_nan=False)),

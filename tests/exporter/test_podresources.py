@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.owners.kubelet import (
     Kubelet,
     parse_allocations,

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lowtide_exporter.errors import MalformedAnswerError
+from lowtide.meters.errors import MalformedAnswerError
 from lowtide_exporter.owners.api_server import ApiServer
 from lowtide_exporter.owners.pods import PodWatcher, parse_pod
 from lowtide_exporter.readings import PodRecord

@@ -9,9 +9,9 @@ import pynvml
 import pytest
 from standins.nvml.control import gpu_uuid
 
+from lowtide.meters.dcgm import DcgmPage, parse_activity
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.activity import ActivityReader
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
-from lowtide_exporter.sources.dcgm import DcgmPage, parse_activity
 
 GPU_0 = gpu_uuid(0)
 UID_A, UID_B = (f"0000000{i}-0000-4000-8000-000000000000" for i in (1, 2))

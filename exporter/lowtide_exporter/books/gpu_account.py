@@ -20,9 +20,9 @@ from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
 from lowtide.energy.counter import POWER_WATTS_MAX, CounterMeter, Increment, Reading, Step
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
+from lowtide.meters.readings import GpuIdentity, GpuReading
 from lowtide_exporter.books.pod_accounts import is_without_uid
 from lowtide_exporter.books.slots import HeldSlot
-from lowtide_exporter.readings import GpuIdentity, GpuReading
 
 GAP_MAX_SECONDS: Final = 30.0
 """A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""

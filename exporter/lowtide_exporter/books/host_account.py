@@ -22,8 +22,8 @@ from lowtide.energy.attribution import (
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
+from lowtide.meters.readings import Domain, HostUse, PodUse, ZoneReading
 from lowtide_exporter.books.pod_accounts import SeriesKey
-from lowtide_exporter.readings import Domain, HostUse, PodUse, ZoneReading
 
 CPU: Final = "cpu"
 DRAM: Final = "dram"

@@ -15,18 +15,12 @@ from lowtide.energy.attribution import Owner, Part, Reason
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import Step
 from lowtide.energy.quality import Quality
+from lowtide.meters.readings import Domain, GpuReading, ZoneReading
 from lowtide_exporter.books.gpu_account import Activity, GpuAccount, Interval
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
 from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey, key_without_uid
 from lowtide_exporter.books.slots import SlotMap, map_slots
-from lowtide_exporter.readings import (
-    Allocation,
-    Domain,
-    GpuReading,
-    Observation,
-    PodRecord,
-    ZoneReading,
-)
+from lowtide_exporter.readings import Allocation, Observation, PodRecord
 
 _log = logging.getLogger(__name__)
 

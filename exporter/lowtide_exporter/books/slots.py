@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from lowtide.energy.attribution import Method
 from lowtide.energy.attribution_boundary import Holder
+from lowtide.meters.readings import GpuReading
 from lowtide_exporter.owners.kubelet import split_device_id
-from lowtide_exporter.readings import Allocation, GpuReading
+from lowtide_exporter.readings import Allocation
 
 
 @dataclass(frozen=True, slots=True)

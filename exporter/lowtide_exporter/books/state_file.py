@@ -19,12 +19,13 @@ from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterMeter, DeviceTotal
 from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
+from lowtide.meters.readings import Domain, GpuIdentity, GpuReading
 from lowtide_exporter.books.gpu_account import GpuAccount
 from lowtide_exporter.books.host_account import HostAccount
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.pod_accounts import PodAccount, SeriesKey
 from lowtide_exporter.books.slots import HeldSlot
-from lowtide_exporter.readings import Allocation, Domain, GpuIdentity, GpuReading
+from lowtide_exporter.readings import Allocation
 
 _log = logging.getLogger(__name__)
 

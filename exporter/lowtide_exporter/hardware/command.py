@@ -14,7 +14,7 @@ from typing import Any, Final
 import pynvml
 
 from lowtide import __version__
-from lowtide_exporter.errors import MockRefusedError, SourceError
+from lowtide.meters.errors import MockRefusedError, SourceError
 from lowtide_exporter.hardware.load import Rhythm, loading
 from lowtide_exporter.hardware.probes import (
     Sample,

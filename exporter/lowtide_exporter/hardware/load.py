@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 
 _END_SECONDS: Final = 20.0
 

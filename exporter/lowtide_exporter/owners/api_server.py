@@ -12,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 
 
 class GoneError(SourceError):

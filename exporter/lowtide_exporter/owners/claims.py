@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.owners.api_server import ApiServer, parse_object
 from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.readings import Allocation, ClaimedDevice

@@ -7,7 +7,7 @@ HPC sites already write for dcgm-exporter (its flag --hpc-job-mapping-dir).
 from pathlib import Path
 from typing import Final
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.readings import Allocation
 
 _LINE_MAX: Final = 256

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, Protocol
 
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.owners.protobuf import read_fields, read_message, read_numbers, read_text
 from lowtide_exporter.owners.unary_grpc import RpcError, UnaryClient
 from lowtide_exporter.readings import Allocation, ClaimedDevice

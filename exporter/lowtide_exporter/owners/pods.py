@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.owners.api_server import ApiServer, GoneError, parse_object
 from lowtide_exporter.readings import PodRecord
 

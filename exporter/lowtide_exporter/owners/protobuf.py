@@ -8,7 +8,7 @@ Encoding specification: https://protobuf.dev/programming-guides/encoding/
 
 from collections.abc import Iterator
 
-from lowtide_exporter.errors import MalformedAnswerError
+from lowtide.meters.errors import MalformedAnswerError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

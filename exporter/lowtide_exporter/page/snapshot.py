@@ -11,13 +11,13 @@ from typing import Final
 from lowtide import __version__
 from lowtide.energy.attribution import Part, Reason
 from lowtide.energy.quality import Quality
+from lowtide.meters.readings import THROTTLE_REASONS, PowerKind
 from lowtide_exporter.books.gpu_account import GpuAccount
 from lowtide_exporter.books.host_account import CPU, DRAM
 from lowtide_exporter.books.ledger import GPU, NodeLedger
 from lowtide_exporter.books.pod_accounts import PodAccount
 from lowtide_exporter.page import catalogue
 from lowtide_exporter.page.catalogue import Family
-from lowtide_exporter.readings import THROTTLE_REASONS, PowerKind
 
 _MILLI: Final = 1000.0
 

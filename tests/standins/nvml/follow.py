@@ -27,7 +27,7 @@ if __package__ in (None, ""):  # run as a script: make `standins` importable
 from standins.nvml.cgroups import PodCpu, default_roots, find_pod
 from standins.nvml.control import Control, Draw, gpu_uuid
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.owners.kubelet import Kubelet
 
 _POWER_WINDOW_SECONDS = 1.0

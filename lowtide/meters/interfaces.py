@@ -1,9 +1,9 @@
-"""The meters of a node, each a module of its own; one that fails takes no other down."""
+"""Interfaces of the meters: each is a module of its own, and one that fails takes no other down."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from lowtide_exporter.readings import GpuReading, HostUse, ZoneReading
+from lowtide.meters.readings import GpuReading, HostUse, ZoneReading
 
 
 class GpuMeters(Protocol):

@@ -8,8 +8,8 @@ Kernel documentation: Documentation/power/powercap/powercap.rst.
 from pathlib import Path
 from typing import Final
 
-from lowtide_exporter.errors import SourceError
-from lowtide_exporter.readings import Domain, ZoneReading
+from lowtide.meters.errors import SourceError
+from lowtide.meters.readings import Domain, ZoneReading
 
 _SURVEY_SECONDS: Final = 60.0
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lowtide_exporter.errors import SourceError
+from lowtide.meters.errors import SourceError
 
 _ZONE: Final = "psys"
 _FIRST_SECONDS: Final = 1.0

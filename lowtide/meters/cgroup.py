@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lowtide_exporter.errors import SourceError
-from lowtide_exporter.readings import HostUse, PodUse
+from lowtide.meters.errors import SourceError
+from lowtide.meters.readings import HostUse, PodUse
 
 _POD: Final = re.compile(
     r"(?:^|-)pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(?:\.slice)?$"

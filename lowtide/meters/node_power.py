@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from lowtide_exporter.errors import MalformedAnswerError, SettingsError, SourceError
-from lowtide_exporter.sources.psys import PsysMeter
+from lowtide.meters.errors import MalformedAnswerError, SourceError, UnknownMeterError
+from lowtide.meters.psys import PsysMeter
 
 _log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ def make_meter(setting: str, *, sysfs: str, credentials_file: str, ca_file: str)
     """Return the meter that `--node-power` names: `hwmon`, `psys`, or a Redfish resource's URL.
 
     Raises:
-        SettingsError: it is none of them.
+        UnknownMeterError: it is none of them.
     """
     if setting == HwmonMeter.source:
         return HwmonMeter(sysfs)
@@ -203,7 +203,7 @@ def make_meter(setting: str, *, sysfs: str, credentials_file: str, ca_file: str)
         return PsysMeter(sysfs)
     parts = urlsplit(setting)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
-        raise SettingsError(
+        raise UnknownMeterError(
             f"--node-power is {setting!r}: give hwmon, psys, or the http(s) URL of a Redfish "
             "resource without credentials"
         )

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import pynvml
 
-from lowtide_exporter.calls import CallLog
-from lowtide_exporter.errors import MockRefusedError, SourceError
-from lowtide_exporter.readings import GpuIdentity, GpuReading, MigInstance
-from lowtide_exporter.sources.nvml_fields import (
+from lowtide.meters.calls import CallLog
+from lowtide.meters.errors import MockRefusedError, SourceError
+from lowtide.meters.nvml_fields import (
     code_of,
     make_buffer,
     read_fields,
     value_of,
     watts_of,
 )
+from lowtide.meters.readings import GpuIdentity, GpuReading, MigInstance
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from lowtide_exporter.errors import MalformedAnswerError, SourceError
+from lowtide.meters.errors import MalformedAnswerError, SourceError
 
 _TIMEOUT_SECONDS: Final = 1.0
 _WHOLE_SECONDS: Final = 2.0
