@@ -11,7 +11,7 @@ from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.page.exposition import TextWriter
 
-ACCURACY = Path(__file__).parents[2] / "benchmarks" / "exporter" / "accuracy.py"
+ACCURACY = Path(__file__).parents[3] / "benchmarks" / "exporter" / "accuracy.py"
 
 
 @pytest.fixture

@@ -4,15 +4,13 @@ import errno
 from pathlib import Path
 
 import pytest
-from standins.host import RANGE_MICROJOULES, HostTrees
+from standins.host import HostTrees
 from standins.nvml.control import gpu_uuid
 
-from lowtide.energy.wrapping import WrappingMeter
 from lowtide.meters.cgroup import CgroupMeters
 from lowtide.meters.errors import SourceError
 from lowtide.meters.interfaces import HostMeters
 from lowtide.meters.rapl import RaplMeters
-from lowtide.meters.readings import Domain
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.readings import Allocation, PodRecord
@@ -72,62 +70,6 @@ def know(node, *records):
         PodRecord(namespace="ml", name=name, uid=uid, cpu_request_cores=cores)
         for name, uid, cores in records
     )
-
-
-def test_only_packages_and_memory_count(host):
-    """Psys, core and mmio zones repeat the package's joules."""
-    set_joules(host, 100.0, 10.0)
-
-    zones = RaplMeters(str(host.sysfs)).read(0.0)
-
-    assert [(zone.package, zone.domain) for zone in zones] == [
-        ("0", Domain.PACKAGE),
-        ("0", Domain.DRAM),
-    ]
-
-
-def test_a_node_without_zones_says_so(host):
-    """Cloud VMs have no RAPL."""
-    with pytest.raises(SourceError, match="no package zone"):
-        RaplMeters(str(host.sysfs)).read(0.0)
-
-
-def test_a_zone_that_may_not_be_read_is_a_source_error(host, monkeypatch):
-    """Only root may read energy_uj since CVE-2020-8694; the reason is in the message."""
-    set_joules(host, 1.0)
-    (host.sysfs / "class/powercap/intel-rapl:0/energy_uj").unlink()
-    (host.sysfs / "class/powercap/intel-rapl:0/energy_uj").mkdir()
-
-    with pytest.raises(SourceError, match="energy_uj cannot be read"):
-        RaplMeters(str(host.sysfs)).read(0.0)
-
-
-def test_wraps_lose_nothing():
-    """Six hours at 300 W wrap 25 times; the sum is exact to the millijoule."""
-    meter, handed_out = WrappingMeter(), 0
-    for second in range(0, 6 * 3600 + 1, 60):
-        raw = second * 300_000_000 % (RANGE_MICROJOULES + 1)
-        handed_out += meter.advance(raw, RANGE_MICROJOULES)
-
-    assert handed_out == 6 * 3600 * 300_000
-    assert meter.millijoules == handed_out
-
-
-@pytest.mark.parametrize(
-    ("last", "fallen", "highest"),
-    [
-        pytest.param(200_000_000_000, 5_000_000, RANGE_MICROJOULES, id="62 kJ in ten seconds"),
-        pytest.param(3_000_000, 1_000_000, 50, id="beyond its own range"),
-    ],
-)
-def test_a_fall_that_is_no_wrap_is_no_energy(last, fallen, highest):
-    """A counter that began anew (a node that slept or was moved): the next joule counts again."""
-    meter = WrappingMeter()
-    meter.advance(last, highest)
-
-    assert meter.advance(fallen, highest, 10.0) == 0
-    assert meter.advance(fallen + 7_000_000, highest, 10.0) == 7000
-    assert meter.millijoules == meter.handed_out_millijoules == 7000
 
 
 def test_active_energy_follows_cpu_time_and_the_rest_is_the_systems(cpu_node, host):
@@ -216,26 +158,6 @@ def test_without_cpu_meters_there_are_no_cpu_series(make_node, tmp_path):
     assert node.value("lowtide_cpu_energy_joules_total") is None
     assert node.pod_joules("job", component="cpu") == 0
     assert node.pod_joules("job", component="gpu") > 0
-
-
-def test_cgroup_version_1_is_read_too(tmp_path):
-    """The split hierarchy of version 1, with the cgroupfs driver's names."""
-    trees = HostTrees(tmp_path)
-    (trees.cgroup / "cgroup.controllers").unlink()
-    for controller, file, text in (
-        ("cpuacct", "cpuacct.usage", "2500000000"),
-        ("memory", "memory.usage_in_bytes", "1024"),
-    ):
-        directory = trees.cgroup / controller / "kubepods" / "burstable" / f"pod{UID_A}"
-        directory.mkdir(parents=True)
-        (directory / file).write_text(text + "\n")
-    meters = CgroupMeters(str(trees.cgroup), str(trees.procfs))
-
-    use = meters.read(0.0)
-    meters.close()
-
-    assert (use.pods[UID_A].cpu_seconds, use.pods[UID_A].memory_bytes) == (2.5, 1024)
-    assert use.cores == 8
 
 
 def restart(node, state, host):
