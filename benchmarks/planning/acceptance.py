@@ -1,4 +1,4 @@
-"""The planner on the reference traces, row by row beside the published table.
+"""The planner on the reference traces, row by row beside a reference.
 
     python benchmarks/planning/acceptance.py TRACES [--processes 2]
 
@@ -10,7 +10,7 @@ faithful implementation of the method without the additions recorded in docs/dec
 
 The last line is the verdict. It is not met, and the program ends with 1, where a row falls short
 of the reference by more than 0.1 points, a mean by more than rounding, a rival is better by more
-than 0.3 points on any row, a job misses its deadline, or a row of the table is missing.
+than 0.3 points on any row, a job misses its deadline, or a row of the reference is missing.
 """
 
 import os
