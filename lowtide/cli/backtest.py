@@ -1,8 +1,8 @@
 """`lowtide backtest`: replay traces and compare policies, on several cores.
 
-Standard output carries the result alone; notes and progress go to standard error. The policies
-and how they are settled are in `lowtide.backtest.trial`; this module only reads files, spreads
-the work and prints.
+Standard output carries only the result; notes and progress go to standard error. The policies and
+their settlement are in `lowtide.backtest.trial`; this module reads files, spreads the work and
+prints.
 """
 
 import json
@@ -66,7 +66,7 @@ PIPE_WIDTH: Final = 160
     type=DURATION_OR_ZERO,
     default="15m",
     show_default=True,
-    help="Full-power time that a resume burns.",
+    help="Full-power time that one resume costs.",
 )
 @click.option(
     "--forecast",
@@ -75,7 +75,7 @@ PIPE_WIDTH: Final = 160
     multiple=True,
     default=(Case.STRICT.value,),
     show_default=True,
-    help="What may be seen of the forecast column: nothing, the rest of the UTC day, or the whole "
+    help="Visible part of the forecast column: nothing, the rest of the UTC day, or the whole "
     "window; may be repeated.",
 )
 @click.option(

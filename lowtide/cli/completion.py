@@ -1,4 +1,4 @@
-"""`lowtide completion`: words that the Tab key fills in, for shells and for kubectl.
+"""`lowtide completion`: completion of words for shells and for kubectl.
 
 kubectl asks a program called `kubectl_complete-lowtide` for the words behind `kubectl lowtide`;
 that program is `answer_kubectl`.
@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 VARIABLE: Final = "_LOWTIDE_COMPLETE"
 NO_FILES: Final = ":4"
-"""What kubectl calls ShellCompDirectiveNoFileComp: names of files are no answer."""
+"""What kubectl calls ShellCompDirectiveNoFileComp: file names are not offered."""
 
 
 @click.command("completion")

@@ -25,7 +25,7 @@ LONGEST: Final = timedelta(days=366)
 
 
 class StartType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1
-    """A time with an offset, or how long before the end."""
+    """A time with an offset, or a length before the end."""
 
     name = "time or duration"
 
@@ -63,7 +63,7 @@ class StartType(click.ParamType):  # type: ignore[type-arg]  # not generic in cl
     type=StartType(),
     default="24h",
     show_default=True,
-    help="Begin: a time with an offset, or how long before the end.",
+    help="Start: a time with an offset, or a length before the end.",
 )
 @click.option("--to", "end", type=MOMENT, help="End; now when it is left out.")
 @click.option("-n", "--namespace", help="Only this namespace.")
@@ -100,7 +100,7 @@ def command(
     """
     for option, name in (("--namespace", namespace), ("--job", job)):
         if name is not None and not NAME_PATTERN.match(name):
-            raise click.UsageError(f"{option} {name!r} is no name of an object in a cluster")
+            raise click.UsageError(f"{option} {name!r} is not a valid object name")
     until = datetime.now(UTC) if end is None else end
     since = until - start if isinstance(start, timedelta) else start
     if not timedelta(0) < until - since <= LONGEST:
@@ -143,7 +143,7 @@ def ask(
     """Return what Prometheus knows for every panel.
 
     Raises:
-        PrometheusApiError: it answers nothing at all; a single refused query is said in its panel.
+        PrometheusApiError: no query is answered; a single refused query shows in its panel.
     """
     first, last = start.timestamp(), end.timestamp()
     names = _names(server, first, last)
@@ -200,7 +200,7 @@ def _plain(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.UsageError(
-            f"--prometheus {url!r} is no http or https address, for example {DEFAULT_PROMETHEUS}"
+            f"--prometheus {url!r} is not an http or https address such as {DEFAULT_PROMETHEUS}"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise click.UsageError(

@@ -34,7 +34,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # not generic in
             return value
         text = str(value)
         if not WHOLE.fullmatch(text):
-            self.fail(f"{text!r} is no duration: write 24h, 90m, 1d12h or 30s", param, ctx)
+            self.fail(f"{text!r} is not a duration: write 24h, 90m, 1d12h or 30s", param, ctx)
         seconds = sum(
             float(number) * UNIT_SECONDS[unit.lower()]
             for number, unit in re.findall(PART.pattern, text, re.IGNORECASE)
@@ -58,11 +58,13 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in c
         try:
             return parse_timestamp(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no time with an offset: write 2026-12-01T08:00Z", param, ctx)
+            self.fail(
+                f"{value!r} is not a time with an offset: write 2026-12-01T08:00Z", param, ctx
+            )
 
 
 class PercentType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1
-    """`2%` or `2`: a share between 0 and 100 percent, as a ratio."""
+    """`2%` or `2`: a percentage between 0 and 100, as a ratio."""
 
     name = "percent"
 

@@ -28,7 +28,7 @@ from lowtide.report.story import explain
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 @cluster_options
 def command(job: str, output: str, cluster: KubectlTarget) -> None:
-    r"""Say why a job waits or what became of it, and recompute its figures step by step.
+    r"""Explain why a job waits or how it ended, and recompute its figures step by step.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Finds the jobs a command was given: files, directories, or names in the cluster.
+"""Jobs that a command was given: files, directories, or names in the cluster.
 
 The cluster is asked through `kubectl`, whose credentials, contexts and plugins people already
 have; the command line needs no Kubernetes client for it. A name never reaches kubectl unless it
@@ -28,12 +28,12 @@ PROCESS_TIMEOUT_SECONDS: Final = 30
 
 
 class JobsNotFoundError(click.ClickException):
-    """A job cannot be had; exit code 1."""
+    """A job cannot be found or read; exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubectlTarget:
-    """Which cluster and namespace names refer to; `None` means kubectl's own default."""
+    """Cluster and namespace that names refer to; `None` means kubectl's own default."""
 
     namespace: str | None = None
     context: str | None = None
@@ -101,13 +101,13 @@ def split_reference(reference: str) -> tuple[str, str]:
     """Return namespace (empty when not given) and name of `name` or `namespace/name`.
 
     Raises:
-        JobsNotFoundError: it is no valid name.
+        JobsNotFoundError: it is not a valid name.
     """
     namespace, _, name = reference.rpartition("/")
     for part in (namespace, name):
         if part and not NAME_PATTERN.match(part):
             raise JobsNotFoundError(
-                f"{reference!r} is no file or directory here, and no name of a job in a cluster"
+                f"{reference!r} is neither a file or directory here nor a valid job name"
             )
     return namespace, name
 
@@ -155,9 +155,7 @@ def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]
     try:
         answer = json.loads(done.stdout)
     except json.JSONDecodeError as error:
-        raise JobsNotFoundError(
-            f"kubectl answered with something that is no JSON: {error}"
-        ) from error
+        raise JobsNotFoundError(f"kubectl did not answer with JSON: {error}") from error
     if not isinstance(answer, dict):
-        raise JobsNotFoundError("kubectl answered with something that is no object")
+        raise JobsNotFoundError("kubectl did not answer with a JSON object")
     return answer

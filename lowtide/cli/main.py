@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
         return with_examples(command)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the subcommands that begin with what is typed, none of them imported."""
+        """Return the subcommands that start with the typed text; none is imported."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
 def with_examples(command: click.Command) -> click.Command:
     r"""Return `command` with its help text as click wants it.
 
-    Docstrings are raw, so a paragraph that click must not rewrap begins with the two characters
+    Docstrings are raw, so a paragraph that click must not rewrap starts with the two characters
     `\b`; click looks for the one character that they stand for.
     """
     command.help = (command.help or "").replace("\\b\n", "\b\n")

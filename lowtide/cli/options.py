@@ -1,4 +1,4 @@
-"""Options that several subcommands share, with the same words everywhere."""
+"""Options that several subcommands share, with the same wording everywhere."""
 
 import functools
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def cluster_options(command: Command) -> Command:
 def complete_jobs(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the jobs whose names begin with what is typed; none where no cluster answers."""
+    """Return the jobs whose names start with the typed text; none where no cluster answers."""
     cluster = KubectlTarget(
         *(context.params.get(name) for name in ("namespace", "context", "kubeconfig"))
     )

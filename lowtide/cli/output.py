@@ -1,4 +1,4 @@
-"""Where a command's text goes: to standard output, or to a file that the user named."""
+"""Delivery of a command's text, to standard output or to a file that the user named."""
 
 from pathlib import Path
 

@@ -67,7 +67,7 @@ class Outlook:
 @click.option(
     "--trace",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with time, g_per_kwh and perhaps forecast: no network is used.",
+    help="CSV with time, g_per_kwh and optionally forecast; no network is used.",
 )
 @click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the trace.")
 @click.option("--utc", "times_are_utc", is_flag=True, help="The trace's times are UTC.")
@@ -208,7 +208,7 @@ def _zone_settings(path: Path, zone: str) -> ZoneSettings:
 
 
 def cache_folder() -> Path:
-    """Return where answers and history are kept between calls, so that services are spared."""
+    """Return the folder that keeps answers and history between calls, to spare the services."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "lowtide" / "grid"
 
@@ -222,7 +222,7 @@ def request_for(
     *,
     replace_with: dict[str, Any],
 ) -> Request:
-    """Return the question that the options ask the planner."""
+    """Return the request that the options make of the planner."""
     earliest = max(now, not_before or now)
     request = Request(
         key="job",

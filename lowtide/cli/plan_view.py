@@ -76,7 +76,7 @@ def _latest_start(now: datetime, plan: Plan) -> str:
 
 
 def _provenance(now: datetime, forecast: Forecast) -> str:
-    """Return the sources in order and where each ends: the seam is named."""
+    """Return the sources in order, each with the time at which it ends."""
     parts: list[str] = []
     position = 0
     runs = [(source, len(list(same))) for source, same in groupby(forecast.sources)]
@@ -129,7 +129,7 @@ def _at(forecast: Forecast, moment: datetime) -> float:
 
 
 def _time_axis(start: datetime, end: datetime, columns: int) -> str:
-    """Return the times at which columns begin, as close as they fit."""
+    """Return the times at which columns start, as close together as they fit."""
     pattern = "%H:%M:%S" if end - start < timedelta(minutes=10) else "%d %H:%M"
     size = len(start.strftime(pattern)) + 2
     step = (end - start) / columns

@@ -1,8 +1,8 @@
-"""What Prometheus knows about running jobs at this moment: power, energy, epochs, accuracy.
+"""Power, energy, epochs and accuracy of running jobs, as Prometheus knows them now.
 
-For people who watch; figures of record come from the operator, which integrates raw samples. No
-user-supplied text ever reaches a query. A Prometheus that does not answer is no error here: the
-readings are then unknown, and the view says so.
+For live views; figures of record come from the operator, which integrates raw samples. No
+user-supplied text ever reaches a query. A Prometheus that does not answer is not an error here:
+the readings are then unknown, and the view says so.
 """
 
 import math
@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 
 class PrometheusApiError(Exception):
-    """Prometheus gave no usable answer; the message says what it did instead."""
+    """Prometheus gave no usable answer; the message says what it answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class PrometheusApi:
             return [(entry["metric"], float(entry["value"][1])) for entry in result["result"]]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise PrometheusApiError(
-                f"Prometheus answered with no vector: {error!r:.200}"
+                f"Prometheus did not answer with a vector: {error!r:.200}"
             ) from error
 
     def matrix(self, query: str, *, start: float, end: float, step_seconds: int) -> list[Samples]:
@@ -87,7 +87,7 @@ class PrometheusApi:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise PrometheusApiError(
-                f"Prometheus answered with no matrix: {error!r:.200}"
+                f"Prometheus did not answer with a matrix: {error!r:.200}"
             ) from error
 
     def metric_names(self, *, start: float, end: float) -> frozenset[str]:
@@ -114,7 +114,7 @@ class PrometheusApi:
             answer = requests.request(
                 method,
                 f"{self.url.rstrip('/')}/api/v1/{route}",
-                # A long query does not fit into every proxy's idea of an address.
+                # Some proxies limit the length of an address, so a long query travels in the body.
                 data=form if method == "POST" else None,
                 params=form if method == "GET" else None,
                 headers=headers,
@@ -143,10 +143,10 @@ class PrometheusApi:
 
 
 def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, LiveReading]:
-    """Return what is known of every training job that Prometheus has seen lately.
+    """Return the latest readings of every training job that Prometheus has seen.
 
     Args:
-        prometheus: whom to ask.
+        prometheus: the server to ask.
         rate_seconds: over how long power is averaged; at least four scrape intervals.
 
     Raises:
@@ -182,7 +182,7 @@ def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, LiveR
 def intensities(
     prometheus: PrometheusApi, *, start: datetime, end: datetime
 ) -> tuple[IntensitySeries, ...]:
-    """Return the intensity that the operator saw between two times, by zone and signal.
+    """Return the intensity that the operator recorded between two times, by zone and signal.
 
     Raises:
         PrometheusApiError: no answer in time, or an error.
@@ -211,14 +211,15 @@ def intensities(
 
 
 def _refusal(server: PrometheusApi, status: int) -> str:
-    """Return what an answer that is no JSON means."""
+    """Return a sentence for an answer that is not JSON."""
     if status in (401, 403) and server.token_file is None:
-        return f"{server.url} answered {status}, no JSON: give --prometheus-token-file"
+        return f"{server.url} answered {status} without JSON: give --prometheus-token-file"
     if status in (401, 403):
         return (
-            f"{server.url} answered {status}, no JSON: it refuses the token in {server.token_file}"
+            f"{server.url} answered {status} without JSON: "
+            f"it refuses the token in {server.token_file}"
         )
-    return f"{server.url} answered {status}, no JSON"
+    return f"{server.url} answered {status} without JSON"
 
 
 def _token(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""`lowtide reference`: a team's reference set, out of its own finished jobs."""
+"""`lowtide reference`: a team's reference set, made from its own finished jobs."""
 
 import json
 import re
@@ -25,7 +25,9 @@ from lowtide.records.references import reference_from_jobs
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @click.option("--name", required=True, help="What ratings call the set, for example `team 2026`.")
 @click.option("--model", help="Job whose values have index 1; else the best of each property.")
-@click.option("--any-framework", is_flag=True, help="The set is for the hardware, whatever trains.")
+@click.option(
+    "--any-framework", is_flag=True, help="Make the set for the hardware, whatever the framework."
+)
 @click.option("--weight", multiple=True, metavar="KEY=NUMBER", help="Weight of a property; repeat.")
 @click.option("--configmap", metavar="NAME", help="Print a ConfigMap of this name that holds it.")
 @click.option(
@@ -44,7 +46,7 @@ def command(
     file: Path | None,
     cluster: KubectlTarget,
 ) -> None:
-    r"""Make a reference set for the letters A to E out of finished jobs.
+    r"""Make a reference set for the letters A to E from finished jobs.
 
     \b
     Examples:
@@ -90,7 +92,7 @@ def _checked(made: ReferenceSet, jobs: tuple[JobFigures, ...]) -> ReferenceSet:
                 f"the jobs are of {len(values)} {what} ({shown}): make one set for each"
             )
     if any(job.mock for job in jobs):
-        raise click.ClickException("a stand-in took the place of a GPU: its numbers are not real")
+        raise click.ClickException("a stand-in replaced a GPU, so the numbers are not real")
     if not made.boundaries:
         raise click.ClickException(
             f"no property has five values among the {len(jobs)} jobs, so nothing can be rated"
@@ -116,7 +118,7 @@ def _text(made: ReferenceSet, output: str, configmap: str | None) -> str:
     document: dict[str, Any] = made.to_json()
     if configmap is not None:
         if not NAME_PATTERN.match(configmap):
-            raise click.UsageError(f"--configmap {configmap!r} is no name of an object")
+            raise click.UsageError(f"--configmap {configmap!r} is not a valid object name")
         key = re.sub(r"[^a-z0-9]+", "-", made.name.lower()).strip("-") or "set"
         document = {
             "apiVersion": "v1",

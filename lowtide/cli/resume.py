@@ -1,4 +1,4 @@
-"""`lowtide resume`: let a suspended job wait for its window, or go on, again."""
+"""`lowtide resume`: let a suspended job wait for its window or continue."""
 
 import click
 
@@ -10,7 +10,7 @@ from lowtide.cli.options import cluster_options, complete_jobs
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
 @cluster_options
 def command(jobs: tuple[str, ...], cluster: KubectlTarget) -> None:
-    r"""Let a suspended job go on: it is planned anew, and a paused one continues.
+    r"""Let a suspended job continue: a waiting one is planned anew, a paused one runs on.
 
     \b
     Examples:

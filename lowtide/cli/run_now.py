@@ -18,12 +18,12 @@ def command(jobs: tuple[str, ...], cluster: KubectlTarget) -> None:
     Examples:
       lowtide run-now densenet121
 
-    What waiting would have saved is still written into its status. A job that has started already
+    Its status still says what waiting would have saved. A job that has already started
     is left alone.
     """
     for job in jobs:
         if live_job(fetch_trainingjob(job, cluster)).started:
-            click.echo(f"{job} has started already", err=True)
+            click.echo(f"{job} has already started", err=True)
             continue
         change = {"metadata": {"annotations": {ANNOTATION_RUN_NOW: "true"}}}
         patch_trainingjob(job, cluster, change | {"spec": {"suspend": False}})

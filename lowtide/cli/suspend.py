@@ -17,9 +17,9 @@ def command(jobs: tuple[str, ...], cluster: KubectlTarget) -> None:
       lowtide suspend densenet121
       lowtide suspend -n team-a bert gpt
 
-    A running job gets SIGTERM and the grace period of its pods to save a checkpoint; what it has
-    not saved is lost. The deadline stays where it is.
+    A running job gets SIGTERM and the grace period of its pods to save a checkpoint; unsaved work
+    is lost. The deadline does not move.
     """
     for job in jobs:
         patch_trainingjob(job, cluster, {"spec": {"suspend": True}})
-        click.echo(f"{job} suspended; let it go on with: lowtide resume {job}", err=True)
+        click.echo(f"{job} suspended; continue it with: lowtide resume {job}", err=True)

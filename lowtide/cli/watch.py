@@ -1,8 +1,8 @@
 """`lowtide watch`: a live view of all jobs, under the intensity curve where there is one.
 
 Jobs come from the API server with the user's own rights. Power, epochs and the curve (up to now, as
-the operator saw it) come from Prometheus, and are left out where none is named: the rest works with
-the CRD alone.
+the operator recorded it) come from Prometheus and are left out where none is named: the rest works
+with the CRD alone.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def command(
       lowtide watch
       lowtide watch -A --prometheus http://localhost:9090
 
-    Without a terminal a line is printed whenever something changes.
+    Without a terminal, a line is printed for every change.
     """
     server = (
         PrometheusApi(url=prometheus, token_file=prometheus_token_file, ca_file=prometheus_ca_file)
@@ -103,7 +103,7 @@ def screen(*, in_place: bool = True) -> Iterator[Callable[[LiveScene], None]]:
 
 
 def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datetime]:
-    """Return a stretch of time that contains the present and everything planned."""
+    """Return a period that contains the present and everything planned."""
     moments = [now, *(moment for job in jobs for span in job.planned for moment in span)]
     start, end = min(moments), max(moments)
     room = max(SHORTEST_WINDOW, (end - start) / 20)
@@ -111,7 +111,7 @@ def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datet
 
 
 def _measured(server: PrometheusApi | None) -> tuple[dict[Key, LiveReading], str]:
-    """Return readings by job, and what to say when there are none."""
+    """Return readings by job, and a sentence when there are none."""
     if server is None:
         return {}, ""
     try:
@@ -123,7 +123,7 @@ def _measured(server: PrometheusApi | None) -> tuple[dict[Key, LiveReading], str
 def _curve(
     server: PrometheusApi, zone: str | None, *, start: datetime, now: datetime
 ) -> tuple[IntensitySeries | None, str]:
-    """Return the intensity that the operator saw since `start`, and what to say without it."""
+    """Return the intensity recorded by the operator since `start`, or a sentence without it."""
     try:
         found = intensities(server, start=start, end=now)
     except PrometheusApiError as error:

@@ -1,7 +1,7 @@
 """`lowtide where`: in which of several grid zones a job would emit least, and when.
 
 Every zone is planned by itself, by the operator's own planner, with the same constraints; then the
-plans are put in order. Average and marginal intensity are never put in one order.
+plans are ranked. Average and marginal intensity are never ranked together.
 """
 
 import json
@@ -60,14 +60,14 @@ def command(
     settings: Path | None,
     output: str,
 ) -> None:
-    r"""Say in which of several zones a job would emit least.
+    r"""Show in which of several zones a job would emit least.
 
     \b
     Examples:
       lowtide where --zone DE --zone FR --zone PL --duration 4h
       lowtide where --zone DE --zone GB --duration 4h --settings settings.yaml --output json
 
-    The cleanest zone comes first. What moving the data there would cost is not known here. Exit
+    The cleanest zone comes first. The cost of moving the data there is unknown. Exit
     code 1 means that no zone could be planned, or that their intensities are of different kinds.
     """
     files = dict(map(_trace, traces))

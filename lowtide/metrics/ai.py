@@ -2,7 +2,7 @@
 
 Two scores that are never merged: the provider's covers inception to retirement with all
 intermediate and early-stopped runs, per FLOP, training token or billion parameters; the consumer's
-covers operation. A score per training job is a legal SCI but no legal provider score. Source:
+covers operation. A score per training job is a legal SCI but not a legal provider score. Source:
 docs/explanation/metrics.md#sci-for-ai.
 """
 
@@ -16,7 +16,7 @@ METHOD: Final = "SCI for AI, draft of January 2026"
 
 
 class Persona(StrEnum):
-    """Who is scored."""
+    """The side whose emissions are scored."""
 
     PROVIDER = "provider"
     CONSUMER = "consumer"
@@ -61,7 +61,7 @@ def sci_ai(
         raise MetricError(
             Refusal.UNIT_MISMATCH,
             "unit",
-            f"{unit} is no unit of a {persona} score: use one of {legal}, or report plain SCI",
+            f"{unit} is not a unit of a {persona} score: use one of {legal}, or report plain SCI",
         )
     require_at_least("carbon_grams", carbon_grams)
     require_at_least("count", count)

@@ -2,20 +2,19 @@
 
 Both are pure formulas in [0, 1]; the weight b belongs to the unit of the consumption, so there is
 no default without a known unit. *Wh per inference* and *Wh per hour* are different metrics. The
-published price is labelled cent EUR and probably ten times too small; it is only used in compatible
-mode. Source: docs/explanation/metrics.md#apc-and-apec.
+published price is never a default. Source: docs/explanation/metrics.md#apc-and-apec.
 """
 
 from enum import StrEnum
 from typing import Final
 
 from lowtide.metrics.domain import require_accuracy, require_at_least, require_ratio
-from lowtide.metrics.result import MetricError, Mode, Refusal, Result
+from lowtide.metrics.result import MetricError, Refusal, Result
 
 DEFAULT_A: Final = 0.1
 """Weight of consumption that stays at full accuracy (all published plots)."""
-COMPATIBLE_PRICE_PER_WH: Final = 0.00305
-"""The published scripts' price per Wh, labelled cent EUR."""
+PUBLISHED_PRICE_PER_WH: Final = 0.00305
+"""Price per Wh in the published scripts, labelled cent EUR; probably ten times too small."""
 
 APC_METHOD: Final = "APC = acc / (b * c * ((1 - a) * (1 - acc) + a) + 1), Jurj et al. 2020"
 APEC_METHOD: Final = "APEC = acc / (b * cost * ((1 - a) * (1 - acc) + a) + 1), Jurj et al. 2020"
@@ -44,7 +43,6 @@ def apc(
     unit: ConsumptionUnit | None = None,
     a: float = DEFAULT_A,
     b: float | None = None,
-    mode: Mode = Mode.CORRECT,
 ) -> Result:
     """Return APC for a consumption in `unit`; `b` defaults to the unit's published weight.
 
@@ -66,7 +64,6 @@ def apc(
             "a": a,
             "b": weight,
         },
-        mode=mode,
         method=APC_METHOD,
     )
 
@@ -80,7 +77,6 @@ def apec(
     unit: ConsumptionUnit | None = None,
     a: float = DEFAULT_A,
     b: float | None = None,
-    mode: Mode = Mode.CORRECT,
 ) -> Result:
     """Return APEC: the same formula with cost = consumption * price.
 
@@ -114,7 +110,6 @@ def apec(
             "a": a,
             "b": weight,
         },
-        mode=mode,
         method=APEC_METHOD,
     )
 

@@ -51,7 +51,7 @@ class TrainingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApcGrid:
-    """How fine values are told apart, and the weights of the formula."""
+    """Step of each axis of the grid, and the weights of the formula."""
 
     b: float
     a: float = DEFAULT_A
@@ -174,12 +174,12 @@ def exact(value: Number) -> Fraction:
     """Return the number that `value` prints as.
 
     Raises:
-        ValueError: the value is no finite number.
+        ValueError: the value is not a finite number.
     """
     try:
         return value if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
     except (InvalidOperation, OverflowError) as error:
-        raise ValueError(f"{value!r} is no finite decimal number") from error
+        raise ValueError(f"{value!r} is not a finite decimal number") from error
 
 
 def _exact(field: str, value: Number) -> Fraction:

@@ -1,6 +1,6 @@
-"""The checks every metric makes on its inputs, with one sentence per refusal.
+"""Checks that every metric makes on its inputs, with one sentence per refusal.
 
-NaN and infinity are refused everywhere. Nothing is coerced: a wrong number is named, never bent.
+NaN and infinity are refused everywhere. A wrong number is named and never coerced.
 """
 
 from math import isfinite

@@ -39,7 +39,7 @@ PER_HOUR = ConsumptionUnit.WH_PER_HOUR
 
 @dataclass(frozen=True, slots=True)
 class EpochMeasure:
-    """What was reached after some training: seconds and joules since the start, and accuracy."""
+    """Seconds and joules since the start of training, and the accuracy reached by then."""
 
     seconds: float
     accuracy: float
@@ -48,32 +48,39 @@ class EpochMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What the metrics need of a job; `None` where it is not known.
-
-    `no_epochs` is the sentence that says why there are no epochs, where somebody wants to know.
-    `target_accuracy` is what the times to closest wait for; the best of the run where absent.
-    """
+    """Figures of a job that the metrics need; `None` where unknown."""
 
     accuracy: float | None
     energy_joules: float | None
     duration_seconds: float | None
     price_per_kwh: float | None = None
+    """Price of electricity in `currency`; absent: no APEC."""
     currency: str | None = None
+    """ISO 4217 code of the price."""
     epochs: tuple[EpochMeasure, ...] = ()
+    """Finished epochs in order; the times to closest are computed from them."""
     no_epochs: str | None = None
+    """Sentence that says why there are no epochs; absent: the times to closest are left out."""
     target_accuracy: float | None = None
+    """Accuracy that the times to closest wait for; absent: the best of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The parameters that are part of the metrics' names; `apc_b` defaults to the unit's weight."""
+    """Parameters that are part of the metrics' names."""
 
     sam_alpha: float = 5
+    """Exponent of the accuracy in SAM."""
     sam_beta: float = 5
+    """Factor of SAM; it scales and changes no ranking."""
     sam_unit: EnergyUnit = EnergyUnit.WH
+    """Unit of the energy in SAM; rankings flip with it."""
     apc_a: float = DEFAULT_A
+    """Weight of consumption that stays at full accuracy, for APC and APEC."""
     apc_b: float = DEFAULT_B[PER_HOUR]
+    """Weight of consumption in APC; the default belongs to Wh per hour."""
     apec_b: float = DEFAULT_B_COST[PER_HOUR]
+    """Weight of cost in APEC; the default belongs to cents per hour."""
 
 
 def efficiency(measures: Measures, parameters: Parameters | None = None) -> tuple[Result, ...]:

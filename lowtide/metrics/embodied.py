@@ -22,23 +22,26 @@ COMPONENTS = "components: M = TE * usage_ratio * time / lifespan, GSF Impact Fra
 class Components:
     """A server as a list of parts, with the coefficients of GSF Impact Framework 1.1.
 
-    Coefficients are grams per part and tool defaults, not measurements; `grams_per_gpu` in
-    particular is rough, a maker's figure is better. The memory coefficient is in *kilograms* per
-    gigabyte (533 kg for 384 GB) as in the source. The baseline is a server with one vCPU and
-    16 GB.
+    The coefficients are the tool's defaults, not measurements.
     """
 
     vcpus: float = 1
     memory_gigabytes: float = 16
     ssd_drives: float = 0
+    """Number of solid-state drives."""
     hdd_drives: float = 0
+    """Number of hard disks."""
     gpus: float = 0
     baseline_grams: float = 1_000_000
+    """A server with one vCPU and 16 GB of memory."""
     grams_per_vcpu: float = 100_000
+    """For each vCPU after the first."""
     memory_kilograms_per_gigabyte: float = 533 / 384
+    """Kilograms, as in the source (533 kg for 384 GB); for each gigabyte above 16."""
     grams_per_ssd: float = 50_000
     grams_per_hdd: float = 100_000
     grams_per_gpu: float = 150_000
+    """Rough; prefer the maker's figure."""
 
     def total_grams(self) -> float:
         """Return TE, the embodied emissions of the whole server in grams.

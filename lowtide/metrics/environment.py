@@ -1,4 +1,4 @@
-"""In what environment a job ran, and which reference set may therefore rate it.
+"""Environment of a job, and the reference set that may therefore rate it.
 
 Energy and time only compare on the same hardware with the same framework, so a job is rated by a
 set of its own task, data set and environment or by none; nothing here picks the nearest one.
@@ -31,7 +31,7 @@ def environment_name(
 def is_same_environment(asked: str, offered: str) -> bool:
     """Return whether a set made in `offered` may rate a job that ran in `asked`.
 
-    A set that names no framework is for all frameworks on that hardware: whoever made it chose so.
+    A set that names no framework rates all frameworks on that hardware: its maker chose so.
     """
     if FRAMEWORK_MARK in offered:
         return asked == offered

@@ -1,4 +1,4 @@
-"""The properties that jobs are rated by: what they are, which direction is good, their weight.
+"""Properties that jobs are rated by, with unit, good direction and weight.
 
 Weights are the published defaults of Fischer et al. 2022, as decimals, because ratings decide ties
 over exact numbers. The groups are those of STREP. Source:
@@ -13,14 +13,14 @@ from typing import Final
 
 
 class Direction(StrEnum):
-    """Which direction is good."""
+    """Direction in which a figure gets better."""
 
     HIGHER = "higher"
     LOWER = "lower"
 
 
 class Task(StrEnum):
-    """What was measured; boundaries belong to one task."""
+    """Kind of work that was measured; boundaries belong to one task."""
 
     TRAINING = "training"
     INFERENCE = "inference"
@@ -36,13 +36,15 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A property by its key, with a label and unit for people."""
+    """A figure that jobs are rated by."""
 
     key: str
     label: str
+    """Name for people."""
     unit: str
     better: Direction
     weight: Decimal
+    """Published default weight in the compound letter."""
     group: Group
 
 
@@ -117,8 +119,8 @@ def training_values(
 ) -> dict[str, float | None]:
     """Return the rated properties of a training job, by key and in the properties' units.
 
-    Per epoch where the number of finished epochs is known and above zero. What is given as
-    `known` (parameters, file size, top-5 accuracy) stands.
+    Per epoch where the number of finished epochs is known and above zero. The values in `known`
+    (parameters, file size, top-5 accuracy) take precedence.
     """
     return {
         "training_energy": energy_kwh,

@@ -1,4 +1,4 @@
-"""Rates a job against a reference set: index, letter per property, compound letter.
+"""Rating of a job against a reference set: index, letter per property, compound letter.
 
 The reference set says whose indices the boundaries come from, for which task, data set and
 environment, and how many rows are behind them; a rating always names it. A missing value has no
@@ -36,14 +36,18 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyRating:
-    """One property's value, index and letter, or the reason why there is none."""
+    """Value, index and letter of one property, or the reason why it has no letter."""
 
     key: str
     value: float | None
+    """In the property's unit."""
     index: float | None
+    """Ratio to the reference's value; above 1 is better."""
     letter: Letter | None
     weight: Decimal
+    """Weight in the compound letter; 0 leaves the property out of it."""
     reason: Undefined | None = None
+    """Why there is no index; `None` where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,17 @@ class Rating:
     """All letters of a job and their compound."""
 
     properties: tuple[PropertyRating, ...]
+    """One entry per property that the set rates, in the set's order."""
     letter: Letter | None
+    """The compound letter; `None` exactly if `reason` is set."""
     reason: Undefined | None
     reference: ReferenceSet
     compound: Compound
+    """How the letters became one."""
     missing: Missing
+    """What a missing value did to the compound letter."""
     mode: Mode
+    """Whose rules were followed."""
 
     def to_result(self) -> Result:
         """Return the compound as a result object; its value is 0 for A to 4 for E."""

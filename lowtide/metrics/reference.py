@@ -1,4 +1,4 @@
-"""Reference sets: what ratings compare with, built from rows or read from a file.
+"""Reference sets that ratings compare with, built from rows or read from a file.
 
 A set says whose indices the boundaries come from, for which task, data set and environment, and how
 many rows are behind them. It is frozen: a rating against it can be repeated. Source:
@@ -24,24 +24,25 @@ from lowtide.metrics.strep import compound_index, default_groups, group_weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSet:
-    """What ratings compare with.
-
-    `values` are the reference's own values by property, `boundaries` four descending numbers by
-    property, `weights` decimals by property. `rows` counts the measurements behind the boundaries.
-    `strep_boundaries` are those of STREP's compound index, `None` with too few rows.
-    """
+    """Values and boundaries that jobs of one task, data set and environment are rated against."""
 
     name: str
     task: Task
     dataset: str
     environment: str
+    """As `environment_name` writes it; without a framework the set is for all frameworks."""
     reference: str
+    """Name of the model whose values have index 1."""
     values: Mapping[str, float]
+    """The reference's own values by property, in the property's unit."""
     boundaries: Mapping[str, Boundaries]
+    """Four numbers that do not rise, by property."""
     rows: int
+    """Number of measurements behind the boundaries."""
     source: str
     weights: Mapping[str, Decimal] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     strep_boundaries: Boundaries | None = None
+    """Boundaries of STREP's compound index; `None` with too few rows."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -149,7 +150,7 @@ def parse_reference(data: Mapping[str, Any]) -> ReferenceSet:
         unknown = sorted((set(boundaries) | set(weights)) - set(PROPERTIES))
         if unknown:
             raise MetricError(
-                Refusal.OUT_OF_DOMAIN, "reference set", f"{unknown[0]} is no property that is rated"
+                Refusal.OUT_OF_DOMAIN, "reference set", f"{unknown[0]} is not a rated property"
             )
         return ReferenceSet(
             name=str(data["name"]),

@@ -1,4 +1,4 @@
-"""The result of every metric: a number with its circumstances, or the reason why there is none.
+"""Result of a metric: a number with its circumstances, or the reason why it has no value.
 
 Three outcomes and no fourth: a *value*, an *undefined* result (legal inputs, no meaningful value),
 or an *error* (an input outside its domain, raised as `MetricError`). A number is never clamped,
@@ -18,7 +18,6 @@ class Mode(StrEnum):
     """Whether a figure repairs the defects of its published original or repeats them."""
 
     CORRECT = "correct"
-    COMPATIBLE = "compatible"
     MLEE = "mlee"
     STREP = "strep"
 
@@ -56,7 +55,6 @@ class Caution(StrEnum):
     NEAR_SINGULAR = "near_singular"
     PARTIAL_ENERGY = "partial_energy"
     PUE_NOT_INCLUDED = "pue_not_included"
-    GAP_INTERPOLATED = "gap_interpolated"
     EXTRAPOLATED = "extrapolated"
     METHOD_MISMATCH = "method_mismatch"
 
@@ -81,7 +79,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "choose a smaller unit",
         "partial_energy": "only a part of the energy was measured",
         "pue_not_included": "the data centre's overhead (PUE) is not included",
-        "gap_interpolated": "a gap in the samples was left out, see the covered share",
         "extrapolated": "the value is projected from a part of the run",
     }
 )
@@ -115,29 +112,29 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One figure.
-
-    `value` is in `unit` and `None` exactly if `reason` is set. `parameters` are all inputs that
-    decide the value, `mode` says whose rules, `method` which formula, `coverage` the share of
-    what should have been measured (0 to 1, `None` where that makes no sense).
-    """
+    """One figure, with a value or a reason."""
 
     name: str
     value: float | None
+    """In `unit`; `None` exactly if `reason` is set."""
     unit: str
     reason: Undefined | Refusal | None = None
     warnings: tuple[Caution, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """All inputs that decide the value."""
     mode: Mode = Mode.CORRECT
+    """Whose rules were followed."""
     method: str = ""
+    """The formula, with its source."""
     coverage: float | None = None
+    """Measured share of what should have been measured, 0 to 1; `None` where not applicable."""
     uncertainty: Uncertainty | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
             raise ValueError(f"{self.name}: a result has either a value or a reason")
         if self.value is not None and not isfinite(self.value):
-            raise ValueError(f"{self.name}: {self.value} is no result")
+            raise ValueError(f"{self.name}: {self.value} is not a result")
 
     @property
     def sentence(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Carries the uncertainty of inputs into a figure.
+"""Uncertainty of a figure, carried over from its inputs.
 
 Each input is moved alone to its lower and upper bound; the changes of the figure downwards are
 joined as a root of squares, and so are those upwards. That keeps asymmetric bounds (embodied
@@ -86,8 +86,8 @@ def sci_uncertainty(
 ) -> Uncertainty:
     """Return the range of SCI from relative half widths of energy and intensity and bounds of M.
 
-    `intensity_ratio` is `None` where nobody stated one: it is not varied then, and the basis says
-    so.
+    `intensity_ratio` is `None` where the source states none: it is then not varied, and the basis
+    says so.
 
     Raises:
         MetricError: out_of_domain for a share outside [0, 1] or no functional unit.

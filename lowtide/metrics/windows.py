@@ -50,7 +50,7 @@ def average_over(
 def rolling_averages(
     slots: Sequence[IntensitySlot], *, window_seconds: float, tick_seconds: float
 ) -> tuple[float, ...]:
-    """Return the mean of every window that begins a multiple of the tick after the data.
+    """Return the mean of every window that starts a whole number of ticks into the data.
 
     Raises:
         MetricError: out_of_domain for data with gaps or overlaps, or a window or tick not above 0.
@@ -94,6 +94,6 @@ def _check(slots: Sequence[IntensitySlot]) -> None:
             raise MetricError(
                 Refusal.OUT_OF_DOMAIN,
                 "data",
-                f"the slot at {later.start_seconds:g} s must begin where the one before ends, "
+                f"the slot at {later.start_seconds:g} s must start where the one before ends, "
                 f"at {earlier.end_seconds:g} s",
             )

@@ -1,7 +1,7 @@
-"""What a run had reached after each epoch, out of the report in its status.
+"""Time, energy and accuracy after each epoch, from the report in the status.
 
 The operator computes the times to closest from this and `lowtide explain` computes them again, so
-it is written once. A run whose energy is not known for every epoch has no such figures.
+it is written once. A run whose energy is unknown for some epoch has no such figures.
 """
 
 from itertools import accumulate
@@ -11,7 +11,7 @@ from lowtide.trainingjob.status import TrainingStatus
 
 
 def epoch_measures(training: TrainingStatus | None) -> tuple[tuple[EpochMeasure, ...], str | None]:
-    """Return what was reached after each epoch, or no measures and the reason why."""
+    """Return one measure per epoch, or an empty tuple and the reason why."""
     if training is None or not training.history:
         return (), "the trainer reported no history of epochs"
     unknown = next((entry.epoch for entry in training.history if entry.joules is None), None)

@@ -1,4 +1,4 @@
-"""Reads fields of API objects leniently, for views that must go on while versions differ.
+"""Fields of API objects, read leniently for views that must work across versions.
 
 A field that is missing or of another type is `None` or empty. Figures of record are not read with
 this: `lowtide.records.jobs` refuses what it does not understand.

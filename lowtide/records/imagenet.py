@@ -1,8 +1,8 @@
-"""The shipped reference measurements: ImageNet models of Fischer et al. 2022 (MIT licence).
+"""Reference measurements shipped with Lowtide: ImageNet models of Fischer et al. 2022 (MIT).
 
-Real figures of real hardware, so that ratings and the explorer have something to show at once.
-They only compare with jobs of the same task, data set and environment; a team's own runs belong
-against a team's own reference set.
+The figures come from real hardware, so that ratings and the explorer have something to show at
+once. They compare only with jobs of the same task, data set and environment; rate a team's own
+runs against a reference set made from its own runs.
 """
 
 import functools

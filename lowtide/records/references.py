@@ -1,7 +1,7 @@
-"""Rates jobs for labels and the explorer: which figures are which properties, against whom.
+"""Reference sets from files and from jobs, and the rated properties of a job.
 
-A job is only ever rated against a set of the same task, data set and environment; which one it
-was stays on the label.
+A job is rated only against a set of its own task, data set and environment, and the label names
+that set.
 """
 
 import json

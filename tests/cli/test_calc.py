@@ -151,9 +151,9 @@ def test_undefined_figures_are_results_with_a_reason(line: str, reason: str) -> 
         ("predict --epoch 1 --epoch 2 --epoch 3 --planned 2", "fewer than the 3"),
         ("ttcapc --checkpoint 60,0.5", "must be seconds,accuracy,consumption"),
         ("ttcapc --checkpoint x,0.5,1", "seconds is 'x'"),
-        ("rating --value colour=3", "'colour' is no property"),
+        ("rating --value colour=3", "'colour' is not a property"),
         ("rating --value training_energy=much", "training_energy is 'much'"),
-        ("rating --value training_energy=1 --environment Abacus", "begins with 'Abacus'"),
+        ("rating --value training_energy=1 --environment Abacus", "starts with 'Abacus'"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(line: str, text: str) -> None:

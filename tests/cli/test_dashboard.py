@@ -168,19 +168,19 @@ def test_refused_without_token_names_the_option(
     result = lowtide("dashboard", "-o", str(page), "--prometheus", url, *TIMES)
 
     assert result.exit_code == 1
-    assert f"{url} answered 401, no JSON: give --prometheus-token-file" in result.stderr
+    assert f"{url} answered 401 without JSON: give --prometheus-token-file" in result.stderr
     assert not page.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(("--job", 'x"}'), "no name of an object", id="name"),
-        pytest.param(("--from", "24"), "no duration", id="bare number"),
+        pytest.param(("--job", 'x"}'), "not a valid object name", id="name"),
+        pytest.param(("--from", "24"), "not a duration", id="bare number"),
         pytest.param(
             ("--from", "2027-01-01T00:00Z", "--to", "2026-01-01T00:00Z"), "before", id="order"
         ),
-        pytest.param(("--prometheus", "ftp://x"), "no http or https address", id="scheme"),
+        pytest.param(("--prometheus", "ftp://x"), "not an http or https address", id="scheme"),
         pytest.param(("--prometheus", "http://u:p@x"), "--prometheus-token-file", id="secret"),
     ],
 )

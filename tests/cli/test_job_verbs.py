@@ -142,7 +142,7 @@ def test_run_now_leaves_a_started_job_alone(lowtide: Run, kubectl: Any) -> None:
     result = lowtide("run-now", "bert")
 
     assert (result.exit_code, patches(kubectl.calls)) == (0, [])
-    assert "has started already" in result.stderr
+    assert "has already started" in result.stderr
 
 
 @pytest.mark.parametrize("verb", ["explain", "run-now", "suspend", "resume"])
@@ -156,7 +156,7 @@ def test_a_name_can_never_become_an_option(
     result = lowtide(verb, "--", name)
 
     assert result.exit_code == 1
-    assert "no name of a job" in result.stderr
+    assert "nor a valid job name" in result.stderr
 
 
 def test_the_words_of_kubectl_reach_the_user(lowtide: Run, kubectl: Any) -> None:

@@ -128,7 +128,7 @@ def test_settings_name_the_source(trace, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        pytest.param(["--duration", "4"], 2, "is no duration", id="no unit"),
+        pytest.param(["--duration", "4"], 2, "is not a duration", id="no unit"),
         pytest.param(["--duration", "0h"], 2, "not between", id="zero"),
         pytest.param(
             ["--duration", "4h", "--deadline", "2026-03-19T00:00"], 2, "offset", id="naive deadline"

@@ -110,9 +110,9 @@ def test_token_is_sent_from_its_file(server: FakePrometheus, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("status", "raw", "words"),
     [
-        pytest.param(401, b"Unauthorized", "answered 401, no JSON", id="refused"),
+        pytest.param(401, b"Unauthorized", "answered 401 without JSON", id="refused"),
         pytest.param(400, b'{"status":"error","error":"bad query"}', "bad query", id="error"),
-        pytest.param(200, b'{"status":"success","data":{}}', "no vector", id="other shape"),
+        pytest.param(200, b'{"status":"success","data":{}}', "with a vector", id="other shape"),
     ],
 )
 def test_unusable_answer_is_one_sentence(

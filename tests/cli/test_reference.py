@@ -98,7 +98,7 @@ def test_the_set_rates_what_it_was_made_of(reports: Path, tmp_path: Path) -> Non
             id="environments",
         ),
         pytest.param([job(1), job(2, dataset="CIFAR")], "of 2 data sets", id="data sets"),
-        pytest.param([job(n, mock=True) for n in range(1, 6)], "a stand-in took", id="mock"),
+        pytest.param([job(n, mock=True) for n in range(1, 6)], "a stand-in replaced", id="mock"),
     ],
 )
 def test_jobs_that_make_no_set_are_one_sentence(
@@ -120,7 +120,7 @@ def test_jobs_that_make_no_set_are_one_sentence(
         (["--weight", "accuracy=1"], "--weight accuracy=1: give KEY=NUMBER"),
         (["--weight", "accuracy_top1=nan"], "a number of at least 0"),
         (["--model", "run-9"], "none of the 5 jobs has this name"),
-        (["--configmap", "Not A Name"], "is no name of an object"),
+        (["--configmap", "Not A Name"], "is not a valid object name"),
     ],
 )
 def test_wrong_use_is_one_sentence(reports: Path, option: list[str], sentence: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowtide.metrics.apc import COMPATIBLE_PRICE_PER_WH, ConsumptionUnit, apc, apec
+from lowtide.metrics.apc import PUBLISHED_PRICE_PER_WH, ConsumptionUnit, apc, apec
 from lowtide.metrics.closest import (
     DELTA_COST,
     ApcGrid,
@@ -72,10 +72,10 @@ def test_reproduces_apec_at_a_household_price(vectors: Vectors) -> None:
 def test_reproduces_individual_measures(vectors: Vectors) -> None:
     """Single measurements, APC and APEC."""
     for row in vectors("apc")["individual_measures"]:
-        money = {"price_per_wh": COMPATIBLE_PRICE_PER_WH, "currency": "cent EUR"}
+        money = {"price_per_wh": PUBLISHED_PRICE_PER_WH, "currency": "cent EUR"}
         cost = apec(accuracy=row["acc"], consumption=row["c"], unit=PER_HOUR, **money)
         plain = apc(accuracy=row["acc"], consumption=row["c"], unit=PER_HOUR)
-        assert row["price_per_Wh"] == COMPATIBLE_PRICE_PER_WH
+        assert row["price_per_Wh"] == PUBLISHED_PRICE_PER_WH
         assert plain.value == pytest.approx(row["apc_b0_1"], rel=EXACT)
         assert cost.value == pytest.approx(row["apec_b50"], rel=EXACT)
 

@@ -432,7 +432,7 @@ def test_a_reference_set_survives_its_file() -> None:
     [
         ({"task": "cooking"}, "cooking"),
         ({"boundaries": {"training_energy": [1, 2, 3, 4]}}, "do not rise"),
-        ({"boundaries": {"colour": [4, 3, 2, 1]}}, "colour is no property"),
+        ({"boundaries": {"colour": [4, 3, 2, 1]}}, "colour is not a rated property"),
         ({"rows": "many"}, "many"),
         ({"values": None}, "cannot be read"),
     ],

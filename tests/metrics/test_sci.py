@@ -288,7 +288,7 @@ def test_a_result_has_either_a_value_or_a_reason() -> None:
     """There is no fourth outcome."""
     with pytest.raises(ValueError, match="either a value or a reason"):
         Result(name="x", value=None, unit="")
-    with pytest.raises(ValueError, match="is no result"):
+    with pytest.raises(ValueError, match="is not a result"):
         Result(name="x", value=float("inf"), unit="")
 
 

@@ -253,7 +253,7 @@ def test_an_option_in_disguise_never_reaches_kubectl() -> None:
     result = run("--", "--kubeconfig=/dev/null", "b")
 
     assert result.exit_code == 1
-    assert "no name of a job" in result.stderr
+    assert "nor a valid job name" in result.stderr
 
 
 def test_names_are_asked_of_the_cluster_through_kubectl(
@@ -284,8 +284,8 @@ def test_names_are_asked_of_the_cluster_through_kubectl(
     ("script", "message"),
     [
         pytest.param("echo 'Error: not found' >&2; exit 1", "Error: not found", id="refused"),
-        pytest.param("echo nothing", "no JSON", id="no JSON"),
-        pytest.param("echo '[]'", "no object", id="no object"),
+        pytest.param("echo nothing", "with JSON", id="no JSON"),
+        pytest.param("echo '[]'", "with a JSON object", id="no object"),
     ],
 )
 def test_a_failing_kubectl_is_one_sentence(

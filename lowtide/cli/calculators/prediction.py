@@ -1,4 +1,4 @@
-"""`lowtide calc predict`: a full run from its beginning."""
+"""`lowtide calc predict`: a full run predicted from its first epochs."""
 
 import click
 

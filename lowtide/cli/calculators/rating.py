@@ -75,7 +75,7 @@ def _parse(texts: tuple[str, ...]) -> dict[str, float | None]:
             raise MetricError(
                 Refusal.OUT_OF_DOMAIN,
                 "value",
-                f"{key!r} is no property: use one of {', '.join(PROPERTIES)}",
+                f"{key!r} is not a property: use one of {', '.join(PROPERTIES)}",
             )
         try:
             parsed[key] = float(number)
@@ -100,6 +100,6 @@ def _shipped(task: Task, environment: str | None) -> ReferenceSet:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN,
             "environment",
-            f"no environment of the shipped set begins with {environment!r}: {', '.join(known)}",
+            f"no environment of the shipped set starts with {environment!r}: {', '.join(known)}",
         )
     return published_reference(task, fitting[0])
