@@ -6,7 +6,7 @@ so is left alone. That is what makes a kill between an action and the status wri
 
 from dataclasses import dataclass
 
-from lowtide_operator.workqueue import Key
+from lowtide_operator.objects.key import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 from lowtide.planning import Calendar, Segment
 from lowtide.planning.calendar import Reservation
 from lowtide.trainingjob.status import PlanStatus
-from lowtide_operator.workqueue import Key
+from lowtide_operator.objects.key import Key
 
 ROUNDING: Final = timedelta(seconds=1)
 """A status holds whole seconds."""

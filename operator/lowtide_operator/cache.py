@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from lowtide_operator.learning import PastRun
+from lowtide_operator.objects.key import Key
 from lowtide_operator.views import Body, ChildView, JobView, Record, child_view
-from lowtide_operator.workqueue import Key
 
 
 class Cache:

@@ -19,7 +19,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from lowtide import names
-from lowtide_operator.workqueue import Key
+from lowtide_operator.objects.key import Key
 
 Body = dict[str, Any]
 

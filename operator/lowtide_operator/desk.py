@@ -20,8 +20,8 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
 from lowtide.planning.booking import reservation
 from lowtide_operator.bookings import Bookings
+from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
-from lowtide_operator.workqueue import Key
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.ended import needs_measuring
 from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
+from lowtide_operator.objects.key import Key
 from lowtide_operator.observation import (
     ForecastView,
     Measurement,
@@ -30,7 +31,6 @@ from lowtide_operator.views import (
 )
 from lowtide_operator.waiting import question_of
 from lowtide_operator.workloads.job import job_manifest
-from lowtide_operator.workqueue import Key
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""

@@ -23,9 +23,9 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
 from lowtide_operator.learning import PastRun
+from lowtide_operator.objects.key import Key
 from lowtide_operator.summary import Summary, past_run, summary_of
 from lowtide_operator.templates import fingerprint
-from lowtide_operator.workqueue import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")

@@ -13,17 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
-
-class Key(NamedTuple):
-    """Which TrainingJob."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+from lowtide_operator.objects.key import Key
 
 
 @dataclass(frozen=True, slots=True)

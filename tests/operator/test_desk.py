@@ -15,8 +15,8 @@ from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
 from lowtide_operator import desk as desk_module
 from lowtide_operator.bookings import Bookings
 from lowtide_operator.desk import Desk, differs, plan_together
+from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
-from lowtide_operator.workqueue import Key
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

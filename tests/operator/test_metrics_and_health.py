@@ -19,10 +19,11 @@ from lowtide_operator.display import display_of
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.health import UnhealthyError, check
 from lowtide_operator.metrics import build_registry, serve_metrics
+from lowtide_operator.objects.key import Key
 from lowtide_operator.providerpage import provider_families
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
-from lowtide_operator.workqueue import Key, WorkQueue
+from lowtide_operator.workqueue import WorkQueue
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowtide_operator.workqueue import Backoff, Key, WorkQueue
+from lowtide_operator.objects.key import Key
+from lowtide_operator.workqueue import Backoff, WorkQueue
 
 A, B = Key("default", "a"), Key("default", "b")
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide_operator.actions import child_name
+from lowtide_operator.objects.key import Key
 from lowtide_operator.views import API_VERSION
-from lowtide_operator.workqueue import Key
 
 Manifest = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""Objects of the cluster as small frozen values: parsed, packed, fingerprinted, built."""

@@ -1,0 +1,13 @@
+"""Key of a TrainingJob: its namespace and its name."""
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """Which TrainingJob."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
