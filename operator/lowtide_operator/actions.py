@@ -39,8 +39,3 @@ class ResumeJob:
 
 
 Action = CreateJob | SuspendJob | ResumeJob
-
-
-def child_name(key: Key, attempt: int = 1) -> str:
-    """Return the name of the batch Job of an attempt."""
-    return f"{key.name}-{attempt}"

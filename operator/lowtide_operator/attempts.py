@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lowtide.trainingjob.status import MAX_ATTEMPTS, MAX_PODS, Attempt, AttemptPod
 from lowtide_operator.draft import whole_seconds
-from lowtide_operator.views import PodView
+from lowtide_operator.objects.views import PodView
 
 
 def with_attempt(attempts: tuple[Attempt, ...], name: str) -> tuple[Attempt, ...]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from lowtide_operator.learning import PastRun
 from lowtide_operator.objects.key import Key
-from lowtide_operator.views import Body, ChildView, JobView, Record, child_view
+from lowtide_operator.objects.records import Record
+from lowtide_operator.objects.views import Body, ChildView, JobView, child_view
 
 
 class Cache:

@@ -14,7 +14,7 @@ from lowtide import names
 from lowtide.trainingjob.status import Condition, TrainingJobStatus
 from lowtide.units import format_energy, format_mass
 from lowtide_operator.conditions import ConditionType, Reason, find, has_end, is_true, shortened
-from lowtide_operator.views import API_VERSION, JobView
+from lowtide_operator.objects.views import API_VERSION, JobView
 
 NOTE_MAX_LENGTH: Final = 1024
 """Limit of events.k8s.io/v1."""

@@ -17,7 +17,7 @@ from lowtide.trainingjob.status import (
 )
 from lowtide_operator.conditions import Reason, Truth
 from lowtide_operator.learning import Experience
-from lowtide_operator.views import ChildView, JobView, PodView
+from lowtide_operator.objects.views import ChildView, JobView, PodView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

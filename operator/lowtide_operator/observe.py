@@ -12,15 +12,9 @@ from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.ended import needs_measuring
 from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
+from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
-from lowtide_operator.observation import (
-    ForecastView,
-    Measurement,
-    Observation,
-    Prepared,
-    Refusal,
-)
-from lowtide_operator.views import (
+from lowtide_operator.objects.views import (
     ChildView,
     Fault,
     JobView,
@@ -29,8 +23,14 @@ from lowtide_operator.views import (
     pod_view,
     template_of,
 )
+from lowtide_operator.observation import (
+    ForecastView,
+    Measurement,
+    Observation,
+    Prepared,
+    Refusal,
+)
 from lowtide_operator.waiting import question_of
-from lowtide_operator.workloads.job import job_manifest
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""

@@ -18,10 +18,10 @@ from lowtide_operator.attempts import ran_seconds
 from lowtide_operator.conditions import Reason
 from lowtide_operator.draft import Draft
 from lowtide_operator.intent import planned
+from lowtide_operator.objects.views import ChildView
 from lowtide_operator.observation import Observation
 from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
-from lowtide_operator.views import ChildView
 from lowtide_operator.window import Window
 
 NEVER_PAUSED: Final = frozenset(

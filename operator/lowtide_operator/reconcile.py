@@ -21,11 +21,11 @@ from lowtide_operator.decide import decide, is_managed_elsewhere
 from lowtide_operator.draft import Decision
 from lowtide_operator.events import event_manifest, notes_between
 from lowtide_operator.merge import merge_patch
+from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.views import JobView, child_view, template_of
 from lowtide_operator.observation import Refusal
 from lowtide_operator.observe import observe
-from lowtide_operator.views import JobView, child_view, template_of
-from lowtide_operator.workloads.job import job_manifest
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from lowtide_operator.decide import decide
 from lowtide_operator.draft import Decision
 from lowtide_operator.events import notes_between
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.views import ChildView, Ending, Fault, JobView, Outcome, PodView
 from lowtide_operator.observation import ForecastView, Observation, Prepared, Refusal
 from lowtide_operator.settings import Settings
-from lowtide_operator.views import ChildView, Ending, Fault, JobView, Outcome, PodView
 from lowtide_operator.waiting import question_of
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)

@@ -10,9 +10,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 from lowtide import names
-from lowtide_operator.actions import child_name
 from lowtide_operator.objects.key import Key
-from lowtide_operator.views import API_VERSION
+from lowtide_operator.objects.views import API_VERSION
 
 Manifest = dict[str, Any]
 
@@ -116,3 +115,8 @@ def _mapping(parent: Manifest, field: str) -> Manifest:
     if value is None:
         value = parent[field] = {}
     return value if isinstance(value, dict) else {}
+
+
+def child_name(key: Key, attempt: int = 1) -> str:
+    """Return the name of the batch Job of an attempt."""
+    return f"{key.name}-{attempt}"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
-from lowtide_operator.workloads.job import job_manifest
 
 KEY = Key("ml", "net")
 
