@@ -27,8 +27,6 @@ from lowtide.trainingjob.status import (
     EnergyStatus,
     TrainingJobStatus,
 )
-from lowtide_operator.attempts import ran_seconds
-from lowtide_operator.conditions import Reason, shortened
 from lowtide_operator.epochs import with_energy
 from lowtide_operator.observation import Measurement
 from lowtide_operator.rating import Rated
@@ -37,6 +35,8 @@ from lowtide_operator.references import EMPTY_SHELF, Shelf
 from lowtide_operator.savings import counterfactual_status
 from lowtide_operator.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.settings import EmbodiedSettings, Settings
+from lowtide_operator.status.attempts import ran_seconds
+from lowtide_operator.status.conditions import Reason, shortened
 
 COVERAGE_ENOUGH: Final = 0.95
 """Below this share of the running time the figures are called partial

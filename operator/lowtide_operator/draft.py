@@ -11,9 +11,10 @@ from typing import Any
 
 from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
 from lowtide_operator.actions import Action
-from lowtide_operator.conditions import Conditions, ConditionType, Truth
-from lowtide_operator.display import display_of
 from lowtide_operator.observation import Observation
+from lowtide_operator.status.conditions import Conditions, ConditionType, Truth
+from lowtide_operator.status.display import display_of
+from lowtide_operator.status.times import whole_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,3 @@ class Draft:
         if self._looks:
             look = max(0.0, (min(self._looks) - self.now).total_seconds())
         return Decision(tuple(self._actions), status, look)
-
-
-def whole_seconds(moment: datetime) -> datetime:
-    """Return `moment` without the part of a second, as Kubernetes stores times."""
-    return moment.replace(microsecond=0)
-
-
-def nearest_second(moment: datetime) -> datetime:
-    """Return the second next to `moment`; for times that are computed anew at every look."""
-    return whole_seconds(moment + timedelta(seconds=0.5))

@@ -11,14 +11,14 @@ from typing import Any
 from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide.units import format_duration
-from lowtide_operator.attempts import with_end, with_pods
-from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.draft import Draft
 from lowtide_operator.objects.views import Ending, Outcome, PodView
 from lowtide_operator.observation import Measurement, Observation
-from lowtide_operator.reported import training_status
 from lowtide_operator.savings import hindsight_due
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.attempts import with_end, with_pods
+from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
+from lowtide_operator.status.training import training_status
 
 DELETED = "Deleted"
 SECTIONS = ("training", "energy", "carbon", "sci", "counterfactual", "efficiency", "cost")

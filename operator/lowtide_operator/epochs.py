@@ -5,31 +5,16 @@ counts where it happened. Between two samples energy is spread evenly; an epoch 
 distance is therefore smoothed, while sums over several stay right.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
 
 from lowtide.energy.job import JobEnergy
 from lowtide.energy.profile import Span, union
-from lowtide.trainingjob.report import EpochRecord
-from lowtide.trainingjob.status import EpochEntry, TrainingStatus
+from lowtide.trainingjob.status import TrainingStatus
 
 COVERED_ENOUGH: Final = 0.95
 """Below this share of an epoch's running time its energy is not known."""
-
-
-def history_entries(records: Sequence[EpochRecord]) -> tuple[EpochEntry, ...]:
-    """Return the trainer's history for the status, still without energy."""
-    return tuple(
-        EpochEntry(
-            epoch=record.epoch,
-            end=record.ended_at,
-            seconds=_decimal(record.duration_seconds),
-            accuracy=None if record.accuracy is None else _decimal(record.accuracy),
-        )
-        for record in records
-    )
 
 
 def with_energy(training: TrainingStatus, energy: JobEnergy) -> TrainingStatus:
@@ -62,7 +47,3 @@ def _joules_between(start: datetime, end: datetime, energy: JobEnergy) -> float 
     if running == 0 or covered < COVERED_ENOUGH * running:
         return None
     return part.total_joules
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -24,11 +24,11 @@ import aiohttp
 
 from lowtide.energy.samples import Series
 from lowtide_operator.boundedbody import bounded_body
-from lowtide_operator.conditions import Reason
 from lowtide_operator.exporterpage import Known, Page, PageError, parse_page
 from lowtide_operator.samples import SamplesUnavailableError, Selector
 from lowtide_operator.samplestore import SampleStore
 from lowtide_operator.settings import ExporterSettings
+from lowtide_operator.status.conditions import Reason
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from lowtide.trainingjob.status import TrainingJobStatus
-from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.measure import SeenIntensity
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.observation import Measurement
 from lowtide_operator.savings import hindsight_due, with_hindsight
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 
 async def look_back(

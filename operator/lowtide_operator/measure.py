@@ -14,13 +14,13 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.accounts import Ledger, settle
-from lowtide_operator.conditions import ConditionType, Reason, find
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import ended_pods, read_pods
 from lowtide_operator.references import References
 from lowtide_operator.samples import Samples, SamplesUnavailableError
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 SCRAPES_BEHIND: Final = 2
 """Samples are looked for this many scrape intervals before the time that matters."""

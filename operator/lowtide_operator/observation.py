@@ -15,9 +15,9 @@ from lowtide.trainingjob.status import (
     SciStatus,
     TrainingStatus,
 )
-from lowtide_operator.conditions import Reason, Truth
 from lowtide_operator.learning import Experience
 from lowtide_operator.objects.views import ChildView, JobView, PodView
+from lowtide_operator.status.conditions import Reason, Truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

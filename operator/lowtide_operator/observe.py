@@ -8,7 +8,6 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, RefusedError
-from lowtide_operator.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.ended import needs_measuring
 from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
@@ -30,6 +29,7 @@ from lowtide_operator.observation import (
     Prepared,
     Refusal,
 )
+from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.waiting import question_of
 
 LOOK_AHEAD: Final = 256

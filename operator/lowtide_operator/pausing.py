@@ -14,14 +14,14 @@ from lowtide.planning import Plan, PlanReason, Request, Segment
 from lowtide.planning.guard import latest_start
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
-from lowtide_operator.attempts import ran_seconds
-from lowtide_operator.conditions import Reason
 from lowtide_operator.draft import Draft
 from lowtide_operator.intent import planned
 from lowtide_operator.objects.views import ChildView
 from lowtide_operator.observation import Observation
 from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.attempts import ran_seconds
+from lowtide_operator.status.conditions import Reason
 from lowtide_operator.window import Window
 
 NEVER_PAUSED: Final = frozenset(

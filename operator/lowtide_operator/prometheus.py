@@ -18,9 +18,9 @@ from lowtide import names
 from lowtide.energy.samples import Sample, Series
 from lowtide.units import parse_timestamp
 from lowtide_operator.boundedbody import bounded_body
-from lowtide_operator.conditions import Reason
 from lowtide_operator.samples import SamplesUnavailableError, Selector
 from lowtide_operator.settings import PrometheusSettings
+from lowtide_operator.status.conditions import Reason
 
 JOULES_SO_FAR: Final = (
     "sum by (pod_uid) (max by (pod_uid, container, component, part, method, quality) "

@@ -14,9 +14,9 @@ from lowtide.metrics.result import SENTENCES, MetricError
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.status import EnergyStatus, RatedProperty, TrainingStatus
 from lowtide.units import joules_to_kwh
-from lowtide_operator.conditions import shortened
 from lowtide_operator.references import Shelf
 from lowtide_operator.score_settings import RatingSettings
+from lowtide_operator.status.conditions import shortened
 
 MESSAGE_LENGTH = 1024
 

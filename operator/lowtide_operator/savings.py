@@ -21,10 +21,10 @@ from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
 from lowtide.units import joules_to_kwh
-from lowtide_operator.attempts import ran_seconds
-from lowtide_operator.conditions import Reason
 from lowtide_operator.settings import Settings
-from lowtide_operator.window import clock_text
+from lowtide_operator.status.attempts import ran_seconds
+from lowtide_operator.status.conditions import Reason
+from lowtide_operator.status.times import clock_text
 
 WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
 """Plans that allowed one start only, so that nothing better was possible."""

@@ -19,11 +19,11 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide.units import joules_to_kwh
-from lowtide_operator.conditions import shortened
 from lowtide_operator.rating import Rated, rating_fields
 from lowtide_operator.references import Shelf
 from lowtide_operator.score_settings import UncertaintySettings
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.conditions import shortened
 
 MODELLED = "model"
 """Quality of joules that no meter counted."""

@@ -15,8 +15,6 @@ from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
 from lowtide.units import format_duration
 from lowtide_operator.actions import CreateJob
-from lowtide_operator.attempts import with_attempt
-from lowtide_operator.conditions import ConditionType, Reason
 from lowtide_operator.draft import Draft
 from lowtide_operator.intent import planned
 from lowtide_operator.objects.job_manifest import child_name
@@ -24,7 +22,10 @@ from lowtide_operator.objects.views import Fault
 from lowtide_operator.observation import Observation
 from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
-from lowtide_operator.window import Window, clock_text, window_of
+from lowtide_operator.status.attempts import with_attempt
+from lowtide_operator.status.conditions import ConditionType, Reason
+from lowtide_operator.status.times import clock_text
+from lowtide_operator.window import Window, window_of
 
 
 def decide_waiting(

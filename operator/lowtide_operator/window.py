@@ -13,6 +13,7 @@ from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.units import format_duration
 from lowtide_operator.learning import Experience
 from lowtide_operator.settings import ScheduleSettings
+from lowtide_operator.status.times import clock_text
 
 
 class DurationSource(StrEnum):
@@ -113,14 +114,3 @@ def _fault(
         f"the run needs {format_duration(duration)}: move the deadline to "
         f"{clock_text(enough, after=deadline)} or later, or set policy: Immediate"
     )
-
-
-def clock_text(moment: datetime, *, after: datetime | None = None) -> str:
-    """Return a UTC time for a sentence, without seconds where they are zero.
-
-    With `after` on the same day only the time of day is said.
-    """
-    seconds = ":%S" if moment.second else ""
-    same_day = after is not None and after.date() == moment.date()
-    day = "" if same_day else "%Y-%m-%dT"
-    return moment.strftime(f"{day}%H:%M{seconds}Z")

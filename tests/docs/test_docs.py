@@ -27,9 +27,9 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_exporter.page import catalogue
-from lowtide_operator.display import display_of
 from lowtide_operator.metrics import JOB_FIGURES
 from lowtide_operator.providerpage import provider_families
+from lowtide_operator.status.display import display_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -17,10 +17,10 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide_operator.accounts import Ledger, embodied_of, settle
-from lowtide_operator.conditions import Reason
 from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 STARTED = SUBMITTED + timedelta(hours=2)

@@ -17,7 +17,6 @@ from lowtide.trainingjob.status import (
     PlanStatus,
     TrainingJobStatus,
 )
-from lowtide_operator.conditions import Reason
 from lowtide_operator.savings import (
     counterfactual_status,
     hindsight_due,
@@ -25,6 +24,7 @@ from lowtide_operator.savings import (
     with_hindsight,
 )
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

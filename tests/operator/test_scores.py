@@ -26,9 +26,9 @@ from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import References
-from lowtide_operator.reported import training_status
 from lowtide_operator.score_settings import RatingSettings
 from lowtide_operator.settings import Settings
+from lowtide_operator.status.training import training_status
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)

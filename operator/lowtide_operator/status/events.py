@@ -13,8 +13,15 @@ from typing import Any, Final
 from lowtide import names
 from lowtide.trainingjob.status import Condition, TrainingJobStatus
 from lowtide.units import format_energy, format_mass
-from lowtide_operator.conditions import ConditionType, Reason, find, has_end, is_true, shortened
 from lowtide_operator.objects.views import API_VERSION, JobView
+from lowtide_operator.status.conditions import (
+    ConditionType,
+    Reason,
+    find,
+    has_end,
+    is_true,
+    shortened,
+)
 
 NOTE_MAX_LENGTH: Final = 1024
 """Limit of events.k8s.io/v1."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from lowtide.trainingjob.status import MAX_ATTEMPTS, MAX_PODS, Attempt, AttemptPod
-from lowtide_operator.draft import whole_seconds
 from lowtide_operator.objects.views import PodView
+from lowtide_operator.status.times import whole_seconds
 
 
 def with_attempt(attempts: tuple[Attempt, ...], name: str) -> tuple[Attempt, ...]:

@@ -4,11 +4,12 @@ A termination message may hold anything; what cannot be used is left out and nam
 which the figures that need it repeat.
 """
 
+from collections.abc import Sequence
+
 from lowtide.trainingjob.base import decimal_text
-from lowtide.trainingjob.report import parse_report
-from lowtide.trainingjob.status import TrainingStatus
-from lowtide_operator.conditions import shortened
-from lowtide_operator.epochs import history_entries
+from lowtide.trainingjob.report import EpochRecord, parse_report
+from lowtide.trainingjob.status import EpochEntry, TrainingStatus
+from lowtide_operator.status.conditions import shortened
 
 
 def training_status(message: str | None) -> TrainingStatus:
@@ -38,3 +39,20 @@ def training_status(message: str | None) -> TrainingStatus:
         history=history_entries(report.history),
         message=faults,
     )
+
+
+def history_entries(records: Sequence[EpochRecord]) -> tuple[EpochEntry, ...]:
+    """Return the trainer's history for the status, still without energy."""
+    return tuple(
+        EpochEntry(
+            epoch=record.epoch,
+            end=record.ended_at,
+            seconds=_decimal(record.duration_seconds),
+            accuracy=None if record.accuracy is None else _decimal(record.accuracy),
+        )
+        for record in records
+    )
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
