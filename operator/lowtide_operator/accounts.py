@@ -27,8 +27,8 @@ from lowtide.trainingjob.status import (
     EnergyStatus,
     TrainingJobStatus,
 )
+from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.epochs import with_energy
-from lowtide_operator.observation import Measurement
 from lowtide_operator.rating import Rated
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import EMPTY_SHELF, Shelf

@@ -20,8 +20,8 @@ from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.trainingjob.spec import Grid
+from lowtide_operator.decision.observation import ForecastView
 from lowtide_operator.estimates import with_estimates
-from lowtide_operator.observation import ForecastView
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason, shortened
 

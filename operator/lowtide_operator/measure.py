@@ -14,8 +14,8 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.accounts import Ledger, settle
+from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.observation import Measurement
 from lowtide_operator.reading import ended_pods, read_pods
 from lowtide_operator.references import References
 from lowtide_operator.samples import Samples, SamplesUnavailableError

@@ -8,7 +8,15 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, RefusedError
-from lowtide_operator.ended import needs_measuring
+from lowtide_operator.decision.due import needs_measuring
+from lowtide_operator.decision.observation import (
+    ForecastView,
+    Measurement,
+    Observation,
+    Prepared,
+    Refusal,
+)
+from lowtide_operator.decision.questions import question_of
 from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
 from lowtide_operator.objects.job_manifest import job_manifest
@@ -22,15 +30,7 @@ from lowtide_operator.objects.views import (
     pod_view,
     template_of,
 )
-from lowtide_operator.observation import (
-    ForecastView,
-    Measurement,
-    Observation,
-    Prepared,
-    Refusal,
-)
 from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
-from lowtide_operator.waiting import question_of
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""

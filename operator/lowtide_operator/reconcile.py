@@ -13,15 +13,15 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from lowtide_operator.actions import Action, CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.app import App
 from lowtide_operator.cluster import AlreadyExistsError, ClusterError, ConflictError, RefusedError
-from lowtide_operator.decide import decide, is_managed_elsewhere
-from lowtide_operator.draft import Decision
+from lowtide_operator.decision.actions import Action, CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.decision.decide import decide, is_managed_elsewhere
+from lowtide_operator.decision.draft import Decision
+from lowtide_operator.decision.observation import Refusal
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
-from lowtide_operator.observation import Refusal
 from lowtide_operator.observe import observe
 from lowtide_operator.status.conditions import Reason, has_end
 from lowtide_operator.status.events import event_manifest, notes_between

@@ -16,18 +16,18 @@ from typing import Final
 from lowtide.energy.carbon import CarbonResult, counterfactual, saving
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.series import IntensitySeries
-from lowtide.planning import Forecast, Request, Source, plan
+from lowtide.planning import Forecast, Source, plan
 from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
 from lowtide.units import joules_to_kwh
+from lowtide_operator.decision.due import WITHOUT_CHOICE
+from lowtide_operator.decision.questions import request_in_hindsight
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason
 from lowtide_operator.status.times import clock_text
 
-WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
-"""Plans that allowed one start only, so that nothing better was possible."""
 _NOTHING_TO_SAVE: Final = 1e-6
 """Below this share of the run-now emissions a possible saving is rounding."""
 
@@ -92,25 +92,6 @@ def _observed_plan(
     if planned is None or planned.reason != Reason.POLICY_OBSERVE or not planned.segments:
         return None
     return counterfactual(profile, start=planned.segments[0].start, series=intensity).grams
-
-
-def hindsight_due(
-    status: TrainingJobStatus, settings: Settings
-) -> tuple[datetime, datetime] | None:
-    """Return from when until when the best possible run of a measured job is to be computed.
-
-    `None` where it is known already, or never will be. The time ends some hours after the
-    deadline: what the grid's providers have not said by then they will not say.
-    """
-    known, planned = status.counterfactual, status.plan
-    if known is None or planned is None or planned.deadline is None:
-        return None
-    if planned.reason in WITHOUT_CHOICE:
-        return None
-    if known.clairvoyant_grams is not None or known.run_now_grams is None:
-        return None
-    longest = timedelta(seconds=settings.measurement.reprice_until_seconds)
-    return planned.deadline, planned.deadline + longest
 
 
 def with_hindsight(
@@ -198,25 +179,11 @@ def _least_grams(
 ) -> float | None:
     """Return the emissions of the best run inside the job's window, in grams."""
     total = status.energy.total_joules if status.energy else None
-    interruption = spec.schedule.interruption
     repeated = fsum(span.duration_seconds for span in restart_work(spec, status.attempts))
     seconds = ran_seconds(status.attempts, deadline) - repeated
     if total is None or known.baseline_start is None or seconds <= 0:
         return None
-    cost = float(interruption.restart_cost_seconds) if interruption.allowed else 0.0
-    request = Request(
-        key="hindsight",
-        earliest=known.baseline_start,
-        deadline=deadline,
-        remaining_seconds=seconds,
-        remaining_high_seconds=seconds,
-        interruptible=interruption.allowed,
-        restart_cost_seconds=cost,
-        minimum_saving_ratio=0.0,
-        gpus=0,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
-    )
+    request = request_in_hindsight(spec, known.baseline_start, deadline, seconds, settings)
     best = plan(known.baseline_start, request, actual)
     if best.planned_grams_per_kwh is None:
         return None

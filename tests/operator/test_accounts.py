@@ -17,7 +17,7 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide_operator.accounts import Ledger, embodied_of, settle
-from lowtide_operator.observation import Measurement
+from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason

@@ -23,7 +23,7 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide_operator.accounts import Ledger, settle
-from lowtide_operator.observation import Measurement
+from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import References
 from lowtide_operator.score_settings import RatingSettings

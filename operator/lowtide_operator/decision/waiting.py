@@ -11,21 +11,25 @@ from datetime import datetime, timedelta
 from lowtide import names
 from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.guard import is_at_risk, latest_start
-from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
-from lowtide.units import format_duration
-from lowtide_operator.actions import CreateJob
-from lowtide_operator.draft import Draft
-from lowtide_operator.intent import planned
+from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.intent import planned
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.questions import (
+    fault_of,
+    reason_to_run,
+    remembered_plan,
+    request_before_start,
+)
+from lowtide_operator.decision.risk import set_risk
+from lowtide_operator.decision.window import Window, window_of
+from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.job_manifest import child_name
-from lowtide_operator.objects.views import Fault
-from lowtide_operator.observation import Observation
-from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.attempts import with_attempt
 from lowtide_operator.status.conditions import ConditionType, Reason
-from lowtide_operator.status.times import clock_text
-from lowtide_operator.window import Window, window_of
 
 
 def decide_waiting(
@@ -41,7 +45,7 @@ def decide_waiting(
     )
     if seen.forecast.zone is not None:
         draft.section(carbon=CarbonStatus(zone=seen.forecast.zone, signal=seen.forecast.signal))
-    fault = _fault(seen, window)
+    fault = fault_of(seen, window)
     if fault is not None:
         refuse(draft, *fault)
         return
@@ -59,21 +63,6 @@ def decide_waiting(
     _follow_plan(seen, spec, window, draft, settings)
 
 
-def question_of(seen: Observation, settings: Settings) -> Request | None:
-    """Return what the planner will be asked for a job that has not started; `None` for nothing.
-
-    A job that is suspended, cannot run as it is written or has no forecast is not planned with
-    the others.
-    """
-    spec = seen.job.spec
-    if isinstance(spec, Fault) or (spec.suspend and not seen.job.run_now):
-        return None
-    window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
-    if _fault(seen, window) is not None or seen.forecast.forecast is None:
-        return None
-    return _request(seen, spec, window, settings, _reason_to_run(seen, spec))
-
-
 def refuse(draft: Draft, reason: Reason, message: str) -> None:
     """Draft a job that cannot run as it is written."""
     draft.section(plan=None)
@@ -85,17 +74,6 @@ def refuse(draft: Draft, reason: Reason, message: str) -> None:
     draft.condition(ConditionType.COMPLETE, "False", Reason.NOT_ENDED)
     draft.condition(ConditionType.FAILED, "False", Reason.NOT_ENDED)
     draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
-
-
-def _fault(seen: Observation, window: Window) -> tuple[Reason, str] | None:
-    """Return why the job cannot run as it is written."""
-    if window.fault is not None:
-        return Reason.INVALID_SCHEDULE, window.fault
-    if seen.forecast.fault is not None:
-        return seen.forecast.fault, seen.forecast.message
-    if seen.template_refusal is not None and seen.template_refusal.lasting:
-        return seen.template_refusal.reason, seen.template_refusal.message
-    return None
 
 
 def _unchecked(seen: Observation) -> str:
@@ -117,9 +95,9 @@ def _follow_plan(
     seen: Observation, spec: TrainingJobSpec, window: Window, draft: Draft, settings: Settings
 ) -> None:
     """Plan, write the plan down, and start the job if it is time."""
-    remembered = _remembered(seen)
-    at_once = _reason_to_run(seen, spec)
-    request = _request(seen, spec, window, settings, at_once)
+    remembered = remembered_plan(seen)
+    at_once = reason_to_run(seen, spec)
+    request = request_before_start(seen, spec, window, settings, at_once)
     if at_once is None and seen.forecast.forecast is None:
         until = _patience_ends(seen, request, remembered)
         if until is not None and seen.now < until:
@@ -154,81 +132,6 @@ def _start(seen: Observation, draft: Draft, settings: Settings) -> None:
         draft.look_in(settings.cluster.pod_poll_seconds)
     else:
         draft.condition(ConditionType.RUNNING, "False", seen.refusal.reason, seen.refusal.message)
-
-
-def set_risk(draft: Draft, at_risk: bool, window: Window) -> None:
-    """Draft the condition DeadlineAtRisk of a job that has not ended."""
-    if draft.now > window.deadline:
-        draft.condition(
-            ConditionType.DEADLINE_AT_RISK,
-            "True",
-            Reason.DEADLINE_MISSED,
-            f"the deadline {clock_text(window.deadline)} has passed",
-        )
-    elif at_risk:
-        draft.condition(
-            ConditionType.DEADLINE_AT_RISK,
-            "True",
-            Reason.TOO_LATE_TO_BE_SURE,
-            f"a run takes up to {format_duration(window.high_seconds)} and may end after the "
-            f"deadline {clock_text(window.deadline)}",
-        )
-    else:
-        draft.condition(ConditionType.DEADLINE_AT_RISK, "False", Reason.IN_TIME)
-
-
-def _request(
-    seen: Observation,
-    spec: TrainingJobSpec,
-    window: Window,
-    settings: Settings,
-    at_once: Reason | None,
-) -> Request:
-    """Return the job as the planner sees it before its start."""
-    interruption = spec.schedule.interruption
-    minimum = spec.schedule.minimum_saving_percent / 100
-    runs_anyway = at_once in (Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED)
-    return Request(
-        key=seen.job.uid,
-        earliest=seen.now if at_once is Reason.RUN_NOW_REQUESTED else window.earliest,
-        deadline=window.deadline,
-        remaining_seconds=window.duration_seconds,
-        remaining_high_seconds=window.high_seconds,
-        interruptible=interruption.allowed and not runs_anyway,
-        restart_cost_seconds=float(interruption.restart_cost_seconds),
-        # No saving is large enough for a job that is to run at once.
-        minimum_saving_ratio=float("1e9") if runs_anyway else minimum,
-        gpus=seen.job.gpus,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
-        waited=not runs_anyway and _has_waited(seen),
-        created=seen.job.created,
-    )
-
-
-def _remembered(seen: Observation) -> PlanStatus | None:
-    """Return the plan in the status if it was made for the spec as it is now."""
-    status = seen.job.status
-    return status.plan if status.observed_generation == seen.job.generation else None
-
-
-def _has_waited(seen: Observation) -> bool:
-    plan_before = _remembered(seen)
-    return plan_before is not None and plan_before.reason in (
-        PlanReason.CLEANEST_WINDOW,
-        PlanReason.CAPACITY_SHORT,
-    )
-
-
-def _reason_to_run(seen: Observation, spec: TrainingJobSpec) -> Reason | None:
-    """Return why the job runs as soon as it may, whatever the grid does; `None` if it may wait."""
-    if seen.job.run_now:
-        return Reason.RUN_NOW_REQUESTED
-    if spec.schedule.policy is Policy.IMMEDIATE:
-        return Reason.POLICY_IMMEDIATE
-    if spec.schedule.policy is Policy.OBSERVE:
-        return Reason.POLICY_OBSERVE
-    return None
 
 
 def _patience_ends(

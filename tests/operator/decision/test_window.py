@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from lowtide.trainingjob.models import parse_spec
+from lowtide_operator.decision.window import DurationSource, window_of
 from lowtide_operator.learning import PastRun, learn
 from lowtide_operator.settings import ScheduleSettings
-from lowtide_operator.window import DurationSource, window_of
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 SETTINGS = ScheduleSettings(start_latency_seconds=120, margin_seconds=300)

@@ -14,15 +14,15 @@ from lowtide.planning import Plan, PlanReason, Request, Segment
 from lowtide.planning.guard import latest_start
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
-from lowtide_operator.draft import Draft
-from lowtide_operator.intent import planned
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.intent import planned
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.questions import request_after_start
+from lowtide_operator.decision.window import Window
+from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.views import ChildView
-from lowtide_operator.observation import Observation
-from lowtide_operator.plans import is_same_plan, plan_status
 from lowtide_operator.settings import Settings
-from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason
-from lowtide_operator.window import Window
 
 NEVER_PAUSED: Final = frozenset(
     {
@@ -64,7 +64,7 @@ def wish_of(
         )
     if not _may_be_paused(seen, child, spec, draft.plan):
         return RUN
-    request = _request(seen, child, spec, window, draft, settings)
+    request = request_after_start(seen, child, spec, window, draft, settings)
     if request.remaining_seconds <= 0:
         return RUN
     if seen.forecast.forecast is None:
@@ -91,42 +91,6 @@ def _may_be_paused(
         and not child.queued
         and plan is not None
         and plan.reason not in NEVER_PAUSED
-    )
-
-
-def _request(
-    seen: Observation,
-    child: ChildView,
-    spec: TrainingJobSpec,
-    window: Window,
-    draft: Draft,
-    settings: Settings,
-) -> Request:
-    """Return the job as the planner sees it after its start.
-
-    What was worked is the time it ran, less what every resume cost.
-    """
-    attempts = draft.attempts
-    cost = float(spec.schedule.interruption.restart_cost_seconds)
-    worked = max(0.0, ran_seconds(attempts, seen.now) - cost * (len(attempts) - 1))
-    last = attempts[-1]
-    return Request(
-        key=seen.job.uid,
-        earliest=window.earliest,
-        deadline=window.deadline,
-        remaining_seconds=max(0.0, window.duration_seconds - worked),
-        remaining_high_seconds=max(0.0, window.high_seconds - worked),
-        interruptible=True,
-        restart_cost_seconds=cost,
-        started=True,
-        running=not child.suspended,
-        minimum_saving_ratio=spec.schedule.minimum_saving_percent / 100,
-        gpus=seen.job.gpus,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
-        waited=True,
-        since=last.end if child.suspended else last.start,
-        created=seen.job.created,
     )
 
 

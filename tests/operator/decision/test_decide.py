@@ -12,16 +12,16 @@ from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Source, plan
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import TrainingJobStatus
-from lowtide_operator.actions import CreateJob, ResumeJob, SuspendJob
-from lowtide_operator.decide import decide
-from lowtide_operator.draft import Decision
+from lowtide_operator.decision.actions import CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.decision.decide import decide
+from lowtide_operator.decision.draft import Decision
+from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, Refusal
+from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import ChildView, Ending, Fault, JobView, Outcome, PodView
-from lowtide_operator.observation import ForecastView, Observation, Prepared, Refusal
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.events import notes_between
-from lowtide_operator.waiting import question_of
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 KEY = Key("ml", "net")

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
-from lowtide_operator.actions import Action
-from lowtide_operator.observation import Observation
+from lowtide_operator.decision.actions import Action
+from lowtide_operator.decision.observation import Observation
 from lowtide_operator.status.conditions import Conditions, ConditionType, Truth
 from lowtide_operator.status.display import display_of
 from lowtide_operator.status.times import whole_seconds

@@ -14,14 +14,14 @@ The job is in one of four situations, each with its own module:
 
 from typing import Final
 
-from lowtide_operator.draft import Decision, Draft
-from lowtide_operator.ended import decide_ended, decide_lost
+from lowtide_operator.decision.draft import Decision, Draft
+from lowtide_operator.decision.ended import decide_ended, decide_lost
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.running import decide_running
+from lowtide_operator.decision.waiting import decide_waiting, refuse
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.observation import Observation
-from lowtide_operator.running import decide_running
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason, has_end
-from lowtide_operator.waiting import decide_waiting, refuse
 
 MANAGED_BY: Final = "lowtide.dev/operator"
 """The value of spec.managedBy that means this operator; absent means the same."""

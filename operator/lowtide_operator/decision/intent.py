@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lowtide.planning import Plan, PlanningError, Request, plan
-from lowtide_operator.observation import Observation
+from lowtide_operator.decision.observation import Observation
 
 
 def planned(seen: Observation, request: Request) -> Plan:

@@ -5,19 +5,19 @@ a day; what is still missing is tried again until it is there or can never be th
 """
 
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from lowtide.trainingjob.base import grams_text
-from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
+from lowtide.trainingjob.status import CarbonStatus
 from lowtide.units import format_duration
-from lowtide_operator.draft import Draft
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.due import hindsight_due
+from lowtide_operator.decision.observation import Measurement, Observation
 from lowtide_operator.objects.views import Ending, Outcome, PodView
-from lowtide_operator.observation import Measurement, Observation
-from lowtide_operator.savings import hindsight_due
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.attempts import with_end, with_pods
-from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
+from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.training import training_status
 
 DELETED = "Deleted"
@@ -47,26 +47,6 @@ def decide_lost(seen: Observation, draft: Draft, settings: Settings) -> None:
     draft.condition(ConditionType.FAILED, "True", Reason.JOB_DELETED, message)
     _close(draft)
     _measure(seen, draft, settings)
-
-
-def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
-    """Return whether the figures of an ended job are still to be read, or to be priced again."""
-    if not has_end(status.conditions):
-        return False
-    measured = find(status.conditions, ConditionType.MEASURED)
-    return (
-        measured is None or measured.status == "Unknown" or may_be_repriced(status, now, settings)
-    )
-
-
-def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
-    """Return whether estimated grid values of an ended job may still be replaced."""
-    measured = find(status.conditions, ConditionType.MEASURED)
-    if measured is None or measured.reason != Reason.PROVISIONAL:
-        return False
-    ends = [attempt.end for attempt in status.attempts if attempt.end is not None]
-    last = timedelta(seconds=settings.measurement.reprice_until_seconds)
-    return bool(ends) and now < max(ends) + last
 
 
 def _say_ended(ending: Ending, draft: Draft) -> None:

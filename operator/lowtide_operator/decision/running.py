@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
-from lowtide_operator.actions import ResumeJob, SuspendJob
-from lowtide_operator.draft import Draft
+from lowtide_operator.decision.actions import ResumeJob, SuspendJob
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.pausing import RUN, Wish, wish_of
+from lowtide_operator.decision.risk import set_risk
+from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.objects.views import ChildView, Fault, PodView
-from lowtide_operator.observation import Observation
-from lowtide_operator.pausing import RUN, Wish, wish_of
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.attempts import ran_seconds, with_attempt, with_end, with_pods
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.times import whole_seconds
-from lowtide_operator.waiting import set_risk
-from lowtide_operator.window import Window, window_of
 
 PAUSED = "Paused"
 

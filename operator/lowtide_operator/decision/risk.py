@@ -1,0 +1,28 @@
+"""Risk that a job misses its deadline, as the condition DeadlineAtRisk."""
+
+from lowtide.units import format_duration
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.window import Window
+from lowtide_operator.status.conditions import ConditionType, Reason
+from lowtide_operator.status.times import clock_text
+
+
+def set_risk(draft: Draft, at_risk: bool, window: Window) -> None:
+    """Draft the condition DeadlineAtRisk of a job that has not ended."""
+    if draft.now > window.deadline:
+        draft.condition(
+            ConditionType.DEADLINE_AT_RISK,
+            "True",
+            Reason.DEADLINE_MISSED,
+            f"the deadline {clock_text(window.deadline)} has passed",
+        )
+    elif at_risk:
+        draft.condition(
+            ConditionType.DEADLINE_AT_RISK,
+            "True",
+            Reason.TOO_LATE_TO_BE_SURE,
+            f"a run takes up to {format_duration(window.high_seconds)} and may end after the "
+            f"deadline {clock_text(window.deadline)}",
+        )
+    else:
+        draft.condition(ConditionType.DEADLINE_AT_RISK, "False", Reason.IN_TIME)
