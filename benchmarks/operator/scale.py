@@ -34,7 +34,7 @@ import yaml
 from kubernetes.aio import client
 
 from lowtide import names
-from lowtide_operator.cluster import connect
+from lowtide_operator.cluster.client import connect
 
 NAMESPACE = "lowtide-scale"
 IN_FLIGHT = 40

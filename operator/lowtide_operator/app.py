@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.bookings import Bookings
-from lowtide_operator.cache import Cache
-from lowtide_operator.cluster import Cluster
+from lowtide_operator.cluster.accepted import Accepted
+from lowtide_operator.cluster.cache import Cache
+from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.desk import Desk
 from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
@@ -17,7 +18,6 @@ from lowtide_operator.measure import Measurer
 from lowtide_operator.nodes import NodePool
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
-from lowtide_operator.templates import Accepted
 from lowtide_operator.workqueue import WorkQueue
 
 

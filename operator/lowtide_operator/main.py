@@ -28,9 +28,10 @@ import kopf
 from lowtide import __version__, names
 from lowtide_operator.app import App, utc_now
 from lowtide_operator.bookings import Bookings
-from lowtide_operator.cache import Cache
-from lowtide_operator.cluster import Cluster, ClusterError, connect
-from lowtide_operator.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.cluster.cache import Cache
+from lowtide_operator.cluster.client import Cluster, ClusterError, connect
+from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.desk import Desk
 from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
@@ -48,7 +49,6 @@ from lowtide_operator.samples import Samples
 from lowtide_operator.samplestore import SampleStore
 from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
 from lowtide_operator.tally import Tally
-from lowtide_operator.watches import kopf_settings
 from lowtide_operator.workqueue import Backoff, WorkQueue
 
 LOG: Final = logging.getLogger(__name__)

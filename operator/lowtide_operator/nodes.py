@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from lowtide_operator.cluster import ClusterError
+from lowtide_operator.cluster.client import ClusterError
 from lowtide_operator.objects.views import GPU_RESOURCES, Body
 
 LOG: Final = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ PERIOD_SECONDS: Final = 60.0
 
 
 class NodeList(Protocol):
-    """Where nodes are listed; `lowtide_operator.cluster.Cluster` is one."""
+    """Where nodes are listed; `lowtide_operator.cluster.client.Cluster` is one."""
 
     async def list_nodes(self) -> Sequence[Body]:
         """Return all nodes."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide_operator.app import App
-from lowtide_operator.cluster import AlreadyExistsError, RefusedError
+from lowtide_operator.cluster.client import AlreadyExistsError, RefusedError
 from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import (
     ForecastView,

@@ -14,7 +14,12 @@ from dataclasses import replace
 from typing import Final
 
 from lowtide_operator.app import App
-from lowtide_operator.cluster import AlreadyExistsError, ClusterError, ConflictError, RefusedError
+from lowtide_operator.cluster.client import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    RefusedError,
+)
 from lowtide_operator.decision.actions import Action, CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lowtide.grid.scoring import ForecastScore
 from lowtide.trainingjob.status import TrainingJobStatus
-from lowtide_operator.cache import Cache
+from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.health import UnhealthyError, check
 from lowtide_operator.metrics import build_registry, serve_metrics

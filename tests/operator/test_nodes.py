@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lowtide_operator.cluster import UnreachableError
+from lowtide_operator.cluster.client import UnreachableError
 from lowtide_operator.nodes import NodePool, allocatable_gpus
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lowtide.grid.series import AverageSeries, MarginalSeries, Point
 from lowtide.trainingjob.status import PlanSegment, PlanStatus
 from lowtide_operator.bookings import Bookings
-from lowtide_operator.cache import Cache
+from lowtide_operator.cluster.accepted import Accepted
+from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.estimates import with_estimates
 from lowtide_operator.objects.fingerprint import fingerprint
 from lowtide_operator.objects.key import Key
@@ -19,7 +20,6 @@ from lowtide_operator.objects.views import gpus_of_template
 from lowtide_operator.samples import selector_of_job_pods, selector_of_pods
 from lowtide_operator.status.conditions import Conditions, ConditionType, Reason, shortened
 from lowtide_operator.status.merge_patch import merge_patch
-from lowtide_operator.templates import Accepted
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""What a decision may ask for, as data; `lowtide_operator.cluster` carries it out.
+"""What a decision may ask for, as data; `lowtide_operator.cluster.client` carries it out.
 
 Every action may be carried out twice without harm: names are deterministic, and what is already
 so is left alone. That is what makes a kill between an action and the status write harmless.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lowtide_operator.cluster import Cluster, connect
+from lowtide_operator.cluster.client import Cluster, connect
 
 PROXY = "http://proxy.example.org:3128"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lowtide_operator.definition import missing, outdated, wanted
+from lowtide_operator.cluster.definition import missing, outdated, wanted
 
 
 def served(schema: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 import kopf
 import pytest
 
+from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.settings import Settings
-from lowtide_operator.watches import kopf_settings
 
 
 class Uncopied(dict[str, Any]):

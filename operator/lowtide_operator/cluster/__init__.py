@@ -1,0 +1,1 @@
+"""Cluster I/O: every call to the API server, and what is kept of its answers."""
