@@ -11,11 +11,11 @@ from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.desk import Desk
-from lowtide_operator.exporters import Exporters
 from lowtide_operator.forecasts import Forecasts
-from lowtide_operator.live import LiveEnergy
 from lowtide_operator.measure import Measurer
 from lowtide_operator.nodes import NodePool
+from lowtide_operator.samples.live import LiveEnergy
+from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import WorkQueue

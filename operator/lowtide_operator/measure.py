@@ -16,9 +16,9 @@ from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.reading import ended_pods, read_pods
 from lowtide_operator.references import References
-from lowtide_operator.samples import Samples, SamplesUnavailableError
+from lowtide_operator.samples.of_pods import ended_pods, read_pods
+from lowtide_operator.samples.source import Samples, SamplesUnavailableError
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 

@@ -15,10 +15,10 @@ from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import Settings as ExporterFlags
 from lowtide_operator.accounts import Ledger, settle
-from lowtide_operator.exporters import Exporters
-from lowtide_operator.prometheus import Prometheus
-from lowtide_operator.reading import ended_pods, read_pods
-from lowtide_operator.samplestore import SampleStore
+from lowtide_operator.samples.of_pods import ended_pods, read_pods
+from lowtide_operator.samples.prometheus import Prometheus
+from lowtide_operator.samples.scraping import Exporters
+from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.settings import Settings
 
 SCRAPE_SECONDS = 15.0

@@ -18,7 +18,7 @@ from lowtide.trainingjob.status import (
 )
 from lowtide_operator.accounts import Ledger, embodied_of, settle
 from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.reading import PodSamples
+from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason
 

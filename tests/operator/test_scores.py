@@ -24,8 +24,8 @@ from lowtide.trainingjob.status import (
 )
 from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.reading import PodSamples
 from lowtide_operator.references import References
+from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.score_settings import RatingSettings
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.training import training_status

@@ -17,7 +17,7 @@ from lowtide_operator.objects.fingerprint import fingerprint
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.records import Record, parse_status
 from lowtide_operator.objects.views import gpus_of_template
-from lowtide_operator.samples import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
 from lowtide_operator.status.conditions import Conditions, ConditionType, Reason, shortened
 from lowtide_operator.status.merge_patch import merge_patch
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from lowtide_operator.samples import Samples, SamplesUnavailableError
+from lowtide_operator.samples.source import Samples, SamplesUnavailableError
 
 LOG: Final = logging.getLogger(__name__)
 

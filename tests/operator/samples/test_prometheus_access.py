@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from lowtide_operator.prometheus import Prometheus, PrometheusError
-from lowtide_operator.samples import Selector
+from lowtide_operator.samples.prometheus import Prometheus, PrometheusError
+from lowtide_operator.samples.source import Selector
 from lowtide_operator.settings import PrometheusSettings
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

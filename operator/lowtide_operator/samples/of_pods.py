@@ -13,7 +13,7 @@ from typing import Final
 from lowtide import names
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.status import Attempt
-from lowtide_operator.samples import Samples, selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples.source import Samples, selector_of_job_pods, selector_of_pods
 
 POD_METRICS: Final = (
     names.METRIC_POD_ENERGY,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from lowtide.energy.samples import Sample, Series
-from lowtide_operator.exporterpage import COUNTERS, Page, PageSample
-from lowtide_operator.samples import Selector
+from lowtide_operator.samples.exporter_page import COUNTERS, Page, PageSample
+from lowtide_operator.samples.source import Selector
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from lowtide.energy.samples import Series
-from lowtide_operator.boundedbody import bounded_body
-from lowtide_operator.exporterpage import Known, Page, PageError, parse_page
-from lowtide_operator.samples import SamplesUnavailableError, Selector
-from lowtide_operator.samplestore import SampleStore
+from lowtide_operator.samples.bounded_body import bounded_body
+from lowtide_operator.samples.exporter_page import Known, Page, PageError, parse_page
+from lowtide_operator.samples.source import SamplesUnavailableError, Selector
+from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.settings import ExporterSettings
 from lowtide_operator.status.conditions import Reason
 

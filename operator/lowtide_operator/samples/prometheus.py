@@ -17,8 +17,8 @@ import aiohttp
 from lowtide import names
 from lowtide.energy.samples import Sample, Series
 from lowtide.units import parse_timestamp
-from lowtide_operator.boundedbody import bounded_body
-from lowtide_operator.samples import SamplesUnavailableError, Selector
+from lowtide_operator.samples.bounded_body import bounded_body
+from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 from lowtide_operator.settings import PrometheusSettings
 from lowtide_operator.status.conditions import Reason
 

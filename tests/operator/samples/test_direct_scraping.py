@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from lowtide.energy.integration import integrate_pod
 from lowtide.energy.profile import Span
-from lowtide_operator.exporterpage import PageError, parse_page
-from lowtide_operator.exporters import Exporters, ExportersError
-from lowtide_operator.samples import selector_of_job_pods, selector_of_pods
-from lowtide_operator.samplestore import FILE_NAME, SampleStore
+from lowtide_operator.samples.exporter_page import PageError, parse_page
+from lowtide_operator.samples.scraping import Exporters, ExportersError
+from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples.store import FILE_NAME, SampleStore
 from lowtide_operator.settings import ExporterSettings, Settings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
