@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from lowtide.trainingjob.spec import Grid
-from lowtide_operator.bookings import Bookings
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster
-from lowtide_operator.desk import Desk
-from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.measure import Measurer
-from lowtide_operator.nodes import NodePool
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
+from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.capacity import NodePool
+from lowtide_operator.schedule.forecasts import Forecasts
+from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import Settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import WorkQueue

@@ -27,18 +27,14 @@ import kopf
 
 from lowtide import __version__, names
 from lowtide_operator.app import App, utc_now
-from lowtide_operator.bookings import Bookings
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster, ClusterError, connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
 from lowtide_operator.cluster.watches import kopf_settings
-from lowtide_operator.desk import Desk
-from lowtide_operator.forecasts import Forecasts
 from lowtide_operator.handlers import register
 from lowtide_operator.health import serve_health, watch_loop
 from lowtide_operator.measure import Measurer
 from lowtide_operator.metrics import build_registry, serve_metrics
-from lowtide_operator.nodes import NodePool
 from lowtide_operator.observe import questions_ahead
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -47,6 +43,10 @@ from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.source import Samples
 from lowtide_operator.samples.store import SampleStore
+from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.capacity import NodePool
+from lowtide_operator.schedule.forecasts import Forecasts
+from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import Backoff, WorkQueue

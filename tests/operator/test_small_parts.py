@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from lowtide.grid.series import AverageSeries, MarginalSeries, Point
 from lowtide.trainingjob.status import PlanSegment, PlanStatus
-from lowtide_operator.bookings import Bookings
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.estimates import with_estimates
 from lowtide_operator.objects.fingerprint import fingerprint
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.records import Record, parse_status
 from lowtide_operator.objects.views import gpus_of_template
 from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
+from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.estimates import with_estimates
 from lowtide_operator.status.conditions import Conditions, ConditionType, Reason, shortened
 from lowtide_operator.status.merge_patch import merge_patch
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lowtide_operator.cluster.client import UnreachableError
-from lowtide_operator.nodes import NodePool, allocatable_gpus
+from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus
 
 
 def test_gpus_and_slices_of_all_makers_count_and_nothing_else_does() -> None:

@@ -21,7 +21,7 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView
-from lowtide_operator.estimates import with_estimates
+from lowtide_operator.schedule.estimates import with_estimates
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason, shortened
 

@@ -19,8 +19,8 @@ from typing import Final
 
 from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
 from lowtide.planning.booking import reservation
-from lowtide_operator.bookings import Bookings
 from lowtide_operator.objects.key import Key
+from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ import pytest
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
-from lowtide_operator import desk as desk_module
-from lowtide_operator.bookings import Bookings
-from lowtide_operator.desk import Desk, differs, plan_together
 from lowtide_operator.objects.key import Key
+from lowtide_operator.schedule import joint_plans as desk_module
+from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.joint_plans import Desk, differs, plan_together
 from lowtide_operator.tally import Tally
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
