@@ -9,7 +9,7 @@ from lowtide.trainingjob.spec import Grid
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster
-from lowtide_operator.measure import Measurer
+from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings

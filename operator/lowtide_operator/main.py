@@ -33,7 +33,7 @@ from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdate
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
 from lowtide_operator.health import serve_health, watch_loop
-from lowtide_operator.measure import Measurer
+from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.metrics import build_registry, serve_metrics
 from lowtide_operator.observe import questions_ahead
 from lowtide_operator.reconcile import work

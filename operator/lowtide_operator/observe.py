@@ -17,8 +17,8 @@ from lowtide_operator.decision.observation import (
     Refusal,
 )
 from lowtide_operator.decision.questions import question_of
-from lowtide_operator.hindsight import look_back
 from lowtide_operator.learning import learn
+from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (

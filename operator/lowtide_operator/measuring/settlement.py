@@ -28,12 +28,12 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.epochs import with_energy
-from lowtide_operator.rating import Rated
-from lowtide_operator.references import EMPTY_SHELF, Shelf
+from lowtide_operator.measuring.epochs import with_energy
+from lowtide_operator.measuring.rating import Rated
+from lowtide_operator.measuring.references import EMPTY_SHELF, Shelf
+from lowtide_operator.measuring.savings import counterfactual_status
+from lowtide_operator.measuring.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.samples.of_pods import PodSamples
-from lowtide_operator.savings import counterfactual_status
-from lowtide_operator.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.settings import EmbodiedSettings, Settings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason, shortened

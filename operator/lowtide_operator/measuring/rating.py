@@ -14,7 +14,7 @@ from lowtide.metrics.result import SENTENCES, MetricError
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.status import EnergyStatus, RatedProperty, TrainingStatus
 from lowtide.units import joules_to_kwh
-from lowtide_operator.references import Shelf
+from lowtide_operator.measuring.references import Shelf
 from lowtide_operator.score_settings import RatingSettings
 from lowtide_operator.status.conditions import shortened
 

@@ -22,9 +22,9 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
     TrainingStatus,
 )
-from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.references import References
+from lowtide_operator.measuring.references import References
+from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.score_settings import RatingSettings
 from lowtide_operator.settings import Settings

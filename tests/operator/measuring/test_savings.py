@@ -18,7 +18,7 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_operator.decision.due import hindsight_due
-from lowtide_operator.savings import counterfactual_status, restart_work, with_hindsight
+from lowtide_operator.measuring.savings import counterfactual_status, restart_work, with_hindsight
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason
 

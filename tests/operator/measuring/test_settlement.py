@@ -16,8 +16,8 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
     TrainingStatus,
 )
-from lowtide_operator.accounts import Ledger, embodied_of, settle
 from lowtide_operator.decision.observation import Measurement
+from lowtide_operator.measuring.settlement import Ledger, embodied_of, settle
 from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import Reason

@@ -13,10 +13,10 @@ from typing import Final, Protocol
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
-from lowtide_operator.accounts import Ledger, settle
 from lowtide_operator.decision.observation import Measurement
+from lowtide_operator.measuring.references import References
+from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.references import References
 from lowtide_operator.samples.of_pods import ended_pods, read_pods
 from lowtide_operator.samples.source import Samples, SamplesUnavailableError
 from lowtide_operator.settings import Settings

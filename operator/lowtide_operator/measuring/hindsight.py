@@ -10,9 +10,9 @@ from datetime import datetime
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.decision.due import hindsight_due
 from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.measure import SeenIntensity
+from lowtide_operator.measuring.measure import SeenIntensity
+from lowtide_operator.measuring.savings import with_hindsight
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.savings import with_hindsight
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 

@@ -19,8 +19,8 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide.units import joules_to_kwh
-from lowtide_operator.rating import Rated, rating_fields
-from lowtide_operator.references import Shelf
+from lowtide_operator.measuring.rating import Rated, rating_fields
+from lowtide_operator.measuring.references import Shelf
 from lowtide_operator.score_settings import UncertaintySettings
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.conditions import shortened
