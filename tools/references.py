@@ -23,7 +23,8 @@ from lowtide_exporter.page import catalogue
 from lowtide_operator import metrics as operator_metrics
 from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
-from lowtide_operator.providerpage import provider_families
+from lowtide_operator.telemetry import metrics as operator_metrics
+from lowtide_operator.telemetry.provider_metrics import provider_families
 
 COUNTERS = {"CounterMetricFamily", "_by_outcome"}
 """What the operator's collector makes counters with; their series end in `_total`."""

@@ -32,9 +32,7 @@ from lowtide_operator.cluster.client import Cluster, ClusterError, connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
-from lowtide_operator.health import serve_health, watch_loop
 from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.metrics import build_registry, serve_metrics
 from lowtide_operator.observe import questions_ahead
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -49,6 +47,8 @@ from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
 from lowtide_operator.tally import Tally
+from lowtide_operator.telemetry.health import serve_health, watch_loop
+from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
 from lowtide_operator.workqueue import Backoff, WorkQueue
 
 LOG: Final = logging.getLogger(__name__)

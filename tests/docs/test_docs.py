@@ -27,9 +27,9 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_exporter.page import catalogue
-from lowtide_operator.metrics import JOB_FIGURES
-from lowtide_operator.providerpage import provider_families
 from lowtide_operator.status.display import display_of
+from lowtide_operator.telemetry.metrics import JOB_FIGURES
+from lowtide_operator.telemetry.provider_metrics import provider_families
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -204,7 +204,7 @@ def test_every_report_example_can_be_read(page):
 @each_page
 def test_every_series_mentioned_exists(page):
     """A metric that was renamed must not live on in a page."""
-    code = [ROOT / "operator/lowtide_operator/metrics.py", ROOT / "lowtide/names.py"]
+    code = [ROOT / "operator/lowtide_operator/telemetry/metrics.py", ROOT / "lowtide/names.py"]
     code += sorted((ROOT / "charts/lowtide/files/rules").glob("*.yaml"))
     known = {family.name for family in catalogue.FAMILIES}
     known |= {f"lowtide_trainingjob_{name}" for name in JOB_FIGURES}

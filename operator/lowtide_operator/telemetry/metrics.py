@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from lowtide import __version__
 from lowtide_operator.app import App
 from lowtide_operator.objects.records import Record
-from lowtide_operator.providerpage import provider_families
+from lowtide_operator.telemetry.provider_metrics import provider_families
 
 JOB_LABELS: Final = ("namespace", "trainingjob")
 JOBS_MAX: Final = 10_000

@@ -15,14 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from lowtide.grid.scoring import ForecastScore
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.health import UnhealthyError, check
-from lowtide_operator.metrics import build_registry, serve_metrics
 from lowtide_operator.objects.key import Key
-from lowtide_operator.providerpage import provider_families
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.settings import Settings
 from lowtide_operator.status.display import display_of
 from lowtide_operator.tally import Tally
+from lowtide_operator.telemetry.health import UnhealthyError, check
+from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
+from lowtide_operator.telemetry.provider_metrics import provider_families
 from lowtide_operator.workqueue import WorkQueue
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Telemetry of the operator itself: its metrics page and its health."""
