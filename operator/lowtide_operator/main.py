@@ -9,7 +9,6 @@ stops the watches first, then the workers after what they are doing.
 import argparse
 import asyncio
 import gc
-import json
 import logging
 import os
 import random
@@ -32,6 +31,7 @@ from lowtide_operator.cluster.client import Cluster, ClusterError, connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
+from lowtide_operator.logs import configure_logging
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.observe import questions_ahead
 from lowtide_operator.reconcile import work
@@ -271,34 +271,6 @@ async def _open_app(settings: Settings) -> AsyncIterator[App]:
             store.close()
         await session.close()
         await api.close()  # type: ignore[no-untyped-call]
-
-
-def configure_logging(settings: Settings) -> None:
-    """Send log lines to standard error; kopf's own, one for every event, only as warnings."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonFormatter()
-        if settings.server.log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
-    logging.basicConfig(level=settings.server.log_level.upper(), handlers=[handler], force=True)
-    for name in ("kopf", "aiohttp", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": self.formatTime(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
 
 
 def _collect_seldom() -> None:

@@ -1,36 +1,20 @@
 """Fixtures for the operator's tests: views for pure decisions, and a running operator."""
 
 import asyncio
-import importlib.util
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from aiohttp.test_utils import TestServer
+from standins.kubernetes import fake_api
 
 from lowtide_operator.main import serve
 from lowtide_operator.settings import Settings
-
-
-def _load(name: str) -> ModuleType:
-    """Import a neighbour by path: there is no package here (see the note in pyproject)."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_api = _load("fake_api")
 
 TEMPLATE: dict[str, Any] = {
     "spec": {"template": {"spec": {"containers": [{"name": "train", "image": "trainer"}]}}}
