@@ -20,7 +20,6 @@ from lowtide.grid import provider_settings
 from lowtide.grid import settings as grid_settings
 from lowtide.trainingjob import crd
 from lowtide_exporter.page import catalogue
-from lowtide_operator import metrics as operator_metrics
 from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
 from lowtide_operator.telemetry import metrics as operator_metrics
