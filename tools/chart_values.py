@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 CHART = Path(__file__).resolve().parent.parent / "charts" / "lowtide"
 
@@ -129,7 +129,7 @@ def _settings_schema() -> Schema:
 
     Defaults are left out: the operator fills them in, and the reference page lists them.
     """
-    schema = json.dumps(Settings.model_json_schema(by_alias=True))
+    schema = json.dumps(OperatorSettings.model_json_schema(by_alias=True))
     renamed = json.loads(schema.replace('"#/$defs/', '"#/definitions/'))
     plain: Schema = _without(renamed, {"default", "title", "description", "discriminator"})
     return plain

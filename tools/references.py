@@ -66,7 +66,7 @@ def settings_text() -> str:
         "field is overridden by `LOWTIDE_OPERATOR_<SECTION>__<FIELD>`, for example",
         "`LOWTIDE_OPERATOR_PROMETHEUS__URL`. Fields marked * take effect without a restart.",
     ]
-    for title, model in _settings_models(operator_settings.Settings):
+    for title, model in _settings_models(operator_settings.OperatorSettings):
         lines += ["", f"## {title}", "", "| field | default | meaning |", "|---|---|---|"]
         for name, field in model.model_fields.items():
             shown = _default(field)

@@ -16,7 +16,7 @@ from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import WorkQueue
 
@@ -30,7 +30,7 @@ def utc_now() -> datetime:
 class App:
     """What the handlers, the workers and the servers share. All of it belongs to one event loop."""
 
-    settings: Settings
+    settings: OperatorSettings
     cluster: Cluster
     cache: Cache
     queue: WorkQueue

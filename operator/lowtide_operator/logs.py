@@ -4,10 +4,10 @@ import json
 import logging
 from typing import Any
 
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: OperatorSettings) -> None:
     """Send log lines to standard error; kopf's own, one for every event, only as warnings."""
     handler = logging.StreamHandler()
     handler.setFormatter(

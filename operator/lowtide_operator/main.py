@@ -45,7 +45,12 @@ from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
-from lowtide_operator.settings import ENV_SETTINGS, Settings, SettingsError, load_settings
+from lowtide_operator.settings import (
+    ENV_SETTINGS,
+    OperatorSettings,
+    OperatorSettingsError,
+    load_settings,
+)
 from lowtide_operator.tally import Tally
 from lowtide_operator.telemetry.health import serve_health, watch_loop
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
@@ -79,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = None if options.settings is None else Path(options.settings)
     try:
         settings = load_settings(path)
-    except SettingsError as error:
+    except OperatorSettingsError as error:
         sys.stderr.write(f"lowtide-operator: {error}\n")
         return 2
     configure_logging(settings)
@@ -97,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(
-    settings: Settings, path: Path | None = None, *, stop: threading.Event | None = None
+    settings: OperatorSettings, path: Path | None = None, *, stop: threading.Event | None = None
 ) -> None:
     """Run the operator until SIGTERM, SIGINT or `stop`.
 
@@ -212,7 +217,7 @@ async def _until_served(app: App) -> None:
 
 
 @asynccontextmanager
-async def _open_app(settings: Settings) -> AsyncIterator[App]:
+async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     api = await connect(workers=settings.queue.workers)
     session = aiohttp.ClientSession(trust_env=False)
     queue = WorkQueue(

@@ -14,7 +14,7 @@ from lowtide_operator.decision.observation import (
     Measurement,
     Observation,
     Prepared,
-    Refusal,
+    StartRefusal,
 )
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.learning import learn
@@ -163,7 +163,7 @@ async def _with_template(seen: Observation, app: App) -> Observation:
     except RefusedError as error:
         lasting = error.status in UNPROCESSABLE
         message = f"spec.template is refused by the API server: {error}"
-        refusal = Refusal(Reason.INVALID_TEMPLATE, message, lasting=lasting)
+        refusal = StartRefusal(Reason.INVALID_TEMPLATE, message, lasting=lasting)
         return replace(seen, template_refusal=refusal)
     app.templates.remember(job.key.namespace, job.template, seen.now)
     return replace(seen, template_checked=True)

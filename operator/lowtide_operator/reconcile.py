@@ -23,7 +23,7 @@ from lowtide_operator.cluster.client import (
 from lowtide_operator.decision.actions import Action, CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision
-from lowtide_operator.decision.observation import Refusal
+from lowtide_operator.decision.observation import StartRefusal
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
@@ -125,7 +125,7 @@ def _release(key: Key, app: App) -> None:
         app.desk.room_changed()
 
 
-async def _carry_out(action: Action, app: App) -> Refusal | None:
+async def _carry_out(action: Action, app: App) -> StartRefusal | None:
     """Do what was decided; return what the API server had against it."""
     match action:
         case CreateJob():
@@ -140,7 +140,7 @@ async def _carry_out(action: Action, app: App) -> Refusal | None:
             return None
 
 
-async def _create(action: CreateJob, app: App) -> Refusal | None:
+async def _create(action: CreateJob, app: App) -> StartRefusal | None:
     """Create the Job of an attempt; one that is already there and ours is as good."""
     body = await app.cluster.get_training_job(action.key)
     if body is None or body["metadata"]["uid"] != action.uid:
@@ -169,10 +169,10 @@ async def _create(action: CreateJob, app: App) -> Refusal | None:
                 f"Job {name} exists and belongs to somebody else: delete it, or give this "
                 "TrainingJob another name"
             )
-            return Refusal(Reason.NAME_TAKEN, message, lasting=False)
+            return StartRefusal(Reason.NAME_TAKEN, message, lasting=False)
         job = found
     except RefusedError as error:
-        return Refusal(Reason.CREATE_REFUSED, str(error), lasting=False)
+        return StartRefusal(Reason.CREATE_REFUSED, str(error), lasting=False)
     app.cache.remember_child(job)
     return None
 

@@ -10,16 +10,25 @@ from pathlib import Path
 from typing import Final
 
 from lowtide_operator.app import App
-from lowtide_operator.settings import RELOADABLE, Settings, SettingsError, load_settings
+from lowtide_operator.settings import (
+    RELOADABLE,
+    OperatorSettings,
+    OperatorSettingsError,
+    load_settings,
+)
 
 LOG: Final = logging.getLogger(__name__)
 PERIOD_SECONDS: Final = 10.0
 
 
-def merged(current: Settings, fresh: Settings) -> tuple[Settings, frozenset[str]]:
+def merged(
+    current: OperatorSettings, fresh: OperatorSettings
+) -> tuple[OperatorSettings, frozenset[str]]:
     """Return the settings with every reloadable field of `fresh`, and what needs a restart."""
     changed = {
-        name for name in Settings.model_fields if getattr(current, name) != getattr(fresh, name)
+        name
+        for name in OperatorSettings.model_fields
+        if getattr(current, name) != getattr(fresh, name)
     }
     taken = {name: getattr(fresh, name) for name in changed & RELOADABLE}
     return current.model_copy(update=taken), frozenset(changed - RELOADABLE)
@@ -40,7 +49,7 @@ def apply_settings(app: App, path: Path) -> None:
     """Load the settings file again and look at every job with what it says."""
     try:
         fresh = load_settings(path)
-    except SettingsError as error:
+    except OperatorSettingsError as error:
         app.tally.settings_reload_failures += 1
         LOG.error("settings are kept as they were: %s", error)
         return

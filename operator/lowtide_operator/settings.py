@@ -28,7 +28,7 @@ Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 
-class SettingsError(Exception):
+class OperatorSettingsError(Exception):
     """The settings cannot be used; the message names the field, the value and what is allowed."""
 
 
@@ -200,7 +200,7 @@ class ServerSettings(ApiModel):
     """Form of log lines."""
 
 
-class Settings(ApiModel):
+class OperatorSettings(ApiModel):
     """All settings of the operator."""
 
     default_zone: Annotated[str, Field(min_length=1, max_length=63)] | None = None
@@ -243,7 +243,7 @@ class Settings(ApiModel):
     restarts; absent: in memory only."""
 
     @model_validator(mode="after")
-    def _default_zone_exists(self) -> "Settings":
+    def _default_zone_exists(self) -> "OperatorSettings":
         if self.default_zone is not None and self.default_zone not in self.zones:
             known = ", ".join(sorted(self.zones)) or "none"
             raise ValueError(
@@ -252,7 +252,7 @@ class Settings(ApiModel):
         return self
 
     @model_validator(mode="after")
-    def _one_source_of_samples(self) -> "Settings":
+    def _one_source_of_samples(self) -> "OperatorSettings":
         if self.prometheus.url is not None and self.exporters.url is not None:
             raise ValueError(
                 "prometheus.url and exporters.url are both set: samples come from one of them, "
@@ -304,13 +304,15 @@ RELOADABLE: Final = frozenset(
 """Fields that take effect without a restart; the others are named in a warning."""
 
 
-def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(
+    path: Path | None, environment: Mapping[str, str] = os.environ
+) -> OperatorSettings:
     """Return the settings in the file at `path`, overridden by the environment.
 
     A variable `LOWTIDE_OPERATOR_PROMETHEUS__URL` sets `prometheus.url`; values are read as YAML.
 
     Raises:
-        SettingsError: the file cannot be read, is no YAML mapping, or a field is wrong.
+        OperatorSettingsError: the file cannot be read, is no YAML mapping, or a field is wrong.
     """
     document: dict[str, Any] = {}
     if path is not None:
@@ -319,23 +321,23 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         if variable.startswith(ENV_PREFIX):
             _override(document, variable, environment[variable])
     try:
-        return Settings.model_validate(document)
+        return OperatorSettings.model_validate(document)
     except ValidationError as error:
-        raise SettingsError("; ".join(_sentences(error))) from None
+        raise OperatorSettingsError("; ".join(_sentences(error))) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"settings file {path}: {error.strerror or error}") from None
+        raise OperatorSettingsError(f"settings file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise SettingsError(f"settings file {path} is not YAML: {reason}") from None
+        raise OperatorSettingsError(f"settings file {path} is not YAML: {reason}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise SettingsError(
+        raise OperatorSettingsError(
             f"settings file {path} holds no mapping: it must begin with field names"
         )
     return document
@@ -348,11 +350,13 @@ def _override(document: dict[str, Any], variable: str, text: str) -> None:
     for section in sections:
         place = place.setdefault(_spelling(place, section), {})
         if not isinstance(place, dict):
-            raise SettingsError(f"{variable} names a field inside {section}, which is no section")
+            raise OperatorSettingsError(
+                f"{variable} names a field inside {section}, which is no section"
+            )
     try:
         place[_spelling(place, field)] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"{variable}: {' '.join(str(error).split())}") from None
+        raise OperatorSettingsError(f"{variable}: {' '.join(str(error).split())}") from None
 
 
 def _spelling(place: Mapping[str, Any], snake: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lowtide_exporter.settings import parse_settings
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
@@ -16,10 +16,10 @@ Pick = Callable[..., dict[str, Any]]
 DIRECT = {"directScrape": {"enabled": True}}
 
 
-def settings_of(documents: Documents, pick: Pick) -> Settings:
+def settings_of(documents: Documents, pick: Pick) -> OperatorSettings:
     """Return the settings as the operator reads them."""
     text = pick(documents, "ConfigMap", "lowtide-operator")["data"]["settings.yaml"]
-    return Settings.model_validate(yaml.safe_load(text))
+    return OperatorSettings.model_validate(yaml.safe_load(text))
 
 
 def test_direct_scraping_names_the_exporters_service(render: Render, pick: Pick) -> None:
@@ -147,7 +147,7 @@ def test_figures_that_would_be_gone_before_they_are_read_are_refused(
 
 def test_the_chart_knows_how_long_the_operator_waits(render: Render) -> None:
     """180 s and two scrapes of 30 s are 240 s; the longest wait is the operator's own default."""
-    assert Settings().measurement.settle_seconds == 180
+    assert OperatorSettings().measurement.settle_seconds == 180
     assert render({"exporter": {"retainSeconds": 240}})
     with pytest.raises(Exception, match="at least 240 s"):
         render({"exporter": {"retainSeconds": 239}})
@@ -156,7 +156,7 @@ def test_the_chart_knows_how_long_the_operator_waits(render: Render) -> None:
 def test_the_chart_knows_how_often_the_operator_scrapes(render: Render) -> None:
     """180 s and two scrapes of 15 s, the operator's own default, are 210 s; of 300 s, 780 s."""
     seldom = {"exporters": {"scrapeIntervalSeconds": 300}}
-    assert Settings().exporters.scrape_interval_seconds == 15
+    assert OperatorSettings().exporters.scrape_interval_seconds == 15
     assert render({**DIRECT, "exporter": {"retainSeconds": 210}})
     with pytest.raises(Exception, match="at least 210 s"):
         render({**DIRECT, "exporter": {"retainSeconds": 209}})

@@ -13,13 +13,13 @@ from standins.prometheus import PrometheusStandIn
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
-from lowtide_exporter.settings import Settings as ExporterFlags
+from lowtide_exporter.settings import OperatorSettings as ExporterFlags
 from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import ended_pods, read_pods
 from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.store import SampleStore
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 SCRAPE_SECONDS = 15.0
 IDLE_WATTS, BUSY_WATTS = 75.0, 600.0
@@ -46,7 +46,7 @@ class Ways:
 
     def restart_operator(self):
         """Begin with a new scraper over the same store, as after the operator's restart."""
-        settings = Settings.model_validate(
+        settings = OperatorSettings.model_validate(
             {"exporters": {"url": self.url, "scrapeIntervalSeconds": SCRAPE_SECONDS}}
         )
         self.direct = Exporters(
@@ -96,7 +96,7 @@ async def asked(ways):
     ):
         url = str(server.make_url("")).rstrip("/")
         section = {"url": url, "scrapeIntervalSeconds": SCRAPE_SECONDS}
-        settings = Settings.model_validate({"prometheus": section})
+        settings = OperatorSettings.model_validate({"prometheus": section})
         yield {"prometheus": Prometheus(session, settings.prometheus), "direct": ways.direct}
 
 
@@ -119,7 +119,7 @@ async def figures(source, node, start, end, uid="uid-net-1-abcde"):
         baseline_start=begin,
     )
     section = {"prometheus": {"scrapeIntervalSeconds": SCRAPE_SECONDS}}
-    return settle(ledger, Settings.model_validate(section)).energy, marked
+    return settle(ledger, OperatorSettings.model_validate(section)).energy, marked
 
 
 def draw(node, start, end):

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from standins.kubernetes import fake_api
 
 from lowtide_operator.main import serve
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 TEMPLATE: dict[str, Any] = {
     "spec": {"template": {"spec": {"containers": [{"name": "train", "image": "trainer"}]}}}
@@ -83,7 +83,7 @@ def operator(kubeconfig: Path) -> Callable[..., Any]:
         # A thread with a loop of its own, as in production: at its end kopf cancels every younger
         # task of its loop, which would be those of the test's server.
         stop = threading.Event()
-        program = serve(Settings.model_validate(document), stop=stop)
+        program = serve(OperatorSettings.model_validate(document), stop=stop)
         task = asyncio.create_task(asyncio.to_thread(asyncio.run, program))
         try:
             yield task

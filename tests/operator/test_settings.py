@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lowtide_operator.reload import merged
-from lowtide_operator.settings import Settings, SettingsError, load_settings
+from lowtide_operator.settings import OperatorSettings, OperatorSettingsError, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -51,28 +51,30 @@ def test_an_environment_variable_overrides_one_field(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_is_refused_with_the_field(tmp_path: Path, text: str, message: str) -> None:
     """The sentence names the field and the value."""
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(OperatorSettingsError, match=message):
         load_settings(write(tmp_path, text), {})
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """A path that was given must exist."""
-    with pytest.raises(SettingsError, match="No such file"):
+    with pytest.raises(OperatorSettingsError, match="No such file"):
         load_settings(tmp_path / "none.yaml", {})
 
 
 def test_the_only_zone_is_that_of_jobs_that_name_none() -> None:
     """With two zones a default must be chosen."""
-    one = Settings.model_validate({"zones": {"DE": {}}})
-    two = Settings.model_validate({"zones": {"DE": {}, "FR": {}}})
+    one = OperatorSettings.model_validate({"zones": {"DE": {}}})
+    two = OperatorSettings.model_validate({"zones": {"DE": {}, "FR": {}}})
     assert one.zone_of_unmarked_jobs == "DE"
     assert two.zone_of_unmarked_jobs is None
 
 
 def test_a_changed_file_takes_effect_only_where_that_is_safe() -> None:
     """Prices change at once; a port keeps its value and is named."""
-    before = Settings()
-    after = Settings.model_validate({"price": {"perHour": "2"}, "server": {"metricsPort": 1234}})
+    before = OperatorSettings()
+    after = OperatorSettings.model_validate(
+        {"price": {"perHour": "2"}, "server": {"metricsPort": 1234}}
+    )
     result, left = merged(before, after)
     assert result.price == after.price
     assert result.server == before.server

@@ -12,7 +12,7 @@ from typing import Any, Final
 import kopf
 
 from lowtide import names
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 CHUNK_OBJECTS: Final = 500
 """Objects in one answer to a list; a page of TrainingJobs is some 3 MB then."""
@@ -53,7 +53,7 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
+def kopf_settings(settings: OperatorSettings) -> kopf.OperatorSettings:
     """Return kopf's settings: no Events, no annotations and no scans of its own."""
     ours = kopf.OperatorSettings()
     ours.posting.enabled = False

@@ -20,14 +20,14 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.running import decide_running
 from lowtide_operator.decision.waiting import decide_waiting, refuse
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason, has_end
 
 MANAGED_BY: Final = "lowtide.dev/operator"
 """The value of spec.managedBy that means this operator; absent means the same."""
 
 
-def decide(seen: Observation, settings: Settings) -> Decision:
+def decide(seen: Observation, settings: OperatorSettings) -> Decision:
     """Return what to do for one TrainingJob at `seen.now`, and when to look again.
 
     Pure: no clock, no network, no logging. The same arguments give the same decision.

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.trainingjob.status import TrainingJobStatus
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
 
 
-def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
+def needs_measuring(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
     """Return whether the figures of an ended job are still to be read, or to be priced again."""
     if not has_end(status.conditions):
         return False
@@ -18,7 +18,7 @@ def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Settings
     )
 
 
-def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: Settings) -> bool:
+def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
     """Return whether estimated grid values of an ended job may still be replaced."""
     measured = find(status.conditions, ConditionType.MEASURED)
     if measured is None or measured.reason != Reason.PROVISIONAL:
@@ -33,7 +33,7 @@ WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUE
 
 
 def hindsight_due(
-    status: TrainingJobStatus, settings: Settings
+    status: TrainingJobStatus, settings: OperatorSettings
 ) -> tuple[datetime, datetime] | None:
     """Return from when until when the best possible run of a measured job is to be computed.
 

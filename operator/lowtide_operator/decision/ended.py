@@ -14,8 +14,8 @@ from lowtide.units import format_duration
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.due import hindsight_due
 from lowtide_operator.decision.observation import Measurement, Observation
-from lowtide_operator.objects.views import Ending, Outcome, PodView
-from lowtide_operator.settings import Settings
+from lowtide_operator.objects.views import Ending, JobOutcome, PodView
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_end, with_pods
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.training import training_status
@@ -25,7 +25,7 @@ SECTIONS = ("training", "energy", "carbon", "sci", "counterfactual", "efficiency
 """Sections of the status that a measurement may hold."""
 
 
-def decide_ended(seen: Observation, draft: Draft, settings: Settings) -> None:
+def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Draft what to do for a job that completed or failed."""
     ending = None if seen.child is None else seen.child.ending
     if ending is not None:
@@ -36,7 +36,7 @@ def decide_ended(seen: Observation, draft: Draft, settings: Settings) -> None:
     _measure(seen, draft, settings)
 
 
-def decide_lost(seen: Observation, draft: Draft, settings: Settings) -> None:
+def decide_lost(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Draft what to do for a started job whose batch Job is gone."""
     name = draft.attempts[-1].name
     message = f"Job {name} was deleted before its end was seen: create a new TrainingJob to run it"
@@ -50,7 +50,7 @@ def decide_lost(seen: Observation, draft: Draft, settings: Settings) -> None:
 
 
 def _say_ended(ending: Ending, draft: Draft) -> None:
-    complete = ending.outcome is Outcome.COMPLETE
+    complete = ending.outcome is JobOutcome.COMPLETE
     if complete:
         draft.condition(ConditionType.COMPLETE, "True", Reason.JOB_COMPLETE, ending.message)
         draft.condition(ConditionType.FAILED, "False", Reason.JOB_COMPLETE)
@@ -77,7 +77,7 @@ def _close(draft: Draft) -> None:
     draft.condition(ConditionType.DEADLINE_AT_RISK, "False", Reason.ENDED)
 
 
-def _measure(seen: Observation, draft: Draft, settings: Settings) -> None:
+def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Write the figures down, or say what they wait for."""
     figures = seen.measurement
     before = find(draft.before.conditions, ConditionType.MEASURED)
@@ -95,7 +95,7 @@ def _measure(seen: Observation, draft: Draft, settings: Settings) -> None:
     _look_back_later(draft, settings)
 
 
-def _look_back_later(draft: Draft, settings: Settings) -> None:
+def _look_back_later(draft: Draft, settings: OperatorSettings) -> None:
     """Look again when the best possible run may be known: after the deadline."""
     due = hindsight_due(draft.status, settings)
     if due is None or draft.now >= due[1]:
@@ -106,7 +106,7 @@ def _look_back_later(draft: Draft, settings: Settings) -> None:
         draft.look_in(_reprice_seconds(draft.status.carbon, settings))
 
 
-def _reprice_seconds(carbon: CarbonStatus | None, settings: Settings) -> float:
+def _reprice_seconds(carbon: CarbonStatus | None, settings: OperatorSettings) -> float:
     """Return when to price again: about a slot later, when its actual value may be there."""
     step = None if carbon is None else carbon.resolution_seconds
     longest = settings.measurement.reprice_seconds

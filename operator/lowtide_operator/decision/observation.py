@@ -40,7 +40,7 @@ class ForecastView:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class StartRefusal:
     """What the API server said to a Job that was to be created or tried.
 
     `lasting` says that the same request can never work.
@@ -100,8 +100,8 @@ class Observation:
     pods: tuple[PodView, ...] = ()
     forecast: ForecastView = ForecastView()
     template_checked: bool = False
-    template_refusal: Refusal | None = None
-    refusal: Refusal | None = None
+    template_refusal: StartRefusal | None = None
+    refusal: StartRefusal | None = None
     measurement: Measurement | None = None
     experience: Experience | None = None
     calendar: Calendar | None = None

@@ -21,7 +21,7 @@ from lowtide_operator.decision.questions import request_after_start
 from lowtide_operator.decision.window import Window
 from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.views import ChildView
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason
 
 NEVER_PAUSED: Final = frozenset(
@@ -55,7 +55,7 @@ def wish_of(
     spec: TrainingJobSpec,
     window: Window,
     draft: Draft,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> Wish:
     """Return whether a started job should run now, and draft its plan if that has changed."""
     if spec.suspend and not seen.job.run_now:

@@ -12,12 +12,12 @@ from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.objects.views import ChildView, Fault
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason
 
 
-def question_of(seen: Observation, settings: Settings) -> Request | None:
+def question_of(seen: Observation, settings: OperatorSettings) -> Request | None:
     """Return what the planner will be asked for a job that has not started; `None` for nothing.
 
     A job that is suspended, cannot run as it is written or has no forecast is not planned with
@@ -47,7 +47,7 @@ def request_before_start(
     seen: Observation,
     spec: TrainingJobSpec,
     window: Window,
-    settings: Settings,
+    settings: OperatorSettings,
     at_once: Reason | None,
 ) -> Request:
     """Return the job as the planner sees it before its start."""
@@ -103,7 +103,7 @@ def request_after_start(
     spec: TrainingJobSpec,
     window: Window,
     draft: Draft,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> Request:
     """Return the job as the planner sees it after its start.
 
@@ -138,7 +138,7 @@ def request_in_hindsight(
     earliest: datetime,
     deadline: datetime,
     seconds: float,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> Request:
     """Return an ended job as the planner sees it when its hours are known.
 

@@ -17,7 +17,7 @@ from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.objects.views import ChildView, Fault, PodView
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds, with_attempt, with_end, with_pods
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.times import whole_seconds
@@ -25,7 +25,7 @@ from lowtide_operator.status.times import whole_seconds
 PAUSED = "Paused"
 
 
-def decide_running(seen: Observation, draft: Draft, settings: Settings) -> None:
+def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Draft what to do for a job whose batch Job exists and has not ended."""
     child = seen.child
     if child is None:
@@ -109,7 +109,7 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
 
 
 def _say_suspended(
-    seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: Settings
+    seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: OperatorSettings
 ) -> None:
     if child.queued and not any(a.start is not None for a in draft.attempts):
         message = f"Kueue holds Job {child.name} until its queue has room"
@@ -132,7 +132,7 @@ def _stopped_at(draft: Draft) -> datetime:
     return max(ends) if ends else draft.now
 
 
-def _say_running(seen: Observation, draft: Draft, settings: Settings) -> None:
+def _say_running(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
     if any(pod.phase == "Running" for pod in seen.pods):
         draft.condition(ConditionType.RUNNING, "True", Reason.PODS_RUNNING)

@@ -27,13 +27,13 @@ from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.job_manifest import child_name
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_attempt
 from lowtide_operator.status.conditions import ConditionType, Reason
 
 
 def decide_waiting(
-    seen: Observation, spec: TrainingJobSpec, draft: Draft, settings: Settings
+    seen: Observation, spec: TrainingJobSpec, draft: Draft, settings: OperatorSettings
 ) -> None:
     """Draft what to do for a job without a batch Job."""
     window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
@@ -92,7 +92,11 @@ def _suspended(draft: Draft, window: Window) -> None:
 
 
 def _follow_plan(
-    seen: Observation, spec: TrainingJobSpec, window: Window, draft: Draft, settings: Settings
+    seen: Observation,
+    spec: TrainingJobSpec,
+    window: Window,
+    draft: Draft,
+    settings: OperatorSettings,
 ) -> None:
     """Plan, write the plan down, and start the job if it is time."""
     remembered = remembered_plan(seen)
@@ -123,7 +127,7 @@ def _follow_plan(
         draft.look_in(settings.schedule.look_again_seconds)
 
 
-def _start(seen: Observation, draft: Draft, settings: Settings) -> None:
+def _start(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Ask for the Job, or say why it could not be created."""
     if seen.refusal is None:
         draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))

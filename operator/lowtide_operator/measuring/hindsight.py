@@ -13,7 +13,7 @@ from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.measure import SeenIntensity
 from lowtide_operator.measuring.savings import with_hindsight
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 
@@ -22,7 +22,7 @@ async def look_back(
     figures: Measurement | None,
     grid: SeenIntensity,
     now: datetime,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> Measurement | None:
     """Return an ended job's figures with the best possible run beside them, once it is known.
 

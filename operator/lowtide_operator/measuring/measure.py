@@ -19,7 +19,7 @@ from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.samples.of_pods import ended_pods, read_pods
 from lowtide_operator.samples.source import Samples, SamplesUnavailableError
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 SCRAPES_BEHIND: Final = 2
@@ -50,7 +50,7 @@ class Measurer:
         self._intensity = intensity
         self._references = References()
 
-    async def measure(self, job: JobView, now: datetime, settings: Settings) -> Measurement:
+    async def measure(self, job: JobView, now: datetime, settings: OperatorSettings) -> Measurement:
         """Return the figures of an ended job, or what they wait for."""
         attempts = [a for a in job.status.attempts if a.start is not None or a.pods]
         spec = job.spec
@@ -77,7 +77,7 @@ class Measurer:
         spec: TrainingJobSpec,
         attempts: list[Attempt],
         now: datetime,
-        settings: Settings,
+        settings: OperatorSettings,
     ) -> Measurement:
         slack = timedelta(seconds=SCRAPES_BEHIND * settings.scrape_interval_seconds)
         begin = min(a.start or job.created for a in attempts) - slack
@@ -116,7 +116,7 @@ class Measurer:
             return _try_later(job, Reason.PARTIAL, "samples that were there are stored no longer")
         return figures
 
-    async def _was_awake(self, samples: Samples, now: datetime, settings: Settings) -> bool:
+    async def _was_awake(self, samples: Samples, now: datetime, settings: OperatorSettings) -> bool:
         """Return whether samples have been stored for a settle time.
 
         If the store was away until a moment ago, the exporter still holds what was not scraped yet.

@@ -23,7 +23,7 @@ from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJo
 from lowtide.units import joules_to_kwh
 from lowtide_operator.decision.due import WITHOUT_CHOICE
 from lowtide_operator.decision.questions import request_in_hindsight
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason
 from lowtide_operator.status.times import clock_text
@@ -98,7 +98,7 @@ def with_hindsight(
     status: TrainingJobStatus,
     spec: TrainingJobSpec,
     intensity: IntensitySeries | None,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> CounterfactualStatus | None:
     """Return the counterfactual of a measured job with the best possible run beside it.
 
@@ -175,7 +175,7 @@ def _least_grams(
     known: CounterfactualStatus,
     actual: Forecast,
     deadline: datetime,
-    settings: Settings,
+    settings: OperatorSettings,
 ) -> float | None:
     """Return the emissions of the best run inside the job's window, in grams."""
     total = status.energy.total_joules if status.energy else None

@@ -22,7 +22,7 @@ from lowtide.units import joules_to_kwh
 from lowtide_operator.measuring.rating import Rated, rating_fields
 from lowtide_operator.measuring.references import Shelf
 from lowtide_operator.score_settings import UncertaintySettings
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import shortened
 
 MODELLED = "model"
@@ -147,7 +147,7 @@ def efficiency_status(
     training: TrainingStatus | None,
     job: Rated,
     run_seconds: float,
-    settings: Settings,
+    settings: OperatorSettings,
     shelf: Shelf,
 ) -> EfficiencyStatus:
     """Return accuracy set against energy, and the letter; each with its value or its reason."""
@@ -198,13 +198,13 @@ def efficiency_parameters(spec: TrainingJobSpec) -> Parameters:
     )
 
 
-def price_of(spec: TrainingJobSpec, settings: Settings) -> Price | None:
+def price_of(spec: TrainingJobSpec, settings: OperatorSettings) -> Price | None:
     """Return the job's own price, else that of the settings."""
     return spec.price or settings.price
 
 
 def cost_status(
-    spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: Settings
+    spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: OperatorSettings
 ) -> CostStatus | None:
     """Return what the run cost; the two amounts are different quantities and never added."""
     price = price_of(spec, settings)

@@ -34,7 +34,7 @@ from lowtide_operator.measuring.references import EMPTY_SHELF, Shelf
 from lowtide_operator.measuring.savings import counterfactual_status
 from lowtide_operator.measuring.scores import cost_status, efficiency_status, sci_status
 from lowtide_operator.samples.of_pods import PodSamples
-from lowtide_operator.settings import EmbodiedSettings, Settings
+from lowtide_operator.settings import EmbodiedSettings, OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason, shortened
 
@@ -61,7 +61,7 @@ class Ledger:
     references: Shelf = EMPTY_SHELF
 
 
-def settle(ledger: Ledger, settings: Settings) -> Measurement:
+def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     """Return the figures of a job whose last samples are stored, or will never be."""
     pods = _pod_energies(ledger, settings)
     energy = job_energy(list(pods.values()))
@@ -121,7 +121,7 @@ def settle(ledger: Ledger, settings: Settings) -> Measurement:
     )
 
 
-def _pod_energies(ledger: Ledger, settings: Settings) -> dict[str, PodEnergy]:
+def _pod_energies(ledger: Ledger, settings: OperatorSettings) -> dict[str, PodEnergy]:
     """Return the energy of every pod that ran: those seen, and those only the samples know."""
     spans = _spans(ledger)
     return {
@@ -197,7 +197,7 @@ def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[st
 
 
 def _embodied(
-    ledger: Ledger, held_seconds: Mapping[str, float], settings: Settings
+    ledger: Ledger, held_seconds: Mapping[str, float], settings: OperatorSettings
 ) -> tuple[float | None, dict[str, Any]]:
     """Return the job's share of making the hardware, in grams, and the fields that explain it."""
     own = ledger.spec.hardware

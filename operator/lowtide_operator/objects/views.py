@@ -54,7 +54,7 @@ class JobView:
     template: str = ""
 
 
-class Outcome(StrEnum):
+class JobOutcome(StrEnum):
     """How a Job ended."""
 
     COMPLETE = "Complete"
@@ -65,7 +65,7 @@ class Outcome(StrEnum):
 class Ending:
     """When and how a Job ended; `reason` and `message` are the Job controller's."""
 
-    outcome: Outcome
+    outcome: JobOutcome
     at: datetime
     reason: str
     message: str
@@ -204,7 +204,7 @@ def _ending(conditions: Iterable[Body]) -> Ending | None:
         at = _moment(condition.get("lastTransitionTime"))
         if at is not None:
             return Ending(
-                outcome=Outcome(condition["type"]),
+                outcome=JobOutcome(condition["type"]),
                 at=at,
                 reason=condition.get("reason") or "",
                 message=condition.get("message") or "",

@@ -22,7 +22,7 @@ from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView
 from lowtide_operator.schedule.estimates import with_estimates
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason, shortened
 
 LOG: Final = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Forecasts:
     again.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: OperatorSettings, *, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._clock = clock
         self._started = clock()

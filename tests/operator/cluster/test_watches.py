@@ -6,7 +6,7 @@ import kopf
 import pytest
 
 from lowtide_operator.cluster.watches import kopf_settings
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 
 
 class Uncopied(dict[str, Any]):
@@ -19,7 +19,7 @@ class Uncopied(dict[str, Any]):
 @pytest.fixture
 def persistence() -> Any:
     """What kopf is told about remembering."""
-    return kopf_settings(Settings()).persistence
+    return kopf_settings(OperatorSettings()).persistence
 
 
 def test_objects_that_kopf_hears_of_are_not_copied(persistence: Any) -> None:

@@ -15,18 +15,20 @@ from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.decision.actions import CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
-from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, Refusal
+from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import ChildView, Ending, Fault, JobView, Outcome, PodView
-from lowtide_operator.settings import Settings
+from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView, PodView
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.events import notes_between
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 KEY = Key("ml", "net")
 HOUR = timedelta(hours=1)
-SETTINGS = Settings.model_validate({"schedule": {"startLatencySeconds": 60, "marginSeconds": 60}})
+SETTINGS = OperatorSettings.model_validate(
+    {"schedule": {"startLatencySeconds": 60, "marginSeconds": 60}}
+)
 
 
 def forecast_of(values: list[float], start: datetime = CREATED) -> ForecastView:
@@ -287,7 +289,7 @@ def test_a_spec_that_cannot_be_read_is_said() -> None:
 
 def test_a_job_that_could_not_be_created_says_so_and_has_no_attempt() -> None:
     """The next look tries again."""
-    refusal = Refusal(Reason.CREATE_REFUSED, "exceeded quota", lasting=False)
+    refusal = StartRefusal(Reason.CREATE_REFUSED, "exceeded quota", lasting=False)
     view = job(schedule={"policy": "Immediate"})
     decision = decide(seen(view, refusal=refusal), SETTINGS)
     assert decision.actions == ()
@@ -376,7 +378,7 @@ def test_a_job_of_kueue_is_neither_suspended_nor_resumed() -> None:
 
 def test_an_end_closes_everything_and_asks_for_the_figures() -> None:
     """The report of the trainer is in the status, and the next look is at once."""
-    ending = Ending(outcome=Outcome.COMPLETE, at=CREATED + HOUR, reason="", message="")
+    ending = Ending(outcome=JobOutcome.COMPLETE, at=CREATED + HOUR, reason="", message="")
     over = replace(CHILD, active=0, ready=0, ending=ending)
     report = '{"schemaVersion":1,"epochs":3,"accuracy":0.861}'
     pod = replace(POD, phase="Succeeded", end=CREATED + HOUR, exit_code=0, report=report)
@@ -395,7 +397,7 @@ def test_an_end_closes_everything_and_asks_for_the_figures() -> None:
 def test_the_events_of_a_life_read_as_a_story() -> None:
     """Planned, started with the intensity then and at submission, complete."""
     view = waits_for_clean()
-    ending = Ending(outcome=Outcome.COMPLETE, at=CREATED + 6 * HOUR, reason="", message="")
+    ending = Ending(outcome=JobOutcome.COMPLETE, at=CREATED + 6 * HOUR, reason="", message="")
     over = replace(CHILD, active=0, ready=0, ending=ending)
     story = []
     for look in (

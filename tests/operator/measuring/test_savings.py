@@ -19,13 +19,15 @@ from lowtide.trainingjob.status import (
 )
 from lowtide_operator.decision.due import hindsight_due
 from lowtide_operator.measuring.savings import counterfactual_status, restart_work, with_hindsight
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DEADLINE = SUBMITTED + 8 * HOUR
-SETTINGS = Settings.model_validate({"schedule": {"startLatencySeconds": 0, "marginSeconds": 0}})
+SETTINGS = OperatorSettings.model_validate(
+    {"schedule": {"startLatencySeconds": 0, "marginSeconds": 0}}
+)
 INTERRUPTION = {"allowed": True, "restartCostSeconds": 900}
 
 

@@ -27,7 +27,7 @@ from lowtide_operator.measuring.references import References
 from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.score_settings import RatingSettings
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.training import training_status
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -96,9 +96,9 @@ def a_status(training: TrainingStatus | None, outcome: str = "Complete") -> Trai
     return TrainingJobStatus(attempts=(attempt,), training=training)
 
 
-def settings(**sections: Any) -> Settings:
+def settings(**sections: Any) -> OperatorSettings:
     usual = {"prometheus": {"scrapeIntervalSeconds": 600}, "embodied": EMBODIED}
-    return Settings.model_validate({**usual, **sections})
+    return OperatorSettings.model_validate({**usual, **sections})
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def ended(folder: Path) -> Run:
         training: TrainingStatus | None = None,
         *,
         seen: PodSamples | None = None,
-        chosen: Settings | None = None,
+        chosen: OperatorSettings | None = None,
         outcome: str = "Complete",
         **spec: Any,
     ) -> Measurement:

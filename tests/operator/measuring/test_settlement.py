@@ -19,13 +19,13 @@ from lowtide.trainingjob.status import (
 from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.settlement import Ledger, embodied_of, settle
 from lowtide_operator.samples.of_pods import PodSamples
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 STARTED = SUBMITTED + timedelta(hours=2)
 ENDED = STARTED + timedelta(hours=1)
-SETTINGS = Settings.model_validate(
+SETTINGS = OperatorSettings.model_validate(
     {
         "prometheus": {"scrapeIntervalSeconds": 600},
         "embodied": {"A100": {"gramsPerGpu": "126144000", "source": "test"}},
@@ -224,7 +224,7 @@ def test_money_is_time_times_price_and_energy_times_tariff() -> None:
 
 def test_the_longest_matching_gpu_model_counts() -> None:
     """A more exact row is preferred; without any the default stands in."""
-    table = Settings.model_validate(
+    table = OperatorSettings.model_validate(
         {
             "embodied": {
                 "A100": {"gramsPerGpu": "1"},

@@ -22,7 +22,7 @@ from lowtide_operator.samples.exporter_page import PageError, parse_page
 from lowtide_operator.samples.scraping import Exporters, ExportersError
 from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
 from lowtide_operator.samples.store import FILE_NAME, SampleStore
-from lowtide_operator.settings import ExporterSettings, Settings
+from lowtide_operator.settings import ExporterSettings, OperatorSettings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 ENERGY = "lowtide_pod_energy_joules_total"
@@ -558,4 +558,4 @@ def test_one_source_of_samples_is_enough() -> None:
     """Two would have to be compared, and could not both be right."""
     both = {"prometheus": {"url": "http://p:9090"}, "exporters": {"url": "http://e:9400/metrics"}}
     with pytest.raises(ValueError, match="both set"):
-        Settings.model_validate(both)
+        OperatorSettings.model_validate(both)

@@ -17,7 +17,7 @@ from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.forecasts import Forecasts
-from lowtide_operator.settings import Settings
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.display import display_of
 from lowtide_operator.tally import Tally
 from lowtide_operator.telemetry.health import UnhealthyError, check
@@ -31,7 +31,7 @@ NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def app() -> Any:
     """The parts that the pages read, with clocks that stand still."""
-    settings = Settings.model_validate({"zones": {"DE": {}}})
+    settings = OperatorSettings.model_validate({"zones": {"DE": {}}})
     moment = [0.0]
     return SimpleNamespace(
         settings=settings,
@@ -182,7 +182,7 @@ def test_the_columns_of_kubectl(status: dict[str, Any], expected: tuple[str | No
 def test_providers_show_their_place_and_what_their_forecasts_were_worth() -> None:
     """The one that would have saved more is asked first; what nobody could judge has no sample."""
     files = [{"kind": "file", "path": "/a.csv"}, {"kind": "file", "path": "/b.csv"}]
-    settings = Settings.model_validate({"zones": {"DE": {"providers": files}}})
+    settings = OperatorSettings.model_validate({"zones": {"DE": {"providers": files}}})
     forecasts = Forecasts(settings, clock=lambda: NOON)
     score = ForecastScore(
         provider="file-2",
@@ -211,7 +211,7 @@ def test_providers_show_their_place_and_what_their_forecasts_were_worth() -> Non
 
 async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_first() -> None:
     """Again and again in the background; plans then use the forecast that saved more."""
-    settings = Settings.model_validate(
+    settings = OperatorSettings.model_validate(
         {
             "zones": {"DE": {"providers": [{"kind": "file", "path": f"/{n}.csv"} for n in "ab"]}},
             "forecast": {"refreshSeconds": 0.01, "compareSeconds": 0.02},
