@@ -7,7 +7,7 @@ to leave out. It knows no counters (see `integration`) and no carbon (see `carbo
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import fsum, isfinite
 
@@ -28,13 +28,17 @@ class ProfileError(EnergyError):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time `[start, end)`, aware UTC, never empty."""
+    """A stretch of time `[start, end)`, never empty; times are kept in UTC.
+
+    Raises:
+        ProfileError: it is empty or reversed, or a time has no offset.
+    """
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
-        _require_order(self.start, self.end)
+        _keep_utc_in_order(self)
 
     @property
     def duration_seconds(self) -> float:
@@ -44,7 +48,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EnergyInterval:
-    """Joules used evenly between two moments.
+    """Joules used evenly between two moments, which are kept in UTC.
 
     Raises:
         ProfileError: the interval is empty or reversed, a time has no offset, or the energy is
@@ -56,7 +60,7 @@ class EnergyInterval:
     energy_joules: float
 
     def __post_init__(self) -> None:
-        _require_order(self.start, self.end)
+        _keep_utc_in_order(self)
         if not (isfinite(self.energy_joules) and self.energy_joules >= 0):
             raise ProfileError(
                 f"energy {self.energy_joules} J from {self.start.isoformat()} to "
@@ -112,6 +116,7 @@ class EnergyProfile:
         energy (checkpoint reloads, repeated steps). Power at each moment of running time stays as
         it was. Source: docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
         """
+        start = start.astimezone(UTC)
         kept = subtract(self.running_spans(), leaving_out)
         moved: list[EnergyInterval] = []
         elapsed = timedelta(0)
@@ -158,10 +163,17 @@ def _without(span: Span, cuts: Sequence[Span]) -> Iterator[Span]:
             yield Span(first, last)
 
 
-def _require_order(start: datetime, end: datetime) -> None:
-    if start.tzinfo is None or end.tzinfo is None:
-        raise ProfileError(f"time {start.isoformat()} has no UTC offset")
-    if end <= start:
+def _keep_utc_in_order(stretch: Span | EnergyInterval) -> None:
+    """Move both times to UTC, because local clock faces lie about order and length near DST."""
+    for name in ("start", "end"):
+        moment: datetime = getattr(stretch, name)
+        if moment.tzinfo is UTC:
+            continue
+        if moment.tzinfo is None:
+            raise ProfileError(f"time {moment.isoformat()} has no UTC offset")
+        object.__setattr__(stretch, name, moment.astimezone(UTC))
+    if stretch.end <= stretch.start:
         raise ProfileError(
-            f"an interval must end after it starts: {start.isoformat()} to {end.isoformat()}"
+            f"an interval must end after it starts: {stretch.start.isoformat()} to "
+            f"{stretch.end.isoformat()}"
         )

@@ -135,12 +135,13 @@ def project_now(
     *,
     slots_per_day: int,
     first_slot_of_day: int,
+    floor: float = 0.0,
 ) -> tuple[Projection, Projection] | None:
     """Return the slots after the last of `seen`, without and with the course of the week.
 
     `seen` holds the actuals up to now, `expected` the provider's values of the same slots and of
-    those to come, `climate` a fallback for those to come; NaN where missing, g/kWh. `None` where
-    nothing is known.
+    those to come, `climate` a fallback for those to come; NaN where missing, g/kWh. No value is
+    below `floor`: an intensity cannot be negative, a price can. `None` where nothing is known.
     """
     analysis = analyse(
         seen,
@@ -149,12 +150,14 @@ def project_now(
         first_slot_of_day=first_slot_of_day,
         minimum_days=MINIMUM_PROFILE_DAYS,
     )
-    plain = _project(analysis, seen, expected, climate)
-    week = _project(with_weekly_course(analysis), seen, expected, climate)
+    plain = _project(analysis, seen, expected, climate, floor)
+    week = _project(with_weekly_course(analysis), seen, expected, climate, floor)
     return None if plain is None or week is None else (plain, week)
 
 
-def _project(analysis: Analysis, seen: Array, expected: Array, climate: Array) -> Projection | None:
+def _project(
+    analysis: Analysis, seen: Array, expected: Array, climate: Array, floor: float
+) -> Projection | None:
     """Return the slots after the last of `seen` by one analysis; `None` where nothing is known."""
     t, count = len(seen), len(climate)
     covered = np.isfinite(expected[t:])
@@ -169,7 +172,7 @@ def _project(analysis: Analysis, seen: Array, expected: Array, climate: Array) -
     level = _level(seen, values)
     if level is None:
         return None
-    values = np.where(np.isfinite(values), np.maximum(values, 0.0), level)
+    values = np.where(np.isfinite(values), np.maximum(values, floor), level)
     return Projection(values, spread, tuple(Source(kind) for kind in kinds))
 
 

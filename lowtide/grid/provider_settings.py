@@ -124,7 +124,7 @@ class FileSettings(_Source):
     path: Path
     """The CSV file; it is read again when it changes."""
     unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH
-    """IntensityUnit of the column `value`; a column named g_per_kwh says it itself."""
+    """Unit of the column `value`; a column named g_per_kwh says it itself."""
     times_are_utc: bool = False
     """Whether times without an offset are UTC; otherwise they are refused."""
     replay: ReplaySettings | None = None

@@ -5,12 +5,25 @@ they are two types: every operation that takes two series refuses a pair of diff
 A missing value is `None` and stays missing; it never becomes zero, because zero would look clean.
 """
 
-from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 from typing import ClassVar, Self
+
+from lowtide.grid.timed import SeriesError, TimedSeries
+
+__all__ = [
+    "AverageSeries",
+    "Factor",
+    "IntensitySeries",
+    "MarginalSeries",
+    "MixedSignalsError",
+    "Point",
+    "SeriesError",
+    "Signal",
+    "require_same_signal",
+    "series_type",
+]
 
 
 class Signal(StrEnum):
@@ -26,10 +39,6 @@ class Factor(StrEnum):
     DIRECT = "direct"
     LIFE_CYCLE = "life-cycle"
     UNKNOWN = "unknown"
-
-
-class SeriesError(ValueError):
-    """A series cannot be built or combined; the message says which point or pair is wrong."""
 
 
 class MixedSignalsError(SeriesError):
@@ -48,57 +57,42 @@ class Point:
     grams_per_kwh: float | None
     estimated: bool = False
 
+    @property
+    def value(self) -> float | None:
+        """Return the intensity in g/kWh, as every series calls its values."""
+        return self.grams_per_kwh
+
 
 @dataclass(frozen=True, slots=True)
-class IntensitySeries:
-    """Points in time order that do not overlap; gaps are allowed and mean "not known".
+class IntensitySeries(TimedSeries[Point]):
+    """Intensity in g/kWh, slot by slot; a gap means "not known".
 
     Use `AverageSeries` or `MarginalSeries`; this base exists for what they share.
 
     Raises:
-        SeriesError: a point ends before it starts, points overlap or are out of order, a time
-            has no offset, or a value is negative or not finite.
+        SeriesError: as for every series, and where a value is negative or not finite.
     """
 
     signal: ClassVar[Signal]
 
-    zone: str
-    """Lowtide's name of the zone."""
-    source: str
-    """The provider's name, with a remark where its values are derived or from a stand-in."""
-    points: tuple[Point, ...]
-    """Slots in order."""
     factor: Factor = Factor.UNKNOWN
     """Whether the values are direct or life-cycle emissions."""
     fetched_at: datetime | None = None
     """When a forecast was received."""
     generated_at: datetime | None = None
     """When its provider computed a forecast."""
-    _starts: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        for point in self.points:
-            _check_point(point)
-        for earlier, later in pairwise(self.points):
-            if later.start < earlier.end:
-                raise SeriesError(
-                    f"{self.source}: the point at {later.start.isoformat()} begins before the one "
-                    f"at {earlier.start.isoformat()} ends; points must be in order without overlap"
-                )
-        object.__setattr__(self, "_starts", tuple(point.start for point in self.points))
+    @classmethod
+    def check_value(cls, value: float, start: datetime) -> None:
+        """Refuse an intensity that is negative or not finite.
 
-    def at(self, moment: datetime) -> float | None:
-        """Return the intensity at `moment` in g/kWh, or `None` where it is not known."""
-        index = bisect_right(self._starts, moment) - 1
-        if index < 0 or moment >= self.points[index].end:
-            return None
-        return self.points[index].grams_per_kwh
-
-    def between(self, start: datetime, end: datetime) -> Self:
-        """Return the points that overlap `[start, end)`, unclipped."""
-        first = max(0, bisect_right(self._starts, start) - 1)
-        kept = tuple(p for p in self.points[first:] if p.end > start and p.start < end)
-        return replace(self, points=kept)
+        Raises:
+            SeriesError: it is.
+        """
+        if not 0 <= value < float("inf"):
+            raise SeriesError(
+                f"intensity {value} g/kWh at {start.isoformat()} is not a finite number >= 0"
+            )
 
     def merged(self, newer: "IntensitySeries") -> Self:
         """Return this series with the points of `newer` laid over it.
@@ -112,11 +106,7 @@ class IntensitySeries:
         require_same_signal(self, newer)
         if self.zone != newer.zone:
             raise SeriesError(f"cannot merge zone {newer.zone} into zone {self.zone}")
-        by_start = {point.start: point for point in self.points}
-        for point in newer.points:
-            if point.grams_per_kwh is not None or point.start not in by_start:
-                by_start[point.start] = point
-        return replace(self, points=tuple(by_start[start] for start in sorted(by_start)))
+        return replace(self, points=self.with_points_of(newer.points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +138,4 @@ def require_same_signal(first: IntensitySeries, second: IntensitySeries) -> None
         raise MixedSignalsError(
             f"{first.source} is {first.signal} and {second.source} is {second.signal}: "
             "average and marginal intensity are never mixed; choose one spec.grid.signal"
-        )
-
-
-def _check_point(point: Point) -> None:
-    if point.start.tzinfo is None or point.end.tzinfo is None:
-        raise SeriesError(f"point at {point.start.isoformat()} has no UTC offset")
-    if point.end <= point.start:
-        raise SeriesError(f"point at {point.start.isoformat()} ends before it starts")
-    value = point.grams_per_kwh
-    if value is not None and not 0 <= value < float("inf"):
-        raise SeriesError(
-            f"intensity {value} g/kWh at {point.start.isoformat()} is not a finite number >= 0"
         )

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.grid.series import IntensitySeries
+from lowtide.grid.timed import TimedPoints
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def slot_start(index: int, slot_seconds: int) -> datetime:
     return _EPOCH + timedelta(seconds=index * slot_seconds)
 
 
-def native_slot_seconds(*series: IntensitySeries | None) -> int | None:
+def native_slot_seconds(*series: TimedPoints | None) -> int | None:
     """Return the shortest of the usual point lengths of the series in seconds.
 
     `None` where no series has a point. The median, so that one odd point decides nothing.
@@ -40,10 +40,8 @@ def native_slot_seconds(*series: IntensitySeries | None) -> int | None:
     return max(1, round(min(lengths))) if lengths else None
 
 
-def values_on_slots(
-    series: IntensitySeries | None, first: int, count: int, slot_seconds: int
-) -> Array:
-    """Return the mean intensity of `count` slots from slot number `first` on, in g/kWh.
+def values_on_slots(series: TimedPoints | None, first: int, count: int, slot_seconds: int) -> Array:
+    """Return the mean of `count` slots from slot number `first` on, in the unit of the series.
 
     NaN where less than half of a slot is known.
     """
@@ -53,10 +51,10 @@ def values_on_slots(
         (
             (point.start - origin).total_seconds(),
             (point.end - origin).total_seconds(),
-            point.grams_per_kwh,
+            point.value,
         )
         for point in (series.points if series is not None else ())
-        if point.grams_per_kwh is not None
+        if point.value is not None
     ]
     if not known or count <= 0:
         return missing

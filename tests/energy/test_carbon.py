@@ -1,6 +1,7 @@
 """Joules in time become grams slot by slot."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -206,3 +207,36 @@ def test_a_flat_grid_makes_timing_irrelevant(
     )
 
     assert avoided.avoided_grams == pytest.approx(0, abs=1e-6)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
+
+
+@given(
+    st.sampled_from(CHANGES),
+    st.integers(-180, 120),
+    st.integers(1, 180),
+    st.lists(st.integers(1, 900), min_size=8, max_size=8),
+)
+def test_local_times_across_a_change_of_summer_time_give_the_grams_of_utc(
+    change: datetime, first: int, length: int, intensities: list[int]
+) -> None:
+    """A clock face that repeats or jumps neither moves energy nor stretches it."""
+    start = change + timedelta(minutes=first)
+    end = start + timedelta(minutes=length)
+    hours = [change + timedelta(hours=h - 4) for h in range(9)]
+
+    def grams(zone: tzinfo) -> tuple[float | None, float | None]:
+        points = tuple(
+            Point(a.astimezone(zone), b.astimezone(zone), float(value))
+            for a, b, value in zip(hours[:-1], hours[1:], intensities, strict=True)
+        )
+        series = AverageSeries("DE", "test grid", points)
+        run = EnergyProfile((EnergyInterval(start.astimezone(zone), end.astimezone(zone), KWH),))
+        moved = counterfactual(
+            run, start=(change - timedelta(minutes=200)).astimezone(zone), series=series
+        )
+        return operational_grams(run, series).grams, moved.grams
+
+    assert grams(BERLIN) == grams(UTC)
