@@ -5,5 +5,5 @@ class ExporterError(Exception):
     """Base of every error that the exporter raises on purpose."""
 
 
-class SettingsError(ExporterError):
+class ExporterSettingsError(ExporterError):
     """A setting is wrong; the message names it, the value seen and what would be right."""

@@ -22,7 +22,7 @@ from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.owners.kubelet import DeviceOwners
 from lowtide_exporter.page.snapshot import LoopStatus, Snapshot, take_snapshot
-from lowtide_exporter.readings import Allocation, Observation, PodRecord
+from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
 from lowtide_exporter.source_watch import SourceWatch, ask
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
@@ -131,7 +131,7 @@ class ExporterLoop:
         gpus = self._read_gpus()
         monotonic, unix = self._monotonic(), self._unix()
         allocations = self._read_allocations(monotonic) if mapping_due else None
-        seen = Observation(
+        seen = TickReadings(
             monotonic_seconds=monotonic,
             unix_seconds=unix,
             gpus=gpus,

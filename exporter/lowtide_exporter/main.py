@@ -14,12 +14,12 @@ from lowtide.meters.calls import CallLog
 from lowtide.meters.errors import MockRefusedError
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile, read_boot_id
-from lowtide_exporter.errors import ExporterError, SettingsError
+from lowtide_exporter.errors import ExporterError, ExporterSettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
 from lowtide_exporter.loop import ExporterLoop
 from lowtide_exporter.node import demo_sources, node_sources
 from lowtide_exporter.page.server import ExporterServer, Renderer
-from lowtide_exporter.settings import Settings, parse_settings
+from lowtide_exporter.settings import ExporterSettings, parse_settings
 
 _log = logging.getLogger("lowtide_exporter")
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return measure_hardware(words[1:])
     try:
         settings = parse_settings(words)
-    except SettingsError as error:
+    except ExporterSettingsError as error:
         print(f"lowtide-exporter: {error}\nSee lowtide-exporter --help.", file=sys.stderr)
         return 2
     logging.basicConfig(
@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         serve(settings, _stop_on_signals())
     except (ExporterError, MockRefusedError) as error:
         print(f"lowtide-exporter: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, ExporterSettingsError) else 1
     except OSError as error:
         print(f"lowtide-exporter: cannot serve: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def serve(settings: Settings, stop: threading.Event) -> None:
+def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     """Read and serve until `stop` is set.
 
     Raises:
@@ -102,7 +102,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         sources.close()
 
 
-def _state_file(settings: Settings) -> StateFile | None:
+def _state_file(settings: ExporterSettings) -> StateFile | None:
     """Return where totals are kept over a restart, None where they are not."""
     if not settings.state_file:
         return None

@@ -19,14 +19,14 @@ from lowtide.meters.nvml import NvmlMeters
 from lowtide.meters.rapl import RaplMeters
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.demo import DemoNode
-from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.errors import ExporterSettingsError
 from lowtide_exporter.loop import PodInformant
 from lowtide_exporter.owners.api_server import ApiServer
 from lowtide_exporter.owners.claims import ClaimResolver
 from lowtide_exporter.owners.job_directory import JobDirectory
 from lowtide_exporter.owners.kubelet import DeviceOwners, Kubelet
 from lowtide_exporter.owners.pods import PodWatcher
-from lowtide_exporter.settings import Settings, host_in_url
+from lowtide_exporter.settings import ExporterSettings, host_in_url
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Sources:
         self.meters.close()
 
 
-def node_sources(settings: Settings, calls: CallLog) -> Sources:
+def node_sources(settings: ExporterSettings, calls: CallLog) -> Sources:
     """Return the sources of this node; the pod watcher is started."""
     meters = NvmlMeters(settings.nvml_library, settings.allow_mock, calls)
     return Sources(
@@ -72,7 +72,7 @@ def demo_sources() -> Sources:
     return Sources(meters=node, owners=node, pods=node)
 
 
-def _device_owners(settings: Settings) -> DeviceOwners | None:
+def _device_owners(settings: ExporterSettings) -> DeviceOwners | None:
     """Return who tells which GPU belongs to whom, None where nobody does."""
     if settings.job_directory:
         return JobDirectory(settings.job_directory)
@@ -82,7 +82,7 @@ def _device_owners(settings: Settings) -> DeviceOwners | None:
     return None
 
 
-def _activity_reader(settings: Settings, meters: NvmlMeters) -> ActivityReader:
+def _activity_reader(settings: ExporterSettings, meters: NvmlMeters) -> ActivityReader:
     """Return what measures shared GPUs."""
     names = (name.strip() for name in settings.mps_gpus.split(","))
     return ActivityReader(
@@ -94,13 +94,13 @@ def _activity_reader(settings: Settings, meters: NvmlMeters) -> ActivityReader:
     )
 
 
-def _host_meters(settings: Settings) -> HostMeters:
+def _host_meters(settings: ExporterSettings) -> HostMeters:
     """Return the meters of CPU packages and of who uses them."""
     cgroup_root = settings.cgroup_root or f"{settings.sysfs}/fs/cgroup"
     return HostMeters(RaplMeters(settings.sysfs), CgroupMeters(cgroup_root, settings.procfs))
 
 
-def _node_power(settings: Settings) -> NodePower | None:
+def _node_power(settings: ExporterSettings) -> NodePower | None:
     """Return a started reader of the node's own meter, None where none is named."""
     if not settings.node_power:
         return None
@@ -112,13 +112,13 @@ def _node_power(settings: Settings) -> NodePower | None:
             ca_file=settings.node_power_ca_file,
         )
     except UnknownMeterError as error:
-        raise SettingsError(str(error)) from None
+        raise ExporterSettingsError(str(error)) from None
     reader = NodePower(meter)
     reader.start()
     return reader
 
 
-def _pod_watcher(settings: Settings) -> PodWatcher | None:
+def _pod_watcher(settings: ExporterSettings) -> PodWatcher | None:
     """Return a started watcher, None where no node name or no API server is known."""
     api = _api_server(settings)
     if api is None:
@@ -130,7 +130,7 @@ def _pod_watcher(settings: Settings) -> PodWatcher | None:
     return watcher
 
 
-def _api_server(settings: Settings) -> ApiServer | None:
+def _api_server(settings: ExporterSettings) -> ApiServer | None:
     """Return the API server to ask about this node, None where either is not known."""
     server = settings.api_server
     host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))

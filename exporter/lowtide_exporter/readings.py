@@ -48,7 +48,7 @@ class PodRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class TickReadings:
     """Everything that one tick saw.
 
     `allocations` is None where the kubelet gave no answer this tick, `pods` None where the API

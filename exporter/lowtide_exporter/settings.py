@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from lowtide import __version__
 from lowtide.names import EXPORTER_PORT
-from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.errors import ExporterSettingsError
 
 ENV_PREFIX: Final = "LOWTIDE_"
 _SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -34,7 +34,7 @@ def _setting(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ExporterSettings:
     """All settings of the exporter; the help of each is its documentation."""
 
     listen_address: str = _setting(
@@ -142,16 +142,16 @@ def environment_name(setting: str) -> str:
 
 def parse_settings(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None
-) -> Settings:
+) -> ExporterSettings:
     """Return the settings of a command line and environment.
 
     Raises:
-        SettingsError: a value has the wrong type or lies outside its bounds.
+        ExporterSettingsError: a value has the wrong type or lies outside its bounds.
     """
     variables = os.environ if environment is None else environment
     given = vars(_parser().parse_args(arguments))
     values: dict[str, Any] = {}
-    for item in fields(Settings):
+    for item in fields(ExporterSettings):
         if given[item.name] is not None:
             name, text = "--" + item.name.replace("_", "-"), given[item.name]
         else:
@@ -160,7 +160,7 @@ def parse_settings(
                 continue
             text = variables[name]
         values[item.name] = _convert(name, text, item.default, item.metadata)
-    settings = Settings(**values)
+    settings = ExporterSettings(**values)
     _check(settings)
     return settings
 
@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`lowtide-exporter measure-hardware` measures what the meters of a real GPU do.",
     )
     parser.add_argument("--version", action="version", version=f"lowtide-exporter {__version__}")
-    for item in fields(Settings):
+    for item in fields(ExporterSettings):
         flag, is_switch = "--" + item.name.replace("_", "-"), isinstance(item.default, bool)
         shown = "empty" if item.default == "" else str(item.default)
         text = f"{item.metadata['help']} [{environment_name(item.name)}, default {shown}]"
@@ -190,7 +190,7 @@ def _convert(name: str, text: str, default: Any, bounds: Mapping[str, Any]) -> A
     if isinstance(default, bool):
         if text.strip().lower() in _TRUE | _FALSE:
             return text.strip().lower() in _TRUE
-        raise SettingsError(f"{name} is {text!r}: give 1 or 0")
+        raise ExporterSettingsError(f"{name} is {text!r}: give 1 or 0")
     if isinstance(default, str):
         return text
     kind = type(default)
@@ -198,32 +198,34 @@ def _convert(name: str, text: str, default: Any, bounds: Mapping[str, Any]) -> A
         value = kind(text)
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{name} is {text!r}: give {wanted}") from None
+        raise ExporterSettingsError(f"{name} is {text!r}: give {wanted}") from None
     low, high = bounds["low"], bounds["high"]
     if not low <= value <= high:
-        raise SettingsError(f"{name} is {text}: give a value from {low:g} to {high:g}")
+        raise ExporterSettingsError(f"{name} is {text}: give a value from {low:g} to {high:g}")
     return value
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: ExporterSettings) -> None:
     if settings.nvml_library and not settings.allow_mock:
-        raise SettingsError(
+        raise ExporterSettingsError(
             f"--nvml-library is {settings.nvml_library}: another library than the driver's is only "
             "for tests, add --allow-mock"
         )
     if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise SettingsError("HTTPS needs both --tls-certificate and --tls-key; one is missing")
+        raise ExporterSettingsError(
+            "HTTPS needs both --tls-certificate and --tls-key; one is missing"
+        )
     if NODE_ADDRESS in settings.dcgm_url and not settings.node_address:
-        raise SettingsError(
+        raise ExporterSettingsError(
             f"--dcgm-url is {settings.dcgm_url}: it needs --node-address, which is empty"
         )
     if settings.dcgm_url and not _is_http(settings.dcgm_page):
-        raise SettingsError(
+        raise ExporterSettingsError(
             f"--dcgm-url is {settings.dcgm_url}: give an address that begins with http:// or "
             "https:// and names a host"
         )
     if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
-        raise SettingsError(
+        raise ExporterSettingsError(
             f"--log-level is {settings.log_level!r}: give debug, info, warning or error"
         )
 

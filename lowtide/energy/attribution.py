@@ -22,7 +22,7 @@ class Part(StrEnum):
     IDLE_HELD = "idle_held"
 
 
-class Reason(StrEnum):
+class UnallocatedReason(StrEnum):
     """Why a joule belongs to no pod."""
 
     FREE = "free"
@@ -82,7 +82,7 @@ class Unallocated:
     """Energy of no owner."""
 
     part: Part
-    reason: Reason
+    reason: UnallocatedReason
     millijoules: int
 
 
@@ -126,8 +126,8 @@ def attribute_energy(
     idle_millijoules: int,
     claims: Sequence[Claim],
     *,
-    other_active_weights: Mapping[Reason, float] | None = None,
-    unclaimed: Reason = Reason.FREE,
+    other_active_weights: Mapping[UnallocatedReason, float] | None = None,
+    unclaimed: UnallocatedReason = UnallocatedReason.FREE,
 ) -> Attribution:
     """Return who gets the energy of one interval on one device.
 

@@ -17,7 +17,7 @@ from lowtide.energy.attribution_boundary import SlotShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class SettledSlot:
     """One allocatable part of a device over one interval.
 
     `size_ratio` is its share of the device (1 for a whole GPU, 1/R for one of R replicas, its
@@ -45,7 +45,9 @@ class Utilisation:
     others: float = 0.0
 
 
-def claim_slots(slots: Sequence[Slot], utilisation: Utilisation | None = None) -> list[Claim]:
+def claim_slots(
+    slots: Sequence[SettledSlot], utilisation: Utilisation | None = None
+) -> list[Claim]:
     """Return one claim per owner for the slots of one device.
 
     With `utilisation`, active energy follows it; else it follows size times activity where every

@@ -22,7 +22,7 @@ STUCK_AFTER_SECONDS: Final = 10.0
 """A hundred refreshes of the slowest counter known (0.1 s)."""
 
 
-class Step(StrEnum):
+class CounterStep(StrEnum):
     """What a reading was."""
 
     FIRST = "first"
@@ -35,7 +35,7 @@ class Step(StrEnum):
 
 
 # A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
-class Reading(NamedTuple):
+class CounterReading(NamedTuple):
     """One reading of a device at monotonic time `at_seconds`.
 
     `counter_millijoules` is None where the read failed. `has_counter` is False where the device
@@ -57,7 +57,7 @@ class Increment(NamedTuple):
     reading, for the cross-check (None where that side is silent).
     """
 
-    step: Step
+    step: CounterStep
     millijoules: int = 0
     from_power: bool = False
     seconds: float = 0.0
@@ -119,7 +119,7 @@ class CounterMeter:
     _booked_ahead: int = 0
     _is_stuck: bool = False
 
-    def advance(self, reading: Reading) -> Increment:
+    def advance(self, reading: CounterReading) -> Increment:
         """Return what `reading` adds to the device's energy.
 
         Raises:
@@ -136,10 +136,10 @@ class CounterMeter:
             return self._book_power(self._take_drawn(), seconds)
         raw = reading.counter_millijoules
         if raw is None:
-            return Increment(Step.MISSING)
+            return Increment(CounterStep.MISSING)
         return self._count(reading, raw, seconds, self._take_drawn())
 
-    def _integrate_power(self, reading: Reading) -> None:
+    def _integrate_power(self, reading: CounterReading) -> None:
         """Add the trapezoid since the last power reading to what was drawn, in millijoules."""
         before, watts = self._power_watts, reading.power_watts
         seconds = reading.at_seconds - self._power_at
@@ -155,12 +155,14 @@ class CounterMeter:
     def _book_power(self, drawn: float | None, seconds: float) -> Increment:
         """Book integrated power; a counter that comes back later has to catch up with it first."""
         if drawn is None:
-            return Increment(Step.MISSING if self._power_watts is None else Step.FIRST)
+            return Increment(
+                CounterStep.MISSING if self._power_watts is None else CounterStep.FIRST
+            )
         whole = self._whole(drawn)
         self.total.from_power_millijoules += whole
         if self.last_raw is not None:
             self._booked_ahead += whole
-        return Increment(Step.INTEGRATED, whole, True, seconds, drawn)
+        return Increment(CounterStep.INTEGRATED, whole, True, seconds, drawn)
 
     def _whole(self, millijoules: float) -> int:
         """Return whole millijoules and carry the fraction to the next call."""
@@ -169,12 +171,14 @@ class CounterMeter:
         self._power_carry = exact - whole
         return whole
 
-    def _count(self, reading: Reading, raw: int, seconds: float, drawn: float | None) -> Increment:
+    def _count(
+        self, reading: CounterReading, raw: int, seconds: float, drawn: float | None
+    ) -> Increment:
         last, self.last_raw, self.last_at = self.last_raw, raw, reading.at_seconds
         if last is None:
             self.total.read(raw)
             self._mark_moved(reading.at_seconds)
-            return Increment(Step.FIRST)
+            return Increment(CounterStep.FIRST)
         if raw == last:
             return self._stand_still(reading, seconds, drawn)
         since_move = reading.at_seconds - self._moved_at
@@ -183,12 +187,12 @@ class CounterMeter:
             self.resets += 1
             self.total.restart(raw, first_raw=raw)
             self._mark_moved(reading.at_seconds)
-            return Increment(Step.REBASED, 0, False, seconds, drawn)
-        step = Step.COUNTED
+            return Increment(CounterStep.REBASED, 0, False, seconds, drawn)
+        step = CounterStep.COUNTED
         if raw < last:
             self.resets += 1
             self.total.restart(raw, first_raw=0)
-            step = Step.RESET
+            step = CounterStep.RESET
         else:
             self.total.read(raw)
         caught_up = min(grown, self._booked_ahead)
@@ -196,13 +200,15 @@ class CounterMeter:
         self._mark_moved(reading.at_seconds)
         return Increment(step, grown - caught_up, False, seconds, drawn, grown)
 
-    def _stand_still(self, reading: Reading, seconds: float, drawn: float | None) -> Increment:
+    def _stand_still(
+        self, reading: CounterReading, seconds: float, drawn: float | None
+    ) -> Increment:
         self.total.read(reading.counter_millijoules or 0)
         self._since_move_millijoules += drawn or 0.0
         stood = reading.at_seconds - self._moved_at
         if not self._is_stuck:
             if stood <= STUCK_AFTER_SECONDS or self._since_move_millijoules <= 0:
-                return Increment(Step.COUNTED, 0, False, seconds, drawn, 0)
+                return Increment(CounterStep.COUNTED, 0, False, seconds, drawn, 0)
             self._is_stuck = True
             self.stuck_seconds += stood
             drawn_now = self._since_move_millijoules
@@ -212,7 +218,7 @@ class CounterMeter:
         whole = self._whole(drawn_now)
         self._booked_ahead += whole
         self.total.from_power_millijoules += whole
-        return Increment(Step.STUCK, whole, True, seconds, drawn, 0)
+        return Increment(CounterStep.STUCK, whole, True, seconds, drawn, 0)
 
     def _mark_moved(self, at_seconds: float) -> None:
         self._moved_at = at_seconds

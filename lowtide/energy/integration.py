@@ -22,15 +22,15 @@ from lowtide.energy.profile import (
     Span,
     union,
 )
-from lowtide.energy.samples import Sample, Series, Track, tracks_of_pod
+from lowtide.energy.samples import Series, StoredSample, Track, tracks_of_pod
 
 __all__ = [
     "EnergyPart",
     "EnergyWarning",
     "PodEnergy",
-    "Sample",
     "SamplesError",
     "Series",
+    "StoredSample",
     "integrate_pod",
 ]
 
@@ -179,23 +179,23 @@ def integrate_pod(
     )
 
 
-def _never_falling(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], bool]:
+def _never_falling(samples: Sequence[StoredSample]) -> tuple[tuple[StoredSample, ...], bool]:
     """Return the samples with each value raised to the largest so far, and whether any fell."""
     highest = tuple(accumulate((s.value for s in samples), max))
     fell = any(top > s.value for top, s in zip(highest, samples, strict=True))
-    raised = (Sample(s.time_seconds, v) for s, v in zip(samples, highest, strict=True))
+    raised = (StoredSample(s.time_seconds, v) for s, v in zip(samples, highest, strict=True))
     return tuple(raised), fell
 
 
 def _steps(
-    track: Track, rising: Sequence[Sample], run: Span, end_seconds: float | None
+    track: Track, rising: Sequence[StoredSample], run: Span, end_seconds: float | None
 ) -> list[tuple[float, float, float]]:
     """Return (start, end, joules) in Unix seconds for every step of one counter."""
     begin = track.segment_start_seconds
     first = rising[0]
     if begin is None:
         begin = min(run.start.timestamp(), first.time_seconds)
-    pairs = [(Sample(begin, 0.0), first), *pairwise(rising)]
+    pairs = [(StoredSample(begin, 0.0), first), *pairwise(rising)]
     steps = []
     for earlier, later in pairs:
         end = later.time_seconds if end_seconds is None else min(later.time_seconds, end_seconds)

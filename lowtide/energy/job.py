@@ -35,21 +35,6 @@ class JobEnergy:
         """Joules per component; what was not measured is absent."""
         return _sum_by(self.parts, "component")
 
-    @property
-    def joules_by_method(self) -> Mapping[str, float]:
-        """Joules per attribution method."""
-        return _sum_by(self.parts, "method")
-
-    @property
-    def joules_by_quality(self) -> Mapping[str, float]:
-        """Joules per quality of the meter."""
-        return _sum_by(self.parts, "quality")
-
-    @property
-    def joules_by_part(self) -> Mapping[str, float]:
-        """Joules per part: active, idle_held."""
-        return _sum_by(self.parts, "part")
-
 
 def job_energy(pods: Sequence[PodEnergy]) -> JobEnergy:
     """Return the sum over all pods of a job, failed and preempted attempts included.

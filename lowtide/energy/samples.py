@@ -18,7 +18,7 @@ OWN_LABELS: Final = frozenset({"__name__", "namespace", "pod", "pod_uid", *IDENT
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StoredSample:
     """One stored sample: Unix time in seconds, and the value."""
 
     time_seconds: float
@@ -30,7 +30,7 @@ class Series:
     """One stored series: its labels and its samples in any order."""
 
     labels: Mapping[str, str]
-    samples: tuple[Sample, ...]
+    samples: tuple[StoredSample, ...]
 
     @property
     def pod_uid(self) -> str:
@@ -62,7 +62,7 @@ class Track:
 
     identity: Identity
     segment_start_seconds: float | None
-    samples: tuple[Sample, ...]
+    samples: tuple[StoredSample, ...]
 
 
 def tracks_of_pod(
@@ -76,7 +76,9 @@ def tracks_of_pod(
     where the value fits a counter that never falls.
     """
     starts = list(segment_start)
-    replicas: dict[tuple[Identity, float | None], list[tuple[Sample, ...]]] = defaultdict(list)
+    replicas: dict[tuple[Identity, float | None], list[tuple[StoredSample, ...]]] = defaultdict(
+        list
+    )
     unusable = 0
     for series in energy:
         good = _in_order(s for s in series.samples if isfinite(s.value) and s.value >= 0)
@@ -91,21 +93,21 @@ def tracks_of_pod(
     return tracks, unusable
 
 
-def _starts_seen_by(series: Series, starts: Sequence[Series]) -> tuple[Sample, ...]:
+def _starts_seen_by(series: Series, starts: Sequence[Series]) -> tuple[StoredSample, ...]:
     """Return the segment starts that the same scraper stored, else those any scraper stored."""
     same = [s for s in starts if s.scraper == series.scraper]
     return _in_order(sample for s in (same or starts) for sample in s.samples)
 
 
 def _cut(
-    samples: Sequence[Sample], starts: Sequence[Sample]
-) -> dict[float | None, tuple[Sample, ...]]:
+    samples: Sequence[StoredSample], starts: Sequence[StoredSample]
+) -> dict[float | None, tuple[StoredSample, ...]]:
     """Return the samples by the segment start that held at their scrape.
 
     The start of the same scrape carries the same time; where that one sample is missing, the
     nearest earlier start holds, and before the first stored start the first one.
     """
-    cut: dict[float | None, list[Sample]] = defaultdict(list)
+    cut: dict[float | None, list[StoredSample]] = defaultdict(list)
     index = 0
     for sample in samples:
         while index + 1 < len(starts) and starts[index + 1].time_seconds <= sample.time_seconds:
@@ -116,7 +118,7 @@ def _cut(
     return {start: tuple(part) for start, part in cut.items()}
 
 
-def _one_replica(candidates: Sequence[tuple[Sample, ...]]) -> tuple[Sample, ...]:
+def _one_replica(candidates: Sequence[tuple[StoredSample, ...]]) -> tuple[StoredSample, ...]:
     chosen, *others = sorted(candidates, key=len, reverse=True)
     for other in others:
         before = [
@@ -133,7 +135,7 @@ def _one_replica(candidates: Sequence[tuple[Sample, ...]]) -> tuple[Sample, ...]
     return chosen
 
 
-def _in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+def _in_order(samples: Iterable[StoredSample]) -> tuple[StoredSample, ...]:
     """Return the samples by time, one per moment (chunks of a long fetch share their seams)."""
     by_time = {sample.time_seconds: sample for sample in samples}
     return tuple(by_time[moment] for moment in sorted(by_time))

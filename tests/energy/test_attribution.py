@@ -10,8 +10,8 @@ from lowtide.energy.attribution import (
     Owner,
     Part,
     Portion,
-    Reason,
     Unallocated,
+    UnallocatedReason,
     apportion,
     attribute_energy,
 )
@@ -77,7 +77,9 @@ def test_weights_that_cannot_split_are_refused(weights):
 @given(ENERGY, ENERGY, claims(), st.floats(0, 5))
 def test_attribution_conserves_energy(active, idle, held, foreign):
     """Portions and unallocated add up to the interval, part by part."""
-    result = attribute_energy(active, idle, held, other_active_weights={Reason.FOREIGN: foreign})
+    result = attribute_energy(
+        active, idle, held, other_active_weights={UnallocatedReason.FOREIGN: foreign}
+    )
 
     everything = [*result.portions, *result.unallocated]
     assert active == sum(item.millijoules for item in everything if item.part is Part.ACTIVE)
@@ -128,7 +130,7 @@ def test_idle_energy_follows_what_is_held_and_active_energy_what_is_used():
         Portion(a, Part.ACTIVE, Method.SM_SHARE, 600),
         Portion(b, Part.ACTIVE, Method.SM_SHARE, 300),
     }
-    assert result.unallocated == (Unallocated(Part.IDLE_HELD, Reason.FREE, 500),)
+    assert result.unallocated == (Unallocated(Part.IDLE_HELD, UnallocatedReason.FREE, 500),)
 
 
 @QUICK
@@ -162,10 +164,10 @@ def test_negative_energy_is_refused_for_an_only_holder_too(active, idle):
 
 def test_energy_of_nobody_says_why():
     """Without claims, everything is unallocated under the reason given."""
-    result = attribute_energy(7, 3, [], unclaimed=Reason.UNMAPPED)
+    result = attribute_energy(7, 3, [], unclaimed=UnallocatedReason.UNMAPPED)
 
     assert result.portions == ()
     assert set(result.unallocated) == {
-        Unallocated(Part.ACTIVE, Reason.UNMAPPED, 7),
-        Unallocated(Part.IDLE_HELD, Reason.UNMAPPED, 3),
+        Unallocated(Part.ACTIVE, UnallocatedReason.UNMAPPED, 7),
+        Unallocated(Part.IDLE_HELD, UnallocatedReason.UNMAPPED, 3),
     }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowtide.energy.counter import CounterMeter, Reading, Step
+from lowtide.energy.counter import CounterMeter, CounterReading, CounterStep
 
 QUICK = settings(max_examples=60, deadline=None)  # many properties, one small budget
 LIMIT_WATTS = 700.0
@@ -14,7 +14,7 @@ def feed(meter, *rows, limit=LIMIT_WATTS):
     """Feed rows of (second, raw millijoules, watts) and return the increments."""
     return [
         meter.advance(
-            Reading(
+            CounterReading(
                 at_seconds=second, counter_millijoules=raw, power_watts=watts, limit_watts=limit
             )
         )
@@ -28,8 +28,8 @@ def test_the_first_reading_is_a_base_and_counts_nothing():
 
     first, second = feed(meter, (0, 10**12, 300.0), (1, 10**12 + 300_000, 300.0))
 
-    assert (first.step, first.millijoules) == (Step.FIRST, 0)
-    assert (second.step, second.millijoules) == (Step.COUNTED, 300_000)
+    assert (first.step, first.millijoules) == (CounterStep.FIRST, 0)
+    assert (second.step, second.millijoules) == (CounterStep.COUNTED, 300_000)
     assert meter.total.millijoules == 300_000
 
 
@@ -40,7 +40,7 @@ def test_a_fall_is_a_restart_from_zero():
     increments = feed(meter, (0, 9_000_000, None), (1, 9_300_000, None), (2, 120_000, None))
 
     assert [i.millijoules for i in increments] == [0, 300_000, 120_000]
-    assert (increments[2].step, meter.resets) == (Step.RESET, 1)
+    assert (increments[2].step, meter.resets) == (CounterStep.RESET, 1)
     assert meter.total.millijoules == 420_000
 
 
@@ -51,7 +51,7 @@ def test_an_impossible_jump_is_not_energy():
     increments = feed(meter, (0, 0, None), (1, 5_000_000, None), (2, 5_300_000, None))
 
     assert [i.millijoules for i in increments] == [0, 0, 300_000]
-    assert (increments[1].step, meter.resets) == (Step.REBASED, 1)
+    assert (increments[1].step, meter.resets) == (CounterStep.REBASED, 1)
     assert meter.total.millijoules == 300_000
 
 
@@ -61,7 +61,7 @@ def test_a_gap_is_carried_by_the_next_reading():
 
     increments = feed(meter, (0, 0, None), (20, None, None), (60, 18_000_000, None))
 
-    assert increments[1].step is Step.MISSING
+    assert increments[1].step is CounterStep.MISSING
     assert (increments[2].millijoules, increments[2].seconds) == (18_000_000, 60)
 
 
@@ -87,7 +87,7 @@ def test_a_short_stand_still_is_not_stuck():
 
     still = feed(meter, *((second, 0, 300.0) for second in range(1, 11)))
 
-    assert {i.step for i in still} == {Step.COUNTED}
+    assert {i.step for i in still} == {CounterStep.COUNTED}
     assert meter.stuck_seconds == 0
 
 
@@ -96,13 +96,17 @@ def test_a_device_without_counter_is_integrated_from_power():
     meter = CounterMeter()
 
     readings = [
-        Reading(at_seconds=0, power_watts=100.0, has_counter=False),
-        Reading(at_seconds=2, power_watts=200.0, has_counter=False),
+        CounterReading(at_seconds=0, power_watts=100.0, has_counter=False),
+        CounterReading(at_seconds=2, power_watts=200.0, has_counter=False),
     ]
     first, second = (meter.advance(reading) for reading in readings)
 
-    assert first.step is Step.FIRST
-    assert (second.step, second.millijoules, second.from_power) == (Step.INTEGRATED, 300_000, True)
+    assert first.step is CounterStep.FIRST
+    assert (second.step, second.millijoules, second.from_power) == (
+        CounterStep.INTEGRATED,
+        300_000,
+        True,
+    )
 
 
 def test_a_counter_that_comes_back_does_not_count_twice():
@@ -110,7 +114,7 @@ def test_a_counter_that_comes_back_does_not_count_twice():
     meter = CounterMeter()
     feed(meter, (0, 0, 300.0))
     for second in range(1, 11):
-        meter.advance(Reading(at_seconds=second, power_watts=300.0, has_counter=False))
+        meter.advance(CounterReading(at_seconds=second, power_watts=300.0, has_counter=False))
 
     (back,) = feed(meter, (11, 3_300_000, 300.0))
 
@@ -146,7 +150,7 @@ def test_what_is_handed_out_is_what_the_device_drew(rows):
     for step, raw, watts, has_counter in rows:
         second += step
         increment = meter.advance(
-            Reading(
+            CounterReading(
                 at_seconds=second,
                 counter_millijoules=raw,
                 power_watts=watts,
@@ -163,11 +167,11 @@ def test_what_is_handed_out_is_what_the_device_drew(rows):
 def test_power_over_a_long_gap_is_not_guessed():
     """Ten minutes between two readings of a device without counter: what it drew is not known."""
     meter = CounterMeter()
-    meter.advance(Reading(at_seconds=0.0, power_watts=700.0, has_counter=False))
-    meter.advance(Reading(at_seconds=1.0, power_watts=700.0, has_counter=False))
+    meter.advance(CounterReading(at_seconds=0.0, power_watts=700.0, has_counter=False))
+    meter.advance(CounterReading(at_seconds=1.0, power_watts=700.0, has_counter=False))
 
-    gap = meter.advance(Reading(at_seconds=601.0, power_watts=70.0, has_counter=False))
-    after = meter.advance(Reading(at_seconds=602.0, power_watts=70.0, has_counter=False))
+    gap = meter.advance(CounterReading(at_seconds=601.0, power_watts=70.0, has_counter=False))
+    after = meter.advance(CounterReading(at_seconds=602.0, power_watts=70.0, has_counter=False))
 
     assert gap.millijoules == 0
     assert after.millijoules == 70_000
@@ -177,9 +181,9 @@ def test_power_over_a_long_gap_is_not_guessed():
 def test_a_jump_is_not_energy_where_no_limit_is_told_either():
     """A petajoule in a second: garbage, whatever the limit is."""
     meter = CounterMeter()
-    meter.advance(Reading(at_seconds=0.0, counter_millijoules=1000))
+    meter.advance(CounterReading(at_seconds=0.0, counter_millijoules=1000))
 
-    jump = meter.advance(Reading(at_seconds=1.0, counter_millijoules=10**18))
+    jump = meter.advance(CounterReading(at_seconds=1.0, counter_millijoules=10**18))
 
-    assert jump.step is Step.REBASED
+    assert jump.step is CounterStep.REBASED
     assert meter.total.millijoules == 0

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lowtide.energy.integration import (
     EnergyWarning,
     PodEnergy,
-    Sample,
     SamplesError,
     Series,
+    StoredSample,
     integrate_pod,
 )
 from lowtide.energy.job import job_energy
@@ -29,13 +29,13 @@ def at(seconds: float) -> datetime:
 def series(values: dict[float, float], **labels: str) -> Series:
     own = {"pod_uid": UID, "component": "gpu", "part": "active", "method": "exclusive"}
     own |= {"quality": "counter", "container": "train", "namespace": "ml", "pod": "train-0"}
-    samples = tuple(Sample(BASE + seconds, value) for seconds, value in values.items())
+    samples = tuple(StoredSample(BASE + seconds, value) for seconds, value in values.items())
     return Series({**own, "instance": "10.0.0.5:9400", **labels}, samples)
 
 
 def gauge(values: dict[float, float], **labels: str) -> Series:
     """A gauge of Unix times, given in seconds after zero."""
-    samples = tuple(Sample(BASE + s, BASE + value) for s, value in values.items())
+    samples = tuple(StoredSample(BASE + s, BASE + value) for s, value in values.items())
     own = {"pod_uid": UID, "namespace": "ml", "pod": "train-0", "instance": "10.0.0.5:9400"}
     return Series({**own, **labels}, samples)
 

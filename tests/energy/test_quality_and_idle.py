@@ -4,7 +4,7 @@ import pytest
 
 from lowtide.energy.attribution import Method, Owner
 from lowtide.energy.attribution_boundary import SlotShare
-from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
+from lowtide.energy.attribution_sharing import SettledSlot, Utilisation, claim_slots
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
 
@@ -101,7 +101,7 @@ def test_the_floor_follows_the_last_ten_minutes():
 
 def mig(owner, multiprocessors, activity):
     """A MIG instance of a GPU with 132 multiprocessors, held over the whole interval."""
-    return Slot(
+    return SettledSlot(
         size_ratio=multiprocessors / 132,
         method=Method.MIG_STATIC,
         shares=(SlotShare(owner, 1.0, 1.0),),
@@ -140,7 +140,7 @@ def test_the_held_replicas_of_an_instance_stand_for_all_of_it():
 
     Its idle bill is that of one replica, 16 of 132.
     """
-    part = Slot(
+    part = SettledSlot(
         size_ratio=16 / 132,
         method=Method.MIG_STATIC,
         shares=(SlotShare(Q, 1.0, 1.0),),
@@ -164,7 +164,9 @@ def test_energy_of_a_process_outside_pods_is_not_the_idle_holders():
 
 def replica(owner):
     """One of four replicas of a GPU."""
-    return Slot(size_ratio=0.25, method=Method.EQUAL_SHARE, shares=(SlotShare(owner, 1.0, 1.0),))
+    return SettledSlot(
+        size_ratio=0.25, method=Method.EQUAL_SHARE, shares=(SlotShare(owner, 1.0, 1.0),)
+    )
 
 
 def test_time_slicing_follows_utilisation_where_it_is_known():

@@ -13,7 +13,7 @@ from standins.prometheus import PrometheusStandIn
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
-from lowtide_exporter.settings import OperatorSettings as ExporterFlags
+from lowtide_exporter.settings import OperatorSettings as ExporterSettings
 from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import ended_pods, read_pods
 from lowtide_operator.samples.prometheus import Prometheus
@@ -34,7 +34,7 @@ class Ways:
     """An exporter that is scraped by a Prometheus and by the operator at the same moments."""
 
     def __init__(self, node, session, store):
-        flags = ExporterFlags(listen_address="127.0.0.1", port=0)
+        flags = ExporterSettings(listen_address="127.0.0.1", port=0)
         renderer = Renderer(lambda: node.loop.snapshot(), lambda: node.loop.ticks)
         self.node, self._session, self._store = node, session, store
         self.server = ExporterServer(flags, renderer, lambda: True)

@@ -10,7 +10,7 @@ import pynvml
 import pytest
 from standins.nvml.control import Control, Sensor
 
-from lowtide_exporter.hardware.probes import Sample, compare_meters, find_step, quantiles
+from lowtide_exporter.hardware.probes import PolledSample, compare_meters, find_step, quantiles
 
 COMMAND = [sys.executable, "-m", "lowtide_exporter.main", "measure-hardware"]
 IDLE_WATTS, REFRESH_SECONDS, LATENCY_SECONDS, GAIN = 75.0, 0.05, 0.001, 0.8
@@ -175,7 +175,7 @@ def test_wrong_use_is_said(measure, arguments, code, message):
 def test_a_step_is_found_where_the_reading_passes_it():
     """A ramp from 100 to 200 W between second 1 and 2: 10, 50 and 90 percent of it."""
     ramp = [min(200.0, max(100.0, 100.0 * t / 10)) for t in range(31)]
-    samples = [Sample(t / 10, None, watts, None) for t, watts in enumerate(ramp)]
+    samples = [PolledSample(t / 10, None, watts, None) for t, watts in enumerate(ramp)]
 
     assert find_step(samples, "average_watts") == {
         "10%": pytest.approx(1.1),
@@ -188,14 +188,14 @@ def test_a_step_is_found_where_the_reading_passes_it():
 
 def test_meters_that_agree_have_a_ratio_of_one():
     """100 W for 4 s by counter and by power; a missing counter leaves only the powers."""
-    samples = [Sample(float(t), 100_000 * t, 100.0, None) for t in range(5)]
+    samples = [PolledSample(float(t), 100_000 * t, 100.0, None) for t in range(5)]
 
     found = compare_meters(samples)
 
     assert found["counter_watts"] == 100.0
     assert found["average_watts_to_counter"] == 1.0
     assert "instant_watts" not in found
-    assert "counter_watts" not in compare_meters([Sample(0.0, None, 100.0, None)])
+    assert "counter_watts" not in compare_meters([PolledSample(0.0, None, 100.0, None)])
 
 
 def test_quantiles_are_in_order():

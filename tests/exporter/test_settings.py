@@ -4,16 +4,16 @@ import dataclasses
 
 import pytest
 
-from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.errors import ExporterSettingsError
 from lowtide_exporter.main import main
-from lowtide_exporter.settings import Settings, environment_name, parse_settings
+from lowtide_exporter.settings import ExporterSettings, environment_name, parse_settings
 
 
 def test_defaults_need_nothing():
     """No flag and no variable: port 9400, one second, five minutes of retention."""
     settings = parse_settings([], {})
 
-    assert settings == Settings()
+    assert settings == ExporterSettings()
     assert (settings.port, settings.period_seconds, settings.retention_seconds) == (9400, 1, 300)
 
 
@@ -59,13 +59,13 @@ def test_retention_is_at_least_three_scrape_intervals():
 )
 def test_a_wrong_setting_says_what_would_be_right(arguments, message):
     """The name as the user wrote it, the value seen, and the way out."""
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(ExporterSettingsError, match=message):
         parse_settings(arguments, {})
 
 
 def test_a_wrong_variable_is_named_as_a_variable():
     """Whoever set a variable is not told about a flag."""
-    with pytest.raises(SettingsError, match="LOWTIDE_PORT is 'x'"):
+    with pytest.raises(ExporterSettingsError, match="LOWTIDE_PORT is 'x'"):
         parse_settings([], {"LOWTIDE_PORT": "x"})
 
 
@@ -86,7 +86,7 @@ def test_every_setting_is_in_the_help_with_its_variable(capsys):
 
     text = capsys.readouterr().out.replace("\n", "")
     assert ended.value.code == 0
-    for field in dataclasses.fields(Settings):
+    for field in dataclasses.fields(ExporterSettings):
         assert "--" + field.name.replace("_", "-") in text
         assert environment_name(field.name) in text
 

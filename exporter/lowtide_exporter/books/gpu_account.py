@@ -9,15 +9,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lowtide.energy.attribution import Attribution, Method, Owner, Reason, attribute_energy
+from lowtide.energy.attribution import (
+    Attribution,
+    Method,
+    Owner,
+    UnallocatedReason,
+    attribute_energy,
+)
 from lowtide.energy.attribution_boundary import (
     Holder,
     busy_ratio,
     settle_gap,
     settle_interval,
 )
-from lowtide.energy.attribution_sharing import Slot, Utilisation, claim_slots
-from lowtide.energy.counter import POWER_WATTS_MAX, CounterMeter, Increment, Reading, Step
+from lowtide.energy.attribution_sharing import SettledSlot, Utilisation, claim_slots
+from lowtide.energy.counter import (
+    POWER_WATTS_MAX,
+    CounterMeter,
+    CounterReading,
+    CounterStep,
+    Increment,
+)
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
 from lowtide.meters.readings import GpuIdentity, GpuReading
@@ -96,7 +108,7 @@ class GpuAccount:
         reading = _credible(reading)
         self.reading, self.identity = reading, reading.identity
         increment = self.meter.advance(
-            Reading(
+            CounterReading(
                 at_seconds=monotonic_seconds,
                 counter_millijoules=reading.counter_millijoules,
                 power_watts=reading.power_watts,
@@ -104,7 +116,7 @@ class GpuAccount:
                 has_counter=reading.has_counter or reading.error is not None,
             )
         )
-        if increment.step is not Step.MISSING:
+        if increment.step is not CounterStep.MISSING:
             self._judge(increment)
             self.waiting_millijoules += increment.millijoules
             self.waiting_seconds += increment.seconds
@@ -158,7 +170,9 @@ class GpuAccount:
             idle,
             claims,
             other_active_weights=unseen or (_others(utilisation) if claims else None),
-            unclaimed=Reason.UNMAPPED if settled is None or unseen else Reason.FREE,
+            unclaimed=UnallocatedReason.UNMAPPED
+            if settled is None or unseen
+            else UnallocatedReason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
         ends = (*before.values(), *self.slots.values()) if settled is None else ()
@@ -167,7 +181,7 @@ class GpuAccount:
 
     def _judge(self, increment: Increment) -> None:
         """Set the quality of this interval's joules."""
-        if increment.step is Step.REBASED:
+        if increment.step is CounterStep.REBASED:
             self.check.spoil()
         self.check.observe(
             increment.seconds, increment.power_millijoules, increment.counter_millijoules
@@ -190,7 +204,7 @@ class GpuAccount:
         seconds: float,
         activity: Activity,
         busy: float | None,
-    ) -> list[Slot] | None:
+    ) -> list[SettledSlot] | None:
         """Return the slots over the interval, None where a long gap hides who held them."""
         settled = []
         parts = Counter(slot.instance for slot in {**before, **self.slots}.values())
@@ -206,7 +220,7 @@ class GpuAccount:
             if shares is None:
                 return None
             settled.append(
-                Slot(
+                SettledSlot(
                     size_ratio=kind.size_ratio,
                     method=kind.method,
                     shares=shares,
@@ -310,7 +324,7 @@ def _is_power(watts: float | None) -> bool:
     return watts is None or 0 <= watts <= POWER_WATTS_MAX
 
 
-def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
+def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | None:
     """Return utilisation by container: a pod's processes are not told apart by container.
 
     Processes are found by the UID of their pod. None where a holder's UID is not known: its
@@ -327,17 +341,17 @@ def _by_owner(slots: list[Slot], activity: Activity) -> Utilisation | None:
     return Utilisation(shares, activity.others + strangers)
 
 
-def _unseen(slots: list[Slot]) -> dict[Reason, float]:
+def _unseen(slots: list[SettledSlot]) -> dict[UnallocatedReason, float]:
     """Return the weight of the active energy of which nobody knows whose it was."""
     weight = sum(
         (slot.size_ratio if slot.active_ratio is None else slot.active_ratio)
         * max(0.0, 1.0 - sum(share.active_ratio for share in slot.shares))
         for slot in slots
     )
-    return {Reason.UNMAPPED: weight} if weight > _ROUNDING else {}
+    return {UnallocatedReason.UNMAPPED: weight} if weight > _ROUNDING else {}
 
 
-def _others(utilisation: Utilisation | None) -> dict[Reason, float] | None:
+def _others(utilisation: Utilisation | None) -> dict[UnallocatedReason, float] | None:
     if utilisation is None or utilisation.others <= 0:
         return None
-    return {Reason.FOREIGN: utilisation.others}
+    return {UnallocatedReason.FOREIGN: utilisation.others}

@@ -16,7 +16,7 @@ from lowtide.energy.attribution import (
     Method,
     Owner,
     Part,
-    Reason,
+    UnallocatedReason,
     attribute_energy,
 )
 from lowtide.energy.idle import IdleFloor
@@ -169,7 +169,7 @@ class HostAccount:
         rest = max(0.0, busy - sum(used[uid] for uid in known))
         system = rest if rest > 0 or any(c.active_weight for c in claims) else 1.0
         return attribute_energy(
-            energy - idle, idle, claims, other_active_weights={Reason.SYSTEM: system}
+            energy - idle, idle, claims, other_active_weights={UnallocatedReason.SYSTEM: system}
         )
 
     def _split_memory(self, energy: int, cores_of: Mapping[str, tuple[float, bool]]) -> Attribution:
@@ -201,4 +201,4 @@ def _key(component: str, part: Part, method: Method) -> SeriesKey:
 
 def _nobody(energy: int) -> Attribution:
     """Return energy that cannot be split because nothing is known of the pods."""
-    return attribute_energy(energy, 0, [], unclaimed=Reason.UNMAPPED)
+    return attribute_energy(energy, 0, [], unclaimed=UnallocatedReason.UNMAPPED)

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final
 
-from lowtide.energy.attribution import Owner, Part, Reason
+from lowtide.energy.attribution import Owner, Part, UnallocatedReason
 from lowtide.energy.attribution_boundary import Holder
-from lowtide.energy.counter import Step
+from lowtide.energy.counter import CounterStep
 from lowtide.energy.quality import Quality
 from lowtide.meters.readings import Domain, GpuReading, ZoneReading
 from lowtide_exporter.books.gpu_account import Activity, GpuAccount, Interval
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
 from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey, key_without_uid
 from lowtide_exporter.books.slots import SlotMap, map_slots
-from lowtide_exporter.readings import Allocation, Observation, PodRecord
+from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +53,9 @@ class NodeLedger:
         self.gpus: dict[str, GpuAccount] = {}
         self.host = HostAccount()
         self.pods = PodBook(retention_seconds, retained_max)
-        self.unallocated: defaultdict[tuple[str, Part, Reason], int] = defaultdict(int)
+        self.unallocated: defaultdict[tuple[str, Part, UnallocatedReason], int] = defaultdict(int)
         self._now = 0.0
-        self._unmetered: list[Observation] = []
+        self._unmetered: list[TickReadings] = []
         self._began_at: float | None = None
         self._allocations: tuple[Allocation, ...] = ()
         self._mapped_at: float | None = None
@@ -67,7 +67,7 @@ class NodeLedger:
         self._named: dict[str, PodRecord] = {}
         self._unknown_ids: frozenset[str] = frozenset()
 
-    def apply(self, seen: Observation, activities: dict[str, Activity] | None = None) -> bool:
+    def apply(self, seen: TickReadings, activities: dict[str, Activity] | None = None) -> bool:
         """Book one observation and return whether it named devices never seen before.
 
         Observations come in the order of their monotonic time. `activities` tells, by GPU UUID,
@@ -166,7 +166,7 @@ class NodeLedger:
         nobody = sum(value for (part, _, _), value in self.unallocated.items() if part == component)
         return devices - self.pods.millijoules(component) - nobody
 
-    def _settle_host(self, zones: tuple[ZoneReading, ...], seen: Observation) -> None:
+    def _settle_host(self, zones: tuple[ZoneReading, ...], seen: TickReadings) -> None:
         """Book CPU and memory energy of the pods that the API server knows."""
         start_at = self.host.settled_unix or seen.unix_seconds
         pinned: Counter[tuple[str, str]] = Counter()
@@ -209,15 +209,15 @@ class NodeLedger:
         self._unmetered.clear()
         return readings
 
-    def _meter(self, reading: GpuReading, seen: Observation) -> bool:
+    def _meter(self, reading: GpuReading, seen: TickReadings) -> bool:
         """Meter one reading and return whether its GPU was read."""
         uuid = reading.identity.uuid
         if uuid not in self.gpus:
             self.gpus[uuid] = GpuAccount(reading.identity, reading)
         increment = self.gpus[uuid].meter_reading(reading, seen.monotonic_seconds)
-        return increment.step is not Step.MISSING
+        return increment.step is not CounterStep.MISSING
 
-    def _take_records(self, seen: Observation) -> None:
+    def _take_records(self, seen: TickReadings) -> None:
         if seen.pods is None or seen.pods is self._pods:
             return
         self._pods = seen.pods
@@ -253,7 +253,7 @@ class NodeLedger:
                 break
         return key
 
-    def _map(self, seen: Observation) -> SlotMap | None:
+    def _map(self, seen: TickReadings) -> SlotMap | None:
         """Return who holds what now; None where the last answer is missing or too old."""
         if seen.allocations is not None:
             self._allocations, self._mapped_at = seen.allocations, seen.monotonic_seconds
@@ -278,13 +278,13 @@ class NodeLedger:
             return None
         return record.finished_at
 
-    def _account_of(self, owner: Owner, seen: Observation, start_at: float) -> PodAccount:
+    def _account_of(self, owner: Owner, seen: TickReadings, start_at: float) -> PodAccount:
         account = self.pods.get(owner.pod)
         if account is not None:
             return account
         return self.pods.open(owner.pod, self._named[owner.pod], start_at, seen.monotonic_seconds)
 
-    def _book(self, interval: Interval, gpu: GpuAccount, seen: Observation) -> None:
+    def _book(self, interval: Interval, gpu: GpuAccount, seen: TickReadings) -> None:
         for item in interval.attribution.unallocated:
             self.unallocated[GPU, item.part, item.reason] += item.millijoules
         for portion in interval.attribution.portions:
@@ -302,14 +302,14 @@ class NodeLedger:
         is_new = self._began_at is not None and self._now - self._began_at < UID_GRACE_SECONDS
         return is_new and self._expects_uids and self._uids is None
 
-    def _cut_segments(self, pods: set[str], seen: Observation) -> None:
+    def _cut_segments(self, pods: set[str], seen: TickReadings) -> None:
         """End the segments of pods whose energy is missing: one segment would hide the gap."""
         for account in [self.pods.living[pod] for pod in pods & self.pods.living.keys()]:
             if account.segment_start < seen.unix_seconds:
                 _log.warning("some energy of pod %s/%s is missing", account.namespace, account.name)
                 self.pods.cut_segment(account, seen.unix_seconds)
 
-    def _open_series(self, gpu: GpuAccount, seen: Observation) -> None:
+    def _open_series(self, gpu: GpuAccount, seen: TickReadings) -> None:
         """Show every holder's series at zero from the moment it is seen."""
         for slot in gpu.slots.values():
             owner = slot.holder.owner
@@ -319,7 +319,7 @@ class NodeLedger:
             for part in Part:
                 account.add(SeriesKey(owner.container, GPU, part, slot.method, gpu.quality), 0)
 
-    def _follow_lives(self, seen: Observation) -> None:
+    def _follow_lives(self, seen: TickReadings) -> None:
         self._note_holdings(seen)
         now = {"monotonic_seconds": seen.monotonic_seconds, "unix_seconds": seen.unix_seconds}
         for account in self.pods.living.values():
@@ -339,7 +339,7 @@ class NodeLedger:
         last = account.last_held_monotonic
         return self._mapped_at == now and last is not None and now - last > ABSENCE_SECONDS
 
-    def _note_holdings(self, seen: Observation) -> None:
+    def _note_holdings(self, seen: TickReadings) -> None:
         for account in self.pods.living.values():
             account.shares.clear()
         for uuid, gpu in self.gpus.items():
@@ -353,7 +353,7 @@ class NodeLedger:
                     holding.last_held_unix = seen.unix_seconds
                     holding.last_held_monotonic = seen.monotonic_seconds
 
-    def _is_settled(self, account: PodAccount, seen: Observation) -> bool:
+    def _is_settled(self, account: PodAccount, seen: TickReadings) -> bool:
         """Return whether no open interval can still belong to the pod."""
         ended = account.ended_at or 0.0
         holding = [gpu for gpu in self.gpus.values() if gpu.is_held_by(account.key)]

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from lowtide.energy.attribution import Method, Owner, Part, Reason
+from lowtide.energy.attribution import Method, Owner, Part, UnallocatedReason
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterMeter, DeviceTotal
 from lowtide.energy.quality import Quality
@@ -126,7 +126,9 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     gpus = [_load_gpu(item) for item in state["gpus"]]
     living = [_load_account(item) for item in state["living"]]
     retained = [_load_account(item) for item in state["retained"]]
-    unallocated = {(c, Part(p), Reason(r)): int(v) for c, p, r, v in state["unallocated"]}
+    unallocated = {
+        (c, Part(p), UnallocatedReason(r)): int(v) for c, p, r, v in state["unallocated"]
+    }
     zones = {(row[0], Domain(row[1])): _load_zone(*row[2:]) for row in state["zones"]}
     allocations = tuple(
         Allocation(namespace, pod, container, tuple(ids), tuple(cpus))  # claims are in the ids

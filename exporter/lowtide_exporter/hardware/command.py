@@ -17,7 +17,7 @@ from lowtide import __version__
 from lowtide.meters.errors import MockRefusedError, SourceError
 from lowtide_exporter.hardware.load import Rhythm, loading
 from lowtide_exporter.hardware.probes import (
-    Sample,
+    PolledSample,
     answer_of,
     compare_meters,
     find_step,
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     except SourceError as error:
         return _fail(f"no GPU can be measured here: {error}")
     try:
-        measurement = Measurement(
+        measurement = HardwareMeasurement(
             _find_gpu(options.gpu, options.allow_mock), options.load, options.seconds
         )
         _write_report(measurement.run(), options.output)
@@ -121,12 +121,12 @@ def _write_report(report: dict[str, Any], path: Path | None) -> None:
         path.write_text(text + "\n")
 
 
-class Measurement:
+class HardwareMeasurement:
     """All measurements of one GPU, in an order that begins before the first CUDA context."""
 
     def __init__(self, handle: Any, load: str, seconds: float) -> None:
         self._handle, self._load, self._seconds = handle, load, seconds
-        self.traces: dict[str, list[Sample]] = {}
+        self.traces: dict[str, list[PolledSample]] = {}
 
     def run(self) -> dict[str, Any]:
         """Return the report."""
@@ -249,7 +249,7 @@ class _Poller:
                 pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
 
 
-def _rising_window(samples: Sequence[Sample]) -> list[Sample]:
+def _rising_window(samples: Sequence[PolledSample]) -> list[PolledSample]:
     """Return 0.5 s before to 2.5 s after the largest rise of instant power."""
     rises = [
         ((later.instant_watts or 0) - (sooner.instant_watts or 0), sooner.at_seconds)
@@ -262,7 +262,7 @@ def _rising_window(samples: Sequence[Sample]) -> list[Sample]:
     return [s for s in samples if at - 0.5 <= s.at_seconds <= at + 2.5]
 
 
-def _write_trace(path: Path, traces: dict[str, list[Sample]]) -> None:
+def _write_trace(path: Path, traces: dict[str, list[PolledSample]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         header = ("measurement", "at_seconds", "counter_millijoules", "average_watts")

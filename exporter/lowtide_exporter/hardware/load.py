@@ -28,7 +28,7 @@ class Rhythm:
 
 
 @dataclass(slots=True)
-class Outcome:
+class LoadOutcome:
     """What the program did, filled in when it has ended."""
 
     report: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def loading(command: str, rhythm: Rhythm) -> Iterator[Outcome]:
+def loading(command: str, rhythm: Rhythm) -> Iterator[LoadOutcome]:
     """Load the GPU while the body runs.
 
     Raises:
@@ -54,7 +54,7 @@ def loading(command: str, rhythm: Rhythm) -> Iterator[Outcome]:
         str(rhythm.duty_ratio),
         str(rhythm.shift_milliseconds),
     ]
-    outcome = Outcome()
+    outcome = LoadOutcome()
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

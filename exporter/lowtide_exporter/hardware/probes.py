@@ -28,7 +28,7 @@ _ENERGY_AND_POWER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PolledSample:
     """One poll: counter in millijoules, powers in watts, None where the device has none."""
 
     at_seconds: float
@@ -103,7 +103,7 @@ def answer_of(call: Callable[[], Any]) -> Any:
         return {"error": str(error), "code": error.value}
 
 
-def poll(handle: Any, seconds: float, hertz: float) -> list[Sample]:
+def poll(handle: Any, seconds: float, hertz: float) -> list[PolledSample]:
     """Return samples of counter and power at `hertz` over `seconds`."""
     began = time.monotonic()
     due, samples = began, []
@@ -111,7 +111,7 @@ def poll(handle: Any, seconds: float, hertz: float) -> list[Sample]:
         time.sleep(max(0.0, due - time.monotonic()))
         energy, average, instant = pynvml.nvmlDeviceGetFieldValues(handle, _ENERGY_AND_POWER)
         samples.append(
-            Sample(
+            PolledSample(
                 time.monotonic() - began,
                 int(energy.value.ullVal) if energy.nvmlReturn == 0 else None,
                 average.value.uiVal / 1000 if average.nvmlReturn == 0 else None,
@@ -173,7 +173,7 @@ def _time_call(call: Callable[[], Any], count: int) -> dict[str, Any]:
     }
 
 
-def compare_meters(samples: Sequence[Sample]) -> dict[str, Any]:
+def compare_meters(samples: Sequence[PolledSample]) -> dict[str, Any]:
     """Return mean powers by counter, by average and by instant readings, and their ratios."""
     counted = [s for s in samples if s.counter_millijoules is not None]
     result: dict[str, Any] = {"samples": len(samples)}
@@ -190,7 +190,7 @@ def compare_meters(samples: Sequence[Sample]) -> dict[str, Any]:
     return result
 
 
-def find_step(samples: Sequence[Sample], name: str) -> dict[str, float] | None:
+def find_step(samples: Sequence[PolledSample], name: str) -> dict[str, float] | None:
     """Return when a power reading passed 10, 50 and 90 percent of its step, in seconds."""
     values = [(s.at_seconds, v) for s in samples if (v := getattr(s, name)) is not None]
     if len(values) < 10:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from lowtide_exporter.page.catalogue import FAMILIES, Family, Kind
-from lowtide_exporter.page.snapshot import Sample, Snapshot
+from lowtide_exporter.page.catalogue import FAMILIES, Family, MetricType
+from lowtide_exporter.page.snapshot import PageSample, Snapshot
 
 
 class SnapshotCollector(Collector):
@@ -32,8 +32,8 @@ class SnapshotCollector(Collector):
                 yield _metric(family, samples)
 
 
-def _metric(family: Family, samples: tuple[Sample, ...]) -> Metric:
-    base = family.name.removesuffix("_total") if family.kind is Kind.COUNTER else family.name
+def _metric(family: Family, samples: tuple[PageSample, ...]) -> Metric:
+    base = family.name.removesuffix("_total") if family.kind is MetricType.COUNTER else family.name
     metric = Metric(base, family.text, family.kind.value, family.unit)
     for values, number in samples:
         metric.add_sample(family.name, dict(zip(family.labels, values, strict=True)), number)

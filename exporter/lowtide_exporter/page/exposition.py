@@ -8,7 +8,7 @@ do not pile up. Tests hold the output equal, byte for byte, to the client librar
 
 from prometheus_client.utils import floatToGoString
 
-from lowtide_exporter.page.catalogue import FAMILIES, Family, Kind
+from lowtide_exporter.page.catalogue import FAMILIES, Family, MetricType
 from lowtide_exporter.page.snapshot import Snapshot
 
 
@@ -42,7 +42,7 @@ class TextWriter:
 
 def _head(family: Family, openmetrics: bool) -> list[str]:
     name = family.name
-    if openmetrics and family.kind is Kind.COUNTER:
+    if openmetrics and family.kind is MetricType.COUNTER:
         name = name.removesuffix("_total")
     head = [f"# HELP {name} {family.text}\n", f"# TYPE {name} {family.kind}\n"]
     if openmetrics and family.unit:

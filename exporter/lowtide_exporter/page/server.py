@@ -24,11 +24,11 @@ from urllib.parse import parse_qs, urlsplit
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from lowtide_exporter.errors import SettingsError
+from lowtide_exporter.errors import ExporterSettingsError
 from lowtide_exporter.page.collector import SnapshotCollector
 from lowtide_exporter.page.exposition import TextWriter
 from lowtide_exporter.page.snapshot import Snapshot
-from lowtide_exporter.settings import Settings
+from lowtide_exporter.settings import ExporterSettings
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class ExporterServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, settings: Settings, renderer: Renderer, is_ready: Callable[[], bool]
+        self, settings: ExporterSettings, renderer: Renderer, is_ready: Callable[[], bool]
     ) -> None:
         self.renderer = renderer
         self.is_ready = is_ready
@@ -211,14 +211,14 @@ def _read_credentials(path: str) -> bytes | None:
     """Return the Authorization header that is let in, None where all are.
 
     Raises:
-        SettingsError: the file cannot be read or holds no `user:password`.
+        ExporterSettingsError: the file cannot be read or holds no `user:password`.
     """
     if not path:
         return None
     try:
         line = Path(path).read_text().strip()
     except OSError as error:
-        raise SettingsError(f"--basic-auth-file {path} cannot be read: {error}") from None
+        raise ExporterSettingsError(f"--basic-auth-file {path} cannot be read: {error}") from None
     if ":" not in line:
-        raise SettingsError(f"--basic-auth-file {path} must hold one line `user:password`")
+        raise ExporterSettingsError(f"--basic-auth-file {path} must hold one line `user:password`")
     return b"Basic " + base64.b64encode(line.encode())

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final
 
 from lowtide import __version__
-from lowtide.energy.attribution import Part, Reason
+from lowtide.energy.attribution import Part, UnallocatedReason
 from lowtide.energy.quality import Quality
 from lowtide.meters.readings import THROTTLE_REASONS, PowerKind
 from lowtide_exporter.books.gpu_account import GpuAccount
@@ -22,13 +22,17 @@ from lowtide_exporter.page.catalogue import Family
 _MILLI: Final = 1000.0
 
 _NOBODYS: Final = {
-    GPU: tuple(product(Part, (Reason.FREE, Reason.FOREIGN, Reason.UNMAPPED))),
-    CPU: ((Part.ACTIVE, Reason.SYSTEM), (Part.IDLE_HELD, Reason.FREE)),
-    DRAM: ((Part.IDLE_HELD, Reason.FREE),),
+    GPU: tuple(
+        product(
+            Part, (UnallocatedReason.FREE, UnallocatedReason.FOREIGN, UnallocatedReason.UNMAPPED)
+        )
+    ),
+    CPU: ((Part.ACTIVE, UnallocatedReason.SYSTEM), (Part.IDLE_HELD, UnallocatedReason.FREE)),
+    DRAM: ((Part.IDLE_HELD, UnallocatedReason.FREE),),
 }
 """Energy of no pod that is shown at zero too: what appears with a value has lost its first step."""
 
-Sample = tuple[tuple[str, ...], float]
+PageSample = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class LoopStatus:
 class Snapshot:
     """Samples by family, in the order of the catalogue."""
 
-    samples: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+    samples: Mapping[str, tuple[PageSample, ...]] = field(default_factory=dict)
 
     def value(self, family: Family, **labels: str) -> float | None:
         """Return one sample's value, None where there is no such series."""
@@ -66,7 +70,7 @@ class Snapshot:
 
 def take_snapshot(ledger: NodeLedger, status: LoopStatus) -> Snapshot:
     """Return the picture of a ledger and loop; the caller keeps both from changing meanwhile."""
-    collected: dict[str, list[Sample]] = {family.name: [] for family in catalogue.FAMILIES}
+    collected: dict[str, list[PageSample]] = {family.name: [] for family in catalogue.FAMILIES}
     groups = (
         _loop(status),
         _gpus(ledger),

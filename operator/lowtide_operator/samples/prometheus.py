@@ -15,7 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from lowtide import names
-from lowtide.energy.samples import Sample, Series
+from lowtide.energy.samples import Series, StoredSample
 from lowtide.units import parse_timestamp
 from lowtide_operator.samples.bounded_body import bounded_body
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
@@ -64,7 +64,7 @@ class Prometheus:
                     values = {float(at): float(value) for at, value in series["values"]}
                 found[labels].update(values)
         return tuple(
-            Series(dict(labels), tuple(Sample(at, samples[at]) for at in sorted(samples)))
+            Series(dict(labels), tuple(StoredSample(at, samples[at]) for at in sorted(samples)))
             for labels, samples in found.items()
         )
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from lowtide.energy.samples import Sample, Series
+from lowtide.energy.samples import Series, StoredSample
 from lowtide_operator.samples.exporter_page import COUNTERS, Page, PageSample
 from lowtide_operator.samples.source import Selector
 
@@ -115,7 +115,7 @@ class SampleStore:
             if not matches(labels):
                 continue
             samples = [
-                Sample(at, value)
+                StoredSample(at, value)
                 for at, value in self._database.execute(
                     "SELECT time, value FROM sample WHERE series = ? AND time > ? AND time <= ?"
                     " ORDER BY time",
@@ -125,7 +125,7 @@ class SampleStore:
             if not samples:
                 continue
             if is_final and samples[-1].time_seconds < min(seen, end):
-                samples.append(Sample(min(seen, end), samples[-1].value))
+                samples.append(StoredSample(min(seen, end), samples[-1].value))
             yield Series({**labels, "__name__": selector.metric}, tuple(samples))
 
     def prune(self, now: float) -> None:

@@ -17,7 +17,7 @@ from lowtide_exporter.books.gpu_account import Activity
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import dump_ledger, load_ledger
 from lowtide_exporter.page.snapshot import LoopStatus, take_snapshot
-from lowtide_exporter.readings import Allocation, Observation, PodRecord
+from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
 
 RANGE = 10_000_000
 MIG = (MigInstance(uuid="MIG-a", gpu_instance=1, multiprocessors=16),)
@@ -53,7 +53,7 @@ class Chaos:
             )
         if self.chance(0.3):
             self.pods = tuple(self.pod(name) for name in NAMES if self.chance(0.7))
-        return Observation(
+        return TickReadings(
             monotonic_seconds=self.now,
             unix_seconds=self.unix,
             gpus=tuple(self.gpu(index) for index in range(3)),

@@ -20,12 +20,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 from standins.nvml.control import gpu_uuid
 
-from lowtide_exporter.errors import SettingsError
-from lowtide_exporter.page.catalogue import FAMILIES, Kind
+from lowtide_exporter.errors import ExporterSettingsError
+from lowtide_exporter.page.catalogue import FAMILIES, MetricType
 from lowtide_exporter.page.collector import SnapshotCollector
 from lowtide_exporter.page.exposition import TextWriter
 from lowtide_exporter.page.server import ExporterServer, Renderer
-from lowtide_exporter.settings import Settings
+from lowtide_exporter.settings import ExporterSettings
 
 OPEN = "application/openmetrics-text; version=1.0.0"
 
@@ -39,7 +39,7 @@ def serving(node, **options):
         taken.append(node.loop.snapshot())
         return taken[-1]
 
-    settings = Settings(listen_address="127.0.0.1", port=0, **options)
+    settings = ExporterSettings(listen_address="127.0.0.1", port=0, **options)
     server = ExporterServer(
         settings, Renderer(take, lambda: node.loop.ticks), lambda: node.loop.ticks > 0
     )
@@ -137,7 +137,7 @@ def test_a_page_can_be_restricted_to_some_metrics(node):
 def test_counter_names_end_in_total_and_units_in_names():
     """Prometheus naming: base units, `_total` for counters."""
     for family in FAMILIES:
-        assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
+        assert family.name.endswith("_total") == (family.kind is MetricType.COUNTER)
         assert family.unit == "" or family.name.removesuffix("_total").endswith(family.unit)
 
 
@@ -194,7 +194,7 @@ def test_an_unusable_password_file_is_refused(node, tmp_path, content):
         secret.write_text(content)
 
     with (
-        pytest.raises(SettingsError, match="--basic-auth-file"),
+        pytest.raises(ExporterSettingsError, match="--basic-auth-file"),
         serving(node, basic_auth_file=str(secret)),
     ):
         pass
@@ -238,7 +238,7 @@ def has_ipv6():
 def served_at(node, *hosts):
     """Return the status of /healthz of a server without an address, by host."""
     server = ExporterServer(
-        Settings(port=0), Renderer(node.loop.snapshot, lambda: 0), lambda: False
+        ExporterSettings(port=0), Renderer(node.loop.snapshot, lambda: 0), lambda: False
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from lowtide.cli.main import main
-from lowtide.energy.samples import Sample, Series
+from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.series import AverageSeries, Point
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import (
@@ -60,14 +60,14 @@ def samples(*, quality: str = "counter") -> PodSamples:
     times = [begin + 600 * k for k in range(1, 7)]
     labels = {"namespace": "ml", "pod": "net-1-a", "pod_uid": "a"}
     parts = {"component": "gpu", "part": "active", "method": "exclusive", "quality": quality}
-    energy = tuple(Sample(t, 6e5 * k) for k, t in enumerate(times, 1))
-    held = tuple(Sample(t, t - begin) for t in times)
+    energy = tuple(StoredSample(t, 6e5 * k) for k, t in enumerate(times, 1))
+    held = tuple(StoredSample(t, t - begin) for t in times)
     return PodSamples(
         energy=(Series({**labels, "container": "c", **parts}, energy),),
-        segment_start=(Series(labels, tuple(Sample(t, begin) for t in times)),),
-        end_marker=(Series(labels, (Sample(times[-1], times[-1]),)),),
+        segment_start=(Series(labels, tuple(StoredSample(t, begin) for t in times)),),
+        end_marker=(Series(labels, (StoredSample(times[-1], times[-1]),)),),
         held=(Series({**labels, "model": "A100-SXM4"}, held),),
-        share=(Series({**labels, "uuid": "GPU-1"}, tuple(Sample(t, 1.0) for t in times)),),
+        share=(Series({**labels, "uuid": "GPU-1"}, tuple(StoredSample(t, 1.0) for t in times)),),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lowtide.energy.samples import Sample, Series
+from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.series import AverageSeries, Point
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import (
@@ -45,10 +45,10 @@ def steady(
     begin = start.timestamp()
     times = [begin + 600 * k for k in range(1, 7)]
     parts = {"component": "gpu", "part": "active", "method": "exclusive", "quality": "counter"}
-    rising = tuple(Sample(t, joules * k / 6) for k, t in enumerate(times, 1))
-    held = tuple(Sample(t, t - begin) for t in times)
-    first = tuple(Sample(t, begin) for t in times)
-    end = (Sample(times[-1], times[-1]),)
+    rising = tuple(StoredSample(t, joules * k / 6) for k, t in enumerate(times, 1))
+    held = tuple(StoredSample(t, t - begin) for t in times)
+    first = tuple(StoredSample(t, begin) for t in times)
+    end = (StoredSample(times[-1], times[-1]),)
     return PodSamples(
         energy=(Series(labels(uid, container="c", **parts), rising),),
         segment_start=(Series(labels(uid), first),),
