@@ -34,7 +34,7 @@ from lowtide.meters.errors import SourceError
 from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.loop import ExporterLoop
+from lowtide_exporter.loop import ExporterLoop, LoopParts, NodeSources
 from lowtide_exporter.readings import Allocation, PodRecord
 
 IDLE_WATTS, UNIX_START = 75.0, 1_800_000_000.37
@@ -101,16 +101,20 @@ class Node:
         self.meters = NvmlMeters(str(library), allow_mock=True, calls=CallLog())
         self.control.set_clock(100.0)
         self.loop = ExporterLoop(
-            ledger=self.ledger,
-            meters=self.meters,
-            owners=self.table,
-            pods=self.table,
-            calls=CallLog(),
-            activity=None if attach is None else attach(self.meters),
-            period_seconds=1.0,
-            mapping_period_seconds=0.0,
-            monotonic=lambda: 5000.0 + self.control.now_seconds(),
-            unix=lambda: UNIX_START + self.control.now_seconds(),
+            LoopParts(
+                ledger=self.ledger,
+                sources=NodeSources(
+                    meters=self.meters,
+                    owners=self.table,
+                    pods=self.table,
+                    activity=None if attach is None else attach(self.meters),
+                ),
+                calls=CallLog(),
+                period_seconds=1.0,
+                mapping_period_seconds=0.0,
+                monotonic=lambda: 5000.0 + self.control.now_seconds(),
+                unix=lambda: UNIX_START + self.control.now_seconds(),
+            )
         )
 
     def pod_millijoules(self, name: str) -> int:

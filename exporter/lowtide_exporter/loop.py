@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from lowtide.meters.calls import CallLog
@@ -55,55 +56,82 @@ class PodInformant(Protocol):
         """The pods, None while they are not known."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSources:
+    """Sources of one node: everything that is read on it; None is not asked."""
+
+    meters: GpuMeters
+    """GPUs: energy counters and power."""
+    owners: DeviceOwners | None = None
+    """Holders of the GPUs: the kubelet or a directory of jobs."""
+    pods: PodInformant | None = None
+    """Pods of the node with UID, start and end."""
+    host: HostMeters | None = None
+    """CPU packages, memory, and what pods use of them."""
+    activity: ActivityReader | None = None
+    """Load of the sharers of a GPU."""
+    node_power: NodePower | None = None
+    """Meter of the whole node, a cross-check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopParts:
+    """Parts of a loop: what it reads, where it books, and how often."""
+
+    ledger: NodeLedger
+    """Books of the node."""
+    sources: NodeSources
+    """What is read."""
+    calls: CallLog
+    """Count of the calls into drivers and services."""
+    state: StateFile | None = None
+    """File that carries the books over a restart; None keeps none."""
+    period_seconds: float = 1.0
+    """Time between two reads of the GPUs."""
+    mapping_period_seconds: float = 1.0
+    """Time between two questions to the kubelet."""
+    host_period_seconds: float = 10.0
+    """Time between two reads of CPU energy."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Clock that durations are taken from."""
+    unix: Callable[[], float] = time.time
+    """Clock that pods' times are compared with, Unix seconds."""
+    jitter: Callable[[], float] = random.random
+    """Draw between 0 and 1 that delays each tick a little."""
+
+
 class ExporterLoop:
     """Ticks once per period; `snapshot` may be called from any thread."""
 
-    def __init__(
-        self,
-        *,
-        ledger: NodeLedger,
-        meters: GpuMeters,
-        owners: DeviceOwners | None,
-        pods: PodInformant | None,
-        calls: CallLog,
-        host: HostMeters | None = None,
-        state: StateFile | None = None,
-        activity: ActivityReader | None = None,
-        node_power: NodePower | None = None,
-        host_period_seconds: float = 10.0,
-        period_seconds: float,
-        mapping_period_seconds: float,
-        monotonic: Callable[[], float] = time.monotonic,
-        unix: Callable[[], float] = time.time,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._ledger = ledger
-        self._meters = meters
-        self._owners = owners
-        self._pods = pods
-        self._calls = calls
-        self._state = state
-        self._activity = activity
-        self._node_power = node_power
+    def __init__(self, parts: LoopParts) -> None:
+        sources = parts.sources
+        self._ledger = parts.ledger
+        self._meters = sources.meters
+        self._owners = sources.owners
+        self._pods = sources.pods
+        self._calls = parts.calls
+        self._state = parts.state
+        self._activity = sources.activity
+        self._node_power = sources.node_power
         self._state_at = 0.0
-        self._host = host
-        self._host_period_seconds = host_period_seconds
+        self._host = sources.host
+        self._host_period_seconds = parts.host_period_seconds
         self._host_at = 0.0
         self._host_is_up = False
         self._use_at = 0.0
-        self._period_seconds = period_seconds
-        self._mapping_period_seconds = mapping_period_seconds
-        self._monotonic = monotonic
-        self._unix = unix
+        self._period_seconds = parts.period_seconds
+        self._mapping_period_seconds = parts.mapping_period_seconds
+        self._monotonic = parts.monotonic
+        self._unix = parts.unix
         self._lock = threading.Lock()
         self._watch = SourceWatch()
-        for source, informant in (("kubelet", owners), ("api", pods)):
+        for source, informant in (("kubelet", sources.owners), ("api", sources.pods)):
             if informant is None:  # not asked is as unknown as not answered: say it
                 self._watch.note_age(source, is_up=False, good_at=None)
         self._mapping_at = 0.0
         self._replicas: dict[str, int] = {}
         self._replicas_at = 0.0
-        self._jitter = jitter
+        self._jitter = parts.jitter
         self._planned: float | None = None
         self._lag_seconds = 0.0
         self.ticks = 0

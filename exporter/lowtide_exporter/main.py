@@ -16,8 +16,8 @@ from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile, read_boot_id
 from lowtide_exporter.errors import ExporterError, ExporterSettingsError
 from lowtide_exporter.hardware.command import main as measure_hardware
-from lowtide_exporter.loop import ExporterLoop
-from lowtide_exporter.node import demo_sources, node_sources
+from lowtide_exporter.loop import ExporterLoop, LoopParts
+from lowtide_exporter.node import close_sources, demo_sources, node_sources
 from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import ExporterSettings, parse_settings
 
@@ -70,18 +70,15 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         expects_uids=sources.pods is not None,
     )
     loop = ExporterLoop(
-        ledger=ledger,
-        meters=sources.meters,
-        owners=sources.owners,
-        pods=sources.pods,
-        calls=calls,
-        host=sources.host,
-        activity=sources.activity,
-        node_power=sources.node_power,
-        state=_state_file(settings),
-        host_period_seconds=settings.slow_period_seconds,
-        period_seconds=settings.period_seconds,
-        mapping_period_seconds=settings.kubelet_period_seconds,
+        LoopParts(
+            ledger=ledger,
+            sources=sources,
+            calls=calls,
+            state=_state_file(settings),
+            period_seconds=settings.period_seconds,
+            mapping_period_seconds=settings.kubelet_period_seconds,
+            host_period_seconds=settings.slow_period_seconds,
+        )
     )
     server = ExporterServer(
         settings, Renderer(loop.snapshot, lambda: loop.ticks), lambda: loop.ticks > 0
@@ -99,7 +96,7 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         if loop.ticks:  # a run that saw nothing must not replace what an earlier one knew
             loop.save()
         server.server_close()
-        sources.close()
+        close_sources(sources)
 
 
 def _state_file(settings: ExporterSettings) -> StateFile | None:

@@ -7,20 +7,19 @@ later, a socket may vanish.
 import logging
 import os
 import time
-from dataclasses import dataclass
 
 from lowtide.meters.calls import CallLog
 from lowtide.meters.cgroup import CgroupMeters
 from lowtide.meters.dcgm import DcgmPage
 from lowtide.meters.errors import UnknownMeterError
-from lowtide.meters.interfaces import GpuMeters, HostMeters
+from lowtide.meters.interfaces import HostMeters
 from lowtide.meters.node_power import NodePower, make_meter
 from lowtide.meters.nvml import NvmlMeters
 from lowtide.meters.rapl import RaplMeters
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.demo import DemoNode
 from lowtide_exporter.errors import ExporterSettingsError
-from lowtide_exporter.loop import PodInformant
+from lowtide_exporter.loop import NodeSources
 from lowtide_exporter.owners.api_server import ApiServer
 from lowtide_exporter.owners.claims import ClaimResolver
 from lowtide_exporter.owners.job_directory import JobDirectory
@@ -31,32 +30,21 @@ from lowtide_exporter.settings import ExporterSettings, host_in_url
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Everything that is read on a node."""
-
-    meters: GpuMeters
-    owners: DeviceOwners | None = None
-    pods: PodInformant | None = None
-    host: HostMeters | None = None
-    activity: ActivityReader | None = None
-    node_power: NodePower | None = None
-
-    def close(self) -> None:
-        """Let go of devices and connections."""
-        if isinstance(self.pods, PodWatcher):
-            self.pods.stop()
-        if self.node_power is not None:
-            self.node_power.stop()
-        if self.owners is not None:
-            self.owners.close()
-        self.meters.close()
+def close_sources(sources: NodeSources) -> None:
+    """Let go of devices and connections."""
+    if isinstance(sources.pods, PodWatcher):
+        sources.pods.stop()
+    if sources.node_power is not None:
+        sources.node_power.stop()
+    if sources.owners is not None:
+        sources.owners.close()
+    sources.meters.close()
 
 
-def node_sources(settings: ExporterSettings, calls: CallLog) -> Sources:
+def node_sources(settings: ExporterSettings, calls: CallLog) -> NodeSources:
     """Return the sources of this node; the pod watcher is started."""
     meters = NvmlMeters(settings.nvml_library, settings.allow_mock, calls)
-    return Sources(
+    return NodeSources(
         meters=meters,
         owners=_device_owners(settings),
         pods=_pod_watcher(settings),
@@ -66,10 +54,10 @@ def node_sources(settings: ExporterSettings, calls: CallLog) -> Sources:
     )
 
 
-def demo_sources() -> Sources:
+def demo_sources() -> NodeSources:
     """Return a node that does not exist."""
     node = DemoNode(time.time() - time.monotonic())
-    return Sources(meters=node, owners=node, pods=node)
+    return NodeSources(meters=node, owners=node, pods=node)
 
 
 def _device_owners(settings: ExporterSettings) -> DeviceOwners | None:

@@ -13,12 +13,13 @@ from lowtide.meters.calls import CallLog
 from lowtide.meters.errors import SourceError
 from lowtide.meters.nvml import NvmlMeters
 from lowtide_exporter.books.ledger import NodeLedger
-from lowtide_exporter.loop import ExporterLoop
+from lowtide_exporter.loop import ExporterLoop, LoopParts, NodeSources
 from lowtide_exporter.page.catalogue import FAMILIES
 from lowtide_exporter.readings import Allocation, PodRecord
 
 MONOTONIC_START = 5000.0
 UNIX_START = 1_800_000_000.0
+SOURCES = {"host", "activity", "node_power"}
 GPU_0, GPU_1, GPU_2 = (gpu_uuid(i) for i in range(3))
 
 
@@ -64,17 +65,19 @@ class Node:
         control.set_clock(self.seconds)
 
     def make_loop(self, period_seconds, mapping_period_seconds=0.0, **options):
+        read = {name: options.pop(name) for name in SOURCES & options.keys()}
+        sources = NodeSources(meters=self.meters, owners=self.owners, pods=self.pods, **read)
         return ExporterLoop(
-            ledger=self.ledger,
-            meters=self.meters,
-            owners=self.owners,
-            pods=self.pods,
-            calls=self.calls,
-            period_seconds=period_seconds,
-            mapping_period_seconds=mapping_period_seconds,
-            **options,
-            monotonic=lambda: MONOTONIC_START + self.control.now_seconds(),
-            unix=lambda: self.unix(self.control.now_seconds()),
+            LoopParts(
+                ledger=self.ledger,
+                sources=sources,
+                calls=self.calls,
+                period_seconds=period_seconds,
+                mapping_period_seconds=mapping_period_seconds,
+                **options,
+                monotonic=lambda: MONOTONIC_START + self.control.now_seconds(),
+                unix=lambda: self.unix(self.control.now_seconds()),
+            )
         )
 
     @staticmethod

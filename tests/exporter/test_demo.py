@@ -3,22 +3,26 @@
 from lowtide.meters.calls import CallLog
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.demo import DemoNode
-from lowtide_exporter.loop import ExporterLoop
+from lowtide_exporter.loop import ExporterLoop, LoopParts, NodeSources
 
 
 def test_half_an_hour_of_the_demo_is_believable_and_conserves_energy():
     """Pods come, work, end and are retired; GPUs stay between floor and limit; all says mock."""
     clock, node, ledger = [10_000.0], DemoNode(1_700_000_000.0), NodeLedger()
     loop = ExporterLoop(
-        ledger=ledger,
-        meters=node,
-        owners=node,
-        pods=node,
-        calls=CallLog(),
-        period_seconds=1.0,
-        mapping_period_seconds=0.0,
-        monotonic=lambda: clock[0],
-        unix=lambda: 1_700_000_000.0 + clock[0],
+        LoopParts(
+            ledger=ledger,
+            sources=NodeSources(
+                meters=node,
+                owners=node,
+                pods=node,
+            ),
+            calls=CallLog(),
+            period_seconds=1.0,
+            mapping_period_seconds=0.0,
+            monotonic=lambda: clock[0],
+            unix=lambda: 1_700_000_000.0 + clock[0],
+        )
     )
     watts = []
     for _ in range(600):
