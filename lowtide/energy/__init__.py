@@ -1,1 +1,9 @@
-"""Energy arithmetic: counters to joules, device energy to owners, joules to grams. Pure."""
+"""Energy arithmetic: counters to joules, device energy to owners, joules to grams. Pure.
+
+The functions exported here serve who has power samples or two counter readings and no exporter;
+docs/explanation/metrics.md says when which rule is right.
+"""
+
+from lowtide.energy.power import PowerEnergy, Rule, counter_energy, integrate_power
+
+__all__ = ["PowerEnergy", "Rule", "counter_energy", "integrate_power"]

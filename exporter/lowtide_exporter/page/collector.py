@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lowtide_exporter.page.catalogue import FAMILIES, Family, MetricType
-from lowtide_exporter.page.snapshot import PageSample, Snapshot
+from lowtide_exporter.page.snapshot import LabelledValue, Snapshot
 
 
 class SnapshotCollector(Collector):
@@ -32,7 +32,7 @@ class SnapshotCollector(Collector):
                 yield _metric(family, samples)
 
 
-def _metric(family: Family, samples: tuple[PageSample, ...]) -> Metric:
+def _metric(family: Family, samples: tuple[LabelledValue, ...]) -> Metric:
     base = family.name.removesuffix("_total") if family.kind is MetricType.COUNTER else family.name
     metric = Metric(base, family.text, family.kind.value, family.unit)
     for values, number in samples:

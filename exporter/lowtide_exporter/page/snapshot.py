@@ -32,7 +32,7 @@ _NOBODYS: Final = {
 }
 """Energy of no pod that is shown at zero too: what appears with a value has lost its first step."""
 
-PageSample = tuple[tuple[str, ...], float]
+LabelledValue = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LoopStatus:
 class Snapshot:
     """Samples by family, in the order of the catalogue."""
 
-    samples: Mapping[str, tuple[PageSample, ...]] = field(default_factory=dict)
+    samples: Mapping[str, tuple[LabelledValue, ...]] = field(default_factory=dict)
 
     def value(self, family: Family, **labels: str) -> float | None:
         """Return one sample's value, None where there is no such series."""
@@ -70,7 +70,7 @@ class Snapshot:
 
 def take_snapshot(ledger: NodeLedger, status: LoopStatus) -> Snapshot:
     """Return the picture of a ledger and loop; the caller keeps both from changing meanwhile."""
-    collected: dict[str, list[PageSample]] = {family.name: [] for family in catalogue.FAMILIES}
+    collected: dict[str, list[LabelledValue]] = {family.name: [] for family in catalogue.FAMILIES}
     groups = (
         _loop(status),
         _gpus(ledger),
