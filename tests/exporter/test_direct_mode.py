@@ -13,7 +13,7 @@ from standins.prometheus import PrometheusStandIn
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
-from lowtide_exporter.settings import OperatorSettings as ExporterSettings
+from lowtide_exporter.settings import ExporterSettings
 from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import ended_pods, read_pods
 from lowtide_operator.samples.prometheus import Prometheus
