@@ -15,7 +15,8 @@ from lowtide.metrics.result import MetricError, Mode
 from lowtide.records.jobs import ReportError
 from lowtide.records.references import property_values, read_reference, reference_from_jobs
 from lowtide.report.drawing import unshown, write_drawing
-from lowtide.report.label import content_of, draw_label
+from lowtide.report.label import draw_label
+from lowtide.report.label_content import content_of
 
 SUFFIXES = (".pdf", ".png", ".svg")
 

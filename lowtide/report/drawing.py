@@ -6,7 +6,6 @@ SVG; PDF and PNG show other scripts with a font of the machine. A character that
 becomes a question mark, and `unshown` names it.
 """
 
-import functools
 import io
 import unicodedata
 from collections.abc import Sequence
@@ -19,11 +18,10 @@ from typing import Final
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
+from lowtide.report.lettering import font
 from lowtide.report.typefaces import font_folders, font_for, is_latin
 
 PNG_DPI: Final = 300
-BASELINE_RATIO: Final = 0.75
-"""Height of a text above its baseline, as a share of the font size."""
 
 
 class Anchor(StrEnum):
@@ -162,29 +160,6 @@ def write_drawing(drawing: Drawing, path: Path) -> None:
         raise ValueError(f"{path} ends in {suffix!r}: use .svg, .pdf or .png")
 
 
-def fitted(text: str, size: float, width: float, *, least: float = 5) -> tuple[str, float]:
-    """Return the text and the size at which it fits `width`; a text that cannot is shortened."""
-    while size > least and _width(text, size) > width:
-        size -= 0.5
-    while len(text) > 4 and _width(text, size) > width:
-        text = text.removesuffix("...")[:-1].rstrip() + "..."
-    return text, size
-
-
-def _width(text: str, size: float) -> float:
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    narrow = "".join(c for c in text if unicodedata.east_asian_width(c) not in "WF")
-    return _font(100).getlength(narrow) * size / 100 + wide * size
-
-
-@functools.cache
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise RuntimeError("Pillow was built without FreeType, which draws the texts of a label")
-    return font
-
-
 def _svg_shape(shape: Polygon | Text) -> str:
     if isinstance(shape, Text):
         weight = ' font-weight="bold"' if shape.bold else ""
@@ -230,7 +205,7 @@ def _png_text(
         (shape.x * scale, shape.y * scale),
         text,
         fill=shape.fill,
-        font=_font(size) if path is None else ImageFont.truetype(path, size),
+        font=font(size) if path is None else ImageFont.truetype(path, size),
         anchor=anchor,
         # The font that Pillow ships has one weight; an outline makes it bold.
         stroke_width=round(shape.size * scale / 40) if shape.bold else 0,
@@ -257,18 +232,3 @@ def _plain(text: str) -> str:
     """Return the text with signs that Latin-1 lacks replaced by those that it has."""
     known = text.replace("–", "-").replace("…", "...").replace("≥", ">=").replace("≤", "<=")
     return unicodedata.normalize("NFKC", known)
-
-
-def boxes(drawing: Drawing) -> Sequence[tuple[float, float, float, float]]:
-    """Return (left, top, right, bottom) of every shape, to check that a layout fits its page."""
-    found = []
-    for shape in drawing.shapes:
-        if isinstance(shape, Text):
-            width = _width(shape.text, shape.size)
-            shift = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
-            left = shape.x - width * shift
-            found.append((left, shape.y - shape.size * BASELINE_RATIO, left + width, shape.y))
-        else:
-            xs, ys = [x for x, _ in shape.points], [y for _, y in shape.points]
-            found.append((min(xs), min(ys), max(xs), max(ys)))
-    return found

@@ -1,27 +1,25 @@
-"""The energy label of a training job, in the form people know from appliances.
+"""Energy label of a training job, in the form people know from appliances.
 
 Arrows A to E with the compound letter large, four pictograms (energy, time, accuracy, size) each
-with its number and its own letter, what was measured with which sources, and a QR code to the
-report. Letters and arrow lengths carry the meaning, so it prints well in black and white; what is
-not known reads "n.a." on grey, and a stand-in's numbers say so in large type.
+with its number and its own letter, carbon and SCI, the sources of the measurement, the reference
+set with its rows, and a QR code to the report. Letters and arrow lengths carry the meaning, so it
+prints well in black and white. A label without a letter has no coloured arrow and says why; an
+unknown number reads "n.a." on grey, and a stand-in's numbers say so in large type. The explorer
+draws the same shapes from the same content (`explorer_page/label.js`); a test holds both equal.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 import segno
 
-from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
-from lowtide.metrics.properties import PROPERTIES
-from lowtide.metrics.rating import Rating
-from lowtide.report.drawing import Anchor, Drawing, Polygon, Text, fitted, rectangle
-from lowtide.units import format_duration, format_energy, format_significant
+from lowtide.report.drawing import Anchor, Drawing, Polygon, Text, rectangle
+from lowtide.report.label_content import LabelContent, Pictogram, Plain
+from lowtide.report.lettering import fitted, paragraph, wrapped
 
-WIDTH, HEIGHT, MARGIN = 298.0, 560.0, 16.0
-INK, PAPER, GREY = "#111111", "#ffffff", "#9a9a9a"
+WIDTH, HEIGHT, MARGIN = 298.0, 650.0, 16.0
+USABLE: Final = WIDTH - 2 * MARGIN
+INK, PAPER, GREY = "#111111", "#ffffff", "#767676"
 COLOURS: Final = {
     Letter.A: "#1a7f37",
     Letter.B: "#74b62e",
@@ -31,6 +29,11 @@ COLOURS: Final = {
 }
 LIGHT_LETTERS: Final = frozenset({Letter.A, Letter.E})
 """Letters whose colour is dark enough for white type."""
+TITLE_SIZES: Final = ((30.0, 1), (22.0, 2), (18.0, 2), (14.0, 3))
+"""Font sizes of the title with the most lines at each."""
+MOCK_WARNING: Final = "STAND-IN GPU: NUMBERS ARE NOT REAL"
+FACTS_TITLE_LENGTH: Final = 80
+"""Characters of the title inside the code, which must stay legible in print."""
 
 BOLT: Final = (((10, 0), (2, 13), (8, 13), (6, 22), (16, 8), (10, 8)),)
 CLOCK: Final = (
@@ -44,148 +47,69 @@ STACK: Final = (
     ((0, 7.5), (20, 7.5), (20, 12.5), (0, 12.5)),
     ((0, 15), (20, 15), (20, 20), (0, 20)),
 )
-"""Outlines of the pictograms in a box of 20 points."""
+ICONS: Final = (BOLT, CLOCK, CHECK, STACK)
+"""Outlines of the four pictograms in a box of 20 points, in their order."""
 
 Shapes = list[Polygon | Text]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pictogram:
-    """A quarter of the label: a word, a number with unit, a letter."""
-
-    word: str
-    number: str | None
-    letter: Letter | None
-    icon: tuple[tuple[tuple[float, float], ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelContent:
-    """Everything on a label; `None` shows as n.a."""
-
-    title: str
-    subtitle: str
-    environment: str
-    letter: Letter | None
-    pictograms: tuple[Pictogram, Pictogram, Pictogram, Pictogram]
-    basis: str
-    sources: str
-    issued: str
-    url: str | None
-    mock: bool = False
-
-
-def content_of(
-    job: JobFigures, rating: Rating | None, *, issued: date, url: str | None
-) -> LabelContent:
-    """Return what a job's label says; without a rating the letters of its status."""
-    letters: Mapping[str, Letter | None] = (
-        {key: Letter[letter] for key, letter in job.letters.items()}
-        if rating is None
-        else {p.key: p.letter for p in rating.properties}
-    )
-    letter = rating.letter if rating is not None else (Letter[job.label] if job.label else None)
-    size = job.properties.get("parameters")
-    basis = "not rated: no reference set"
-    if rating is not None:
-        reference = rating.reference
-        basis = f"rated against {reference.name} ({reference.rows} rows), {rating.compound}"
-        if rating.mode != "correct":
-            basis += f", {rating.mode} mode"
-        if rating.reason is not None:
-            basis += f"; no letter: {rating.reason}"
-    elif job.label and job.reference:
-        rows = "" if job.reference_rows is None else f" ({job.reference_rows} rows)"
-        basis = f"rated by the operator against {job.reference}{rows}"
-    elif job.label:
-        basis = "letter from the job's status"
-    elif job.label_reason:
-        basis = f"not rated: {job.label_reason}"
-    return LabelContent(
-        title=job.model or job.name,
-        subtitle=f"training on {job.dataset or 'n.a.'}" + (f" · {job.name}" if job.model else ""),
-        environment=job.environment or "environment n.a.",
-        letter=letter,
-        pictograms=(
-            Pictogram(
-                word="energy",
-                icon=BOLT,
-                number=None if job.energy_joules is None else format_energy(job.energy_joules),
-                letter=letters.get("training_energy"),
-            ),
-            Pictogram(
-                word="time",
-                icon=CLOCK,
-                number=None
-                if job.duration_seconds is None
-                else format_duration(job.duration_seconds),
-                letter=letters.get("training_time"),
-            ),
-            Pictogram(
-                word="top-1 accuracy",
-                icon=CHECK,
-                number=None if job.accuracy is None else f"{job.accuracy:.1%}",
-                letter=letters.get("accuracy_top1"),
-            ),
-            Pictogram(
-                word=PROPERTIES["parameters"].label,
-                icon=STACK,
-                number=None if size is None else f"{format_significant(size)} M",
-                letter=letters.get("parameters"),
-            ),
-        ),
-        basis=basis,
-        sources=_sources(job),
-        issued=issued.isoformat(),
-        url=url,
-        mock=job.mock,
-    )
-
-
 def draw_label(content: LabelContent) -> Drawing:
-    """Return the label as a drawing of 298 by 560 points."""
+    """Return the label as a drawing of 298 by 650 points."""
     shapes: Shapes = [rectangle(0, 0, WIDTH, HEIGHT, fill=PAPER, stroke=INK)]
     shapes += _heading(content)
-    shapes += _arrows(content.letter, top=112)
-    for index, pictogram in enumerate(content.pictograms):
-        column, row = index % 2, index // 2
-        shapes += _pictogram(pictogram, x=MARGIN + column * 135, y=292 + row * 84)
-    shapes += _footer(content)
     if content.mock:
         shapes += [
-            rectangle(MARGIN, 86, WIDTH - 2 * MARGIN, 18, fill=INK),
-            _text(WIDTH / 2, 99, "STAND-IN GPU: NUMBERS ARE NOT REAL", 10, Anchor.MIDDLE, PAPER),
+            rectangle(MARGIN, 128, USABLE, 18, fill=INK),
+            _bold(WIDTH / 2, 141, MOCK_WARNING, 10, Anchor.MIDDLE, PAPER),
         ]
+    shapes += _not_rated(content.reason) if content.letter is None else _arrows(content.letter)
+    for index, pictogram in enumerate(content.pictograms):
+        column, row = index % 2, index // 2
+        shapes += _pictogram(pictogram, index, x=MARGIN + column * 135, y=330 + row * 82)
+    for index, plain in enumerate((content.carbon, content.sci)):
+        shapes += _plain_figure(plain, x=MARGIN + index * 135, y=494)
+    shapes += _footer(content)
     letter = "not rated" if content.letter is None else f"rated {content.letter.name}"
     return Drawing(WIDTH, HEIGHT, f"Energy label of {content.title}: {letter}", tuple(shapes))
 
 
+def code_text(content: LabelContent) -> str:
+    """Return the text of the code: the report's address, without one the label's own figures."""
+    if content.url:
+        return content.url
+    letter = "not rated" if content.letter is None else content.letter.name
+    numbers = [f"{p.word} {p.number or 'n.a.'}" for p in content.pictograms]
+    numbers += [f"{p.word} {p.number or 'n.a.'}" for p in (content.carbon, content.sci)]
+    mock = "STAND-IN GPU; " if content.mock else ""
+    title = content.title[:FACTS_TITLE_LENGTH]
+    return f"{mock}{title}: {letter}; {', '.join(numbers)}; {content.issued}"
+
+
 def _heading(content: LabelContent) -> Shapes:
-    usable = WIDTH - 2 * MARGIN
-    title, title_size = fitted(content.title, 22, usable)
-    subtitle, subtitle_size = fitted(content.subtitle, 10, usable)
-    environment, environment_size = fitted(content.environment, 10, usable)
-    return [
+    title, size = paragraph(content.title, USABLE, TITLE_SIZES)
+    shapes: Shapes = [
         rectangle(0, 0, WIDTH, 20, fill=INK),
-        Text(MARGIN, 14, "LOWTIDE ENERGY LABEL", 10, bold=True, fill=PAPER),
+        _bold(MARGIN, 14, "LOWTIDE ENERGY LABEL", 10, Anchor.START, PAPER),
         Text(WIDTH - MARGIN, 14, content.issued, 10, Anchor.END, fill=PAPER),
-        Text(MARGIN, 46, title, title_size, bold=True, fill=INK),
-        Text(MARGIN, 62, subtitle, subtitle_size, fill=INK),
-        Text(MARGIN, 76, environment, environment_size, fill=INK),
     ]
+    y = 24.0
+    for line in title:
+        y += size * 1.15
+        shapes.append(_bold(MARGIN, y, line, size, Anchor.START, INK))
+    for text in (content.subtitle, content.environment):
+        for line in wrapped(text, 10, USABLE, most=2):
+            y += 12
+            shapes.append(Text(MARGIN, y + 2, line, 10, fill=INK))
+    return shapes
 
 
-def _arrows(letter: Letter | None, *, top: float) -> Shapes:
+def _arrows(letter: Letter) -> Shapes:
     shapes: Shapes = []
     for one in Letter:
-        y, length = top + one * 34, 70 + one * 22
-        right = MARGIN + length
-        points = ((MARGIN, y), (right, y), (right + 13, y + 13), (right, y + 26), (MARGIN, y + 26))
-        ink = PAPER if one in LIGHT_LETTERS else INK
-        shapes += [Polygon(points, COLOURS[one], INK)]
-        shapes += [Text(MARGIN + 8, y + 20, one.name, 20, bold=True, fill=ink)]
-    row = 2 if letter is None else letter
-    y, right = top + row * 34, WIDTH - MARGIN
+        y, ink = 154.0 + one * 34, PAPER if one in LIGHT_LETTERS else INK
+        shapes += [Polygon(_arrow(one), COLOURS[one], INK)]
+        shapes += [_bold(MARGIN + 8, y + 20, one.name, 20, Anchor.START, ink)]
+    y, right = 154.0 + letter * 34, WIDTH - MARGIN
     left = right - 74
     points = (
         (left, y + 13),
@@ -194,83 +118,92 @@ def _arrows(letter: Letter | None, *, top: float) -> Shapes:
         (right, y + 32),
         (left + 18, y + 32),
     )
-    shapes.append(Polygon(points, GREY if letter is None else INK, INK))
-    word, size = ("n.a.", 18.0) if letter is None else (letter.name, 34.0)
-    shapes.append(Text(right - 28, y + 13 + size * 0.36, word, size, Anchor.MIDDLE, True, PAPER))
+    shapes.append(Polygon(points, INK, INK))
+    shapes.append(_bold(right - 28, y + 25.24, letter.name, 34, Anchor.MIDDLE, PAPER))
     return shapes
 
 
-def _pictogram(pictogram: Pictogram, *, x: float, y: float) -> Shapes:
+def _not_rated(reason: str) -> Shapes:
+    """Return the outlines of the arrows without colour, and beside them why none is filled."""
+    shapes: Shapes = []
+    for one in Letter:
+        shapes += [Polygon(_arrow(one), None, GREY)]
+        shapes += [Text(MARGIN + 8, 174.0 + one * 34, one.name, 20, fill=GREY)]
+    left, room = WIDTH - MARGIN - 120, 120.0
+    shapes.append(rectangle(left, 154, room, 92, fill=PAPER, stroke=INK))
+    shapes.append(_bold(left + room / 2, 174, "NOT RATED", 16, Anchor.MIDDLE, INK))
+    for index, line in enumerate(wrapped(reason, 8, room - 12, most=6)):
+        shapes.append(Text(left + 6, 188 + index * 10.0, line, 8, fill=INK))
+    return shapes
+
+
+def _arrow(letter: Letter) -> tuple[tuple[float, float], ...]:
+    y, right = 154.0 + letter * 34, MARGIN + 70 + letter * 22
+    return (MARGIN, y), (right, y), (right + 13, y + 13), (right, y + 26), (MARGIN, y + 26)
+
+
+def _pictogram(pictogram: Pictogram, index: int, *, x: float, y: float) -> Shapes:
     fill = "#e4e4e4" if pictogram.letter is None else COLOURS[pictogram.letter]
     ink = PAPER if pictogram.letter in LIGHT_LETTERS else INK
     word, word_size = fitted(pictogram.word, 10, 92)
-    number, number_size = fitted(pictogram.number or "n.a.", 20, 84)
+    number, number_size = fitted(pictogram.number or "n.a.", 20, 88)
     letter = "-" if pictogram.letter is None else pictogram.letter.name
     return [
         rectangle(x, y, 131, 78, fill=fill, stroke=INK),
         Text(x + 8, y + 17, word, word_size, fill=ink),
         *(
             Polygon(tuple((x + 104 + px, y + 8 + py) for px, py in outline), fill=ink)
-            for outline in pictogram.icon
+            for outline in ICONS[index]
         ),
-        Text(x + 8, y + 54, number, number_size, bold=True, fill=ink),
+        _bold(x + 8, y + 54, number, number_size, Anchor.START, ink),
         rectangle(x + 101, y + 42, 24, 28, fill=PAPER, stroke=INK),
-        Text(x + 113, y + 64, letter, 20, Anchor.MIDDLE, bold=True, fill=INK),
+        _bold(x + 113, y + 64, letter, 20, Anchor.MIDDLE, INK),
+    ]
+
+
+def _plain_figure(plain: Plain, *, x: float, y: float) -> Shapes:
+    """Return a figure that has no letter, on white."""
+    word, word_size = fitted(plain.word, 10, 115)
+    number, number_size = fitted(plain.number or "n.a.", 16, 115)
+    note = wrapped(plain.note, 7.5, 119, most=2)
+    return [
+        rectangle(x, y, 131, 58, fill=PAPER, stroke=INK),
+        Text(x + 8, y + 14, word, word_size, fill=INK),
+        _bold(x + 8, y + 33, number, number_size, Anchor.START, INK),
+        *(
+            Text(x + 8, y + 43.5 + index * 9, line, 7.5, fill=INK)
+            for index, line in enumerate(note)
+        ),
     ]
 
 
 def _footer(content: LabelContent) -> Shapes:
-    top, side = 466.0, 72.0
-    code = segno.make(content.url or _facts(content), error="l", micro=False)
+    top, side = 560.0, 82.0
+    code = segno.make(
+        code_text(content), error="m", boost_error=False, micro=False, mode="byte",
+        encoding="utf-8",
+    )  # fmt: skip
     matrix = tuple(code.matrix)
     module = side / (len(matrix) + 2)
     left = WIDTH - MARGIN - side
     shapes: Shapes = [rectangle(left, top, side, side, fill=PAPER)]
-    for row, line in enumerate(matrix):
+    for row, modules in enumerate(matrix):
         shapes += [
             rectangle(
                 left + (column + 1) * module, top + (row + 1) * module, module, module, fill=INK
             )
-            for column, dark in enumerate(line)
+            for column, dark in enumerate(modules)
             if dark
         ]
-    room = WIDTH - 2 * MARGIN - side - 10
-    lines = [content.sources, content.basis, content.url or "The code holds this label as text."]
-    for index, text in enumerate(_wrapped(lines, room)):
-        shapes.append(Text(MARGIN, top + 10 + index * 9.5, text, 7.5, fill=INK))
+    room = USABLE - side - 10
+    address = content.url or "The code holds this label as text."
+    y = top + 8
+    for text, most in ((content.sources, 3), (content.basis, 4), (address, 2)):
+        for line in wrapped(text, 7.5, room, most=most):
+            shapes.append(Text(MARGIN, y, line, 7.5, fill=INK))
+            y += 9
     return shapes
 
 
-def _facts(content: LabelContent) -> str:
-    """Return the label as a line of text, for the code of a label without an address."""
-    letter = "n.a." if content.letter is None else content.letter.name
-    numbers = (f"{p.word} {p.number or 'n.a.'}" for p in content.pictograms)
-    mock = "STAND-IN GPU; " if content.mock else ""
-    return f"{mock}{content.title}: {letter}; {', '.join(numbers)}; {content.issued}"
-
-
-def _wrapped(texts: list[str], width: float) -> list[str]:
-    """Return at most eight lines that fit, broken at spaces."""
-    lines: list[str] = []
-    for text in texts:
-        line = ""
-        for word in text.split():
-            longer = f"{line} {word}".strip()
-            if line and fitted(longer, 7.5, width, least=7.5)[0] != longer:
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(fitted(line, 7.5, width, least=7.5)[0])
-    return lines[:8]
-
-
-def _sources(job: JobFigures) -> str:
-    components = ", ".join(job.boundary or ()) or "n.a."
-    kind = (job.energy_kind or "method n.a.").lower()
-    qualities = f" ({', '.join(job.qualities)})" if job.qualities else ""
-    coverage = "" if job.coverage_ratio is None else f", coverage {job.coverage_ratio:.0%}"
-    return f"Energy of {components}: {kind}{qualities}{coverage}."
-
-
-def _text(x: float, y: float, text: str, size: float, anchor: Anchor, fill: str) -> Text:
+def _bold(x: float, y: float, text: str, size: float, anchor: Anchor, fill: str) -> Text:
     return Text(x, y, text, size, anchor, bold=True, fill=fill)

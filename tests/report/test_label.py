@@ -22,17 +22,10 @@ from lowtide.metrics.rating import rate
 from lowtide.records.imagenet import measurements, published_reference
 from lowtide.records.jobs import from_trainingjob, to_report
 from lowtide.records.references import property_values
-from lowtide.report.drawing import (
-    Drawing,
-    Text,
-    boxes,
-    fitted,
-    to_pdf,
-    to_png,
-    to_svg,
-    unshown,
-)
-from lowtide.report.label import LabelContent, content_of, draw_label
+from lowtide.report.drawing import Anchor, Drawing, Text, to_pdf, to_png, to_svg, unshown
+from lowtide.report.label import COLOURS, draw_label
+from lowtide.report.label_content import LabelContent, content_of
+from lowtide.report.lettering import fitted, text_width, wrapped
 
 DAY = date(2026, 12, 1)
 A100 = "A100 x8 - TensorFlow 2.8.0"
@@ -67,6 +60,21 @@ def label_of(job: dict[str, Any], **changes: Any) -> LabelContent:
     return content_of(from_trainingjob(job), None, issued=DAY, url=None, **changes)
 
 
+def boxes(drawing: Drawing) -> list[tuple[float, float, float, float]]:
+    """Return left, top, right and bottom of every shape."""
+    found = []
+    for shape in drawing.shapes:
+        if isinstance(shape, Text):
+            width = text_width(shape.text, shape.size)
+            share = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
+            left = shape.x - width * share
+            found.append((left, shape.y - shape.size * 0.75, left + width, shape.y))
+        else:
+            xs, ys = [x for x, _ in shape.points], [y for _, y in shape.points]
+            found.append((min(xs), min(ys), max(xs), max(ys)))
+    return found
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["label", *arguments])
 
@@ -91,7 +99,7 @@ def test_label_carries_numbers_sources_date_and_letter(densenet: dict[str, Any])
     for text in ("DenseNet-121", "4.31 Wh", "3 min 32 s", "86.1%", "2026-12-01"):
         assert text in shown
     assert shown.count("C") == 2, "the arrow's own letter and the compound"
-    assert "Energy of gpu: measured (counter), coverage 100%." in shown
+    assert "Energy of gpu: measured (counter), coverage 100%." in " ".join(shown)
 
 
 def test_a_stand_in_s_label_says_so_in_large_type(densenet: dict[str, Any]) -> None:
@@ -118,7 +126,7 @@ def test_letters_of_the_status_are_on_the_label(densenet: dict[str, Any]) -> Non
 
     content = label_of(densenet)
 
-    assert content.basis == "rated by the operator against team 2026 (12 rows)"
+    assert content.basis == "Rated by the operator against team 2026 (12 rows)."
     assert [p.letter for p in content.pictograms] == [Letter.A, None, Letter.E, None]
 
 
@@ -126,7 +134,57 @@ def test_a_job_without_a_letter_says_why_on_its_label(densenet: dict[str, Any]) 
     """In the words of its status."""
     densenet["status"]["efficiency"] = {"message": "the data set is not reported"}
 
-    assert label_of(densenet).basis == "not rated: the data set is not reported"
+    content = label_of(densenet)
+
+    assert content.reason == "the data set is not reported"
+    assert content.basis == "Compared with no reference set."
+
+
+def test_a_label_without_a_letter_cannot_be_read_as_rated(densenet: dict[str, Any]) -> None:
+    """No colour, no filled arrow: the words NOT RATED, and why."""
+    densenet["status"]["efficiency"] = {"message": "the data set is not reported"}
+
+    drawing = draw_label(label_of(densenet))
+
+    assert "NOT RATED" in texts(drawing)
+    fills = {getattr(shape, "fill", None) for shape in drawing.shapes}
+    assert fills.isdisjoint(COLOURS.values())
+    assert drawing.title.endswith("not rated")
+
+
+def test_carbon_and_sci_are_on_the_label(densenet: dict[str, Any]) -> None:
+    """0.48 g of electricity and 0.11 g of hardware are 0.59 g; SCI has its unit and signal."""
+    shown = texts(draw_label(label_of(densenet)))
+
+    assert "0.590 g" in shown
+    assert "electricity 0.480 g, hardware 0.110" in " ".join(shown)
+    assert "SCI per job" in shown
+    assert "average intensity, DE" in shown
+
+
+def test_a_part_of_the_carbon_that_is_not_known_leaves_no_sum(densenet: dict[str, Any]) -> None:
+    """The known part is still named."""
+    del densenet["status"]["carbon"]["embodiedGrams"]
+
+    content = label_of(densenet)
+
+    assert content.carbon.number is None
+    assert content.carbon.note == "electricity 0.480 g, hardware n.a."
+
+
+def test_coverage_short_of_everything_is_not_called_100_percent(densenet: dict[str, Any]) -> None:
+    """99.96 % rounds to less than all."""
+    densenet["status"]["energy"]["energyCoverage"] = "0.9996"
+
+    assert "coverage 99.9%" in label_of(densenet).sources
+
+
+def test_a_long_name_is_wrapped_and_whole() -> None:
+    """Lines break at spaces, and inside a word only where it alone is too long."""
+    assert wrapped("one two three", 10, 45, most=3) == ("one two", "three")
+    assert "".join(wrapped("x" * 30, 10, 100, most=9)) == "x" * 30
+    assert wrapped("densenet-large", 10, 60, most=2) == ("densenet-", "large")
+    assert wrapped("one two three four", 10, 45, most=2)[-1].endswith("...")
 
 
 def test_what_is_not_known_reads_n_a(densenet: dict[str, Any]) -> None:
@@ -135,7 +193,7 @@ def test_what_is_not_known_reads_n_a(densenet: dict[str, Any]) -> None:
 
     drawing = draw_label(label_of(densenet))
 
-    assert texts(drawing).count("n.a.") == 5
+    assert texts(drawing).count("n.a.") == 6
     assert "not rated" in drawing.title
 
 
@@ -175,16 +233,16 @@ def test_svg_is_xml_with_a_title_and_escaped_texts(densenet: dict[str, Any]) -> 
 
 
 def test_png_has_the_size_of_the_page_at_300_dpi(densenet: dict[str, Any]) -> None:
-    """298 by 560 points are 1242 by 2333 pixels."""
+    """298 by 650 points are 1242 by 2708 pixels."""
     image = Image.open(io.BytesIO(to_png(draw_label(label_of(densenet)))))
 
-    assert image.size == (1242, 2333)
+    assert image.size == (1242, 2708)
 
 
 def test_arrows_differ_without_colour(densenet: dict[str, Any]) -> None:
     """In grey, neighbouring letters differ by more than a tenth of black to white."""
     image = Image.open(io.BytesIO(to_png(draw_label(label_of(densenet)), dpi=72))).convert("L")
-    greys = [image.getpixel((70, 112 + row * 34 + 13)) for row in range(5)]
+    greys = [image.getpixel((70, 154 + row * 34 + 13)) for row in range(5)]
 
     steps = [abs(a - b) for a, b in pairwise(greys)]  # type: ignore[operator]
     assert min(steps) > 25
@@ -292,7 +350,8 @@ def test_command_rates_against_a_directory_of_reports(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     svg = target.read_text(encoding="utf-8")
     assert "17.8 kWh" in svg
-    assert "(15 rows)" in svg
+    words = " ".join(re.findall(r">([^<]*)</text>", svg))
+    assert "(15 rows: ImageNet," in words
 
 
 def test_command_takes_a_reference_file(tmp_path: Path) -> None:
