@@ -1,8 +1,8 @@
-"""The figures in the status of an ended job: what was trained, used, emitted, and how good that is.
+"""Figures in the status of an ended job: training, energy, carbon, scores and cost.
 
-Every field is optional: a number that cannot be had is absent, and a reason beside it or a
-condition says why. Numbers are integers or decimal texts with the unit in the name. What a figure
-was made from stands beside it, so that `lowtide explain` can make it again.
+A missing number is absent, and a reason beside it or a condition says why. Numbers are integers or
+decimal texts with the unit in the name. The inputs of a figure are beside it, so that
+`lowtide explain` can compute it again.
 """
 
 from typing import Annotated
@@ -196,7 +196,7 @@ class SciRange(ApiModel):
     )
     intensity_ratio: PositiveDecimal | None = Field(
         default=None,
-        description="intensityRatio is that of the intensity; absent where nobody stated one.",
+        description="intensityRatio is that of the intensity; absent if none was stated.",
     )
     embodied_low_grams: PositiveDecimal = Field(
         description="embodiedLowGrams is the lower bound of the embodied emissions."

@@ -78,7 +78,7 @@ def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
 
 
 def _at_hand(job: JobView, now: datetime, app: App) -> Observation:
-    """Return what is known about a job without asking anybody."""
+    """Return what is known about a job without a request."""
     forecast = ForecastView()
     if not isinstance(job.spec, Fault):
         forecast = app.forecasts.view(job.spec.grid)

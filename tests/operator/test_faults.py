@@ -139,7 +139,7 @@ async def test_a_training_that_exits_1_is_failed_and_still_accounted_for(
     assert condition(api, "Failed")["reason"] == "BackoffLimitExceeded"
     assert condition(api, "Complete")["status"] == "False"
     assert status(api)["attempts"][0]["outcome"] == "Failed"
-    assert condition(api, "Measured")["reason"] == "NoPrometheus"
+    assert condition(api, "Measured")["reason"] == "NoSampleSource"
 
 
 async def test_both_pods_are_remembered_when_one_is_deleted_by_hand(

@@ -38,7 +38,7 @@ async def test_an_immediate_job_runs_at_once_and_ends_complete(
         await api.until(lambda: is_true(api, "Running"))
         api.end_job("net-1")
         await api.until(lambda: is_true(api, "Complete"))
-        await api.until(lambda: condition(api, "Measured").get("reason") == "NoPrometheus")
+        await api.until(lambda: condition(api, "Measured").get("reason") == "NoSampleSource")
     status = api.get(TRAININGJOBS, "net")["status"]
     assert status["display"]["state"] == "Complete"
     assert [attempt["outcome"] for attempt in status["attempts"]] == ["Complete"]

@@ -1,8 +1,8 @@
-"""A run epoch by epoch: what the trainer reported, joined with the energy of the same time. Pure.
+"""Energy of each epoch that the trainer reported. Pure.
 
-An epoch's energy is what all pods of the job used since the epoch before ended, so restart work
-counts where it happened. Between two samples energy is spread evenly; an epoch shorter than their
-distance is therefore smoothed, while sums over several stay right.
+An epoch's energy is the sum of all pods of the job since the previous epoch ended, so restart work
+counts where it happened. Between two samples energy is spread evenly: an epoch shorter than their
+distance is smoothed, and sums over several epochs stay right.
 """
 
 from datetime import datetime, timedelta
@@ -14,11 +14,11 @@ from lowtide.energy.profile import Span, union
 from lowtide.trainingjob.status import TrainingStatus
 
 COVERED_ENOUGH: Final = 0.95
-"""Below this share of an epoch's running time its energy is not known."""
+"""Below this share of covered running time an epoch's energy is not known."""
 
 
 def with_energy(training: TrainingStatus, energy: JobEnergy) -> TrainingStatus:
-    """Return the report with the joules of every epoch whose samples are there."""
+    """Return the report with the joules of every epoch that samples cover."""
     if not training.history:
         return training
     first = training.history[0]

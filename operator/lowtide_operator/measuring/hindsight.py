@@ -1,7 +1,7 @@
-"""Looking back at a job when its deadline has passed: what would have been possible at best.
+"""Hindsight on a job whose deadline has passed: the best run that was possible.
 
-Everything it needs but the grid's intensity stands in the status, so nothing is measured again
-and no sample has to be kept for as long as a deadline may lie ahead.
+Everything it needs except the grid's intensity is in the status, so nothing is measured again,
+and samples need not be kept until the deadline.
 """
 
 from dataclasses import replace
@@ -24,10 +24,9 @@ async def look_back(
     now: datetime,
     settings: OperatorSettings,
 ) -> Measurement | None:
-    """Return an ended job's figures with the best possible run beside them, once it is known.
+    """Return an ended job's figures with the best possible run added, once it is known.
 
-    `figures` are those read just now, `None` where there are none. `None` is returned where
-    nothing is new.
+    `figures` are those just read, or `None`. `None` is returned if nothing is new.
     """
     status = _with_figures(job.status, figures)
     if isinstance(job.spec, Fault) or status.counterfactual is None:
@@ -57,7 +56,7 @@ async def look_back(
 
 
 def _with_figures(status: TrainingJobStatus, figures: Measurement | None) -> TrainingJobStatus:
-    """Return the status as it will be with these figures, as far as looking back needs it."""
+    """Return the status with those sections of the figures that hindsight needs."""
     if figures is None:
         return status
     sections = {

@@ -1,9 +1,9 @@
-"""Reading the energy of an ended job, once it is all there.
+"""Measurement of an ended job, once all of its samples are stored.
 
-After the end the exporter still counts for a moment and still has to be scraped, so the end
-markers of all pods are awaited, for a bounded time. Whatever is missing (samples not at hand, grid
-values not published) is tried again later; nothing here forgets anything, because what is to be
-measured stands in the job's status. Figures that are there are never replaced by poorer ones.
+After the end the exporter still counts for a moment and must be scraped once more, so the end
+markers of all pods are awaited for a bounded time. Whatever is missing (samples, grid values) is
+read later; nothing is forgotten, because the job's status says what must be measured. Figures are
+never replaced by poorer ones.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 SCRAPES_BEHIND: Final = 2
-"""Samples are looked for this many scrape intervals before the time that matters."""
+"""Samples are read from this many scrape intervals before the first start."""
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""Samples are looked for until this time after the end; the exporter keeps them for minutes."""
+"""Samples are read until this long after the end; the exporter keeps them for minutes."""
 
 
 class SeenIntensity(Protocol):
-    """Where the intensity that was really seen comes from."""
+    """A source of the intensity that was really seen."""
 
     async def seen_between(
         self, zone: str, start: datetime, end: datetime
     ) -> IntensitySeries | None:
-        """Return the seen intensity of a zone, or `None` if there is none."""
+        """Return the seen intensity of a zone, or `None` if nothing was seen."""
         ...
 
 
 class Measurer:
-    """Reads the figures of ended jobs; `samples` is `None` where no source is configured."""
+    """Reader of the figures of ended jobs; `samples` is `None` if no source is configured."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Measurer:
         self._references = References()
 
     async def measure(self, job: JobView, now: datetime, settings: OperatorSettings) -> Measurement:
-        """Return the figures of an ended job, or what they wait for."""
+        """Return the figures of an ended job, or the reason why they are not there yet."""
         attempts = [a for a in job.status.attempts if a.start is not None or a.pods]
         spec = job.spec
         if not attempts or isinstance(spec, Fault):
@@ -61,9 +61,9 @@ class Measurer:
         if self._samples is None:
             return Measurement(
                 status="False",
-                reason=Reason.NO_PROMETHEUS,
-                message="the operator's settings name no Prometheus: set prometheus.url, or "
-                "exporters.url in a small cluster without one (chart: directScrape.enabled)",
+                reason=Reason.NO_SAMPLE_SOURCE,
+                message="the operator's settings name neither a Prometheus nor exporters: set "
+                "prometheus.url, or exporters.url (chart: directScrape.enabled)",
             )
         try:
             return await self._read(self._samples, job, spec, attempts, now, settings)
@@ -113,13 +113,15 @@ class Measurer:
         )
         figures = settle(ledger, settings)
         if _is_poorer(figures, job.status.energy):
-            return _try_later(job, Reason.PARTIAL, "samples that were there are stored no longer")
+            return _try_later(
+                job, Reason.PARTIAL, "samples that were read before are no longer stored"
+            )
         return figures
 
     async def _was_awake(self, samples: Samples, now: datetime, settings: OperatorSettings) -> bool:
         """Return whether samples have been stored for a settle time.
 
-        If the store was away until a moment ago, the exporter still holds what was not scraped yet.
+        After an outage of the store, the exporter still holds values that were not scraped yet.
         """
         started = await samples.started_at()
         settle_time = timedelta(seconds=settings.measurement.settle_seconds)
@@ -127,7 +129,7 @@ class Measurer:
 
 
 def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
-    """Return whether samples have gone since the final figures in the status were made."""
+    """Return whether samples were lost since the final figures in the status were made."""
     if known is None or not known.final:
         return False
     energy = figures.energy
@@ -137,7 +139,7 @@ def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
 
 
 def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:
-    """Return "not yet"; figures that are already there stay as they are."""
+    """Return "not yet"; existing figures stay as they are."""
     before = find(job.status.conditions, ConditionType.MEASURED)
     if before is not None and before.status == "True":
         return Measurement(status="True", reason=Reason(before.reason), message=before.message)

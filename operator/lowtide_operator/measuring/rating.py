@@ -1,7 +1,7 @@
-"""The letter of a completed job, or the sentence that says why it has none. Pure.
+"""Letter of a completed job, or the sentence that says why it has none. Pure.
 
-A job is only rated by a set of its own data set and environment; what every letter follows from
-stands beside it, so that it can be checked without the set.
+A job is only rated with a set for its data set and environment. The values behind every letter are
+written beside it, so that it can be checked without the set.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MESSAGE_LENGTH = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """What a rating needs of a job: its energy, how long it ran, and how it ended."""
+    """Facts of a job that a rating needs: its energy, its run time and its end."""
 
     energy: EnergyStatus
     energy_joules: float
@@ -34,7 +34,7 @@ class Rated:
 def rating_fields(
     job: Rated, training: TrainingStatus | None, shelf: Shelf, settings: RatingSettings
 ) -> dict[str, Any]:
-    """Return the fields of the efficiency section that a rating decides."""
+    """Return the fields of the efficiency section that come from the rating."""
     if not job.complete:
         return _unrated("only completed jobs are rated")
     if training is None:
@@ -93,7 +93,7 @@ def _property(one: PropertyRating, rating: Rating) -> RatedProperty:
 
 
 def _why(rating: Rating) -> str | None:
-    """Return why there is no compound letter; `None` where there is one."""
+    """Return why there is no compound letter, or `None` if there is one."""
     if rating.reason is None:
         return None
     lacking = [

@@ -1,8 +1,8 @@
-"""The reference sets that jobs are rated with: files of a folder, and the shipped measurements.
+"""Reference sets that jobs are rated with: files of a folder, and the shipped measurements.
 
-The folder is a mounted ConfigMap, so the operator needs no right to read ConfigMaps. It is looked
-at whenever a job is measured and read again only if a file changed. A file that cannot be used is
-left out and named; it never keeps a job from being measured.
+The folder is a mounted ConfigMap, so the operator needs no right to read ConfigMaps. It is checked
+whenever a job is measured and read again only if a file changed. An unusable file is left out and
+named; it never prevents a measurement.
 """
 
 import os
@@ -21,14 +21,14 @@ from lowtide_operator.score_settings import RatingSettings
 SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
 FILES_MAX: Final = 64
 FILE_MAX_BYTES: Final = 1024 * 1024
-"""A ConfigMap holds no more."""
+"""Largest size of a ConfigMap."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The sets in the order in which they are tried, and a sentence for each unusable file."""
+    """Sets in the order in which they are tried, and a sentence for each unusable file."""
 
     sets: tuple[ReferenceSet, ...] = ()
     faults: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ EMPTY_SHELF: Final = Shelf()
 
 
 class References:
-    """Reads the folder of reference sets and remembers it until a file changes."""
+    """Reader of the folder of reference sets; remembers them until a file changes."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -46,7 +46,7 @@ class References:
         self._own = Shelf()
 
     def shelf(self, settings: RatingSettings) -> Shelf:
-        """Return what jobs may be rated with now; reads files, never raises for their content."""
+        """Return the current sets; reads files and never raises for their content."""
         folder = settings.directory
         files = () if folder is None else _files(folder)
         stamp = tuple((path.name, stat.st_mtime_ns, stat.st_size) for path, stat in files)

@@ -1,10 +1,10 @@
-"""What waiting saved: against running at once, and against the best that was possible.
+"""Savings of waiting: against running at once, and against the best possible run.
 
 Pure. The first comparison places the measured run at submission, on the intensity that was really
-seen; what pausing itself cost (reloads, repeated steps) belongs to the job and not to that
-baseline. The second asks afterwards what somebody who knew the future would have done under the
-same constraints; it can be told only when the deadline has passed and its hours are known. A figure
-that cannot be had is absent, and `message` says why. Source:
+seen; the cost of pausing (reloads, repeated steps) belongs to the job and not to that baseline. The
+second plans the same run with perfect knowledge under the same constraints; it is known only when
+the deadline has passed and the intensity of its hours is known. A figure that cannot be computed is
+absent, and `message` says why. Source:
 docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
@@ -29,14 +29,13 @@ from lowtide_operator.status.conditions import Reason
 from lowtide_operator.status.times import clock_text
 
 _NOTHING_TO_SAVE: Final = 1e-6
-"""Below this share of the run-now emissions a possible saving is rounding."""
+"""Below this share of the run-now emissions a possible saving is a rounding error."""
 
 
 def restart_work(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
     """Return the stretches that a run without pauses would not have had.
 
-    The begin of every resume, for as long as the spec says that a resume costs, never longer than
-    the attempt.
+    Each is the start of a resumed attempt, for the restart cost in the spec, at most the attempt.
     """
     interruption = spec.schedule.interruption
     cost = timedelta(seconds=interruption.restart_cost_seconds if interruption.allowed else 0)
@@ -61,7 +60,7 @@ def counterfactual_status(
     intensity: IntensitySeries,
     baseline_start: datetime,
 ) -> CounterfactualStatus:
-    """Return what the same run would have emitted at `baseline_start`, and what waiting avoided."""
+    """Return the emissions of the same run at `baseline_start`, and what waiting avoided."""
     repeated = restart_work(spec, status.attempts)
     run_now = counterfactual(profile, start=baseline_start, series=intensity, restart_work=repeated)
     avoided = saving(actual=carbon, run_now=run_now)
@@ -87,7 +86,7 @@ def counterfactual_status(
 def _observed_plan(
     profile: EnergyProfile, status: TrainingJobStatus, intensity: IntensitySeries
 ) -> float | None:
-    """Return what waiting would have emitted under policy Observe, once those hours are known."""
+    """Return the emissions of the plan that policy Observe recorded, once they are known."""
     planned = status.plan
     if planned is None or planned.reason != Reason.POLICY_OBSERVE or not planned.segments:
         return None
@@ -100,10 +99,10 @@ def with_hindsight(
     intensity: IntensitySeries | None,
     settings: OperatorSettings,
 ) -> CounterfactualStatus | None:
-    """Return the counterfactual of a measured job with the best possible run beside it.
+    """Return the counterfactual of a measured job with the best possible run added.
 
-    That run has the job's own length, mean power and constraints, knows what the grid did until
-    the deadline, and pays the declared cost for every resume. A shared capacity is not part of it.
+    That run has the job's own length, mean power and constraints, knows the grid's intensity until
+    the deadline, and pays the declared cost of every resume. It ignores a shared capacity.
     """
     known, planned = status.counterfactual, status.plan
     if known is None or known.run_now_grams is None:
@@ -116,8 +115,8 @@ def with_hindsight(
         return known.model_copy(
             update={
                 "message": (
-                    "the best possible is known once all intensity until the deadline "
-                    f"{clock_text(deadline)} is"
+                    "the best possible run is known once the intensity until the deadline "
+                    f"{clock_text(deadline)} is known"
                 )
             }
         )
@@ -126,7 +125,7 @@ def with_hindsight(
     if best is None or emitted is None:
         return known
     run_now, mine = float(known.run_now_grams), float(emitted)
-    # At mean power a run can seem to beat the optimum by the rounding of its own power's course.
+    # The optimum assumes mean power; a run whose power varies can seem to beat it.
     best = min(best, run_now, mine)
     possible = run_now - best
     if possible <= _NOTHING_TO_SAVE * run_now:
@@ -145,7 +144,7 @@ def with_hindsight(
 def _actual(
     intensity: IntensitySeries | None, start: datetime | None, end: datetime
 ) -> Forecast | None:
-    """Return the seen intensity as a forecast without error; `None` unless all of it was seen."""
+    """Return the seen intensity as a forecast without error; `None` if it has a gap."""
     if intensity is None or start is None:
         return None
     points = [point for point in intensity.points if point.end > start and point.start < end]

@@ -1,4 +1,4 @@
-"""The scores of an ended job: SCI, efficiency and cost, from figures already measured. Pure."""
+"""Scores of an ended job: SCI, efficiency and cost, from measured figures. Pure."""
 
 from lowtide.energy.job import JobEnergy
 from lowtide.grid.series import Signal
@@ -26,9 +26,9 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import shortened
 
 MODELLED = "model"
-"""Quality of joules that no meter counted."""
+"""Quality of modelled joules."""
 COUNT_DIGITS = 15
-"""Counts of units are shown whole as far as a float holds them."""
+"""Digits of a count of units; a float holds no more."""
 
 
 def functional_units(
@@ -36,7 +36,7 @@ def functional_units(
 ) -> float | None:
     """Return R: given in the spec, counted by the trainer, or 1 for a completed job.
 
-    `None` where the trainer should have counted it and did not.
+    `None` if the trainer should have counted it and did not.
     """
     unit = spec.functional_unit
     if unit.count is not None:
@@ -66,7 +66,7 @@ def sci_status(
     complete: bool,
     uncertainty: UncertaintySettings,
 ) -> SciStatus:
-    """Return the SCI section; without a value its warnings and its message say why."""
+    """Return the SCI section; its warnings and its message explain a missing value."""
     unit = spec.functional_unit
     name = unit.name if unit.kind is FunctionalUnitKind.CUSTOM and unit.name else str(unit.kind)
     count = functional_units(spec, training, complete=complete)
@@ -118,7 +118,7 @@ def _range(
 ) -> tuple[SciRange | None, str | None]:
     """Return the range of the score, or why there is none."""
     if any(part.quality == MODELLED for part in energy.parts):
-        return None, "no range: a part of the energy is modelled, and the model states no error"
+        return None, "no range: part of the energy is modelled, and the model states no error"
     bounds = embodied_bounds(embodied, chosen.embodied_factor)
     found = sci_uncertainty(
         operational_grams=operational,
@@ -150,7 +150,7 @@ def efficiency_status(
     settings: OperatorSettings,
     shelf: Shelf,
 ) -> EfficiencyStatus:
-    """Return accuracy set against energy, and the letter; each with its value or its reason."""
+    """Return accuracy set against energy, and the letter; each has a value or a reason."""
     rating = rating_fields(job, training, shelf, settings.rating)
     if training is None or training.accuracy is None:
         sentence = _without_accuracy(training)
@@ -175,7 +175,7 @@ def efficiency_status(
 
 
 def _without_accuracy(training: TrainingStatus | None) -> str:
-    """Return why there is no accuracy: no report, or what was wrong with it."""
+    """Return why there is no accuracy: no report, or a fault in it."""
     if training is None:
         return "the training wrote no report: accuracy is read from its termination message"
     if training.message:
@@ -184,7 +184,7 @@ def _without_accuracy(training: TrainingStatus | None) -> str:
 
 
 def efficiency_parameters(spec: TrainingJobSpec) -> Parameters:
-    """Return the parameters that the job chose; the published weight where it chose none."""
+    """Return the job's own parameters; the published weights where it gives none."""
     chosen, weights = spec.metrics.sam, spec.metrics.apc
     standard = Parameters()
     beta = _float(weights.beta)
@@ -206,7 +206,7 @@ def price_of(spec: TrainingJobSpec, settings: OperatorSettings) -> Price | None:
 def cost_status(
     spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: OperatorSettings
 ) -> CostStatus | None:
-    """Return what the run cost; the two amounts are different quantities and never added."""
+    """Return the cost of the run; the two amounts are different quantities and never added."""
     price = price_of(spec, settings)
     if price is None:
         return None
@@ -225,7 +225,7 @@ def cost_status(
 
 
 def _metric(result: Result) -> EfficiencyMetric:
-    """Return a metric for the status: its value, or why it has none."""
+    """Return a metric for the status: its value, or the reason why it has none."""
     return EfficiencyMetric(
         name=result.name,
         value=decimal_text(result.value),

@@ -1,8 +1,8 @@
-"""The accounts of an ended job: from raw samples and seen intensity to the figures in its status.
+"""Accounts of an ended job: from raw samples and seen intensity to the figures in its status.
 
-Pure. Every number comes from `lowtide.energy` and `lowtide.metrics`; what cannot be had is left
-out and named. Energy is what was measured, never scaled up; savings are counted against the same
-run placed at submission, on the intensity that was really seen.
+Pure. Every number comes from `lowtide.energy` and `lowtide.metrics`; a missing figure is left out
+and named. Energy is never scaled up; savings are counted against the same run placed at
+submission, on the intensity that was really seen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,18 +47,20 @@ MODELLED: Final = frozenset({"model"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """What the accounts of one job are made from.
-
-    `intensity` is what was seen of the grid from submission to the end; `None` where nothing is
-    known. `baseline_start` is when the job could have started at the earliest.
-    """
+    """Inputs of the accounts of one job."""
 
     spec: TrainingJobSpec
+    """The job's spec, without its template."""
     status: TrainingJobStatus
+    """The stored status: attempts, plan, training."""
     samples: PodSamples
+    """Raw series of the job's pods."""
     intensity: IntensitySeries | None
+    """Seen intensity from submission to the end; `None` if nothing is known."""
     baseline_start: datetime
+    """Earliest time at which the job could have started."""
     references: Shelf = EMPTY_SHELF
+    """Reference sets for the rating."""
 
 
 def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
@@ -122,7 +124,7 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
 
 
 def _pod_energies(ledger: Ledger, settings: OperatorSettings) -> dict[str, PodEnergy]:
-    """Return the energy of every pod that ran: those seen, and those only the samples know."""
+    """Return the energy of every pod that ran, by uid: pods seen, and pods with samples only."""
     spans = _spans(ledger)
     return {
         uid: integrate_pod(
@@ -138,7 +140,7 @@ def _pod_energies(ledger: Ledger, settings: OperatorSettings) -> dict[str, PodEn
 
 
 def _spans(ledger: Ledger) -> dict[str, Span]:
-    """Return when each pod held its devices, by uid, as exactly as it is known."""
+    """Return when each pod held its devices, by uid, as exactly as known."""
     spans: dict[str, Span] = {}
     for attempt in ledger.status.attempts:
         for pod in attempt.pods:
@@ -167,7 +169,7 @@ def _spans(ledger: Ledger) -> dict[str, Span]:
 
 
 def _span(start: datetime, end: datetime) -> Span:
-    """Return the stretch, at least a second long: Kubernetes stores whole seconds."""
+    """Return the span, at least a second long: Kubernetes stores whole seconds."""
     return Span(start, max(end, start + timedelta(seconds=1)))
 
 
@@ -182,7 +184,7 @@ def _marker(samples: PodSamples, uid: str) -> datetime | None:
 
 
 def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[str, float]:
-    """Return GPU-seconds held, by GPU model; every segment of a counter begins at zero."""
+    """Return the GPU-seconds held, by GPU model; each counter segment begins at zero."""
     held: dict[str, float] = {}
     for uid in pods:
         starts = [series for series in samples.segment_start if series.pod_uid == uid]
@@ -199,7 +201,7 @@ def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[st
 def _embodied(
     ledger: Ledger, held_seconds: Mapping[str, float], settings: OperatorSettings
 ) -> tuple[float | None, dict[str, Any]]:
-    """Return the job's share of making the hardware, in grams, and the fields that explain it."""
+    """Return the job's embodied share of the hardware in grams, and the fields that explain it."""
     own = ledger.spec.hardware
     if not held_seconds:
         return None, {}
@@ -225,13 +227,13 @@ def _embodied(
 
 
 def embodied_of(model: str, table: Mapping[str, EmbodiedSettings]) -> EmbodiedSettings | None:
-    """Return the row of a GPU model: the longest key its name begins with, else `default`."""
+    """Return the row of a GPU model: the longest key that begins its name, else `default`."""
     matching = [key for key in table if model.startswith(key)]
     return table.get(max(matching, key=len)) if matching else table.get("default")
 
 
 def _verdict(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, str]:
-    """Return reason and message of the condition Measured of a job whose energy is known."""
+    """Return reason and message of Measured for a job whose energy is known."""
     parts = []
     reason = Reason.MEASURED
     if carbon is None or carbon.grams is None:
@@ -253,7 +255,9 @@ def _verdict(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, st
             f"energy is known for {100 * energy.energy_coverage_ratio:.0f} % of the running time"
         )
     if not energy.final and not energy.pods_without_series:
-        parts.append("not every pod's end marker was stored; the last seconds may be missing")
+        parts.append(
+            "the end markers of some pods were not stored; their last seconds may be missing"
+        )
     return reason, "; ".join(parts)
 
 
@@ -309,7 +313,7 @@ def _energy_status(
 
 
 def _gpu_count(samples: PodSamples, attempts: Iterable[Attempt]) -> int | None:
-    """Return the most GPUs that the pods of one attempt held; `None` where no series says so."""
+    """Return the most GPUs that the pods of one attempt held; `None` without a series."""
     held: dict[str, set[str]] = {}
     for series in samples.share:
         held.setdefault(series.pod_uid, set()).add(series.labels.get("uuid", ""))
@@ -321,7 +325,7 @@ def _gpu_count(samples: PodSamples, attempts: Iterable[Attempt]) -> int | None:
 
 
 def _duration_seconds(attempts: Sequence[Attempt]) -> float | None:
-    """Return for how long the job ran, pauses excluded; `None` where an end is not known."""
+    """Return how long the job ran, pauses excluded; `None` if an end is not known."""
     ends = [attempt.end for attempt in attempts if attempt.start is not None]
     known = [end for end in ends if end is not None]
     return ran_seconds(attempts, max(known)) if known and len(known) == len(ends) else None
@@ -355,7 +359,7 @@ def _carbon_status(
 def _counterfactual(
     energy: JobEnergy, carbon: CarbonResult | None, ledger: Ledger
 ) -> CounterfactualStatus | None:
-    """Return the account of what waiting saved, where the grid is known at all."""
+    """Return the savings of waiting, or `None` if no intensity is known."""
     if ledger.intensity is None or carbon is None:
         return None
     return counterfactual_status(

@@ -1,1 +1,1 @@
-"""Objects of the cluster as small frozen values: parsed, packed, fingerprinted, built."""
+"""Objects of the cluster as small frozen values: parsed, packed, fingerprinted and built."""

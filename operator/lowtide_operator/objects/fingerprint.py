@@ -1,7 +1,6 @@
 """Fingerprint of a Job template: equal where the API server's verdict cannot differ.
 
-A sweep of a thousand trainings differs in arguments only, and what an argument says is nothing the
-API server judges.
+The trainings of a sweep differ in arguments only, and the API server does not judge these.
 """
 
 import json
@@ -10,11 +9,11 @@ from hashlib import blake2b
 from typing import Any, Final
 
 FREE_TEXTS: Final = frozenset({"args", "command"})
-"""Lists of strings in a container that may say anything."""
+"""Lists of free texts in a container."""
 
 
 def fingerprint(template: object) -> str:
-    """Return what two templates share if the API server cannot tell them apart when it checks."""
+    """Return a text that is equal for templates which the API server judges alike."""
     text = json.dumps(_shape(template), sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -26,7 +25,7 @@ def _shape(value: Any) -> Any:
 
 
 def _entry(key: str, child: Any) -> Any:
-    """Return the shape of an entry of a mapping; free texts count by their type only."""
+    """Return the shape of an entry of a mapping; of free texts only the type counts."""
     if key in FREE_TEXTS and isinstance(child, list) and all(isinstance(c, str) for c in child):
         return "texts"
     return _shape(child)

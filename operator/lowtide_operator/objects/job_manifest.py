@@ -1,8 +1,7 @@
-"""The batch/v1 Job of a TrainingJob: its manifest, made from the user's template.
+"""Manifest of the batch/v1 Job of a TrainingJob, made from the user's template.
 
-The template stays the user's: only what Lowtide needs is added, and only where the user has not
-said otherwise. The same TrainingJob always gives the same manifest, so creating it twice is
-refused by the API server as the same name.
+Only what Lowtide needs is added, and only where the user has not set it. The same TrainingJob
+always gives the same name, so the API server refuses to create it twice.
 """
 
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from lowtide_operator.objects.views import API_VERSION
 Manifest = dict[str, Any]
 
 KEEP_FINISHED_SECONDS: Final = 3_600
-"""Least time a finished Job is kept, so that its end and its report are read before it goes."""
+"""Least time a finished Job is kept, so that its end and its report can be read."""
 
 DISRUPTIONS_EXCUSED: Final = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 EXIT_CODE_TERMINATED: Final = 143
-"""A process that ended by SIGTERM (128 + 15): somebody removed its pod, it did not crash."""
+"""Exit code of a process ended by SIGTERM (128 + 15): its pod was removed, it did not crash."""
 STOPS_EXCUSED: Final = {
     "action": "Ignore",
     "onExitCodes": {
@@ -29,7 +28,7 @@ STOPS_EXCUSED: Final = {
     },
 }
 DEFAULT_RETRIES: Final = 1
-"""Once more: a pod deleted by hand counts as a failure too, but each repetition costs energy."""
+"""One retry: a pod deleted by hand counts as a failure too, but each retry costs energy."""
 
 
 def job_manifest(
@@ -40,8 +39,8 @@ def job_manifest(
     Added are labels, the controller reference, environment variables and, where the template
     leaves them open: `restartPolicy: Never`, `backoffLimit: 1` and a podFailurePolicy that excuses
     disruptions, pauses and pods that were told to stop. `ttlSecondsAfterFinished` is raised so
-    that the Job outlives the last energy reading. A template that is not of the right shape passes
-    through for the API server to refuse.
+    that the Job outlives the last energy reading. A template of the wrong shape is passed on for
+    the API server to refuse.
     """
     labels = {
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
@@ -88,7 +87,7 @@ def job_manifest(
 
 
 def _add_environment(pod: Manifest, key: Key, attempt: int) -> None:
-    """Tell the first container whose job it is, unless the user has set the same variable."""
+    """Name the job to the first container, unless the user has set the same variable."""
     containers = pod.get("containers")
     if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
         return
@@ -106,10 +105,10 @@ def _add_environment(pod: Manifest, key: Key, attempt: int) -> None:
 
 
 def _mapping(parent: Manifest, field: str) -> Manifest:
-    """Return the mapping under `field`, added where absent.
+    """Return the mapping under `field`, added if absent.
 
-    Something else under that name is left for the API server to refuse; changes to the returned
-    mapping then go nowhere.
+    Another type under that name is left for the API server to refuse; changes to the returned
+    mapping are then lost.
     """
     value = parent.get(field)
     if value is None:

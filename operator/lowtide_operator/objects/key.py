@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """Which TrainingJob."""
+    """Namespace and name of a TrainingJob."""
 
     namespace: str
     name: str

@@ -21,39 +21,48 @@ from lowtide_operator.objects.summary import Summary, past_run, summary_of
 from lowtide_operator.objects.views import Body, Fault, JobView, gpus_of_template
 
 PACKING_LEVEL: Final = 1
-"""The fastest; higher ones save little more on texts this short."""
-
-
+"""The fastest level; higher ones save little more on texts this short."""
 PACKING_WINDOW_BITS: Final = 12
-
-
 PACKING_MEMORY_LEVEL: Final = 5
-"""With zlib's own 256 KiB of tables a status takes six times as long, to clear them first; 4 KiB
-hold the sentences and epochs that repeat."""
+"""Small tables: clearing zlib's usual 256 KiB first makes packing a status six times as slow, and
+4 KiB hold the sentences and epochs that repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A TrainingJob as the cache keeps it: a few strings instead of an object tree.
 
-    Ten thousand parsed objects take 150 MB, ten thousand of these 30. The status is kept packed,
-    because with a history of 48 epochs its text is several times as long.
+    Ten thousand parsed objects take 150 MB, ten thousand records 30 MB.
     """
 
     key: Key
+    """Namespace and name."""
     uid: str
+    """Identity; a job created again under the same name has another."""
     generation: int
+    """Version of the spec."""
     resource_version: str
+    """Version of the object, for writes that must not overwrite a change."""
     created: str
+    """Creation time, as the API server writes it."""
     deleting: bool
+    """Whether the object is being deleted."""
     run_now: bool
+    """Whether the run-now annotation is set."""
     gpus: int
+    """GPUs that the job holds while it runs."""
     spec: bytes
+    """The spec as JSON, with an empty template."""
     packed_status: bytes
+    """The status as packed JSON: a history of 48 epochs is several times as long as the rest."""
     template: str
+    """Fingerprint of the template."""
     series: str | None
+    """Series of jobs that learn from each other."""
     past: PastRun | None
+    """What the job teaches its series once it has completed."""
     summary: Summary
+    """Facts for metrics and the cache."""
 
     @classmethod
     def of(cls, body: Body) -> "Record":
@@ -104,9 +113,9 @@ class Record:
 
 
 def parse_status(text: bytes) -> TrainingJobStatus:
-    """Return the status that an operator wrote; sections that cannot be read are left out.
+    """Return the status that an operator wrote, without the sections that cannot be read.
 
-    An older or newer operator may have written them; what is left out is built again.
+    An older or newer operator may have written those; they are built again.
     """
     try:
         return TrainingJobStatus.model_validate_json(text)

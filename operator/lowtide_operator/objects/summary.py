@@ -1,7 +1,7 @@
-"""The few facts of a job that the cache keeps in the open: for metrics and for learning.
+"""Summary of a job: the facts that the cache keeps unpacked, for metrics and for learning.
 
-Read from the API object itself when an event arrives, so that a scrape of ten thousand jobs
-parses nothing. Whatever cannot be read is absent; nothing here decides.
+It is read from the API object when an event arrives, so that a scrape parses nothing. A fact that
+cannot be read is absent.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,20 @@ _shared: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What the metrics page shows of a job; absent figures are not in `figures`.
-
-    `figures` goes by metric name without prefix, `labels` describes the job, `conditions` holds
-    (type, status), `costs` the amount by (currency, kind).
-    """
+    """Facts of a job that the metrics page shows."""
 
     state: str = "Waiting"
+    """The state that `kubectl get` shows."""
     zone: str | None = None
+    """Grid zone, once known."""
     labels: tuple[tuple[str, str], ...] = ()
+    """Name and value of the labels that describe the job."""
     conditions: tuple[tuple[str, str], ...] = ()
+    """Type and status of each condition."""
     figures: Mapping[str, float] = field(default_factory=dict)
+    """Known figures by metric name without prefix."""
     costs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Known amounts by currency and kind."""
 
     @property
     def plans_with_forecast(self) -> bool:
@@ -66,7 +68,7 @@ def summary_of(spec: Body, status: Body) -> Summary:
 
 
 def past_run(status: Body) -> PastRun | None:
-    """Return what a finished job teaches, or `None` if it has not completed."""
+    """Return duration and energy of a completed job, or `None` if it has not completed."""
     conditions = status.get("conditions") or ()
     if not any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions):
         return None
@@ -117,7 +119,7 @@ def _efficiency(status: Body) -> list[Body]:
 
 
 def _section(parent: Body, name: str) -> Body:
-    """Return a mapping inside `parent`; an empty one where there is none."""
+    """Return a mapping inside `parent`; an empty one if absent."""
     value = parent.get(name)
     return value if isinstance(value, dict) else {}
 

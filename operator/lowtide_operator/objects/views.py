@@ -1,8 +1,8 @@
-"""What the operator sees of the cluster: API objects parsed into small frozen values.
+"""Views of the cluster's objects: API objects parsed into small frozen values.
 
-This is the only module that reads the dicts of the API server; below it there are no raw objects
-except a user's Pod template, which travels untouched. Parsing never raises for what a user or
-another controller may write: a spec that cannot be used becomes a `Fault` that is reported.
+Only this module reads the dicts of the API server; the others see no raw objects except a user's
+Pod template, which is passed on untouched. Parsing never raises for what a user or another
+controller may write: an unusable spec becomes a `Fault` that is reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,30 +28,37 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a spec cannot be used, in one sentence."""
+    """A spec that cannot be used; the message is one sentence."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A TrainingJob.
-
-    `spec` carries no template: that is fetched when a Job is created; `template` is its
-    fingerprint.
-    """
+    """A TrainingJob."""
 
     key: Key
+    """Namespace and name."""
     uid: str
+    """Identity; a job created again under the same name has another."""
     generation: int
+    """Version of the spec."""
     resource_version: str
+    """Version of the object, for writes that must not overwrite a change."""
     created: datetime
+    """Creation time."""
     deleting: bool
+    """Whether the object is being deleted."""
     run_now: bool
+    """Whether the run-now annotation is set."""
     gpus: int
+    """GPUs that the job holds while it runs."""
     spec: TrainingJobSpec | Fault
+    """The spec without its template, which is fetched when a Job is created."""
     status: TrainingJobStatus
+    """The stored status."""
     template: str = ""
+    """Fingerprint of the template."""
 
 
 class JobOutcome(StrEnum):
@@ -63,7 +70,7 @@ class JobOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """When and how a Job ended; `reason` and `message` are the Job controller's."""
+    """End of a Job; `reason` and `message` are the Job controller's."""
 
     outcome: JobOutcome
     at: datetime
@@ -76,40 +83,59 @@ class ChildView:
     """The batch Job of a TrainingJob."""
 
     name: str
+    """Name of the Job."""
     uid: str
+    """Identity of the Job."""
     owner: Key
+    """The TrainingJob that controls it."""
     owner_uid: str
+    """Identity of that TrainingJob."""
     resource_version: str
+    """Version of the object."""
     created: datetime
+    """Creation time."""
     suspended: bool
+    """Whether `spec.suspend` is true."""
     queued: bool
+    """Whether a Kueue queue is named."""
     active: int
+    """Pods that are pending or running."""
     ready: int
+    """Pods that are ready."""
     started: datetime | None
+    """When the Job controller started it, last."""
     ending: Ending | None
+    """Its end, if it has ended."""
     deleting: bool
+    """Whether the object is being deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
-    """A pod of a Job.
-
-    `start` is when the kubelet took it, `end` when its last container stopped. `trouble` is why a
-    container cannot start (a reason of the kubelet or the scheduler), `report` the termination
-    message of the first container that wrote one.
-    """
+    """A pod of a Job."""
 
     name: str
+    """Name of the pod."""
     uid: str
+    """Identity of the pod."""
     node: str
+    """Node it was bound to; empty before."""
     phase: str
+    """Phase in Kubernetes' words."""
     start: datetime | None
+    """When the kubelet took it."""
     end: datetime | None
+    """When its last container stopped."""
     trouble: str | None
+    """Why a container cannot start, in one word of the kubelet or the scheduler."""
     trouble_message: str
+    """The same in words."""
     exit_code: int | None
+    """First exit code other than 0; 0 if all containers succeeded."""
     end_reason: str | None
+    """Reason of the end, in one word of the kubelet."""
     report: str | None
+    """Termination message of the training container."""
 
 
 def child_view(body: Body) -> ChildView | None:
@@ -176,13 +202,13 @@ def pod_view(body: Body) -> PodView:
 
 
 def template_of(body: Body) -> Body:
-    """Return the Job template of a TrainingJob's body; an empty one where it is no mapping."""
+    """Return the Job template of a TrainingJob's body; empty if it is not a mapping."""
     template = (body.get("spec") or {}).get("template")
     return template if isinstance(template, dict) else {}
 
 
 def gpus_of_template(template: object) -> int:
-    """Return how many GPUs a Job of this template holds at a time; 0 where none or not readable."""
+    """Return how many GPUs a Job of this template holds at a time; 0 if not readable."""
     try:
         job = template["spec"]  # type: ignore[index]
         containers = job["template"]["spec"]["containers"]
@@ -213,12 +239,12 @@ def _ending(conditions: Iterable[Body]) -> Ending | None:
 
 
 def _trouble(status: Body, containers: Iterable[Body]) -> tuple[str | None, str]:
-    """Return why a pod does not run: the kubelet's word on a container, else the scheduler's."""
+    """Return why a pod does not run: the kubelet's reason, else the scheduler's."""
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting")
         reason = (waiting or {}).get("reason")
         if reason in IMAGE_TROUBLES:
-            # The two words alternate with every try, and so do their messages; one stands for
+            # The two reasons alternate with every try, and so do their messages: one stands for
             # both, so that the status is not rewritten each time.
             return IMAGE_TROUBLES[-1], f"image {container.get('image')} cannot be pulled"
         if waiting and reason not in (None, "ContainerCreating", "PodInitializing"):

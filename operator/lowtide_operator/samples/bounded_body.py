@@ -1,4 +1,4 @@
-"""Bodies of answers from other machines, which are read only as far as they may go."""
+"""Bodies of answers from other machines, read up to a limit."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ READ_BYTES: Final = 64 * 1024
 
 
 async def bounded_body(answer: aiohttp.ClientResponse, maximum_bytes: int) -> bytes | None:
-    """Return the body of an answer, `None` as soon as it is larger than allowed."""
+    """Return the body of an answer, or `None` if it is larger than `maximum_bytes`."""
     body = bytearray()
     async for piece in answer.content.iter_chunked(READ_BYTES):
         body += piece

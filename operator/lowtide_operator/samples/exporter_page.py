@@ -1,7 +1,7 @@
-"""The lines of an exporter's metrics page that jobs are measured with, as samples.
+"""Samples from an exporter's metrics page: only the series that jobs are measured with.
 
-Pure. An exporter is another machine's word: a page that is not one is refused whole, because half
-a page would look like pods that are gone. Of everything else that a page may hold nothing is read.
+Pure. A page comes from another machine. One that cannot be read is refused whole, because half a
+page would look as if pods were gone. All other series of a page are ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ LINES_MAX: Final = 100_000
 
 
 class PageError(Exception):
-    """The page is not that of an exporter; the message is one sentence."""
+    """A page that is not an exporter's; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class PageSample:
 
 
 Known = Mapping[str, tuple[str, Mapping[str, str]]]
-"""Metric and labels by the text of a series: most of a page was on the one before."""
+"""Metric and labels by the text of a series; most series were on the page before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one scrape of one exporter showed; `known` spares the next page most of its parsing."""
+    """Samples of one scrape of one exporter; `known` saves the next page most of its parsing."""
 
     samples: tuple[PageSample, ...]
     known: Known = field(default_factory=dict)
 
     @property
     def final_pods(self) -> frozenset[str]:
-        """The uids of pods whose values will not change any more."""
+        """Uids of the pods whose values will not change any more."""
         return frozenset(
             sample.labels.get("pod_uid", "")
             for sample in self.samples
@@ -63,7 +63,7 @@ class Page:
 
     @property
     def pod_joules(self) -> dict[str, float]:
-        """What every pod has used so far, by uid."""
+        """Joules that every pod has used so far, by uid."""
         parts: dict[tuple[str, ...], float] = {}
         for sample in self.samples:
             if sample.metric == names.METRIC_POD_ENERGY:
@@ -78,11 +78,11 @@ class Page:
 def parse_page(text: str, known: Known | None = None) -> Page:
     """Return the samples on a metrics page in the text format of Prometheus.
 
-    `known` is that of the exporter's last page. Lines with a time of their own are not understood:
-    our exporter writes none.
+    `known` is that of the exporter's last page. Lines with a timestamp are refused: our exporter
+    writes none.
 
     Raises:
-        PageError: the text is no page of an exporter.
+        PageError: the text is not an exporter's page.
     """
     lines = text.splitlines()
     if not any(line.startswith(_ALWAYS_THERE) for line in lines):
@@ -103,7 +103,9 @@ def parse_page(text: str, known: Known | None = None) -> Page:
     samples = tuple(PageSample(*kept[series], value) for series, value in values.items())
     for sample in samples:
         if not (isfinite(sample.value) and sample.value >= 0):
-            raise PageError(f"{sample.metric} is {sample.value}, no amount")
+            raise PageError(
+                f"{sample.metric} is {sample.value}: it must be finite and not negative"
+            )
     return Page(samples, kept)
 
 
@@ -111,7 +113,7 @@ def _parse_series(texts: Sequence[str]) -> dict[str, tuple[str, Mapping[str, str
     """Return metric and labels of series that were not on the page before.
 
     Raises:
-        ValueError: one of them is no series.
+        ValueError: a text is not a series.
     """
     lines = "".join(f"{text} 0\n" for text in texts)
     found = [

@@ -1,8 +1,7 @@
-"""What running jobs have used so far, asked for all of them at once.
+"""Energy of running jobs so far, asked for all of them at once.
 
-For people only: the figures that count are read from raw samples after the end. One question per
-interval whatever the number of jobs; a store that does not answer only leaves the last values
-standing.
+For display only: the figures that count are read from raw samples after the end. There is one
+query per interval however many jobs run; while the store does not answer, the last values stay.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ class LiveEnergy:
         self.joules: Mapping[str, float] = {}
 
     async def run(self, period_seconds: float) -> None:
-        """Ask again and again until cancelled."""
+        """Ask at this period until cancelled."""
         while True:
             if self._samples is not None:
                 await self._ask(self._samples)

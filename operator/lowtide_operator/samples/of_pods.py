@@ -1,8 +1,7 @@
-"""Fetching what is stored about the pods of one job.
+"""Raw samples of the pods of one job, fetched from the store.
 
-Energy is asked for by the pods' names, so pods that came and went while the operator was down are
-found too; a pod that was seen is also asked for by its uid, whatever its name. What comes back
-are raw samples; nothing is computed here.
+Pods are asked for by name, so those that came and went while the operator was down are found too;
+a pod that was seen is also asked for by its uid. Nothing is computed here.
 """
 
 from collections.abc import Iterable
@@ -26,18 +25,24 @@ POD_METRICS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSamples:
-    """The raw series of a job's pods, by what they say."""
+    """Raw series of a job's pods, by metric."""
 
     energy: tuple[Series, ...] = ()
+    """Joules of every counter since its segment began."""
     segment_start: tuple[Series, ...] = ()
+    """Unix time at which the counters' segment began."""
     end_marker: tuple[Series, ...] = ()
+    """Unix time at which the counters became final."""
     held: tuple[Series, ...] = ()
+    """GPU-seconds held, by GPU model."""
     share: tuple[Series, ...] = ()
+    """Share of each GPU that the pod held."""
     gpus: tuple[Series, ...] = ()
+    """Description of these GPUs, by their uuid."""
 
     @property
     def pod_uids(self) -> frozenset[str]:
-        """The pods that have an energy series."""
+        """Uids of the pods that have an energy series."""
         return frozenset(series.pod_uid for series in self.energy if series.pod_uid)
 
 

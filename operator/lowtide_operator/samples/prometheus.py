@@ -1,7 +1,7 @@
-"""Raw samples from Prometheus: what was stored, at the times it was stored.
+"""Raw samples from Prometheus, with the times at which they were stored.
 
-An instant query with a range selector is the only way to get the samples themselves; a range
-query returns values carried forward to its steps. Answers are bounded.
+Only an instant query with a range selector returns the samples themselves; a range query returns
+values carried forward to its steps. Answers are bounded.
 """
 
 import json
@@ -26,11 +26,11 @@ JOULES_SO_FAR: Final = (
     "sum by (pod_uid) (max by (pod_uid, container, component, part, method, quality) "
     f"({names.METRIC_POD_ENERGY}))"
 )
-"""The inner maximum takes one of several replicas; the sum adds a pod's components."""
+"""Joules of every pod: one of several replicas (max), all components of a pod (sum)."""
 
 
 class PrometheusError(SamplesUnavailableError):
-    """Prometheus could not be asked; the message is one sentence."""
+    """Prometheus gave no usable answer; the message is one sentence."""
 
     reason = Reason.PROMETHEUS_UNAVAILABLE
 
@@ -69,7 +69,7 @@ class Prometheus:
         )
 
     async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return what pods have used so far, by uid: one query for all of them.
+        """Return the joules that pods have used so far, by uid, with one query.
 
         Raises:
             PrometheusError: there is no usable answer.
@@ -82,7 +82,7 @@ class Prometheus:
         return values
 
     async def started_at(self) -> datetime | None:
-        """Return when this Prometheus began to run; `None` where its kind does not say.
+        """Return when this Prometheus began to run; `None` if it does not say.
 
         Raises:
             PrometheusError: it does not answer.
@@ -101,7 +101,11 @@ class Prometheus:
     async def _ask(
         self, method: str, path: str, form: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Return the status and the body of an answer, whatever they say."""
+        """Return the status and the body of an answer.
+
+        Raises:
+            PrometheusError: there is none in time, it is too large, or access is refused.
+        """
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
         try:
             async with self._session.request(
@@ -130,7 +134,7 @@ class Prometheus:
             raise PrometheusError(f"Prometheus cannot be reached: {error}") from None
 
     def _headers(self) -> dict[str, str]:
-        """Return the token, read anew: Kubernetes replaces the file when a Secret changes."""
+        """Return the token; read each time, because Kubernetes replaces the file of a Secret."""
         if self._settings.token_file is None:
             return {}
         try:
@@ -143,7 +147,7 @@ class Prometheus:
         return {"Authorization": f"Bearer {token}"}
 
     def _authority(self) -> ssl.SSLContext | bool:
-        """Return what certificates are checked against; the system's own where no file is named."""
+        """Return the authority for certificates: the named file, else the system's own."""
         if self._settings.ca_file is None:
             return True
         if self._trusted is None:
@@ -189,7 +193,7 @@ def _understood() -> Iterator[None]:
     """Read a part of an answer.
 
     Raises:
-        PrometheusError: it has another form than Prometheus gives it.
+        PrometheusError: the part does not have the form that Prometheus documents.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""Direct mode: the operator scrapes the exporters itself, for small clusters without Prometheus.
+"""Scraping of the exporters by the operator itself, for small clusters without Prometheus.
 
-Every address of one host name is an exporter, which is what a headless Service gives, so no right
-in the cluster is needed. Each exporter is asked apart, with a limit of time and bytes: one that
-hangs, floods or answers nonsense costs only itself. Nothing is computed here; the samples go into
-a store that is read by the same code as Prometheus' own.
+Every address of one host name (a headless Service) is an exporter, so the operator needs no right
+in the cluster for it. Each exporter is asked separately, with a limit of time and bytes: one that
+hangs, floods or answers nonsense harms no other. Nothing is computed here; the samples go into a
+store that is read by the same code as Prometheus.
 """
 
 import asyncio
@@ -33,23 +33,23 @@ from lowtide_operator.status.conditions import Reason
 LOG: Final = logging.getLogger(__name__)
 
 AT_ONCE: Final = 8
-"""Exporters that are asked at the same time."""
+"""Exporters asked at the same time."""
 EXPORTERS_MAX: Final = 256
-"""More addresses than this are not asked: such a cluster needs Prometheus."""
+"""Addresses beyond this number are not asked: such a cluster needs Prometheus."""
 PRUNE_SECONDS: Final = 600.0
 
 _Answer = TypeVar("_Answer")
 
 
 class ExportersError(SamplesUnavailableError):
-    """No exporter answers, or what they answered cannot be kept; the message is one sentence."""
+    """No exporter answers, or samples cannot be kept; the message is one sentence."""
 
     reason = Reason.EXPORTERS_UNAVAILABLE
 
 
 @dataclass(slots=True)
 class ExporterState:
-    """What is known of one exporter: its last good page, and its last failure."""
+    """Last good page of one exporter, and its last failure."""
 
     pod_joules: Mapping[str, float] = field(default_factory=dict)
     known: Known = field(default_factory=dict)
@@ -57,7 +57,7 @@ class ExporterState:
 
 
 class Exporters:
-    """Scrapes all exporters and answers for what was scraped; belongs to one event loop."""
+    """Scraper of all exporters and source of their samples; belongs to one event loop."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Exporters:
         self.exporters: dict[str, ExporterState] = {}
 
     async def run(self) -> None:
-        """Scrape at the interval until cancelled; a late round is not made up for."""
+        """Scrape at the interval until cancelled; a late round is not repeated."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -127,14 +127,14 @@ class Exporters:
         """Return since when at least one exporter has answered without a break.
 
         Raises:
-            ExportersError: none answers now.
+            ExportersError: no exporter answers now.
         """
         if self._awake_since is None:
             raise ExportersError(f"no exporter answers: {self._failure}")
         return self._awake_since
 
     async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return what the pods on the last good pages have used so far, by uid."""
+        """Return the joules of the pods on the last good pages, by uid."""
         joules: dict[str, float] = {}
         for state in self.exporters.values():
             for uid, value in state.pod_joules.items():
@@ -182,7 +182,7 @@ class Exporters:
         """Return an exporter's page.
 
         Raises:
-            ExportersError: it does not come in time, is too large, or is no text.
+            ExportersError: the page does not come in time, is too large, or is not text.
         """
         limit = self._settings.timeout_seconds
         url = f"{self._parts.scheme}://{address}{self._parts.path or '/metrics'}"
@@ -212,7 +212,7 @@ class Exporters:
         return headers
 
     def _tls(self) -> dict[str, Any]:
-        """Return how HTTPS is spoken: every address shows the certificate of the host name."""
+        """Return the TLS options: every address shows the certificate of the host name."""
         if self._parts.scheme != "https":
             return {}
         context = _trusted(self._settings.ca_file, _changed_at(self._settings.ca_file))
@@ -255,7 +255,7 @@ async def _addresses_of(host: str, port: int) -> list[str]:
     """Return the addresses of a host name.
 
     Raises:
-        OSError: it has none.
+        OSError: the name has no address.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -264,18 +264,18 @@ async def _addresses_of(host: str, port: int) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def _trusted(authority: Path | None, _changed_at_ns: int) -> ssl.SSLContext:
-    """Return what certificates are checked against, made once for each version of the file.
+    """Return the authority for certificates, made once for each version of the file.
 
-    One for every scrape would also keep connections from being used again.
+    A new one for every scrape would prevent connections from being reused.
     """
     return ssl.create_default_context(cafile=None if authority is None else str(authority))
 
 
 def _changed_at(file: Path | None) -> int:
-    """Return when a file was changed, in nanoseconds; 0 for none.
+    """Return when a file was changed, in nanoseconds; 0 without a file.
 
     Raises:
-        OSError: it is not there.
+        OSError: the file does not exist.
     """
     return 0 if file is None else file.stat().st_mtime_ns
 
@@ -285,10 +285,10 @@ def _authority(address: str, port: int) -> str:
 
 
 def _read(path: Path) -> str:
-    """Return the line of a credentials file, read anew each time: Secrets are renewed in place.
+    """Return the line of a credentials file; read each time, because Secrets change in place.
 
     Raises:
-        ExportersError: it cannot be read, or holds no `user:password`.
+        ExportersError: the file cannot be read, or holds no `user:password`.
     """
     try:
         line = path.read_text(encoding="utf-8").strip()

@@ -1,8 +1,8 @@
-"""What a store of raw samples is to the operator, and how series are chosen in one.
+"""Interface of a store of raw samples, and the selectors it is asked with.
 
 Two stores exist: Prometheus, and the operator's own where it scrapes the exporters itself. Both
-are asked with the same selectors and answer with the same series, so every figure is made by the
-same code. Names that users chose are values here, never parts of a query.
+take the same selectors and return the same series, so every figure is made by the same code.
+Names that users chose are values here, never parts of a query.
 """
 
 import json
@@ -17,17 +17,17 @@ from lowtide_operator.status.conditions import Reason
 
 
 class SamplesUnavailableError(Exception):
-    """The store cannot be asked now; the message is one sentence."""
+    """The store gives no usable answer now; the message is one sentence."""
 
     reason: ClassVar[Reason]
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The series of one metric whose labels have these values, or match these patterns.
+    """Series of one metric whose labels equal these values and match these patterns.
 
-    A pattern is a regular expression for the whole value, in the language that Prometheus (RE2)
-    and Python share; a label that is not there is an empty text.
+    A pattern is a regular expression for the whole value, in the syntax that Prometheus (RE2)
+    and Python share; an absent label is an empty text.
     """
 
     metric: str
@@ -36,13 +36,13 @@ class Selector:
 
     @property
     def promql(self) -> str:
-        """The selector as Prometheus reads it."""
+        """The selector in PromQL."""
         matchers = [f"{name}={_quoted(value)}" for name, value in self.equal.items()]
         matchers += [f"{name}=~{_quoted(pattern)}" for name, pattern in self.like.items()]
         return f"{self.metric}{{{','.join(matchers)}}}"
 
     def matcher(self) -> Callable[[Mapping[str, str]], bool]:
-        """Return what tells whether labels (without the metric's name) are meant."""
+        """Return a function that tells whether labels (without the metric's name) match."""
         patterns = {name: re.compile(pattern) for name, pattern in self.like.items()}
 
         def matches(labels: Mapping[str, str]) -> bool:
@@ -54,7 +54,7 @@ class Selector:
 
 
 class Samples(Protocol):
-    """Where raw samples come from."""
+    """A store of raw samples."""
 
     async def samples(
         self, selector: Selector, start: datetime, end: datetime
@@ -67,7 +67,7 @@ class Samples(Protocol):
         ...
 
     async def started_at(self) -> datetime | None:
-        """Return since when samples have been stored, or `None` where that is not known.
+        """Return since when samples have been stored, or `None` if that is not known.
 
         Raises:
             SamplesUnavailableError: there is no usable answer.
@@ -75,7 +75,7 @@ class Samples(Protocol):
         ...
 
     async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return what pods have used so far, by uid.
+        """Return the joules that pods have used so far, by uid.
 
         Raises:
             SamplesUnavailableError: there is no usable answer.
@@ -100,5 +100,5 @@ def selector_of_job_pods(metric: str, namespace: str, jobs: Iterable[str]) -> Se
 
 
 def _quoted(text: str) -> str:
-    """Return a PromQL string literal; the escapes of JSON are a subset of PromQL's."""
+    """Return a PromQL string literal; JSON's escapes are a subset of PromQL's."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,10 +1,10 @@
 """Samples that the operator scraped itself, in one SQLite file that outlives its process.
 
-What does not change is stored once: a gauge at its first value, a final counter at its last, so a
-page of a thousand ended pods costs nothing. The number of samples is bounded; where it is reached
-every second sample of the longest counters goes, which makes the timing of their energy coarser
-and leaves its sum alone, because counters begin at zero and their last value is kept. Labels are
-parameters of statements, never parts of them. Safe to use from several threads.
+Values that do not change are stored once: a gauge at its first value, a final counter at its last,
+so a page of a thousand ended pods costs nothing. The number of samples is bounded. At the bound,
+every second sample of the longest counters is dropped: the timing of their energy becomes coarser
+and its sum stays, because counters begin at zero and their last value is kept. Labels are
+parameters of statements, never parts of them. Several threads may use a store.
 """
 
 import json
@@ -55,9 +55,9 @@ class SampleStore:
             self._database.close()
 
     def add(self, page: Page, *, instance: str, at_seconds: float) -> None:
-        """Store a page that the exporter at `instance` gave at a Unix time, all of it or nothing.
+        """Store the whole page that the exporter at `instance` gave at a Unix time, or nothing.
 
-        A page older than what is stored of a series adds nothing to it.
+        A page older than the stored samples of a series adds nothing to it.
         """
         final_pods = page.final_pods
         with self._lock, self._database:
@@ -74,7 +74,7 @@ class SampleStore:
     def _note(
         self, sample: PageSample, labels: str, at_seconds: float, is_final: bool
     ) -> int | None:
-        """Note that a series was seen; return its id where its value is to be stored."""
+        """Note that a series was seen; return its id if its value must be stored."""
         row = self._database.execute(
             "SELECT id, seen, latest, final FROM series WHERE metric = ? AND labels = ?",
             (sample.metric, labels),
@@ -97,8 +97,8 @@ class SampleStore:
     def read(self, selector: Selector, start: float, end: float) -> tuple[Series, ...]:
         """Return the series of a selector with their samples in `(start, end]`, Unix times.
 
-        A gauge that was seen after `start` comes with the value that held there; what is final ends
-        with its value at the time it was last seen, as if it had been stored then.
+        A gauge seen after `start` includes the value that held at `start`; a final series ends with
+        its value at the time it was last seen, as if stored then.
         """
         with self._lock:
             return tuple(self._read(selector, start, end))
@@ -129,7 +129,7 @@ class SampleStore:
             yield Series({**labels, "__name__": selector.metric}, tuple(samples))
 
     def prune(self, now: float) -> None:
-        """Forget series not seen for long, and thin the longest if there are too many samples."""
+        """Delete series not seen for long, and thin the longest ones above the bound."""
         with self._lock, self._database as database:
             old = [
                 (identity,)
@@ -146,8 +146,8 @@ class SampleStore:
             if excess <= 0:
                 return
             LOG.warning(
-                "more than %d samples are kept: every second one of the longest runs goes, their "
-                "energy stays exact and its timing becomes coarser",
+                "more than %d samples are kept: every second one of the longest runs is dropped; "
+                "their energy stays exact and its timing becomes coarser",
                 self._maximum,
             )
             for identity in _longest(counts, excess):
@@ -168,7 +168,7 @@ class SampleStore:
 
 
 def _longest(counts: dict[int, int], excess: int) -> Iterable[int]:
-    """Return the longest series, as many as are needed to lose `excess` samples or nearly so."""
+    """Return the longest series, as many as must be thinned to lose about `excess` samples."""
     chosen = []
     for identity, count in sorted(counts.items(), key=lambda item: -item[1]):
         if excess <= 0 or count < 3:
@@ -179,7 +179,7 @@ def _longest(counts: dict[int, int], excess: int) -> Iterable[int]:
 
 
 def _open(directory: Path | None) -> sqlite3.Connection:
-    """Open the file; one that is damaged is put aside, without a usable disk memory serves."""
+    """Open the file; a damaged one is put aside, and without a usable disk memory is used."""
     if directory is None:
         return _connect(":memory:")
     path = directory / FILE_NAME
@@ -187,7 +187,7 @@ def _open(directory: Path | None) -> sqlite3.Connection:
         directory.mkdir(parents=True, exist_ok=True)
         try:
             return _connect(str(path))
-        except sqlite3.OperationalError:  # a matter of the disk, not of what is in the file
+        except sqlite3.OperationalError:  # the disk is at fault, not the content
             raise
         except sqlite3.DatabaseError as error:
             LOG.warning("%s is put aside as %s: %s", path, _put_aside(path), error)
@@ -200,16 +200,16 @@ def _open(directory: Path | None) -> sqlite3.Connection:
 def _put_aside(path: Path) -> Path:
     aside = path.with_suffix(".damaged")
     path.replace(aside)
-    for ending in ("-wal", "-shm"):  # what belongs to the old file must not meet the new one
+    for ending in ("-wal", "-shm"):  # they belong to the old file
         path.with_name(path.name + ending).unlink(missing_ok=True)
     return aside
 
 
 def _connect(place: str) -> sqlite3.Connection:
-    """Open a database and check that it is ours.
+    """Open a database and check its version.
 
     Raises:
-        sqlite3.DatabaseError: the file is damaged, or of another version.
+        sqlite3.DatabaseError: the file is damaged, or has another version.
     """
     database = sqlite3.connect(place, check_same_thread=False, timeout=5)
     try:

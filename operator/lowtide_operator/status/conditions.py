@@ -149,7 +149,7 @@ class Reason(StrEnum):
     """Prometheus cannot be asked; the energy will be read later."""
     EXPORTERS_UNAVAILABLE = "ExportersUnavailable"
     """No exporter can be scraped; the energy will be read later."""
-    NO_PROMETHEUS = "NoPrometheus"
+    NO_SAMPLE_SOURCE = "NoSampleSource"
     """The settings name neither a Prometheus nor exporters."""
     NO_EXPORTER = "NoExporter"
     """No energy series of the job's pods is stored."""

@@ -1,7 +1,7 @@
-"""Whether the operator does its work, as opposed to: whether its process answers.
+"""Health of the operator: whether it does its work, not only whether its process answers.
 
-A framework's health page proves that its own task runs. This one fails when a key has waited in
-the queue for too long or the event loop was late, which is what a stuck operator looks like.
+The check fails when a key has waited in the queue for too long or the event loop was late, as
+happens in a stuck operator.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ LAG_PERIOD_SECONDS: Final = 0.5
 
 
 class UnhealthyError(Exception):
-    """The operator does not do its work; a restart may help."""
+    """The operator is stuck; a restart may help."""
 
 
 def check(app: App) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""The operator's own metrics, read from the source of truth at scrape time.
+"""Metrics of the operator itself, collected at scrape time.
 
-One collector over the cache, the queue, the zones and the counts: no gauges to keep in sync, and
-a job that is gone has no series. Labels are bounded: namespace and name of a job, zone and signal;
-what describes a job stands on one info metric. Base units everywhere.
+One collector reads the cache, the queue, the zones and the counts: no gauge must be kept in sync,
+and a deleted job has no series. Labels are bounded: namespace and name of a job, zone and signal;
+one info metric describes a job. Base units everywhere.
 """
 
 import socket
@@ -23,7 +23,7 @@ from lowtide_operator.telemetry.provider_metrics import provider_families
 
 JOB_LABELS: Final = ("namespace", "trainingjob")
 JOBS_MAX: Final = 10_000
-"""Jobs with series of their own; the newest if there are more."""
+"""Jobs with series of their own: the newest ones."""
 
 OUTCOMES: Final = ("ok", "error", "conflict", "refused")
 WRITE_OUTCOMES: Final = ("ok", "error", "conflict")
@@ -72,7 +72,7 @@ def build_registry(app: App) -> CollectorRegistry:
 
 
 class OperatorCollector(Collector):
-    """Reads the operator's state; does no I/O."""
+    """Collector of the operator's state; does no I/O."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -134,7 +134,7 @@ class OperatorCollector(Collector):
             yield CounterMetricFamily(f"lowtide_operator_{name}", text, value=value)
 
     def _exporters(self) -> Iterator[Metric]:
-        """Yield nothing where Prometheus scrapes the exporters."""
+        """Yield the counts of exporters; nothing where Prometheus scrapes them."""
         if self._app.exporters is None:
             return
         family = GaugeMetricFamily(

@@ -1,7 +1,7 @@
-"""Metrics of a zone's providers: how good their forecasts were, and which of them is asked first.
+"""Metrics of a zone's providers: how good their forecasts were, and which one is asked first.
 
-Scores are made about once an hour by the comparison that may also reorder the chain; nothing is
-computed at a scrape. Labels are bounded: the providers of the settings and four bands of lead time.
+Scores are made about once an hour by the comparison that may also reorder the chain, never at a
+scrape. Labels are bounded: the providers of the settings and four bands of lead time.
 """
 
 from collections.abc import Iterator, Mapping

@@ -205,7 +205,8 @@ def test_hours_that_nobody_saw_leave_the_optimum_open(intensity: AverageSeries |
     assert found.clairvoyant_grams is None
     assert found.reach_percent is None
     assert found.message == (
-        "the best possible is known once all intensity until the deadline 2026-11-30T18:00Z is"
+        "the best possible run is known once the intensity until the deadline 2026-11-30T18:00Z is "
+        "known"
     )
 
 

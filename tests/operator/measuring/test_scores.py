@@ -355,7 +355,7 @@ def test_modelled_energy_has_no_range_and_says_so(ended: Run) -> None:
 
     assert section.uncertainty is None
     assert section.message == (
-        "no range: a part of the energy is modelled, and the model states no error"
+        "no range: part of the energy is modelled, and the model states no error"
     )
 
 

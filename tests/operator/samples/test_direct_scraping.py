@@ -147,7 +147,7 @@ def babble(node: Node) -> None:
 
 
 def lie(node: Node) -> None:
-    """Answer a page with a value that is no amount."""
+    """Answer a page with a value that cannot be an amount."""
     node.text = page_of("b", float("nan"))
 
 
@@ -167,7 +167,7 @@ def hang(node: Node) -> None:
         (flood, "larger than 4194304 bytes"),
         (refuse, "500"),
         (babble, "not the page of a Lowtide exporter"),
-        (lie, "no amount"),
+        (lie, "must be finite and not negative"),
         (tear, "cannot be read"),
         (hang, "no answer within 0.3 s"),
     ],
