@@ -1,9 +1,9 @@
 """Entry of `lowtide-operator`: puts the parts together, runs them, and stops them in order.
 
-Everything runs in one event loop: kopf's watches, the workers, one timer, the grid's threads'
-owner and the health page. If any of them ends unasked, the process ends and is started again by
-Kubernetes; nothing is lost, because nothing is kept here that the cluster does not know. SIGTERM
-stops the watches first, then the workers after what they are doing.
+Everything runs in one event loop: kopf's watches, the workers, one timer, the refreshing of the
+grid and the health page. If one of them ends unasked, the process ends and Kubernetes starts it
+again; nothing is lost, because the cluster knows everything that is kept here. SIGTERM stops the
+watches first, then the workers after what they are doing.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.observe import questions_ahead
+from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
 from lowtide_operator.samples.live import LiveEnergy
@@ -61,7 +61,7 @@ DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 CRD_RETRY_SECONDS: Final = 5.0
 COLLECTED_TOGETHER: Final = 100_000, 10, 5
-"""New objects between two searches for cycles among them, and these between deeper ones."""
+"""New objects between two searches for cycles, and searches between two deeper ones."""
 CRD_PUBLISHED_SECONDS: Final = 20.0
 """Longest time from a change of the definition until the API server publishes its schema."""
 
@@ -152,16 +152,16 @@ async def _watch(
     # kopf waits for a threading event in a thread, which ends only when that event is set.
     flag: asyncio.Event | threading.Event = stop or asyncio.Event()
 
-    # A signal does not set it, and kopf would wait five seconds for whoever waits for it.
+    # A signal does not set the flag, and kopf would wait five seconds for the task that awaits it.
     @kopf.on.cleanup(registry=registry)
-    async def nobody_waits_any_more(**_: Any) -> None:
+    async def release_the_flag(**_: Any) -> None:
         flag.set()
 
     operator = asyncio.create_task(
         kopf.operator(
             registry=registry,
             settings=kopf_settings(app.settings),
-            # Its own default asks for the name of a user who has none in the image.
+            # Its own default asks for the name of the user, who has no name in the image.
             identity=cast("Any", names.FIELD_MANAGER),
             standalone=True,
             clusterwide=not namespaces,
@@ -174,7 +174,7 @@ async def _watch(
     if not operator.done():
         failed = next(task for task in tasks if task.done())
         flag.set()
-    # At its end kopf cancels every task that was begun after it; the ones here are older.
+    # At its end kopf cancels every task that is younger than itself; the ones here are older.
     await operator
     if failed is not None:
         await failed
@@ -194,7 +194,7 @@ async def _until_served(app: App) -> None:
     """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever.
 
     Raises:
-        OutdatedDefinitionError: it is there, and too old for this operator.
+        OutdatedDefinitionError: it is too old for this operator.
     """
     namespace = next(iter(app.settings.cluster.namespaces), None)
     patient_until = time.monotonic() + CRD_PUBLISHED_SECONDS
@@ -241,16 +241,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     cluster = Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds)
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
-    desk = Desk(
-        bookings=bookings,
-        tally=tally,
-        clock=utc_now,
-        capacity=lambda: app.capacity_gpus(),
-        running=cache.running_keys,
-        newest=forecasts.newest,
-        ahead=lambda: questions_ahead(app),
-        on_change=queue.add,
-    )
+    desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
     app = App(
         settings=settings,
         cluster=cluster,
@@ -279,9 +270,9 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
 
 
 def _collect_seldom() -> None:
-    """Let the garbage collector look for cycles less often, and not among what is imported.
+    """Let the garbage collector look for cycles less often, and not among imported modules.
 
-    What is kept of ten thousand jobs lives long and holds no cycles; to go through it at every
+    The records of ten thousand jobs live long and hold no cycles; going through them at every
     700 new objects took a fifth of the CPU time of a restart.
     """
     gc.collect()

@@ -1,6 +1,6 @@
-"""Gathering what one decision needs, and no more: most looks at a job need no request at all."""
+"""Observation of one job: what a decision needs, and no more; most looks need no request."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -35,7 +35,38 @@ from lowtide_operator.status.conditions import ConditionType, Reason, find, has_
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""
 UNPROCESSABLE = (400, 422)
-"""Answers to a Job that can never be accepted; others may depend on the moment (quota)."""
+"""Answers to a Job that can never be accepted; others may change with time (quota)."""
+
+
+class JobsAround:
+    """The operator's parts as a pass over the waiting jobs sees them."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        self._app = app
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._app().clock()
+
+    def capacity_gpus(self) -> int | None:
+        """Return how many GPUs there are, `None` where they are not limited."""
+        return self._app().capacity_gpus()
+
+    def running_keys(self) -> Sequence[Key]:
+        """Return the jobs that hold GPUs."""
+        return self._app().cache.running_keys()
+
+    def newest_forecast(self, zone: str) -> Forecast | None:
+        """Return the forecast of a zone as it is now."""
+        return self._app().forecasts.newest(zone)
+
+    def questions_ahead(self) -> Iterator[tuple[Key, Request, Forecast]]:
+        """Return the questions of the jobs that are looked at next."""
+        return questions_ahead(self._app())
+
+    def plan_changed(self, key: Key) -> None:
+        """Look at a job again."""
+        self._app().queue.add(key)
 
 
 async def observe(job: JobView, app: App) -> Observation:
@@ -59,9 +90,9 @@ async def observe(job: JobView, app: App) -> Observation:
 
 
 def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
-    """Yield what will be asked for the jobs that are looked at next, as far as that is known.
+    """Yield the questions of the jobs that are looked at next, as far as they are known.
 
-    Needs no request. A job that is not waiting, or is planned already, is left out.
+    No request is made. A job that is not waiting, or is planned already, is left out.
     """
     now = app.clock()
     for key in app.queue.next_keys(LOOK_AHEAD):
@@ -106,7 +137,7 @@ async def _with_plan(seen: Observation, app: App) -> Observation:
 
 
 def _calendar(now: datetime, app: App) -> Calendar | None:
-    """Return what others have reserved, for a started job that is planned by itself."""
+    """Return the reservations of others, for a started job that is planned by itself."""
     capacity = app.capacity_gpus()
     if capacity is None:
         return None

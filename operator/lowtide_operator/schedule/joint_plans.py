@@ -1,21 +1,21 @@
-"""Planning all waiting jobs together: one pass of the planner for many, not one for each.
+"""Joint plans of all waiting jobs: one pass of the planner for many, not one for each.
 
-A look at a job asks for its plan here and gets one that was made in a pass. A pass takes every
-job whose plan is missing or out of date (a newer forecast, the next slot, other room), so that
+A look at a job asks for its plan and gets one that was made in a pass. A pass takes every job
+with a plan that is missing or out of date (a newer forecast, the next slot, other room), so that
 jobs of a zone share their tables and, where GPUs are limited, take room in one order: by latest
-start, then by creation. Whose plan came out different is looked at again; the others are left in
-peace. What decides is still `decide`, which uses a plan only for the question that it would have
-asked itself. Nothing is remembered over a restart: the first looks ask again.
+start, then by creation. A job whose plan changed is looked at again; the others are left in peace.
+`decide` still decides: it uses a plan only for the question that it would have asked itself.
+Nothing outlives a restart: the first looks ask again.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
 from lowtide.planning.booking import reservation
@@ -32,7 +32,7 @@ SAME_SECONDS: Final = 1.0
 ROOM_SECONDS: Final = 10.0
 """Changes of room are collected for this long, so that many ends cost one pass."""
 GATHER_SECONDS: Final = 0.1
-"""After a small pass the next one waits until this has passed, and takes along who asks meanwhile.
+"""After a small pass the next one waits this long and takes along the jobs that ask meanwhile.
 A job that asks when nothing was planned for so long does not wait."""
 SMALL_PASS_JOBS: Final = 64
 """A pass of fewer jobs is small: it costs nearly as much as one of as many."""
@@ -42,25 +42,26 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class _Entry:
-    """What is asked for a job, by which forecast, and the answer once there is one.
-
-    `before` is the answer that this one replaces; `asked` says that a look waits for it, `failed`
-    that the planner cannot answer.
-    """
+    """Question about a job, and the answer once there is one."""
 
     request: Request
     forecast: Forecast
+    """The forecast to plan by."""
     before: Plan | None = None
+    """The answer that this one replaces."""
     plan: Plan | None = None
+    """The answer."""
     asked: bool = False
+    """A look waits for it."""
     failed: bool = False
+    """The planner cannot answer."""
 
     def is_about(self, request: Request, forecast: Forecast) -> bool:
         """Return whether this is the question, now or at the next look."""
         return self.forecast is forecast and request in (self.request, self._next)
 
     def is_over(self, now: datetime) -> bool:
-        """Return whether the answer holds no longer."""
+        """Return whether the answer is out of date."""
         return self.plan is not None and now >= self.plan.look_again_at
 
     def renewed(self, forecast: Forecast) -> "_Entry":
@@ -69,7 +70,7 @@ class _Entry:
 
     @property
     def _next(self) -> Request:
-        """The question of the next look: a job that was told to wait has waited."""
+        """Question of the next look: a job that was told to wait has waited."""
         waits = self.plan is not None and self.plan.reason in (
             PlanReason.CLEANEST_WINDOW,
             PlanReason.CAPACITY_SHORT,
@@ -77,33 +78,56 @@ class _Entry:
         return replace(self.request, waited=True) if waits else self.request
 
 
+class Surroundings(Protocol):
+    """The cluster around the waiting jobs, as a pass needs it."""
+
+    def now(self) -> datetime:
+        """Return the time."""
+        ...
+
+    def capacity_gpus(self) -> int | None:
+        """Return how many GPUs there are, `None` where they are not limited."""
+        ...
+
+    def running_keys(self) -> Sequence[Key]:
+        """Return the jobs that hold GPUs."""
+        ...
+
+    def newest_forecast(self, zone: str) -> Forecast | None:
+        """Return the forecast of a zone as it is now."""
+        ...
+
+    def questions_ahead(self) -> Iterable[tuple[Key, Request, Forecast]]:
+        """Return the questions of jobs that are looked at next, so that a pass plans them too."""
+        ...
+
+    def plan_changed(self, key: Key) -> None:
+        """Look at a job again: its plan changed without being asked for."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Desk:
-    """The plans of the jobs that wait; all methods belong to one event loop.
-
-    `_open` are the jobs without an answer; all others have one that holds until `_valid_until`.
-    `capacity` returns how many GPUs there are, `None` where they are not limited, `running` the
-    jobs that hold theirs, `newest` the forecast of a zone as it is now. `ahead` gives the
-    questions of jobs that will be looked at next, so that a pass plans them too. `on_change` is
-    called with a job whose plan came out different without being asked for.
-    """
+    """The plans of the jobs that wait; all methods belong to one event loop."""
 
     bookings: Bookings
     tally: Tally
-    clock: Callable[[], datetime]
-    capacity: Callable[[], int | None]
-    running: Callable[[], Sequence[Key]]
-    newest: Callable[[str], Forecast | None]
-    ahead: Callable[[], Iterable[tuple[Key, Request, Forecast]]]
-    on_change: Callable[[Key], None]
+    around: Surroundings
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _newest: dict[str, Forecast] = field(default_factory=dict)
+    """The forecast that each zone is planned by."""
     _open: set[Key] = field(default_factory=set)
+    """Jobs without an answer."""
     _valid_until: datetime = _NEVER
+    """The answers of all other jobs hold until then."""
     _pass: "asyncio.Task[None] | None" = None
+    """The pass that runs."""
     _again: bool = False
+    """News came during the pass: another one follows."""
     _gather_until: float = 0.0
+    """Start of the next pass at the earliest, monotonic seconds."""
     _freed: asyncio.TimerHandle | None = None
+    """Timer that plans all jobs again after a change of room."""
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="plan")
     )
@@ -114,11 +138,15 @@ class Desk:
 
     async def ask(self, key: Key, request: Request, forecast: Forecast) -> Plan | None:
         """Return the plan of a waiting job, made now or still valid; `None` if none can be made."""
-        # What the look has seen may be older than what others were planned with meanwhile.
-        forecast = self.newest(forecast.zone) or forecast
+        # The look may have seen an older forecast than others were planned with meanwhile.
+        forecast = self.around.newest_forecast(forecast.zone) or forecast
         self._learn(forecast)
         known = self._entries.get(key)
-        if known is None or not known.is_about(request, forecast) or known.is_over(self.clock()):
+        if (
+            known is None
+            or not known.is_about(request, forecast)
+            or known.is_over(self.around.now())
+        ):
             self._entries[key] = _Entry(request, forecast)
             self._open.add(key)
         while (entry := self._entries.get(key)) is not None:
@@ -129,7 +157,7 @@ class Desk:
         return None
 
     def forget(self, key: Key) -> None:
-        """Drop a job that does not wait any more."""
+        """Drop a job that no longer waits."""
         self._entries.pop(key, None)
         self._open.discard(key)
 
@@ -144,7 +172,7 @@ class Desk:
             self._valid_until = _LONG_AGO
 
     def room_changed(self) -> None:
-        """Plan all jobs again soon: somebody gave room back, or there is more or less of it."""
+        """Plan all jobs again soon: there is more or less room than before."""
         if self._freed is None:
             loop = asyncio.get_running_loop()
             self._freed = loop.call_later(ROOM_SECONDS, self._use_room)
@@ -186,16 +214,16 @@ class Desk:
                 self._pass = asyncio.create_task(self._plan_stale())
 
     async def _one_pass(self) -> None:
-        # Whoever asks in this turn of the loop is taken along, in any case.
+        # Every job that asks in this turn of the loop is taken along.
         await asyncio.sleep(max(0.0, self._gather_until - time.monotonic()))
-        now, began = self.clock(), time.monotonic()
+        now, began = self.around.now(), time.monotonic()
         stale = self._stale(now)
         if not stale:
             return
-        capacity = self.capacity()
+        capacity = self.around.capacity_gpus()
         calendar = None
         if capacity is not None:
-            calendar = self.bookings.calendar(capacity, now, self.running())
+            calendar = self.bookings.calendar(capacity, now, self.around.running_keys())
         requests = [entry.request for entry in stale.values()]
         forecasts = {entry.request.key: entry.forecast for entry in stale.values()}
         plans = await asyncio.get_running_loop().run_in_executor(
@@ -213,14 +241,14 @@ class Desk:
         if now >= self._valid_until:
             self._reopen(now)
         if self._open:
-            for key, request, forecast in self.ahead():
+            for key, request, forecast in self.around.questions_ahead():
                 if key not in self._entries:
                     self._entries[key] = _Entry(request, forecast)
                     self._open.add(key)
         return {key: self._entries[key] for key in self._open}
 
     def _reopen(self, now: datetime) -> None:
-        """Ask again for every job whose answer holds no longer."""
+        """Ask again for every job with an answer that is out of date."""
         self._valid_until = _NEVER
         for key, entry in self._entries.items():
             newest = self._newest.get(entry.forecast.zone, entry.forecast)
@@ -245,7 +273,7 @@ class Desk:
         self._valid_until = min(self._valid_until, plan.look_again_at)
         self.bookings.reserve(key, reservation(entry.request, plan.segments))
         if not entry.asked and before is not None and differs(before, plan):
-            self.on_change(key)
+            self.around.plan_changed(key)
 
 
 def plan_together(
@@ -254,7 +282,7 @@ def plan_together(
     forecasts: Mapping[str, Forecast | None],
     calendar: Calendar | None,
 ) -> dict[str, Plan]:
-    """Return the plans by key; what cannot be planned is left out and does not harm the others."""
+    """Return the plans by key; a job that cannot be planned is left out and harms no other."""
     try:
         return plan_all(now, requests, forecasts, calendar)
     except PlanningError:

@@ -54,21 +54,31 @@ class Stand:
     """A desk with a clock that stands still until it is moved."""
 
     def __init__(self, capacity: int | None = None) -> None:
-        self.now = NOON
+        self.clock = NOON
+        self.capacity = capacity
         self.changed: list[str] = []
         self.known: Forecast | None = None
         self.ahead: list[tuple[Key, Request, Forecast]] = []
         self.bookings, self.tally = Bookings(), Tally()
-        self.desk = Desk(
-            bookings=self.bookings,
-            tally=self.tally,
-            clock=lambda: self.now,
-            capacity=lambda: capacity,
-            running=tuple,
-            newest=lambda _: self.known,
-            ahead=lambda: self.ahead,
-            on_change=lambda key: self.changed.append(key.name),
-        )
+        self.desk = Desk(bookings=self.bookings, tally=self.tally, around=self)
+
+    def now(self) -> datetime:
+        return self.clock
+
+    def capacity_gpus(self) -> int | None:
+        return self.capacity
+
+    def running_keys(self) -> tuple[Key, ...]:
+        return ()
+
+    def newest_forecast(self, zone: str) -> Forecast | None:
+        return self.known
+
+    def questions_ahead(self) -> list[tuple[Key, Request, Forecast]]:
+        return self.ahead
+
+    def plan_changed(self, key: Key) -> None:
+        self.changed.append(key.name)
 
     async def ask(self, name: str, known: Forecast, wanted: Request | None = None) -> Plan:
         plan = await self.desk.ask(Key("ml", name), wanted or request(name), known)
@@ -95,7 +105,7 @@ async def standing(capacity: int | None = None) -> AsyncIterator[Stand]:
 async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_latest_start(
     order: str,
 ) -> None:
-    """One GPU, three cleanest hours: the most urgent takes the best, whoever asks first."""
+    """One GPU, three cleanest hours: the most urgent takes the best, in whatever order they ask."""
     known = forecast()
     wanted = {
         "a": request("a", until=8),
@@ -120,7 +130,7 @@ async def test_jobs_that_are_looked_at_next_are_planned_in_the_same_pass() -> No
 
 
 async def test_a_job_that_asks_alone_is_planned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was planned lately, so there is nobody whom it could wait for."""
+    """Nothing was planned lately, so there is no other job to wait for."""
     monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
     async with standing() as stand, asyncio.timeout(10):
         plan = await stand.ask("a", forecast())
@@ -143,7 +153,9 @@ async def test_jobs_that_ask_one_after_the_other_share_a_pass(
     assert stand.tally.planning_passes == 2
 
 
-async def test_after_a_large_pass_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_large_pass_the_next_one_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Where so many wait already, the next pass is large too."""
     monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
     monkeypatch.setattr(desk_module, "SMALL_PASS_JOBS", 3)
@@ -155,7 +167,7 @@ async def test_after_a_large_pass_nobody_is_waited_for(monkeypatch: pytest.Monke
 
 
 async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -> None:
-    """Otherwise two looks at a time would plan everybody to and fro between two forecasts."""
+    """Otherwise two looks at a time would plan all jobs to and fro between two forecasts."""
     older, newest = forecast(), forecast([50.0, *DIRTY_THEN_CLEAN[1:]])
     async with standing() as stand:
         stand.known = newest
@@ -168,7 +180,7 @@ async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -
 
 
 async def test_a_later_job_takes_only_the_room_that_is_left() -> None:
-    """First come, first served: nobody's reservation is moved for a newcomer."""
+    """First come, first served: no reservation is moved for a newcomer."""
     known = forecast()
     async with standing(capacity=1) as stand:
         await stand.ask("calm", known, request("calm", until=20))
@@ -183,18 +195,18 @@ async def test_a_plan_that_holds_costs_no_second_pass() -> None:
         first = await stand.ask("a", known)
         again = await stand.ask("a", known, replace(request("a"), waited=True))
         assert (again is first, stand.tally.planning_passes) == (True, 1)
-        stand.now = first.look_again_at
+        stand.clock = first.look_again_at
         await stand.ask("a", known)
     assert stand.tally.planning_passes == 2
 
 
-async def test_at_the_next_hour_one_look_brings_everybodys_plan_up_to_date() -> None:
+async def test_at_the_next_hour_one_look_brings_all_plans_up_to_date() -> None:
     """The others find theirs made when they are looked at."""
     known = forecast()
     names = [f"job-{number}" for number in range(20)]
     async with standing() as stand:
         await asyncio.gather(*(stand.ask(name, known) for name in names))
-        stand.now = NOON + HOUR
+        stand.clock = NOON + HOUR
         for name in names:
             await stand.ask(name, known, replace(request(name), waited=True))
     assert stand.tally.planning_passes == 2
@@ -215,7 +227,7 @@ async def test_a_new_forecast_wakes_those_only_whose_plan_it_changes() -> None:
     assert stand.tally.planning_passes == 3
 
 
-async def test_the_same_intention_by_a_newer_forecast_wakes_nobody() -> None:
+async def test_the_same_intention_by_a_newer_forecast_wakes_no_job() -> None:
     """A gram more or less everywhere changes no stretch and no saving worth a word."""
     async with standing() as stand:
         await stand.ask("a", forecast())
