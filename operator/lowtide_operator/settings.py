@@ -1,4 +1,4 @@
-"""The operator's settings: one YAML file, single fields overridden by the environment.
+"""Settings of the operator: one YAML file, single fields overridden by the environment.
 
 Pydantic stays here: the rest of the operator gets these frozen objects and never a raw dict.
 Every field has a default that works without an account, a key or a Prometheus; every number says
@@ -33,7 +33,7 @@ class OperatorSettingsError(Exception):
 
 
 def _plain_url(url: str | None, example: str) -> str | None:
-    """Return a URL without a slash at its end, `None` for none.
+    """Return a URL without a slash at its end, `None` for an empty one.
 
     Raises:
         ValueError: it is no http(s) URL, or holds more than an address and a path.
@@ -49,12 +49,12 @@ def _plain_url(url: str | None, example: str) -> str | None:
 
 
 class ScheduleSettings(ApiModel):
-    """What a job gets that does not say itself when it may run."""
+    """Defaults of a job that does not say when it may run."""
 
     maximum_delay_seconds: Seconds = 86_400
     """Longest wait before the start of a job without deadline and maxDelaySeconds; 24 h."""
     expected_duration_seconds: PositiveSeconds = 3_600
-    """Running time of a job that states none and whose series has no history; 1 h."""
+    """Running time of a job that states none and has no history in its series; 1 h."""
     duration_high_ratio: Annotated[float, Field(ge=1, le=10)] = 1.2
     """90th percentile of the running time over the expected one while history is short."""
     start_latency_seconds: Seconds = 120
@@ -139,8 +139,6 @@ class ForecastSettings(ApiModel):
     """Distance to the next try after a failed fetch; doubles up to refreshSeconds."""
     fetch_timeout_seconds: PositiveSeconds = 60
     """Longest time for one fetch of a zone, all its providers together."""
-    maximum_age_seconds: PositiveSeconds = 86_400
-    """A forecast fetched longer ago is dropped."""
     compare_seconds: PositiveSeconds = 3_600
     """Distance between two comparisons of a zone's providers by what plans based on their forecasts
     would have saved; a clearly better one is asked first after 14 days of evidence."""
@@ -301,7 +299,7 @@ RELOADABLE: Final = frozenset(
         "uncertainty",
     }
 )
-"""Fields that take effect without a restart; the others are named in a warning."""
+"""Fields that take effect without a restart; a warning names the others."""
 
 
 def load_settings(

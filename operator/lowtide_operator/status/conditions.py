@@ -1,8 +1,8 @@
-"""The conditions of a TrainingJob: their types, their reasons, and how they change.
+"""Conditions of a TrainingJob: their types, their reasons, and how they change.
 
 Each reason is one word for machines with a sentence that documents it. `lastTransitionTime` moves
-only when the status of a condition changes, so an unchanged world never causes a write. Nothing
-here decides; nothing reads display texts back.
+only when the status of a condition changes, so an unchanged world never causes a write. This
+module decides nothing, and no code reads the texts back.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ Truth = Literal["True", "False", "Unknown"]
 
 
 class ConditionType(StrEnum):
-    """What a condition is about; all are present from the first look on."""
+    """Type of a condition; all are present from the first look on."""
 
     VALID = "Valid"
     """The job can be run as it is written."""
@@ -64,7 +64,7 @@ class Reason(StrEnum):
     SIGNAL_MISMATCH = "SignalMismatch"
     """spec.grid.signal is not what the zone's providers give."""
     NAME_TAKEN = "NameTaken"
-    """A Job of the same name exists and belongs to somebody else."""
+    """A Job of the same name exists that does not belong to this TrainingJob."""
 
     # ForecastAvailable
     FORECAST_IN_USE = "ForecastInUse"
@@ -75,8 +75,6 @@ class Reason(StrEnum):
     """Neither the job nor the settings name a grid zone."""
     NO_PROVIDER = "NoProvider"
     """The zone has no provider of forecasts; its own history is used."""
-    FORECAST_NOT_NEEDED = "NotNeeded"
-    """The job runs or has ended, so no forecast is needed."""
 
     # Planned
     POLICY_IMMEDIATE = "PolicyImmediate"
@@ -91,8 +89,6 @@ class Reason(StrEnum):
     """The job is not valid."""
     STARTED = "Started"
     """The job has started."""
-    FORECAST_MISSING = "NoForecast"
-    """No forecast arrived in time, so the job runs by policy."""
 
     # DeadlineAtRisk
     IN_TIME = "InTime"
@@ -130,7 +126,7 @@ class Reason(StrEnum):
     JOB_FAILED = "JobFailed"
     """The Job failed."""
     JOB_DELETED = "JobDeleted"
-    """The Job was deleted by somebody else before its end was seen."""
+    """The Job was deleted before its end was seen."""
 
     # Measured
     NOT_MEASURED_YET = "NotMeasuredYet"
@@ -174,7 +170,7 @@ class Conditions:
         message = shortened(message) if message else ""
         new = (status, reason, message, self._generation)
         if before is not None and new == _content(before):
-            # Nearly always the same, and building one costs more than comparing.
+            # Nearly always equal, and comparing costs less than building.
             self._next[kind] = before
             return
         moved = before is None or before.status != status
