@@ -1,4 +1,4 @@
-"""The parts of the running operator, put together once; everything else gets them from here."""
+"""Parts of the running operator, put together once and handed to everything else."""
 
 import random
 from collections.abc import Callable
@@ -28,25 +28,42 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True, kw_only=True)
 class App:
-    """What the handlers, the workers and the servers share. All of it belongs to one event loop."""
+    """Parts that handlers, workers and servers share; all belong to one event loop."""
 
     settings: OperatorSettings
+    """Settings in force; replaced when the file changes."""
     cluster: Cluster
+    """Client of the API server."""
     cache: Cache
+    """What the watches have told."""
     queue: WorkQueue
+    """Jobs to look at."""
     forecasts: Forecasts
+    """Grid zones."""
     measurer: Measurer
+    """Reader of the energy of ended jobs."""
     exporters: Exporters | None
+    """The exporters, where the operator scrapes them itself."""
     live: LiveEnergy
+    """Energy of running pods so far."""
     bookings: Bookings
+    """Reservations of GPUs."""
     desk: Desk
+    """Joint plans of the waiting jobs."""
     tally: Tally
+    """Counts for metrics and health."""
     instance: str
+    """Name of this process in Events."""
     nodes: NodePool | None = None
+    """Count of the nodes' GPUs, where the settings ask for it."""
     templates: Accepted = field(default_factory=Accepted)
+    """Templates that the API server has lately accepted."""
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """What was last said of each zone's forecast: status, reason, message."""
     clock: Callable[[], datetime] = utc_now
+    """The wall clock."""
     random: Callable[[], float] = random.random
+    """Uniform in [0, 1)."""
 
     def capacity_gpus(self) -> int | None:
         """Return how many GPUs planned jobs may use at the same time; `None`: not limited."""

@@ -1,6 +1,6 @@
-"""What kopf calls: decorators and one line each. No logic lives here.
+"""Handlers that kopf calls: decorators and one line each, without logic.
 
-Errors in event handlers are logged and never retried by kopf, so handlers only remember and
+kopf logs errors in event handlers and never retries them, so handlers only remember and
 enqueue; the queue owns every retry. There are no timers, daemons, indexes or delete handlers:
 kopf would add finalizers, annotations and two tasks per object for them.
 """
@@ -16,7 +16,7 @@ DELETED = "DELETED"
 
 
 def register(registry: kopf.OperatorRegistry, app: App) -> None:
-    """Tell kopf what to watch and whom to tell."""
+    """Tell kopf what to watch and which handler to call."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def training_job_changed(event: Any, **_: Any) -> None:

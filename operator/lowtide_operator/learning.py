@@ -1,4 +1,4 @@
-"""What earlier jobs of a series teach about the next one: how long, and how many joules."""
+"""Experience of a series: how long its next job runs, and how many joules it needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ QUANTILES_NEED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A finished job: seconds it ran, pauses excluded, and its energy if it was measured."""
+    """Finished job: seconds it ran, pauses excluded, and its energy if it was measured."""
 
     duration_seconds: float
     energy_joules: float | None

@@ -36,7 +36,7 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class JobRefusedError(Exception):
-    """The API server did not take a Job for now; the status says so, and it is tried again."""
+    """The API server did not take a Job for now; the status says so, and the queue tries again."""
 
 
 async def work(app: App) -> None:
@@ -119,14 +119,14 @@ def _book(job: JobView, decision: Decision, app: App) -> None:
 
 
 def _release(key: Key, app: App) -> None:
-    """Give back what an ended or deleted job had reserved."""
+    """Give back the room that an ended or deleted job had reserved."""
     app.desk.forget(key)
     if app.bookings.release(key) and app.capacity_gpus() is not None:
         app.desk.room_changed()
 
 
 async def _carry_out(action: Action, app: App) -> StartRefusal | None:
-    """Do what was decided; return what the API server had against it."""
+    """Carry out an action; return why the API server refused it, if it did."""
     match action:
         case CreateJob():
             return await _create(action, app)
@@ -141,7 +141,7 @@ async def _carry_out(action: Action, app: App) -> StartRefusal | None:
 
 
 async def _create(action: CreateJob, app: App) -> StartRefusal | None:
-    """Create the Job of an attempt; one that is already there and ours is as good."""
+    """Create the Job of an attempt; one of ours that is already there is as good."""
     body = await app.cluster.get_training_job(action.key)
     if body is None or body["metadata"]["uid"] != action.uid:
         raise ConflictError(f"TrainingJob {action.key} was replaced meanwhile")
@@ -166,7 +166,7 @@ async def _create(action: CreateJob, app: App) -> StartRefusal | None:
         child = child_view(found)
         if child is None or child.owner_uid != action.uid:
             message = (
-                f"Job {name} exists and belongs to somebody else: delete it, or give this "
+                f"Job {name} exists and is not this TrainingJob's: delete it, or give this "
                 "TrainingJob another name"
             )
             return StartRefusal(Reason.NAME_TAKEN, message, lasting=False)

@@ -1,4 +1,4 @@
-"""Picking up a changed settings file without a restart, where that is safe.
+"""Reload of a changed settings file without a restart, where that is safe.
 
 A file that cannot be used changes nothing: the settings in force stay, the fault is logged and
 counted. Fields that need a restart (ports, zones, addresses) keep their value and are named.
@@ -46,7 +46,7 @@ async def follow_settings(app: App, path: Path) -> None:
 
 
 def apply_settings(app: App, path: Path) -> None:
-    """Load the settings file again and look at every job with what it says."""
+    """Load the settings file again and look at every job with the new settings."""
     try:
         fresh = load_settings(path)
     except OperatorSettingsError as error:

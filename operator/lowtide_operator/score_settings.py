@@ -1,4 +1,4 @@
-"""The part of the settings that decides letters and ranges; every number says its unit."""
+"""Settings of letters and ranges; every number says its unit."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,6 +1,6 @@
-"""The queue of TrainingJobs to look at: each waits at most once and never runs twice at a time.
+"""Queue of TrainingJobs to look at: each waits at most once and never runs twice at a time.
 
-Handlers only add keys; everything else about retrying and waking up is here. A key that fails is
+Handlers only add keys; retrying and waking up happen here. A key that fails is
 tried again after an exponential backoff with full jitter, counted per key and forgotten at the
 first success. Later looks share one heap and one timer. A key that is added while it is being
 worked on runs again right after, so no change is ever missed. Time and randomness are arguments.
@@ -28,7 +28,7 @@ class Backoff:
         """Return the wait after the `failures`-th failure in a row: full jitter below the bound.
 
         Full jitter spreads jobs that failed together (AWS architecture blog, "Exponential backoff
-        and jitter"). The lower half per cent is cut off, so that a retry is never a busy loop.
+        and jitter"). The lowest half per cent is cut off, so that a retry is never a busy loop.
         """
         doublings = min(failures - 1, 32)
         bound = min(self.maximum_seconds, self.first_seconds * 2.0**doublings)
@@ -83,7 +83,7 @@ class WorkQueue:
         self._heap_changed.set()
 
     def forget(self, key: Key) -> None:
-        """Drop what is planned for a key whose object is gone."""
+        """Drop the looks planned for a key when its object is gone."""
         self._later.pop(key, None)
         self._failures.pop(key, None)
 
@@ -109,12 +109,12 @@ class WorkQueue:
         return tuple(islice(self._ready, count))
 
     def done(self, key: Key, again_after_seconds: float | None = None) -> None:
-        """Say that `key` was looked at successfully, and when to look again if nothing changes."""
+        """Note that a look at `key` succeeded, and when to look again if nothing changes."""
         self._failures.pop(key, None)
         self._finish(key, again_after_seconds)
 
     def failed(self, key: Key, at_least_seconds: float = 0.0) -> float:
-        """Say that looking at `key` failed; return the seconds until the next try.
+        """Note that a look at `key` failed; return the seconds until the next try.
 
         `at_least_seconds` is what the server asked for (Retry-After).
         """

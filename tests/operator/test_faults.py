@@ -176,7 +176,7 @@ async def test_a_deleted_training_job_leaves_nothing_behind(
         assert marker["metadata"]["name"] == "other"
 
 
-async def test_a_job_deleted_by_somebody_else_is_not_started_again(
+async def test_a_job_deleted_by_a_user_is_not_started_again(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
     """Energy is spent once: the TrainingJob fails and says what happened."""

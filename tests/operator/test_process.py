@@ -10,13 +10,13 @@ import yaml
 
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 HANGING_SECONDS = 5
-"""So long does kopf wait for a task that nobody ends (kopf/_core/reactor/running.py)."""
+"""kopf waits this long for a task that does not end (kopf/_core/reactor/running.py)."""
 
 
-async def test_a_sigterm_ends_it_without_waiting_for_anybody(
+async def test_a_sigterm_ends_an_idle_operator_at_once(
     api: Any, kubeconfig: Path, training_job: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Who upgrades the chart waits for the operator that goes; an idle one has nothing to end."""
+    """An upgrade of the chart waits for the old operator; an idle one has nothing to end."""
     api.create(TRAININGJOBS, training_job(schedule={"startNoEarlierThan": "2999-01-01T00:00:00Z"}))
     settings = tmp_path / "settings.yaml"
     settings.write_text(yaml.safe_dump({"server": {"metricsPort": 0, "healthPort": 0}}))

@@ -1,7 +1,7 @@
-"""What the watches have told so far: one small record per TrainingJob and per child Job.
+"""Cache of what the watches have told: one small record per TrainingJob and per child Job.
 
-The cache answers "what is known", never "what is true": anything that must not happen twice is
-decided by the API server (a Job's name can exist once). It keeps no bodies and no templates.
+It answers "what is known", never "what is true": the API server decides what must not happen
+twice (a Job's name can exist once). It keeps no bodies and no templates.
 """
 
 from collections import defaultdict
@@ -39,7 +39,7 @@ class Cache:
         return record.key
 
     def forget(self, body: Body) -> Key | None:
-        """Drop a deleted TrainingJob; return its key, or `None` if another now has its name."""
+        """Drop a deleted TrainingJob; return its key, or `None` if a newer one has its name."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._jobs.get(key)
         if known is not None and known.uid != body["metadata"]["uid"]:

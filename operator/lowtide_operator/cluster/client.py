@@ -1,10 +1,10 @@
-"""The one module that talks to the API server.
+"""Client of the API server: no other module talks to it.
 
 Bodies are plain dicts through `CustomObjectsApi`, because the typed client rejects pod fields that
 are newer than itself; pods, which that class does not reach, are listed through the same
-`ApiClient`. Every call has a timeout, a content type and the field manager. Nothing is retried
-here: the queue does that. A 404 means the object is gone and is no error; a 409 says which of
-two things happened (the name exists, or the object has changed) by its own exception.
+`ApiClient`. Every call has a timeout, a content type and the field manager. The queue
+retries, this module does not. A 404 means that the object is gone and is no error; the two
+meanings of a 409 (the name exists, or the object has changed) have an exception each.
 """
 
 import json
@@ -28,7 +28,7 @@ MESSAGE_MAX_LENGTH: Final = 900
 
 
 class ClusterError(Exception):
-    """The API server did not do what was asked.
+    """A request to the API server failed.
 
     ClusterError
     ├── RefusedError        400, 403, 422: the request itself is not acceptable
@@ -116,7 +116,7 @@ class Cluster:
         Returns the object as it is now, or `None` if it is gone.
 
         Raises:
-            ConflictError: somebody else changed the object.
+            ConflictError: the object has changed since `version`.
         """
         body = {"metadata": {"resourceVersion": version}, "status": dict(patch)}
         return await self._absent_if_404(
@@ -306,10 +306,10 @@ async def connect(*, workers: int) -> client.ApiClient:
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"no cluster: not inside one, and no kubeconfig ({error})") from None
     configuration.connection_pool_maxsize = workers
-    # The queue is the only one that retries.
+    # Only the queue retries.
     configuration.retries = None
-    # Told to look by itself, the session reads the environment and ~/.netrc anew for every
-    # request, in two other threads.
+    # With trust_env the session reads the environment and ~/.netrc for every request, in two
+    # other threads.
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
     return client.ApiClient(configuration)
@@ -318,7 +318,7 @@ async def connect(*, workers: int) -> client.ApiClient:
 def _environment_proxy(server: str) -> str | None:
     """Return the proxy that the environment names for a server, `None` for a direct way.
 
-    Of another kind than plain HTTP there are none that the client can talk to.
+    The client can talk to proxies of plain HTTP only.
     """
     address = urlsplit(server)
     if not address.hostname or proxy_bypass(address.hostname):

@@ -1,7 +1,7 @@
-"""Whether the TrainingJob definition in the cluster has every field that this operator knows.
+"""Definition of TrainingJobs in the cluster: does it have every field that this operator knows?
 
-An API server drops fields that its definition lacks without a word: with an older definition, jobs
-would run and their figures would be lost. So the operator compares before it starts.
+An API server silently drops fields that its definition lacks: with an older definition jobs would
+run and their figures would be lost. So the operator compares before it starts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from lowtide.trainingjob import crd
 from lowtide_operator.cluster.client import ClusterError
 
 SHOWN: Final = 3
-"""Fields named in the message; the others are counted."""
+"""Fields named in the message; the others are only counted."""
 
 Schema = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def outdated(document: Schema) -> str | None:
     named = ", ".join(lacking[:SHOWN])
     more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
     return (
-        f"the TrainingJob definition in the cluster is older than this operator, it lacks {named}"
+        f"the TrainingJob definition in the cluster is older than this operator and lacks {named}"
         f"{more}: kubectl apply --server-side -f crds/ of this version, or set crds.enabled=true"
     )
 

@@ -1,9 +1,8 @@
-"""How kopf watches: bounded requests, a server-side filter, and nothing kept in or about objects.
+"""Watches of kopf: bounded requests, a server-side filter, and no copies of objects.
 
-kopf takes a copy of every object that it hears of, to find out later what has changed. The
-operator compares by itself and keeps no such copies, neither in annotations nor in memory: its
-handlers are told of every event, and `cache` and `decide` say whether anything is new. With ten
-thousand jobs the copies alone cost a fifth of a restart.
+kopf copies every object that it hears of, to find out later what has changed. The operator
+compares by itself: its handlers are told of every event, and `cache` and `decide` say whether
+anything is new. With ten thousand jobs the copies cost a fifth of a restart.
 """
 
 from collections.abc import Iterable
@@ -34,7 +33,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Remembers nothing of a handler: what is to be retried is the queue's business."""
+    """Remembers nothing of a handler: the queue retries."""
 
     def fetch(self, *, key: str, body: kopf.Body) -> None:
         """Return that nothing was stored."""

@@ -1,7 +1,7 @@
-"""What a decision may ask for, as data; `lowtide_operator.cluster.client` carries it out.
+"""Actions that a decision may ask for, as data; `lowtide_operator.cluster.client` acts on them.
 
-Every action may be carried out twice without harm: names are deterministic, and what is already
-so is left alone. That is what makes a kill between an action and the status write harmless.
+Carrying out an action twice does no harm: names are deterministic, and a Job that is already as
+wanted is left alone. So a kill between an action and the status write does no harm either.
 """
 
 from dataclasses import dataclass

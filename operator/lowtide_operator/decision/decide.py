@@ -1,15 +1,15 @@
-"""What to do for one TrainingJob now: the heart of the operator, and a pure function.
+"""Decision about one TrainingJob: the heart of the operator, and a pure function.
 
 Level-based: the answer follows from the spec, the status and the cluster as they are, never from
-what happened before or which event came. A process killed at any point, a lost event or a
-repeated one therefore lead to the same decision again.
+earlier events. A process killed at any point, a lost event or a repeated one therefore lead to
+the same decision again.
 
 The job is in one of four situations, each with its own module:
 
     not started   `waiting`    plan, and start when the window opens
     started       `running`    follow the Job, pause and resume it
     ended         `ended`      wait for the energy figures
-    not runnable  here         say what is wrong in one sentence
+    not runnable  here         say why in one sentence
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason, has_end
 
 MANAGED_BY: Final = "lowtide.dev/operator"
-"""The value of spec.managedBy that means this operator; absent means the same."""
+"""Value of spec.managedBy that means this operator; absent means the same."""
 
 
 def decide(seen: Observation, settings: OperatorSettings) -> Decision:
@@ -50,7 +50,7 @@ def decide(seen: Observation, settings: OperatorSettings) -> Decision:
 
 
 def has_ended(seen: Observation) -> bool:
-    """Return whether the job ended, by its Job or, if that is gone, by its own memory."""
+    """Return whether the job has ended: its Job says so, or its status does if the Job is gone."""
     remembered = has_end(seen.job.status.conditions)
     return remembered or (seen.child is not None and seen.child.ending is not None)
 

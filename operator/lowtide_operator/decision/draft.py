@@ -1,8 +1,8 @@
-"""The next status of a job while it is decided, and the decision that comes out.
+"""Draft of a job's next status, and the decision that it becomes.
 
-A draft starts from what the status remembers and is changed section by section; `finish` turns it
-into a `Decision`. Times are cut to whole seconds, as they are stored, so that a status that is
-built again from the same facts equals the stored one and is not written.
+A draft starts from the stored status and is changed section by section; `finish` turns it into a
+`Decision`. Times are cut to whole seconds, as they are stored, so that a status built again from
+the same facts equals the stored one and is not written.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Decision:
 
 
 class Draft:
-    """A status under construction."""
+    """Status under construction."""
 
     def __init__(self, seen: Observation) -> None:
         self.now = seen.now

@@ -1,7 +1,7 @@
-"""A job that has ended: write down how, read the trainer's report, wait for the energy figures.
+"""Decision about a job that has ended: its end, the trainer's report and the energy figures.
 
-An ended job stays ended: its Job may be removed, its pods may be gone, Prometheus may be away for
-a day; what is still missing is tried again until it is there or can never be there.
+An ended job stays ended: its Job may be removed, its pods may be gone, Prometheus may be down for
+a day; a missing figure is tried again until it is there or can never be there.
 """
 
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""The plan of one job: from the last pass over all that wait, or made for this job alone."""
+"""Plan of one job: from the last pass over all waiting jobs, or made for this job alone."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Everything a decision is made from, as one value: `decide` sees this and nothing else."""
+"""Observation of one TrainingJob: `decide` sees this value and nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,26 +22,25 @@ from lowtide_operator.status.conditions import Reason, Truth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastView:
-    """What is known about the grid of a job.
-
-    `forecast` is `None` where nothing is known; it is `pending` while the first fetch runs, at
-    most until `pending_until`. `status`, `reason` and `message` are those of the condition
-    ForecastAvailable. `fault` says that the job asks for a grid that the settings do not have.
-    """
+    """What is known about the grid of a job."""
 
     forecast: Forecast | None = None
+    """`None` where nothing is known."""
     zone: str | None = None
     signal: Signal | None = None
     status: Truth = "Unknown"
+    """Of the condition ForecastAvailable, as `reason` and `message`."""
     reason: str = Reason.FORECAST_PENDING
     message: str = ""
     pending_until: datetime | None = None
+    """The first fetch is awaited until then."""
     fault: Reason | None = None
+    """The job asks for a grid that the settings do not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRefusal:
-    """What the API server said to a Job that was to be created or tried.
+    """Why the API server refused a Job.
 
     `lasting` says that the same request can never work.
     """
@@ -53,17 +52,14 @@ class StartRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What the energy reading of an ended job gave; a section that cannot be had is `None`.
-
-    `status`, `reason` and `message` are those of the condition Measured; status Unknown means
-    that it will be tried again. `training` is the report with the energy of its epochs. `attempts`
-    holds joules and grams by attempt number, `pods` joules by pod uid.
-    """
+    """Figures of an ended job; a section that cannot be had is `None`."""
 
     status: Truth
+    """Of the condition Measured, as `reason` and `message`; Unknown: it will be tried again."""
     reason: Reason
     message: str
     training: TrainingStatus | None = None
+    """The trainer's report with the energy of its epochs."""
     energy: EnergyStatus | None = None
     carbon: CarbonStatus | None = None
     sci: SciStatus | None = None
@@ -71,7 +67,9 @@ class Measurement:
     efficiency: EfficiencyStatus | None = None
     cost: CostStatus | None = None
     attempts: dict[int, tuple[int, float | None]] = field(default_factory=dict)
+    """Joules and grams by attempt number."""
     pods: dict[str, int] = field(default_factory=dict)
+    """Joules by pod uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +82,30 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What is known about one TrainingJob at `now`.
-
-    `child` is its batch Job, `pods` the pods seen just now. `child_is_gone` says that the API
-    server, and not only the cache, has no batch Job. `template_checked` says that the API server
-    would take the Job, `template_refusal` why not; `refusal` is what came of creating it just now.
-    `joules_so_far` is what running pods have used up to now, by uid. `prepared` is the plan from
-    the last pass over all waiting jobs; `calendar` is there where a job is planned by itself.
-    """
+    """What is known about one TrainingJob at `now`."""
 
     now: datetime
     job: JobView
     child: ChildView | None = None
+    """Its batch Job."""
     child_is_gone: bool = False
+    """The API server, and not only the cache, has no batch Job."""
     pods: tuple[PodView, ...] = ()
+    """The pods as listed just now."""
     forecast: ForecastView = ForecastView()
     template_checked: bool = False
+    """The API server would take the Job."""
     template_refusal: StartRefusal | None = None
+    """Why it would not."""
     refusal: StartRefusal | None = None
+    """Why the Job could not be created just now."""
     measurement: Measurement | None = None
+    """Figures of an ended job, where they are new."""
     experience: Experience | None = None
+    """What the job's series says about its duration and energy."""
     calendar: Calendar | None = None
+    """Reservations of others, for a job that is planned by itself."""
     prepared: Prepared | None = None
+    """The plan from the last pass over all waiting jobs."""
     joules_so_far: Mapping[str, float] = field(default_factory=dict)
+    """What running pods have used up to now, by pod uid."""

@@ -1,6 +1,6 @@
-"""Whether a started job should run now or rest: for jobs that save checkpoints and may be paused.
+"""Pauses of a started job: whether one that saves checkpoints should run now or rest.
 
-The planner decides, with what has been worked already taken off. A job that was started because
+The planner decides, with the work already done taken off. A job that was started because
 no saving was to be had, or because its deadline left no choice, is never paused by the grid. A
 forecast that is missing never pauses a job and never keeps one paused past its next planned
 stretch or its latest start.

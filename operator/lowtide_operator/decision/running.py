@@ -1,8 +1,8 @@
-"""A job that has started: follow its batch Job, and pause or resume it.
+"""Decision about a job that has started: follow its batch Job, and pause or resume it.
 
-The Job controller owns the pods; what is written here is what it and the kubelet report. The one
-thing decided here is whether the Job should be suspended, and that is compared with whether it
-is, so a lost request is simply made again. A Job that Kueue manages is never suspended or
+The Job controller owns the pods; the status repeats what it and the kubelet report. The one thing
+decided here is whether the Job should be suspended; that is compared with whether it is, so a
+lost request is simply made again. A Job that Kueue manages is never suspended or
 resumed: Kueue owns that field.
 """
 

@@ -1,9 +1,9 @@
-"""A job that has not started: is it valid, when should it run, and should it run now?
+"""Decision about a job that has not started: is it valid, and when should it run?
 
-No forecast, no credential and no settings keep a job past its latest start: where nothing is
-known the planner says "run", and a forecast that has not arrived yet is awaited for a bounded
-time only. A plan that the status remembers holds while no forecast is there, so a restarted
-operator goes on with the plan of the one before.
+A missing forecast, credential or setting keeps no job past its latest start: where nothing is
+known the planner says "run", and the first forecast is awaited for a bounded time only. A plan in
+the status holds while there is no forecast, so a restarted operator follows the plan of the one
+before.
 """
 
 from datetime import datetime, timedelta

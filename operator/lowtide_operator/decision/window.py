@@ -1,8 +1,8 @@
-"""When a job may run: its earliest start, its deadline and how long it is expected to take.
+"""Window of a job: its earliest start, its deadline and how long it is expected to take.
 
-Pure arithmetic on the spec, the settings and the history of the job's series. The one judgement
-made here is whether a schedule is possible at all, and it depends on creation time and not on the
-clock, so the same spec is valid or not for ever.
+Pure arithmetic on the spec, the settings and the history of the job's series. The only judgement
+is whether a schedule is possible at all; it depends on the creation time and not on the clock, so
+a spec that is valid stays valid.
 """
 
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ class DurationSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The time in which a job may run.
-
-    `duration_seconds` is the median of the full-power running time, `high_seconds` its 90th
-    percentile. `fault` is one sentence if no start inside the window can work.
-    """
+    """The time in which a job may run."""
 
     earliest: datetime
     deadline: datetime
     duration_seconds: float
+    """Median of the full-power running time."""
     high_seconds: float
+    """Its 90th percentile."""
     duration_source: DurationSource
     expected_joules: float | None
+    """Median energy of the series, where it was measured."""
     fault: str | None
+    """One sentence if no start inside the window can work."""
 
 
 def window_of(
@@ -49,8 +49,8 @@ def window_of(
 ) -> Window:
     """Return the window of a job created at `created`.
 
-    Without a deadline, the latest start is `maxDelaySeconds` after creation, and the deadline
-    what follows from it.
+    Without a deadline the latest start is `maxDelaySeconds` after creation, and the deadline
+    follows from it.
     """
     schedule = spec.schedule
     duration, high, source = _duration(spec, settings, experience)

@@ -1,4 +1,4 @@
-"""A job's plan in its status: how a `Plan` is written down, and when a new one is worth a write."""
+"""Plan of a job as its status holds it, and when a new one is worth a write."""
 
 from lowtide.planning.types import Plan
 from lowtide.trainingjob.status import MAX_SEGMENTS, PlanSegment, PlanStatus

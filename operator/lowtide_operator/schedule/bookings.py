@@ -1,8 +1,8 @@
-"""Who means to use how many GPUs when: the reservations of all jobs that have not ended.
+"""Bookings of GPUs: the reservations of all jobs that have not ended.
 
-Kept in step with decisions at once, before anything is awaited, so that two jobs that are decided
-one after the other never want the same hour by accident. After a restart it fills from the plans
-in the statuses. It matters only where the settings name a capacity.
+Each decision is booked before anything is awaited, so that two jobs decided one after the other
+never want the same hour by accident. After a restart the bookings fill from the plans in the
+statuses. They matter only where there is a capacity.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Bookings:
         self._reservations: dict[Key, Reservation] = {}
 
     def note(self, key: Key, uid: str, gpus: int, plan: PlanStatus | None) -> None:
-        """Keep what a job's plan reserves; without a plan it reserves nothing."""
+        """Keep the reservation of a job's plan; without a plan it reserves nothing."""
         if plan is None or not plan.segments or gpus == 0:
             self._reservations.pop(key, None)
             return
@@ -37,7 +37,7 @@ class Bookings:
             self._reservations[key] = Reservation(uid, gpus, segments)
 
     def reserve(self, key: Key, reservation: Reservation) -> None:
-        """Keep what the planner reserves for a job: its plan, with time to take longer."""
+        """Keep the planner's reservation for a job: its plan, with time to take longer."""
         if reservation.gpus and reservation.segments:
             self._reservations[key] = reservation
         else:

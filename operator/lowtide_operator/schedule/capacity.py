@@ -1,7 +1,7 @@
-"""How many GPUs the cluster's nodes offer, where the settings ask for them to be counted.
+"""Capacity of the cluster: the GPUs that its nodes offer, where the settings ask for a count.
 
-One list of nodes a minute; nodes are not watched. Until the first answer nothing is limited, and a
-list that fails leaves the last count standing: a wrong number only makes jobs wait for the same
+Nodes are listed once a minute and not watched. Until the first answer nothing is limited, and a
+list that fails leaves the last count standing: a wrong number only makes jobs plan for the same
 hour, while the scheduler still decides what really fits.
 """
 
@@ -18,7 +18,7 @@ PERIOD_SECONDS: Final = 60.0
 
 
 class NodeList(Protocol):
-    """Where nodes are listed; `lowtide_operator.cluster.client.Cluster` is one."""
+    """Source of the nodes; `lowtide_operator.cluster.client.Cluster` is one."""
 
     async def list_nodes(self) -> Sequence[Body]:
         """Return all nodes."""

@@ -1,4 +1,4 @@
-"""Filling what was not seen yet with what was expected, marked as an estimate.
+"""Estimates for grid values that are not published yet, marked as such.
 
 Actual intensity is published after its slot, for some grids hours later. A job that has just
 ended is priced with the forecast of those slots first and with actual values later; every

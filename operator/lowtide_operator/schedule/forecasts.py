@@ -1,8 +1,8 @@
-"""The grid as the operator knows it: one state and one fused forecast per zone, cached.
+"""Forecasts of the grid zones: one state and one fused forecast per zone, cached.
 
-Providers block, so zones are asked in threads of a pool of their own (the default pool also
-resolves names for the event loop). A failing provider changes what is known about a zone, never
-whether the operator runs; the reason is in the condition ForecastAvailable of every job.
+Providers block, so zones are asked in a thread pool of their own (the default pool also resolves
+names for the event loop). A failing provider changes what is known about a zone, never whether
+the operator runs; the reason is in the condition ForecastAvailable of every job.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Zone:
         return Known(state, state.forecast(now), now)
 
     def compare(self, now: datetime) -> None:
-        """ForecastScore every provider by what plans based on it would have saved; blocks.
+        """Score every provider by what plans based on it would have saved; blocks.
 
         The chain is reordered where the evidence is long and clear.
         """
@@ -82,7 +82,7 @@ class Zone:
         """Take news in; return whether jobs of this zone should be planned again."""
         before = self.known
         if before is not None and _says_the_same(before.forecast, news.forecast):
-            # The very same object: plans that were made with it need not be made again.
+            # The same object: plans made with it need not be made again.
             news = replace(news, forecast=before.forecast)
         self.known = news
         for failure in news.state.failures:
@@ -150,7 +150,7 @@ class Forecasts:
     async def run(self) -> None:
         """Refresh every zone again and again until cancelled."""
         async with asyncio.TaskGroup() as group:
-            # Without any zone there is nothing to follow, and still no reason to end.
+            # Without any zone there is nothing to follow, and no reason to end.
             group.create_task(asyncio.Event().wait())
             for name, zone in self.zones.items():
                 group.create_task(self._follow(name, zone))
@@ -198,7 +198,9 @@ class Forecasts:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._pool, zone.compare, self._clock())
         except TimeoutError:
-            LOG.warning("zone %s: comparing its providers takes too long; tried again later", name)
+            LOG.warning(
+                "zone %s: comparing its providers takes too long; it is tried again later", name
+            )
         except Exception:
             # Scores are worth having; a fault in them must not stop the forecasts.
             LOG.exception("zone %s: comparing its providers failed in an unforeseen way", name)
@@ -266,7 +268,7 @@ def _refused(reason: Reason, message: str) -> ForecastView:
 
 
 def _view_of(known: Known, view: ForecastView, *, from_provider: bool) -> ForecastView:
-    """Return the view of a zone that was asked: which forecast is in use, or why none is."""
+    """Return the view of a zone that was asked: which forecast is in use, or why there is none."""
     failures, forecast = known.state.failures, known.forecast
     if from_provider and not known.state.is_old:
         message = _fallback_words(failures, known.state.provider)

@@ -1,7 +1,7 @@
-"""The attempts in a job's status: which pods ran when.
+"""Attempts in a job's status: which pods ran when.
 
-What is written here is what finds the energy later, so a pod that was seen once is never
-forgotten, and a time that is known is never replaced by an unknown one.
+The energy is found by them later, so a pod that was seen once is never forgotten, and a known
+time is never replaced by an unknown one.
 """
 
 from collections.abc import Iterable

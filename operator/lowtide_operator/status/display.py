@@ -1,4 +1,4 @@
-"""The texts of kubectl's columns. Written for people; no code reads them back."""
+"""Texts of kubectl's columns, written for people; no code reads them back."""
 
 from lowtide.trainingjob.status import Display, TrainingJobStatus
 from lowtide.units import format_energy, format_mass, format_time_column, joules_to_kwh
@@ -15,7 +15,7 @@ _QUIET = {Reason.PODS_PENDING, Reason.WAITING, Reason.NOT_LOOKED_AT}
 
 
 def display_of(status: TrainingJobStatus) -> Display:
-    """Return the column texts of a status whose other sections are finished."""
+    """Return the column texts of a status with all other sections finished."""
     return Display(
         state=_state(status),
         start=_start(status),

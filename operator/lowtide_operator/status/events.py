@@ -1,8 +1,7 @@
 """Events of a job: one per real transition, read off two statuses.
 
-What to tell is a pure function of the status before and after, so a retry tells nothing new. The
-name of an Event follows from what it says; recording it a second time, after a kill between the
-Event and the status write, is refused by the API server as the same name and changes nothing.
+They are a pure function of the status before and after, so a retry tells nothing new. The name of
+an Event follows from its text, so the API server refuses to record it a second time.
 """
 
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ WARNING: Final = "Warning"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an Event says. `round` tells apart the times the same thing happens."""
+    """Content of an Event; `round` tells repetitions apart."""
 
     reason: str
     action: str

@@ -9,7 +9,7 @@ def whole_seconds(moment: datetime) -> datetime:
 
 
 def nearest_second(moment: datetime) -> datetime:
-    """Return the second next to `moment`; for times that are computed anew at every look."""
+    """Return the second nearest to `moment`; for times that are computed anew at every look."""
     return whole_seconds(moment + timedelta(seconds=0.5))
 
 

@@ -1,6 +1,6 @@
-"""The trainer's report as the status holds it. Pure.
+"""Report of the trainer as the status holds it.
 
-A termination message may hold anything; what cannot be used is left out and named in one sentence,
+A termination message may hold anything; an unusable part is left out and named in one sentence,
 which the figures that need it repeat.
 """
 
@@ -13,7 +13,7 @@ from lowtide_operator.status.conditions import shortened
 
 
 def training_status(message: str | None) -> TrainingStatus:
-    """Return the training section out of a termination message."""
+    """Return the training section made from a termination message."""
     parsed = parse_report(message)
     report = parsed.report
     faults = shortened("; ".join(parsed.faults)) or None
@@ -42,7 +42,7 @@ def training_status(message: str | None) -> TrainingStatus:
 
 
 def history_entries(records: Sequence[EpochRecord]) -> tuple[EpochEntry, ...]:
-    """Return the trainer's history for the status, still without energy."""
+    """Return the trainer's history for the status, without energy yet."""
     return tuple(
         EpochEntry(
             epoch=record.epoch,

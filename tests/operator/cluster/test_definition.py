@@ -68,7 +68,7 @@ def test_many_lacking_fields_are_counted() -> None:
 
 
 def test_newer_definition_is_fine() -> None:
-    """Fields that this operator does not know harm nobody: a rollback keeps the definition."""
+    """Fields that this operator does not know do no harm: a rollback keeps the definition."""
     schema = copy.deepcopy(dict(wanted()))
     schema["properties"]["status"]["properties"]["novel"] = {"type": "string"}
 

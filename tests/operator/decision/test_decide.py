@@ -130,7 +130,7 @@ POD = PodView(
 
 
 def test_every_condition_is_there_from_the_first_look_on() -> None:
-    """Nobody has to guess what a missing condition means."""
+    """No reader has to guess what a missing condition means."""
     decision = decide(seen(waits_for_clean()), SETTINGS)
     assert [c.type for c in decision.status.conditions] == list(ConditionType)
     assert {c.observed_generation for c in decision.status.conditions} == {1}

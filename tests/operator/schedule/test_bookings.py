@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_running_job_keeps_its_gpus_although_its_plan_has_run_out() -> None:
-    """Nobody is planned onto the GPUs of a job that takes longer."""
+    """No job is planned onto the GPUs of a job that takes longer."""
     bookings = Bookings()
     key = Key("ml", "net")
     plan = PlanStatus(segments=(PlanSegment(start=NOON, end=NOON + HOUR),))
