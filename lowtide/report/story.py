@@ -28,7 +28,7 @@ GOOD = {
     "Failed": "False",
 }
 """Conditions with the status that needs no line."""
-QUIET_REASONS = {"", "NotLookedAt", "NotNeeded", "NotMeasuredYet", "NotEnded"}
+QUIET_REASONS = {"", "NotLookedAt", "NotMeasuredYet", "NotEnded"}
 
 
 def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) -> str:
