@@ -52,7 +52,7 @@ def test_lacking_field_is_named_with_what_to_do(path: tuple[str, ...], named: st
     said = outdated(served(without(*path)))
 
     assert said is not None
-    assert f"it lacks {named}" in said
+    assert f"and lacks {named}" in said
     assert "kubectl apply --server-side -f crds/" in said
 
 
