@@ -14,14 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import fsum, isfinite
+from math import fsum
 
 from lowtide.energy.profile import EnergyError, EnergyInterval, EnergyProfile, Span
 from lowtide.grid.series import Factor, IntensitySeries, MixedSignalsError, Point, Signal
 from lowtide.units import joules_to_kwh
-
-DEFAULT_LIFESPAN_SECONDS = 126_144_000
-"""Four years of 8,760 hours (GSF SCI guide)."""
 
 
 class CarbonError(EnergyError):
@@ -158,28 +155,6 @@ def saving(*, actual: CarbonResult, run_now: CarbonResult) -> Saving:
         return Saving(None, None)
     avoided = run_now.grams - actual.grams
     return Saving(avoided, 100 * avoided / run_now.grams if run_now.grams > 0 else None)
-
-
-def embodied_grams(
-    held_gpu_seconds: float,
-    *,
-    grams_per_gpu: float,
-    lifespan_seconds: float = DEFAULT_LIFESPAN_SECONDS,
-) -> float:
-    """Return the time share of the hardware's embodied emissions, in grams.
-
-    M = GPU-seconds held * TE of one GPU (with its share of the server) / lifespan, which is
-    TE * TiR/EL * RR/ToR of the SCI specification with RR in GPUs.
-
-    Raises:
-        CarbonError: an input is negative or not finite, or the lifespan is not above zero.
-    """
-    for name, value in (("held_gpu_seconds", held_gpu_seconds), ("grams_per_gpu", grams_per_gpu)):
-        if not (isfinite(value) and value >= 0):
-            raise CarbonError(f"{name} is {value}: it must be a finite number >= 0")
-    if not (isfinite(lifespan_seconds) and lifespan_seconds > 0):
-        raise CarbonError(f"lifespan_seconds is {lifespan_seconds}: it must be above 0")
-    return held_gpu_seconds * grams_per_gpu / lifespan_seconds
 
 
 def _split(

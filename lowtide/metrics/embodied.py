@@ -11,7 +11,7 @@ from typing import Final
 from lowtide.metrics.domain import require_above, require_at_least, require_ratio
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result
 
-DEFAULT_LIFESPAN_SECONDS: Final = 126_144_000.0
+DEFAULT_LIFESPAN_SECONDS: Final = 126_144_000
 """Four years of 8,760 hours (GSF SCI guide)."""
 
 SHARE = "share: M = TE * (TiR / EL) * (RR / ToR), GSF SCI specification 1.1"

@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lowtide.grid.settings import ZoneSettings
+from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal
 from lowtide.trainingjob.spec import Price
@@ -149,7 +150,7 @@ class EmbodiedSettings(ApiModel):
 
     grams_per_gpu: PositiveDecimal
     """Emissions of making it, in grams of CO2 equivalent."""
-    lifespan_seconds: Annotated[int, Field(ge=1)] = 126_144_000
+    lifespan_seconds: Annotated[int, Field(ge=1)] = DEFAULT_LIFESPAN_SECONDS
     """Expected life: four years of 8,760 hours (GSF SCI guide)."""
     source: Annotated[str, Field(max_length=256)] = "settings"
     """Where the figure comes from, shown in the status."""

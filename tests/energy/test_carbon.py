@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.energy.carbon import (
-    CarbonError,
     CarbonReason,
     counterfactual,
-    embodied_grams,
     operational_grams,
     saving,
 )
@@ -149,27 +147,6 @@ def test_average_and_marginal_never_meet_in_a_saving() -> None:
             actual=operational_grams(run, hourly(100)),
             run_now=operational_grams(run, marginal),
         )
-
-
-def test_embodied_share_of_one_gpu_hour() -> None:
-    """1,000,000 g over 4 years of 8,760 h: one hour is 28.5388 g (SCI specification, about 28)."""
-    assert embodied_grams(3600, grams_per_gpu=1_000_000) == pytest.approx(
-        28.538812785388128, rel=1e-12
-    )
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"held_gpu_seconds": -1, "grams_per_gpu": 1},
-        {"held_gpu_seconds": 1, "grams_per_gpu": float("nan")},
-        {"held_gpu_seconds": 1, "grams_per_gpu": 1, "lifespan_seconds": 0},
-    ],
-)
-def test_embodied_share_refuses_impossible_inputs(arguments: dict[str, float]) -> None:
-    """Hardware has a life and holds positive time."""
-    with pytest.raises(CarbonError):
-        embodied_grams(**arguments)
 
 
 rows = st.lists(

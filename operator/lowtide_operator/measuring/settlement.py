@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import Any, Final
 
-from lowtide.energy.carbon import CarbonResult, embodied_grams, operational_grams
+from lowtide.energy.carbon import CarbonResult, operational_grams
 from lowtide.energy.integration import PodEnergy, integrate_pod
 from lowtide.energy.job import JobEnergy, job_energy
 from lowtide.energy.profile import Span
 from lowtide.energy.samples import tracks_of_pod
 from lowtide.grid.series import IntensitySeries
+from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -212,10 +213,15 @@ def _embodied(
         each = own.embodied_grams or (None if row is None else row.grams_per_gpu)
         if each is None:
             return None, {}
-        life = own.lifespan_seconds or (126_144_000 if row is None else row.lifespan_seconds)
-        grams.append(
-            embodied_grams(seconds, grams_per_gpu=float(each), lifespan_seconds=float(life))
+        life = own.lifespan_seconds or (
+            DEFAULT_LIFESPAN_SECONDS if row is None else row.lifespan_seconds
         )
+        share = embodied_share(
+            total_embodied_grams=float(each),
+            reserved_seconds=seconds,
+            lifespan_seconds=float(life),
+        )
+        grams.append(share.value or 0.0)
         stated = own.source or "spec.hardware" if own.embodied_grams else None
         sources.append(stated or ("" if row is None else row.source))
         made_of.add((each, life))
