@@ -25,11 +25,10 @@ from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
+from lowtide.planning.durations import HIGH_RATIO
 from lowtide.units import format_timestamp
 
 DEFAULT_SLACK: Final = timedelta(hours=24)
-LONGEST_DURATION_RATIO: Final = 1.2
-"""90th percentile of a declared duration (docs/explanation/planning.md#how-long-a-job-runs)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +228,7 @@ def request_for(
         earliest=earliest,
         deadline=deadline or earliest + slack + duration,
         remaining_seconds=duration.total_seconds(),
-        remaining_high_seconds=LONGEST_DURATION_RATIO * duration.total_seconds(),
+        remaining_high_seconds=HIGH_RATIO * duration.total_seconds(),
     )
     return replace(request, **replace_with)
 

@@ -2,7 +2,14 @@
 
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.planning.calendar import Calendar, Reservation
-from lowtide.planning.durations import DurationEstimate, learn_duration
+from lowtide.planning.durations import (
+    DurationEstimate,
+    DurationSource,
+    Experience,
+    PastRun,
+    estimate_duration,
+    learn,
+)
 from lowtide.planning.errors import BacktestError, ForecastError, PlanningError, RequestError
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.planner import plan, plan_all
@@ -12,8 +19,11 @@ __all__ = [
     "BacktestError",
     "Calendar",
     "DurationEstimate",
+    "DurationSource",
+    "Experience",
     "Forecast",
     "ForecastError",
+    "PastRun",
     "Plan",
     "PlanReason",
     "PlanningError",
@@ -22,8 +32,9 @@ __all__ = [
     "Reservation",
     "Segment",
     "Source",
+    "estimate_duration",
     "forecast_for",
-    "learn_duration",
+    "learn",
     "plan",
     "plan_all",
 ]

@@ -15,12 +15,18 @@ from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word
-from lowtide.units import format_significant, joules_to_kwh
+from lowtide.planning.durations import DurationSource
+from lowtide.units import format_duration, format_significant, joules_to_kwh
 
 ROUNDING_RATIO: Final = 0.01
 """Status holds rounded decimals; a stated figure within one percent of its inputs agrees."""
 ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
 """Tolerance of a stated figure in its own unit, beside the ratio above."""
+DURATION_RULES: Final[dict[str, str]] = {
+    DurationSource.DECLARED: "as declared",
+    DurationSource.LEARNT: "from the latest runs of the series",
+    DurationSource.DEFAULT: "by default, since none is declared and too few runs have finished",
+}
 NAME_WIDTH: Final = 16
 """Least width of the column of names."""
 DIFFERENCE_RATIO: Final = 2e-4
@@ -117,6 +123,8 @@ def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
     plan = (manifest.get("status") or {}).get("plan") or {}
     rows = [
         ("now because", plan.get("explanation")),
+        ("duration", _duration(plan)),
+        ("", plan.get("durationNote")),
         ("planned start", plan.get("start")),
         ("run now", _with_unit(plan.get("runNowGramsPerKwh"), "g/kWh expected")),
         ("as planned", _with_unit(plan.get("plannedGramsPerKwh"), "g/kWh expected")),
@@ -245,6 +253,15 @@ def _agree(value: float, stated: float, unit: str, slack: float) -> bool:
 
 def _number(value: float) -> str:
     return format_significant(value, 6)
+
+
+def _duration(plan: Mapping[str, Any]) -> str | None:
+    """Return the running time that was planned with, and the rule that gave it."""
+    seconds = plan.get("expectedDurationSeconds")
+    if seconds is None:
+        return None
+    rule = DURATION_RULES.get(plan.get("durationSource") or "")
+    return format_duration(seconds) + ("" if rule is None else f", {rule}")
 
 
 def _with_unit(value: object, unit: str) -> str | None:

@@ -64,8 +64,8 @@ class Schedule(ApiModel):
     expected_duration_seconds: PositiveSeconds | None = Field(
         default=None,
         description=(
-            "expectedDurationSeconds is how long the job runs; learnt from earlier jobs of the "
-            "same series when absent."
+            "expectedDurationSeconds is how long the job runs. From five finished jobs of the "
+            "same series on, their latest runs count instead."
         ),
     )
     minimum_saving_percent: Annotated[int, Field(ge=0, le=100)] = Field(

@@ -117,6 +117,13 @@ class PlanStatus(ApiModel):
         default=None,
         description="durationSource is Declared, Learnt (from the series) or Default.",
     )
+    duration_note: LongText | None = Field(
+        default=None,
+        description=(
+            "durationNote says where the declared duration and the series disagree by more than "
+            "the guard allows."
+        ),
+    )
     expected_joules: Count | None = Field(
         default=None,
         description="expectedJoules is the energy of earlier runs of the series, where there are.",

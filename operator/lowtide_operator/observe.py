@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.planning import Calendar, Forecast, Request
+from lowtide.planning.durations import learn
 from lowtide_operator.app import App
 from lowtide_operator.cluster.client import AlreadyExistsError, RefusedError
 from lowtide_operator.decision.due import needs_measuring
@@ -17,7 +18,6 @@ from lowtide_operator.decision.observation import (
     StartRefusal,
 )
 from lowtide_operator.decision.questions import question_of
-from lowtide_operator.learning import learn
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key

@@ -162,6 +162,7 @@ def paused(
     deadline = datetime.now(UTC) + timedelta(seconds=DEADLINE_HOURS * slot)
     schedule = {
         "deadline": deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expectedDurationSeconds": round(took),
         "interruption": {"allowed": True, "restartCostSeconds": restart},
     }
     on.apply(manifest(installed, PAUSED, schedule))
@@ -285,7 +286,7 @@ def test_job_rested_at_least_twice_and_went_on(paused: Paused) -> None:
     assert len(outcomes) >= 3
     assert outcomes == ["Paused"] * (len(outcomes) - 1) + ["Complete"]
     assert paused.story.count("Paused") == paused.story.count("Resumed") == len(outcomes) - 1
-    assert paused.status["plan"]["durationSource"] == "Learnt"
+    assert paused.status["plan"]["durationSource"] == "Declared"
 
 
 def test_weights_are_those_of_the_undisturbed_run(paused: Paused) -> None:

@@ -128,6 +128,17 @@ def test_a_waiting_job_shows_its_plan_and_its_problems(tmp_path: Path) -> None:
     assert len(plan_lines(job)) == 5
 
 
+def test_the_plan_says_which_rule_gave_the_duration():
+    """Two hours out of the series, although one was declared."""
+    note = "1 h are declared, but the latest 5 runs of the series took 2 h: the series counts"
+    plan = {"expectedDurationSeconds": 7200, "durationSource": "Learnt", "durationNote": note}
+
+    first, second = plan_lines({"status": {"plan": plan}})
+
+    assert first.split(maxsplit=1) == ["duration", "2 h, from the latest runs of the series"]
+    assert second.strip() == note
+
+
 def test_metrics_and_cost_follow_from_the_spec_s_own_parameters(
     tmp_path: Path, densenet: Job
 ) -> None:

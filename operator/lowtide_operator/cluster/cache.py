@@ -7,7 +7,7 @@ twice (a Job's name can exist once). It keeps no bodies and no templates.
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lowtide_operator.learning import PastRun
+from lowtide.planning.durations import PastRun
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.records import Record
 from lowtide_operator.objects.views import Body, ChildView, JobView, child_view

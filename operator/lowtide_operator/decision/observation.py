@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Plan, Request
+from lowtide.planning.durations import Experience
 from lowtide.trainingjob.status import (
     CarbonStatus,
     CostStatus,
@@ -15,7 +16,6 @@ from lowtide.trainingjob.status import (
     SciStatus,
     TrainingStatus,
 )
-from lowtide_operator.learning import Experience
 from lowtide_operator.objects.views import ChildView, JobView, PodView
 from lowtide_operator.status.conditions import Reason, Truth
 

@@ -88,7 +88,8 @@ def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
             reason=Reason.STARTED,
             explanation="the job has started",
             expected_duration_seconds=round(window.duration_seconds),
-            duration_source=window.duration_source,
+            duration_source=window.duration.source,
+            duration_note=window.duration.note or None,
         )
     )
     draft.condition(ConditionType.PLANNED, "True", Reason.STARTED, "the job has started")

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from lowtide import names
+from lowtide.planning.durations import PastRun
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
-from lowtide_operator.learning import PastRun
 from lowtide_operator.objects.fingerprint import fingerprint
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import Summary, past_run, summary_of

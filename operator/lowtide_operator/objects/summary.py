@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lowtide.planning.durations import PastRun
 from lowtide.units import parse_timestamp
-from lowtide_operator.learning import PastRun
 
 Body = Mapping[str, Any]
 
@@ -72,13 +72,13 @@ def past_run(status: Body) -> PastRun | None:
     conditions = status.get("conditions") or ()
     if not any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions):
         return None
-    seconds = 0.0
+    seconds, ended = 0.0, 0.0
     for attempt in status.get("attempts") or ():
         start, end = _seconds(attempt.get("start")), _seconds(attempt.get("end"))
         if start is not None and end is not None:
-            seconds += max(0.0, end - start)
+            seconds, ended = seconds + max(0.0, end - start), max(ended, end)
     joules = _section(status, "energy").get("totalJoules")
-    return PastRun(seconds, joules) if seconds > 0 else None
+    return PastRun(seconds, joules, ended) if seconds > 0 else None
 
 
 def _figures(status: Body) -> dict[str, float | None]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from lowtide.planning.durations import DurationSource, PastRun, learn
 from lowtide.trainingjob.models import parse_spec
-from lowtide_operator.decision.window import DurationSource, window_of
-from lowtide_operator.learning import PastRun, learn
+from lowtide_operator.decision.window import window_of
 from lowtide_operator.settings import ScheduleSettings
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -31,7 +31,7 @@ def test_without_a_deadline_the_latest_start_is_the_longest_delay() -> None:
 def test_the_defaults_are_a_day_of_delay_and_an_hour_of_running() -> None:
     """A minimal job has a window too."""
     found = window()
-    assert found.duration_source is DurationSource.DEFAULT
+    assert found.duration.source is DurationSource.DEFAULT
     assert found.deadline == CREATED + timedelta(hours=24 + 1.2, minutes=7)
 
 
@@ -69,12 +69,13 @@ def test_a_guessed_duration_is_no_reason_to_refuse() -> None:
     assert window(deadline="2026-11-30T10:10:00Z").fault is None
 
 
-def test_few_runs_give_the_median_and_the_settings_ratio() -> None:
-    """Three runs of 100, 200, 900 s: 200 s, and 1.2 times that."""
-    found = window([PastRun(s, None) for s in (100, 900, 200)])
-    assert found.duration_source is DurationSource.LEARNT
-    assert found.duration_seconds == 200
-    assert found.high_seconds == pytest.approx(240)
+def test_a_few_runs_only_make_the_expected_time_longer() -> None:
+    """One hour by the settings: three runs of at most 900 s teach nothing, one of 2 h does."""
+    short = window([PastRun(s, None) for s in (100, 900, 200)])
+    assert (short.duration_seconds, short.duration.source) == (3600, DurationSource.DEFAULT)
+    long = window([PastRun(7200, None)])
+    assert (long.duration_seconds, long.high_seconds) == (7200, pytest.approx(8640))
+    assert long.duration.source is DurationSource.LEARNT
 
 
 def test_five_runs_give_their_own_ninetieth_percentile() -> None:
@@ -85,8 +86,17 @@ def test_five_runs_give_their_own_ninetieth_percentile() -> None:
     assert found.expected_joules == 30
 
 
-def test_a_declared_duration_counts_more_than_history() -> None:
-    """The user knows what changed."""
+def test_five_runs_count_more_than_a_declared_duration() -> None:
+    """Six runs of 10 s against 500 s declared: the plan takes 10 s and says that they disagree."""
     found = window([PastRun(10, None)] * 6, expectedDurationSeconds=500)
-    assert found.duration_seconds == 500
-    assert found.duration_source is DurationSource.DECLARED
+    assert found.duration_seconds == 10
+    assert found.duration.source is DurationSource.LEARNT
+    assert "8 min 20 s are declared" in found.duration.note
+
+
+def test_a_spec_is_refused_by_its_declared_duration_whatever_the_series_shows() -> None:
+    """Ten hours declared do not fit into five, although the series takes minutes."""
+    found = window(
+        [PastRun(600, None)] * 6, expectedDurationSeconds=36000, deadline="2026-11-30T15:00:00Z"
+    )
+    assert found.fault is not None
