@@ -12,7 +12,7 @@ from lowtide.planning.durations import (
 )
 from lowtide.planning.errors import BacktestError, ForecastError, PlanningError, RequestError
 from lowtide.planning.outlook import forecast_for
-from lowtide.planning.planner import plan, plan_all
+from lowtide.planning.planner import Plans, plan, plan_all, plan_each
 from lowtide.planning.types import Plan, PlanReason, Request, Segment
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Plan",
     "PlanReason",
     "PlanningError",
+    "Plans",
     "Request",
     "RequestError",
     "Reservation",
@@ -37,4 +38,5 @@ __all__ = [
     "learn",
     "plan",
     "plan_all",
+    "plan_each",
 ]

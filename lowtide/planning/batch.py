@@ -63,6 +63,18 @@ class Searches:
         """Return the steps that the request is planned on."""
         return self._horizons[self._view(request)]
 
+    def may_pause(self, request: Request) -> bool:
+        """Return whether the job is searched as one that pauses.
+
+        A job that has not started and has less slack than a resume takes can only run in one piece.
+        """
+        if not request.interruptible or request.started:
+            return request.interruptible
+        horizon = self.horizon(request)
+        end = min(window_end(request), horizon.moment(horizon.end_seconds))
+        slack = (end - horizon.begin).total_seconds() - request.remaining_seconds
+        return request.restart_cost_seconds <= slack
+
     def propose(
         self, requests: Sequence[Request], find_room: FindRoom | None = None
     ) -> dict[str, Proposal]:
@@ -78,7 +90,7 @@ class Searches:
                 spaces[view, gpus] = SearchSpace(horizon, room)
             space = spaces[view, gpus]
             entry = request.key, space, _task(request, horizon)
-            (pausing if request.interruptible else solid[id(space)]).append(entry)
+            (pausing if self.may_pause(request) else solid[id(space)]).append(entry)
         found = search_interruptible([(space, task) for _, space, task in pausing])
         proposals = {key: one for (key, _, _), one in zip(pausing, found, strict=True)}
         for entries in solid.values():

@@ -99,7 +99,7 @@ class _Queue:
 
     def _spans(self, request: Request, found: Commitment) -> tuple[slice, ...]:
         """Return the ticks in which the plan needs room."""
-        if not request.interruptible:
+        if not self._searches.may_pause(request):
             return self._occupancy.spans(reservation(request, found.segments).segments)
         # Pausing jobs are planned in whole steps, so they need room in whole steps.
         horizon = self._searches.horizon(request)

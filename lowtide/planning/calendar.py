@@ -7,7 +7,7 @@ First come, first served: a reservation is never moved for another job. A `Calen
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from lowtide.planning.search import Room
 from lowtide.planning.types import Segment
 
 _ROUNDING = 1e-6
+
+MOST_CAPACITY: Final = 2**40
+MOST_TICKS: Final = 100_000
+"""Bound on the ticks of an occupancy, almost three years at 15 min; beyond it all is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,10 @@ class Occupancy:
 
     def __init__(self, calendar: Calendar, begin: datetime, end: datetime, tick_seconds: float):
         self.begin, self.tick = begin, tick_seconds
-        self.capacity = calendar.capacity_gpus
+        capacity = calendar.capacity_gpus
+        self.capacity = None if capacity is None else min(capacity, MOST_CAPACITY)
         count = int(np.ceil((end - begin).total_seconds() / tick_seconds)) + 1
-        self.used = np.zeros(max(1, count), dtype=np.int64)
+        self.used = np.zeros(min(max(1, count), MOST_TICKS), dtype=np.int64)
         for entry in calendar.reservations:
             self.enter(entry)
 
@@ -79,13 +84,18 @@ class Occupancy:
         return slice(max(0, low), max(0, high))
 
     def enter(self, reservation: Reservation) -> None:
-        """Enter a reservation; what lies past the occupancy's end makes it longer."""
+        """Enter a reservation, as far as the ticks may reach; they grow with it up to a bound."""
+        if self.capacity is None:
+            return
+        # More than everything is as much as everything and one.
+        gpus = min(reservation.gpus, self.capacity + 1)
         for segment in reservation.segments:
             ticks = self._ticks(segment.start, segment.end)
-            if ticks.stop > len(self.used):
-                more = np.zeros(ticks.stop - len(self.used), dtype=np.int64)
+            reach = min(ticks.stop, MOST_TICKS)
+            if ticks.start < reach > len(self.used):
+                more = np.zeros(reach - len(self.used), dtype=np.int64)
                 self.used = np.concatenate((self.used, more))
-            self.used[ticks] += reservation.gpus
+            self.used[ticks] += gpus
 
     def spans(self, segments: Iterable[Segment]) -> tuple[slice, ...]:
         """Return the ticks that segments touch, to be asked for room again and again."""
@@ -120,11 +130,11 @@ class Occupancy:
             return begin
         if gpus > self.capacity:
             return None
-        start = begin
-        while True:
-            end = start + timedelta(seconds=length_seconds)
-            ticks = self._ticks(start, end)
-            full = np.flatnonzero(self.used[ticks] > self.capacity - gpus)
-            if len(full) == 0:
-                return start
-            start = self.begin + timedelta(seconds=(ticks.start + int(full[-1]) + 1) * self.tick)
+        window = self._ticks(begin, begin + timedelta(seconds=length_seconds))
+        full = np.flatnonzero(self.used[window.start :] > self.capacity - gpus) + window.start
+        if len(full) == 0 or full[0] >= window.stop:
+            return begin
+        needed = np.ceil(length_seconds / self.tick - _ROUNDING)
+        free = np.append(np.diff(full) - 1, np.inf)
+        first = int(full[np.argmax(free >= needed)]) + 1
+        return self.begin + timedelta(seconds=first * self.tick)

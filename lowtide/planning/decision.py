@@ -7,7 +7,7 @@ docs/explanation/planning.md#latest-start to docs/explanation/planning.md#shorte
 from datetime import datetime, timedelta
 
 from lowtide.grid.forecast import Forecast
-from lowtide.planning.guard import check_request, is_at_risk, latest_start, window_end
+from lowtide.planning.guard import is_at_risk, latest_start, window_end
 from lowtide.planning.horizon import Horizon, check_forecast
 from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.search import Proposal
@@ -20,10 +20,8 @@ def decide_without_search(
     """Return the decision for a job that has no choice, `None` where a search must decide.
 
     Raises:
-        RequestError: the constraints make no sense.
         ForecastError: the forecast is inconsistent with itself.
     """
-    check_request(request)
     begin = max(now, request.earliest)
     reason = _forced_reason(begin, request, forecast)
     if reason is None and not _reaches(begin, request, forecast):

@@ -9,7 +9,6 @@ Planning uses the median remaining time in a window that ends early by the dista
 
 from datetime import datetime, timedelta
 
-from lowtide.planning.errors import RequestError
 from lowtide.planning.types import Request
 
 
@@ -40,34 +39,3 @@ def is_at_risk(now: datetime, request: Request) -> bool:
     """
     needed = request.remaining_high_seconds + resume_seconds(request)
     return now + timedelta(seconds=needed) > request.deadline
-
-
-def check_request(request: Request) -> None:
-    """Refuse constraints that make no sense.
-
-    Raises:
-        RequestError: a duration is negative or not finite, the 90th percentile lies below the
-            median, a time has no offset, or the job asks for no or a negative number of GPUs.
-    """
-    for name in ("earliest", "deadline"):
-        if getattr(request, name).tzinfo is None:
-            raise RequestError(f"{request.key}: {name} has no UTC offset")
-    for name in (
-        "remaining_seconds",
-        "remaining_high_seconds",
-        "restart_cost_seconds",
-        "latency_seconds",
-        "margin_seconds",
-        "minimum_saving_ratio",
-    ):
-        value = getattr(request, name)
-        if not 0 <= value < float("inf"):
-            raise RequestError(f"{request.key}: {name} is {value}, it must be finite and >= 0")
-    if request.remaining_high_seconds < request.remaining_seconds:
-        raise RequestError(
-            f"{request.key}: remaining_high_seconds {request.remaining_high_seconds} is below "
-            f"remaining_seconds {request.remaining_seconds}; a 90th percentile is never below "
-            "the median"
-        )
-    if request.gpus < 0:
-        raise RequestError(f"{request.key}: gpus is {request.gpus}, it must be >= 0")

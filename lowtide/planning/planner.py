@@ -6,14 +6,17 @@ the latest start is reached the answer is to run, whatever a forecast or a calen
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lowtide.grid.forecast import Forecast
 from lowtide.planning.batch import Searches
-from lowtide.planning.booking import book
+from lowtide.planning.booking import book, booking_order, reservation
+from lowtide.planning.bounds import bounded
 from lowtide.planning.calendar import Calendar
 from lowtide.planning.decision import decide, decide_without_search
-from lowtide.planning.errors import RequestError
+from lowtide.planning.errors import PlanningError, RequestError
+from lowtide.planning.horizon import check_forecast
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.publication import Commitment, publish
 from lowtide.planning.types import Plan, Request
@@ -40,18 +43,95 @@ def plan_all(
     forecasts: Mapping[str, Forecast | None],
     calendar: Calendar | None = None,
 ) -> dict[str, Plan]:
-    """Return the plan of every job by its key.
+    """Return the plan of every job by its key, as `plan_each` makes them.
+
+    Raises:
+        RequestError: constraints make no sense, or two jobs have the same key.
+        ForecastError: a forecast is inconsistent with itself.
+    """
+    found = plan_each(now, requests, forecasts, calendar)
+    for failure in found.failures.values():
+        raise failure
+    return found.plans
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Plans of a pass by key, and the errors of the jobs that could not be planned."""
+
+    plans: dict[str, Plan]
+    failures: dict[str, Exception]
+
+
+def plan_each(
+    now: datetime,
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    calendar: Calendar | None = None,
+) -> Plans:
+    """Return the plan of every job that can be planned; no job's error reaches another.
 
     `forecasts` is keyed by job; jobs of a zone should share one `Forecast` object, they are then
     planned together. With a calendar jobs take room one after another: running ones first, then
     by latest start, creation and key; their own earlier reservations are released before.
 
     Raises:
-        RequestError: constraints make no sense, or two jobs have the same key.
-        ForecastError: a forecast is inconsistent with itself.
+        RequestError: two jobs have the same key.
     """
     if len({request.key for request in requests}) < len(requests):
         raise RequestError("two jobs have the same key; keys must be unique")
+    failures: dict[str, Exception] = {}
+    sound: list[Request] = []
+    for request in requests:
+        try:
+            forecast = forecasts.get(request.key)
+            if forecast is not None:
+                check_forecast(forecast)
+            sound.append(bounded(request))
+        except PlanningError as error:
+            failures[request.key] = error
+    if calendar is not None:
+        calendar = calendar.without(request.key for request in sound)
+    found = _planned_apart(now, sorted(sound, key=booking_order), forecasts, calendar)
+    return Plans(found.plans, failures | found.failures)
+
+
+def _planned_apart(
+    now: datetime,
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    calendar: Calendar | None,
+) -> Plans:
+    """Return the plans of a pass; where it fails, those of its halves one after the other.
+
+    What fails is an error of the planner, so any exception counts. Halves keep the order in which
+    jobs take room.
+    """
+    try:
+        return Plans(_pass(now, requests, forecasts, calendar), {})
+    except Exception as error:
+        if len(requests) == 1:
+            return Plans({}, {requests[0].key: error})
+    half = len(requests) // 2
+    first = _planned_apart(now, requests[:half], forecasts, calendar)
+    if calendar is not None:
+        taken = [
+            reservation(request, first.plans[request.key].segments)
+            for request in requests[:half]
+            if request.key in first.plans
+        ]
+        calendar = replace(calendar, reservations=(*calendar.reservations, *taken))
+    second = _planned_apart(now, requests[half:], forecasts, calendar)
+    return Plans(first.plans | second.plans, first.failures | second.failures)
+
+
+def _pass(
+    now: datetime,
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    calendar: Calendar | None,
+) -> dict[str, Plan]:
+    """Return the plans of sound requests, planned together."""
     seen = {request.key: forecast_for(request, forecasts.get(request.key)) for request in requests}
     decisions: dict[str, Commitment] = {}
     open_requests: list[Request] = []

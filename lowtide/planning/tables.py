@@ -43,8 +43,14 @@ class Table:
 
 
 def resume_ticks(horizon: Horizon, task: SearchTask) -> int:
-    """Return the whole ticks that a resume puts back on the work."""
-    return ceil(task.resume_seconds / horizon.tick_seconds - _ROUNDING)
+    """Return the whole ticks that a resume puts back on the work.
+
+    A resume that is longer than the slack is as impossible however long it is: the next power of
+    two above the slack stands for it, so that no job makes a table grow beyond its own window.
+    """
+    slack = min(task.end_seconds, horizon.end_seconds) - task.work_seconds
+    most = 1 << max(0, int(slack / horizon.tick_seconds + _ROUNDING)).bit_length()
+    return min(most, ceil(task.resume_seconds / horizon.tick_seconds - _ROUNDING))
 
 
 def solve_tables(jobs: Jobs) -> Iterator[Table]:
