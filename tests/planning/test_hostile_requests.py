@@ -33,7 +33,7 @@ MOMENTS = [
     datetime(2026, 12, 4, tzinfo=WEST),
     datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     datetime(9999, 12, 31, 23, 59, 59, tzinfo=WEST),
-    datetime(2026, 12, 2),  # noqa: DTZ001 - without an offset on purpose
+    datetime(2026, 12, 2),
 ]
 SECONDS = [0, 1e-9, 1, 59.9, 3600, 86400, 31_536_000, 1e12, 1e300, math.inf, math.nan, -1, 2**70]
 GPUS = [-1, 0, 1, 8, 9, 2**31, 2**63 - 1, 2**63, 2**80, 10**300]

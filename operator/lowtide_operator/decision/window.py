@@ -8,6 +8,7 @@ a spec that is valid stays valid.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lowtide.planning.bounds import bounded_moment
 from lowtide.planning.durations import DurationEstimate, Experience, estimate_duration
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.units import format_duration
@@ -47,7 +48,7 @@ def window_of(
     """Return the window of a job created at `created`.
 
     Without a deadline the latest start is `maxDelaySeconds` after creation, and the deadline
-    follows from it.
+    follows from it. Times after the year 9900 count as its start, so that sums stay dates.
     """
     schedule = spec.schedule
     duration = estimate_duration(
@@ -56,7 +57,7 @@ def window_of(
         default_seconds=settings.expected_duration_seconds,
         high_ratio=settings.duration_high_ratio,
     )
-    earliest = max(created, schedule.start_no_earlier_than or created)
+    earliest = max(created, bounded_moment(schedule.start_no_earlier_than or created))
     if schedule.deadline is None:
         delay = schedule.max_delay_seconds
         longest = settings.maximum_delay_seconds if delay is None else float(delay)
@@ -64,7 +65,7 @@ def window_of(
         spare = duration.high_seconds + settings.start_latency_seconds + settings.margin_seconds
         deadline = latest + timedelta(seconds=spare)
     else:
-        deadline = schedule.deadline
+        deadline = bounded_moment(schedule.deadline)
     return Window(
         earliest=earliest,
         deadline=deadline,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from lowtide.planning import Calendar, Forecast, Plan, PlanningError, PlanReason, Request, plan_all
+from lowtide.planning import Calendar, Forecast, Plan, PlanReason, Request, plan_each
 from lowtide.planning.booking import reservation
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.bookings import Bookings
@@ -283,16 +283,10 @@ def plan_together(
     calendar: Calendar | None,
 ) -> dict[str, Plan]:
     """Return the plans by key; a job that cannot be planned is left out and harms no other."""
-    try:
-        return plan_all(now, requests, forecasts, calendar)
-    except PlanningError:
-        plans: dict[str, Plan] = {}
-        for request in requests:
-            try:
-                plans |= plan_all(now, [request], forecasts, calendar)
-            except PlanningError as error:
-                LOG.debug("job %s cannot be planned: %s", request.key, error)
-        return plans
+    found = plan_each(now, requests, forecasts, calendar)
+    for key, error in found.failures.items():
+        LOG.warning("job %s cannot be planned: %r", key, error)
+    return found.plans
 
 
 def differs(old: Plan, new: Plan) -> bool:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.grid.series import Signal
-from lowtide.planning import Forecast, Source, plan
+from lowtide.planning import Forecast, Plan, Request, Source, plan
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import TrainingJobStatus
+from lowtide_operator.decision import intent
 from lowtide_operator.decision.actions import CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
@@ -426,3 +427,35 @@ def test_an_edit_after_the_start_is_told_once_with_what_still_counts() -> None:
     assert [note.reason for note in notes] == ["SpecChanged"]
     again = decide(seen(after(edited, first), child=CHILD, pods=(POD,)), SETTINGS)
     assert notes_between(after(edited, first).status, again.status) == ()
+
+
+@pytest.mark.parametrize("field", ["startNoEarlierThan", "deadline"])
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_last_moment_there_is_can_be_asked_for(field: str, text: str, begun: bool) -> None:
+    """Whoever writes the year 9999 means "never mind", and gets a plan and a status."""
+    schedule = {field: text, "expectedDurationSeconds": 31_536_000}
+    known = {"child": CHILD, "pods": (POD,)} if begun else {}
+
+    decision = decide(seen(job(schedule=schedule), **known), SETTINGS)
+
+    assert decision.status.plan is not None
+
+
+def test_a_planner_that_fails_starts_the_job_without_a_forecast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The guard holds whatever goes wrong, and the plan says what did."""
+
+    def failing(now: datetime, request: Request, forecast: Any, *rest: Any) -> Plan:
+        if forecast is not None:
+            raise ZeroDivisionError("no such slot")
+        return plan(now, request, None)
+
+    monkeypatch.setattr(intent, "plan", failing)
+
+    decision = decide(seen(waits_for_clean(), forecast=DIRTY_THEN_CLEAN), SETTINGS)
+
+    assert decision.status.plan is not None
+    assert "no such slot" in (decision.status.plan.explanation or "")
+    assert any(isinstance(action, CreateJob) for action in decision.actions)
