@@ -11,8 +11,10 @@ from typing import Final
 
 JOULES_PER_KWH: Final = 3.6e6
 JOULES_PER_WH: Final = 3.6e3
+GRAMS_PER_POUND: Final = 453.59237
+"""International avoirdupois pound, exactly."""
 GRAMS_PER_KWH_PER_LB_PER_MWH: Final = 0.45359237
-"""International avoirdupois pound: 453.59237 g, exactly; so 1 lb/MWh = 0.45359237 g/kWh."""
+"""1 lb/MWh, from the pound above."""
 
 
 def joules_to_kwh(energy_joules: float) -> float:
@@ -79,6 +81,11 @@ def format_duration(duration_seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return sign + (" ".join(parts[:2]) if parts else "0 s")
+
+
+def format_coverage(ratio: float) -> str:
+    """Return a covered share for people, rounded down: 99.98 % never reads as 100 %."""
+    return f"{floor(ratio * 1000 + 1e-9) / 10:.1f} %".replace(".0 %", " %")
 
 
 def format_time_column(moment: datetime) -> str:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_trainingjob
+from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, exists, fetch_trainingjob
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.records.jobs import ReportError, from_trainingjob, read_path
+from lowtide.records.documents import DOCUMENTS, parse_document
+from lowtide.records.errors import ReportError
+from lowtide.records.jobs import from_trainingjob, read_path
 from lowtide.report.explanation import (
     explain_figures,
     explain_metrics,
@@ -60,9 +61,14 @@ def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFi
     """Return the manifest (empty for a report file) and the figures of one job."""
     path = Path(reference)
     try:
-        if not path.exists():
+        if not exists(reference):
             manifest = fetch_trainingjob(reference, cluster)
             return manifest, from_trainingjob(manifest)
+        # A TrainingJob is read as it stands: its contradictions are what is explained.
+        if path.is_file() and path.suffix.lower() in DOCUMENTS:
+            manifest = parse_document(path)
+            if isinstance(manifest, dict) and manifest.get("kind") == "TrainingJob":
+                return manifest, from_trainingjob(manifest)
         jobs = read_path(path)
     except ReportError as error:
         raise JobsNotFoundError(str(error)) from error
@@ -70,5 +76,4 @@ def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFi
         raise click.UsageError(
             f"{reference} holds {len(jobs)} jobs, but one is explained at a time"
         )
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return (data if isinstance(data, dict) else {}), jobs[0]
+    return {}, jobs[0]

@@ -18,8 +18,10 @@ import click
 
 from lowtide import names
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.records.fields import text
-from lowtide.records.jobs import ReportError, from_trainingjob, read_path
+from lowtide.records.documents import parse_json
+from lowtide.records.errors import ReportError
+from lowtide.records.fields import mapping, text
+from lowtide.records.jobs import read_object, read_records
 
 RESOURCE: Final = f"{names.PLURAL}.{names.GROUP}"
 NAME_PATTERN: Final = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
@@ -53,13 +55,24 @@ def load_jobs(references: Sequence[str], cluster: KubectlTarget) -> tuple[JobFig
     jobs: list[JobFigures] = []
     for reference in references:
         try:
-            if Path(reference).exists():
-                jobs.extend(read_path(Path(reference)))
+            if exists(reference):
+                found = read_records(Path(reference))
+                for note in found.notes:
+                    click.echo(f"note: {note}", err=True)
+                jobs.extend(found.jobs)
             else:
-                jobs.append(from_trainingjob(fetch_trainingjob(reference, cluster)))
+                jobs.extend(read_object(fetch_trainingjob(reference, cluster), where=reference))
         except ReportError as error:
             raise JobsNotFoundError(str(error)) from error
     return tuple(jobs)
+
+
+def exists(reference: str) -> bool:
+    """Return whether a file or directory of this name is here; no name is too odd to ask."""
+    try:
+        return Path(reference).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def fetch_trainingjob(reference: str, cluster: KubectlTarget) -> dict[str, Any]:
@@ -80,8 +93,8 @@ def fetch_all(cluster: KubectlTarget, *, all_namespaces: bool = False) -> list[d
     """
     command = ["get", RESOURCE, *(["--all-namespaces"] if all_namespaces else [])]
     answer = kubectl_json(command, replace(cluster, namespace=None) if all_namespaces else cluster)
-    items = answer.get("items", [])
-    return [item for item in items if isinstance(item, dict)]
+    items = answer.get("items")
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def patch_trainingjob(
@@ -118,7 +131,7 @@ def fetch_names(cluster: KubectlTarget) -> list[str]:
     Raises:
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
-    return [text(item.get("metadata", {}).get("name")) for item in fetch_all(cluster)]
+    return [text(mapping(item.get("metadata")).get("name")) for item in fetch_all(cluster)]
 
 
 def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]:
@@ -143,8 +156,15 @@ def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]
             command.append(f"{option}={value}")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PROCESS_TIMEOUT_SECONDS, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PROCESS_TIMEOUT_SECONDS,
+            check=False,
         )
+    except (OSError, ValueError) as error:
+        raise JobsNotFoundError(f"kubectl cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
         raise JobsNotFoundError(
             f"kubectl gave no answer within {PROCESS_TIMEOUT_SECONDS} s: is the cluster reachable?"
@@ -153,8 +173,8 @@ def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]
         said = done.stderr.strip().splitlines()
         raise JobsNotFoundError(said[-1] if said else f"kubectl ended with {done.returncode}")
     try:
-        answer = json.loads(done.stdout)
-    except json.JSONDecodeError as error:
+        answer = parse_json(done.stdout, "the answer of kubectl")
+    except ReportError as error:
         raise JobsNotFoundError(f"kubectl did not answer with JSON: {error}") from error
     if not isinstance(answer, dict):
         raise JobsNotFoundError("kubectl did not answer with a JSON object")

@@ -12,7 +12,7 @@ from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode
-from lowtide.records.jobs import ReportError
+from lowtide.records.errors import ReportError
 from lowtide.records.references import property_values, read_reference, reference_from_jobs
 from lowtide.report.drawing import unshown, write_drawing
 from lowtide.report.label import draw_label

@@ -3,9 +3,16 @@
 NaN and infinity are refused everywhere. A wrong number is named and never coerced.
 """
 
+import unicodedata
 from math import isfinite
+from typing import Final
 
 from lowtide.metrics.result import MetricError, Refusal
+
+LONGEST_TEXT: Final = 4096
+"""Characters; the longest text that a status holds is far shorter."""
+BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that reorder the text around them, so that a reader sees another name."""
 
 
 def require_finite(field: str, value: float) -> float:
@@ -67,6 +74,27 @@ def require_accuracy(value: float, field: str = "accuracy") -> float:
             f"{field} is {value:g}, but it must be a fraction between 0 and 1{hint}",
         )
     return value
+
+
+def require_text(field: str, text: str) -> None:
+    """Refuse a text that is too long or that a terminal would obey instead of show.
+
+    Raises:
+        MetricError: out_of_domain.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise _text_error(field, f"{field} has {len(text)} characters, more than {LONGEST_TEXT}")
+    # `isprintable` is decided in C; most texts end here.
+    if text.isprintable():
+        return
+    for character in text:
+        category = unicodedata.category(character)
+        if category in ("Cc", "Cs") or character in BIDI_CONTROLS:
+            raise _text_error(field, f"{field} holds the control character U+{ord(character):04X}")
+
+
+def _text_error(field: str, message: str) -> MetricError:
+    return MetricError(Refusal.OUT_OF_DOMAIN, field, message)
 
 
 def _out(field: str, value: float, right: str) -> MetricError:

@@ -1,15 +1,29 @@
-"""What is known about one finished job: the figures that are compared, rated and drawn.
+"""Figures of one finished job that are compared, rated and drawn, validated in one place.
 
-A figure that is not known is `None`; zero is a measured zero. The circumstances (method,
-boundary, unit, signal) travel with the figures, because without them no two jobs may be compared.
+A figure that is unknown is `None`; zero is a measured zero. The circumstances (method, boundary,
+unit, signal) travel with the figures, because without them no two jobs may be compared. Whatever a
+job is read from, it becomes a `JobFigures`, so what is refused here is refused by every command.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import isfinite
+from typing import Final
 
-from lowtide.metrics.domain import require_accuracy, require_at_least, require_finite
+from lowtide.metrics.domain import (
+    require_above,
+    require_accuracy,
+    require_at_least,
+    require_finite,
+    require_ratio,
+    require_text,
+)
+from lowtide.metrics.properties import PROPERTIES
+from lowtide.metrics.result import MetricError, Refusal
+from lowtide.units import parse_timestamp
 
-NOT_NEGATIVE = (
+NOT_NEGATIVE: Final = (
     "energy_joules",
     "duration_seconds",
     "cost_amount",
@@ -21,23 +35,67 @@ NOT_NEGATIVE = (
     "run_seconds",
     "functional_units",
     "epochs",
+    "epochs_planned",
+    "reference_rows",
     "run_now_grams",
+    "stated_power_watts",
+    "stated_grams_per_kwh",
+    "resolution_seconds",
+    "embodied_total_grams",
 )
+CHOICES: Final = {
+    "energy_kind": ("Measured", "Modelled", "Mixed"),
+    "signal": ("Average", "Marginal"),
+    "cost_kind": ("instance", "electricity"),
+    "pue_kind": ("Measured", "Assumed"),
+    "label": ("A", "B", "C", "D", "E"),
+}
+"""Texts that a field may hold."""
+TEXTS: Final = (
+    "name",
+    "functional_unit",
+    "sci_range_basis",
+    "label_reason",
+    "reference",
+    "zone",
+    "intensity_source",
+    "model",
+    "dataset",
+    "environment",
+    "uid",
+    "embodied_source",
+    "boundary_text",
+)
+AGREEMENT_RATIO: Final = 0.01
+"""Difference up to which two statements of the same figure agree, as in `lowtide explain`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFigure:
-    """An efficiency metric under its full name, for example `SAM5[Wh]`."""
+    """An efficiency metric under its full name, for example `SAM5[Wh]`.
+
+    Raises:
+        MetricError: the value is not finite.
+    """
 
     name: str
     value: float | None
     reason: str | None = None
     warnings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        require_text("metric name", self.name)
+        if self.value is not None:
+            require_finite(self.name, self.value)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyShare:
-    """Joules of one component, by part, attribution method and quality of the meter."""
+    """Joules of one component, by part, attribution method and quality of the meter.
+
+    Raises:
+        MetricError: the energy is negative or not finite.
+    """
 
     component: str
     part: str
@@ -45,76 +103,111 @@ class EnergyShare:
     quality: str
     energy_joules: float
 
+    def __post_init__(self) -> None:
+        require_at_least("energy_joules of a component", self.energy_joules)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFigures:
-    """The figures of one job and how they were had.
-
-    `cost_kind` says which amount it is (instance price or electricity; never mixed),
-    `cost_currency` an ISO 4217 code. `boundary` lists the components whose energy counts,
-    `energy_kind` is Measured, Modelled or Mixed, `qualities` how the joules were metered.
-    `run_seconds` adds the running times of all pods, `stated_power_watts` and
-    `stated_grams_per_kwh` are means that the status gives. `coverage_ratio` is the share of the
-    running time whose energy is known. `mock` is true where a stand-in took the place of a GPU.
-    `shares` are the parts of the energy, `unavailable` names components without a meter,
-    `epoch_joules` are the energies of finished epochs in order. `properties` are further figures
-    for ratings and the explorer, by property key and in the property's unit.
+    """The figures of one job and the circumstances they were made under.
 
     Raises:
-        MetricError: a figure is not finite or negative, or the accuracy is no fraction.
+        MetricError: a figure is outside its domain, or a text cannot be used.
     """
 
     name: str
     accuracy: float | None = None
+    """Fraction, 0 to 1."""
     energy_joules: float | None = None
     duration_seconds: float | None = None
+    """Running time of the job over all attempts."""
     run_seconds: float | None = None
+    """Sum of the running times of all pods."""
     cost_amount: float | None = None
     cost_currency: str | None = None
+    """ISO 4217 code."""
     cost_kind: str | None = None
+    """`instance` or `electricity`, never mixed."""
     operational_grams: float | None = None
+    """O; includes the overhead of the data centre exactly if `pue` is known."""
     embodied_grams: float | None = None
+    """M, the job's share of making the hardware."""
     sci_grams_per_unit: float | None = None
     sci_low: float | None = None
+    """Lower end of the range that should hold the score in 95 of 100 cases."""
     sci_high: float | None = None
     sci_range_basis: str | None = None
+    """What was varied for the range, in words."""
     stated_power_watts: float | None = None
+    """Mean power that the status states."""
     stated_grams_per_kwh: float | None = None
+    """Mean intensity that the status states."""
     functional_unit: str | None = None
+    """What R counts."""
     functional_units: float | None = None
+    """R."""
     avoided_grams: float | None = None
+    """Grams avoided by waiting; negative where waiting made it worse."""
     avoided_percent: float | None = None
     metrics: tuple[MetricFigure, ...] = ()
     label: str | None = None
+    """Compound letter A to E of the status."""
     label_reason: str | None = None
+    """Why there is no letter, in words."""
     reference: str | None = None
+    """Name of the reference set that gave the letters."""
     reference_rows: int | None = None
     letters: Mapping[str, str] = field(default_factory=dict)
+    """Letter by property."""
     energy_kind: str | None = None
+    """`Measured`, `Modelled` or `Mixed`."""
     boundary: tuple[str, ...] | None = None
+    """Components whose energy counts, sorted."""
     qualities: tuple[str, ...] = ()
+    """How the joules were metered, for example `counter`."""
     signal: str | None = None
+    """`Average` or `Marginal`."""
     zone: str | None = None
     intensity_source: str | None = None
     coverage_ratio: float | None = None
+    """Share of the running time whose energy is known, 0 to 1."""
     final: bool | None = None
     mock: bool = False
+    """A stand-in replaced a GPU, so the numbers are not real."""
     model: str | None = None
     dataset: str | None = None
     environment: str | None = None
+    """As `environment_name` writes it."""
     uid: str | None = None
     started_at: str | None = None
+    """RFC 3339 time."""
     finished_at: str | None = None
     epochs: float | None = None
     epochs_planned: int | None = None
     epoch_joules: tuple[float, ...] = ()
+    """Energy of each finished epoch, in order."""
     run_now_grams: float | None = None
+    """O of the same run, had it started at submission."""
     resolution_seconds: float | None = None
+    """Step of the intensity data."""
     embodied_source: str | None = None
+    embodied_total_grams: float | None = None
+    """TE of one GPU."""
+    embodied_lifespan_seconds: float | None = None
+    """EL that went with it."""
+    pue: float | None = None
+    """Overhead factor of the data centre, at least 1; `None`: unknown and not included."""
+    pue_kind: str | None = None
+    """`Measured` or `Assumed`."""
+    energy_includes_pue: bool = False
+    """The energy is that of the data centre, not of the hardware."""
     boundary_text: str | None = None
     shares: tuple[EnergyShare, ...] = ()
+    """Parts of the energy."""
     unavailable: tuple[str, ...] = ()
+    """Components without a meter."""
     properties: Mapping[str, float | None] = field(default_factory=dict)
+    """Further figures for ratings and the explorer, by property and in the property's unit."""
 
     def __post_init__(self) -> None:
         if self.accuracy is not None:
@@ -129,13 +222,100 @@ class JobFigures:
             value = getattr(self, name)
             if value is not None:
                 require_finite(name, value)
+        if self.coverage_ratio is not None:
+            require_ratio("coverage_ratio", self.coverage_ratio)
+        if self.embodied_lifespan_seconds is not None:
+            require_above("embodied_lifespan_seconds", self.embodied_lifespan_seconds)
+        if self.pue is not None:
+            require_at_least("pue", self.pue, 1)
+        self._require_texts()
+        self._require_ranges()
+        for key, number in self.properties.items():
+            require_property(key, number)
+
+    def _require_texts(self) -> None:
+        for name in TEXTS:
+            text = getattr(self, name)
+            if text is not None:
+                require_text(name, text)
+        if not self.name:
+            raise _refusal("name", "the name is empty: give every job a name")
+        for name, choices in CHOICES.items():
+            text = getattr(self, name)
+            if text is not None and text not in choices:
+                raise _refusal(name, f"{name} is {text!r:.40}, expected {' or '.join(choices)}")
+        for key, letter in self.letters.items():
+            if key not in PROPERTIES or letter not in CHOICES["label"]:
+                raise _refusal("letters", f"letters holds {key!r:.40}: {letter!r:.40}")
+        currency = self.cost_currency
+        if currency is not None and not (
+            len(currency) == 3 and currency.isascii() and currency.isupper()
+        ):
+            raise _refusal(
+                "cost_currency",
+                f"cost_currency is {currency!r:.40}, expected three capitals such as USD",
+            )
+        for names in (self.boundary or (), self.qualities, self.unavailable):
+            for text in names:
+                require_text("component", text)
+
+    def _require_ranges(self) -> None:
+        low, score, high = self.sci_low, self.sci_grams_per_unit, self.sci_high
+        known = [value for value in (low, score, high) if value is not None]
+        if known != sorted(known):
+            shown = " to ".join("unknown" if end is None else f"{end:g}" for end in (low, high))
+            raise _refusal(
+                "sci_low", f"the range of the SCI is {shown}, which does not hold {score or 0:g}"
+            )
+        moments = [
+            _moment(name, text)
+            for name in ("started_at", "finished_at")
+            if (text := getattr(self, name)) is not None
+        ]
+        if moments != sorted(moments):
+            raise _refusal(
+                "finished_at", f"finished_at {self.finished_at} is before {self.started_at}"
+            )
+
+    def require_consistent(self) -> None:
+        """Refuse figures that contradict each other.
+
+        `lowtide explain` shows such a contradiction step by step; every other command refuses it.
+
+        Raises:
+            MetricError: the SCI is not (O + M) / R, or a property differs from its own figure.
+        """
+        carbon, units, score = self.carbon_grams, self.functional_units, self.sci_grams_per_unit
+        if carbon is not None and units and score is not None:
+            _require_agreement("sci_grams_per_unit", score, carbon / units, "(O + M) / R")
+        same = {
+            "accuracy_top1": (self.accuracy, 1.0, "accuracy"),
+            "training_energy": (self.energy_joules, 3.6e6, "energy_joules"),
+            "training_time": (self.duration_seconds, 3600.0, "duration_seconds"),
+        }
+        for key, (figure, factor, name) in same.items():
+            stated = self.properties.get(key)
+            if stated is not None and figure is not None:
+                _require_agreement(key, stated, figure / factor, name)
 
     @property
     def carbon_grams(self) -> float | None:
-        """O + M, `None` where either is not known."""
+        """O + M, `None` where either is unknown."""
         if self.operational_grams is None or self.embodied_grams is None:
             return None
         return self.operational_grams + self.embodied_grams
+
+    @property
+    def score_grams_per_unit(self) -> float | None:
+        """The SCI: as stated, else (O + M) / R where all three are known and a unit was done."""
+        if self.sci_grams_per_unit is not None:
+            return self.sci_grams_per_unit
+        carbon = self.carbon_grams
+        return (
+            None
+            if carbon is None or not self.functional_units
+            else (carbon / self.functional_units)
+        )
 
     @property
     def mean_power_watts(self) -> float | None:
@@ -146,5 +326,39 @@ class JobFigures:
         return self.energy_joules / seconds
 
     def metric(self, family: str) -> MetricFigure | None:
-        """Return the first metric whose name begins with `family`, for example `SAM`."""
+        """Return the first metric whose name starts with `family`, for example `SAM`."""
         return next((m for m in self.metrics if m.name.startswith(family)), None)
+
+
+def require_property(key: str, value: float | None) -> None:
+    """Refuse a value that no property of this name can have.
+
+    Raises:
+        MetricError: the key is unknown, or the value is outside the property's domain.
+    """
+    prop = PROPERTIES.get(key)
+    if prop is None:
+        raise _refusal("properties", f"{key!r:.40} is not a rated property")
+    if value is None:
+        return
+    if prop.unit == "fraction":
+        require_accuracy(value, key)
+    else:
+        require_at_least(key, value)
+
+
+def _require_agreement(name: str, stated: float, computed: float, source: str) -> None:
+    allowed = AGREEMENT_RATIO * max(abs(stated), abs(computed))
+    if not isfinite(computed) or abs(stated - computed) > allowed:
+        raise _refusal(name, f"{name} is {stated:g}, but {source} is {computed:g}")
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        return parse_timestamp(text)
+    except (ValueError, OverflowError) as error:
+        raise _refusal(name, f"{name} is {text!r:.40}, not an RFC 3339 time") from error
+
+
+def _refusal(name: str, message: str) -> MetricError:
+    return MetricError(Refusal.OUT_OF_DOMAIN, name, message)

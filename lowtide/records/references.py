@@ -4,16 +4,14 @@ A job is rated only against a set of its own task, data set and environment, and
 that set.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-
-import yaml
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import Task, training_values
 from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
-from lowtide.records.jobs import ReportError
+from lowtide.records.documents import parse_document
+from lowtide.records.errors import ReportError
 from lowtide.units import joules_to_kwh
 
 SECONDS_PER_HOUR = 3600
@@ -67,10 +65,7 @@ def read_reference(path: Path) -> ReferenceSet:
         ReportError: the file cannot be read or holds no object.
         MetricError: a field is missing or impossible.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (OSError, yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path} is neither JSON nor YAML: {error}") from error
+    data = parse_document(path)
     if not isinstance(data, dict):
         raise ReportError(f"{path} holds no reference set")
     return parse_reference(data)

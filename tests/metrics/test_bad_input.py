@@ -196,9 +196,11 @@ def test_what_cannot_be_compared_is_refused_by_library_and_command(
     ("content", "sentence"),
     [
         pytest.param("accuracy\n0.9\n", "has no column name", id="missing column"),
-        pytest.param("name,accuracy\na,80\n", "line 2: report: accuracy is 80", id="percent"),
+        pytest.param("name,accuracy\na,80\n", "line 2: accuracy is 80", id="percent"),
         pytest.param("name,energy_joules\na,-1\n", "energy_joules is -1", id="negative"),
-        pytest.param("name,energy_joules\na,nan\n", "energy_joules is nan", id="not a number"),
+        pytest.param(
+            "name,energy_joules\na,nan\n", "energy_joules: 'nan' is not a number", id="not a number"
+        ),
     ],
 )
 def test_a_bad_table_is_one_sentence(tmp_path: Path, content: str, sentence: str) -> None:

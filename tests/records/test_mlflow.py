@@ -43,8 +43,8 @@ def test_exported_runs_are_compared(export: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        pytest.param(("0.91", "91"), "run a1: report: accuracy is 91", id="percent"),
-        pytest.param(("2.5,", "much,"), "could not convert string to float", id="no number"),
+        pytest.param(("0.91", "91"), "line 2: accuracy is 91", id="percent"),
+        pytest.param(("2.5,", "much,"), "energy_kwh: .much. is not a number", id="no number"),
         pytest.param(("FINISHED", "RUNNING"), "without a finished run", id="nothing finished"),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_report_file_gives_the_same_figures_back(tmp_path: Path, densenet: Job
         pytest.param({"carbon": "x"}, "status.carbon is 'x', expected an object", id="shape"),
         pytest.param({"attempts": [{"start": "today", "end": "x"}]}, "attempts[0]", id="time"),
         pytest.param({"energy": {"mock": "no"}}, "status.energy.mock", id="flag"),
-        pytest.param({"sci": {"gramsPerUnit": "nan"}}, "sci_grams_per_unit is nan", id="nan"),
+        pytest.param({"sci": {"gramsPerUnit": "nan"}}, "gramsPerUnit: 'nan'", id="nan"),
     ],
 )  # fmt: skip
 def test_bad_status_fields_are_named(
@@ -179,8 +179,8 @@ def test_command_prints_nothing_but_data(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param("{", "neither JSON nor YAML", id="broken"),
-        pytest.param("[1]", "holds int, not a report", id="a number"),
+        pytest.param("{", "is not JSON", id="broken"),
+        pytest.param("[1]", "holds 1, not a report", id="a number"),
         pytest.param('{"kind": "Pod"}', "is of kind 'Pod'", id="another kind"),
         pytest.param('{"kind": "JobFigures", "name": "x", "energy": 5}', "energy", id="field"),
         pytest.param('{"kind": "JobFigures", "name": "x", "accuracy": 80}', "0.8", id="percent"),
@@ -220,10 +220,10 @@ def test_command_reads_own_data_from_a_csv_file(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("accuracy\n0.8\n", "has no column name"),
-        ("name,colour\na,red\n", "a column 'colour' that is no figure"),
+        ("name,colour\na,red\n", "no column with a figure of a run ('colour'"),
         ("name,accuracy\na,80\n", "line 2: "),
         ("name,energy_joules\na,-3\n", "energy_joules is -3"),
-        ("name,energy_joules\na,nan\n", "energy_joules is nan"),
+        ("name,energy_joules\na,nan\n", "energy_joules: 'nan' is not a number"),
         ("name,accuracy\na,much\n", "line 2: accuracy"),
         ("name,accuracy\na,0.8,7\n", "more cells than there are columns"),
     ],

@@ -10,8 +10,8 @@ from lowtide.metrics.properties import PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError, Mode, Refusal, Result
+from lowtide.records.errors import ReportError
 from lowtide.records.imagenet import environments, published_reference
-from lowtide.records.jobs import ReportError
 from lowtide.records.references import read_reference
 
 

@@ -220,7 +220,7 @@ def test_an_unusable_set_is_named_and_the_job_is_measured(ended: Run, folder: Pa
     assert found.status == "True"
     message = efficiency_of(found).message or ""
     assert "a.yaml is not used" in message
-    assert "b.json is not used: boundaries is nan, but it must be a finite number" in message
+    assert "b.json is not JSON: NaN is not a JSON number" in message
     assert efficiency_of(ended(report())).label == "D"
 
 
