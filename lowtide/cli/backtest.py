@@ -25,6 +25,8 @@ from lowtide.backtest.files import read_trace
 from lowtide.backtest.trace import BacktestTrace, Case
 from lowtide.backtest.trial import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
+from lowtide.cli.options import trace_options
+from lowtide.grid.series import Factor
 from lowtide.planning.errors import BacktestError
 
 Task: TypeAlias = tuple[BacktestTrace, JobClass, Case]
@@ -78,6 +80,7 @@ PIPE_WIDTH: Final = 160
     help="Visible part of the forecast column: nothing, the rest of the UTC day, or the whole "
     "window; may be repeated.",
 )
+@trace_options
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
@@ -98,6 +101,8 @@ def command(
     interruptible: bool,
     restart_cost: timedelta,
     cases: tuple[str, ...],
+    times_are_utc: bool,
+    factor: str | None,
     processes: int | None,
     output: str,
 ) -> None:
@@ -108,7 +113,8 @@ def command(
       lowtide backtest examples/traces/DE.csv --length 4h --slack 24h --interruptible
       lowtide backtest *.csv --length 24h --slack 168h --forecast none --output json
 
-    A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast. Every 11 hours
+    A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast; what is taken
+    where the names of the columns leave a choice is said on standard error. Every 11 hours
     after 30 days of history a job is submitted; its emissions are settled on the actual values
     and compared with running at once. Nothing is measured here: savings are those of a job of
     constant power on past data.
@@ -123,7 +129,10 @@ def command(
         for length, slack in product(lengths, slacks)
     ]
     try:
-        files = [read_trace(path) for path in traces]
+        files = [
+            read_trace(path, factor=Factor(factor or Factor.UNKNOWN), times_are_utc=times_are_utc)
+            for path in traces
+        ]
         for note in (note for file in files for note in file.notes):
             click.echo(f"note: {note}", err=True)
         tasks = [

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_names
+from lowtide.grid.series import Factor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +49,18 @@ def complete_jobs(
     except JobsNotFoundError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def trace_options(command: Command) -> Command:
+    """Add what the columns of a CSV trace do not always say: --utc and --factor."""
+    command = click.option(
+        "--factor",
+        type=click.Choice([str(one) for one in Factor if one is not Factor.UNKNOWN]),
+        help="Which column to take where a trace has both; life-cycle is taken otherwise.",
+    )(command)
+    return click.option(
+        "--utc", "times_are_utc", is_flag=True, help="The trace's times without an offset are UTC."
+    )(command)
 
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)

@@ -18,11 +18,14 @@ import yaml
 from pydantic import ValidationError
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.options import trace_options
 from lowtide.cli.plan_view import plan_text
 from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
-from lowtide.grid.series import Signal
+from lowtide.grid.series import Factor, Signal
 from lowtide.grid.settings import ZoneSettings
+from lowtide.grid.trace import read_trace
+from lowtide.grid.trace_columns import TraceFileError
 from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
 from lowtide.planning.durations import HIGH_RATIO
@@ -69,7 +72,7 @@ class Outlook:
     help="CSV with time, g_per_kwh and optionally forecast; no network is used.",
 )
 @click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the trace.")
-@click.option("--utc", "times_are_utc", is_flag=True, help="The trace's times are UTC.")
+@trace_options
 @click.option(
     "--settings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -91,6 +94,7 @@ def command(
     trace: Path | None,
     moment: datetime | None,
     times_are_utc: bool,
+    factor: str | None,
     settings: Path | None,
     signal: str | None,
     output: str,
@@ -108,7 +112,7 @@ def command(
     """
     if deadline is not None and slack is not None:
         raise click.UsageError("give --deadline or --slack, not both")
-    outlook = outlook_for(zone, trace, moment, times_are_utc, settings, signal)
+    outlook = outlook_for(zone, trace, moment, times_are_utc, settings, signal, factor)
     request = request_for(
         outlook.now,
         duration,
@@ -143,15 +147,17 @@ def outlook_for(
     times_are_utc: bool,
     settings: Path | None,
     signal: str | None,
+    factor: str | None = None,
 ) -> Outlook:
     """Return the forecast that the options ask for, and the time at which it is made."""
-    if trace is None and (moment is not None or times_are_utc or signal is not None):
-        raise click.UsageError("--at, --utc and --signal describe a --trace")
+    if trace is None and (moment or times_are_utc or signal or factor):
+        raise click.UsageError("--at, --utc, --factor and --signal describe a --trace")
     if trace is not None and settings is not None:
         raise click.UsageError("give --trace or --settings, not both")
     now = moment or datetime.now(UTC)
     if trace is not None:
-        chosen, folder = _trace_settings(trace, now, times_are_utc, signal), None
+        _say_what_is_taken(trace, times_are_utc, factor)
+        chosen, folder = _trace_settings(trace, now, times_are_utc, signal, factor), None
     else:
         chosen = keyless_settings(zone) if settings is None else _zone_settings(settings, zone)
         folder = cache_folder()
@@ -176,14 +182,29 @@ def _troubles(state: ZoneState) -> tuple[Failure, ...]:
     return state.failures
 
 
+def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> None:
+    """Print to standard error what the reader takes where the file leaves a choice."""
+    try:
+        read = read_trace(
+            trace.read_text(encoding="utf-8-sig").splitlines(),
+            factor=Factor(factor or Factor.UNKNOWN),
+            times_are_utc=times_are_utc,
+        )
+    except (TraceFileError, OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
+    for note in read.notes:
+        click.echo(f"note: {trace.stem}: {note}", err=True)
+
+
 def _trace_settings(
-    trace: Path, now: datetime, times_are_utc: bool, signal: str | None
+    trace: Path, now: datetime, times_are_utc: bool, signal: str | None, factor: str | None
 ) -> ZoneSettings:
     """Return settings that replay the trace in its own time, so that its future stays unknown."""
     provider = {
         "kind": "file",
         "path": str(trace),
         "timesAreUtc": times_are_utc,
+        "factor": factor or Factor.UNKNOWN,
         "replay": {"traceStart": now, "wallStart": now},
     }
     return ZoneSettings.model_validate(
@@ -265,6 +286,7 @@ def _forecast_document(forecast: Forecast) -> dict[str, Any]:
     made = forecast.generated_at
     return {
         "signal": forecast.signal,
+        "factor": forecast.factor,
         "provider": forecast.provider,
         "generated_at": None if made is None else format_timestamp(made),
         "start": format_timestamp(forecast.start),

@@ -11,12 +11,15 @@ from typing import Final
 
 from lowtide.grid.errors import Failure
 from lowtide.grid.forecast import Forecast, Source
+from lowtide.grid.series import Factor
 from lowtide.planning.types import Plan, Request
 from lowtide.report.curve import chart_rows, column_times, marks
 from lowtide.units import format_duration, format_time_column
 
 CHART_HEIGHT: Final = 6
 MARGIN: Final = 20
+PARTS_MAX: Final = 3
+"""So many changes of the source are named; a forecast with gaps may have thousands."""
 WIDTH_MAX: Final = 110
 WORDS: Final = {
     Source.PROVIDER: "provider",
@@ -92,7 +95,11 @@ def _provenance(now: datetime, forecast: Forecast) -> str:
             end = forecast.start + timedelta(seconds=position * forecast.slot_seconds)
             name += f" to {format_time_column(end)}"
         parts.append(name)
-    return f"{forecast.signal} intensity: " + "; ".join(parts)
+    if len(parts) > PARTS_MAX:
+        names = dict.fromkeys(WORDS[source] for source, _ in runs[PARTS_MAX:])
+        parts[PARTS_MAX:] = [f"then {' and '.join(names)} in turns"]
+    kind = "" if forecast.factor is Factor.UNKNOWN else f" ({forecast.factor} emissions)"
+    return f"{forecast.signal} intensity{kind}: " + "; ".join(parts)
 
 
 def chart(

@@ -1,7 +1,8 @@
 """`lowtide where`: in which of several grid zones a job would emit least, and when.
 
 Every zone is planned by itself, by the operator's own planner, with the same constraints; then the
-plans are ranked. Average and marginal intensity are never ranked together.
+plans are ranked. Average and marginal intensity, direct and
+life-cycle emissions are never ranked together.
 """
 
 import json
@@ -14,6 +15,7 @@ import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
+from lowtide.grid.series import Factor
 from lowtide.planning import Plan, PlanningError, plan
 from lowtide.units import format_time_column, format_timestamp
 
@@ -26,6 +28,7 @@ class Place:
     signal: str | None
     made: Plan | None
     reason: str | None
+    factor: Factor = Factor.UNKNOWN
 
     @property
     def grams_per_kwh(self) -> float | None:
@@ -89,6 +92,10 @@ def command(
         reasons = "; ".join(f"{place.zone}: {place.reason}" for place in places)
         raise click.ClickException(f"no zone can be planned: {reasons}")
     signals = {place.zone: place.signal for place in known}
+    factors = {place.factor for place in known} - {Factor.UNKNOWN}
+    if len(factors) > 1:
+        shown = ", ".join(f"{place.zone} {place.factor}" for place in known)
+        raise click.ClickException(f"the zones' emission factors do not compare: {shown}")
     if len(set(signals.values())) > 1:
         shown = ", ".join(f"{zone} {signal}" for zone, signal in signals.items())
         raise click.ClickException(f"the zones' intensities do not compare: {shown}")
@@ -126,7 +133,8 @@ def _place(
     reasons = "; ".join(failure.message for failure in outlook.failures)
     signal = None if outlook.forecast is None else str(outlook.forecast.signal)
     missing = None if made.planned_grams_per_kwh is not None else reasons or "no forecast"
-    return Place(zone, signal, made, missing)
+    factor = Factor.UNKNOWN if outlook.forecast is None else outlook.forecast.factor
+    return Place(zone, signal, made, missing, factor)
 
 
 def _document(place: Place) -> dict[str, Any]:
@@ -134,6 +142,7 @@ def _document(place: Place) -> dict[str, Any]:
     return {
         "zone": place.zone,
         "signal": place.signal,
+        "factor": place.factor,
         "start": None if made is None else format_timestamp(made.segments[0].start),
         "planned_grams_per_kwh": place.grams_per_kwh,
         "run_now_grams_per_kwh": None if made is None else made.run_now_grams_per_kwh,

@@ -14,7 +14,7 @@ from lowtide.grid.provider_settings import ProviderSettings
 from lowtide.grid.providers.factory import Throttles, build_provider
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.storage import StorageError, read_text
-from lowtide.grid.trace import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError
 
 REFRESH: Final = timedelta(seconds=300)
 """How often a zone without providers looks for actual values; there are none."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from lowtide.grid.providers.answers import usable
+from lowtide.grid.raw_values import usable
 from lowtide.grid.series import IntensitySeries, Point, Signal, series_type
-from lowtide.grid.trace import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError
 
 COLUMNS: Final = ("month", "hour", "g_per_kwh")
 HOUR: Final = timedelta(hours=1)

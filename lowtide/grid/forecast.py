@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lowtide.grid.series import Signal
+from lowtide.grid.series import Factor, Signal
 
 
 class Source(StrEnum):
@@ -41,6 +41,8 @@ class Forecast:
     """Source of the provider's values; `None` where none is used."""
     generated_at: datetime | None = None
     """When the provider made its forecast, or when it was received."""
+    factor: Factor = Factor.UNKNOWN
+    """Whether the values are direct or life-cycle emissions."""
     hours_per_slot: float | None = None
     """Hours of data in a slot, where a replay is faster than the clock; `None`: as it says."""
     with_week: "Forecast | None" = None

@@ -99,6 +99,7 @@ def fuse(
         sources=plain.sources,
         provider=provider.source if provider is not None and known else None,
         generated_at=generated_at if provider is not None else None,
+        factor=(provider if provider is not None and known else sources[0]).factor,
         hours_per_slot=None if slots_per_day is None else 24 / slots_per_day,
     )
     if np.array_equal(plain.values, week.values):

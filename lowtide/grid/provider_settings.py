@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.series import Factor, Signal
-from lowtide.grid.trace import IntensityUnit
+from lowtide.grid.trace_columns import IntensityUnit
 
 PUBLIC_REFRESH_MIN_SECONDS: Final = 300
 """How often a public service may be asked at most for the same thing."""
@@ -37,7 +37,7 @@ class _Source(GridSettings):
     zone: str | None = Field(default=None, min_length=1, max_length=128)
     """The provider's own code for the zone; default: Lowtide's name of it."""
     factor: Factor = Factor.UNKNOWN
-    """Which emissions the values include; reported, never converted."""
+    """Which emissions the values include, direct or life-cycle; reported, never converted."""
     zero_possible: bool | None = None
     """Whether 0 g/kWh can be true; default: only for marginal intensity."""
     refresh_seconds: int = Field(default=PUBLIC_REFRESH_MIN_SECONDS, ge=1, le=86400)
@@ -118,15 +118,15 @@ class ReplaySettings(GridSettings):
 
 
 class FileSettings(_Source):
-    """A CSV file; see `lowtide.grid.trace` for the columns."""
+    """A CSV file; see docs/how-to/grid-data.md for the columns."""
 
     kind: Literal["file"]
     path: Path
     """The CSV file; it is read again when it changes."""
-    unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH
-    """Unit of the column `value`; a column named g_per_kwh says it itself."""
+    unit: IntensityUnit | None = None
+    """Unit of a column whose name says none; default: g/kWh."""
     times_are_utc: bool = False
-    """Whether times without an offset are UTC; otherwise they are refused."""
+    """Whether times without an offset are UTC; else they are refused, unless the column says so."""
     replay: ReplaySettings | None = None
     """Moves the trace in time."""
     refresh_seconds: int = Field(default=10, ge=1, le=86400)

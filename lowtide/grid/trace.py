@@ -1,47 +1,32 @@
-"""A carbon-intensity trace in a CSV file: reading it strictly, and replaying it later or faster.
+"""A carbon-intensity trace in a CSV file: one reader for the file provider and the command line.
 
-Two layouts are read as they are: `time,g_per_kwh[,forecast]`, and that of the public day-ahead
-data set DACF (`time,actual_g_per_kwh[,day_ahead_forecast_g_per_kwh]`). A time without an offset
-is refused unless the caller declares the file to be in UTC, because a local clock has a missing
-and a doubled hour each year. Pure: text in, rows out; files and clocks are the callers'.
+A header and one row per slot: a time, the intensity and, if there is one, its forecast. Which
+column holds what is the rule of `trace_columns`. A time without an offset is refused unless the
+file says UTC in the name of its time column or the caller declares it, because a local clock has a
+missing and a doubled hour each year. Pure: text in, rows out; files and clocks are the callers'.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 
-from lowtide.units import lb_per_mwh_to_grams_per_kwh
+from lowtide.grid.raw_values import RawValue, slot_lengths
+from lowtide.grid.series import Factor
+from lowtide.grid.trace_columns import IntensityUnit, TraceColumns, TraceFileError, find_columns
+from lowtide.units import format_duration, format_time_column
 
-TIME_COLUMN: Final = "time"
-GRAMS_COLUMNS: Final = ("g_per_kwh", "actual_g_per_kwh")
-UNIT_FREE_COLUMN: Final = "value"
-FORECAST_COLUMNS: Final = ("forecast", "forecast_g_per_kwh", "day_ahead_forecast_g_per_kwh")
 ROWS_MAX: Final = 2_000_000
 YEARS: Final = range(1971, 3000)
-
-
-class IntensityUnit(StrEnum):
-    """Units that a trace may be in."""
-
-    GRAMS_PER_KWH = "g/kWh"
-    KILOGRAMS_PER_MWH = "kg/MWh"
-    POUNDS_PER_MWH = "lb/MWh"
-
-    def to_grams_per_kwh(self, value: float) -> float:
-        """Return `value` of this unit in g/kWh; 1 kg/MWh is 1 g/kWh."""
-        return lb_per_mwh_to_grams_per_kwh(value) if self is IntensityUnit.POUNDS_PER_MWH else value
-
-
-class TraceFileError(ValueError):
-    """A trace cannot be read; the message names the line."""
+NO_VALUE: Final = frozenset({"", "null", "none", "nan", "na", "n/a", "-"})
+"""What a cell without a value may hold, in small letters."""
+STEPS_SHOWN_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One slot of a trace. `None` is an empty cell; other oddities are for the caller to judge."""
+    """One slot of a trace in g/kWh; `None` is a cell without a value, oddities stay as they are."""
 
     start: datetime
     actual: float | None
@@ -50,10 +35,24 @@ class TraceRow:
 
 @dataclass(frozen=True, slots=True)
 class GridTrace:
-    """Rows in time order, in g/kWh, and whether the file has a forecast column at all."""
+    """A trace as read from a file."""
 
     rows: tuple[TraceRow, ...]
+    """Rows in time order; equal times are kept."""
     has_forecast: bool
+    """Whether the file has a forecast column at all."""
+    factor: Factor = Factor.UNKNOWN
+    """Which emissions the intensity includes, as far as the file says."""
+    notes: tuple[str, ...] = ()
+    """What was taken where the file left a choice, in sentences for people."""
+
+    def actuals(self) -> list[RawValue]:
+        """Return the intensity of every row."""
+        return [RawValue(row.start, row.actual) for row in self.rows]
+
+    def forecasts(self) -> list[RawValue]:
+        """Return the forecast of every row."""
+        return [RawValue(row.start, row.forecast) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,64 +69,72 @@ class Replay:
 
 
 def read_trace(
-    lines: Sequence[str],
+    lines: Iterable[str],
     *,
-    unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH,
+    unit: IntensityUnit | None = None,
+    factor: Factor = Factor.UNKNOWN,
     times_are_utc: bool = False,
 ) -> GridTrace:
     """Return the trace in the lines of a CSV file.
 
-    Rows are in the order of the file; equal times are kept, because only the caller can say
+    `unit` is that of a column whose name says none (default: g/kWh); `factor` chooses among columns
+    of direct and life-cycle emissions. Equal times are kept, because only the caller can say
     whether they contradict each other.
 
     Raises:
-        TraceFileError: a column is missing, a unit contradicts a column's name, a cell is no
-            number, a time is no time or has no offset, times run backwards, or there are no rows.
+        TraceFileError: a column is missing or ambiguous, a unit contradicts a column's name, a cell
+            is no number, a time is no time or has no offset, times run backwards, or there are no
+            rows.
     """
     reader = csv.reader(lines)
-    header = [name.strip() for name in next(reader, [])]
-    value_index = _value_index(header, unit)
-    forecast_index = next((header.index(name) for name in FORECAST_COLUMNS if name in header), None)
-    rows: list[TraceRow] = []
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"line {reader.line_num}"
-        if len(cells) != len(header):
-            raise TraceFileError(f"{where} has {len(cells)} cells, the header has {len(header)}")
-        start = _time(cells[header.index(TIME_COLUMN)], where, times_are_utc)
-        if rows and start < rows[-1].start:
-            raise TraceFileError(f"{where}: {start.isoformat()} is earlier than the line before it")
-        actual = _number(cells[value_index], where, unit)
-        forecast = None if forecast_index is None else _number(cells[forecast_index], where, unit)
-        rows.append(TraceRow(start, actual, forecast))
-        if len(rows) > ROWS_MAX:
-            raise TraceFileError(f"more than {ROWS_MAX} rows")
+    try:
+        header = next(reader, [])
+        columns = find_columns(header, unit=unit, factor=factor)
+        rows = _rows(reader, len(header), columns, times_are_utc or columns.times_are_utc)
+    except csv.Error as error:
+        raise TraceFileError(f"line {reader.line_num} is no CSV text: {error}") from None
     if not rows:
         raise TraceFileError("there are no rows below the header")
-    return GridTrace(tuple(rows), forecast_index is not None)
-
-
-def _value_index(header: Sequence[str], unit: IntensityUnit) -> int:
-    if TIME_COLUMN not in header:
-        raise TraceFileError(
-            f"the first line {','.join(header)[:80]!r} has no column {TIME_COLUMN!r}: "
-            "write time,g_per_kwh or time,g_per_kwh,forecast"
-        )
-    for name in GRAMS_COLUMNS:
-        if name in header:
-            if unit is IntensityUnit.POUNDS_PER_MWH:
-                raise TraceFileError(f"column {name} contradicts the configured unit {unit}")
-            return header.index(name)
-    if UNIT_FREE_COLUMN in header:
-        return header.index(UNIT_FREE_COLUMN)
-    raise TraceFileError(
-        f"the first line {','.join(header)[:80]!r} has none of the columns "
-        f"{', '.join((*GRAMS_COLUMNS, UNIT_FREE_COLUMN))}"
+    return GridTrace(
+        rows=tuple(rows),
+        has_forecast=columns.forecast is not None,
+        factor=columns.factor,
+        notes=(*columns.notes, *_step_notes([row.start for row in rows])),
     )
 
 
-def _time(text: str, where: str, times_are_utc: bool) -> datetime:
+def _rows(
+    reader: Iterable[list[str]], width: int, columns: TraceColumns, times_are_utc: bool
+) -> list[TraceRow]:
+    rows: list[TraceRow] = []
+    for line, cells in enumerate(reader, 2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"line {line}"
+        if len(cells) != width:
+            raise TraceFileError(f"{where} has {len(cells)} cells, the header has {width}")
+        start = parse_slot_start(cells[columns.time], where, times_are_utc)
+        if rows and start < rows[-1].start:
+            raise TraceFileError(f"{where}: {start.isoformat()} is earlier than the line before it")
+        actual = _grams(cells[columns.actual], where, columns.unit)
+        forecast = (
+            None
+            if columns.forecast is None
+            else _grams(cells[columns.forecast], where, columns.unit)
+        )
+        rows.append(TraceRow(start, actual, forecast))
+        if len(rows) > ROWS_MAX:
+            raise TraceFileError(f"more than {ROWS_MAX} rows")
+    return rows
+
+
+def parse_slot_start(text: str, where: str, times_are_utc: bool) -> datetime:
+    """Return the UTC time in a cell; `where` is the line for the error.
+
+    Raises:
+        TraceFileError: it is no ISO 8601 time, its year cannot be meant, or it has no offset and
+            the times were not declared to be in UTC.
+    """
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -138,16 +145,43 @@ def _time(text: str, where: str, times_are_utc: bool) -> datetime:
         if not times_are_utc:
             raise TraceFileError(
                 f"{where}: time {text.strip()[:40]!r} has no offset: add Z, or declare the file "
-                "to be in UTC"
+                "to be in UTC (timesAreUtc, --utc)"
             )
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
 
 
-def _number(text: str, where: str, unit: IntensityUnit) -> float | None:
-    if not text.strip():
+def parse_cell(text: str, where: str) -> float | None:
+    """Return the number in a cell, `None` where it holds none; `where` is the line for the error.
+
+    Raises:
+        TraceFileError: it is neither a number nor a usual word for none.
+    """
+    if text.strip().lower() in NO_VALUE:
         return None
     try:
-        return unit.to_grams_per_kwh(float(text))
+        return float(text)
     except ValueError:
         raise TraceFileError(f"{where}: {text[:40]!r} is not a number") from None
+
+
+def _grams(text: str, where: str, unit: IntensityUnit) -> float | None:
+    number = parse_cell(text, where)
+    return None if number is None else unit.to_grams_per_kwh(number)
+
+
+def _step_notes(starts: Sequence[datetime]) -> list[str]:
+    """Return a sentence on the steps of the rows where they change on the way."""
+    lengths = slot_lengths(sorted(set(starts)))
+    if lengths is None or len(set(lengths)) == 1:
+        return []
+    changes = []
+    last = None
+    for start, length in zip(sorted(set(starts)), lengths, strict=True):
+        if length != last:
+            step = format_duration(length.total_seconds())
+            changes.append(f"{step} from {format_time_column(start)}")
+            last = length
+    if len(changes) > STEPS_SHOWN_MAX:
+        changes[STEPS_SHOWN_MAX:] = [f"{len(changes) - STEPS_SHOWN_MAX} more changes"]
+    return [f"slots change their length: {', '.join(changes)}"]

@@ -75,7 +75,7 @@ def test_a_wrong_duration_is_wrong_use():
 
 def test_a_short_trace_is_a_failure(tmp_path):
     """Exit code 1 and one sentence."""
-    rows = [f"2021-07-01T{hour:02}:00,{300 + hour}" for hour in range(24)]
+    rows = [f"2021-07-01T{hour:02}:00Z,{300 + hour}" for hour in range(24)]
     path = write(tmp_path / "short.csv", "time,g_per_kwh", *rows)
 
     result = run(path)
@@ -86,8 +86,8 @@ def test_a_short_trace_is_a_failure(tmp_path):
     assert result.stdout == ""
 
 
-def test_reads_naive_and_marked_times_as_utc(tmp_path):
-    """Half of the published files mark their times with Z, half do not."""
+def test_times_without_an_offset_need_a_word_for_utc(tmp_path):
+    """The rule of `lowtide plan`: a local clock has a missing and a doubled hour each year."""
     marked = write(
         tmp_path / "a.csv", "time,actual", "2021-07-01T05:00:00Z,1", "2021-07-01T06:00:00Z,2"
     )
@@ -96,7 +96,11 @@ def test_reads_naive_and_marked_times_as_utc(tmp_path):
     )
 
     assert read_trace(marked).trace.first_slot_of_day == 5
-    assert read_trace(naive).trace.actual.tolist() == [1, 2]
+    assert read_trace(naive, times_are_utc=True).trace.actual.tolist() == [1, 2]
+    result = run(naive)
+    assert result.exit_code == 1
+    assert "b.csv: line 2: time '2021-07-01T05:00:00' has no offset" in result.stderr
+    assert "--utc" in result.stderr
 
 
 def test_finer_traces_are_averaged_and_say_so(tmp_path):
@@ -135,39 +139,39 @@ def test_short_gaps_are_filled_and_counted(tmp_path):
     ("rows", "message"),
     [
         pytest.param(
-            ["time,price", "2021-07-01T00:00,1", "2021-07-01T01:00,2"],
-            "a column actual_g_per_kwh is missing",
+            ["time,price", "2021-07-01T00:00Z,1", "2021-07-01T01:00Z,2"],
+            "has none of the columns g_per_kwh, actual_g_per_kwh, value",
             id="no actuals",
         ),
         pytest.param(
-            ["time,actual", "yesterday,1", "2021-07-01T01:00,2"],
-            "row 2: 'yesterday' is no ISO 8601",
+            ["time,actual", "yesterday,1", "2021-07-01T01:00Z,2"],
+            "line 2: 'yesterday' is not an ISO 8601 time",
             id="no time",
         ),
         pytest.param(
-            ["time,actual", "2021-07-01T00:00,dirty", "2021-07-01T01:00,2"],
-            "row 2: 'dirty' is not a number",
+            ["time,actual", "2021-07-01T00:00Z,dirty", "2021-07-01T01:00Z,2"],
+            "line 2: 'dirty' is not a number",
             id="no number",
         ),
         pytest.param(
-            ["time,actual", "2021-07-01T01:00,1", "2021-07-01T00:00,2"],
-            "row 3: .* does not come after",
+            ["time,actual", "2021-07-01T01:00Z,1", "2021-07-01T00:00Z,2"],
+            "line 3: .* is earlier than the line before",
             id="backwards",
         ),
         pytest.param(
             [
                 "time,actual",
-                "2021-07-01T00:00,1",
-                "2021-07-01T01:00,1",
-                "2021-07-01T02:00,1",
-                "2021-07-03T05:00,1",
+                "2021-07-01T00:00Z,1",
+                "2021-07-01T01:00Z,1",
+                "2021-07-01T02:00Z,1",
+                "2021-07-03T05:00Z,1",
             ],
             "50 h in a row",
             id="long gap",
         ),
-        pytest.param(["time,actual"], "holds 0 rows", id="empty"),
+        pytest.param(["time,actual"], "no rows below the header", id="empty"),
         pytest.param(
-            ["time,actual", "2021-07-01T00:00,1", "2021-07-02T00:00,1"],
+            ["time,actual", "2021-07-01T00:00Z,1", "2021-07-02T00:00Z,1"],
             "an hour is the most",
             id="daily",
         ),

@@ -9,7 +9,7 @@ from lowtide.grid.climatology import read_climatology
 from lowtide.grid.forecast import Source
 from lowtide.grid.series import Signal
 from lowtide.grid.settings import ZoneSettings
-from lowtide.grid.trace import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError
 from lowtide.grid.zone import build_zones
 
 NOW = datetime(2026, 2, 28, 22, 20, tzinfo=UTC)

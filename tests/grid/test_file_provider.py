@@ -9,7 +9,8 @@ from lowtide.grid.errors import BadAnswer, NoData, NotOffered, Unavailable
 from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.series import MarginalSeries, Signal
-from lowtide.grid.trace import IntensityUnit, Replay
+from lowtide.grid.trace import Replay
+from lowtide.grid.trace_columns import IntensityUnit
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -92,7 +93,7 @@ def test_replays_faster_than_time(path):
     ("text", "message"),
     [
         pytest.param("", "has no column 'time'", id="empty file"),
-        pytest.param("time,carbon\n", "none of the columns", id="no value column"),
+        pytest.param("time,price\n", "none of the columns", id="no value column"),
         pytest.param("time,g_per_kwh\n", "no rows", id="only a header"),
         pytest.param("time,g_per_kwh\n2026-03-01T00:00,3\n", "no offset", id="naive time"),
         pytest.param("time,g_per_kwh\nyesterday,3\n", "not an ISO 8601 time", id="no time"),

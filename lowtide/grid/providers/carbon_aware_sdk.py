@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from lowtide.grid.errors import BadAnswer, GridError, NoData, NotOffered
-from lowtide.grid.providers.answers import JSON, RawValue, parse_time, parsed
+from lowtide.grid.providers.answers import JSON, parse_time, parsed
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries
 from lowtide.units import format_timestamp
 

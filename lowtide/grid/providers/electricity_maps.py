@@ -15,17 +15,10 @@ from pydantic import BaseModel, Field
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import Unauthorized
-from lowtide.grid.providers.answers import (
-    JSON,
-    RawValue,
-    joined,
-    parse_time,
-    parsed,
-    spans,
-    usual_step,
-)
+from lowtide.grid.providers.answers import JSON, joined, parse_time, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue, usual_step
 from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.units import format_timestamp
 

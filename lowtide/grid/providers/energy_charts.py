@@ -14,9 +14,10 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from lowtide.grid.errors import BadAnswer
-from lowtide.grid.providers.answers import JSON, RawValue, parsed
+from lowtide.grid.providers.answers import JSON, parsed
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries
 from lowtide.units import format_timestamp
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NoData
-from lowtide.grid.providers.answers import RawValue, spans
+from lowtide.grid.providers.answers import spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.entsoe_documents import HOUR, NO_TYPE, Document, read_document
 from lowtide.grid.providers.entsoe_mix import (
@@ -25,6 +25,7 @@ from lowtide.grid.providers.entsoe_mix import (
     unknown_types,
 )
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries
 
 RANGE_MAX: Final = timedelta(days=14)

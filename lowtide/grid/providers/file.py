@@ -6,26 +6,19 @@ A replayed trace never tells the future: without a forecast column it offers no 
 """
 
 import logging
-import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
-from lowtide.grid.errors import BadAnswer, GridError, NotOffered, Unavailable
-from lowtide.grid.providers.answers import Origin, RawValue, usual_step
+from lowtide.grid.errors import BadAnswer, GridError, NotOffered
+from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
+from lowtide.grid.raw_values import RawValue, usual_step
 from lowtide.grid.series import IntensitySeries, Signal
-from lowtide.grid.trace import (
-    GridTrace,
-    IntensityUnit,
-    Replay,
-    TraceFileError,
-    TraceRow,
-    read_trace,
-)
-
-FILE_MAX_BYTES: Final = 64 * 1024 * 1024
+from lowtide.grid.trace import GridTrace, Replay, read_trace
+from lowtide.grid.trace_columns import IntensityUnit
+from lowtide.grid.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
 
@@ -39,23 +32,24 @@ class FileProvider:
         *,
         zone: str,
         origin: Origin,
-        unit: IntensityUnit = IntensityUnit.GRAMS_PER_KWH,
+        unit: IntensityUnit | None = None,
         times_are_utc: bool = False,
         replay: Replay | None = None,
     ) -> None:
         """Remember where the file is; it is read at the first question, so it may come later."""
-        self._path = path
         self._zone = zone
-        self._unit = unit
-        self._times_are_utc = times_are_utc
         self._replay = replay
         moved = replay is not None and replay != Replay(replay.trace_start, replay.trace_start)
         remark = f"{path.name}{', replayed' if moved else ''}"
         self._origin = replace(origin, remark=remark)
-        self._lock = threading.Lock()
-        self._seen: tuple[int, int, int] | None = None
-        self._good: GridTrace | None = None
-        self._problem: GridError | None = None
+
+        def read(lines: Iterable[str]) -> GridTrace:
+            trace = read_trace(lines, unit=unit, factor=origin.factor, times_are_utc=times_are_utc)
+            for note in trace.notes:
+                log.info("%s: %s", path.name, note)
+            return trace
+
+        self._file = WatchedFile(path, read, "trace")
 
     @property
     def name(self) -> str:
@@ -70,7 +64,7 @@ class FileProvider:
     @property
     def problem(self) -> GridError | None:
         """Why the file's present version is not in use, or `None` where it is."""
-        return self._problem
+        return self._file.problem
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return the forecast column from `now` on.
@@ -80,12 +74,9 @@ class FileProvider:
         """
         trace = self._trace(zone)
         if not trace.has_forecast and self._replay is not None:
-            raise NotOffered(f"{self._path.name} is replayed and has no forecast column")
-        readings = [
-            RawValue(self._wall(row), row.forecast if trace.has_forecast else row.actual)
-            for row in trace.rows
-        ]
-        return checked_forecast(self._series(zone, readings, fetched_at=now), now)
+            raise NotOffered(f"{self._file.path.name} is replayed and has no forecast column")
+        column = trace.forecasts() if trace.has_forecast else trace.actuals()
+        return checked_forecast(self._series(trace, column, fetched_at=now), now)
 
     def forecast_column(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
         """Return the forecast column's values in `[start, end)`, also those of the past.
@@ -96,24 +87,24 @@ class FileProvider:
         """
         trace = self._trace(zone)
         if not trace.has_forecast:
-            raise NotOffered(f"{self._path.name} has no forecast column")
-        readings = [RawValue(self._wall(row), row.forecast) for row in trace.rows]
-        return checked_actuals(self._series(zone, readings), start, end)
+            raise NotOffered(f"{self._file.path.name} has no forecast column")
+        return checked_actuals(self._series(trace, trace.forecasts()), start, end)
 
     def actuals(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
         """Return the values that overlap `[start, end)`."""
-        readings = [RawValue(self._wall(row), row.actual) for row in self._trace(zone).rows]
-        return checked_actuals(self._series(zone, readings), start, end)
-
-    def _wall(self, row: TraceRow) -> datetime:
-        return row.start if self._replay is None else self._replay.wall(row.start)
+        trace = self._trace(zone)
+        return checked_actuals(self._series(trace, trace.actuals()), start, end)
 
     def _series(
-        self, zone: str, readings: list[RawValue], fetched_at: datetime | None = None
+        self, trace: GridTrace, values: list[RawValue], fetched_at: datetime | None = None
     ) -> IntensitySeries:
-        if usual_step([reading.start for reading in readings]) is None:
-            raise BadAnswer(f"{self._path.name} needs at least two times to tell the slot's length")
-        return self._origin.series(zone, readings, fetched_at=fetched_at)
+        if usual_step([value.start for value in values]) is None:
+            name = self._file.path.name
+            raise BadAnswer(f"{name} needs at least two times to tell the slot's length")
+        if self._replay is not None:
+            values = [replace(value, start=self._replay.wall(value.start)) for value in values]
+        origin = replace(self._origin, factor=trace.factor)
+        return origin.series(self._zone, values, fetched_at=fetched_at)
 
     def _trace(self, zone: str) -> GridTrace:
         """Return the newest version that could be read.
@@ -124,33 +115,5 @@ class FileProvider:
             BadAnswer: it has never been a valid trace.
         """
         if zone != self._zone:
-            raise NotOffered(f"{self._path.name} holds zone {self._zone}, not {zone}")
-        with self._lock:
-            self._reload_if_changed()
-            if self._good is not None:
-                return self._good
-            problem = self._problem or Unavailable(f"{self._path.name} was never read")
-        raise type(problem)(str(problem))
-
-    def _reload_if_changed(self) -> None:
-        try:
-            state = self._path.stat()
-            version = (state.st_mtime_ns, state.st_size, state.st_ino)
-            if version == self._seen:
-                return
-            self._seen = version
-            if state.st_size > FILE_MAX_BYTES:
-                raise TraceFileError(f"it is larger than {FILE_MAX_BYTES} bytes")
-            lines = self._path.read_text(encoding="utf-8-sig").splitlines()
-            self._good = read_trace(lines, unit=self._unit, times_are_utc=self._times_are_utc)
-            self._problem = None
-        except OSError as error:
-            self._seen = None
-            self._reject(Unavailable(f"{self._path.name} cannot be read: {error.strerror}"))
-        except (TraceFileError, UnicodeDecodeError) as error:
-            self._reject(BadAnswer(f"{self._path.name} is not a valid trace: {error}"))
-
-    def _reject(self, problem: GridError) -> None:
-        if self._good is not None and str(problem) != str(self._problem):
-            log.warning("%s; the last good version stays in use", problem)
-        self._problem = problem
+            raise NotOffered(f"{self._file.path.name} holds zone {self._zone}, not {zone}")
+        return self._file.content()

@@ -14,17 +14,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from lowtide.grid.errors import BadAnswer, NotOffered
-from lowtide.grid.providers.answers import (
-    JSON,
-    ModelT,
-    RawValue,
-    joined,
-    parse_time,
-    parsed,
-    spans,
-)
+from lowtide.grid.providers.answers import JSON, ModelT, joined, parse_time, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries
 
 HALF_HOUR: Final = timedelta(minutes=30)

@@ -18,9 +18,10 @@ from pydantic import BaseModel
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NotOffered
-from lowtide.grid.providers.answers import JSON, RawValue, joined, parsed, spans
+from lowtide.grid.providers.answers import JSON, joined, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries, Point
 
 UNCHANGED_SLOTS_MAX: Final = 3

@@ -17,18 +17,11 @@ from pydantic import BaseModel, Field
 
 from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, Unauthorized
-from lowtide.grid.providers.answers import (
-    JSON,
-    RawValue,
-    joined,
-    parse_time,
-    parsed,
-    spans,
-    usable,
-)
+from lowtide.grid.providers.answers import JSON, joined, parse_time, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.service import ServiceProvider
+from lowtide.grid.raw_values import RawValue, usable
 from lowtide.grid.series import IntensitySeries, Signal
 from lowtide.units import format_timestamp, lb_per_mwh_to_grams_per_kwh
 
