@@ -37,10 +37,11 @@ def job_manifest(
     """Return the Job to create for one attempt.
 
     Added are labels, the controller reference, environment variables and, where the template
-    leaves them open: `restartPolicy: Never`, `backoffLimit: 1` and a podFailurePolicy that excuses
-    disruptions, pauses and pods that were told to stop. `ttlSecondsAfterFinished` is raised so
-    that the Job outlives the last energy reading. A template of the wrong shape is passed on for
-    the API server to refuse.
+    leaves them open: `restartPolicy: Never`, `backoffLimit: 1` (unless retries are counted per
+    index) and a podFailurePolicy that excuses disruptions, pauses and pods that were told to stop
+    (unless podReplacementPolicy excludes one). `ttlSecondsAfterFinished` is raised so that the Job
+    outlives the last energy reading. A template of the wrong shape is passed on for the API server
+    to refuse.
     """
     labels = {
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
@@ -53,11 +54,12 @@ def job_manifest(
     spec = _mapping(copy, "spec")
     pod_template = _mapping(spec, "template")
     pod_metadata = _mapping(pod_template, "metadata")
-    pod_metadata["labels"] = {**(pod_metadata.get("labels") or {}), **labels}
+    pod_metadata["labels"] = _with_labels(pod_metadata, labels)
     pod = _mapping(pod_template, "spec")
     pod.setdefault("restartPolicy", "Never")
-    spec.setdefault("backoffLimit", DEFAULT_RETRIES)
-    if pod["restartPolicy"] == "Never":
+    if "backoffLimitPerIndex" not in spec:
+        spec.setdefault("backoffLimit", DEFAULT_RETRIES)
+    if pod["restartPolicy"] == "Never" and spec.get("podReplacementPolicy") in (None, "Failed"):
         spec.setdefault("podFailurePolicy", {"rules": [DISRUPTIONS_EXCUSED, STOPS_EXCUSED]})
     if isinstance(spec.get("ttlSecondsAfterFinished"), int):
         least = KEEP_FINISHED_SECONDS + round(settle_seconds)
@@ -70,7 +72,7 @@ def job_manifest(
             **({"annotations": metadata["annotations"]} if metadata.get("annotations") else {}),
             "name": child_name(key, attempt),
             "namespace": key.namespace,
-            "labels": {**(metadata.get("labels") or {}), **labels},
+            "labels": _with_labels(metadata, labels),
             "ownerReferences": [
                 {
                     "apiVersion": API_VERSION,
@@ -84,6 +86,12 @@ def job_manifest(
         },
         "spec": spec,
     }
+
+
+def _with_labels(metadata: Manifest, ours: Mapping[str, str]) -> Any:
+    """Return the labels with ours; what is no mapping is left for the API server to refuse."""
+    labels = metadata.get("labels")
+    return {**(labels or {}), **ours} if labels is None or isinstance(labels, dict) else labels
 
 
 def _add_environment(pod: Manifest, key: Key, attempt: int) -> None:

@@ -16,9 +16,10 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.fingerprint import fingerprint
+from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import Summary, past_run, summary_of
-from lowtide_operator.objects.views import Body, Fault, JobView, gpus_of_template
+from lowtide_operator.objects.views import Body, Fault, JobView
 
 PACKING_LEVEL: Final = 1
 """The fastest level; higher ones save little more on texts this short."""
@@ -49,7 +50,7 @@ class Record:
     """Whether the object is being deleted."""
     run_now: bool
     """Whether the run-now annotation is set."""
-    gpus: int
+    gpus: GpuDemand
     """GPUs that the job holds while it runs."""
     spec: bytes
     """The spec as JSON, with an empty template."""
@@ -81,7 +82,7 @@ class Record:
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             run_now=annotations.get(names.ANNOTATION_RUN_NOW, "false").lower() in ("true", "1", ""),
-            gpus=gpus_of_template(template),
+            gpus=gpu_demand(template),
             spec=_compact(spec),
             packed_status=_packed(_compact(status)),
             template=sys.intern(fingerprint(template)),
@@ -105,7 +106,8 @@ class Record:
             created=parse_timestamp(self.created),
             deleting=self.deleting,
             run_now=self.run_now,
-            gpus=self.gpus,
+            gpus=self.gpus.total,
+            gpu_resource=self.gpus.resource,
             spec=_parse_spec(self.spec),
             status=parse_status(self.status),
             template=self.template,

@@ -5,7 +5,7 @@ Pod template, which is passed on untouched. Parsing never raises for what a user
 controller may write: an unusable spec becomes a `Fault` that is reported.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,6 @@ from lowtide.units import parse_timestamp
 from lowtide_operator.objects.key import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
-GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
 IMAGE_TROUBLES: Final = ("ErrImagePull", "ImagePullBackOff")
@@ -59,6 +58,8 @@ class JobView:
     """The stored status."""
     template: str = ""
     """Fingerprint of the template."""
+    gpu_resource: str = ""
+    """Resource name of the GPUs; empty where there are none."""
 
 
 class JobOutcome(StrEnum):
@@ -123,7 +124,7 @@ class PodView:
     phase: str
     """Phase in Kubernetes' words."""
     start: datetime | None
-    """When the kubelet took it."""
+    """When its first container began to run; pulling images is not running."""
     end: datetime | None
     """When its last container stopped."""
     trouble: str | None
@@ -184,43 +185,45 @@ def pod_view(body: Body) -> PodView:
     trouble, message = _trouble(status, containers)
     codes = [state["exitCode"] for state in ended if state.get("exitCode")]
     ends = [end for end in (_moment(state.get("finishedAt")) for state in ended) if end is not None]
-    reports = [state["message"] for state in ended if state.get("message")]
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
         node=(body.get("spec") or {}).get("nodeName", ""),
         phase=status.get("phase", "Unknown"),
-        start=_moment(status.get("startTime")),
+        start=_first_run(status),
         end=max(ends) if terminal and ends else None,
         trouble=trouble,
         trouble_message=message,
         exit_code=codes[0] if codes else (0 if terminal and ended else None),
         end_reason=status.get("reason")
         or next((s["reason"] for s in ended if "reason" in s), None),
-        report=reports[-1] if reports else None,
+        report=_report([state["message"] for state in ended if state.get("message")]),
     )
+
+
+def _first_run(status: Body) -> datetime | None:
+    """Return when a container first ran; `None` for a pod that never got so far."""
+    containers = status.get("containerStatuses") or ()
+    states = [c.get(name) or {} for c in containers for name in ("state", "lastState")]
+    ran = [state.get(name) or {} for state in states for name in ("running", "terminated")]
+    known = [_moment(one["startedAt"]) for one in ran if one.get("startedAt")]
+    if known:
+        return min(start for start in known if start is not None)
+    # A container that ended without a start time never ran: a rejected or evicted pod.
+    has_run = status.get("phase") in ("Running", "Succeeded")
+    return _moment(status.get("startTime")) if has_run else None
+
+
+def _report(messages: Sequence[str]) -> str | None:
+    """Return the termination message that is a report; a sidecar may leave a message too."""
+    reports = [message for message in messages if message.lstrip().startswith("{")]
+    return next(iter([*reports, *reversed(messages)]), None)
 
 
 def template_of(body: Body) -> Body:
     """Return the Job template of a TrainingJob's body; empty if it is not a mapping."""
     template = (body.get("spec") or {}).get("template")
     return template if isinstance(template, dict) else {}
-
-
-def gpus_of_template(template: object) -> int:
-    """Return how many GPUs a Job of this template holds at a time; 0 if not readable."""
-    try:
-        job = template["spec"]  # type: ignore[index]
-        containers = job["template"]["spec"]["containers"]
-        each = sum(_gpus_of_container(container) for container in containers)
-        return each * int(job.get("parallelism", 1))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        return 0
-
-
-def _gpus_of_container(container: Body) -> int:
-    limits = (container.get("resources") or {}).get("limits") or {}
-    return sum(int(count) for name, count in limits.items() if name.startswith(GPU_RESOURCES))
 
 
 def _ending(conditions: Iterable[Body]) -> Ending | None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from lowtide_operator.cluster.client import ClusterError
-from lowtide_operator.objects.views import GPU_RESOURCES, Body
+from lowtide_operator.objects.gpus import GPU_RESOURCES
+from lowtide_operator.objects.views import Body
 
 LOG: Final = logging.getLogger(__name__)
 PERIOD_SECONDS: Final = 60.0

@@ -62,6 +62,22 @@ def test_what_the_user_says_stays() -> None:
     assert job["metadata"]["annotations"] == {"note": "mine"}
 
 
+def test_retries_per_index_are_the_users_own() -> None:
+    """A limit of our own beside them would end a sweep of sixteen at its second failure."""
+    template = pod()
+    template["spec"] |= {"completionMode": "Indexed", "completions": 16, "backoffLimitPerIndex": 3}
+    assert "backoffLimit" not in manifest(template)["spec"]
+
+
+def test_no_failure_policy_is_added_where_the_job_api_would_refuse_it() -> None:
+    """Beside podReplacementPolicy the API allows one only with `Failed`."""
+    template = pod()
+    template["spec"]["podReplacementPolicy"] = "TerminatingOrFailed"
+    assert "podFailurePolicy" not in manifest(template)["spec"]
+    template["spec"]["podReplacementPolicy"] = "Failed"
+    assert "podFailurePolicy" in manifest(template)["spec"]
+
+
 def test_the_template_itself_is_not_changed() -> None:
     """Making a manifest twice gives the same."""
     template = pod()
@@ -91,8 +107,18 @@ def test_a_finished_job_is_kept_until_its_energy_is_read() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    [{}, {"spec": None}, {"spec": 3}, {"spec": {"template": {"spec": {"containers": "no"}}}}],
+    [
+        {},
+        {"spec": None},
+        {"spec": 3},
+        {"spec": {"template": {"spec": {"containers": "no"}}}},
+        {"metadata": {"labels": "no"}, "spec": {}},
+        {"spec": {"template": {"metadata": {"labels": [1]}}}},
+    ],
 )
 def test_a_template_of_the_wrong_shape_is_left_to_the_api_server(template: dict[str, Any]) -> None:
     """It is refused there, with words that name the field; here nothing breaks."""
-    assert manifest(template)["kind"] == "Job"
+    job = manifest(template)
+    assert job["kind"] == "Job"
+    labels = (template.get("metadata") or {}).get("labels")
+    assert labels is None or job["metadata"]["labels"] == labels

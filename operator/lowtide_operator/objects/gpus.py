@@ -1,0 +1,87 @@
+"""GPUs that a Job of a template holds at a time, by the name of the resource.
+
+Counted as the scheduler counts: limits or else requests, native sidecars beside the containers,
+other init containers one after another. A claim of dynamic resource allocation counts as one GPU,
+because how many devices it stands for is not in the template.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
+CLAIMS: Final = "resource.k8s.io/claims"
+"""Name under which claims of dynamic resource allocation are counted."""
+MOST_GPUS: Final = 1_000_000
+"""Larger demands are cut to this: no cluster has more, and arithmetic stays exact."""
+
+Body = Mapping[str, Any]
+
+
+class GpuDemand(NamedTuple):
+    """GPUs of one job: how many, and the resource name that most of them go by."""
+
+    total: int
+    resource: str
+
+
+NO_GPUS: Final = GpuDemand(0, "")
+
+
+def gpu_demand(template: object) -> GpuDemand:
+    """Return the GPUs that a Job of this template holds at a time; none if nothing can be read."""
+    job = _mapping(_mapping(template).get("spec"))
+    pod = gpus_of_pod(_mapping(_mapping(job.get("template")).get("spec")))
+    pods = _whole(job.get("parallelism", 1))
+    if "completions" in job:
+        pods = min(pods, _whole(job["completions"]))
+    if not pod or not pods:
+        return NO_GPUS
+    resource = max(pod, key=lambda name: (pod[name], name))
+    return GpuDemand(min(MOST_GPUS, pod.total() * pods), resource)
+
+
+def gpus_of_pod(spec: Body) -> Counter[str]:
+    """Return the GPUs that a pod of this spec holds, by resource name."""
+    total: Counter[str] = Counter()
+    for container in _containers(spec, "containers"):
+        total += _gpus_of_container(container)
+    most: Counter[str] = Counter()
+    sidecars: Counter[str] = Counter()
+    for container in _containers(spec, "initContainers"):
+        own = _gpus_of_container(container)
+        if container.get("restartPolicy") == "Always":
+            sidecars += own
+        else:
+            # An init container runs beside the sidecars that were started before it.
+            most |= own + sidecars
+    return (total + sidecars) | most
+
+
+def _gpus_of_container(container: Body) -> Counter[str]:
+    resources = _mapping(container.get("resources"))
+    wanted = {**_mapping(resources.get("requests")), **_mapping(resources.get("limits"))}
+    found = Counter(
+        {name: _whole(count) for name, count in wanted.items() if name.startswith(GPU_RESOURCES)}
+    )
+    claims = resources.get("claims")
+    if isinstance(claims, list) and claims:
+        found[CLAIMS] = len(claims)
+    return +found
+
+
+def _containers(spec: Body, kind: str) -> Iterator[Body]:
+    found = spec.get(kind)
+    return (one for one in found if isinstance(one, dict)) if isinstance(found, list) else iter(())
+
+
+def _mapping(value: object) -> Body:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: object) -> int:
+    """Return a count as the API writes it, cut to what can be; 0 where it is not one."""
+    text = str(value)
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit():
+        return 0
+    return MOST_GPUS if len(text) > len(str(MOST_GPUS)) else min(MOST_GPUS, int(text))
