@@ -9,6 +9,7 @@ from lowtide.trainingjob.spec import Grid
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster
+from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
@@ -34,6 +35,8 @@ class App:
     """Settings in force; replaced when the file changes."""
     cluster: Cluster
     """Client of the API server."""
+    leadership: Leadership
+    """Right to write, where several operators run."""
     cache: Cache
     """What the watches have told."""
     queue: WorkQueue

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from lowtide_operator.app import App, utc_now
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.client import Cluster, ClusterError, connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, path))
-    except ClusterError as error:
+    except (ClusterError, LostLeadershipError) as error:
         LOG.error("%s", error)
         return 1
     except Exception:
@@ -116,6 +118,7 @@ async def serve(
         health = await serve_health(app, settings.server.health_port)
         workers = [asyncio.create_task(work(app)) for _ in range(settings.queue.workers)]
         helpers = [
+            asyncio.create_task(app.leadership.run()),
             asyncio.create_task(app.queue.run_timer()),
             asyncio.create_task(app.forecasts.run()),
             asyncio.create_task(watch_loop(app)),
@@ -135,6 +138,7 @@ async def serve(
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            await app.leadership.release()
             await health.cleanup()
             metrics.shutdown()
             metrics.server_close()
@@ -184,6 +188,7 @@ async def _watch(
 async def _drain(app: App, workers: Sequence[asyncio.Task[None]]) -> None:
     """Let the workers finish what they are doing."""
     app.queue.stop()
+    app.leadership.stop()
     _, busy = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
     for task in busy:
         task.cancel()
@@ -238,13 +243,26 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     samples: Samples | None = exporters
     if settings.prometheus.url is not None:
         samples = Prometheus(session, settings.prometheus)
-    cluster = Cluster(api, timeout_seconds=settings.cluster.request_timeout_seconds)
+    leadership = Leadership()
+    if settings.cluster.lease_namespace is not None:
+        leadership.stand_by(
+            api,
+            LeaseTerms(
+                namespace=settings.cluster.lease_namespace,
+                name=settings.cluster.lease_name,
+                identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+                lease_seconds=settings.cluster.lease_seconds,
+                retry_seconds=settings.cluster.lease_retry_seconds,
+            ),
+        )
+    cluster = Cluster(api, leadership, timeout_seconds=settings.cluster.request_timeout_seconds)
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
     app = App(
         settings=settings,
         cluster=cluster,
+        leadership=leadership,
         cache=cache,
         queue=queue,
         forecasts=forecasts,

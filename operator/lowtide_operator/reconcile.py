@@ -40,7 +40,11 @@ class JobRefusedError(Exception):
 
 
 async def work(app: App) -> None:
-    """Reconcile keys from the queue until it is stopped; many of these run side by side."""
+    """Reconcile keys from the queue until it is stopped; many of these run side by side.
+
+    A standby waits for its turn to lead; its cache and its forecasts are kept fresh meanwhile.
+    """
+    await app.leadership.turn()
     while (key := await app.queue.take()) is not None:
         # Looks that need no request would otherwise keep the loop for themselves.
         await asyncio.sleep(0)

@@ -182,6 +182,25 @@ class ClusterSettings(ApiModel):
     """Distance between two looks at the pods of a started job that does not run yet."""
     running_look_seconds: PositiveSeconds = 300
     """Distance between two looks at a running job, for its energy so far and its deadline."""
+    lease_namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Namespace of the Lease without which the operator writes nothing; absent: no Lease, right
+    only where one operator runs. The chart sets it."""
+    lease_name: Annotated[str, Field(min_length=1, max_length=253)] = "lowtide-operator"
+    """Name of the Lease; operators that serve the same namespaces share one."""
+    lease_seconds: Annotated[int, Field(ge=3, le=300)] = 15
+    """How long a Lease lasts after its last renewal: the longest time that nobody leads after a
+    leader died, plus leaseRetrySeconds."""
+    lease_retry_seconds: Annotated[float, Field(ge=1, le=60)] = 2
+    """Distance between two renewals, and between two looks of a standby."""
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> "ClusterSettings":
+        if self.lease_seconds * 2 / 3 <= 1.2 * self.lease_retry_seconds:
+            raise ValueError(
+                f"leaseSeconds {self.lease_seconds} is too short for leaseRetrySeconds "
+                f"{self.lease_retry_seconds:g}: it must be more than 1.8 times as long"
+            )
+        return self
 
 
 class ServerSettings(ApiModel):

@@ -19,6 +19,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from lowtide import names
+from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.objects.key import Key
 
 Body = dict[str, Any]
@@ -34,6 +35,7 @@ class ClusterError(Exception):
     ├── RefusedError        400, 403, 422: the request itself is not acceptable
     ├── AlreadyExistsError  409 on create
     ├── ConflictError       409 on a write: the object has changed since it was read
+    ├── NotLeadingError     the Lease is held by another operator: nothing was sent
     └── UnreachableError    no answer, 429 or 5xx: the same request may work later
     """
 
@@ -55,6 +57,10 @@ class ConflictError(ClusterError):
     """The object has changed since it was read."""
 
 
+class NotLeadingError(ClusterError):
+    """This operator does not hold the Lease, so it writes nothing."""
+
+
 class UnreachableError(ClusterError):
     """The API server gave no usable answer; the same request may work later."""
 
@@ -62,8 +68,11 @@ class UnreachableError(ClusterError):
 class Cluster:
     """Reads and writes of the operator; `api` is open for as long as this object is used."""
 
-    def __init__(self, api: client.ApiClient, *, timeout_seconds: float) -> None:
+    def __init__(
+        self, api: client.ApiClient, leadership: Leadership, *, timeout_seconds: float
+    ) -> None:
         self._api = api
+        self._leadership = leadership
         self._objects = client.CustomObjectsApi(api)
         self._timeout = timeout_seconds
 
@@ -129,7 +138,7 @@ class Cluster:
                 body,
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._timeout,
+                _request_timeout=self._write_timeout(),
             )
         )
 
@@ -169,7 +178,7 @@ class Cluster:
                 {"spec": {"suspend": suspended}},
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._timeout,
+                _request_timeout=self._write_timeout(),
             )
         )
 
@@ -226,7 +235,7 @@ class Cluster:
                     field_validation="Strict",
                     dry_run="All" if dry_run else None,
                     _content_type="application/json",
-                    _request_timeout=self._timeout,
+                    _request_timeout=self._write_timeout(),
                 )
             )
         except ConflictError as error:
@@ -237,6 +246,17 @@ class Cluster:
             return await self._call(call)
         except _NotFoundError:
             return None
+
+    def _write_timeout(self) -> float:
+        """Return how long a write may take: no longer than this operator surely leads.
+
+        Raises:
+            NotLeadingError: it does not.
+        """
+        remaining = self._leadership.remaining_seconds
+        if remaining <= 0:
+            raise NotLeadingError("another operator may hold the Lease: nothing is written")
+        return min(self._timeout, remaining)
 
     async def _call(self, call: Any) -> Body:
         """Await a request and translate its failure."""

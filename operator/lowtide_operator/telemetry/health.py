@@ -26,7 +26,8 @@ def check(app: App) -> dict[str, float]:
         UnhealthyError: a limit of the settings is passed.
     """
     age = app.queue.oldest_age_seconds
-    if age > app.settings.queue.stuck_seconds:
+    leads = app.leadership.is_held
+    if leads and age > app.settings.queue.stuck_seconds:
         raise UnhealthyError(
             f"a job has waited in the queue for {age:.0f} s, more than queue.stuckSeconds"
         )
@@ -37,6 +38,7 @@ def check(app: App) -> dict[str, float]:
         )
     tally = app.tally
     return {
+        "leads": float(leads),
         "queue_oldest_age_seconds": round(age, 3),
         "queue_length": app.queue.length + app.queue.active,
         "loop_lag_seconds": round(lag, 3),

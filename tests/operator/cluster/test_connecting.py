@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lowtide_operator.cluster.client import Cluster, connect
+from lowtide_operator.cluster.leadership import Leadership
 
 PROXY = "http://proxy.example.org:3128"
 
@@ -84,4 +85,4 @@ async def test_a_netrc_that_knows_the_server_is_not_read(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     async with connected() as api:
-        assert await Cluster(api, timeout_seconds=10).serves_training_jobs("default")
+        assert await Cluster(api, Leadership(), timeout_seconds=10).serves_training_jobs("default")

@@ -25,11 +25,13 @@ TRAININGJOBS: Kind = ("lowtide.dev/v1alpha1", "trainingjobs")
 JOBS: Kind = ("batch/v1", "jobs")
 PODS: Kind = ("v1", "pods")
 EVENTS: Kind = ("events.k8s.io/v1", "events")
+LEASES: Kind = ("coordination.k8s.io/v1", "leases")
 KINDS = {
     TRAININGJOBS: "TrainingJob",
     JOBS: "Job",
     PODS: "Pod",
     EVENTS: "Event",
+    LEASES: "Lease",
     # kopf waits for these in the discovery, even where it does not watch them.
     ("v1", "namespaces"): "Namespace",
     ("v1", "events"): "Event",
@@ -208,6 +210,7 @@ class FakeApi:
                 [
                     web.get(one, self._get),
                     web.patch(one, self._patch),
+                    web.put(one, self._put),
                     web.patch(f"{one}/status", self._patch),
                     web.delete(one, self._delete),
                 ]
@@ -321,6 +324,16 @@ class FakeApi:
         if _merged(stored, patch) == stored:
             return web.json_response(stored)
         return web.json_response(self.change(kind, name, patch, namespace))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        kind, (name, namespace) = _kind_of(request), _name_of(request)
+        body, stored = await request.json(), self.get(_kind_of(request), name, namespace)
+        if stored is None:
+            return status_body(404, "NotFound", f"{request.path} not found")
+        if body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
+            return status_body(409, "Conflict", "the object has been modified")
+        self._store("MODIFIED", kind, body)
+        return web.json_response(self.get(kind, name, namespace))
 
     async def _delete(self, request: web.Request) -> web.Response:
         name, namespace = _name_of(request)
