@@ -41,7 +41,7 @@ EVERYTHING: dict[str, Any] = {
         "extraEnv": [{"name": "A", "value": "1"}],
         "extraVolumes": [{"name": "v", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}],
-        "historyVolume": {"persistentVolumeClaim": {"claimName": "history"}},
+        "historyVolume": {"emptyDir": {"sizeLimit": "1Gi"}},
         "tolerations": [{"operator": "Exists"}],
         "priorityClassName": "high",
     },
@@ -54,6 +54,10 @@ EVERYTHING: dict[str, Any] = {
 VALUES = [
     pytest.param({}, id="defaults"),
     pytest.param(EVERYTHING, id="everything on"),
+    pytest.param(
+        {"operator": {"historyVolume": {"persistentVolumeClaim": {"claimName": "history"}}}},
+        id="history on a volume",
+    ),
     pytest.param({"exporter": {"enabled": False}, "crds": {"enabled": False}}, id="operator alone"),
 ]
 

@@ -20,11 +20,11 @@ Pick = Callable[..., dict[str, Any]]
 
 OPERATOR_RIGHTS = {
     ("lowtide.dev", "trainingjobs"): {"get", "list", "watch"},
-    ("lowtide.dev", "trainingjobs/status"): {"get", "patch"},
+    ("lowtide.dev", "trainingjobs/status"): {"patch"},
     ("lowtide.dev", "trainingjobs/finalizers"): {"update"},
-    ("batch", "jobs"): {"get", "list", "watch", "create", "patch", "delete"},
-    ("", "pods"): {"get", "list"},
-    ("events.k8s.io", "events"): {"create", "patch"},
+    ("batch", "jobs"): {"get", "list", "watch", "create", "patch"},
+    ("", "pods"): {"list"},
+    ("events.k8s.io", "events"): {"create"},
 }
 EXPORTER_RIGHTS = {("", "pods"): {"get", "list", "watch"}}
 EVERYTHING_ON = {
@@ -131,7 +131,9 @@ def test_namespaced_mode_needs_roles_only(render: Render) -> None:
     )
 
     roles = [
-        d for d in documents if d["kind"] == "Role" and d["metadata"]["name"] != "lowtide-test"
+        d
+        for d in documents
+        if d["kind"] == "Role" and d["metadata"]["namespace"] in ("red", "blue")
     ]
     assert not [d for d in documents if d["kind"].startswith("Cluster")]
     assert {role["metadata"]["namespace"] for role in roles} == {"red", "blue"}
@@ -193,7 +195,7 @@ def test_exporter_requests_no_gpu(render: Render) -> None:
 
 
 def test_nothing_optional_is_rendered_by_default(render: Render) -> None:
-    """Monitoring, policies and budgets are explicit, so the default needs no foreign CRD."""
+    """Monitoring and budgets are explicit, so the default needs no foreign CRD."""
     kinds = {document["kind"] for document in render()}
 
     assert kinds == {
@@ -203,6 +205,7 @@ def test_nothing_optional_is_rendered_by_default(render: Render) -> None:
         "CustomResourceDefinition",
         "DaemonSet",
         "Deployment",
+        "NetworkPolicy",
         "Pod",
         "Role",
         "RoleBinding",
@@ -399,3 +402,32 @@ def test_protected_prometheus_is_a_secret_and_two_paths(
         f"{mounted}/token",
         f"{mounted}/ca.crt",
     )
+
+
+def test_operators_that_share_no_history_may_stand_by(render: Render, pick: Pick) -> None:
+    """Two operators are spread, replaced one by one, and led by a Lease of their own name."""
+    documents = render({"operator": {"replicas": 2}})
+    deployment = pick(documents, "Deployment", "lowtide-operator")
+    assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
+    (name,) = (e["value"] for e in pod["containers"][0]["env"] if e["name"].endswith("LEASE_NAME"))
+    lease = pick(documents, "Role", "lowtide-operator-lease")["rules"]
+    assert [rule["verbs"] for rule in lease] == [["create"], ["get", "update"]]
+    assert lease[1]["resourceNames"] == [name]
+
+
+def test_operators_on_one_volume_are_refused(render: Render) -> None:
+    """A claim that one pod holds would keep the standby from starting."""
+    claim = {"persistentVolumeClaim": {"claimName": "history"}}
+    with pytest.raises(Exception, match="each operator keeps a history of its own"):
+        render({"operator": {"replicas": 2, "historyVolume": claim}})
+
+
+def test_only_prometheus_may_scrape_by_default(render: Render, pick: Pick) -> None:
+    """The pages hold every tenant's names and costs."""
+    (probes, scrapes) = pick(render(), "NetworkPolicy", "lowtide-operator")["spec"]["ingress"]
+    assert [port["port"] for port in probes["ports"]] == ["health"]
+    assert [port["port"] for port in scrapes["ports"]] == ["metrics"]
+    (peer,) = scrapes["from"]
+    assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}

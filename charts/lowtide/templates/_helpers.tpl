@@ -124,19 +124,19 @@ imagePullSecrets:
   verbs: [get, list, watch]
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # The owner-reference admission check asks for this before a Job may name its TrainingJob.
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs/finalizers]
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # The trainer's report is the termination message, which only the Pod carries.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}

@@ -80,11 +80,14 @@ class OperatorCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all metric families."""
         yield _gauge("lowtide_operator_info", "Version", 1, version=__version__)
+        leads = self._app.leadership.is_held
+        yield _gauge("lowtide_operator_leads", "Whether this operator may write", float(leads))
         yield from self._queue()
         yield from self._work()
         yield from self._exporters()
         yield from self._zones()
-        yield from self._jobs()
+        if leads:  # A standby would say every job a second time.
+            yield from self._jobs()
 
     def _queue(self) -> Iterator[Metric]:
         queue = self._app.queue

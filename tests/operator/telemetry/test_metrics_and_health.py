@@ -35,6 +35,7 @@ def app() -> Any:
     moment = [0.0]
     return SimpleNamespace(
         settings=settings,
+        leadership=SimpleNamespace(is_held=True),
         cache=Cache(),
         queue=WorkQueue(clock=lambda: moment[0], random=lambda: 1.0),
         moment=moment,
@@ -111,6 +112,19 @@ def test_the_health_page_fails_when_a_job_waits_for_too_long(app: Any) -> None:
     app.moment[0] = 301.0
     with pytest.raises(UnhealthyError, match=r"waited in the queue for 301 s"):
         check(app)
+
+
+def test_a_standby_is_healthy_and_says_no_job_a_second_time(app: Any) -> None:
+    """Its queue fills while another operator leads; sums over both pages count each job once."""
+    app.leadership.is_held = False
+    app.cache.remember(job(**FINISHED))
+    app.queue.add(Key("ml", "net"))
+    app.moment[0] = 301.0
+    assert check(app)["leads"] == 0
+    registry = build_registry(app)
+    mine = {"namespace": "ml", "trainingjob": "net"}
+    assert registry.get_sample_value("lowtide_trainingjob_energy_joules", mine) is None
+    assert registry.get_sample_value("lowtide_operator_leads") == 0
 
 
 def test_the_health_page_fails_when_the_loop_is_late(app: Any) -> None:

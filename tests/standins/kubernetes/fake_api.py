@@ -56,6 +56,8 @@ class FakeApi:
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, str, str], Body] = {}
         self.requests: list[tuple[str, str]] = []
+        self.calls: set[tuple[str, str, str]] = set()
+        """What a role would have to allow: verb, API group, resource."""
         self.job_refusal: Callable[[Body], tuple[int, str] | None] = lambda manifest: None
         self.fail_next: list[Callable[[str, str], int | None]] = []
         self.series: dict[str, list[tuple[dict[str, str], list[tuple[float, float]]]]] = {}
@@ -222,6 +224,8 @@ class FakeApi:
         self, request: web.Request, handler: Callable[[web.Request], Any]
     ) -> web.StreamResponse:
         path = request.path
+        if "plural" in request.match_info:
+            self.calls.add(_right_of(request))
         if "watch" not in request.query:
             self.requests.append((request.method, path))
         for fault in list(self.fail_next):
@@ -415,6 +419,23 @@ def _api_of(request: web.Request) -> str:
 
 def _kind_of(request: web.Request) -> Kind:
     return (_api_of(request), request.match_info["plural"])
+
+
+def _right_of(request: web.Request) -> tuple[str, str, str]:
+    """Return the verb, API group and resource by which roles allow a request."""
+    group = request.match_info.get("group", "")
+    resource = request.match_info["plural"]
+    if request.path.endswith("/status"):
+        resource += "/status"
+    named = "name" in request.match_info
+    verb = {
+        "GET": "get" if named else "watch" if request.query.get("watch") == "true" else "list",
+        "POST": "create",
+        "PUT": "update",
+        "PATCH": "patch",
+        "DELETE": "delete",
+    }[request.method]
+    return verb, group, resource
 
 
 def _name_of(request: web.Request) -> tuple[str, str]:
