@@ -99,6 +99,8 @@ class EpochRecord:
 class CheckpointInfo:
     """The newest checkpoint: its file name, the batches done in it, when and how large.
 
+    `duration_seconds` is how long saving took, in the attempt that saved it.
+
     Raises:
         ValueError: a value is out of its range.
     """
@@ -107,6 +109,7 @@ class CheckpointInfo:
     batches: int
     saved_at: datetime
     size_bytes: int
+    duration_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Check, so that the report fits."""
@@ -114,6 +117,8 @@ class CheckpointInfo:
         _assign(self, "batches", check_count(self.batches))
         _assign(self, "saved_at", check_moment(self.saved_at))
         _assign(self, "size_bytes", check_count(self.size_bytes))
+        if self.duration_seconds is not None:
+            _assign(self, "duration_seconds", round(check_seconds(self.duration_seconds), 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +267,11 @@ def _json_value(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, CheckpointInfo):
-        return {_key(name): _json_value(getattr(value, name)) for name in value.__slots__}
+        return {
+            _key(name): _json_value(part)
+            for name in value.__slots__
+            if (part := getattr(value, name)) is not None
+        }
     if isinstance(value, tuple):
         return {
             "epoch": [record.epoch for record in value],

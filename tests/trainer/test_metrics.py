@@ -1,7 +1,6 @@
 import socket
 import urllib.request
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from lowtide.names import (
@@ -12,7 +11,7 @@ from lowtide.names import (
     METRIC_TRAINER_LOSS,
     METRIC_TRAINER_SAMPLES,
 )
-from lowtide_trainer.metrics import TrainerCollector, serve_metrics
+from lowtide_trainer.metrics import exposition, serve_metrics
 from lowtide_trainer.reporter import Reporter
 
 
@@ -20,36 +19,36 @@ def keep_nowhere(report):
     """Take a report and drop it."""
 
 
-def registered(reporter):
-    registry = CollectorRegistry()
-    registry.register(TrainerCollector(reporter))
-    return registry
+def series(reporter):
+    """Return the value of every series on the page, as Prometheus reads it."""
+    families = text_string_to_metric_families(exposition(reporter))
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def test_metrics_show_the_figures_of_the_moment():
     """A scrape reads the reporter itself, so it is never behind."""
     reporter = Reporter(write=keep_nowhere, epochs_planned=4)
-    registry = registered(reporter)
     reporter.batch_ended(samples=16)
     reporter.epoch_ended(accuracy=0.75, loss=1.25)
     reporter.batch_ended(samples=16)
     reporter.checkpoint_failed()
 
-    assert registry.get_sample_value(METRIC_TRAINER_EPOCHS) == 1
-    assert registry.get_sample_value(METRIC_TRAINER_EPOCHS_PLANNED) == 4
-    assert registry.get_sample_value(METRIC_TRAINER_SAMPLES) == 32
-    assert registry.get_sample_value(METRIC_TRAINER_ACCURACY) == 0.75
-    assert registry.get_sample_value(METRIC_TRAINER_LOSS) == 1.25
-    assert registry.get_sample_value(METRIC_TRAINER_CHECKPOINT_FAILURES) == 1
+    found = series(reporter)
+    assert found.get(METRIC_TRAINER_EPOCHS) == 1
+    assert found.get(METRIC_TRAINER_EPOCHS_PLANNED) == 4
+    assert found.get(METRIC_TRAINER_SAMPLES) == 32
+    assert found.get(METRIC_TRAINER_ACCURACY) == 0.75
+    assert found.get(METRIC_TRAINER_LOSS) == 1.25
+    assert found.get(METRIC_TRAINER_CHECKPOINT_FAILURES) == 1
 
 
 def test_what_is_not_known_has_no_series():
     """Before the first epoch there is no accuracy; zero would be a measured zero."""
-    registry = registered(Reporter(write=keep_nowhere))
+    found = series(Reporter(write=keep_nowhere))
 
-    assert registry.get_sample_value(METRIC_TRAINER_ACCURACY) is None
-    assert registry.get_sample_value(METRIC_TRAINER_LOSS) is None
-    assert registry.get_sample_value(METRIC_TRAINER_SAMPLES) == 0
+    assert found.get(METRIC_TRAINER_ACCURACY) is None
+    assert found.get(METRIC_TRAINER_LOSS) is None
+    assert found.get(METRIC_TRAINER_SAMPLES) == 0
 
 
 def test_metrics_are_served_without_labels():
@@ -65,6 +64,17 @@ def test_metrics_are_served_without_labels():
     samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
     assert {s.name: s.value for s in samples}[METRIC_TRAINER_SAMPLES] == 5
     assert all(s.labels == {} and s.name.startswith("lowtide_trainer_") for s in samples)
+
+
+def test_a_client_that_says_nothing_keeps_no_other_waiting():
+    """A scanner that opens the port and is silent must not hide the training."""
+    reporter = Reporter(write=keep_nowhere)
+
+    with serve_metrics(reporter, 0, "127.0.0.1") as port, socket.socket() as silent:
+        silent.connect(("127.0.0.1", port))
+        address = f"http://127.0.0.1:{port}/metrics"
+        with urllib.request.urlopen(address, timeout=4) as answer:
+            assert METRIC_TRAINER_SAMPLES in answer.read().decode()
 
 
 def test_the_server_is_gone_after_the_training():

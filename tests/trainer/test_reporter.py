@@ -166,3 +166,123 @@ def test_floating_point_operations_follow_the_samples(time, written):
     reporter.publish()
 
     assert written.last.flops == 7_000
+
+
+class Scalar:
+    """A number as numpy and torch wrap it: not a float, but with `item`."""
+
+    def __init__(self, value) -> None:
+        self.value = value
+
+    def item(self):
+        return self.value
+
+
+def test_scalars_of_numpy_and_torch_count_as_the_numbers_they_hold(time, written):
+    """Loops pass what they have at hand; `item` is what both libraries agree on."""
+    import numpy as np
+    import torch
+
+    with make(time, written) as reporter:
+        reporter.batch_ended(samples=torch.tensor(8), tokens=np.int64(100))
+        reporter.batch_ended(samples=np.float32(8.0), tokens=Scalar(100))
+        reporter.epoch_ended(accuracy=torch.tensor(0.5), loss=np.float32(1.5))
+
+    report = written.last
+    assert (report.samples, report.tokens) == (16, 200)
+    assert (report.accuracy, report.loss) == (0.5, 1.5)
+    assert report.history[0].accuracy == 0.5
+
+
+@pytest.mark.parametrize("wrong", [None, -8, 2.5, "8", True, [8]], ids=repr)
+def test_a_batch_of_unknown_size_makes_the_total_unknown(time, written, caplog, wrong):
+    """A total without that batch would be wrong; training goes on and the rest is reported."""
+    with make(time, written) as reporter:
+        reporter.batch_ended(samples=8)
+        reporter.batch_ended(samples=wrong)
+        reporter.batch_ended(samples=8)
+        reporter.epoch_ended(accuracy=0.5)
+
+    assert written.last.samples is None
+    assert (written.last.epochs, written.last.accuracy) == (1, 0.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"samples of a batch: {wrong!r} is not a whole number, so the total is unknown"
+    ]
+
+
+def test_a_misspelt_fact_is_named_with_the_right_spelling(time, written, caplog):
+    """It would vanish otherwise, and the report would lack it without a word."""
+    with make(time, written, modle="mine", epochs_planned=3):
+        pass
+
+    assert written.last.epochs_planned == 3
+    assert caplog.messages == [
+        "modle is not a field of the report and is left out: did you mean model?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "error"),
+    [
+        pytest.param(None, TrainingOutcome.FINISHED, None, id="no status"),
+        pytest.param(0, TrainingOutcome.FINISHED, None, id="zero"),
+        pytest.param(3, TrainingOutcome.FAILED, "exited with status 3", id="three"),
+        pytest.param("no data", TrainingOutcome.FAILED, "no data", id="a sentence"),
+    ],
+)
+def test_leaving_by_sys_exit_is_judged_by_its_status(time, written, code, outcome, error):
+    """`sys.exit(0)` is how many programs end well."""
+    with pytest.raises(SystemExit), make(time, written):
+        raise SystemExit(code)
+
+    assert (written.last.outcome, written.last.error) == (outcome, error)
+
+
+def test_an_evaluation_after_the_last_epoch_gives_the_accuracy(time, written):
+    """Frameworks evaluate when they like; the newest accuracy is the one that counts."""
+    with make(time, written) as reporter:
+        reporter.epoch_ended(loss=0.5)
+        reporter.evaluated(accuracy=0.75)
+
+    assert (written.last.accuracy, written.last.loss) == (0.75, 0.5)
+    assert written.last.history[0].accuracy == 0.75
+
+
+def test_the_history_of_a_long_training_stays_bounded_and_exact(time, written):
+    """3,000 epochs of 2 s: at most 48 entries of 64 epochs each, and all 6,000 s are in them."""
+    reporter = make(time, lambda report: None)
+    reporter.start()
+    for _ in range(3000):
+        time.seconds += 2
+        reporter.epoch_ended(accuracy=0.5)
+    state = reporter.state()
+
+    history = reporter.report().history
+
+    # 48 * 64 = 3,072: the first power of two that fits; 46 full entries and one of 56 epochs.
+    assert [entry.epoch for entry in history] == [*range(64, 2945, 64), 3000]
+    assert sum(entry.duration_seconds for entry in history) == 6000
+    assert len(state["history"]) == 47
+
+
+def test_a_long_history_goes_on_at_its_resolution_after_a_pause(time, written):
+    """A restored history merges as the one that was saved would have."""
+    whole = make(time, lambda report: None)
+    first = make(time, lambda report: None)
+    for reporter in (whole, first):
+        reporter.start()
+    for _ in range(130):
+        time.seconds += 1
+        whole.epoch_ended()
+        first.epoch_ended()
+    second = make(time, written)
+    second.restore(first.state())
+    second.start()
+    for _ in range(100):
+        time.seconds += 1
+        whole.epoch_ended()
+        second.epoch_ended()
+
+    assert [entry.epoch for entry in second.report().history] == [
+        entry.epoch for entry in whole.report().history
+    ]

@@ -4,7 +4,7 @@ import pytest
 
 from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, parse_report
 from lowtide_trainer.errors import UsageError
-from lowtide_trainer.report import metrics_port, report_path, report_training, report_writer
+from lowtide_trainer.report import metrics_port, report_training, report_writer
 from lowtide_trainer.settings import MODELS, parse_settings
 from lowtide_trainer.threads import usable_cores
 
@@ -111,12 +111,33 @@ def test_a_service_called_lowtide_metrics_does_not_break_the_port():
     assert metrics_port({"LOWTIDE_METRICS_PORT": "tcp://10.96.0.7:9401"}) == 9401
 
 
-def test_no_file_is_left_in_dev_where_there_is_no_termination_message(monkeypatch):
-    """A training started by hand has no kubelet."""
+def test_a_training_started_by_hand_reports_into_a_file_and_says_where(
+    monkeypatch, tmp_path, capsys
+):
+    """Without a kubelet there is no termination message; nothing is written to /dev."""
     monkeypatch.setattr("lowtide_trainer.report.DEFAULT_REPORT_PATH", "/nonexistent/message")
+    monkeypatch.delenv("LOWTIDE_REPORT_PATH", raising=False)
+    monkeypatch.setenv("LOWTIDE_METRICS_PORT", "0")
+    monkeypatch.chdir(tmp_path)
 
-    assert report_path({}) is None
-    report_writer(None)(TrainingReport())
+    with report_training(model="mine"):
+        pass
+
+    path = tmp_path / "lowtide-report.json"
+    assert parse_report(path.read_text()).report.outcome is TrainingOutcome.FINISHED
+    assert capsys.readouterr().err == f"lowtide: the report of this training is {path}\n"
+
+
+def test_a_wrong_port_disables_metrics_and_not_the_training(monkeypatch, tmp_path, caplog):
+    """Reporting never stops a training."""
+    monkeypatch.setenv("LOWTIDE_REPORT_PATH", str(tmp_path / "report"))
+    monkeypatch.setenv("LOWTIDE_METRICS_PORT", "lots")
+
+    with report_training(model="mine") as reporter:
+        reporter.batch_ended(samples=1)
+
+    assert parse_report((tmp_path / "report").read_text()).report.samples == 1
+    assert "LOWTIDE_METRICS_PORT='lots' is not a port" in caplog.text
 
 
 def test_a_report_replaces_the_one_before(tmp_path):

@@ -2,8 +2,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
+
+from lowtide_trainer.stop import StopRequest
 
 LOOP = textwrap.dedent(
     """
@@ -58,3 +61,56 @@ def test_a_second_signal_ends_the_process_at_once():
     assert rest == "SIGTERM again: leaving at once, nothing more is saved\n"
     assert out == ""
     assert process.returncode == 143
+
+
+def test_outside_the_main_thread_a_request_warns_and_training_goes_on(caplog):
+    """Python delivers signals to the main thread only; that is no reason to end a training."""
+    found = []
+
+    def train():
+        with StopRequest() as stop:
+            found.append(stop.requested)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join(timeout=10)
+
+    assert found == [False]
+    assert "signals cannot be heard outside the main thread" in caplog.text
+
+
+GROUP = textwrap.dedent(
+    """
+    import os, signal
+    from lowtide_trainer.stop import StopRequest
+    reading, writing = os.pipe()
+    with StopRequest() as stop:
+        child = os.fork()
+        if child == 0:
+            os.write(writing, b"ready")
+            signal.pause()
+        os.read(reading, 5)
+        os.killpg(0, signal.SIGTERM)
+        print("requested", stop.requested)
+        print("child", os.waitpid(child, os.WNOHANG)[0])
+        os.kill(child, signal.SIGTERM)
+        print("ended by", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+)
+
+
+def test_a_signal_to_the_group_does_not_reach_forked_workers():
+    """Torchrun signals the group; workers of a loader must outlive the checkpoint.
+
+    The parent can still end them: they do not keep its handler.
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", GROUP],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
+    )
+
+    assert result.stdout.splitlines() == ["requested True", "child 0", "ended by -15"]

@@ -12,10 +12,11 @@ import logging
 import os
 import pickle
 import re
+import time
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -86,13 +87,16 @@ class CheckpointStore:
         Raises:
             CheckpointNotSavedError: the write failed; the newest checkpoint is untouched.
         """
+        began = time.monotonic()
         try:
-            return self._write(content, batches)
+            info = self._write(content, batches)
+            return replace(info, duration_seconds=time.monotonic() - began)
         except OSError as error:
             failure = error
         if failure.errno in _NO_SPACE and self._remove_old(keep=1):
             try:
-                return self._write(content, batches)
+                info = self._write(content, batches)
+                return replace(info, duration_seconds=time.monotonic() - began)
             except OSError as error:
                 failure = error
         raise CheckpointNotSavedError(
@@ -108,22 +112,31 @@ class CheckpointStore:
         Raises:
             CheckpointError: a file is intact but has another format.
         """
-        for path in self._paths():
+        paths = self._paths()
+        for path in paths:
             try:
                 content = _read(path)
             except _DAMAGE as error:
-                log.warning("checkpoint %s is damaged (%s): taking the one before", path, error)
+                log.warning("checkpoint %s is damaged and set aside: %s", path, error)
                 path.replace(self._directory / _DAMAGED_NAME)
                 continue
             except OSError as error:
-                log.warning("checkpoint %s cannot be read (%s): taking the one before", path, error)
+                log.warning("checkpoint %s cannot be read: %s", path, error)
                 continue
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise CheckpointError(
                     f"{path} was not written by this version of the trainer: use another directory"
                 )
+            if path is not paths[0]:
+                log.warning("resuming from the older checkpoint %s", path)
             return SavedCheckpoint(content, self._info(path))
+        if paths:
+            log.warning("no checkpoint in %s can be read: training starts anew", self._directory)
         return None
+
+    def remove_all(self) -> None:
+        """Remove every checkpoint of a training that finished."""
+        self._remove_old(keep=0)
 
     def _paths(self) -> list[Path]:
         """Return the checkpoints, newest first."""

@@ -1,4 +1,4 @@
-"""Command `lowtide-trainer`: settings in, a trained network and a report out.
+"""Command `lowtide-trainer`: a reference training, or any command under the wrapper.
 
 Standard output has one line for each epoch, to be read in `kubectl logs`; warnings go to standard
 error. Every ending, wrong use included, is written into the report.
@@ -16,8 +16,9 @@ from lowtide_trainer.errors import TrainerError, UsageError
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.report import report_path, report_writer
 from lowtide_trainer.reporter import Reporter
-from lowtide_trainer.settings import TrainerSettings, parse_settings
+from lowtide_trainer.settings import EXEC_HELP, TrainerSettings, parse_settings
 from lowtide_trainer.stop import StopRequest
+from lowtide_trainer.wrapper import execute
 
 EXIT_CODE_FAILED = 1
 EXIT_CODE_WRONG_USE = 2
@@ -26,9 +27,12 @@ EXIT_CODE_WRONG_USE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["exec"]:
+        return _execute(given[1:])
     with StopRequest() as stop:
         try:
-            settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
+            settings = parse_settings(given, os.environ)
         except UsageError as error:
             Reporter(write=report_writer(report_path(os.environ))).end(
                 TrainingOutcome.FAILED, str(error)
@@ -52,6 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except Exception as error:
                 reporter.end(TrainingOutcome.FAILED, f"{type(error).__name__}: {error}")
                 raise
+
+
+def _execute(arguments: Sequence[str]) -> int:
+    """Run a command under the wrapper and return its exit code."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(EXEC_HELP)
+        return 0
+    command = list(arguments[1:] if arguments[:1] == ["--"] else arguments)
+    if not command:
+        return _complain(
+            UsageError("exec needs a command: lowtide-trainer exec -- python train.py"),
+            EXIT_CODE_WRONG_USE,
+        )
+    return execute(command)
 
 
 def _train(settings: TrainerSettings, reporter: Reporter, stop: StopRequest) -> int:

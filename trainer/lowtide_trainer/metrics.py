@@ -1,17 +1,17 @@
 """Page `/metrics` of the trainer: the report's figures while the training runs.
 
-The collector reads the reporter at scrape time, so both always agree. The series have no labels
+The page is made from the reporter at scrape time, so both always agree. The series have no labels
 except those that the scrape adds; an unknown figure has no series. A port in use is a warning:
-reporting never stops a training.
+reporting never stops a training. Standard library only: user programs import this module, and
+eight numbers without labels need no client library.
 """
 
 import logging
+import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from typing import Final
 
 from lowtide.names import (
     METRIC_TRAINER_ACCURACY,
@@ -27,46 +27,49 @@ from lowtide_trainer.reporter import Reporter
 
 log = logging.getLogger(__name__)
 
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_REQUEST_SECONDS: Final = 5.0
+_REQUEST_MAX_BYTES: Final = 8192
 
-class TrainerCollector(Collector):
-    """Metric families made from the reporter's figures at scrape time."""
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield one family for each known figure."""
-        report = self._reporter.report()
-        counters = (
-            (METRIC_TRAINER_EPOCHS, "Epochs finished.", report.epochs),
-            (METRIC_TRAINER_SAMPLES, "Samples trained on.", report.samples),
-            (
-                METRIC_TRAINER_CHECKPOINTS,
-                "Checkpoints written by this attempt.",
-                self._reporter.checkpoints_saved,
-            ),
-            (
-                METRIC_TRAINER_CHECKPOINT_FAILURES,
-                "Checkpoints that could not be written by this attempt.",
-                self._reporter.checkpoints_failed,
-            ),
-        )
-        gauges = (
-            (METRIC_TRAINER_EPOCHS_PLANNED, "Epochs planned.", report.epochs_planned),
-            (METRIC_TRAINER_ACCURACY, "Accuracy on the validation data.", report.accuracy),
-            (METRIC_TRAINER_LOSS, "Mean training loss of the last epoch.", report.loss),
-            (
-                METRIC_TRAINER_EPOCH_DURATION,
-                "Duration of the last epoch, validation included.",
-                self._reporter.epoch_seconds,
-            ),
-        )
-        for name, meaning, count in counters:
-            if count is not None:
-                yield CounterMetricFamily(name, meaning, value=count)
-        for name, meaning, figure in gauges:
-            if figure is not None:
-                yield GaugeMetricFamily(name, meaning, value=figure)
+def exposition(reporter: Reporter) -> str:
+    """Return the known figures in Prometheus' text format."""
+    report = reporter.report()
+    series = (
+        (METRIC_TRAINER_EPOCHS, "counter", "Epochs finished.", report.epochs),
+        (METRIC_TRAINER_SAMPLES, "counter", "Samples trained on.", report.samples),
+        (
+            METRIC_TRAINER_CHECKPOINTS,
+            "counter",
+            "Checkpoints written by this attempt.",
+            reporter.checkpoints_saved,
+        ),
+        (
+            METRIC_TRAINER_CHECKPOINT_FAILURES,
+            "counter",
+            "Checkpoints that could not be written by this attempt.",
+            reporter.checkpoints_failed,
+        ),
+        (METRIC_TRAINER_EPOCHS_PLANNED, "gauge", "Epochs planned.", report.epochs_planned),
+        (
+            METRIC_TRAINER_ACCURACY,
+            "gauge",
+            "Accuracy on the validation data.",
+            report.accuracy,
+        ),
+        (METRIC_TRAINER_LOSS, "gauge", "Mean training loss of the last epoch.", report.loss),
+        (
+            METRIC_TRAINER_EPOCH_DURATION,
+            "gauge",
+            "Duration of the last epoch, validation included.",
+            reporter.epoch_seconds,
+        ),
+    )
+    lines = []
+    for name, kind, meaning, figure in series:
+        if figure is not None:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {figure}"]
+    return "\n".join([*lines, ""])
 
 
 @contextmanager
@@ -75,17 +78,55 @@ def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> It
 
     Port 0 takes any free port.
     """
-    registry = CollectorRegistry()
-    registry.register(TrainerCollector(reporter))
     try:
-        server, thread = start_http_server(port, address, registry)
+        server = _Server((address, port), _Request)
     except OSError as error:
         log.warning("metrics cannot be served on %s:%d: %s", address, port, error)
         yield None
         return
+    server.reporter = reporter
+    thread = threading.Thread(target=server.serve_forever, name="lowtide-metrics", daemon=True)
+    thread.start()
     try:
-        yield server.server_port
+        yield server.server_address[1]
     finally:
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    """A server of one page; a slow client keeps no other one waiting."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    reporter: Reporter
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Drop a client that left or sent nothing; training output is no place for its trace."""
+
+
+class _Request(socketserver.StreamRequestHandler):
+    """One request, answered and closed."""
+
+    timeout = _REQUEST_SECONDS
+
+    def handle(self) -> None:
+        """Answer a GET of the page; every other request is not found."""
+        first_line = self.rfile.readline(_REQUEST_MAX_BYTES)
+        seen = len(first_line)
+        while seen < _REQUEST_MAX_BYTES and (line := self.rfile.readline(_REQUEST_MAX_BYTES)):
+            seen += len(line)
+            if line in (b"\r\n", b"\n"):
+                break
+        is_get = first_line.startswith((b"GET /metrics ", b"GET / ", b"GET /metrics?"))
+        status = "200 OK" if is_get else "404 Not Found"
+        server = self.server
+        assert isinstance(server, _Server)
+        body = (exposition(server.reporter) if is_get else "the page is /metrics\n").encode()
+        head = (
+            f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.wfile.write(head.encode() + body)

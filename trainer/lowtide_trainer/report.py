@@ -1,15 +1,17 @@
-"""Destination of the report: the pod's termination message.
+"""Destination of the report, and the environment of a training pod.
 
-The kubelet bind-mounts the message file into the container, so it is written in place: it can be
-neither replaced nor removed. The default path is used only where it exists, so that a training
-started by hand leaves no file in `/dev`.
+In a pod the report is the termination message. The kubelet bind-mounts its file into the
+container, so it is written in place: it can be neither replaced nor removed. Elsewhere the report
+is a file in the working directory, and one line on standard error says which.
 """
 
+import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from lowtide.names import (
     DEFAULT_REPORT_PATH,
@@ -21,13 +23,21 @@ from lowtide.trainingjob.report import TrainingReport, to_message
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
 
+log = logging.getLogger(__name__)
 
-def report_path(environment: Mapping[str, str]) -> Path | None:
-    """Return the path of the report: the variable's, else the default one if it exists."""
+REPORT_FILE_NAME: Final = "lowtide-report.json"
+
+
+def report_path(environment: Mapping[str, str]) -> Path:
+    """Return the path of the report: the variable's, else the termination message, else a file.
+
+    The termination message is used only where it exists, so that a training started by hand
+    leaves no file in `/dev`; its report is `lowtide-report.json` in the working directory.
+    """
     if given := environment.get(ENV_REPORT_PATH):
         return Path(given)
     default = Path(DEFAULT_REPORT_PATH)
-    return default if default.exists() else None
+    return default if default.exists() else Path.cwd() / REPORT_FILE_NAME
 
 
 def metrics_port(environment: Mapping[str, str]) -> int:
@@ -49,30 +59,47 @@ def metrics_port(environment: Mapping[str, str]) -> int:
     return int(given)
 
 
-def report_writer(path: Path | None) -> Callable[[TrainingReport], None]:
-    """Return a function that writes a report into the file at `path`, if that is not `None`.
+def metrics_port_or_none(environment: Mapping[str, str]) -> int:
+    """Return the port for metrics; a wrong variable is a warning and disables them."""
+    try:
+        return metrics_port(environment)
+    except ValueError as error:
+        log.warning("%s; metrics are disabled", error)
+        return 0
+
+
+def report_writer(path: Path) -> Callable[[TrainingReport], None]:
+    """Return a function that writes a report into the file at `path`.
 
     The function raises `OSError` if the file cannot be written.
     """
 
     def write(report: TrainingReport) -> None:
-        if path is not None:
-            path.write_text(to_message(report), encoding="utf-8")
+        message = to_message(report)
+        # In place and in one piece: a reader between two writes sees one whole report.
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.write(message.encode())
+            file.truncate()
 
     return write
 
 
+def say_where(path: Path) -> None:
+    """Say on standard error where the report is, if that is not the pod's termination message."""
+    if str(path) != DEFAULT_REPORT_PATH:
+        print(f"lowtide: the report of this training is {path}", file=sys.stderr, flush=True)
+
+
 @contextmanager
-def report_training(**facts: Any) -> Iterator[Reporter]:
+def report_training(**facts: object) -> Iterator[Reporter]:
     """Report a user's own loop, with the environment of a TrainingJob's pod.
 
     `facts` are the fields of `TrainingReport` that are known beforehand. `Reporter` has an example.
-
-    Raises:
-        ValueError: the environment variable with the metrics port is wrong.
     """
-    reporter = Reporter(write=report_writer(report_path(os.environ)), **facts)
-    port = metrics_port(os.environ)
+    path = report_path(os.environ)
+    say_where(path)
+    reporter = Reporter(write=report_writer(path), **facts)  # type: ignore[arg-type]
+    port = metrics_port_or_none(os.environ)
     with ExitStack() as stack:
         if port:
             stack.enter_context(serve_metrics(reporter, port))

@@ -12,10 +12,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import (
@@ -26,9 +26,14 @@ from lowtide.trainingjob.report import (
     bounded_text,
     build_report,
 )
-from lowtide.trainingjob.report_values import ERROR_MAX_BYTES
+from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
+from lowtide_trainer.figures import EpochHistory, TrainingFigures, plain_count, plain_number
 
 log = logging.getLogger(__name__)
+
+FACTS: Final = frozenset({part.name for part in fields(TrainingReport)} | {"flops_per_sample"})
+"""Names that a fact may have: the fields of the report, and a factor for one of them."""
+_FACTS_PER_SAMPLE: Final = "flops_per_sample"
 
 
 def utc_now() -> datetime:
@@ -36,31 +41,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Figures that change while training; `epoch_seconds` counts from the last epoch's end."""
-
-    epochs: int = 0
-    samples: int = 0
-    tokens: int | None = None
-    accuracy: float | None = None
-    accuracy_top5: float | None = None
-    loss: float | None = None
-    started_at: datetime | None = None
-    training_seconds: float = 0.0
-    epoch_seconds: float = 0.0
-
-
 class Reporter:
     """Figures of a training; a context manager around the loop.
 
-    A normal exit reports the training as finished, an exception as failed, and `SystemExit` with
-    the exit code of a pause as paused. `facts` are fields of `TrainingReport` that do not change
-    while training, such as `model`, `dataset`, `seed` or `epochs_planned`. `write` receives every
-    report; `clock` gives the time of day and `monotonic` seconds that never go back.
+    A normal exit and `sys.exit(0)` report the training as finished, `SystemExit` with the exit
+    code of a pause as paused, and any other exception as failed. `facts` are fields of
+    `TrainingReport` that do not change while training, such as `model`, `dataset`, `seed` or
+    `epochs_planned`, and `flops_per_sample`. `write` receives every report; `clock` gives the time
+    of day and `monotonic` seconds that never go back.
 
-    A user's own loop needs three lines (here with `report_training`, which reads the environment
-    of a TrainingJob's pod and serves the metrics)::
+    `lowtide_trainer.run` and the callbacks use it; a loop that calls it directly looks like this::
 
         with report_training(model="resnet18", epochs_planned=10) as reporter:
             for epoch in range(10):
@@ -83,17 +73,17 @@ class Reporter:
         self._write = write
         self._clock = clock
         self._monotonic = monotonic
-        self._facts = facts
+        self._facts: dict[str, object] = {}
         self._outcome = TrainingOutcome.RUNNING
         self._error: str | None = None
-        self._progress = _Progress()
-        self._history: list[EpochRecord] = []
+        self._figures = TrainingFigures()
         self._checkpoint: CheckpointInfo | None = None
         self._resumed_samples: int | None = None
         self._mark: float | None = None
         self._faults: set[str] = set()
         # The metrics server reads from its own thread.
         self._lock = threading.RLock()
+        self.describe(**facts)
 
     def __enter__(self) -> Self:
         """Start the clock and write a first report."""
@@ -107,59 +97,86 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         """Report how the training ended."""
+        self.end_with(error)
+
+    def end_with(self, error: BaseException | None) -> None:
+        """Report the ending that an exception, or none, stands for; once only."""
         if self._outcome is not TrainingOutcome.RUNNING:
             return
-        if error is None:
+        if not isinstance(error, SystemExit):
+            sentence = None if error is None else f"{type(error).__name__}: {error}"
+            self.end(TrainingOutcome.FAILED if sentence else TrainingOutcome.FINISHED, sentence)
+        elif error.code in (None, 0):
             self.end(TrainingOutcome.FINISHED)
-        elif isinstance(error, SystemExit) and error.code == EXIT_CODE_PAUSED:
+        elif error.code == EXIT_CODE_PAUSED:
             self.end(TrainingOutcome.PAUSED)
         else:
-            self.end(TrainingOutcome.FAILED, f"{type(error).__name__}: {error}")
+            code = error.code
+            sentence = f"exited with status {code}" if isinstance(code, int) else str(code)
+            self.end(TrainingOutcome.FAILED, sentence)
 
     def start(self) -> None:
         """Start the clock of the training and write a first report."""
         with self._lock:
             self._mark = self._monotonic()
-            self._resumed_samples = self._progress.samples
-            if self._progress.started_at is None:
-                self._progress.started_at = self._clock()
+            self._resumed_samples = self._figures.samples
+            if self._figures.started_at is None:
+                self._figures.started_at = self._clock()
         self.publish()
 
     def describe(self, **facts: object) -> None:
-        """Add fields of `TrainingReport` that were not known before."""
+        """Add facts that were not known before; a misspelt one is a warning."""
+        known = {name: plain_number(value) for name, value in facts.items() if name in FACTS}
         with self._lock:
-            self._facts |= facts
+            self._facts |= known
+        for name in sorted(facts.keys() - FACTS):
+            self.warn(_unknown_fact(name))
 
-    def batch_ended(self, *, samples: int, tokens: int | None = None) -> None:
-        """Count a batch whose gradients are in the weights; takes microseconds."""
+    def batch_ended(self, *, samples: object, tokens: object = None) -> None:
+        """Count a batch whose gradients are in the weights; takes microseconds.
+
+        A `samples` that is not a count makes the total unknown from then on: a total without this
+        batch would be wrong.
+        """
+        figures = self._figures
         with self._lock:
-            self._progress.samples += samples
+            size = self.count("samples", samples)
+            if size is None:
+                figures.samples = None
+            elif figures.samples is not None:
+                figures.samples += size
             if tokens is not None:
-                self._progress.tokens = (self._progress.tokens or 0) + tokens
+                count = self.count("tokens", tokens)
+                figures.tokens = None if count is None else (figures.tokens or 0) + count
 
     def epoch_ended(
-        self,
-        *,
-        accuracy: float | None = None,
-        accuracy_top5: float | None = None,
-        loss: float | None = None,
+        self, *, accuracy: object = None, accuracy_top5: object = None, loss: object = None
     ) -> None:
         """Count an epoch with its figures: accuracies as fractions, and the mean training loss."""
         with self._lock:
             self._advance()
-            now = self._progress
-            now.epochs += 1
-            now.accuracy, now.accuracy_top5, now.loss = accuracy, accuracy_top5, loss
-            fraction = build_report({"accuracy": accuracy}).report
-            self._history.append(
+            figures = self._figures
+            figures.epochs += 1
+            figures.accuracy = plain_number(accuracy)
+            figures.accuracy_top5 = plain_number(accuracy_top5)
+            figures.loss = plain_number(loss)
+            figures.history.add(
                 EpochRecord(
-                    epoch=now.epochs,
+                    epoch=figures.epochs,
                     ended_at=self._clock(),
-                    duration_seconds=now.epoch_seconds,
-                    accuracy=fraction.accuracy if fraction else None,
+                    duration_seconds=figures.epoch_seconds,
+                    accuracy=_fraction(figures.accuracy),
                 )
             )
-            now.epoch_seconds = 0.0
+            figures.epoch_seconds = 0.0
+        self.publish()
+
+    def evaluated(self, *, accuracy: object, accuracy_top5: object = None) -> None:
+        """Record an evaluation that came after the end of the last epoch."""
+        with self._lock:
+            self._figures.accuracy = plain_number(accuracy)
+            self._figures.accuracy_top5 = plain_number(accuracy_top5)
+            self._figures.history.accuracy_of_last(_fraction(self._figures.accuracy))
         self.publish()
 
     def checkpoint_saved(self, checkpoint: CheckpointInfo) -> None:
@@ -187,98 +204,115 @@ class Reporter:
         try:
             self._write(self.report())
         except OSError as error:
-            self._warn(f"the report cannot be written: {error}")
+            self.warn(f"the report cannot be written: {error}")
+
+    @property
+    def outcome(self) -> TrainingOutcome:
+        """Return how the training stands."""
+        return self._outcome
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Return the duration of the last finished epoch, or `None` before the first."""
-        return self._history[-1].duration_seconds if self._history else None
+        """Return the duration of the last entry of the history, or `None` before the first."""
+        records = self._figures.history.records
+        return records[-1].duration_seconds if records else None
 
     def report(self) -> TrainingReport:
         """Return the current report, without impossible figures."""
         with self._lock:
             self._advance()
-            now = self._progress
+            figures = self._figures
             values = {
                 **self._facts,
                 "outcome": self._outcome,
                 "error": self._error,
-                "epochs": now.epochs,
-                "samples": now.samples,
-                "tokens": now.tokens,
-                "accuracy": now.accuracy,
-                "accuracy_top5": now.accuracy_top5,
-                "loss": now.loss,
-                "started_at": now.started_at,
-                "training_seconds": now.training_seconds,
-                "history": tuple(self._history),
+                "epochs": figures.epochs,
+                "samples": figures.samples,
+                "tokens": figures.tokens,
+                "accuracy": figures.accuracy,
+                "accuracy_top5": figures.accuracy_top5,
+                "loss": figures.loss,
+                "started_at": figures.started_at,
+                "training_seconds": figures.training_seconds,
+                "history": figures.history.records,
                 "checkpoint": self._checkpoint,
                 "resumed_samples": self._resumed_samples,
             }
-        flops_per_sample = self._facts.get("flops_per_sample")
-        if isinstance(flops_per_sample, int):
-            values["flops"] = flops_per_sample * now.samples
+        flops_per_sample = self._facts.get(_FACTS_PER_SAMPLE)
+        if isinstance(flops_per_sample, int) and figures.samples is not None:
+            values["flops"] = flops_per_sample * figures.samples
         parsed = build_report(values)
         for fault in parsed.faults:
-            self._warn(fault)
+            self.warn(fault)
         return parsed.report or TrainingReport(outcome=self._outcome)
 
     def state(self) -> dict[str, Any]:
         """Return plain values with which a later attempt continues the counts."""
         with self._lock:
             self._advance()
-            now = self._progress
-            return {
-                "epochs": now.epochs,
-                "samples": now.samples,
-                "tokens": now.tokens,
-                "accuracy": now.accuracy,
-                "accuracy_top5": now.accuracy_top5,
-                "loss": now.loss,
-                "started_at": now.started_at.timestamp() if now.started_at else None,
-                "training_seconds": now.training_seconds,
-                "epoch_seconds": now.epoch_seconds,
-                "history": [
-                    (
-                        entry.epoch,
-                        entry.ended_at.timestamp(),
-                        entry.duration_seconds,
-                        entry.accuracy,
-                    )
-                    for entry in self._history
-                ],
-            }
+            return self._figures.to_state()
 
     def restore(self, state: Mapping[str, Any], checkpoint: CheckpointInfo | None = None) -> None:
         """Continue the counts from `state()` of an earlier attempt, stored in `checkpoint`.
 
         A figure that is missing in `state` starts anew.
         """
-        values = {name: value for name, value in state.items() if name != "history"}
+        values = dict(state)
         if values.get("started_at") is not None:
             values["started_at"] = datetime.fromtimestamp(values["started_at"], UTC)
-        with self._lock:
-            self._progress = replace(_Progress(), **values)
-            self._checkpoint = checkpoint
-            self._history = [
+        values["history"] = EpochHistory(
+            tuple(
                 EpochRecord(
                     epoch=epoch,
                     ended_at=datetime.fromtimestamp(ended_at, UTC),
                     duration_seconds=seconds,
                     accuracy=accuracy,
                 )
-                for epoch, ended_at, seconds, accuracy in state.get("history", ())
-            ]
+                for epoch, ended_at, seconds, accuracy in values.get("history", ())
+            )
+        )
+        with self._lock:
+            self._figures = TrainingFigures(**values)
+            self._checkpoint = checkpoint
+
+    def warn(self, sentence: str) -> None:
+        """Log a warning, the first time that it is given."""
+        if sentence not in self._faults:
+            self._faults.add(sentence)
+            log.warning("%s", sentence)
+
+    def count(self, name: str, value: object) -> int | None:
+        """Return a count, or `None` with a warning if it is not one."""
+        if type(value) is int and value >= 0:
+            return value
+        try:
+            return plain_count(value)
+        except ValueError:
+            self.warn(
+                f"{name} of a batch: {shown(value)} is not a whole number, so the total is unknown"
+            )
+            return None
 
     def _advance(self) -> None:
         """Add the time since the last call to the training and to the epoch."""
         if self._mark is not None:
             now = self._monotonic()
-            self._progress.training_seconds += now - self._mark
-            self._progress.epoch_seconds += now - self._mark
+            self._figures.training_seconds += now - self._mark
+            self._figures.epoch_seconds += now - self._mark
             self._mark = now
 
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self._faults:
-            self._faults.add(sentence)
-            log.warning("%s", sentence)
+
+def _fraction(value: object) -> float | None:
+    """Return an accuracy for the history, or `None` if it is not a fraction."""
+    report = build_report({"accuracy": value}).report
+    return report.accuracy if report else None
+
+
+def _unknown_fact(name: str) -> str:
+    """Return the warning about a fact that the report does not have."""
+    # Imported only for a mistake: difflib takes milliseconds.
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, FACTS, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(FACTS))}"
+    return f"{name} is not a field of the report and is left out: {advice}"

@@ -21,8 +21,25 @@ examples:
   lowtide-trainer train --model densenet121 --epochs 4 --samples 512
   LOWTIDE_MODEL=inceptionv3 LOWTIDE_EPOCHS=4 lowtide-trainer train
   lowtide-trainer train --model tiny --data ./images --checkpoint-dir ./checkpoints
+  lowtide-trainer exec -- torchrun --nproc-per-node 4 train.py
 
 exit codes: 0 finished, 1 failed, 2 wrong use, 75 paused by SIGTERM after saving a checkpoint
+"""
+EXEC_HELP: Final = """\
+usage: lowtide-trainer exec -- COMMAND [ARGUMENT ...]
+
+Run any training as the first process of a container: pass signals on through shells and launchers,
+exit with 75 once all its processes saved their state and stopped, pass every other status on, and
+write a report of time and ending for a program that writes none.
+
+examples:
+  lowtide-trainer exec -- python train.py
+  lowtide-trainer exec -- torchrun --nproc-per-node 4 train.py
+  lowtide-trainer exec -- accelerate launch train.py
+  lowtide-trainer exec -- sh -c "python prepare.py && python train.py"
+
+exit codes: that of the command (128 and the signal's number if one ended it), 75 paused after all
+processes saved, 126 the command cannot be started, 127 it was not found
 """
 
 
@@ -54,8 +71,7 @@ class TrainerSettings:
     """`None`: no checkpoints are saved, so the training cannot be paused."""
     checkpoint_seconds: float
     """Longest time between two checkpoints within an epoch."""
-    report_path: Path | None
-    """`None`: the report is not written."""
+    report_path: Path
     metrics_port: int
     """0: metrics are not served."""
 
@@ -87,6 +103,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    commands.add_parser("exec", help="run any training command and pass signals on to it")
     _add_flags(train, environment)
     train.set_defaults(report_path=report_path(environment), metrics_port=port)
     return TrainerSettings(**vars(parser.parse_args(arguments)))
@@ -136,7 +153,7 @@ def _add_flags(train: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "epoch, and after every epoch (default 300)")  # fmt: skip
     train.add_argument(
         "--report-path", type=Path, metavar="PATH", help="write the report to this file (default: "
-        "/dev/termination-log where it exists)"
+        "/dev/termination-log where it exists, else lowtide-report.json)"
     )  # fmt: skip
     train.add_argument(
         "--metrics-port", type=_whole(0, 65535), metavar="PORT", help="serve /metrics on this "

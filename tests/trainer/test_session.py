@@ -1,0 +1,339 @@
+"""The run of a user's own loop, in this process; `test_pauses` has it paused and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+import lowtide_trainer
+from lowtide.names import EXIT_CODE_PAUSED
+from lowtide.trainingjob.report import TrainingOutcome, parse_report
+from lowtide_trainer.errors import CheckpointError, CheckpointMismatchError, UsageError
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Pod:
+    """The environment of a training pod, and the report that it leaves."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        monkeypatch.setenv("LOWTIDE_REPORT_PATH", str(folder / "report"))
+        monkeypatch.setenv("LOWTIDE_METRICS_PORT", "0")
+        monkeypatch.setenv("LOWTIDE_CHECKPOINT_DIR", str(self.checkpoints))
+
+    @property
+    def report(self):
+        return parse_report((self.folder / "report").read_text()).report
+
+
+@pytest.fixture
+def pod(tmp_path, monkeypatch):
+    return Pod(tmp_path, monkeypatch)
+
+
+def loader(samples=20, **options):
+    return DataLoader(TensorDataset(torch.arange(samples)), batch_size=8, **options)
+
+
+def interrupt():
+    """Send this process what the kubelet sends; it is handled between two lines of Python."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_three_lines_make_a_whole_report(pod):
+    """20 samples in batches of 8 are three batches an epoch; the last one has 4."""
+    with lowtide_trainer.run(model="mine", epochs=2, dataset="numbers") as run:
+        for epoch in run.epochs():
+            for _ in run.batches(loader(), tokens=lambda batch: 5):
+                pass
+            run.epoch(accuracy=torch.tensor(0.25 * (epoch + 1)), loss=1.5)
+
+    report = pod.report
+    assert report.outcome is TrainingOutcome.FINISHED
+    assert (report.model, report.dataset) == ("mine", "numbers")
+    assert (report.epochs, report.epochs_planned) == (2, 2)
+    assert (report.samples, report.tokens) == (40, 30)
+    assert (report.accuracy, report.loss) == (0.5, 1.5)
+    assert [entry.accuracy for entry in report.history] == [0.25, 0.5]
+
+
+def test_an_epoch_without_figures_counts_too(pod):
+    """`run.epoch` is only needed for figures."""
+    with lowtide_trainer.run(epochs=2) as run:
+        for _ in run.epochs():
+            for _ in run.batches(loader()):
+                pass
+
+    assert (pod.report.epochs, pod.report.samples, pod.report.accuracy) == (2, 40, None)
+
+
+def test_a_loop_that_breaks_off_counts_what_it_finished(pod):
+    """Early stopping: the epoch that was broken off is none, nor is the batch under way."""
+    with lowtide_trainer.run(epochs=5) as run:
+        for epoch in run.epochs():
+            for number, _ in enumerate(run.batches(loader())):
+                if epoch == 1 and number == 1:
+                    break
+            if epoch == 1:
+                break
+            run.epoch()
+
+    assert (pod.report.epochs, pod.report.samples) == (1, 28)
+    assert pod.report.outcome is TrainingOutcome.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("batch", "samples"),
+    [
+        pytest.param(torch.zeros(8, 3), 8, id="a tensor"),
+        pytest.param((torch.zeros(8, 3), torch.zeros(8)), 8, id="inputs and labels"),
+        pytest.param({"input_ids": torch.zeros(4, 9)}, 4, id="a mapping"),
+        pytest.param([[torch.zeros(2, 3)], 1], 2, id="nested"),
+        pytest.param([1, 2, 3], 3, id="plain numbers"),
+        pytest.param(["a", "b"], 2, id="texts"),
+        pytest.param(torch.tensor(1.0), None, id="no dimension"),
+        pytest.param(object(), None, id="anything else"),
+    ],
+)
+def test_the_size_of_a_batch_is_read_from_what_it_holds(pod, batch, samples):
+    """A size that cannot be told makes the count unknown, not wrong."""
+    with lowtide_trainer.run(epochs=1) as run:
+        for _ in run.epochs():
+            for _ in run.batches([batch]):
+                pass
+
+    assert pod.report.samples == samples
+
+
+def test_an_empty_data_set_is_named(pod, caplog):
+    """A loop over nothing ends well and has trained nothing; that is worth a sentence."""
+    with lowtide_trainer.run(epochs=1) as run:
+        for _ in run.epochs():
+            for _ in run.batches(loader(samples=4, drop_last=True)):
+                pass
+
+    assert "the loader has no batches in epoch 0: its data set is empty" in caplog.text
+    assert (pod.report.samples, pod.report.epochs) == (0, 1)
+
+
+def paused_training(number_of_batches, *, accumulate=1, data=None):
+    """Train a state and pause after so many batches; return the batches that were seen."""
+    net = nn.Linear(1, 1)
+    seen = []
+    with lowtide_trainer.run(model="mine", epochs=3, state=[net]) as run:
+        for epoch in run.epochs():
+            for (batch,) in run.batches(data or loader(shuffle=True), accumulate=accumulate):
+                seen.append((epoch, batch.tolist()))
+                if len(seen) == number_of_batches:
+                    interrupt()
+    return seen
+
+
+def test_a_pause_leaves_with_its_exit_code_after_saving(pod):
+    """The batch under way is finished and counted."""
+    with pytest.raises(SystemExit) as raised:
+        paused_training(4)
+
+    assert raised.value.code == EXIT_CODE_PAUSED
+    assert pod.report.outcome is TrainingOutcome.PAUSED
+    assert (pod.report.epochs, pod.report.samples) == (1, 28)
+    assert pod.report.checkpoint.batches == 4
+    assert pod.report.checkpoint.duration_seconds >= 0
+
+
+def test_a_resumed_epoch_has_the_batches_that_were_left_in_their_order(pod):
+    """Three epochs of three shuffled batches, paused after the fourth."""
+    torch.manual_seed(5)
+    whole = paused_training(0)
+    for path in pod.checkpoints.iterdir():
+        path.unlink()
+    torch.manual_seed(5)
+    with pytest.raises(SystemExit):
+        paused_training(4)
+    torch.manual_seed(99)
+    rest = paused_training(0)
+
+    assert len(whole) == 9
+    assert rest == whole[4:]
+    assert pod.report.samples == 60
+    assert pod.report.resumed_samples == 28
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(torch.arange(20))
+
+
+def test_a_stream_goes_on_where_it_was_left(pod):
+    """A stream has no places to skip to: what was trained on is read and dropped."""
+    stream = DataLoader(Stream(), batch_size=8)
+    pairs = [(batch,) for batch in stream]
+    with pytest.raises(SystemExit):
+        paused_training(2, data=pairs)
+
+    rest = paused_training(0, data=pairs)
+
+    assert [batch for _, batch in rest[:1]] == [[16, 17, 18, 19]]
+    assert len(rest) == 7
+
+
+def test_with_accumulated_gradients_a_pause_waits_for_the_step(pod):
+    """Gradients are no part of a checkpoint: two batches make a step, so the third is finished."""
+    with pytest.raises(SystemExit):
+        paused_training(1, accumulate=2)
+
+    assert pod.report.checkpoint.batches == 2
+
+
+def test_a_stop_without_a_state_says_what_is_lost(pod):
+    """The code of a process that SIGTERM ended: it is no failure, but nothing was saved."""
+
+    def train():
+        with lowtide_trainer.run(epochs=2) as run:
+            for _ in run.epochs():
+                for _ in run.batches(loader()):
+                    interrupt()
+
+    with pytest.raises(SystemExit) as raised:
+        train()
+
+    assert raised.value.code == 143
+    assert pod.report.outcome is TrainingOutcome.FAILED
+    assert "give state= to be able to pause" in pod.report.error
+
+
+def test_a_checkpoint_of_another_model_is_refused_in_one_sentence(pod):
+    """The sentence has both models and what to do."""
+    with pytest.raises(SystemExit):
+        paused_training(1)
+
+    with (
+        pytest.raises(CheckpointMismatchError) as raised,
+        lowtide_trainer.run(state=[nn.Linear(2, 1)]),
+    ):
+        pass
+
+    assert str(raised.value) == (
+        "the checkpoint belongs to another training: its state 0 is Linear with 2 parameters, here "
+        "it is Linear with 3 parameters; give each training its own checkpoint directory"
+    )
+    assert pod.report.outcome is TrainingOutcome.FAILED
+
+
+def test_a_checkpoint_of_another_program_is_refused(pod):
+    """The reference trainer's own checkpoints have another content."""
+    from lowtide_trainer.checkpoint import CheckpointStore
+
+    CheckpointStore(pod.checkpoints).save({"training": {}}, batches=1)
+
+    with (
+        pytest.raises(CheckpointError, match="belong to another program"),
+        lowtide_trainer.run(state=[nn.Linear(1, 1)]),
+    ):
+        pass
+
+
+def test_an_object_without_a_state_is_refused_at_the_start(pod):
+    """Not after hours of training that could then not be paused."""
+    with pytest.raises(UsageError, match="state 0 is a list, which has no state_dict"):
+        lowtide_trainer.run(state=[[1, 2]]).__enter__()
+
+
+def test_a_full_disk_does_not_end_a_training(pod, monkeypatch, caplog):
+    """The checkpoint is a warning; the figures go on."""
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    net = nn.Linear(1, 1)
+    with lowtide_trainer.run(epochs=1, state=[net], checkpoint_seconds=0.0) as run:
+        for _ in run.epochs():
+            for _ in run.batches(loader()):
+                pass
+
+    assert "No space left on device; training continues" in caplog.text
+    assert (pod.report.samples, pod.report.outcome) == (20, TrainingOutcome.FINISHED)
+
+
+def test_without_a_directory_checkpoints_go_to_the_working_directory_until_the_end(
+    pod, monkeypatch, tmp_path
+):
+    """A training that finished must not be taken for one to be resumed."""
+    monkeypatch.delenv("LOWTIDE_CHECKPOINT_DIR")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        paused_training(2)
+    folder = tmp_path / "lowtide-checkpoints" / "mine"
+
+    assert [path.name for path in folder.iterdir()] == ["checkpoint-0000000002.pt"]
+    paused_training(0)
+    assert not folder.parent.exists()
+
+
+def test_a_finished_training_says_so_when_it_is_started_again(pod, capsys):
+    """Its loop has nothing left to do; the line says why, and what to do to train anew."""
+    paused_training(0)
+
+    assert paused_training(0) == []
+    assert "already finished its 3 epochs: remove" in capsys.readouterr().err
+
+
+def test_a_shared_generator_of_the_loader_is_resumed_too(pod):
+    """Its order comes from a generator of its own, which is not the program's."""
+
+    def generator():
+        return torch.Generator().manual_seed(3)
+
+    whole = paused_training(0, data=loader(shuffle=True, generator=generator()))
+    for path in pod.checkpoints.iterdir():
+        path.unlink()
+    with pytest.raises(SystemExit):
+        paused_training(4, data=loader(shuffle=True, generator=generator()))
+
+    assert paused_training(0, data=loader(shuffle=True, generator=generator())) == whole[4:]
+
+
+BARE = textwrap.dedent(
+    """
+    import sys
+    import lowtide_trainer
+    with lowtide_trainer.run(model="mine", epochs=1) as run:
+        for _ in run.epochs():
+            for _ in run.batches([[1, 2]] * 3):
+                pass
+            run.epoch(accuracy=0.5)
+    heavy = {"torch", "numpy", "pydantic", "prometheus_client"}
+    print(sorted(heavy & {name.split(".")[0] for name in sys.modules}))
+    """
+)
+
+
+def test_reporting_needs_the_standard_library_only(tmp_path):
+    """No site-packages at all: `-S` leaves them out, and the two packages stand on the path."""
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", BARE],
+        env={
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'trainer'}",
+            "LOWTIDE_REPORT_PATH": str(tmp_path / "report"),
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+    assert json.loads((tmp_path / "report").read_text())["samples"] == 6

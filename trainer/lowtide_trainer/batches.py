@@ -1,0 +1,70 @@
+"""Batches of a user's data loader: their size, their order, and how to return to one of them.
+
+The loader is used as it is. Its order comes from the random generators at the moment when its
+iterator is made; with them put back, a fresh iterator repeats the same order, and the batches that
+an earlier attempt trained on are skipped.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+
+def batch_size(batch: Any) -> int | None:
+    """Return the number of samples in a batch, or `None` if it cannot be told.
+
+    It is the first dimension of the first tensor or array in the batch, whatever holds it; of a
+    batch of plain values it is their number.
+    """
+    if isinstance(batch, Mapping):
+        batch = tuple(batch.values())
+    shape = getattr(batch, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else None
+    if isinstance(batch, tuple | list) and batch:
+        if isinstance(batch[0], str | bytes | int | float):
+            return len(batch)
+        return batch_size(batch[0])
+    return None
+
+
+def set_epoch(loader: Any, epoch: int) -> None:
+    """Tell the loader and its samplers the epoch, as DistributedSampler needs it for its order."""
+    seen = []
+    for part in (
+        loader,
+        getattr(loader, "sampler", None),
+        getattr(loader, "batch_sampler", None),
+        getattr(getattr(loader, "batch_sampler", None), "sampler", None),
+        getattr(getattr(loader, "batch_sampler", None), "batch_sampler", None),
+    ):
+        if part is not None and part not in seen and hasattr(part, "set_epoch"):
+            part.set_epoch(epoch)
+            seen.append(part)
+
+
+def own_generators(loader: Any) -> list[Any]:
+    """Return the generators that belong to the loader and not to the whole program."""
+    found: list[Any] = []
+    for part in (loader, getattr(loader, "sampler", None)):
+        generator = getattr(part, "generator", None)
+        if generator is not None and all(generator is not known for known in found):
+            found.append(generator)
+    return found
+
+
+def skip(iterator: Iterator[Any], loader: Any, batches: int) -> None:
+    """Advance a fresh iterator by a number of batches.
+
+    Without worker processes the places of the samples are skipped and nothing is loaded. With
+    workers, or where the data has no places, the batches are loaded and dropped.
+    """
+    places: Iterator[Any] | None = getattr(iterator, "_sampler_iter", None)
+    is_quick = getattr(loader, "num_workers", None) == 0 and _has_places(loader)
+    for _ in islice(places if places is not None and is_quick else iterator, batches):
+        pass
+
+
+def _has_places(loader: Any) -> bool:
+    """Return whether the loader's data is read by place and not as a stream."""
+    return hasattr(getattr(loader, "dataset", None), "__getitem__")
