@@ -58,8 +58,9 @@ __all__ = [
 ]
 
 MAX_SEGMENTS = 64
-MAX_ATTEMPTS = 32
-MAX_PODS = 64
+MAX_ATTEMPTS = 256
+MAX_PODS = 1024
+"""Pods of all attempts together."""
 
 
 class Condition(ApiModel):
@@ -157,8 +158,12 @@ class AttemptPod(ApiModel):
     node: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="node is where it ran."
     )
-    start: Timestamp | None = Field(default=None, description="start is when the node took it.")
-    end: Timestamp | None = Field(default=None, description="end is when its last container ended.")
+    start: Timestamp | None = Field(
+        default=None, description="start is when its first container began to run."
+    )
+    end: Timestamp | None = Field(
+        default=None, description="end is when its last container ended, or when it was rejected."
+    )
     joules: Count | None = Field(default=None, description="joules is what it used.")
 
 
@@ -177,7 +182,8 @@ class Attempt(ApiModel):
         default=None, description="operationalGrams is what that emitted."
     )
     pods: Annotated[tuple[AttemptPod, ...], Field(max_length=MAX_PODS)] = Field(
-        default=(), description="pods are the pods that were seen, the newest if there are many."
+        default=(),
+        description="pods are the pods that were seen, the first ones if there are many.",
     )
 
 

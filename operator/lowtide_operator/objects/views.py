@@ -5,7 +5,7 @@ Pod template, which is passed on untouched. Parsing never raises for what a user
 controller may write: an unusable spec becomes a `Fault` that is reported.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,11 +15,22 @@ from lowtide import names
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
+from lowtide_operator.objects.containers import (
+    exit_code_of,
+    first_start,
+    last_end,
+    mappings,
+    moment,
+    report_of,
+)
 from lowtide_operator.objects.key import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
+TERMINAL_PHASES: Final = ("Succeeded", "Failed")
+RAN_PHASES: Final = ("Running", "Succeeded")
+"""Phases that a pod has only after a container ran."""
 IMAGE_TROUBLES: Final = ("ErrImagePull", "ImagePullBackOff")
 
 Body = Mapping[str, Any]
@@ -126,13 +137,13 @@ class PodView:
     start: datetime | None
     """When its first container began to run; pulling images is not running."""
     end: datetime | None
-    """When its last container stopped."""
+    """When its last container stopped, or when it was rejected or evicted."""
     trouble: str | None
     """Why a container cannot start, in one word of the kubelet or the scheduler."""
     trouble_message: str
     """The same in words."""
     exit_code: int | None
-    """First exit code other than 0; 0 if all containers succeeded."""
+    """That of the trainer, or of the first container that failed; 0 if all succeeded."""
     end_reason: str | None
     """Reason of the end, in one word of the kubelet."""
     report: str | None
@@ -157,7 +168,7 @@ def child_view(body: Body) -> ChildView | None:
         queued=KUEUE_QUEUE_LABEL in (metadata.get("labels") or {}),
         active=status.get("active", 0),
         ready=status.get("ready", 0),
-        started=_moment(status.get("startTime")),
+        started=moment(status.get("startTime")),
         ending=_ending(status.get("conditions") or ()),
         deleting="deletionTimestamp" in metadata,
     )
@@ -176,48 +187,56 @@ def controller_of(metadata: Body) -> Body | None:
 
 
 def pod_view(body: Body) -> PodView:
-    """Return the view of a pod."""
-    metadata, status = body["metadata"], body.get("status") or {}
-    containers = [*(status.get("initContainerStatuses") or ())]
-    containers += status.get("containerStatuses") or ()
-    ended = [c["state"]["terminated"] for c in containers if "terminated" in (c.get("state") or {})]
-    terminal = status.get("phase") in ("Succeeded", "Failed")
-    trouble, message = _trouble(status, containers)
-    codes = [state["exitCode"] for state in ended if state.get("exitCode")]
-    ends = [end for end in (_moment(state.get("finishedAt")) for state in ended) if end is not None]
+    """Return the view of a pod.
+
+    A pod runs from the start of its first container. One that the kubelet rejects, or that is
+    evicted while its image is pulled, has an end and no start.
+    """
+    metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+    main = mappings(status.get("containerStatuses"))
+    before = mappings(status.get("initContainerStatuses"))
+    named = mappings(spec.get("containers"))
+    trainer = str(named[0].get("name")) if named else None
+    terminal = status.get("phase") in TERMINAL_PHASES
+    start = first_start(main) or (first_start(before) if terminal else None)
+    if start is None and (status.get("phase") in RAN_PHASES or last_end(main) is not None):
+        # Some kubelets lose the start of a container that is known to have run.
+        start = moment(status.get("startTime"))
+    trouble, message = _trouble(status, (*before, *main))
+    codes = exit_code_of((*main, *before), trainer)
+    reasons = [
+        state["terminated"].get("reason")
+        for state in (container.get("state") or {} for container in (*main, *before))
+        if state.get("terminated")
+    ]
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
-        node=(body.get("spec") or {}).get("nodeName", ""),
+        node=spec.get("nodeName", ""),
         phase=status.get("phase", "Unknown"),
-        start=_first_run(status),
-        end=max(ends) if terminal and ends else None,
+        start=start,
+        end=_end_of_pod(metadata, status, (*main, *before), start) if terminal else None,
         trouble=trouble,
         trouble_message=message,
-        exit_code=codes[0] if codes else (0 if terminal and ended else None),
-        end_reason=status.get("reason")
-        or next((s["reason"] for s in ended if "reason" in s), None),
-        report=_report([state["message"] for state in ended if state.get("message")]),
+        exit_code=codes if codes or terminal else None,
+        end_reason=status.get("reason") or next(filter(None, reasons), None),
+        report=report_of((*main, *before), trainer),
     )
 
 
-def _first_run(status: Body) -> datetime | None:
-    """Return when a container first ran; `None` for a pod that never got so far."""
-    containers = status.get("containerStatuses") or ()
-    states = [c.get(name) or {} for c in containers for name in ("state", "lastState")]
-    ran = [state.get(name) or {} for state in states for name in ("running", "terminated")]
-    known = [_moment(one["startedAt"]) for one in ran if one.get("startedAt")]
-    if known:
-        return min(start for start in known if start is not None)
-    # A container that ended without a start time never ran: a rejected or evicted pod.
-    has_run = status.get("phase") in ("Running", "Succeeded")
-    return _moment(status.get("startTime")) if has_run else None
-
-
-def _report(messages: Sequence[str]) -> str | None:
-    """Return the termination message that is a report; a sidecar may leave a message too."""
-    reports = [message for message in messages if message.lstrip().startswith("{")]
-    return next(iter([*reports, *reversed(messages)]), None)
+def _end_of_pod(
+    metadata: Body, status: Body, containers: Iterable[Body], start: datetime | None
+) -> datetime | None:
+    """Return when a terminal pod ended: its last container, else the last change of its state."""
+    ended = last_end(containers)
+    if ended is not None and (start is None or ended >= start):
+        return ended
+    conditions = mappings(status.get("conditions"))
+    changes = [moment(condition.get("lastTransitionTime")) for condition in conditions]
+    known = [change for change in changes if change is not None]
+    last = max(known, default=None) or moment(status.get("startTime"))
+    last = last or moment(metadata.get("creationTimestamp"))
+    return last if start is None or last is None else max(start, last)
 
 
 def template_of(body: Body) -> Body:
@@ -230,7 +249,7 @@ def _ending(conditions: Iterable[Body]) -> Ending | None:
     for condition in conditions:
         if condition.get("status") != "True" or condition.get("type") not in ("Complete", "Failed"):
             continue
-        at = _moment(condition.get("lastTransitionTime"))
+        at = moment(condition.get("lastTransitionTime"))
         if at is not None:
             return Ending(
                 outcome=JobOutcome(condition["type"]),
@@ -256,7 +275,3 @@ def _trouble(status: Body, containers: Iterable[Body]) -> tuple[str | None, str]
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return condition.get("reason") or "Unschedulable", condition.get("message", "")
     return None, ""
-
-
-def _moment(text: str | None) -> datetime | None:
-    return parse_timestamp(text) if text else None

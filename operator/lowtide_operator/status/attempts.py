@@ -21,7 +21,11 @@ def with_attempt(attempts: tuple[Attempt, ...], name: str) -> tuple[Attempt, ...
 
 
 def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[Attempt, ...]:
-    """Return the attempts with what was seen of their pods; new pods belong to the last one."""
+    """Return the attempts with what was seen of their pods; new pods belong to the last one.
+
+    A pod that is listed stays, so that two looks at the same pods give the same status; above the
+    limit of all attempts together the exporter's word alone finds a pod's energy.
+    """
     if not attempts:
         return attempts
     seen = {pod.uid: pod for pod in pods}
@@ -38,10 +42,11 @@ def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[A
         if pod.uid not in known and pod.node
     ]
     last = updated[-1]
+    room = max(0, MAX_PODS - sum(len(attempt.pods) for attempt in updated))
     starts = [pod.start for pod in (*last.pods, *fresh) if pod.start is not None]
     updated[-1] = last.model_copy(
         update={
-            "pods": (*last.pods, *fresh)[-MAX_PODS:],
+            "pods": (*last.pods, *fresh[:room]),
             "start": last.start or (min(starts) if starts else None),
         }
     )

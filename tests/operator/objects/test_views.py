@@ -8,6 +8,8 @@ import pytest
 from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
 from lowtide_operator.objects.views import pod_view
 
+REPORT = '{"schemaVersion":1,"accuracy":0.9}'
+
 
 def template(pod: object, **job: Any) -> dict[str, Any]:
     """Return a Job template with this pod spec."""
@@ -74,33 +76,83 @@ def test_gpus_of_a_template_are_counted_as_the_scheduler_does(
     assert gpu_demand(found) == GpuDemand(*demand)
 
 
-def pod(phase: str = "Running", **status: Any) -> dict[str, Any]:
-    """Return a pod that the kubelet took at noon."""
-    status = {"phase": phase, "startTime": "2026-11-30T12:00:00Z", **status}
-    return {"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": "n"}, "status": status}
+def at(minute: int) -> datetime:
+    """Return a moment of the pod's life."""
+    return datetime(2026, 11, 30, 10, minute, tzinfo=UTC)
 
 
-def test_pulling_an_image_is_not_running() -> None:
-    """The kubelet took the pod at noon, its container runs since 12:20."""
-    waiting = [{"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}]
-    assert pod_view(pod("Pending", containerStatuses=waiting)).start is None
-    running = [{"name": "c", "state": {"running": {"startedAt": "2026-11-30T12:20:00Z"}}}]
-    start = pod_view(pod(containerStatuses=running)).start
-    assert start == datetime(2026, 11, 30, 12, 20, tzinfo=UTC)
+def text(minute: int) -> str:
+    """Return the same as the API server writes it."""
+    return f"{at(minute):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_a_pod_that_the_kubelet_rejects_never_ran() -> None:
-    """It failed before a container was started."""
-    assert pod_view(pod("Failed", reason="UnexpectedAdmissionError")).start is None
+def pod(phase: str, *containers: dict[str, Any], **status: Any) -> dict[str, Any]:
+    """Return a pod that the kubelet took at 10:00."""
+    return {
+        "metadata": {"name": "p", "uid": "u", "creationTimestamp": text(0)},
+        "spec": {"nodeName": "n", "containers": [{"name": "train"}, {"name": "proxy"}]},
+        "status": {
+            "phase": phase,
+            "startTime": text(0),
+            "containerStatuses": list(containers),
+            **status,
+        },
+    }
 
 
-def test_the_message_of_a_sidecar_does_not_hide_the_report() -> None:
-    """Container statuses come by name; the report is the one that is JSON."""
-    ended = {"exitCode": 0, "finishedAt": "2026-11-30T13:00:00Z"}
-    report = '{"schemaVersion":1,"accuracy":0.9}'
-    statuses = [
-        {"name": "train", "state": {"terminated": {**ended, "message": report}}},
-        {"name": "zz-proxy", "state": {"terminated": {**ended, "message": "proxy drained"}}},
-    ]
-    assert pod_view(pod("Succeeded", containerStatuses=statuses)).report == report
-    assert pod_view(pod("Succeeded", containerStatuses=statuses[1:])).report == "proxy drained"
+def ended(name: str, **state: Any) -> dict[str, Any]:
+    """Return the status of a container that ended with exit code 0 unless stated."""
+    return {"name": name, "state": {"terminated": {"exitCode": 0, **state}}}
+
+
+def test_a_pod_runs_from_the_start_of_its_first_container() -> None:
+    """Ten minutes of pulling the image are no running time."""
+    waiting = {"name": "train", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    assert pod_view(pod("Pending", waiting)).start is None
+    running = {"name": "train", "state": {"running": {"startedAt": text(10)}}}
+    assert pod_view(pod("Running", running)).start == at(10)
+    again = {**running, "lastState": {"terminated": {"startedAt": text(4), "finishedAt": text(6)}}}
+    assert pod_view(pod("Running", again)).start == at(4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pod("Failed", reason="UnexpectedAdmissionError"),
+        pod("Failed", {"name": "train", "state": {"waiting": {"reason": "X"}}}, reason="Evicted"),
+        pod("Failed", ended("train", exitCode=137, startedAt=None, finishedAt=None)),
+    ],
+    ids=["rejected", "evicted", "lost before its start"],
+)
+def test_a_pod_that_never_ran_a_container_has_an_end_and_no_start(body: dict[str, Any]) -> None:
+    """Nothing says when it ended, so it is the moment at which the kubelet took it."""
+    seen = pod_view(body)
+    assert (seen.start, seen.end) == (None, at(0))
+
+
+def test_a_pod_of_a_lost_node_ends_when_its_state_last_changed() -> None:
+    """Its container still says that it runs."""
+    lost = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": text(30)}
+    running = {"name": "train", "state": {"running": {"startedAt": text(10)}}}
+    seen = pod_view(pod("Failed", running, conditions=[lost]))
+    assert (seen.start, seen.end) == (at(10), at(30))
+
+
+@pytest.mark.parametrize("others_first", [True, False])
+@pytest.mark.parametrize("message", ["caught SIGTERM", '[{"key":"StartedAt"}]'])
+def test_a_sidecar_hides_neither_the_report_nor_the_exit_code(
+    message: str, others_first: bool
+) -> None:
+    """Wherever it stands in the list, which the kubelet sorts by name."""
+    train = ended("train", exitCode=1, finishedAt=text(9), message=REPORT)
+    proxy = ended("proxy", exitCode=143, finishedAt=text(9), message=message)
+    order = (proxy, train) if others_first else (train, proxy)
+    seen = pod_view(pod("Failed", *order))
+    assert (seen.report, seen.exit_code) == (REPORT, 1)
+
+
+def test_without_a_report_the_message_of_the_first_container_counts() -> None:
+    """It says what went wrong."""
+    train = ended("train", exitCode=1, finishedAt=text(9), message="out of memory")
+    proxy = ended("proxy", finishedAt=text(9), message="drained")
+    assert pod_view(pod("Failed", proxy, train)).report == "out of memory"
