@@ -27,11 +27,6 @@ def kwh_to_joules(energy_kwh: float) -> float:
     return energy_kwh * JOULES_PER_KWH
 
 
-def joules_to_wh(energy_joules: float) -> float:
-    """Return the energy in watt-hours."""
-    return energy_joules / JOULES_PER_WH
-
-
 def lb_per_mwh_to_grams_per_kwh(value: float) -> float:
     """Return an emission rate given in pounds per megawatt-hour, in grams per kilowatt-hour."""
     return value * GRAMS_PER_KWH_PER_LB_PER_MWH

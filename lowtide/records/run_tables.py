@@ -16,7 +16,7 @@ from lowtide.metrics.properties import PROPERTIES
 from lowtide.records.columns import OWN, Meaning, meaning_of
 from lowtide.records.conversion import NUMBERS, WHOLE, figures_from
 from lowtide.records.errors import ReportError, shown
-from lowtide.records.tables import Table, parse_number
+from lowtide.records.tables import RunTable, parse_number
 from lowtide.units import JOULES_PER_KWH, parse_timestamp
 
 MOST_NAMED: Final = 12
@@ -68,7 +68,7 @@ class Form:
     """Figures of a row that no single column gives."""
 
 
-def runs_of_table(table: Table, where: str) -> tuple[tuple[JobFigures, ...], tuple[str, ...]]:
+def runs_of_table(table: RunTable, where: str) -> tuple[tuple[JobFigures, ...], tuple[str, ...]]:
     """Return the runs of a table, and notes on the columns taken and the rows left out.
 
     Raises:
@@ -181,7 +181,7 @@ def _title(row: Row, form: Form) -> str | None:
     )
 
 
-def _accuracy_in_percent(table: Table, form: Form) -> str | None:
+def _accuracy_in_percent(table: RunTable, form: Form) -> str | None:
     """Return the accuracy column if it can only be percent: two values or more, all above 1."""
     column = next((c for c, m in form.meanings.items() if m.field == "accuracy"), None)
     if column is None or form.meanings[column].factor != 1:

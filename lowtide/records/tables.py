@@ -26,7 +26,7 @@ NOT_KNOWN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RunTable:
     """Columns and rows of a table; a row maps columns to filled cells."""
 
     columns: tuple[str, ...]
@@ -35,7 +35,7 @@ class Table:
     decimal_comma: bool
 
 
-def parse_table(text: str, where: str) -> Table:
+def parse_table(text: str, where: str) -> RunTable:
     """Return the table in a text whose first line names the columns.
 
     Raises:
@@ -53,7 +53,7 @@ def parse_table(text: str, where: str) -> Table:
     lines = _lines(text, separator, where)
     columns = _columns(next(lines, (0, []))[1], where)
     rows = tuple(_row(number, cells, columns, separator, where) for number, cells in lines if cells)
-    return Table(columns, rows, separator != "," and _has_decimal_comma(rows))
+    return RunTable(columns, rows, separator != "," and _has_decimal_comma(rows))
 
 
 def parse_number(text: str, *, decimal_comma: bool = False) -> float:

@@ -11,8 +11,6 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from lowtide.units import format_timestamp
-
 DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 NON_NEGATIVE_DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
 DECIMAL_MAX_LENGTH: Final = 32
@@ -95,8 +93,3 @@ def difference_text(minuend: str | None, subtrahend: str | None) -> str | None:
     difference = decimal.Decimal(minuend) - decimal.Decimal(subtrahend)
     text = format(difference, "f")
     return text if len(text) <= DECIMAL_MAX_LENGTH else decimal_text(float(difference))
-
-
-def timestamp_text(moment: datetime) -> str:
-    """Return the text of `moment` in status fields."""
-    return format_timestamp(moment)

@@ -92,7 +92,7 @@ class PrometheusSettings(ApiModel):
         return _plain_url(url, "http://prometheus:9090")
 
 
-class ExporterSettings(ApiModel):
+class ScrapingSettings(ApiModel):
     """The exporters, scraped by the operator itself where there is no Prometheus."""
 
     url: str | None = None
@@ -236,7 +236,7 @@ class OperatorSettings(ApiModel):
     """Fetching of grid data."""
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     """Source of the energy samples."""
-    exporters: ExporterSettings = Field(default_factory=ExporterSettings)
+    exporters: ScrapingSettings = Field(default_factory=ScrapingSettings)
     """The same without Prometheus, for small clusters: the operator scrapes for itself."""
     measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
     """Reading of energy after the end."""

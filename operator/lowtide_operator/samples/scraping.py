@@ -27,7 +27,7 @@ from lowtide_operator.samples.bounded_body import bounded_body
 from lowtide_operator.samples.exporter_page import Known, Page, PageError, parse_page
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 from lowtide_operator.samples.store import SampleStore
-from lowtide_operator.settings import ExporterSettings
+from lowtide_operator.settings import ScrapingSettings
 from lowtide_operator.status.conditions import Reason
 
 LOG: Final = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Exporters:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        settings: ExporterSettings,
+        settings: ScrapingSettings,
         store: SampleStore,
         clock: Callable[[], datetime],
         resolve: Callable[[str, int], Awaitable[list[str]]] | None = None,

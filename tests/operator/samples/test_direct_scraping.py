@@ -22,7 +22,7 @@ from lowtide_operator.samples.exporter_page import PageError, parse_page
 from lowtide_operator.samples.scraping import Exporters, ExportersError
 from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
 from lowtide_operator.samples.store import FILE_NAME, SampleStore
-from lowtide_operator.settings import ExporterSettings, OperatorSettings
+from lowtide_operator.settings import OperatorSettings, ScrapingSettings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 ENERGY = "lowtide_pod_energy_joules_total"
@@ -98,7 +98,7 @@ async def scraping(*nodes: Node, **settings: Any) -> AsyncIterator[Exporters]:
         return addresses
 
     async with aiohttp.ClientSession() as session, _served(nodes, addresses) as port:
-        chosen = ExporterSettings.model_validate(
+        chosen = ScrapingSettings.model_validate(
             {"url": f"http://exporters.test:{port}/metrics", "timeoutSeconds": 0.3, **settings}
         )
         store = store_in(None)
@@ -211,7 +211,7 @@ async def test_a_name_without_addresses_is_said() -> None:
         raise OSError("Name or service not known")
 
     store = store_in(None)
-    settings = ExporterSettings(url="http://nobody.test:9400/metrics")
+    settings = ScrapingSettings(url="http://nobody.test:9400/metrics")
     async with aiohttp.ClientSession() as session:
         exporters = Exporters(session, settings, store, lambda: NOON, resolve)
         await exporters.scrape()
@@ -228,7 +228,7 @@ async def test_a_name_service_that_does_not_answer_is_said() -> None:
         return []
 
     store = store_in(None)
-    settings = ExporterSettings(url="http://slow.test:9400/metrics", timeout_seconds=0.05)
+    settings = ScrapingSettings(url="http://slow.test:9400/metrics", timeout_seconds=0.05)
     async with aiohttp.ClientSession() as session:
         exporters = Exporters(session, settings, store, lambda: NOON, resolve)
         await exporters.scrape()
