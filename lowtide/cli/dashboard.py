@@ -81,6 +81,7 @@ def command(
     prometheus: str,
     prometheus_token_file: Path | None,
     prometheus_ca_file: Path | None,
+    prometheus_headers: dict[str, str],
     start: datetime | timedelta,
     end: datetime | None,
     namespace: str | None,
@@ -110,6 +111,7 @@ def command(
         timeout_seconds=timeout.total_seconds(),
         token_file=prometheus_token_file,
         ca_file=prometheus_ca_file,
+        headers=prometheus_headers,
     )
     step = step_seconds(until - since, scrape_interval)
     choice = Choice(

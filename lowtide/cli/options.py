@@ -7,8 +7,10 @@ from typing import Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+from pydantic import TypeAdapter, ValidationError
 
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_names
+from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.series import Factor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -66,8 +68,26 @@ def trace_options(command: Command) -> Command:
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
+def _headers(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Return headers that were given as NAME=VALUE; none may carry a secret."""
+    pairs = dict(one.partition("=")[::2] for one in given)
+    try:
+        return TypeAdapter(PlainHeaders).validate_python(pairs)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise click.BadParameter(first.removeprefix("Value error, ")) from None
+
+
 def prometheus_access_options(command: Command) -> Command:
-    """Add the files that a protected Prometheus needs: a token and a certificate authority."""
+    """Add what a protected Prometheus needs: a token, a certificate authority, headers."""
+    command = click.option(
+        "--prometheus-header",
+        "prometheus_headers",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_headers,
+        help="Header of every query, such as X-Scope-OrgID=team for Mimir; may be repeated.",
+    )(command)
     command = click.option(
         "--prometheus-ca-file", type=_FILE, help="Certificates that its https is checked against."
     )(command)

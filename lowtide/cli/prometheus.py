@@ -8,7 +8,7 @@ the readings are then unknown, and the view says so.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +49,8 @@ class PrometheusApi:
     """File with a bearer token, read at every request; absent: none is sent."""
     ca_file: Path | None = None
     """File with the certificates that https is checked against; absent: those of the system."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request, such as X-Scope-OrgID for Mimir."""
 
     def vector(
         self, query: str, *, at: float | None = None
@@ -105,7 +107,7 @@ class PrometheusApi:
 
     def _ask(self, route: str, form: Mapping[str, str], *, method: str = "POST") -> Any:
         """Return the data of the answer of a route of the query API."""
-        headers = {}
+        headers = dict(self.headers)
         if self.token_file is not None:
             headers["Authorization"] = f"Bearer {_token(self.token_file)}"
         if self.ca_file is not None and not self.ca_file.is_file():

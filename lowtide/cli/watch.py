@@ -41,6 +41,7 @@ def command(
     prometheus: str | None,
     prometheus_token_file: Path | None,
     prometheus_ca_file: Path | None,
+    prometheus_headers: dict[str, str],
     zone: str | None,
     interval_seconds: float,
     once: bool,
@@ -55,7 +56,12 @@ def command(
     Without a terminal, a line is printed for every change.
     """
     server = (
-        PrometheusApi(url=prometheus, token_file=prometheus_token_file, ca_file=prometheus_ca_file)
+        PrometheusApi(
+            url=prometheus,
+            token_file=prometheus_token_file,
+            ca_file=prometheus_ca_file,
+            headers=prometheus_headers,
+        )
         if prometheus
         else None
     )

@@ -11,8 +11,8 @@
     └── Exhausted           no provider of a chain could answer; has the reason of the first one
 
 Every class carries the CamelCase reason that a TrainingJob's ForecastAvailable condition shows.
-Messages are one sentence and never contain a credential, a URL's query or a body: they end up in
-status, events and logs.
+Messages are one sentence and never contain a credential or a URL's query, and of a body only the
+reason that the service states, shortened: they end up in status, events and logs.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from lowtide.grid.series import IntensitySeries, Point, SeriesError, Signal, require_same_signal
+from lowtide.grid.series import (
+    Factor,
+    IntensitySeries,
+    Point,
+    SeriesError,
+    Signal,
+    require_same_signal,
+    same_factor,
+)
 from lowtide.grid.storage import (
     StorageError,
     file_name,
@@ -98,14 +106,24 @@ class HistoryStore:
             for path in sorted(folder.glob("*.json")):
                 self._load(path)
 
-    def of(self, zone: str, signal: Signal, source: str | None = None) -> IntensitySeries | None:
-        """Return a zone's history; without `source` the one that reaches furthest in time."""
+    def of(
+        self,
+        zone: str,
+        signal: Signal,
+        source: str | None = None,
+        factor: Factor = Factor.UNKNOWN,
+    ) -> IntensitySeries | None:
+        """Return a zone's history; without `source` the one that reaches furthest in time.
+
+        Histories of another known factor than `factor` are left out, where that is known.
+        """
         with self._lock:
             found = [
                 series
                 for (its_zone, its_signal, its_source), series in self._known.items()
                 if (its_zone, its_signal) == (zone, signal)
                 and source in (None, its_source)
+                and same_factor(series.factor, factor)
                 and series.points
             ]
         return max(found, key=lambda series: (series.points[-1].end, series.source), default=None)

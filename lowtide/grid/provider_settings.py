@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 from pydantic.alias_generators import to_camel
 
 from lowtide.grid.credentials import Credential
+from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.series import Factor, Signal
 from lowtide.grid.trace_columns import IntensityUnit
 
@@ -230,6 +231,10 @@ class PrometheusProviderSettings(_Service):
     """Label that holds the lead time, such as +00:30."""
     step_seconds: int = Field(default=3600, ge=1, le=86400)
     """Length of a slot."""
+    constant_possible: bool = False
+    """Whether a value that does not move for hours can be true, as in a zone of water power."""
+    headers: PlainHeaders = Field(default_factory=dict)
+    """Sent with every query, such as X-Scope-OrgID for Mimir; nothing secret."""
     token_file: Path | None = None
     """File with a bearer token, where the server wants one."""
     token_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")

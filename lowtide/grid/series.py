@@ -22,6 +22,7 @@ __all__ = [
     "SeriesError",
     "Signal",
     "require_same_signal",
+    "same_factor",
     "series_type",
 ]
 
@@ -121,6 +122,11 @@ class MarginalSeries(IntensitySeries):
     """Marginal emission rate: emissions of the next kilowatt-hour."""
 
     signal: ClassVar[Signal] = Signal.MARGINAL
+
+
+def same_factor(first: Factor, second: Factor) -> bool:
+    """Return whether two series may meet: not where one is direct and the other life-cycle."""
+    return first is second or Factor.UNKNOWN in (first, second)
 
 
 def series_type(signal: Signal) -> type[AverageSeries] | type[MarginalSeries]:

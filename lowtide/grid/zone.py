@@ -3,7 +3,8 @@
 A zone joins a provider chain, the history of what was seen and the vintages of what was expected.
 `refresh` asks the network (from a worker thread, at most once per refresh time) and returns a
 state; planning from a state is pure. No provider, no key and no network still give a state: that
-of the history. Values of different sources are never joined into one series.
+of the history. Values of different sources are never joined into one series, and a forecast of
+life-cycle emissions is not corrected by a history of direct ones.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from lowtide.grid.history import HistoryStore
 from lowtide.grid.providers.factory import Throttles
 from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.scoring import ForecastScore, preferred_order, score
-from lowtide.grid.series import IntensitySeries, Point, Signal
+from lowtide.grid.series import Factor, IntensitySeries, Point, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import SPACING, VintageStore
 
@@ -116,7 +117,8 @@ class ZoneGrid:
         with self._lock:
             answer, failures = self._expected(now)
             self._see_actuals(now, answer)
-            history = self._history.of(self.zone, self.signal)
+            factor = Factor.UNKNOWN if answer is None else answer.series.factor
+            history = self._history.of(self.zone, self.signal, factor=factor)
             return ZoneState(
                 zone=self.zone,
                 signal=self.signal,

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.settings import ZoneSettings
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
@@ -71,6 +72,9 @@ class ScheduleSettings(ApiModel):
 class PrometheusSettings(ApiModel):
     """Where the exporter's samples are stored."""
 
+    # A token pasted in the wrong place must not reach a log.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     url: str | None = None
     """Base URL, http or https; absent: jobs complete without energy figures."""
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
@@ -85,6 +89,8 @@ class PrometheusSettings(ApiModel):
     """File with a bearer token, read at every query; absent: none is sent."""
     ca_file: Path | None = None
     """PEM certificates that its https is checked against; default: the system's."""
+    headers: PlainHeaders = Field(default_factory=dict)
+    """Sent with every query, such as X-Scope-OrgID for Mimir and Cortex; nothing secret."""
 
     @field_validator("url")
     @classmethod

@@ -21,7 +21,11 @@ def series(values, kind=None, *, resolution="PT60M", curve="A01", out=False, pos
     """One TimeSeries that begins at START; `out` makes it consumption."""
     step = {"PT15M": timedelta(minutes=15), "PT60M": HOUR}[resolution]
     positions = positions or range(1, len(values) + 1)
-    length = max(positions) if curve == "A01" else 4
+    length = (
+        len(values)
+        if curve == "A01" and positions == ["x"]
+        else (max(positions) if curve == "A01" else 4)
+    )
     points = "".join(
         f"<Point><position>{p}</position><quantity>{v}</quantity></Point>"
         for p, v in zip(positions, values, strict=True)
@@ -107,15 +111,32 @@ def test_pumping_is_not_generation():
             BadAnswer,
             id="entities",
         ),
-        pytest.param(document(series(["NaN"])), BadAnswer, id="NaN"),
-        pytest.param(document(series([-5])), BadAnswer, id="negative"),
-        pytest.param(document(series(["much"])), BadAnswer, id="text"),
+        pytest.param(document(series([5], positions=["x"])), BadAnswer, id="position"),
     ],
 )
 def test_another_document_is_refused(body, error):
     """No data is said so, anything else is an error."""
     with pytest.raises(error):
         read_document(body, zone="DE")
+
+
+@pytest.mark.parametrize("bad", [-120, -0.4, "NaN", "much", "inf", ""])
+def test_a_bad_quantity_is_missing_for_itself_alone(bad):
+    """A plant's own use for one hour must not take the other hours away."""
+    assert hours(document(series([100, bad, 300]))) == [100, 300]
+
+
+def test_a_bad_quantity_that_repeats_is_missing_as_often():
+    """Position 3 is left out in curve A03 and means the negative value before it."""
+    body = document(series([100, -5, 300], curve="A03", positions=[1, 2, 4]))
+
+    assert hours(body) == [100, 300]
+
+
+def test_what_the_platform_says_is_part_of_the_error():
+    """The reason of the acknowledgement tells what to do about it."""
+    with pytest.raises(NoData, match=r"reason 999: No matching data found\)"):
+        read_document(ACKNOWLEDGEMENT, zone="DE")
 
 
 def test_derives_actual_intensity_from_generation(server, provider):

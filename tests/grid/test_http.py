@@ -250,3 +250,73 @@ def test_our_own_limit_stops_requests_before_a_ban(server):
     seconds[0] = 160.0
     get(client)
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        pytest.param(
+            401,
+            b'{"status":"error","message":"Invalid auth token"}',
+            "answered 401 for zone DE: Invalid auth token",
+            id="Electricity Maps",
+        ),
+        pytest.param(
+            400,
+            b'{"title":"ArgumentException","status":400,"detail":"Unknown location eastmoon"}',
+            "answered 400 for zone DE: Unknown location eastmoon",
+            id="Carbon Aware SDK",
+        ),
+        pytest.param(
+            400,
+            b'<?xml version="1.0"?><Acknowledgement_MarketDocument xmlns="urn:x"><Reason>'
+            b"<code>999</code><text>Requested period exceeds one year.</text></Reason>"
+            b"</Acknowledgement_MarketDocument>",
+            "answered 400 for zone DE: Requested period exceeds one year",
+            id="ENTSO-E",
+        ),
+        pytest.param(403, b"no org id\n", "answered 403 for zone DE: no org id", id="plain text"),
+        pytest.param(404, b"<html><body>Sign in</body></html>", "for zone DE", id="a web page"),
+        pytest.param(404, b"", "answered 404 for zone DE", id="nothing"),
+        pytest.param(404, b'{"error":{"code":"x","message":"deep"}}', "DE: deep", id="nested"),
+        pytest.param(404, b"[" * 5000, "answered 404 for zone DE", id="too deep"),
+    ],
+)
+def test_what_a_service_says_when_it_refuses_is_shown(server, client, status, body, said):
+    """Its own words tell what to repair; a page for browsers does not."""
+    server.gives(server.reply(raw=body, status=status))
+
+    with pytest.raises(GridError) as caught:
+        client.get("/x", zone="DE")
+
+    assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"message":"token hush-hush-1 is not valid"}',
+        b'{"message":"see https://vendor.example/?securityToken=hush-hush-1"}',
+        b'{"message":"bad key eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"}',
+        b'{"message":"line one\\nline two\\u001b[31m"}',
+        b'{"message":"' + b"very long " * 400 + b'"}',
+    ],
+)
+def test_a_stated_reason_is_short_and_tells_no_secret(server, client, body):
+    """What was sent does not come back into a log, nor do addresses and long keys."""
+    server.gives(server.reply(raw=body, status=401))
+
+    with pytest.raises(Unauthorized) as caught:
+        client.get(
+            "/x",
+            zone="DE",
+            params={"securityToken": "hush-hush-1"},
+            headers={"Authorization": "Bearer hush-hush-1"},
+        )
+
+    message = str(caught.value)
+    assert "hush" not in message
+    assert "eyJ" not in message
+    assert "://" not in message
+    assert message.isprintable()
+    assert len(message) < 220

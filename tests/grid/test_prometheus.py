@@ -15,10 +15,14 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def matrix(*series):
+def matrix(*series, labels=None):
+    labels = labels or [{}] * len(series)
     result = [
-        {"metric": {"location": "de"}, "values": [[START.timestamp() + s, v] for s, v in values]}
-        for values in series
+        {
+            "metric": {"location": "de"} | more,
+            "values": [[START.timestamp() + s, v] for s, v in values],
+        }
+        for values, more in zip(series, labels, strict=True)
     ]
     return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
@@ -73,10 +77,47 @@ def test_a_value_that_does_not_move_is_suspect_after_three_slots(server):
 
 def test_a_query_for_several_series_is_refused(server):
     """Which one is meant cannot be guessed."""
-    server.gives_json(matrix([(0, "1")], [(0, "2")]))
+    labels = [{"provider": "Ember"}, {"provider": "ElectricityMaps"}]
+    server.gives_json(matrix([(0, "1")], [(0, "2")], labels=labels))
 
-    with pytest.raises(BadAnswer, match="matches 2 series"):
+    with pytest.raises(BadAnswer, match=r"matches 2 series, which differ in provider: .* avg"):
         provider(server).actuals("DE", START, START + HOUR)
+
+
+def test_estimated_and_final_values_of_one_exporter_are_one_series(server):
+    """The exporter moves a value from one series to the other; final ones win."""
+    labels = [{"is_estimated": "true"}, {"is_estimated": "false"}]
+    estimates = [(0, "140"), (3600, "150"), (7200, "160")]
+    server.gives_json(matrix(estimates, [(0, "210"), (3600, "211")], labels=labels))
+
+    points = provider(server).actuals("DE", START, START + 3 * HOUR).points
+
+    assert [(p.grams_per_kwh, p.estimated) for p in points] == [
+        (210, False),
+        (211, False),
+        (160, True),
+    ]
+
+
+def test_a_value_that_never_moves_is_said_to_be_constant(server):
+    """It is not called zero or negative, and the setting that accepts it is named."""
+    server.gives_json(matrix([(3600 * i, "28") for i in range(12)]))
+    asked = (START + 3 * HOUR, START + 12 * HOUR)
+
+    with pytest.raises(NoData, match=r"one constant value .* 28 g/kWh .* set constantPossible"):
+        provider(server).actuals("DE", *asked)
+
+    points = provider(server, constant_possible=True).actuals("DE", *asked).points
+    assert [p.grams_per_kwh for p in points] == [28] * 9
+
+
+def test_sends_the_headers_that_a_tenant_needs(server):
+    """Mimir and Cortex answer nobody without X-Scope-OrgID."""
+    server.gives_json(matrix([(0, "300"), (3600, "310")]))
+
+    provider(server, headers={"X-Scope-OrgID": "team-a"}).actuals("DE", START, START + 2 * HOUR)
+
+    assert server.asked[0].headers["x-scope-orgid"] == "team-a"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A zone as the operator holds it: with providers, without, after outages and restarts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lowtide.grid.chain import Chain
 from lowtide.grid.errors import Unauthorized, Unavailable
 from lowtide.grid.forecast import Source
 from lowtide.grid.history import HistoryStore
-from lowtide.grid.series import Signal
+from lowtide.grid.series import Factor, Point, Signal, series_type
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.vintages import VintageStore
 from lowtide.grid.zone import ZoneGrid, build_zones, known_seconds
@@ -270,3 +271,21 @@ def test_an_accelerated_replay_has_a_profile_at_once(healthy_stand_in, monkeypat
     later = build_zones({"DE": settings}, started=now)["DE"].refresh(now)
     assert [f.reason for f in later.failures] == ["Unauthorized"]
     healthy_stand_in.control("ok")
+
+
+def test_life_cycle_and_direct_emissions_never_meet(provider, fake):
+    """A forecast of direct emissions is not corrected by a history of life-cycle ones."""
+    provider.expected = Unavailable("Maps is away")
+    provider.seen = replace(provider.seen, factor=Factor.LIFE_CYCLE)
+    direct = fake("direct")
+    direct.expected = replace(fake_forecast(), factor=Factor.DIRECT)
+
+    state = zone(provider, direct).refresh(NOW)
+
+    assert (state.actual, state.provider) == (None, "direct")
+    assert state.forecast(NOW).factor is Factor.DIRECT
+
+
+def fake_forecast():
+    points = tuple(Point(NOON + i * HOUR, NOON + (i + 1) * HOUR, 100.0) for i in range(24))
+    return series_type(Signal.AVERAGE)(zone="DE", source="direct", points=points)

@@ -10,6 +10,7 @@ for a forecast, because one that reaches beyond it is answered with 400.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -17,15 +18,17 @@ from lowtide.grid.errors import BadAnswer, GridError, NoData, NotOffered
 from lowtide.grid.providers.answers import JSON, parse_time, parsed
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
-from lowtide.grid.raw_values import RawValue
+from lowtide.grid.raw_values import RawValue, usable
 from lowtide.grid.series import IntensitySeries
 from lowtide.units import format_timestamp
+
+MINUTES_MAX: Final = 7 * 24 * 60
 
 
 class _Point(BaseModel):
     timestamp: object
     value: object = None
-    duration: float | None = Field(default=None, gt=0)
+    duration: object = None
 
 
 class _Forecast(BaseModel):
@@ -108,7 +111,7 @@ class CarbonAwareSdk(ServiceProvider):
         return self.origin.series(
             zone,
             readings,
-            step=None if lone is None else timedelta(minutes=lone),
+            step=_minutes(lone),
             is_stand_in=is_stand_in,
             fetched_at=now,
             generated_at=None if made is None else parse_time(made, source=self.client.name),
@@ -116,6 +119,12 @@ class CarbonAwareSdk(ServiceProvider):
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> tuple[object, bool]:
         return self.client.get_json(path, params=params, headers={"Accept": JSON}, zone=zone)
+
+
+def _minutes(number: object) -> timedelta | None:
+    """Return a length in minutes, or `None` where it is none."""
+    known = usable(number)
+    return None if known is None or known > MINUTES_MAX else timedelta(minutes=known)
 
 
 def _duration(text: object) -> timedelta | None:

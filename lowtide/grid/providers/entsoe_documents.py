@@ -16,6 +16,7 @@ from typing import Final
 
 from lowtide.grid.errors import BadAnswer, NoData
 from lowtide.grid.providers.answers import parse_time
+from lowtide.grid.refusals import in_one_line
 
 HOUR: Final = timedelta(hours=1)
 STEPS: Final[Mapping[str, timedelta]] = {
@@ -25,6 +26,7 @@ STEPS: Final[Mapping[str, timedelta]] = {
     "PT1H": HOUR,
 }
 POSITIONS_MAX: Final = 40_000
+MEGAWATTS_MAX: Final = 1e7
 REPEATING_CURVE: Final = "A03"
 NO_TYPE: Final = ""
 """Production type of a series that has none, such as load."""
@@ -43,9 +45,11 @@ class Document:
 def read_document(body: bytes, *, zone: str) -> Document:
     """Return the content of a GL_MarketDocument; consumption (pumped storage) is left out.
 
+    A negative quantity (a plant's own use) or one that is no number is missing, for itself alone.
+
     Raises:
-        NoData: the service acknowledges that it has nothing.
-        BadAnswer: it is no such document, or a number or time in it is none.
+        NoData: the service acknowledges that it has nothing, with its reason.
+        BadAnswer: it is no such document, or a position or time in it is none.
     """
     if b"<!DOCTYPE" in body:
         raise BadAnswer(f"ENTSO-E sent a document type declaration for zone {zone}")
@@ -56,7 +60,11 @@ def read_document(body: bytes, *, zone: str) -> Document:
     kind = _tag(root)
     if kind == "Acknowledgement_MarketDocument":
         code = root.findtext("{*}Reason/{*}code", default="?")
-        raise NoData(f"ENTSO-E has no data for zone {zone} at this time (reason {code[:8]})")
+        reason = in_one_line(root.findtext("{*}Reason/{*}text", default=""))
+        raise NoData(
+            f"ENTSO-E has no data for zone {zone} at this time (reason {code[:8]}"
+            f"{': ' if reason else ''}{reason})"
+        )
     if kind != "GL_MarketDocument":
         raise BadAnswer(f"ENTSO-E answered zone {zone} with a document of kind {kind[:40]!r}")
     found: dict[str, dict[datetime, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -101,20 +109,23 @@ def _values(series: ET.Element) -> Iterator[tuple[datetime, timedelta, float]]:
             raise BadAnswer("ENTSO-E sent a period of impossible length")
         value: float | None = None
         for position in range(1, count + 1):
+            # A missing value is repeated like any other: what it stood for is not known.
             value = points.get(position, value if repeats else None)
             if value is not None:
                 yield start + (position - 1) * step, step, value
 
 
-def _point(point: ET.Element) -> tuple[int, float]:
+def _point(point: ET.Element) -> tuple[int, float | None]:
+    """Return position and quantity; `None` where it is no number, negative or impossible."""
     try:
         position = int(point.findtext("{*}position", default=""))
+    except ValueError:
+        raise BadAnswer("ENTSO-E sent a point whose position is no number") from None
+    try:
         quantity = float(point.findtext("{*}quantity", default=""))
     except ValueError:
-        raise BadAnswer("ENTSO-E sent a point whose position or quantity is no number") from None
-    if not 0 <= quantity < 1e7:
-        raise BadAnswer("ENTSO-E sent a quantity that is negative or not finite")
-    return position, quantity
+        return position, None
+    return position, quantity if 0 <= quantity < MEGAWATTS_MAX else None
 
 
 def _moment(text: str | None) -> datetime:

@@ -146,6 +146,8 @@ def build_provider(
                 step=timedelta(seconds=settings.step_seconds),
                 forecast_query=settings.forecast_query,
                 lead_label=settings.lead_label,
+                constant_possible=settings.constant_possible,
+                headers=settings.headers,
                 credential=settings.credential,
             )
     assert_never(settings)

@@ -3,13 +3,15 @@
 Every request has a connect and a read time-out and a total one, a limit on the size of its answer,
 and at most one retry. Redirects are followed on the same origin only, so that a credential never
 leaves for another host. Environment proxies are respected, `.netrc` is not. Errors carry neither
-query nor headers nor body: an ENTSO-E token sits in the query.
+query nor headers, because an ENTSO-E token sits in the query, and of a body only the reason that
+the service states (see `refusals`).
 """
 
 import json
 import random
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +24,7 @@ import urllib3
 import lowtide
 from lowtide.grid.errors import BadAnswer, GridError, RateLimited, Unauthorized, Unavailable
 from lowtide.grid.providers.throttle import Throttle
+from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
 
 STAND_IN_SERVER: Final = "lowtide-grid-standin"
 """Product name in the Server header of the project's stand-in; its series are labelled as such."""
@@ -29,6 +32,7 @@ STAND_IN_SERVER: Final = "lowtide-grid-standin"
 REDIRECTS_MAX: Final = 3
 RETRY_AFTER_MAX_SECONDS: Final = 10.0
 CHUNK_BYTES: Final = 65536
+SECRET_NAME: Final = re.compile("token|key|secret|password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class HttpClient:
                 ) as response,
             ):
                 if not response.is_redirect:
-                    self._check_status(response, zone)
+                    self._check_status(response, zone, _secrets(params, headers))
                     body = self._read(response, give_up_at, zone)
                     return HttpAnswer(body, response.status_code, _is_stand_in(response))
                 target = urljoin(url, response.headers["Location"])
@@ -204,21 +208,47 @@ class HttpClient:
             parts.append(part)
         return b"".join(parts)
 
-    def _check_status(self, response: requests.Response, zone: str) -> None:
+    def _check_status(self, response: requests.Response, zone: str, secrets: Sequence[str]) -> None:
         status = response.status_code
+        if 200 <= status < 300:
+            return
         message = f"{self.name} answered {status} for zone {zone}"
+        reason = stated_reason(_first_bytes(response), secrets=secrets)
+        if reason:
+            message += f": {reason}"
         if status in (401, 403):
             raise Unauthorized(message, status=status)
         if status == 429:
             raise RateLimited(message, status=status, retry_after_seconds=_retry_after(response))
         if status >= 500:
             raise Unavailable(message, status=status, retry_after_seconds=_retry_after(response))
-        if not 200 <= status < 300:
-            raise BadAnswer(message, status=status)
+        raise BadAnswer(message, status=status)
 
 
 class _Disconnected(Unavailable):
     """No connection, or one that broke: worth one retry, unlike a time-out."""
+
+
+def _secrets(
+    params: Mapping[str, str] | None, headers: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    """Return what was sent and must never be shown: header values and named parameters."""
+    sent = [
+        part
+        for name, value in (headers or {}).items()
+        if name.lower() != "accept"
+        for part in (value, *value.split())
+    ]
+    sent += [value for name, value in (params or {}).items() if SECRET_NAME.search(name.lower())]
+    return tuple(sent)
+
+
+def _first_bytes(response: requests.Response) -> bytes:
+    """Return the beginning of an error's body, as much as one read gives; none where it fails."""
+    try:
+        return bytes(response.raw.read1(BODY_MAX_BYTES, decode_content=True))
+    except (urllib3.exceptions.HTTPError, OSError):
+        return b""
 
 
 def _session() -> requests.Session:

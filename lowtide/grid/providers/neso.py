@@ -6,6 +6,7 @@ two; an answer may hold 31 half-hours instead of 97, or nothing at all with stat
 have forecasts only, and a region full of wind can truly be at zero (`zeroPossible`).
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,6 +19,7 @@ from lowtide.grid.providers.answers import JSON, ModelT, joined, parse_time, par
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
 from lowtide.grid.raw_values import RawValue
+from lowtide.grid.refusals import stated_reason
 from lowtide.grid.series import IntensitySeries
 
 HALF_HOUR: Final = timedelta(minutes=30)
@@ -90,7 +92,11 @@ class Neso(ServiceProvider):
     def _ask(self, model: type[ModelT], path: str, zone: str) -> ModelT:
         content, _ = self.client.get_json(path, headers={"Accept": JSON}, zone=zone)
         if isinstance(content, dict) and "error" in content:
-            raise BadAnswer(f"{self.client.name} answered zone {zone} with an error of its own")
+            reason = stated_reason(json.dumps(content).encode())
+            raise BadAnswer(
+                f"{self.client.name} answered zone {zone} with an error of its own"
+                f"{': ' if reason else ''}{reason}"
+            )
         return parsed(model, content, source=self.client.name, zone=zone)
 
 

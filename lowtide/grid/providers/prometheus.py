@@ -4,20 +4,23 @@ Past values come from a range query, so 14 days in Prometheus are enough for a p
 can come from series that carry the lead time as a label, such as
 `carbon_intensity_forecast{location="de",time="+00:30"}`. A gap in scraping stays a gap, and a
 value that does not move for more than three slots is taken for an exporter that repeats its last
-answer: the fourth slot and those after it are missing. HTTP API: https://prometheus.io/docs
+answer: the fourth slot and those after it are missing, unless the settings say that a constant is
+possible. Series that differ only in `is_estimated`, as grid-intensity's exporter gives them, are
+one series. HTTP API: https://prometheus.io/docs
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from string import Template
 from typing import Final, Literal
 
 from pydantic import BaseModel
 
 from lowtide.grid.credentials import Credential
-from lowtide.grid.errors import BadAnswer, NotOffered
+from lowtide.grid.errors import BadAnswer, NoData, NotOffered
 from lowtide.grid.providers.answers import JSON, joined, parsed, spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
 from lowtide.grid.providers.service import ServiceProvider
@@ -27,6 +30,7 @@ from lowtide.grid.series import IntensitySeries, Point
 UNCHANGED_SLOTS_MAX: Final = 3
 POINTS_MAX: Final = 10_000
 """Prometheus answers a range query with at most 11,000 points."""
+ESTIMATED_LABEL: Final = "is_estimated"
 LEAD: Final = re.compile(r"\+?(\d{1,3}):([0-5]\d)")
 
 
@@ -71,7 +75,13 @@ class PrometheusProvider(ServiceProvider):
     step: timedelta
     forecast_query: str | None = None
     lead_label: str = "time"
+    """Label that holds the lead time."""
+    constant_possible: bool = False
+    """Whether a value that does not move can be true."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every query."""
     credential: Credential | None = None
+    """Bearer token, where the server wants one."""
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
         """Return the forecast series by their lead time, counted from the slot of `now`.
@@ -112,8 +122,21 @@ class PrometheusProvider(ServiceProvider):
             for first, last in spans(begin, end, POINTS_MAX * self.step)
         )
         series = self.origin.series(zone, readings, step=self.step)
-        moving = replace(series, points=without_repetition(series.points))
-        return checked_actuals(moving, start, end)
+        if not self.constant_possible:
+            moving = replace(series, points=without_repetition(series.points))
+            self._refuse_standstill(zone, series.between(start, end), moving.between(start, end))
+            series = moving
+        return checked_actuals(series, start, end)
+
+    def _refuse_standstill(self, zone: str, seen: IntensitySeries, moving: IntensitySeries) -> None:
+        """Raise `NoData` where all that is known has stood still for too long."""
+        known = [p.grams_per_kwh for p in seen.points if p.grams_per_kwh is not None]
+        if known and all(point.grams_per_kwh is None for point in moving.points):
+            raise NoData(
+                f"{self.client.name} has one constant value for zone {zone}, {known[-1]:g} g/kWh "
+                f"in each of {len(known)} slots, as an exporter that repeats its last answer "
+                "would: set constantPossible if it is true"
+            )
 
     def _range(self, query: str, zone: str, start: datetime, end: datetime) -> list[RawValue]:
         params = {
@@ -128,16 +151,10 @@ class PrometheusProvider(ServiceProvider):
             source=self.client.name,
             zone=zone,
         )
-        if len(answer.data.result) > 1:
-            raise BadAnswer(
-                f"the Prometheus query for zone {zone} matches {len(answer.data.result)} series: "
-                "narrow it to one"
-            )
-        values = answer.data.result[0].values if answer.data.result else []
-        return [RawValue(_time(seconds), _number(text)) for seconds, text in values]
+        return _one_series(answer.data.result, zone)
 
     def _get(self, path: str, zone: str, params: Mapping[str, str]) -> object:
-        headers = {"Accept": JSON}
+        headers = {**self.headers, "Accept": JSON}
         if self.credential is not None:
             headers["Authorization"] = f"Bearer {self.credential.read()}"
         content, _ = self.client.get_json(path, params=params, headers=headers, zone=zone)
@@ -159,6 +176,33 @@ class PrometheusProvider(ServiceProvider):
         return timedelta(hours=int(match[1]), minutes=int(match[2]))
 
 
+def _one_series(found: Sequence[_Range], zone: str) -> list[RawValue]:
+    """Return the values of one series, which may come in two parts: estimated and final ones.
+
+    Raises:
+        BadAnswer: the series differ in anything else than `is_estimated`.
+    """
+    labels = [
+        {name: text for name, text in one.metric.items() if name != ESTIMATED_LABEL}
+        for one in found
+    ]
+    if any(other != labels[0] for other in labels[1:]):
+        names = sorted({n for a, b in pairwise(labels) for n, _ in a.items() ^ b.items()})
+        raise BadAnswer(
+            f"the Prometheus query for zone {zone} matches {len(found)} series, which differ in "
+            f"{', '.join(names)[:80]}: narrow it to one, or join them with "
+            f"avg without ({', '.join(names)[:80]})"
+        )
+    values: dict[datetime, RawValue] = {}
+    # Final values come last and replace estimates of the same time.
+    for one in sorted(found, key=lambda one: one.metric.get(ESTIMATED_LABEL) != "true"):
+        estimated = one.metric.get(ESTIMATED_LABEL) == "true"
+        for value in [RawValue(_time(at), _number(text), estimated) for at, text in one.values]:
+            if value.start not in values or values[value.start].estimated > estimated:
+                values[value.start] = value
+    return list(values.values()) if len(found) < 2 else sorted(values.values(), key=_start)
+
+
 def without_repetition(points: Sequence[Point]) -> tuple[Point, ...]:
     """Return the points with everything missing that repeats one value for too long."""
     kept: list[Point] = []
@@ -170,6 +214,10 @@ def without_repetition(points: Sequence[Point]) -> tuple[Point, ...]:
         suspect = unchanged > UNCHANGED_SLOTS_MAX
         kept.append(replace(point, grams_per_kwh=None) if suspect else point)
     return tuple(kept)
+
+
+def _start(value: RawValue) -> datetime:
+    return value.start
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

@@ -16,6 +16,7 @@ import aiohttp
 
 from lowtide import names
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
 from lowtide.units import parse_timestamp
 from lowtide_operator.samples.bounded_body import bounded_body
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
@@ -27,6 +28,9 @@ JOULES_SO_FAR: Final = (
     f"({names.METRIC_POD_ENERGY}))"
 )
 """Joules of every pod: one of several replicas (max), all components of a pod (sum)."""
+
+NOTHING_SAID: Final = frozenset({"unauthorized", "forbidden", "401 unauthorized", "403 forbidden"})
+"""Words of a refusal that say no more than its status."""
 
 
 class PrometheusError(SamplesUnavailableError):
@@ -107,19 +111,22 @@ class Prometheus:
             PrometheusError: there is none in time, it is too large, or access is refused.
         """
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
+        headers = self._headers()
+        sent = headers.get("Authorization", "").split()
         try:
             async with self._session.request(
                 method,
                 f"{self._settings.url}{path}",
                 data=form,
-                headers=self._headers(),
+                headers=headers,
                 ssl=self._authority(),
                 timeout=timeout,
                 # A redirect could carry the token to another host.
                 allow_redirects=False,
             ) as answer:
                 if answer.status in (401, 403):
-                    raise PrometheusError(self._refusal(answer.status))
+                    said = stated_reason(await answer.content.read(BODY_MAX_BYTES), secrets=sent)
+                    raise PrometheusError(self._refusal(answer.status, said))
                 return answer.status, await self._bounded(answer)
         except TimeoutError:
             raise PrometheusError(
@@ -134,9 +141,10 @@ class Prometheus:
             raise PrometheusError(f"Prometheus cannot be reached: {error}") from None
 
     def _headers(self) -> dict[str, str]:
-        """Return the token; read each time, because Kubernetes replaces the file of a Secret."""
+        """Return headers and token; a Secret's file is read each time, because it is replaced."""
+        headers = dict(self._settings.headers)
         if self._settings.token_file is None:
-            return {}
+            return headers
         try:
             token = self._settings.token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -144,7 +152,7 @@ class Prometheus:
             raise PrometheusError(
                 f"prometheus.tokenFile {self._settings.token_file} cannot be read: {reason}"
             ) from None
-        return {"Authorization": f"Bearer {token}"}
+        return {**headers, "Authorization": f"Bearer {token}"}
 
     def _authority(self) -> ssl.SSLContext | bool:
         """Return the authority for certificates: the named file, else the system's own."""
@@ -160,11 +168,13 @@ class Prometheus:
                 ) from None
         return self._trusted
 
-    def _refusal(self, status: int) -> str:
+    def _refusal(self, status: int, said: str) -> str:
         token = self._settings.token_file
         advice = "name the file of a token in prometheus.tokenFile"
         if token is not None:
             advice = f"it refuses the token in {token}"
+        elif said and said.lower() not in NOTHING_SAID:
+            advice = f"{said} (a tenant or another header goes into prometheus.headers)"
         return f"Prometheus answered {status}: {advice}"
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:

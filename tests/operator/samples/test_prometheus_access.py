@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from pydantic import ValidationError
 
 from lowtide_operator.samples.prometheus import Prometheus, PrometheusError
 from lowtide_operator.samples.source import Selector
@@ -163,3 +164,43 @@ async def test_series_of_an_unknown_form_are_one_sentence(
             await client.pod_joules(NOW)
         with pytest.raises(PrometheusError, match="Prometheus answered"):
             await client.samples(pods, NOW - timedelta(minutes=1), NOW)
+
+
+async def test_headers_of_the_settings_travel_with_every_query() -> None:
+    """Mimir answers no query without a tenant, and says so in words that are shown."""
+
+    async def query(request: web.Request) -> web.Response:
+        if request.headers.get("X-Scope-OrgID") != "team-a":
+            return web.Response(status=401, text="no org id\n")
+        return web.json_response(ANSWER)
+
+    application = web.Application()
+    application.router.add_post("/api/v1/query", query)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        with pytest.raises(PrometheusError, match=r"answered 401: no org id .*prometheus\.headers"):
+            await ask(url)
+        assert await ask(url, headers={"X-Scope-OrgID": "team-a"}) == {"u": 7.0}
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"Authorization": "Bearer hush"}, "carries a secret"),
+        ({"X-Api-Key": "hush"}, "carries a secret"),
+        ({"Host": "other"}, "belongs to the connection"),
+        ({"X-Scope-OrgID": "a\r\nX-Other: b"}, "one line of printable ASCII"),
+        ({"X Scope": "a"}, "letters, digits and hyphens"),
+    ],
+)
+def test_a_header_that_cannot_be_plain_is_refused(headers: dict[str, str], message: str) -> None:
+    """Secrets stay in files, and no value is shown."""
+    with pytest.raises(ValidationError, match=message) as caught:
+        PrometheusSettings.model_validate({"url": "http://p:9090", "headers": headers})
+
+    assert "hush" not in str(caught.value)
