@@ -47,6 +47,7 @@ TRAINER_METRICS_PORT: Final = 9401
 METRIC_POD_ENERGY: Final = "lowtide_pod_energy_joules_total"
 METRIC_POD_SEGMENT_START: Final = "lowtide_pod_segment_start_timestamp_seconds"
 METRIC_POD_END: Final = "lowtide_pod_end_timestamp_seconds"
+METRIC_POD_OWNER: Final = "lowtide_pod_owner_info"
 METRIC_POD_GPU_HELD_SECONDS: Final = "lowtide_pod_gpu_held_seconds_total"
 METRIC_POD_GPU_SHARE: Final = "lowtide_pod_gpu_share_ratio"
 METRIC_GPU_ENERGY: Final = "lowtide_gpu_energy_joules_total"

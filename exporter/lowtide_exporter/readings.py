@@ -35,6 +35,7 @@ class PodRecord:
 
     `started_at` is when the kubelet took the pod in, which is when it gets its devices, before its
     containers start. `finished_at` is the end of the last container of a terminal pod.
+    `trainingjob_uid` is the TrainingJob that a Job's pod works for, empty for other pods.
     """
 
     namespace: str
@@ -45,6 +46,7 @@ class PodRecord:
     finished_at: float | None = None
     containers: tuple[str, ...] = ()
     cpu_request_cores: float = 0.0
+    trainingjob_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,9 +95,16 @@ class Node:
             self.control.set_clock(self.seconds)
             self.tick()
 
-    def start_pod(self, name, *device_ids, uid=None, namespace="ml", container="main"):
+    def start_pod(
+        self, name, *device_ids, uid=None, namespace="ml", container="main", trainingjob_uid=""
+    ):
         """Let a pod hold devices from now on, known to kubelet and API server."""
-        record = PodRecord(namespace=namespace, name=name, uid=uid or f"uid-{name}")
+        record = PodRecord(
+            namespace=namespace,
+            name=name,
+            uid=uid or f"uid-{name}",
+            trainingjob_uid=trainingjob_uid,
+        )
         self.pods.pods = (*(self.pods.pods or ()), record)
         self.allocate(name, *device_ids, namespace=namespace, container=container)
 

@@ -225,6 +225,8 @@ class NodeLedger:
         self._uids = frozenset(record.uid for record in seen.pods)
         for account in tuple(self.pods.living.values()):
             record = self._records.get((account.namespace, account.name))
+            if record is not None and account.uid in ("", record.uid):
+                account.trainingjob_uid = record.trainingjob_uid or account.trainingjob_uid
             if account.uid or record is None or self.pods.get(record.uid) is not None:
                 continue
             for gpu in self.gpus.values():

@@ -47,7 +47,8 @@ class SeriesKey(NamedTuple):
 class PodAccount:
     """The energy of one pod in millijoules, and where it is in its life.
 
-    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty). From
+    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty).
+    `trainingjob_uid` is the TrainingJob that the pod works for, empty where there is none. From
     the moment at which energy of the pod went missing until some is counted again, `is_cut`.
     """
 
@@ -71,6 +72,7 @@ class PodAccount:
     end_timestamp: float | None = None
     frozen_at: float | None = None
     is_cut: bool = False
+    trainingjob_uid: str = ""
 
     @property
     def shown_uid(self) -> str:
@@ -123,6 +125,7 @@ class PodBook:
             uid=record.uid,
             segment_start=segment_start,
             seen_at=monotonic_seconds,
+            trainingjob_uid=record.trainingjob_uid,
         )
         return account
 

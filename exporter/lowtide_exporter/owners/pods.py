@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from lowtide import names
 from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide_exporter.owners.api_server import ApiServer, GoneError, parse_object
 from lowtide_exporter.readings import PodRecord
@@ -168,7 +169,19 @@ def parse_pod(item: dict[str, Any]) -> PodRecord:
         else None,
         containers=tuple(entry.get("name", "") for entry in spec.get("containers") or []),
         cpu_request_cores=sum(_cpu_request(entry) for entry in spec.get("containers") or []),
+        trainingjob_uid=_trainingjob_of(metadata),
     )
+
+
+def _trainingjob_of(metadata: dict[str, Any]) -> str:
+    """Return the uid of the TrainingJob that a pod works for: the label of a pod of a Job."""
+    labels, owners = metadata.get("labels"), metadata.get("ownerReferences")
+    is_of_a_job = isinstance(owners, list) and any(
+        isinstance(owner, dict) and owner.get("controller") and owner.get("kind") == "Job"
+        for owner in owners
+    )
+    uid = labels.get(names.LABEL_TRAININGJOB_UID) if isinstance(labels, dict) else None
+    return str(uid) if uid and is_of_a_job else ""
 
 
 def _seconds(text: str | None) -> float | None:

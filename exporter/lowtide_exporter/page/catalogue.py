@@ -146,6 +146,13 @@ POD_SEGMENT: Final = Family(
     "seconds",
     "Unix time since when the pod's counters count",
 )
+POD_OWNER: Final = Family(
+    names.METRIC_POD_OWNER,
+    MetricType.GAUGE,
+    (*_POD_ID, "trainingjob_uid"),
+    "",
+    "Always 1; the TrainingJob that a pod works for, as the API server says",
+)
 POD_END: Final = Family(
     names.METRIC_POD_END,
     MetricType.GAUGE,
@@ -242,6 +249,16 @@ FAMILIES: Final = (
     *(BUILD_INFO, GPU_INFO, GPU_ENERGY, GPU_UP, GPU_POWER, GPU_POWER_LIMIT, GPU_CLOCK),
     *(GPU_THROTTLED, GPU_IDLE_POWER, NODE_POWER, NODE_GPU_RATIO),
     *(GPU_RATIO, GPU_QUALITY, GPU_RESETS, GPU_STUCK, CPU_ENERGY, POD_ENERGY, POD_SHARE),
-    *(POD_HELD, POD_SEGMENT, POD_END, UNALLOCATED, RETIRED, RESIDUAL, SOURCE_UP, SOURCE_AGE),
+    *(
+        POD_HELD,
+        POD_SEGMENT,
+        POD_END,
+        POD_OWNER,
+        UNALLOCATED,
+        RETIRED,
+        RESIDUAL,
+        SOURCE_UP,
+        SOURCE_AGE,
+    ),
     *(CALLS, CALL_SECONDS, POLL_LAG, RETAINED, EVICTED),
 )

@@ -19,6 +19,7 @@ GAUGES: Final = frozenset(
     {
         names.METRIC_POD_SEGMENT_START,
         names.METRIC_POD_END,
+        names.METRIC_POD_OWNER,
         names.METRIC_POD_GPU_SHARE,
         names.METRIC_GPU_INFO,
     }

@@ -56,6 +56,31 @@ def test_totals_continue_and_the_gap_is_the_holders(node, state):
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
+def test_the_job_of_a_pod_is_told_until_the_pod_is_no_longer_exported(node, state):
+    """Over a restart and after its end: the operator may ask for the first time then."""
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+    node.start_pod("job", GPU_0, trainingjob_uid="uid-of-net")
+    node.start_pod("other", gpu_uuid(1))
+    node.run_until(20)
+    node.loop.save()
+    restart(node, state, seconds=5)
+    node.tick()
+    node.end_pod("job")
+    node.run_until(60)
+
+    assert node.series("lowtide_pod_owner_info") == [
+        (
+            {
+                "namespace": "ml",
+                "pod": "job",
+                "pod_uid": "uid-job",
+                "trainingjob_uid": "uid-of-net",
+            },
+            1,
+        )
+    ]
+
+
 def test_no_value_falls_over_a_restart(node, state):
     """What a scrape after the restart sees is at least what the last one before it saw."""
     prepare(node, state)

@@ -221,6 +221,27 @@ def test_times_of_a_finished_pod_are_read():
     )
 
 
+@pytest.mark.parametrize(
+    ("owners", "uid"),
+    [
+        ([{"kind": "Job", "controller": True}], "u-net"),
+        ([{"kind": "ReplicaSet", "controller": True}], ""),
+        ([{"kind": "Job"}], ""),
+        (None, ""),
+        ("no list", ""),
+    ],
+)
+def test_a_pod_works_for_a_trainingjob_only_if_a_job_controls_it(owners, uid):
+    """A label alone is what anybody may write on a pod."""
+    item = pod("a")
+    item["metadata"] |= {
+        "labels": {"lowtide.dev/trainingjob-uid": "u-net"},
+        "ownerReferences": owners,
+    }
+
+    assert parse_pod(item).trainingjob_uid == uid
+
+
 def test_a_pod_starts_when_the_kubelet_takes_it_in():
     """Devices are its own from then on, while its image is still being pulled."""
     running = {"state": {"running": {"startedAt": "2026-11-22T10:00:09Z"}}}
