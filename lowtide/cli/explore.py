@@ -1,5 +1,6 @@
 """`lowtide explore`: the explorer page, self-contained."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -51,7 +52,7 @@ def command(
             data = job_data(jobs, origin=origin)
     except ReportError as error:
         raise JobsNotFoundError(str(error)) from error
-    deliver(render_page(data), output)
+    deliver(render_page(data, issued=datetime.now(UTC).date()), output)
 
 
 def _jobs(

@@ -18,7 +18,7 @@ from typing import Final
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
-from lowtide.report.lettering import font
+from lowtide.report.lettering import font, text_width
 from lowtide.report.typefaces import font_folders, font_for, is_latin
 
 PNG_DPI: Final = 300
@@ -163,9 +163,12 @@ def write_drawing(drawing: Drawing, path: Path) -> None:
 def _svg_shape(shape: Polygon | Text) -> str:
     if isinstance(shape, Text):
         weight = ' font-weight="bold"' if shape.bold else ""
+        width = text_width(shape.text, shape.size, bold=shape.bold)
+        length = f' textLength="{width:.2f}" lengthAdjust="spacingAndGlyphs"' if shape.text else ""
         return (
             f'<text x="{shape.x:g}" y="{shape.y:g}" font-size="{shape.size:g}" '
-            f'text-anchor="{shape.anchor}" fill="{shape.fill}"{weight}>{escape(shape.text)}</text>'
+            f'text-anchor="{shape.anchor}" fill="{shape.fill}"{weight}{length}>'
+            f"{escape(shape.text)}</text>"
         )
     points = " ".join(f"{x:g},{y:g}" for x, y in shape.points)
     stroke = f' stroke="{shape.stroke}"' if shape.stroke else ""

@@ -1,12 +1,15 @@
-"""The explorer: one self-contained HTML page over the figures of many jobs.
+"""Explorer of many jobs: one self-contained HTML page.
 
-The page carries its data, style and scripts and asks no network for anything (its content
-security policy forbids it). Indices and letters are computed in the page by the rules of
-`lowtide.metrics` in correct mode, so that weights and boundaries can be changed there; tests hold
-both to the same results. Texts from reports enter as data and only ever become text.
+The page carries its data, style and scripts and loads nothing from the network (its content
+security policy forbids it). It computes indices and letters by the rules of `lowtide.metrics` in
+correct mode, so that weights and boundaries can be changed there, and draws the label of
+`lowtide label`; tests hold both to the same results. Texts from reports enter as data and only ever
+become text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
 from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
@@ -16,17 +19,30 @@ from lowtide.metrics.result import Undefined
 from lowtide.metrics.scaling import predict_total
 from lowtide.records.imagenet import environments, measurements, published_reference
 from lowtide.records.references import property_values
+from lowtide.report.label_content import content_of, pictograms
+from lowtide.report.lettering import width_table
 from lowtide.report.page import fill_page
-from lowtide.units import joules_to_kwh
+from lowtide.units import joules_to_kwh, kwh_to_joules
 
 PARTS: Final = {
     "/*STYLE*/": "style.css",
     "/*MODEL*/": "model.js",
+    "/*SCALES*/": "scales.js",
     "/*CHARTS*/": "charts.js",
+    "/*MAPS*/": "maps.js",
+    "/*QR*/": "qr.js",
+    "/*LABEL*/": "label.js",
     "/*CARD*/": "card.js",
+    "/*STATE*/": "state.js",
+    "/*OVERVIEW*/": "overview.js",
+    "/*RANKING*/": "ranking.js",
     "/*APP*/": "app.js",
     "/*VIEWS*/": "views.js",
+    "/*SAVING*/": "saving.js",
+    "/*CONTROLS*/": "controls.js",
 }
+"""Mark in the page and the file that takes its place, in the order in which they load."""
+SECONDS_PER_HOUR: Final = 3600
 NOT_STATED: Final = "not stated"
 INFERENCE_KEYS: Final = ("inference_energy", "inference_time")
 
@@ -47,6 +63,7 @@ JOB_FIELDS: Final = {
     "finished_at": "finished_at",
 }
 """Figures of a job that its card shows, by their name in the page."""
+BEST_OF_GROUP: Final = "the best of its group"
 
 
 def shipped_data() -> dict[str, Any]:
@@ -60,9 +77,13 @@ def shipped_data() -> dict[str, Any]:
             reference = published_reference(task, environment)
             index[task, environment] = len(groups)
             groups.append(
-                _group(task, source["dataset"], environment, reference.reference, reference.values)
-            )
+                _group(
+                    task, source["dataset"], environment, reference.reference, reference.values,
+                    set_name=reference.name, rows=reference.rows,
+                )
+            )  # fmt: skip
             boundaries[task] = {key: list(b) for key, b in reference.boundaries.items()}
+    sources = _Sources()
     rows = [
         {
             "id": number,
@@ -71,6 +92,9 @@ def shipped_data() -> dict[str, Any]:
             "task": row["task"],
             "group": index[row["task"], row["environment"]],
             "values": row["values"],
+            "label": _label(
+                _measured(row, source["dataset"]), Task(row["task"]), sources, source["source"]
+            ),
         }
         for number, row in enumerate(source["rows"])
     ]
@@ -78,7 +102,7 @@ def shipped_data() -> dict[str, Any]:
         f"{source['name']}: {len(rows)} measurements, {source['source']}. Ratings in correct mode "
         f"against {source['reference']} of the same environment, published boundaries."
     )
-    return _data(about, groups, boundaries, rows)
+    return _data(about, groups, boundaries, rows, sources)
 
 
 def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
@@ -90,6 +114,7 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
     groups: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     boundaries: dict[str, dict[str, list[float]]] = {}
+    sources = _Sources()
     for task in Task:
         chosen = [job for job in jobs if _has_task(job, task)]
         values = [property_values(job) for job in chosen]
@@ -99,12 +124,16 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
         for (dataset, environment), number in numbers.items():
             own = [v for v, at in zip(values, places, strict=True) if numbers[at] == number]
             best[number] = _best(own, task)
-            reference = "the best of the group"
-            groups.append(_group(task, dataset, environment, reference, best[number]))
+            groups.append(
+                _group(
+                    task, dataset, environment, BEST_OF_GROUP, best[number],
+                    set_name=BEST_OF_GROUP, rows=len(own),
+                )
+            )  # fmt: skip
         if chosen:
             boundaries[task] = _boundaries(values, [best[numbers[p]] for p in places], task)
         rows += [
-            _job_row(number, job, value, numbers[place], task)
+            _job_row(number, job, value, numbers[place], task, sources)
             for number, (job, value, place) in enumerate(
                 zip(chosen, values, places, strict=True), len(rows)
             )
@@ -113,7 +142,7 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
         f"{len(jobs)} jobs of {origin}. Index against the best of the same data set and "
         "environment; boundaries are quantiles of the jobs."
     )
-    return _data(about, groups, boundaries, rows)
+    return _data(about, groups, boundaries, rows, sources)
 
 
 def _has_task(job: JobFigures, task: Task) -> bool:
@@ -124,9 +153,56 @@ def _has_task(job: JobFigures, task: Task) -> bool:
     return job.energy_joules is not None or not used
 
 
-def render_page(data: Mapping[str, Any]) -> str:
-    """Return the page with everything it needs inside."""
-    return fill_page("explorer_page", PARTS, data)
+def render_page(data: Mapping[str, Any], *, issued: date | None = None) -> str:
+    """Return the page with everything it needs inside; `issued` is the date on its labels."""
+    day = "" if issued is None else issued.isoformat()
+    return fill_page("explorer_page", PARTS, {**data, "issued": day})
+
+
+class _Sources:
+    """Sentences on how energy was measured, each kept once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str) -> int:
+        """Return the place of a sentence in `texts`."""
+        if text not in self._places:
+            self._places[text] = len(self.texts)
+            self.texts.append(text)
+        return self._places[text]
+
+
+def _measured(row: Mapping[str, Any], dataset: str) -> JobFigures:
+    """Return a shipped measurement as the figures that a label shows."""
+    values = row["values"]
+    kwh, hours = values.get("training_energy"), values.get("training_time")
+    return JobFigures(
+        name=row["model"],
+        dataset=dataset,
+        environment=row["environment"],
+        accuracy=values.get("accuracy_top1"),
+        energy_joules=None if kwh is None else kwh_to_joules(kwh),
+        duration_seconds=None if hours is None else hours * SECONDS_PER_HOUR,
+        properties=values,
+    )
+
+
+def _label(
+    job: JobFigures, task: Task, sources: _Sources, source: str | None = None
+) -> dict[str, Any]:
+    """Return the texts of a job's label; its letters follow from the rules in the page."""
+    content = content_of(job, None, issued=date.min, url=None)
+    return {
+        "title": content.title,
+        "subtitle": content.subtitle.replace("training", str(task), 1),
+        "environment": content.environment,
+        "numbers": [one.number for one in pictograms(job, {}, task)],
+        "carbon": asdict(content.carbon),
+        "sci": asdict(content.sci),
+        "sources": sources.place(content.sources if source is None else source),
+    }
 
 
 def _data(
@@ -134,9 +210,16 @@ def _data(
     groups: list[dict[str, Any]],
     boundaries: Mapping[str, Mapping[str, list[float]]],
     rows: list[dict[str, Any]],
+    sources: _Sources,
 ) -> dict[str, Any]:
     return {
         "about": about,
+        "widths": {"regular": list(width_table(False)), "bold": list(width_table(True))},
+        "sources": sources.texts,
+        "pictograms": {
+            str(task): [[one.key, one.word] for one in pictograms(JobFigures(name="any"), {}, task)]
+            for task in Task
+        },
         "properties": [
             {
                 "key": prop.key,
@@ -156,7 +239,14 @@ def _data(
 
 
 def _group(
-    task: Task, dataset: str, environment: str, reference: str, values: Mapping[str, float]
+    task: Task,
+    dataset: str,
+    environment: str,
+    reference: str,
+    values: Mapping[str, float],
+    *,
+    set_name: str,
+    rows: int,
 ) -> dict[str, Any]:
     return {
         "task": str(task),
@@ -164,6 +254,7 @@ def _group(
         "environment": environment,
         "reference": reference,
         "values": dict(values),
+        "set": {"name": set_name, "rows": rows},
     }
 
 
@@ -197,7 +288,12 @@ def _known(indices: Iterable[float | Undefined]) -> list[float]:
 
 
 def _job_row(
-    number: int, job: JobFigures, values: Mapping[str, float | None], group: int, task: Task
+    number: int,
+    job: JobFigures,
+    values: Mapping[str, float | None],
+    group: int,
+    task: Task,
+    sources: _Sources,
 ) -> dict[str, Any]:
     shown = {name: getattr(job, field) for name, field in JOB_FIELDS.items()}
     row: dict[str, Any] = {
@@ -208,6 +304,7 @@ def _job_row(
         "group": group,
         "values": {key: value for key, value in values.items() if key in PROPERTIES},
         "job": {name: value for name, value in shown.items() if value is not None},
+        "label": _label(job, task, sources),
     }
     if job.mock:
         row["mock"] = True

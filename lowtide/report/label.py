@@ -146,7 +146,7 @@ def _pictogram(pictogram: Pictogram, index: int, *, x: float, y: float) -> Shape
     fill = "#e4e4e4" if pictogram.letter is None else COLOURS[pictogram.letter]
     ink = PAPER if pictogram.letter in LIGHT_LETTERS else INK
     word, word_size = fitted(pictogram.word, 10, 92)
-    number, number_size = fitted(pictogram.number or "n.a.", 20, 88)
+    number, number_size = fitted(pictogram.number or "n.a.", 20, 88, bold=True)
     letter = "-" if pictogram.letter is None else pictogram.letter.name
     return [
         rectangle(x, y, 131, 78, fill=fill, stroke=INK),
@@ -164,7 +164,7 @@ def _pictogram(pictogram: Pictogram, index: int, *, x: float, y: float) -> Shape
 def _plain_figure(plain: Plain, *, x: float, y: float) -> Shapes:
     """Return a figure that has no letter, on white."""
     word, word_size = fitted(plain.word, 10, 115)
-    number, number_size = fitted(plain.number or "n.a.", 16, 115)
+    number, number_size = fitted(plain.number or "n.a.", 16, 115, bold=True)
     note = wrapped(plain.note, 7.5, 119, most=2)
     return [
         rectangle(x, y, 131, 58, fill=PAPER, stroke=INK),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
@@ -11,6 +12,9 @@ from lowtide.metrics.rating import Rating
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.sci import unit_word
 from lowtide.units import format_duration, format_energy, format_mass, format_significant
+
+NO_BREAK: Final = "\u00a0"
+"""Space between a number and its unit, at which no line breaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,7 @@ def pictograms(
 def carbon_of(job: JobFigures) -> Plain:
     """Return the emissions of a job; their sum only where both parts are known."""
     use, hardware = (
-        "n.a." if grams is None else format_mass(grams)
+        "n.a." if grams is None else format_mass(grams).replace(" ", NO_BREAK)
         for grams in (job.operational_grams, job.embodied_grams)
     )
     total = job.carbon_grams

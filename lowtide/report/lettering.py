@@ -1,8 +1,9 @@
 """Widths of texts on drawings, and texts fitted to a width: shrunk, wrapped or cut.
 
-One table of widths for every format: the wider of Helvetica Bold, which PDF readers have, and of
-the font that Pillow draws with. A text that fits by it fits in print, in a picture and on the page
-of the explorer, whose script has the same table and the same rules.
+One table of widths for every format: the wider of Helvetica, which PDF readers have, and of the
+font that Pillow draws with. A text that fits by it fits in print, in a picture and on the page of
+the explorer, whose script has the same table and the same rules; SVG states the width, so that a
+machine without Helvetica presses its own font into it.
 """
 
 import functools
@@ -40,18 +41,18 @@ def font(size: float) -> ImageFont.FreeTypeFont:
 
 
 @functools.cache
-def width_table() -> tuple[int, ...]:
+def width_table(bold: bool) -> tuple[int, ...]:
     """Return the width of every code point of the table, in thousandths of the font size."""
-    helvetica, drawn = CORE_FONTS_CHARWIDTHS["helveticaB"], font(1000)
+    helvetica, drawn = CORE_FONTS_CHARWIDTHS["helveticaB" if bold else "helvetica"], font(1000)
     return tuple(
         max(helvetica.get(chr(point), 0), round(drawn.getlength(chr(point))))
         for point in range(FIRST, LAST + 1)
     )
 
 
-def text_width(text: str, size: float) -> float:
-    """Return an upper bound of the width of a text."""
-    table = width_table()
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Return the width that a text takes at most."""
+    table = width_table(bold)
     total = 0
     for point in map(ord, text):
         if FIRST <= point <= LAST:
@@ -61,33 +62,37 @@ def text_width(text: str, size: float) -> float:
     return total * size / 1000
 
 
-def fitted(text: str, size: float, width: float, *, least: float = 5) -> tuple[str, float]:
+def fitted(
+    text: str, size: float, width: float, *, bold: bool = False, least: float = 5
+) -> tuple[str, float]:
     """Return the text and the size at which it fits `width`; a text that cannot is shortened."""
     text = _bounded(text)
-    while size > least and text_width(text, size) > width:
+    while size > least and text_width(text, size, bold=bold) > width:
         size -= 0.5
-    while len(text) > len(ENDING) + 1 and text_width(text, size) > width:
+    while len(text) > len(ENDING) + 1 and text_width(text, size, bold=bold) > width:
         text = text.removesuffix(ENDING)[:-1].rstrip() + ENDING
     return text, size
 
 
-def wrapped(text: str, size: float, width: float, *, most: int) -> tuple[str, ...]:
+def wrapped(
+    text: str, size: float, width: float, *, most: int, bold: bool = False
+) -> tuple[str, ...]:
     """Return at most `most` lines that fit `width`; the last one shows that more would follow.
 
-    Lines break at spaces; a word that is too long breaks after one of `BREAKS`, else where the line
-    is full.
+    Lines break at plain spaces; a word that is too long breaks after one of `BREAKS`, else where
+    the line is full.
     """
     lines: list[str] = []
     line = ""
-    for word in _bounded(text).split():
+    for word in filter(None, _bounded(text).split(" ")):
         longer = f"{line} {word}" if line else word
-        if text_width(longer, size) <= width:
+        if text_width(longer, size, bold=bold) <= width:
             line = longer
             continue
         if line:
             lines.append(line)
         line = word
-        while (room := _fitting(line, size, width)) < len(line):
+        while (room := _fitting(line, size, width, bold)) < len(line):
             at = max(line.rfind(sign, room // 2, room) for sign in BREAKS) + 1
             cut = at or room
             lines.append(line[:cut])
@@ -95,32 +100,32 @@ def wrapped(text: str, size: float, width: float, *, most: int) -> tuple[str, ..
     lines.append(line)
     if len(lines) <= most:
         return tuple(lines)
-    last, _ = fitted(lines[most - 1] + ENDING, size, width, least=size)
+    last, _ = fitted(lines[most - 1] + ENDING, size, width, bold=bold, least=size)
     return (*lines[: most - 1], last)
 
 
 def paragraph(
     text: str, width: float, sizes: Sequence[tuple[float, int]]
 ) -> tuple[tuple[str, ...], float]:
-    """Return the lines of a text and their size: the first of `sizes` at which nothing is cut.
+    """Return the lines of a bold text and their size: the first of `sizes` that cuts nothing.
 
     `sizes` pairs a font size with the most lines at that size; at the last one the text is cut.
     """
     for size, most in sizes[:-1]:
-        lines = wrapped(text, size, width, most=most)
-        if "".join(lines).replace(" ", "") == "".join(_bounded(text).split()):
+        lines = wrapped(text, size, width, most=most, bold=True)
+        if "".join(lines).replace(" ", "") == _bounded(text).replace(" ", ""):
             return lines, size
     size, most = sizes[-1]
-    return wrapped(text, size, width, most=most), size
+    return wrapped(text, size, width, most=most, bold=True), size
 
 
 def _bounded(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + ENDING
 
 
-def _fitting(text: str, size: float, width: float) -> int:
+def _fitting(text: str, size: float, width: float, bold: bool) -> int:
     """Return how many characters from the start fit, at least one."""
     count = len(text)
-    while count > 1 and text_width(text[:count], size) > width:
+    while count > 1 and text_width(text[:count], size, bold=bold) > width:
         count -= 1
     return count

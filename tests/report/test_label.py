@@ -65,7 +65,7 @@ def boxes(drawing: Drawing) -> list[tuple[float, float, float, float]]:
     found = []
     for shape in drawing.shapes:
         if isinstance(shape, Text):
-            width = text_width(shape.text, shape.size)
+            width = text_width(shape.text, shape.size, bold=shape.bold)
             share = {Anchor.START: 0.0, Anchor.MIDDLE: 0.5, Anchor.END: 1.0}[shape.anchor]
             left = shape.x - width * share
             found.append((left, shape.y - shape.size * 0.75, left + width, shape.y))
@@ -157,7 +157,7 @@ def test_carbon_and_sci_are_on_the_label(densenet: dict[str, Any]) -> None:
     shown = texts(draw_label(label_of(densenet)))
 
     assert "0.590 g" in shown
-    assert "electricity 0.480 g, hardware 0.110" in " ".join(shown)
+    assert "electricity 0.480\u00a0g, hardware 0.110\u00a0g" in " ".join(shown)
     assert "SCI per job" in shown
     assert "average intensity, DE" in shown
 
@@ -169,7 +169,7 @@ def test_a_part_of_the_carbon_that_is_not_known_leaves_no_sum(densenet: dict[str
     content = label_of(densenet)
 
     assert content.carbon.number is None
-    assert content.carbon.note == "electricity 0.480 g, hardware n.a."
+    assert content.carbon.note == "electricity 0.480\u00a0g, hardware n.a."
 
 
 def test_coverage_short_of_everything_is_not_called_100_percent(densenet: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ def test_a_long_name_is_wrapped_and_whole() -> None:
     assert wrapped("one two three", 10, 45, most=3) == ("one two", "three")
     assert "".join(wrapped("x" * 30, 10, 100, most=9)) == "x" * 30
     assert wrapped("densenet-large", 10, 60, most=2) == ("densenet-", "large")
-    assert wrapped("one two three four", 10, 45, most=2)[-1].endswith("...")
+    assert wrapped("one two three four five", 10, 45, most=2)[-1].endswith("...")
 
 
 def test_what_is_not_known_reads_n_a(densenet: dict[str, Any]) -> None:

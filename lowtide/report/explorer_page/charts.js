@@ -1,4 +1,4 @@
-// Drawing on canvases: scales, axes and the page's pictures. Knows no state of the page.
+// Pictures of points and lines on canvases. Knows no state of the page.
 "use strict";
 
 const MARKERS = ["circle", "square", "triangle", "diamond", "cross", "down", "star", "plus"];
@@ -33,86 +33,6 @@ function prepare(canvas) {
   pen.font = "12px system-ui, sans-serif";
   pen.textBaseline = "middle";
   return { pen, width, height, colours };
-}
-
-function makeScale(values, low, high, log) {
-  let least = Infinity;
-  let most = -Infinity;
-  for (const value of values) {
-    if (value === null || !Number.isFinite(value) || (log && value <= 0)) continue;
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
-  if (least === Infinity) { least = log ? 1 : 0; most = log ? 10 : 1; }
-  if (least === most) { least = log ? least / 2 : least - 0.5; most = log ? most * 2 : most + 0.5; }
-  const t = log ? Math.log10 : (v) => v;
-  const pad = (t(most) - t(least)) * 0.06;
-  const from = t(least) - pad;
-  const to = t(most) + pad;
-  const at = (value) => low + ((t(value) - from) / (to - from)) * (high - low);
-  const invert = (pixel) => {
-    const inner = from + ((pixel - low) / (high - low)) * (to - from);
-    return log ? 10 ** inner : inner;
-  };
-  return { at, invert, ticks: log ? logTicks(from, to) : ticks(from, to), low, high };
-}
-
-function ticks(from, to) {
-  const raw = (to - from) / 6;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw);
-  const found = [];
-  for (let v = Math.ceil(from / step) * step; v <= to + step * 1e-9; v += step) {
-    found.push(Math.abs(v) < step * 1e-9 ? 0 : v);
-  }
-  return found;
-}
-
-function logTicks(from, to) {
-  const found = [];
-  const few = to - from < 2.2;
-  for (let e = Math.floor(from); e <= Math.ceil(to); e += 1) {
-    for (const m of few ? [1, 2, 5] : [1]) {
-      const t = e + Math.log10(m);
-      if (t >= from && t <= to) found.push(m * 10 ** e);
-    }
-  }
-  return found;
-}
-
-function short(value) {
-  if (value === null || value === undefined) return "n.a.";
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(2);
-  return String(Number(value.toPrecision(size >= 1000 ? 5 : 3)));
-}
-
-function axes(area, x, y, xLabel, yLabel) {
-  const { pen, width, height, colours } = area;
-  pen.strokeStyle = colours.grid;
-  pen.fillStyle = colours.soft;
-  pen.lineWidth = 1;
-  pen.textAlign = "center";
-  for (const tick of x.ticks) {
-    pen.beginPath(); pen.moveTo(x.at(tick), y.low); pen.lineTo(x.at(tick), y.high); pen.stroke();
-    pen.fillText(short(tick), x.at(tick), y.low + 14);
-  }
-  pen.textAlign = "right";
-  for (const tick of y.ticks) {
-    pen.beginPath(); pen.moveTo(x.low, y.at(tick)); pen.lineTo(x.high, y.at(tick)); pen.stroke();
-    pen.fillText(short(tick), x.low - 6, y.at(tick));
-  }
-  pen.fillStyle = colours.ink;
-  pen.textAlign = "center";
-  pen.fillText(xLabel, (x.low + x.high) / 2, height - 8);
-  pen.save();
-  pen.translate(11, (y.low + y.high) / 2);
-  pen.rotate(-Math.PI / 2);
-  pen.fillText(yLabel, 0, 0);
-  pen.restore();
-  pen.strokeStyle = colours.soft;
-  pen.strokeRect(x.low, y.high, x.high - x.low, y.low - y.high);
 }
 
 const SHAPES = {
@@ -196,12 +116,16 @@ function stampOf(fill, ink, kind, r, ratio) {
   return triples;
 }
 
-// points: {x, y, letter, kind, size}; shade: {xs, ys, letterAt(ix, iy)} in data units, or null.
-function drawScatter(canvas, { points, xLabel, yLabel, xLog, yLog, shade, front, selected }) {
+// points: {x, y, letter, kind, size, name}; shade: {xs, ys, letterAt(ix, iy)} in data units, or null.
+// `zoom` is [x0, x1, y0, y1] in data units or null; `named` the points whose names are wanted, the
+// most important first. Returns where the points are, and both scales.
+function drawScatter(canvas, { points, xLabel, yLabel, xLog, yLog, shade, front, selected, zoom, named }) {
   const area = prepare(canvas);
-  const { pen, width, height, colours } = area;
-  const x = makeScale(points.map((p) => p.x), 58, width - 12, xLog);
-  const y = makeScale(points.map((p) => p.y), height - 40, 10, yLog);
+  const { pen, colours } = area;
+  const { x, y } = frame(area, {
+    xs: points.map((p) => p.x), ys: points.map((p) => p.y), xLog, yLog, right: 16,
+    xDomain: zoom && zoom.slice(0, 2), yDomain: zoom && zoom.slice(2),
+  });
   if (shade) drawShade(area, x, y, shade);
   axes(area, x, y, xLabel, yLabel);
   pen.save();
@@ -216,32 +140,64 @@ function drawScatter(canvas, { points, xLabel, yLabel, xLog, yLog, shade, front,
     pen.stroke();
     pen.setLineDash([]);
   }
-  const many = points.length > 1000;
   pen.lineWidth = 1;
-  const placed = many ? drawCrowd(pen, points, x, y, colours) : [];
-  for (const point of many ? [] : points) {
-    const px = x.at(point.x);
-    const py = y.at(point.y);
-    const r = point.size ?? 7;
-    pen.fillStyle = point.letter === null ? colours.none : colours.letters[point.letter];
-    pen.strokeStyle = colours.ink;
-    marker(pen, MARKERS[point.kind % MARKERS.length], px, py, r);
-    if (point.letter !== null && r >= 6) {
-      pen.fillStyle = point.letter === 0 || point.letter === 4 ? "#ffffff" : "#111111";
-      pen.font = "bold 9px system-ui, sans-serif";
-      pen.textAlign = "center";
-      pen.fillText(LETTERS[point.letter], px, py + 0.5);
-    }
-    placed.push({ px, py });
-  }
+  const placed = points.length > 1000 ? drawCrowd(pen, points, x, y, colours)
+    : points.map((point) => drawPoint(pen, point, x.at(point.x), y.at(point.y), colours));
   if (selected !== null && points[selected]) {
     const { px, py } = placed[selected];
     pen.lineWidth = 3;
     pen.strokeStyle = colours.accent;
     pen.beginPath(); pen.arc(px, py, 12, 0, 2 * Math.PI); pen.stroke();
   }
+  drawNames(area, { x, y }, points.length > 300 ? [] : placed, named.map((i) => ({ ...placed[i], name: points[i].name })));
   pen.restore();
-  return placed;
+  return { placed, x, y };
+}
+
+function drawPoint(pen, point, px, py, colours) {
+  const r = point.size ?? 7;
+  pen.fillStyle = point.letter === null ? colours.none : colours.letters[point.letter];
+  pen.strokeStyle = colours.ink;
+  marker(pen, MARKERS[point.kind % MARKERS.length], px, py, r);
+  if (point.letter !== null && r >= 6) {
+    pen.fillStyle = point.letter === 0 || point.letter === 4 ? "#ffffff" : "#111111";
+    pen.font = "bold 9px system-ui, sans-serif";
+    pen.textAlign = "center";
+    pen.fillText(LETTERS[point.letter], px, py + 0.5);
+  }
+  return { px, py };
+}
+
+// Names beside their points, none upon another name or a point; one without room is left out.
+function drawNames({ pen, colours }, { x, y }, spots, named) {
+  pen.font = "12px system-ui, sans-serif";
+  pen.textAlign = "left";
+  const taken = spots.map(({ px, py }) => [px - 8, py - 8, px + 8, py + 8]);
+  const free = ([l, t, r, b]) => l >= x.low + 2 && r <= x.high - 2 && t >= y.high + 1 && b <= y.low - 1
+    && taken.every(([tl, tt, tr, tb]) => r <= tl || l >= tr || b <= tt || t >= tb);
+  for (const { px, py, name } of named) {
+    const text = name.length > 28 ? `${name.slice(0, 27)}…` : name;
+    const width = pen.measureText(text).width;
+    const spot = [[px + 11, py], [px - 11 - width, py], [px - width / 2, py - 16], [px - width / 2, py + 16],
+      [px + 9, py - 13], [px + 9, py + 13], [px - 9 - width, py - 13], [px - 9 - width, py + 13],
+      [px - width / 2, py + 32], [px - width / 2, py - 32], [px + 20, py + 26], [px - 20 - width, py + 26]]
+      .find(([left, middle]) => free([left, middle - 7, left + width, middle + 7]));
+    if (!spot) continue;
+    taken.push([spot[0], spot[1] - 7, spot[0] + width, spot[1] + 7]);
+    if (Math.abs(spot[1] - py) > 20) {
+      pen.strokeStyle = colours.soft ?? colours.ink;
+      pen.lineWidth = 1;
+      pen.beginPath(); pen.moveTo(px, py + Math.sign(spot[1] - py) * 8); pen.lineTo(Math.min(spot[0] + width, Math.max(spot[0], px)), spot[1] - Math.sign(spot[1] - py) * 7); pen.stroke();
+    }
+    pen.strokeStyle = colours.paper;
+    pen.lineWidth = 3;
+    pen.lineJoin = "round";
+    pen.globalAlpha = 0.75;
+    pen.strokeText(text, ...spot);
+    pen.globalAlpha = 1;
+    pen.fillStyle = colours.ink;
+    pen.fillText(text, ...spot);
+  }
 }
 
 function drawShade(area, x, y, shade) {
@@ -263,30 +219,27 @@ function drawShade(area, x, y, shade) {
   pen.globalAlpha = 1;
 }
 
-// lines: [{points: [{x, y}], label, dashed}]; points as in drawScatter.
-function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, note }) {
+// lines: [{points: [{x, y}], label, dashed}]; points as in drawScatter. The scales follow the points
+// where there are any, so that lines far away do not press them together.
+function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, yLog = false, note, fit = "all", named = [] }) {
   const area = prepare(canvas);
-  const { pen, width, height, colours } = area;
-  const all = [...lines.flatMap((l) => l.points), ...points];
-  const x = makeScale(all.map((p) => p.x), 58, width - 70, xLog);
-  const y = makeScale(all.map((p) => p.y), height - 40, 10, false);
+  const { pen, colours } = area;
+  const shown = fit === "points" && points.length > 0 ? points : [...lines.flatMap((l) => l.points), ...points];
+  const right = Math.ceil(widest(pen, lines.map((one) => one.label ?? ""))) + 14;
+  const { x, y } = frame(area, { xs: shown.map((p) => p.x), ys: shown.map((p) => p.y), xLog, yLog, right });
   axes(area, x, y, xLabel, yLabel);
-  const ends = lines.map((one) => one.points[one.points.length - 1]);
-  const heights = spread(ends.map((end) => (end ? y.at(end.y) : 0)), 13);
-  lines.forEach((one, i) => {
+  pen.save();
+  pen.beginPath(); pen.rect(x.low, y.high, x.high - x.low, y.low - y.high); pen.clip();
+  const inside = (p) => p.x >= x.edges[0] && p.x <= x.edges[1] && y.at(p.y) <= y.low + 0.5 && y.at(p.y) >= y.high - 0.5;
+  for (const one of lines) {
     pen.strokeStyle = colours.ink;
     pen.lineWidth = 1.5;
     pen.setLineDash(one.dashed ? [6, 4] : []);
     pen.beginPath();
-    one.points.forEach((p, k) => {
-      if (k === 0) pen.moveTo(x.at(p.x), y.at(p.y)); else pen.lineTo(x.at(p.x), y.at(p.y));
-    });
+    one.points.forEach((p, k) => { if (k === 0) pen.moveTo(x.at(p.x), y.at(p.y)); else pen.lineTo(x.at(p.x), y.at(p.y)); });
     pen.stroke();
-    pen.setLineDash([]);
-    pen.fillStyle = colours.ink;
-    pen.textAlign = "left";
-    if (one.label && ends[i]) pen.fillText(one.label, x.at(ends[i].x) + 5, heights[i]);
-  });
+  }
+  pen.setLineDash([]);
   const placed = points.map((p) => {
     pen.fillStyle = p.letter === null ? colours.none : colours.letters[p.letter];
     pen.strokeStyle = p.selected ? colours.accent : colours.ink;
@@ -294,6 +247,9 @@ function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, note }) {
     marker(pen, MARKERS[p.kind % MARKERS.length], x.at(p.x), y.at(p.y), p.selected ? 8 : 5);
     return { px: x.at(p.x), py: y.at(p.y) };
   });
+  drawNames(area, { x, y }, placed, named.map((i) => ({ ...placed[i], name: points[i].name })));
+  pen.restore();
+  labelLines(area, { x, y }, lines, inside);
   if (note) {
     pen.fillStyle = colours.ink;
     pen.textAlign = "left";
@@ -302,98 +258,12 @@ function drawLines(canvas, { lines, points, xLabel, yLabel, xLog, note }) {
   return placed;
 }
 
-// rows: [[label, [values 0..1 or null]]]; an axis per value.
-function drawStar(canvas, axesLabels, rows) {
-  const { pen, width, height, colours } = prepare(canvas);
-  const cx = width / 2;
-  const cy = height / 2 + 4;
-  const radius = Math.min(width, height) / 2 - 44;
-  const at = (i, r) => {
-    const angle = -Math.PI / 2 + (2 * Math.PI * i) / axesLabels.length;
-    return [cx + Math.cos(angle) * r * radius, cy + Math.sin(angle) * r * radius];
-  };
-  pen.strokeStyle = colours.grid;
-  for (const ring of [0.25, 0.5, 0.75, 1]) {
-    pen.beginPath();
-    axesLabels.forEach((_, i) => pen.lineTo(...at(i, ring)));
-    pen.closePath();
-    pen.stroke();
-  }
+// Each line is named right of its last visible point; names stay a line of text apart.
+function labelLines({ pen, colours }, { x, y }, lines, inside) {
+  const ends = lines.map((one) => (one.label ? one.points.filter(inside).pop() : undefined)).map((p, i) => ({ p, i })).filter(({ p }) => p);
+  const heights = spread(ends.map(({ p }) => y.at(p.y)), 13);
+  const over = Math.max(0, ...heights) - (y.low - 4);
   pen.fillStyle = colours.ink;
   pen.textAlign = "left";
-  axesLabels.forEach((label, i) => {
-    // A label begins or ends at its axis, so that it never lies on the picture.
-    const [px, py] = at(i, 1.09);
-    const side = Math.sign(Math.round(px - cx));
-    const size = pen.measureText(label).width;
-    const wanted = side > 0 ? px : side < 0 ? px - size : px - size / 2;
-    pen.fillText(label, Math.min(width - size - 2, Math.max(2, wanted)), py);
-  });
-  rows.forEach(([, values], k) => {
-    pen.strokeStyle = k === 0 ? colours.accent : colours.soft;
-    pen.lineWidth = k === 0 ? 3 : 1.5;
-    pen.setLineDash(k === 0 ? [] : [5, 4]);
-    pen.beginPath();
-    values.forEach((value, i) => pen.lineTo(...at(i, value ?? 0)));
-    pen.closePath();
-    pen.stroke();
-  });
-  pen.setLineDash([]);
-}
-
-// A matrix of numbers -1..1 (or null) with the number in each cell; rows from the top.
-function drawMatrix(canvas, labels, matrix) {
-  const { pen, width, height, colours } = prepare(canvas);
-  const left = Math.min(165, width * 0.34);
-  const top = 8;
-  const cell = Math.min((width - left - 8) / labels.length, (height - top - 84) / labels.length);
-  matrix.forEach((row, i) => {
-    pen.fillStyle = colours.ink;
-    pen.textAlign = "right";
-    pen.fillText(labels[i], left - 6, top + (i + 0.5) * cell, left - 8);
-    row.forEach((value, j) => {
-      const strength = value === null ? 0 : Math.abs(value);
-      pen.fillStyle = value === null ? colours.none : value > 0 ? "#2166ac" : "#b2182b";
-      pen.globalAlpha = value === null ? 0.3 : 0.1 + 0.9 * strength;
-      pen.fillRect(left + j * cell, top + i * cell, cell - 1, cell - 1);
-      pen.globalAlpha = 1;
-      pen.fillStyle = strength > 0.55 ? "#ffffff" : colours.ink;
-      pen.textAlign = "center";
-      if (cell > 26) {
-        const text = value === null ? "–" : value.toFixed(2);
-        pen.fillText(text, left + (j + 0.5) * cell, top + (i + 0.5) * cell, cell - 5);
-      }
-    });
-  });
-  pen.fillStyle = colours.ink;
-  labels.forEach((label, j) => {
-    pen.save();
-    pen.translate(left + (j + 0.5) * cell, top + labels.length * cell + 6);
-    pen.rotate(-Math.PI / 5);
-    pen.textAlign = "right";
-    pen.fillText(label, 0, 6, 90);
-    pen.restore();
-  });
-}
-
-// A grid of values 0..1 as a heat map; cells[row][column], row 0 at the bottom.
-function drawHeat(canvas, { cells, xMax, yMax, xLabel, yLabel, points }) {
-  const area = prepare(canvas);
-  const { pen, width, height, colours } = area;
-  const x = { at: (v) => 58 + (v / xMax) * (width - 70), ticks: ticks(0, xMax), low: 58, high: width - 12 };
-  const y = { at: (v) => height - 40 - (v / yMax) * (height - 50), ticks: ticks(0, yMax), low: height - 40, high: 10 };
-  const w = (x.high - x.low) / cells[0].length;
-  const h = (y.low - y.high) / cells.length;
-  cells.forEach((row, r) => row.forEach((value, c) => {
-    pen.fillStyle = `hsl(${Math.round(260 - 200 * value)} 70% ${Math.round(20 + 60 * value)}%)`;
-    pen.fillRect(x.low + c * w, y.low - (r + 1) * h, w + 0.6, h + 0.6);
-  }));
-  axes(area, x, y, xLabel, yLabel);
-  for (const p of points) {
-    if (p.x > xMax || p.y > yMax) continue;
-    pen.fillStyle = "#ffffff";
-    pen.strokeStyle = p.selected ? colours.accent : "#111111";
-    pen.lineWidth = p.selected ? 3 : 1;
-    marker(pen, "circle", x.at(p.x), y.at(p.y), 4);
-  }
+  ends.forEach(({ i }, k) => pen.fillText(lines[i].label, x.high + 6, heights[k] - Math.max(0, over)));
 }

@@ -1,4 +1,4 @@
-// The other views (APC, epochs, star, rules), the controls, and what can be saved.
+// The other views: APC, epochs, star and correlation, weights and boundaries.
 "use strict";
 
 const ISO = [0.7, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999];
@@ -27,33 +27,47 @@ function drawApc() {
     .filter((p) => p.c !== null && p.item.accuracy !== null)
     .map((p) => ({ ...p, x: p.c * cost, y: apc(p.item.accuracy, p.c * cost, a, b) }));
   const xsKnown = points.map((p) => p.x).filter((x) => x > 0);
-  const most = xsKnown.reduce((m, x) => Math.max(m, x), perHour ? 10 : 0.001) * 3;
-  const edge = (most / 3) * 1.1;
-  const least = xsKnown.reduce((m, x) => Math.min(m, x), most / 100) / 3;
-  const xs = Array.from({ length: 80 }, (_, i) => least * (most / least) ** (i / 79));
+  const most = xsKnown.length ? xsKnown.reduce((m, x) => Math.max(m, x), 0) * 1.5 : perHour ? 1000 : 0.001;
+  const least = xsKnown.length ? xsKnown.reduce((m, x) => Math.min(m, x), Infinity) / 1.5 : most / 100;
+  const xs = Array.from({ length: 120 }, (_, i) => least * (most / least) ** (i / 119));
   const quantity = perHour ? "Wh per hour" : "Wh per inference";
   const xLabel = price > 0 ? `cost (${state.currency} per ${perHour ? "hour" : "inference"})` : `consumption (${quantity})`;
   const name = price > 0 ? "APEC" : "APC";
   const item = chosen();
   const accuracy = item?.accuracy ?? points[0]?.item.accuracy ?? 0.9;
   const curve = (acc, ca, cb) => xs.map((x) => ({ x, y: apc(acc, x, ca, cb) }));
+  const positive = points.filter((p) => p.x > 0).map((p) => ({ ...p, name: p.item.row.model }));
+  const named = positive.length > 60 ? positive.flatMap((p, i) => (p.selected ? [i] : [])) : positive.map((_, i) => i);
   if (state.kind === "grid") {
-    drawHeat($("apc"), {
-      cells: Array.from({ length: 100 }, (_, r) => Array.from({ length: 101 }, (_u, c) => apc((r + 0.5) / 100, (c + 0.5) * (edge / 101), a, b))),
-      xMax: edge, yMax: 1, xLabel, yLabel: "accuracy", points: points.map((p) => ({ ...p, y: p.item.accuracy })),
+    view.apcPoints = positive.map((p) => ({ ...p, y: p.item.accuracy }));
+    view.apcPlaced = drawHeat($("apc"), {
+      valueAt: (x, y) => apc(Math.min(1, Math.max(0, y)), x, a, b), xs, ys: accuraciesShown(positive),
+      xLabel, yLabel: "top-1 accuracy", barTitle: name, points: view.apcPoints, named,
     });
   } else {
     const lines = { iso: ISO.map((acc) => ({ points: curve(acc, a, b), label: String(acc) })),
       a: [0, 0.25, 0.5].map((v) => ({ points: curve(accuracy, v, b), label: `a ${v}` })),
       b: [5, 100, 1000].map((v) => ({ points: curve(accuracy, a, v), label: `b ${v}` })) }[state.kind];
-    view.apcPoints = points.filter((p) => p.x > 0);
-    view.apcPlaced = drawLines($("apc"), { lines, points: state.kind === "iso" ? points.filter((p) => p.x > 0) : [], xLabel, yLabel: name, xLog: true,
-      note: state.kind === "iso" ? "" : `accuracy ${short(accuracy)}` });
+    const iso = state.kind === "iso";
+    view.apcPoints = iso ? positive : [];
+    const values = iso ? positive.map((p) => p.y) : lines.flatMap((one) => one.points.map((p) => p.y));
+    const spread20 = Math.max(...values) / Math.min(...values) > 20;
+    view.apcPlaced = drawLines($("apc"), { lines, points: view.apcPoints, named: iso ? named : [], xLabel, yLabel: name, xLog: true,
+      yLog: spread20 && Math.min(...values) > 0, fit: "points", note: iso ? "" : `accuracy ${short(accuracy)}` });
   }
   $("apc-legend").textContent = `${name} = accuracy / (b · ${price > 0 ? "cost" : "consumption"} · ((1 - a)(1 - accuracy) + a) + 1), `
-    + `a ${a}, b ${b}; points are the ${points.length} jobs shown${state.kind === "iso" ? ", lines are equal accuracies" : ""}. `
+    + `a ${a}, b ${b}; ${["iso", "grid"].includes(state.kind) ? `points are the ${points.length} jobs with both values` : "lines only"}${state.kind === "iso" ? ", lines are equal accuracies" : ""}. `
     + "Wh per hour and Wh per inference are different metrics and are never shown together. "
-    + `Shapes: ${places.map((p, i) => `${MARKERS[i % MARKERS.length]}: ${p}`).join(" · ")}`;
+    + (places.length > 1 ? `Shapes: ${places.map((p, i) => `${MARKERS[i % MARKERS.length]} ${p}`).join(", ")}.` : "");
+}
+
+// The accuracies that the heat map covers: those of the points, with room around them.
+function accuraciesShown(points) {
+  if (points.length === 0) return [0, 1];
+  const all = points.map((p) => p.item.accuracy);
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const room = Math.max(0.05, (high - low) * 0.2);
+  return [Math.max(0, low - room), Math.min(1, high + room)];
 }
 
 function drawEpochs() {
@@ -64,7 +78,8 @@ function drawEpochs() {
     const points = history.map((joules, i) => ({ x: i + 1, y: (sum += joules) / 3.6e6, letter: item.rating.letter, kind: 0 }));
     const fit = line(points);
     const last = item.row.planned_epochs ?? points.length;
-    drawLines($("epochs"), { points, xLog: false, xLabel: "finished epochs", yLabel: "energy so far (kWh)",
+    view.epochsPoints = points.map((p) => ({ ...p, item }));
+    view.epochsPlaced = drawLines($("epochs"), { points, xLog: false, xLabel: "finished epochs", yLabel: "energy so far (kWh)",
       lines: [{ points: [0, last].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "fit" }],
       note: `${item.row.model}: ${short(fit.slope)} kWh per epoch` });
     const p = item.row.prediction;
@@ -75,7 +90,7 @@ function drawEpochs() {
   }
   const points = view.shown.map((i) => {
     const [total, each] = [i.row.values.training_energy, i.row.values.training_energy_per_epoch];
-    return total && each ? { x: total / each, y: total, letter: i.rating.letter, kind: 0, selected: i === item, item: i } : null;
+    return total && each ? { x: total / each, y: total, letter: i.rating.letter, kind: 0, selected: i === item, item: i, name: i.row.model } : null;
   }).filter(Boolean);
   const fit = points.length > 1 ? line(points) : null;
   const lines = fit ? [{ points: [0, points.reduce((m, p) => Math.max(m, p.x), 0)].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "all" }] : [];
@@ -83,7 +98,8 @@ function drawEpochs() {
     const own = points.find((p) => p.selected);
     lines.push({ points: [{ x: 0, y: 0 }, { x: own.x, y: own.y }], label: item.row.model });
   }
-  drawLines($("epochs"), { points, lines, xLog: false, xLabel: "epochs of the full run", yLabel: "training energy (kWh)", note: "" });
+  view.epochsPoints = points;
+  view.epochsPlaced = drawLines($("epochs"), { points, lines, named: points.length > 60 ? [] : points.map((_, i) => i), xLog: false, xLabel: "epochs of the full run", yLabel: "training energy (kWh)", note: "" });
   $("epochs-legend").textContent = points.length === 0 ? "No training run with energy and epochs is shown."
     : `One point per run. Dashed: least squares over all${fit ? `, ${short(fit.slope)} kWh per epoch, R² ${fit.r2.toFixed(3)}` : ""}. `
       + "Solid: the chosen run, linear in its epochs. Totals of the shipped set are per-epoch means times the published number of epochs.";
@@ -141,148 +157,3 @@ function changeRule(which, key, text) {
   parts[key] = text;
   set({ [which]: Object.entries(parts).map(([k, v]) => `${k}:${v}`).join(",") });
 }
-
-function save(name, content, type) {
-  const link = element("a", { href: URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type })), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-// Drawn once more at 800 dots per inch, which print asks for (a CSS pixel is 1/96 inch).
-function savePicture(id) {
-  setExportRatio(800 / 96);
-  render();
-  $(id).toBlob((blob) => save(`${id}.png`, blob));
-  setExportRatio(null);
-  render();
-}
-
-function toCsv() {
-  const cell = (value) => {
-    if (value === null || value === undefined) return "";
-    // A leading = + - @ would be a formula in a spreadsheet.
-    const text = typeof value === "string" && /^[=+\-@]/.test(value) ? `'${value}` : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const money = Number(state.kwhprice) > 0 ? [`cost ${state.money}`, `${state.money} per accuracy point`] : [];
-  const head = ["job", "model", "task", "dataset", "environment", "letter", samName(), ...money, ...view.keys, ...view.keys.map((k) => `${k} index`)];
-  const lines = sorted().map((i) => [i.row.name, i.row.model, i.row.task, i.group.dataset, i.group.environment,
-    i.rating.letter === null ? null : LETTERS[i.rating.letter], i.sam, ...(money.length ? [costOf(i), perPoint(i)] : []), ...view.keys.map((k) => i.row.values[k]), ...i.rating.indices]);
-  return [head, ...lines].map((row) => row.map(cell).join(",")).join("\n") + "\n";
-}
-
-function toJson() {
-  return JSON.stringify({ task: state.task, rules: view.settings, jobs: sorted().map((i) => ({
-    name: i.row.name, model: i.row.model, environment: i.group.environment, reference: i.group.reference,
-    letter: i.rating.letter === null ? null : LETTERS[i.rating.letter], sam: i.sam, sam_name: samName(),
-    values: i.row.values, indices: Object.fromEntries(view.keys.map((k, n) => [k, i.rating.indices[n]])),
-  })) }, null, 1);
-}
-
-function nearest(placed, event, canvas) {
-  const box = canvas.getBoundingClientRect();
-  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  let best = -1;
-  let distance = 18 ** 2;
-  (placed ?? []).forEach((p, i) => {
-    const d = (p.px - x) ** 2 + (p.py - y) ** 2;
-    if (d < distance) { distance = d; best = i; }
-  });
-  return best;
-}
-
-function hover(canvas, placed, points) {
-  canvas.addEventListener("pointermove", (event) => {
-    const i = nearest(placed(), event, canvas);
-    const item = i < 0 ? null : points()[i].item;
-    $("tooltip").hidden = !item;
-    if (!item) return;
-    $("tooltip").textContent = `${item.row.model}, ${item.group.environment}: ${item.rating.letter === null ? "not rated" : LETTERS[item.rating.letter]}`;
-    $("tooltip").style.left = `${Math.min(event.clientX + 14, innerWidth - 220)}px`;
-    $("tooltip").style.top = `${event.clientY + 14}px`;
-  });
-  canvas.addEventListener("pointerleave", () => { $("tooltip").hidden = true; });
-  canvas.addEventListener("click", (event) => {
-    const i = nearest(placed(), event, canvas);
-    if (i >= 0 && points()[i].item) set({ sel: points()[i].item.row.id });
-  });
-}
-
-function loadRules(file) {
-  file.text().then((text) => {
-    const data = JSON.parse(text);
-    for (const [key, bounds] of Object.entries(data.boundaries ?? {})) {
-      if (!(key in PROPERTY) || !validBounds(bounds)) throw new Error(`boundaries of ${key} must be four numbers that do not rise`);
-    }
-    for (const [key, weight] of Object.entries(data.weights ?? {})) {
-      if (!(key in PROPERTY) || !(Number(weight) >= 0)) throw new Error(`weight of ${key} must be a number of at least 0`);
-    }
-    $("rules-message").textContent = "";
-    set({ w: Object.entries(data.weights ?? {}).map(([k, v]) => `${k}:${v}`).join(","),
-      b: Object.entries(data.boundaries ?? {}).map(([k, v]) => `${k}:${v.join(";")}`).join(",") });
-  }).catch((error) => { $("rules-message").textContent = `The file cannot be used: ${error.message}.`; });
-}
-
-function connect() {
-  for (const id of ["task", "x", "y", "scale", "unit", "compound", "missing"]) {
-    $(id).addEventListener("change", () => set({ [id]: $(id).value, ...(id === "task" ? { env: "", sel: "", x: "", page: 0, b: "" } : {}) }));
-  }
-  for (const id of ["alpha", "beta"]) $(id).addEventListener("change", () => { if (Number($(id).value) > 0) set({ [id]: $(id).value }); });
-  for (const id of ["xlog", "bysize"]) $(id).addEventListener("change", () => set({ [id]: $(id).checked ? "1" : id === "xlog" ? "0" : "" }));
-  $("find").addEventListener("input", () => set({ find: $("find").value, page: 0 }));
-  $("environments").addEventListener("change", () => set({ env: [...$("environments").selectedOptions].map((o) => o.value).join("|"), page: 0 }));
-  $("reset").addEventListener("click", () => { state = initial(); render(); });
-  $("theme").addEventListener("click", () => {
-    const dark = state.theme ? state.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    set({ theme: dark ? "light" : "dark" });
-  });
-  $("previous").addEventListener("click", () => set({ page: Number(state.page) - 1 }));
-  $("next").addEventListener("click", () => set({ page: Number(state.page) + 1 }));
-  $("csv").addEventListener("click", () => save("lowtide.csv", toCsv(), "text/csv"));
-  $("json").addEventListener("click", () => save("lowtide.json", toJson(), "application/json"));
-  for (const button of document.querySelectorAll("[data-png]")) {
-    button.addEventListener("click", () => savePicture(button.dataset.png));
-  }
-  for (const [id, key] of [["apc-kind", "kind"], ["apc-a", "a"], ["apc-b", "pb"], ["apc-price", "price"], ["apc-currency", "currency"]]) {
-    $(id).addEventListener("change", () => set({ [key]: $(id).value, ...(key === "price" ? { pb: "" } : {}) }));
-  }
-  $("quantiles").addEventListener("click", () => {
-    const found = view.keys.map((key, i) => [key, boundariesFrom(view.shown.map((item) => item.rating.indices[i]))]);
-    set({ b: found.filter(([, b]) => b !== null).map(([k, b]) => `${k}:${b.join(";")}`).join(",") });
-  });
-  $("alike").addEventListener("click", () => {
-    const rated = view.keys.filter((key) => view.settings.boundaries[key]).map((key) => PROPERTY[key]);
-    set({ w: alikeWeights(rated).map(([k, v]) => `${k}:${v}`).join(",") });
-  });
-  for (const id of ["kwhprice", "money"]) $(id).addEventListener("change", () => set({ [id]: $(id).value }));
-  $("print").addEventListener("click", () => window.print());
-  $("published").addEventListener("click", () => set({ w: "", b: "" }));
-  $("save-rules").addEventListener("click", () => save("rules.json", JSON.stringify({ weights: view.settings.weights, boundaries: view.settings.boundaries }, null, 1), "application/json"));
-  $("load-rules").addEventListener("change", (event) => { if (event.target.files[0]) loadRules(event.target.files[0]); });
-  hover($("scatter"), () => view.placed, () => view.points);
-  hover($("apc"), () => (state.kind === "iso" ? view.apcPlaced : []), () => view.apcPoints);
-  $("scatter").addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!step || view.points.length === 0) return;
-    event.preventDefault();
-    const order = [...view.points].sort((p, q) => p.x - q.x || p.y - q.y);
-    const now = order.findIndex((p) => String(p.item.row.id) === state.sel);
-    const next = now < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(order.length - 1, Math.max(0, now + step));
-    set({ sel: order[next].item.row.id });
-  });
-  $("tabs").addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const now = TABS.findIndex(([name]) => name === state.tab);
-    const next = TABS[(now + step + TABS.length) % TABS.length][0];
-    set({ tab: next });
-    $(`tab-${next}`).focus();
-  });
-  addEventListener("hashchange", () => { readAddress(); render(); });
-  let waiting = 0;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(render, 100); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
-}
-
-boot();
-window.lowtide = { data: DATA, state: () => state, view: () => view, set, timings, toCsv, toJson };
