@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from demonstration import day, show, stage
+from demonstration.pace import measured_pace
 from singlenode import cluster, images, ready
 from singlenode.commands import run
 from singlenode.errors import ClusterError
@@ -23,7 +24,6 @@ from singlenode.layout import Layout
 from singlenode.processes import Identity
 from singlenode.progress import Progress
 
-LIMIT_SECONDS = 420
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -75,13 +75,18 @@ def perform(on: stage.Stage, built: dict[str, images.Image], progress: Progress)
     mock_nvml = stage.start_mock_gpus(on)
     progress.step("installing the chart")
     stage.install(on, built, mock_nvml)
-    replay = day.begin(on.layout, on.python)
+    progress.step("trying both trainings for some seconds, to set the pace of the replayed day")
+    pace = measured_pace(on.python.parent / "lowtide-trainer")
+    progress.step(
+        f"a run takes about {pace.run_seconds} s here: 1 h of the day lasts {pace.slot_seconds} s"
+    )
+    replay = day.begin(on.layout, on.python, slot_seconds=pace.slot_seconds)
     day.await_forecast()
     os.environ[show.TOKEN_VARIABLE] = day.TOKEN
     progress.step("kubectl apply: " + " and ".join(stage.EXAMPLES))
     now = datetime.now(UTC)
-    on.apply(*(stage.demo_job(name, built["trainer"], now) for name in stage.EXAMPLES))
-    show.until_measured(on, replay, limit_seconds=LIMIT_SECONDS)
+    on.apply(*(stage.demo_job(name, built["trainer"], now, pace) for name in stage.EXAMPLES))
+    show.until_measured(on, replay, limit_seconds=pace.limit_seconds)
     print("\n$ kubectl get tj\n" + on.kubectl("get", "tj", "-n", stage.NAMESPACE))
     print("$ lowtide compare " + " ".join(stage.EXAMPLES))
     print(_comparison(on))

@@ -5,19 +5,20 @@ Whatever a look at the job needs is read here, when it is measured, so that no l
 what another one sees.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from clients import Kubectl
 from demonstration import day, stage
+from demonstration.pace import Pace, measured_pace
 from measured import Installed, query, truth_of
 from singlenode import images
 from sleepers import await_, sleeper
 
 NAME = "inceptionv3"
 WAITING = "waits"
-LIMIT_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class MeasuredDay:
     row: str
     truth_joules: float
     residuals_joules: list[float]
+    slot_seconds: int
+    """One hour of the replayed day."""
     since: datetime
     until: datetime
     """When the job was applied, and when everything about it was scraped."""
@@ -42,17 +45,19 @@ class MeasuredDay:
 def live_through(installed: Installed, kubectl: Kubectl) -> MeasuredDay:
     """Let one job train and another wait; return when everything about them was scraped."""
     on = installed.on
-    day.begin(on.layout, on.python)
+    pace = measured_pace(on.python.parent / "lowtide-trainer")
+    day.begin(on.layout, on.python, slot_seconds=pace.slot_seconds)
     day.await_forecast()
     since = datetime.now(UTC)
     on.apply(
-        training(installed.built["trainer"]),
+        training(installed.built["trainer"], pace),
         sleeper(WAITING, installed.built["base"].reference, wait=True),
     )
     inside = kubectl.within(stage.NAMESPACE)
+    limit = math.ceil(2 * pace.limit_seconds)
     inside(
         "wait", "--for=condition=Measured", f"trainingjob/{NAME}",
-        f"--timeout={LIMIT_SECONDS}s", timeout=LIMIT_SECONDS + 30,
+        f"--timeout={limit}s", timeout=limit + 30,
     )  # fmt: skip
     figure = f'lowtide_trainingjob_sci_grams_per_unit{{trainingjob="{NAME}"}}'
     await_(lambda: bool(query(figure)), "its figures are scraped")
@@ -68,14 +73,15 @@ def live_through(installed: Installed, kubectl: Kubectl) -> MeasuredDay:
         residuals_joules=[
             float(sample["value"][1]) for sample in query("lowtide_attribution_residual_joules")
         ],
+        slot_seconds=pace.slot_seconds,
         since=since,
         until=until,
     )
 
 
-def training(trainer: images.Image) -> dict[str, Any]:
+def training(trainer: images.Image, pace: Pace) -> dict[str, Any]:
     """Return the shipped example, shortened to about a minute of training."""
-    job = stage.demo_job(NAME, trainer, datetime.now(UTC))
+    job = stage.demo_job(NAME, trainer, datetime.now(UTC), pace)
     container = job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
     samples = container["args"].index("--samples") + 1
     container["args"][samples] = "384"

@@ -18,6 +18,7 @@ import plugin
 import pytest
 from clients import Helm, Kubectl, RunningCluster
 from demonstration import day, stage
+from demonstration.pace import QUICKEST
 from measured import Installed, seconds_of, truth_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -79,7 +80,7 @@ def scrapes_itself() -> bool:
 @pytest.fixture(scope="module")
 def reference(installed: Installed, kubectl: Kubectl) -> Outlived:
     """The reference workload; the operator's pod is lost while it trains, its volume with it."""
-    day.begin(installed.on.layout, installed.on.python)
+    day.begin(installed.on.layout, installed.on.python, slot_seconds=QUICKEST.slot_seconds)
     day.await_forecast()
     installed.on.apply(training(installed))
     inside = kubectl.within(stage.NAMESPACE)
@@ -106,7 +107,7 @@ def steady(
 
 def training(installed: Installed) -> dict[str, Any]:
     """Return the shipped example, shortened to under half a minute of training, to run at once."""
-    job = stage.demo_job(REFERENCE, installed.built["trainer"], datetime.now(UTC))
+    job = stage.demo_job(REFERENCE, installed.built["trainer"], datetime.now(UTC), QUICKEST)
     job["spec"]["schedule"] = {"policy": "Immediate"}
     container = job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
     for option, value in (("--samples", "128"), ("--epochs", "2")):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from demonstration import day, stage
+from demonstration import stage
 from measuredday import MeasuredDay
 
 from lowtide.cli.main import main
@@ -35,7 +35,7 @@ def test_job_waited_for_the_clean_window_and_not_longer(measured_day: MeasuredDa
 
     waited_seconds = (moment(attempt["start"]) - created).total_seconds()
 
-    assert waited_seconds > 3 * day.SLOT_SECONDS
+    assert waited_seconds > 3 * measured_day.slot_seconds
     assert moment(attempt["start"]) <= moment(plan["latestStart"])
     assert plan["reason"] == "CleanestWindow"
 

@@ -3,7 +3,8 @@
 Monday 16 August 2021 in Germany: a night, then a day with sun. For a run of nine hours that is
 submitted at 02:00 UTC the cleanest stretch begins six hours later, by the forecast of that time
 (19 % less) as by what really happened (33 % less). A machine of half the speed, on which the run
-lasts eighteen hours, still saves 15 %. One hour of it lasts twelve seconds.
+lasts eighteen hours, still saves 15 %. How long one of its hours lasts follows from the machine's
+speed (`demonstration.pace`): twelve seconds or more.
 
 The day was chosen because waiting pays on it, also on slow machines. It shows how Lowtide works,
 not what it saves on an average day: that is what `lowtide backtest` is for.
@@ -25,14 +26,8 @@ from singlenode.layout import ADDRESS, PROMETHEUS_URL, REPOSITORY, Layout
 ZONE = "DE"
 TRACE = REPOSITORY / "examples" / "traces" / "DE.csv"
 TRACE_START = "2021-08-16T02:00Z"
-SLOT_SECONDS = 12
 PORT = 8100
 TOKEN = "demo"
-NOTE = (
-    "grid: stand-in that replays 16 August 2021 in Germany, chosen because waiting pays on it,"
-    " 1 h = 12 s"
-    " · GPUs: mock, power follows CPU"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,15 @@ class ReplayedDay:
     url: str
     begun: datetime
     """When the first slot of the replay began."""
-    slot_seconds: int = SLOT_SECONDS
+    slot_seconds: int
+
+    @property
+    def note(self) -> str:
+        """What is not real, for the foot of every view."""
+        return (
+            "grid: stand-in that replays 16 August 2021 in Germany, chosen because waiting pays on"
+            f" it, 1 h = {self.slot_seconds} s · GPUs: mock, power follows CPU"
+        )
 
     @property
     def window(self) -> tuple[datetime, datetime]:
@@ -57,7 +60,7 @@ def begin(
     *,
     trace: Path = TRACE,
     start: str = TRACE_START,
-    slot_seconds: int = SLOT_SECONDS,
+    slot_seconds: int,
 ) -> ReplayedDay:
     """Start the replay of `trace` from `start` on, now, and return when it answers.
 

@@ -67,7 +67,7 @@ def _look(
         jobs=tuple(jobs),
         curve=curve(now),
         window=replay.window,
-        note=day.NOTE,
+        note=replay.note,
     )
 
 
@@ -85,7 +85,7 @@ def _curve_source(replay: day.ReplayedDay) -> Callable[[datetime], IntensitySeri
 
     def curve(now: datetime) -> IntensitySeries | None:
         nonlocal known, asked
-        if now - asked < timedelta(seconds=day.SLOT_SECONDS / 4):
+        if now - asked < timedelta(seconds=replay.slot_seconds / 4):
             return known
         asked = now
         with contextlib.suppress(GridError):

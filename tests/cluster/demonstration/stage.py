@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from demonstration import day
+from demonstration.pace import Pace
 from singlenode import hosttorch, images, processes
 from singlenode.binaries import Binaries
 from singlenode.commands import run
@@ -28,10 +29,6 @@ EXAMPLES = ("densenet121", "inceptionv3")
 GPUS = 2
 SCRAPE_SECONDS = 2
 IDLE_WATTS, WATTS_PER_CORE = 15, 250
-EXPECTED_SECONDS = 110
-"""How long one of the two runs on two cores beside the other."""
-LATEST_START_SECONDS = 110
-"""Between the applying and the latest start: the clean window begins after 50 to 70 s."""
 
 Manifest = dict[str, Any]
 
@@ -192,16 +189,16 @@ def _operator_settings(*, scrapes_itself: bool) -> Manifest:
     }
 
 
-def demo_job(name: str, trainer: images.Image, now: datetime) -> Manifest:
+def demo_job(name: str, trainer: images.Image, now: datetime, pace: Pace) -> Manifest:
     """Return a shipped example with the demo's image, its torch and a deadline minutes away."""
     text = (REPOSITORY / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
     manifest: Manifest = deepcopy(yaml.safe_load(text))
-    deadline = now + timedelta(seconds=LATEST_START_SECONDS + EXPECTED_SECONDS)
+    deadline = now + timedelta(seconds=pace.latest_start_seconds + pace.run_seconds)
     manifest["spec"].setdefault("schedule", {}).update(
         {
             "policy": "CarbonOptimal",
             "deadline": deadline.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "expectedDurationSeconds": EXPECTED_SECONDS,
+            "expectedDurationSeconds": pace.run_seconds,
         }
     )
     manifest["spec"]["schedule"].pop("maxDelaySeconds", None)
