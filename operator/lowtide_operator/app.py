@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.cache import Cache
+from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.client import Cluster
+from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.summary import ENDED_LIVES
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings
@@ -19,12 +23,19 @@ from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
-from lowtide_operator.workqueue import WorkQueue
+from lowtide_operator.workqueue import Lane, WorkQueue
 
 
 def utc_now() -> datetime:
     """Return the time; the only place where the operator reads the wall clock."""
     return datetime.now(UTC)
+
+
+def lane_of(key: Key, cache: Cache) -> Lane:
+    """Return which workers look at a job: one that has ended needs nothing but its figures."""
+    record = cache.record(key)
+    ended = record is not None and record.summary.state in ENDED_LIVES
+    return Lane.MEASURING if ended else Lane.JOBS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +66,10 @@ class App:
     """Joint plans of the waiting jobs."""
     tally: Tally
     """Counts for metrics and health."""
+    events: EventLane
+    """Events that wait to be recorded."""
+    census: Census
+    """Comparison of the cache with the API server."""
     instance: str
     """Name of this process in Events."""
     nodes: NodePool | None = None

@@ -13,6 +13,8 @@ from lowtide import names
 from lowtide_operator.app import App
 
 DELETED = "DELETED"
+LISTED = None
+"""Type of the events of a list; one of known objects is read when a watch was broken."""
 
 
 def register(registry: kopf.OperatorRegistry, app: App) -> None:
@@ -21,6 +23,8 @@ def register(registry: kopf.OperatorRegistry, app: App) -> None:
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def training_job_changed(event: Any, **_: Any) -> None:
         body = event["object"]
+        if event["type"] is LISTED and app.cache.knows(body):
+            app.census.soon()
         seen = app.cache.forget if event["type"] == DELETED else app.cache.remember
         if key := seen(body):
             app.queue.add(key)
@@ -28,6 +32,8 @@ def register(registry: kopf.OperatorRegistry, app: App) -> None:
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def child_changed(event: Any, **_: Any) -> None:
         body = event["object"]
+        if event["type"] is LISTED and app.cache.knows_child(body):
+            app.census.soon()
         seen = app.cache.forget_child if event["type"] == DELETED else app.cache.remember_child
         if owner := seen(body):
             app.queue.add(owner)

@@ -26,10 +26,13 @@ import aiohttp
 import kopf
 
 from lowtide import __version__, names
-from lowtide_operator.app import App, utc_now
+from lowtide_operator.app import App, lane_of, utc_now
 from lowtide_operator.cluster.cache import Cache
+from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.client import Cluster, ClusterError, connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
+from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
@@ -56,11 +59,15 @@ from lowtide_operator.settings import (
 from lowtide_operator.tally import Tally
 from lowtide_operator.telemetry.health import serve_health, watch_loop
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
-from lowtide_operator.workqueue import Backoff, WorkQueue
+from lowtide_operator.wall_clock import follow_wall_clock
+from lowtide_operator.workqueue import Backoff, Lane, WorkQueue
 
 LOG: Final = logging.getLogger(__name__)
+CENSUSES_PER_RESYNC: Final = 4
 DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
+FLUSH_SECONDS: Final = 3.0
+"""Longest time for the last Events to be recorded."""
 CRD_RETRY_SECONDS: Final = 5.0
 COLLECTED_TOGETHER: Final = 100_000, 10, 5
 """New objects between two searches for cycles, and searches between two deeper ones."""
@@ -116,12 +123,16 @@ async def serve(
         register(registry, app)
         metrics, thread = serve_metrics(settings.server.metrics_port, build_registry(app))
         health = await serve_health(app, settings.server.health_port)
-        workers = [asyncio.create_task(work(app)) for _ in range(settings.queue.workers)]
+        workers = _workers(app, Lane.JOBS, settings.queue.workers)
+        measuring = _workers(app, Lane.MEASURING, settings.queue.measuring_workers)
         helpers = [
             asyncio.create_task(app.leadership.run()),
             asyncio.create_task(app.queue.run_timer()),
             asyncio.create_task(app.forecasts.run()),
             asyncio.create_task(watch_loop(app)),
+            asyncio.create_task(app.events.run()),
+            asyncio.create_task(app.census.run()),
+            asyncio.create_task(follow_wall_clock(app.queue, app.clock)),
             asyncio.create_task(app.live.run(settings.cluster.running_look_seconds)),
         ]
         if app.exporters is not None:
@@ -132,9 +143,10 @@ async def serve(
             helpers.append(asyncio.create_task(follow_settings(app, path)))
         try:
             await _until_served(app)
-            await _watch(app, registry, [*workers, *helpers], stop)
+            await _watch(app, registry, [*workers, *measuring, *helpers], stop)
         finally:
-            await _drain(app, workers)
+            await _drain(app, workers, measuring)
+            await app.events.flush(FLUSH_SECONDS)
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
@@ -185,10 +197,19 @@ async def _watch(
         raise RuntimeError("a part of the operator ended unasked")
 
 
-async def _drain(app: App, workers: Sequence[asyncio.Task[None]]) -> None:
-    """Let the workers finish what they are doing."""
+def _workers(app: App, lane: Lane, count: int) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(work(app, lane)) for _ in range(count)]
+
+
+async def _drain(
+    app: App, workers: Sequence[asyncio.Task[None]], measuring: Sequence[asyncio.Task[None]]
+) -> None:
+    """Let the workers finish what they are doing; measuring begins anew in the next operator."""
     app.queue.stop()
     app.leadership.stop()
+    for task in measuring:
+        task.cancel()
+    await asyncio.gather(*measuring, return_exceptions=True)
     _, busy = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
     for task in busy:
         task.cancel()
@@ -201,11 +222,11 @@ async def _until_served(app: App) -> None:
     Raises:
         OutdatedDefinitionError: it is too old for this operator.
     """
-    namespace = next(iter(app.settings.cluster.namespaces), None)
+    namespaces = app.settings.cluster.namespaces or (None,)
     patient_until = time.monotonic() + CRD_PUBLISHED_SECONDS
     while True:
         try:
-            if await app.cluster.serves_training_jobs(namespace):
+            if await _any_serves(app, namespaces):
                 reason = outdated(await app.cluster.served_schemas())
                 if reason is None:
                     return
@@ -221,9 +242,27 @@ async def _until_served(app: App) -> None:
         await asyncio.sleep(CRD_RETRY_SECONDS)
 
 
+async def _any_serves(app: App, namespaces: Sequence[str | None]) -> bool:
+    """Return whether TrainingJobs can be listed in any of the namespaces.
+
+    Raises:
+        ClusterError: in none, for the last one's reason.
+    """
+    for place, namespace in enumerate(namespaces, start=1):
+        try:
+            if await app.cluster.serves_training_jobs(namespace):
+                return True
+        except ClusterError:
+            if place == len(namespaces):
+                raise
+    return False
+
+
 @asynccontextmanager
 async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
-    api = await connect(workers=settings.queue.workers)
+    # Besides the workers, Events, the census and the Lease need a connection each.
+    connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS + 2
+    api = await connect(workers=connections)
     session = aiohttp.ClientSession(trust_env=False)
     queue = WorkQueue(
         clock=time.monotonic,
@@ -231,6 +270,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         backoff=Backoff(
             settings.queue.backoff_first_seconds, settings.queue.backoff_maximum_seconds
         ),
+        lane_of=lambda key: lane_of(key, cache),
     )
     store = exporters = None
     if settings.exporters.url is not None:
@@ -272,6 +312,15 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         bookings=bookings,
         desk=desk,
         tally=tally,
+        events=EventLane(cluster, tally),
+        census=Census(
+            cluster,
+            cache,
+            tally,
+            namespaces=settings.cluster.namespaces,
+            period_seconds=settings.queue.resync_seconds / CENSUSES_PER_RESYNC,
+            on_change=queue.add,
+        ),
         instance=socket.gethostname(),
         nodes=NodePool(cluster, desk.room_changed) if settings.capacity_from_nodes else None,
     )

@@ -8,7 +8,7 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide.planning.durations import learn
 from lowtide_operator.app import App
-from lowtide_operator.cluster.client import AlreadyExistsError, RefusedError
+from lowtide_operator.cluster.client import AlreadyExistsError, RefusedError, UnreachableError
 from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import (
     ForecastView,
@@ -150,8 +150,11 @@ async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:
     The cache may not have heard of it yet, so a Job that should exist is asked for by its name.
     """
     child = app.cache.child(job)
-    if child is not None or not job.status.attempts:
+    if child is not None:
         return child, False
+    if not job.status.attempts:
+        # Started, and deleted before its start could be written down: it is not started again.
+        return None, app.cache.has_started(job)
     body = await app.cluster.get_job(job.key.namespace, job.status.attempts[-1].name)
     found = None if body is None else child_view(body)
     if found is None or found.owner_uid != job.uid or body is None:
@@ -191,6 +194,10 @@ async def _with_template(seen: Observation, app: App) -> Observation:
     except AlreadyExistsError:
         # The Job of a process that was killed before it wrote the status; `CreateJob` adopts it.
         return replace(seen, template_checked=True)
+    except UnreachableError as error:
+        # The check is a courtesy; when its time has come the job is created all the same.
+        message = f"spec.template could not be checked yet: {error}"
+        return replace(seen, template_refusal=StartRefusal(Reason.NOT_LOOKED_AT, message, False))
     except RefusedError as error:
         lasting = error.status in UNPROCESSABLE
         message = f"spec.template is refused by the API server: {error}"

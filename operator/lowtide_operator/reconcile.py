@@ -1,9 +1,9 @@
 """One look at one TrainingJob: observe, decide, act, tell, write.
 
 The order matters. Actions come before the status, so a status never claims what was not asked
-for; Events come before the status, so a kill in between repeats an Event (which has the same name
-and is refused) rather than losing it. The status is written only if it differs, with the version
-it was decided on, so that a change in between is never overwritten.
+for. Events are handed on before the status is written and recorded beside it: they hold nothing
+up. The status is written only if it differs, with the version it was decided on, so that a change
+in between is never overwritten. A fault in one job becomes a condition of that job.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from dataclasses import replace
+from math import inf
 from typing import Final
 
 from lowtide_operator.app import App
@@ -23,7 +24,8 @@ from lowtide_operator.cluster.client import (
 from lowtide_operator.decision.actions import Action, CreateJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision
-from lowtide_operator.decision.observation import StartRefusal
+from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
+from lowtide_operator.decision.observation import Observation, StartRefusal
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
@@ -31,40 +33,46 @@ from lowtide_operator.observe import observe
 from lowtide_operator.status.conditions import Reason, has_end
 from lowtide_operator.status.events import event_manifest, notes_between
 from lowtide_operator.status.merge_patch import merge_patch
+from lowtide_operator.workqueue import Lane
 
 LOG: Final = logging.getLogger(__name__)
+
+
+REFUSED_SECONDS: Final = 60.0
+"""A due job that the API server refused (a quota, a webhook) is tried again within so long."""
 
 
 class JobRefusedError(Exception):
     """The API server did not take a Job for now; the status says so, and the queue tries again."""
 
 
-async def work(app: App) -> None:
-    """Reconcile keys from the queue until it is stopped; many of these run side by side.
+async def work(app: App, lane: Lane = Lane.JOBS) -> None:
+    """Reconcile keys of a lane until the queue is stopped; many of these run side by side.
 
     A standby waits for its turn to lead; its cache and its forecasts are kept fresh meanwhile.
     """
     await app.leadership.turn()
-    while (key := await app.queue.take()) is not None:
+    while (key := await app.queue.take(lane)) is not None:
         # Looks that need no request would otherwise keep the loop for themselves.
         await asyncio.sleep(0)
         began = time.monotonic()
         try:
             again = await reconcile(key, app)
         except JobRefusedError as error:
-            wait = app.queue.failed(key)
+            patience = max(REFUSED_SECONDS, _longest_wait(key, app))
+            wait = app.queue.failed(key, at_most_seconds=patience)
             app.tally.reconciles["refused"] += 1
             LOG.info("%s: %s; next try in %.0f s", key, error, wait)
         except ConflictError:
             app.tally.reconciles["conflict"] += 1
-            app.queue.failed(key)
+            app.queue.failed(key, at_most_seconds=_longest_wait(key, app))
         except ClusterError as error:
-            wait = app.queue.failed(key, error.retry_after_seconds)
+            wait = app.queue.failed(key, error.retry_after_seconds, _longest_wait(key, app))
             app.tally.reconciles["error"] += 1
             LOG.warning("%s: %s; next try in %.0f s", key, error, wait)
         except Exception:
             # One job that cannot be handled must not stop the others.
-            wait = app.queue.failed(key)
+            wait = app.queue.failed(key, at_most_seconds=_longest_wait(key, app))
             app.tally.reconciles["error"] += 1
             LOG.exception("%s: reconciling failed; next try in %.0f s", key, wait)
         else:
@@ -72,6 +80,18 @@ async def work(app: App) -> None:
             app.tally.reconciles["ok"] += 1
         finally:
             app.tally.reconcile_seconds += time.monotonic() - began
+
+
+def _longest_wait(key: Key, app: App) -> float:
+    """Return how long a job whose look failed can wait for the next one.
+
+    A job that is due is tried again soon, whatever the backoff: no failure makes it start late.
+    """
+    try:
+        job = app.cache.look(key)
+        return inf if job is None else patience_seconds(job, app.clock())
+    except Exception:
+        return inf
 
 
 def _with_resync(again_seconds: float | None, app: App) -> float:
@@ -93,12 +113,12 @@ async def reconcile(key: Key, app: App) -> float | None:
     job = app.cache.look(key)
     if job is None:
         app.queue.forget(key)
+        app.tally.jobs_faulty.discard(key)
         _release(key, app)
         return None
     if job.deleting or is_managed_elsewhere(job):
         return None
-    seen = await observe(job, app)
-    decision = decide(seen, app.settings)
+    seen, decision = await _decided(job, app)
     _book(job, decision, app)
     refusal = None
     for action in decision.actions:
@@ -110,6 +130,23 @@ async def reconcile(key: Key, app: App) -> float | None:
     if refusal is not None:
         raise JobRefusedError(refusal.message)
     return decision.look_again_seconds
+
+
+async def _decided(job: JobView, app: App) -> tuple[Observation, Decision]:
+    """Return what is known of a job and what to do; a fault concerns this job only."""
+    seen = Observation(now=app.clock(), job=job, child=app.cache.child(job))
+    try:
+        seen = await observe(job, app)
+        decision = decide(seen, app.settings)
+    except ClusterError:
+        raise
+    except Exception as error:
+        LOG.exception("%s: cannot be handled; its status says so", job.key)
+        app.tally.jobs_faulty.add(job.key)
+        seen = replace(seen, child_is_gone=app.cache.has_started(job))
+        return seen, decide_in_spite(seen, error, app.settings)
+    app.tally.jobs_faulty.discard(job.key)
+    return seen, decision
 
 
 def _book(job: JobView, decision: Decision, app: App) -> None:
@@ -194,13 +231,7 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
         return
     for note in notes_between(job.status, decision.status):
         LOG.info("%s: %s: %s", job.key, note.reason, note.text)
-        manifest = event_manifest(job, note, now=app.clock(), instance=app.instance)
-        try:
-            await app.cluster.create_event(manifest)
-            app.tally.events_recorded += 1
-        except RefusedError as error:
-            # Events are a courtesy; a namespace that refuses them still gets its job run.
-            LOG.warning("%s: Event %s: %s", job.key, note.reason, error)
+        app.events.post(event_manifest(job, note, now=app.clock(), instance=app.instance))
     try:
         body = await app.cluster.patch_status(job.key, patch, job.resource_version)
     except ConflictError:

@@ -166,7 +166,9 @@ class QueueSettings(ApiModel):
     """The work queue."""
 
     workers: Annotated[int, Field(ge=1, le=200)] = 20
-    """Jobs that are reconciled at the same time; also the size of the connection pool."""
+    """Jobs that are planned, started and followed at the same time."""
+    measuring_workers: Annotated[int, Field(ge=1, le=50)] = 4
+    """Ended jobs whose energy is read at the same time; they never delay the others."""
     backoff_first_seconds: PositiveSeconds = 1
     """Upper bound of the first wait after an error; doubles, with full jitter."""
     backoff_maximum_seconds: PositiveSeconds = 300

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lowtide_operator.objects.key import Key
+
 
 @dataclass(slots=True)
 class Tally:
@@ -22,6 +24,12 @@ class Tally:
     """Time spent in them."""
     events_recorded: int = 0
     """Events recorded."""
+    events_dropped: int = 0
+    """Events that could not be recorded."""
+    jobs_faulty: set[Key] = field(default_factory=set)
+    """Jobs that this operator cannot handle at the moment."""
+    namespaces_refused: dict[str, str] = field(default_factory=dict)
+    """Namespaces that cannot be listed, and why."""
     loop_lag_seconds: float = 0.0
     """How late the event loop last was."""
     longest_loop_lag_seconds: float = 0.0

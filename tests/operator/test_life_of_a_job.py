@@ -86,6 +86,7 @@ async def test_a_sweep_of_waiting_jobs_is_tried_once_and_written_once(
             lambda: all(is_true(api, "Planned", f"net-{number}") for number in range(count))
         )
         await api.until(lambda: len(api.writes("/status")) >= count)
+        await api.until(lambda: len(api.all(EVENTS)) >= count)
         tried = len(api.writes("/jobs"))
         before = len(api.requests)
         await asyncio.sleep(2.5)

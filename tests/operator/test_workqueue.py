@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide_operator.objects.key import Key
-from lowtide_operator.workqueue import Backoff, WorkQueue
+from lowtide_operator.workqueue import Backoff, Lane, WorkQueue
 
 A, B = Key("default", "a"), Key("default", "b")
 
@@ -124,6 +124,45 @@ def test_the_oldest_age_is_that_of_the_first_waiting_key(queue: WorkQueue, clock
     queue.add(B)
     clock.now += 1
     assert queue.oldest_age_seconds == 8
+
+
+async def test_slow_work_waits_in_a_lane_of_its_own(clock: Clock) -> None:
+    """B has ended: its look takes none of the workers that start jobs, and is no stuck queue."""
+    ended = {B}
+    queue = WorkQueue(
+        clock=clock,
+        random=lambda: 1.0,
+        lane_of=lambda key: Lane.MEASURING if key in ended else Lane.JOBS,
+    )
+    queue.add(B)
+    clock.now += 500
+    queue.add(A)
+    assert queue.oldest_age_seconds == 0
+    assert await queue.take() == A
+    queue.add(A)
+    ended.add(A)
+    queue.done(A)
+    assert [await queue.take(Lane.MEASURING), await queue.take(Lane.MEASURING)] == [B, A]
+    assert queue.length == 0
+
+
+async def test_a_job_that_is_due_is_tried_again_soon(queue: WorkQueue) -> None:
+    """The tenth failure would wait for five minutes, and Retry-After for two."""
+    for _ in range(10):
+        queue.failed(A)
+    assert queue.failed(A, 120, 30) == 30
+
+
+async def test_a_step_of_the_wall_clock_brings_later_looks_forward(
+    queue: WorkQueue, clock: Clock
+) -> None:
+    """What was due in 300 s is due in 28 when the clock was set forward by 272 s."""
+    queue.add_later(A, 300)
+    queue.bring_forward(272)
+    assert queue.add_due() == 28
+    clock.now += 28
+    queue.add_due()
+    assert await queue.take() == A
 
 
 async def test_a_stopped_queue_hands_out_nothing(queue: WorkQueue) -> None:

@@ -21,6 +21,7 @@ class Cache:
         self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
         self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
         self._parsed: dict[Key, tuple[Record, JobView]] = {}
+        self._started: dict[Key, str] = {}
 
     def remember(self, body: Body) -> Key | None:
         """Keep a TrainingJob; return its key, or `None` if nothing new is in it.
@@ -41,24 +42,42 @@ class Cache:
     def forget(self, body: Body) -> Key | None:
         """Drop a deleted TrainingJob; return its key, or `None` if a newer one has its name."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        return key if self.drop(key, body["metadata"]["uid"]) else None
+
+    def drop(self, key: Key, uid: str) -> bool:
+        """Drop a TrainingJob; return whether nothing is known under its name any more."""
         known = self._jobs.get(key)
-        if known is not None and known.uid != body["metadata"]["uid"]:
-            return None
+        if known is not None and known.uid != uid:
+            return False
         self._jobs.pop(key, None)
         self._parsed.pop(key, None)
+        self._started.pop(key, None)
         if known is not None and known.series is not None:
-            self._past[key.namespace, known.series].pop(key, None)
-        return key
+            runs = self._past[key.namespace, known.series]
+            runs.pop(key, None)
+            if not runs:
+                del self._past[key.namespace, known.series]
+        return True
+
+    def knows(self, body: Body) -> bool:
+        """Return whether a TrainingJob of this name is kept."""
+        return Key(body["metadata"]["namespace"], body["metadata"]["name"]) in self._jobs
+
+    def knows_child(self, body: Body) -> bool:
+        """Return whether this batch Job is kept."""
+        child = child_view(body)
+        return child is not None and child.name in self._children.get(child.owner, {})
 
     def remember_child(self, body: Body) -> Key | None:
         """Keep a batch Job; return its owner, or `None` if it has none or nothing is new."""
         child = child_view(body)
         if child is None:
             return None
-        known = self._children[child.owner].get(child.name)
+        known = self._children.get(child.owner, {}).get(child.name)
         if known is not None and known.resource_version == child.resource_version:
             return None
         self._children[child.owner][child.name] = child
+        self._started[child.owner] = child.owner_uid
         return child.owner
 
     def forget_child(self, body: Body) -> Key | None:
@@ -66,12 +85,25 @@ class Cache:
         child = child_view(body)
         if child is None:
             return None
-        known = self._children[child.owner].get(child.name)
-        if known is not None and known.uid == child.uid:
-            del self._children[child.owner][child.name]
-        if not self._children[child.owner]:
-            del self._children[child.owner]
+        self.drop_child(child)
         return child.owner
+
+    def drop_child(self, child: ChildView) -> None:
+        """Drop a batch Job that is gone."""
+        siblings = self._children.get(child.owner, {})
+        known = siblings.get(child.name)
+        if known is not None and known.uid == child.uid:
+            del siblings[child.name]
+        if not siblings:
+            self._children.pop(child.owner, None)
+
+    def children(self) -> Iterator[ChildView]:
+        """Return all batch Jobs, in no particular order."""
+        return iter([child for few in self._children.values() for child in few.values()])
+
+    def has_started(self, job: JobView) -> bool:
+        """Return whether a batch Job of this very TrainingJob was ever seen by this process."""
+        return self._started.get(job.key) == job.uid
 
     def record(self, key: Key) -> Record | None:
         """Return what is kept of a TrainingJob."""

@@ -9,8 +9,8 @@ meanings of a 409 (the name exists, or the object has changed) have an exception
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,7 +25,21 @@ from lowtide_operator.objects.key import Key
 Body = dict[str, Any]
 
 MERGE_PATCH: Final = "application/merge-patch+json"
+METADATA_ONLY: Final = (
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+)
+PAGE_OBJECTS: Final = 500
+"""Objects in one answer to a list."""
 MESSAGE_MAX_LENGTH: Final = 900
+
+
+class Identity(NamedTuple):
+    """Which object, and which version of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
 
 
 class ClusterError(Exception):
@@ -105,6 +119,33 @@ class Cluster:
         """
         path = f"/openapi/v3/apis/{names.GROUP}/{names.VERSION}"
         return await self._absent_if_404(self._read(path)) or {}
+
+    async def list_training_jobs(self, namespace: str | None) -> list[Identity]:
+        """Return the identities of the TrainingJobs of a namespace, or of all.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not list them.
+        """
+        return await self._identities(f"{names.GROUP}/{names.VERSION}", names.PLURAL, namespace)
+
+    async def list_jobs(self, namespace: str | None, label: str) -> list[Identity]:
+        """Return the identities of the batch Jobs with a label.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not list them.
+        """
+        return await self._identities("batch/v1", "jobs", namespace, ("labelSelector", label))
+
+    async def _identities(
+        self, api: str, plural: str, namespace: str | None, *query: tuple[str, str]
+    ) -> list[Identity]:
+        where = "" if namespace is None else f"/namespaces/{namespace}"
+        path = f"/apis/{api}{where}/{plural}"
+        return [
+            Identity(m["namespace"], m["name"], m["uid"], m.get("resourceVersion", ""))
+            async for item in self._pages(path, *query, accept=METADATA_ONLY)
+            for m in (item["metadata"],)
+        ]
 
     async def get_training_job(self, key: Key) -> Body | None:
         """Return the whole TrainingJob, or `None` if it is gone."""
@@ -205,13 +246,30 @@ class Cluster:
             query_params=[("labelSelector", selector)],
         )
 
-    async def _read(self, path: str, **parameters: Any) -> Body:
+    async def _pages(
+        self, path: str, *query: tuple[str, str], accept: str = "application/json"
+    ) -> AsyncIterator[Body]:
+        """Yield the items of a list, fetched page by page."""
+        more = ""
+        while True:
+            page = [*query, ("limit", str(PAGE_OBJECTS))]
+            page += [("continue", more)] if more else []
+            answer = await self._call(self._read(path, accept=accept, query_params=page))
+            for item in answer.get("items") or ():
+                yield item
+            more = (answer.get("metadata") or {}).get("continue") or ""
+            if not more:
+                return
+
+    async def _read(
+        self, path: str, *, accept: str = "application/json", **parameters: Any
+    ) -> Body:
         """Return what a path of the API answers; the caller translates failures."""
         method, url, headers, body, post = await self._api.param_serialize(
             method="GET",
             resource_path=path,
             **parameters,
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": accept},
             auth_settings=["BearerToken"],
         )
         response = await self._api.call_api(method, url, headers, body, post, self._timeout)

@@ -5,7 +5,8 @@ compares by itself: its handlers are told of every event, and `cache` and `decid
 anything is new. With ten thousand jobs the copies cost a fifth of a restart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from typing import Any, Final
 
 import kopf
@@ -15,6 +16,18 @@ from lowtide_operator.settings import OperatorSettings
 
 CHUNK_OBJECTS: Final = 500
 """Objects in one answer to a list; a page of TrainingJobs is some 3 MB then."""
+RETRY_SECONDS: Final = (1, 1, 2, 3, 5, 8, 13, 21)
+"""Waits between the first retries of a list or watch; the last one is then repeated."""
+
+
+class Unending(Iterable[float]):
+    """Waits without an end: a namespace that refuses the operator never ends it for the others.
+
+    With a finite number kopf gives up after the last one, and ends the whole operator.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -67,5 +80,6 @@ def kopf_settings(settings: OperatorSettings) -> kopf.OperatorSettings:
     # One task per object lives this long after its last event; handlers here take microseconds.
     ours.queueing.idle_timeout = 0.5
     ours.queueing.exit_timeout = 0.5
+    ours.networking.error_backoffs = Unending()
     ours.networking.request_timeout = settings.cluster.request_timeout_seconds
     return ours

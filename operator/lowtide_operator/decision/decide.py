@@ -40,7 +40,7 @@ def decide(seen: Observation, settings: OperatorSettings) -> Decision:
         decide_ended(seen, draft, settings)
     elif seen.child is not None:
         decide_running(seen, draft, settings)
-    elif job.status.attempts and seen.child_is_gone:
+    elif seen.child_is_gone:
         decide_lost(seen, draft, settings)
     elif isinstance(job.spec, Fault):
         refuse(draft, Reason.INVALID_SPEC, job.spec.message)

@@ -14,9 +14,10 @@ from lowtide.units import format_duration
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.due import hindsight_due
 from lowtide_operator.decision.observation import Measurement, Observation
+from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Ending, JobOutcome, PodView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import with_end, with_pods
+from lowtide_operator.status.attempts import with_attempt, with_end, with_pods
 from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.training import training_status
 
@@ -38,6 +39,8 @@ def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) ->
 
 def decide_lost(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Draft what to do for a started job whose batch Job is gone."""
+    # Its start may not have been written down before it was deleted.
+    draft.section(attempts=draft.attempts or with_attempt((), child_name(seen.job.key)))
     name = draft.attempts[-1].name
     message = f"Job {name} was deleted before its end was seen: create a new TrainingJob to run it"
     ends = [pod.end for pod in draft.attempts[-1].pods if pod.end is not None]

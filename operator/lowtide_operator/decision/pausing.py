@@ -58,7 +58,7 @@ def wish_of(
     settings: OperatorSettings,
 ) -> Wish:
     """Return whether a started job should run now, and draft its plan if that has changed."""
-    if spec.suspend and not seen.job.run_now:
+    if spec.suspend:
         return Wish(
             False, Reason.SUSPENDED, "spec.suspend is true: the job rests until it is false"
         )

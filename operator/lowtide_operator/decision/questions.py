@@ -24,7 +24,7 @@ def question_of(seen: Observation, settings: OperatorSettings) -> Request | None
     the others.
     """
     spec = seen.job.spec
-    if isinstance(spec, Fault) or (spec.suspend and not seen.job.run_now):
+    if isinstance(spec, Fault) or spec.suspend:
         return None
     window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
     if fault_of(seen, window) is not None or seen.forecast.forecast is None:

@@ -57,7 +57,7 @@ def decide_waiting(
         draft.condition(kind, "False", Reason.NOT_ENDED)
     draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
     draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
-    if spec.suspend and not seen.job.run_now:
+    if spec.suspend:
         _suspended(draft, window)
         return
     _follow_plan(seen, spec, window, draft, settings)

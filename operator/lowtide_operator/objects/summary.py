@@ -14,7 +14,9 @@ from lowtide.units import parse_timestamp
 Body = Mapping[str, Any]
 
 LETTERS: Final = "ABCDE"
-ENDED_STATES: Final = frozenset({"Complete", "Failed", "Invalid"})
+ENDED_LIVES: Final = frozenset({"Complete", "CompletedLate", "Failed"})
+"""States of jobs that ran or never will."""
+ENDED_STATES: Final = ENDED_LIVES | {"Invalid"}
 _shared: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
 

@@ -49,6 +49,8 @@ class Reason(StrEnum):
 
     NOT_LOOKED_AT = "NotLookedAt"
     """Nothing is known yet."""
+    HANDLING_FAILED = "HandlingFailed"
+    """The operator failed at this job; other jobs are not concerned."""
 
     # Valid
     ACCEPTED = "Accepted"

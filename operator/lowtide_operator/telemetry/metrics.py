@@ -84,6 +84,7 @@ class OperatorCollector(Collector):
         yield _gauge("lowtide_operator_leads", "Whether this operator may write", float(leads))
         yield from self._queue()
         yield from self._work()
+        yield from self._troubles()
         yield from self._exporters()
         yield from self._zones()
         if leads:  # A standby would say every job a second time.
@@ -128,6 +129,7 @@ class OperatorCollector(Collector):
             ("planning_passes", "Passes that planned waiting jobs", tally.planning_passes),
             ("planning_seconds", "Time spent in these passes", tally.planning_seconds),
             ("events_recorded", "Events recorded", tally.events_recorded),
+            ("events_dropped", "Events that could not be recorded", tally.events_dropped),
             (
                 "settings_reload_failures",
                 "Changed settings files that could not be used",
@@ -135,6 +137,19 @@ class OperatorCollector(Collector):
             ),
         ):
             yield CounterMetricFamily(f"lowtide_operator_{name}", text, value=value)
+
+    def _troubles(self) -> Iterator[Metric]:
+        tally = self._app.tally
+        yield _gauge(
+            "lowtide_operator_faulty_jobs",
+            "Jobs that the operator failed at; the condition HandlingFailed says why",
+            len(tally.jobs_faulty),
+        )
+        yield _gauge(
+            "lowtide_operator_refused_namespaces",
+            "Namespaces that the operator may not list; the others are served",
+            len(tally.namespaces_refused),
+        )
 
     def _exporters(self) -> Iterator[Metric]:
         """Yield the counts of exporters; nothing where Prometheus scrapes them."""

@@ -1,5 +1,7 @@
 """What kopf is told to leave alone: it copies no objects and writes nothing into them."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import kopf
@@ -32,6 +34,16 @@ def test_objects_that_kopf_hears_of_are_not_copied(persistence: Any) -> None:
     assert essence == {}
     assert persistence.diffbase_storage.fetch(body=body) is None
     assert persistence.progress_storage.fetch(key="handler", body=body) is None
+
+
+def test_a_list_that_is_refused_is_tried_again_for_ever() -> None:
+    """Kopf ends the operator after the last wait, for all namespaces; so there is no last one."""
+    waits = kopf_settings(OperatorSettings()).networking.error_backoffs
+    assert isinstance(waits, Iterable)
+    first = list(islice(waits, 1000))
+    assert len(first) == 1000
+    assert first == sorted(first)
+    assert first[-1] == 21
 
 
 def test_nothing_is_ever_written_into_an_object_by_kopf(persistence: Any) -> None:

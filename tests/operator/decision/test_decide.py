@@ -273,6 +273,22 @@ def test_a_suspended_job_does_not_start() -> None:
     assert condition(decision, ConditionType.PLANNED) == ("False", "Suspended")
 
 
+@pytest.mark.parametrize("child", [None, CHILD])
+def test_a_suspended_job_rests_although_it_was_told_to_run_now(child: ChildView | None) -> None:
+    """The annotation stays where it was set; what is asked for last is spec.suspend."""
+    view = replace(job(suspend=True), run_now=True)
+    decision = decide(seen(view, child=child, pods=() if child is None else (POD,)), SETTINGS)
+    assert [type(action) for action in decision.actions] == ([SuspendJob] if child else [])
+
+
+def test_a_job_deleted_before_its_start_was_written_down_is_lost_and_not_started_again() -> None:
+    """The Job was seen, the status never had an attempt."""
+    decision = decide(seen(job(schedule={"policy": "Immediate"}), child_is_gone=True), SETTINGS)
+    assert decision.actions == ()
+    assert condition(decision, ConditionType.FAILED) == ("True", "JobDeleted")
+    assert [attempt.outcome for attempt in decision.status.attempts] == ["Deleted"]
+
+
 def test_another_controllers_job_is_left_alone() -> None:
     """spec.managedBy hands the job over: no action, no status."""
     decision = decide(seen(job(managedBy="example.com/other")), SETTINGS)

@@ -65,6 +65,13 @@ class FakeApi:
         self.prometheus_started: datetime | None = None
         self.queries: list[str] = []
         self.grid_answer = (200, "{}")
+        self.refused: dict[str, int] = {}
+        """Plurals and namespaces whose requests are answered with this code."""
+        self.prometheus_hangs = False
+        self.is_deaf = False
+        """Changes are not told to the watches, as if their connections were broken."""
+        self._oldest = 0
+        self._cut = asyncio.Event()
         self._versions = itertools.count(1000)
         self._uids = itertools.count(1)
         self._watchers: defaultdict[Kind, set[asyncio.Queue[tuple[str, Body]]]] = defaultdict(set)
@@ -115,6 +122,13 @@ class FakeApi:
             owners = other["metadata"].get("ownerReferences") or ()
             if any(owner["uid"] == uid for owner in owners):
                 self.delete(k, n, ns)
+
+    def restart(self) -> None:
+        """End all watches and forget old versions, as a restart of the API server does."""
+        self._oldest = next(self._versions)
+        self._log.clear()
+        self._cut.set()
+        self._cut = asyncio.Event()
 
     def run_pod(self, job: str, *, name: str = "", phase: str = "Running", **status: Any) -> Body:
         """Create or move the pod of a Job, as the Job controller and the kubelet would."""
@@ -228,6 +242,9 @@ class FakeApi:
             self.calls.add(_right_of(request))
         if "watch" not in request.query:
             self.requests.append((request.method, path))
+        for part in (request.match_info.get("plural"), request.match_info.get("namespace")):
+            if part in self.refused:
+                return status_body(self.refused[part], "Refused", f"{part} is refused")
         for fault in list(self.fail_next):
             code = fault(request.method, path)
             if code is not None:
@@ -275,14 +292,27 @@ class FakeApi:
         response = web.StreamResponse()
         await response.prepare(request)
         since = int(request.query.get("resourceVersion") or 0)
+        if since < self._oldest:
+            await response.write(_line("ERROR", {"kind": "Status", "code": 410}))
+            return response
+        feed = asyncio.create_task(self._feed(request, response, kind, since))
+        cut = asyncio.create_task(self._cut.wait())
+        try:
+            await asyncio.wait([feed, cut], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            feed.cancel()
+            cut.cancel()
+        return response
+
+    async def _feed(
+        self, request: web.Request, response: web.StreamResponse, kind: Kind, since: int
+    ) -> None:
         async for change, body in self._changes(kind, since):
             if self._selects(request, body):
-                line = json.dumps({"type": change, "object": body}) + "\n"
                 try:
-                    await response.write(line.encode())
+                    await response.write(_line(change, body))
                 except ConnectionError:
                     break
-        return response
 
     async def _changes(self, kind: Kind, since: int) -> AsyncIterator[tuple[str, Body]]:
         queue: asyncio.Queue[tuple[str, Body]] = asyncio.Queue()
@@ -358,6 +388,8 @@ class FakeApi:
         form = await request.post()
         query, at = str(form["query"]), float(str(form["time"]))
         self.queries.append(query)
+        if self.prometheus_hangs:
+            await asyncio.Event().wait()
         if self.prometheus_status != 200:
             return web.Response(status=self.prometheus_status, text="<html>down</html>")
         if query.startswith("sum by"):
@@ -392,6 +424,9 @@ class FakeApi:
         self._tell(change, kind, body)
 
     def _tell(self, change: str, kind: Kind, body: Body) -> None:
+        if self.is_deaf:
+            self._changed.set()
+            return
         snapshot = copy.deepcopy(body)
         self._log[kind].append((int(body["metadata"]["resourceVersion"]), change, snapshot))
         for queue in self._watchers[kind]:
@@ -409,6 +444,10 @@ class FakeApi:
             if name not in labels or (value and labels[name] != value):
                 return False
         return True
+
+
+def _line(change: str, body: Body) -> bytes:
+    return (json.dumps({"type": change, "object": body}) + "\n").encode()
 
 
 def _api_of(request: web.Request) -> str:

@@ -1,0 +1,69 @@
+"""Decision about a job in spite of a fault: the fault is said, and the deadline guard still holds.
+
+Whatever an operator fails at while it looks at a job (a value that no code foresaw, a fault of its
+own) is a condition of that job. One that has not started still starts at its latest start.
+"""
+
+from datetime import datetime, timedelta
+from math import inf
+from typing import Final
+
+from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.draft import Decision, Draft
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.window import window_of
+from lowtide_operator.objects.job_manifest import child_name
+from lowtide_operator.objects.views import Fault, JobView
+from lowtide_operator.settings import OperatorSettings
+from lowtide_operator.status.attempts import with_attempt
+from lowtide_operator.status.conditions import ConditionType, Reason, has_end, is_true, shortened
+
+AGAIN_SECONDS: Final = 300.0
+"""A job that cannot be handled is looked at again after so long, or at its latest start."""
+DUE_SECONDS: Final = 30.0
+"""A job that is due and could not be started is tried again within so long."""
+
+
+def decide_in_spite(seen: Observation, error: Exception, settings: OperatorSettings) -> Decision:
+    """Return the decision about a job that could not be decided because of `error`."""
+    draft = Draft(seen)
+    words = shortened(f"{type(error).__name__}: {error}", 300)
+    message = f"the operator failed at this job ({words}); it tries again"
+    ended = has_end(seen.job.status.conditions)
+    about = ConditionType.MEASURED if ended else ConditionType.RUNNING
+    draft.condition(about, "Unknown", Reason.HANDLING_FAILED, message)
+    draft.look_in(AGAIN_SECONDS)
+    if not (ended or seen.child is not None or seen.child_is_gone or draft.attempts):
+        _guard(seen, draft, settings)
+    return draft.finish()
+
+
+def _guard(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
+    """Start the job if its latest start has come."""
+    spec = seen.job.spec
+    if isinstance(spec, Fault) or spec.suspend:
+        return
+    # The experience of its series may be what the operator failed at.
+    window = window_of(spec, seen.job.created, settings.schedule)
+    if window.fault is not None:
+        return
+    reserve = settings.schedule.start_latency_seconds + settings.schedule.margin_seconds
+    needed = timedelta(seconds=window.duration.high_seconds + reserve)
+    latest = max(window.earliest, window.deadline - needed)
+    if seen.now < latest:
+        draft.look_at(latest)
+        return
+    draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
+    draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
+
+
+def patience_seconds(job: JobView, now: datetime) -> float:
+    """Return how long a job whose look failed can wait: until it is due, infinite if never."""
+    status = job.status
+    if has_end(status.conditions) or isinstance(job.spec, Fault) or job.spec.suspend:
+        return inf
+    if status.attempts and not is_true(status.conditions, ConditionType.PAUSED):
+        return inf
+    start = None if status.plan is None else status.plan.start
+    left = 0.0 if start is None else (start - now).total_seconds()
+    return max(DUE_SECONDS, left)

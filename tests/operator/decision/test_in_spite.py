@@ -1,0 +1,93 @@
+"""A fault in one job is said by that job, and never makes it start late."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any
+
+import pytest
+
+from lowtide.trainingjob.models import parse_spec
+from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
+from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.views import JobView
+from lowtide_operator.settings import OperatorSettings
+from lowtide_operator.status.conditions import ConditionType, find
+
+CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SETTINGS = OperatorSettings.model_validate(
+    {"schedule": {"startLatencySeconds": 0, "marginSeconds": 0}}
+)
+FAULT = RecursionError("too deep")
+
+
+def job(**spec: Any) -> JobView:
+    """Return a job of an hour that may wait for four."""
+    schedule = {"expectedDurationSeconds": 3600, "maxDelaySeconds": 4 * 3600}
+    return JobView(
+        key=Key("ml", "net"),
+        uid="uid-1",
+        generation=1,
+        resource_version="1",
+        created=CREATED,
+        deleting=False,
+        run_now=False,
+        gpus=1,
+        spec=parse_spec({"template": {}, "schedule": schedule, **spec}),
+        status=TrainingJobStatus(),
+    )
+
+
+def test_the_fault_is_a_condition_and_the_job_waits_until_its_latest_start() -> None:
+    """It is looked at again within five minutes, and at the latest start exactly."""
+    decision = decide_in_spite(Observation(now=CREATED, job=job()), FAULT, SETTINGS)
+    running = find(decision.status.conditions, ConditionType.RUNNING)
+    assert running is not None
+    assert (running.status, running.reason) == ("Unknown", "HandlingFailed")
+    assert running.message == (
+        "the operator failed at this job (RecursionError: too deep); it tries again"
+    )
+    assert decision.status.display is not None
+    assert decision.status.display.state == "HandlingFailed"
+    assert (decision.actions, decision.look_again_seconds) == ((), 300)
+    near = CREATED + 4 * HOUR - timedelta(seconds=7)
+    assert decide_in_spite(Observation(now=near, job=job()), FAULT, SETTINGS).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("view", "known", "starts"),
+    [
+        pytest.param(job(), {}, True, id="due"),
+        pytest.param(job(suspend=True), {}, False, id="suspended"),
+        pytest.param(job(), {"child_is_gone": True}, False, id="deleted by a user"),
+        pytest.param(
+            replace(job(), status=TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),))),
+            {},
+            False,
+            id="started before",
+        ),
+    ],
+)
+def test_the_deadline_guard_holds_whatever_fails(
+    view: JobView, known: dict[str, Any], starts: bool
+) -> None:
+    """At the latest start the Job is created, unless it was or must not be."""
+    seen = Observation(now=CREATED + 4 * HOUR, job=view, **known)
+    decision = decide_in_spite(seen, FAULT, SETTINGS)
+    wanted = (CreateJob(Key("ml", "net"), "uid-1", 1, attempt=1),) if starts else ()
+    assert decision.actions == wanted
+
+
+def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
+    """In an hour the plan begins; then every 30 s; a job that runs or rests by will can wait."""
+    planned = replace(job(), status=TrainingJobStatus(plan=PlanStatus(start=CREATED + HOUR)))
+    assert patience_seconds(planned, CREATED) == 3600
+    assert patience_seconds(planned, CREATED + 2 * HOUR) == 30
+    assert patience_seconds(job(), CREATED) == 30
+    assert patience_seconds(job(suspend=True), CREATED) == inf
+    runs = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),))
+    assert patience_seconds(replace(planned, status=runs), CREATED + 2 * HOUR) == inf

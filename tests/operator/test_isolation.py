@@ -1,0 +1,143 @@
+"""The real operator against a small API server: one fault concerns one job, one gap one moment."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lowtide_operator import reconcile
+from lowtide_operator.decision.decide import decide
+
+JOBS = ("batch/v1", "jobs")
+PODS = ("v1", "pods")
+TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
+AT_ONCE = {"policy": "Immediate"}
+
+
+def condition(api: Any, name: str, kind: str) -> dict[str, Any]:
+    """Return a condition of a job, or an empty one."""
+    status = (api.get(TRAININGJOBS, name) or {}).get("status") or {}
+    return next((c for c in status.get("conditions") or [] if c["type"] == kind), {})
+
+
+def state(api: Any, name: str) -> str | None:
+    """Return the state of a job as its column shows it."""
+    status = (api.get(TRAININGJOBS, name) or {}).get("status") or {}
+    return (status.get("display") or {}).get("state")
+
+
+async def test_a_failing_events_api_holds_up_no_status_and_starts_no_job_twice(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """The user deletes the Job; its start was written down although no Event could be."""
+    api.refused = {"events": 500}
+    api.create(TRAININGJOBS, training_job(schedule=AT_ONCE))
+    async with operator():
+        await api.until(lambda: api.get(JOBS, "net-1"))
+        api.run_pod("net-1")
+        await api.until(lambda: state(api, "net") == "Running")
+        api.delete(JOBS, "net-1")
+        await api.until(lambda: condition(api, "net", "Failed").get("reason") == "JobDeleted")
+    created = [request for request in api.writes("/jobs") if request[0] == "POST"]
+    # One of the two was the dry run.
+    assert len(created) == 2
+
+
+async def test_a_job_deleted_before_any_status_was_written_is_not_started_again(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """Status writes fail for a while, and the user deletes the Job meanwhile."""
+    api.create(TRAININGJOBS, training_job(schedule=AT_ONCE))
+    api.fail_next = [lambda method, path: 500 if path.endswith("/status") else None] * 1000
+    async with operator():
+        await api.until(lambda: api.get(JOBS, "net-1"))
+        await asyncio.sleep(0.3)
+        api.delete(JOBS, "net-1")
+        await asyncio.sleep(0.3)
+        api.fail_next = []
+        await api.until(lambda: condition(api, "net", "Failed").get("reason") == "JobDeleted")
+    assert api.get(JOBS, "net-1") is None
+
+
+@pytest.mark.slow
+async def test_deletions_during_a_watch_gap_are_noticed(
+    api: Any,
+    operator: Callable[..., Any],
+    training_job: Callable[..., Any],
+    zones: Callable[..., Any],
+) -> None:
+    """The API server restarts: a Job and a TrainingJob that held the only GPU are gone with it."""
+    gpu = {"name": "c", "image": "x", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    holds = {"spec": {"template": {"spec": {"containers": [gpu]}}}}
+    api.create(TRAININGJOBS, training_job("holds", template=holds, schedule=AT_ONCE))
+    api.create(TRAININGJOBS, training_job("loses", schedule=AT_ONCE))
+    async with operator(zones=zones(300), capacityGpus=1):
+        await api.until(lambda: api.get(JOBS, "holds-1") and api.get(JOBS, "loses-1"))
+        api.run_pod("holds-1")
+        api.run_pod("loses-1")
+        await api.until(lambda: {state(api, n) for n in ("holds", "loses")} == {"Running"})
+        api.is_deaf = True
+        api.delete(TRAININGJOBS, "holds")
+        api.delete(JOBS, "loses-1")
+        api.is_deaf = False
+        api.restart()
+        await api.until(lambda: condition(api, "loses", "Failed").get("reason") == "JobDeleted")
+        schedule = {"maxDelaySeconds": 1, "expectedDurationSeconds": 3600}
+        api.create(TRAININGJOBS, training_job("next", template=holds, schedule=schedule))
+        await api.until(lambda: condition(api, "next", "Planned").get("status") == "True")
+        assert condition(api, "next", "Planned")["reason"] != "CapacityShort"
+
+
+async def test_a_job_that_the_operator_fails_at_says_so_and_no_other_notices(
+    api: Any,
+    operator: Callable[..., Any],
+    training_job: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It starts at its latest start all the same: the guard is reached whatever fails."""
+
+    def fails(seen: Any, settings: Any) -> Any:
+        if seen.job.key.name == "poison" and seen.child is None:
+            raise OverflowError("int too large to convert")
+        return decide(seen, settings)
+
+    monkeypatch.setattr(reconcile, "decide", fails)
+    schedule = {"maxDelaySeconds": 3, "expectedDurationSeconds": 60}
+    api.create(TRAININGJOBS, training_job("poison", schedule=schedule))
+    api.create(TRAININGJOBS, training_job("healthy", schedule=AT_ONCE))
+    async with operator():
+        await api.until(lambda: api.get(JOBS, "healthy-1"))
+        await api.until(lambda: state(api, "poison") == "HandlingFailed")
+        assert "int too large" in condition(api, "poison", "Running")["message"]
+        await api.until(lambda: api.get(JOBS, "poison-1"), 8)
+
+
+async def test_a_prometheus_that_hangs_delays_no_start(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """One worker of each kind: the ended jobs keep theirs for ever, and the other one is free."""
+    api.prometheus_hangs = True
+    prometheus = {"url": f"{api.url}/prometheus", "timeoutSeconds": 60}
+    queue = {"workers": 1, "measuringWorkers": 1}
+    async with operator(prometheus=prometheus, queue=queue):
+        for number in range(3):
+            api.create(TRAININGJOBS, training_job(f"done-{number}", schedule=AT_ONCE))
+            await api.until(lambda n=number: api.get(JOBS, f"done-{n}-1"))
+            api.end_job(f"done-{number}-1")
+        await api.until(lambda: api.queries)
+        await api.until(lambda: {state(api, f"done-{n}") for n in range(3)} == {"Complete"})
+        api.create(TRAININGJOBS, training_job("due", schedule=AT_ONCE))
+        await api.until(lambda: api.get(JOBS, "due-1"), 10)
+
+
+async def test_a_namespace_that_refuses_the_operator_keeps_no_other_waiting(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """The first of two namespaces answers 403 from the beginning."""
+    api.refused = {"locked": 403}
+    body = training_job(schedule=AT_ONCE)
+    body["metadata"]["namespace"] = "open"
+    api.create(TRAININGJOBS, body)
+    async with operator(cluster={"namespaces": ["locked", "open"]}):
+        await api.until(lambda: api.get(JOBS, "net-1", "open"))
