@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from lowtide import names
 from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.cluster.client import ClusterError, Identity
+from lowtide_operator.cluster.client import ClusterError, ObjectIdentity
 from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
 
@@ -31,11 +31,11 @@ Body = dict[str, Any]
 class Register(Protocol):
     """Where objects are listed and read; `lowtide_operator.cluster.client.Cluster` is one."""
 
-    async def list_training_jobs(self, namespace: str | None) -> Sequence[Identity]:
+    async def list_training_jobs(self, namespace: str | None) -> Sequence[ObjectIdentity]:
         """Return the identities of all TrainingJobs."""
         ...
 
-    async def list_jobs(self, namespace: str | None, label: str) -> Sequence[Identity]:
+    async def list_jobs(self, namespace: str | None, label: str) -> Sequence[ObjectIdentity]:
         """Return the identities of all Jobs with a label."""
         ...
 
@@ -155,7 +155,7 @@ class Census:
 
 def _differing(
     known: Mapping[Key, str],
-    there: Mapping[Key, Identity],
+    there: Mapping[Key, ObjectIdentity],
     version: Callable[[Key], str | None],
 ) -> list[Key]:
     """Return the keys whose object is gone, new, another one or of another version."""

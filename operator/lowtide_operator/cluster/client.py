@@ -33,7 +33,7 @@ PAGE_OBJECTS: Final = 500
 MESSAGE_MAX_LENGTH: Final = 900
 
 
-class Identity(NamedTuple):
+class ObjectIdentity(NamedTuple):
     """Which object, and which version of it."""
 
     namespace: str
@@ -120,7 +120,7 @@ class Cluster:
         path = f"/openapi/v3/apis/{names.GROUP}/{names.VERSION}"
         return await self._absent_if_404(self._read(path)) or {}
 
-    async def list_training_jobs(self, namespace: str | None) -> list[Identity]:
+    async def list_training_jobs(self, namespace: str | None) -> list[ObjectIdentity]:
         """Return the identities of the TrainingJobs of a namespace, or of all.
 
         Raises:
@@ -128,7 +128,7 @@ class Cluster:
         """
         return await self._identities(f"{names.GROUP}/{names.VERSION}", names.PLURAL, namespace)
 
-    async def list_jobs(self, namespace: str | None, label: str) -> list[Identity]:
+    async def list_jobs(self, namespace: str | None, label: str) -> list[ObjectIdentity]:
         """Return the identities of the batch Jobs with a label.
 
         Raises:
@@ -138,11 +138,11 @@ class Cluster:
 
     async def _identities(
         self, api: str, plural: str, namespace: str | None, *query: tuple[str, str]
-    ) -> list[Identity]:
+    ) -> list[ObjectIdentity]:
         where = "" if namespace is None else f"/namespaces/{namespace}"
         path = f"/apis/{api}{where}/{plural}"
         return [
-            Identity(m["namespace"], m["name"], m["uid"], m.get("resourceVersion", ""))
+            ObjectIdentity(m["namespace"], m["name"], m["uid"], m.get("resourceVersion", ""))
             async for item in self._pages(path, *query, accept=METADATA_ONLY)
             for m in (item["metadata"],)
         ]

@@ -8,7 +8,7 @@ from lowtide import names
 from lowtide_operator.cluster import census as census_module
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
-from lowtide_operator.cluster.client import ClusterError, Identity, RefusedError
+from lowtide_operator.cluster.client import ClusterError, ObjectIdentity, RefusedError
 from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
 
@@ -59,19 +59,19 @@ class Stand:
             (self.cache.remember if kind is self.jobs else self.cache.remember_child)(body)
         return body
 
-    def _identities(self, bodies: dict[Key, Any], namespace: str | None) -> list[Identity]:
+    def _identities(self, bodies: dict[Key, Any], namespace: str | None) -> list[ObjectIdentity]:
         if namespace in self.refused:
             raise RefusedError(f"trainingjobs is forbidden in {namespace}", status=403)
         return [
-            Identity(*key, b["metadata"]["uid"], b["metadata"]["resourceVersion"])
+            ObjectIdentity(*key, b["metadata"]["uid"], b["metadata"]["resourceVersion"])
             for key, b in bodies.items()
             if namespace in (None, key.namespace)
         ]
 
-    async def list_training_jobs(self, namespace: str | None) -> list[Identity]:
+    async def list_training_jobs(self, namespace: str | None) -> list[ObjectIdentity]:
         return self._identities(self.jobs, namespace)
 
-    async def list_jobs(self, namespace: str | None, label: str) -> list[Identity]:
+    async def list_jobs(self, namespace: str | None, label: str) -> list[ObjectIdentity]:
         assert label == "lowtide.dev/trainingjob"
         return self._identities(self.children, namespace)
 
@@ -132,7 +132,7 @@ async def test_an_event_that_overtakes_the_list_is_believed_more() -> None:
     body = stand.put(training_job("young"))
     listed = stand.list_training_jobs
 
-    async def old_list(namespace: str | None) -> list[Identity]:
+    async def old_list(namespace: str | None) -> list[ObjectIdentity]:
         return [one for one in await listed(namespace) if one.name != "young"]
 
     stand.list_training_jobs = old_list  # type: ignore[method-assign]
@@ -178,7 +178,7 @@ async def test_a_list_that_fails_concludes_nothing() -> None:
     stand.put(training_job("net"))
     stand.jobs.clear()
 
-    async def fails(namespace: str | None) -> list[Identity]:
+    async def fails(namespace: str | None) -> list[ObjectIdentity]:
         raise ClusterError("410 Gone")
 
     stand.list_training_jobs = fails  # type: ignore[method-assign]
