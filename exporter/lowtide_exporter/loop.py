@@ -166,6 +166,7 @@ class ExporterLoop:
             allocations=allocations,
             mapping_due=mapping_due,
             pods=self._read_pods(),
+            pods_are_current=self._pods is not None and self._pods.is_up,
             advertised_replicas=self._replicas,
             zones=self._read_zones(monotonic),
             use=self._read_use(monotonic),
@@ -180,14 +181,17 @@ class ExporterLoop:
         """Take up the state of an earlier run and return whether there was one to use."""
         return self._state is not None and self._state.load(self._ledger, self._monotonic())
 
-    def save(self) -> None:
-        """Write the state file; a disk that is full is noted and tried again."""
+    def save(self, *, is_complete: bool = False) -> None:
+        """Write the state file; a disk that is full is noted and tried again.
+
+        `is_complete` says that nothing will be counted or shown after this.
+        """
         if self._state is None:
             return
         now = self._monotonic()
         self._state_at = now + _STATE_PERIOD_SECONDS
         try:
-            self._state.save(self._ledger, now)
+            self._state.save(self._ledger, now, is_complete=is_complete)
         except OSError as error:
             self._watch.note("state", now, error)
         else:

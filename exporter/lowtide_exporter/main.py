@@ -66,7 +66,8 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     ledger = NodeLedger(
         retention_seconds=settings.retention_seconds,
         retained_max=settings.retained_pods_max,
-        mapping_max_age_seconds=settings.mapping_max_age_seconds,
+        silence_max_seconds=settings.silence_max_seconds,
+        mapping_period_seconds=settings.kubelet_period_seconds,
         expects_uids=sources.pods is not None,
     )
     loop = ExporterLoop(
@@ -83,6 +84,7 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     server = ExporterServer(
         settings, Renderer(loop.snapshot, lambda: loop.ticks), lambda: loop.ticks > 0
     )
+    is_complete = False
     try:
         if loop.restore():
             _log.info("totals continue from %s", settings.state_file)
@@ -92,9 +94,10 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         ).start()
         _log.info("serving on port %d", server.port)
         loop.run(stop)
+        is_complete = True
     finally:
         if loop.ticks:  # a run that saw nothing must not replace what an earlier one knew
-            loop.save()
+            loop.save(is_complete=is_complete)
         server.server_close()
         close_sources(sources)
 

@@ -1,6 +1,6 @@
-"""What the sources tell the ledger: plain values, one moment each, no behaviour.
+"""Readings of a whole tick, and of those who hold devices: plain values, one moment each.
 
-`None` means not known. UUIDs are NVML's texts, energies integer millijoules, power watts.
+`None` means not known.
 """
 
 from dataclasses import dataclass, field
@@ -31,40 +31,49 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRecord:
-    """A pod of this node as the API server knows it; times are Unix seconds.
-
-    `started_at` is when the kubelet took the pod in, which is when it gets its devices, before its
-    containers start. `finished_at` is the end of the last container of a terminal pod.
-    `trainingjob_uid` is the TrainingJob that a Job's pod works for, empty for other pods.
-    """
+    """Pod of this node as the API server knows it; times are Unix seconds."""
 
     namespace: str
+    """Namespace."""
     name: str
+    """Name, which a later pod may have again."""
     uid: str
+    """UID, which no other pod ever has; empty where it is not known."""
     is_terminal: bool = False
+    """Whether all containers have ended for good."""
     started_at: float | None = None
+    """When the kubelet took the pod in: it gets its devices then, before its containers start."""
     finished_at: float | None = None
+    """End of the last container of a terminal pod."""
     containers: tuple[str, ...] = ()
+    """Names of the containers."""
     cpu_request_cores: float = 0.0
+    """CPU cores requested by all containers."""
     trainingjob_uid: str = ""
+    """UID of the TrainingJob that a Job's pod works for; empty for other pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickReadings:
-    """Everything that one tick saw.
-
-    `allocations` is None where the kubelet gave no answer this tick, `pods` None where the API
-    server is not asked or not synchronised. `mapping_due` is False at ticks between two questions
-    to the kubelet: their energy waits for the next answer. `advertised_replicas` counts the
-    replicas on offer by device UUID. `zones` is None at ticks that read no CPU energy.
-    """
+    """Readings of one tick."""
 
     monotonic_seconds: float
+    """Monotonic time of the readings."""
     unix_seconds: float
+    """Unix time of the readings."""
     gpus: tuple[GpuReading, ...] = ()
+    """GPUs, lost ones with their error."""
     allocations: tuple[Allocation, ...] | None = None
+    """Holders of devices; None where the kubelet gave no answer in this tick."""
     mapping_due: bool = True
+    """False between two questions to the kubelet: energy waits for the next answer."""
     pods: tuple[PodRecord, ...] | None = None
+    """Pods of the node; None where the API server was never reached."""
+    pods_are_current: bool = True
+    """Whether the API server's watch stands: what changes there is known here at once."""
     advertised_replicas: dict[str, int] = field(default_factory=dict)
+    """Replicas on offer, by device UUID."""
     use: HostUse | None = None
+    """CPU time and memory of the pods; None in ticks that do not read them."""
     zones: tuple[ZoneReading, ...] | None = None
+    """CPU energy; None in ticks that do not read it."""

@@ -57,8 +57,11 @@ class ExporterSettings:
     kubelet_period_seconds: float = _setting(
         1.0, "time between two questions to the kubelet, s", low=0.02, high=60
     )
-    mapping_max_age_seconds: float = _setting(
-        30.0, "a kubelet answer older than this maps nothing, s", low=1, high=600
+    silence_max_seconds: float = _setting(
+        300.0,
+        "time that energy waits for an answer of the kubelet before it is unmapped, s",
+        low=1,
+        high=3600,
     )
     gpu_resources: str = _setting(
         "nvidia.com/gpu,nvidia.com/gpu.shared",

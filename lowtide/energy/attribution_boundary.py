@@ -62,6 +62,7 @@ def settle_interval(
     end_at: float,
     *,
     busy: float | None = None,
+    is_floor_known: bool = True,
 ) -> tuple[SlotShare, ...]:
     """Return the shares of the interval `[start_at, end_at]` (Unix seconds) of one slot.
 
@@ -69,6 +70,8 @@ def settle_interval(
     `newer` are its holders at the two ends. `busy` is the share of the interval in which the load
     of an only holder ran (`busy_ratio`), None where it is not known. Shares of active energy add up
     to 1 unless neither end has a holder; shares of time add up to at most 1, the rest was free.
+    While the idle floor is not known, a free device may have drawn anything: then active energy
+    goes by time too.
     """
     if older is None and newer is None:
         return ()
@@ -78,41 +81,25 @@ def settle_interval(
         return _settle_change(older, newer, start_at, end_at)
     if older is not None:
         low, high = _bounds(older.finished_at, start_at, end_at) or (0.0, 1.0)
-        return (SlotShare(older.owner, 1.0, _within(busy, low, high)),)
+        held = _within(busy, low, high)
+        return (SlotShare(older.owner, 1.0 if is_floor_known else held, held),)
     assert newer is not None
     low, high = _bounds(newer.started_at, start_at, end_at) or (0.0, 1.0)
-    return (SlotShare(newer.owner, 1.0, _within(busy, 1.0 - high, 1.0 - low)),)
+    held = _within(busy, 1.0 - high, 1.0 - low)
+    return (SlotShare(newer.owner, 1.0 if is_floor_known else held, held),)
 
 
-def settle_gap(
-    older: Holder | None, newer: Holder | None, start_at: float, end_at: float
-) -> tuple[SlotShare, ...] | None:
+def settle_gap(older: Holder | None, newer: Holder | None) -> tuple[SlotShare, ...] | None:
     """Return the shares of an interval so long that others may have come and gone in it.
 
-    Unlike in `settle_interval`, energy is a holder's only for the time that it is known to have
-    held the slot; shares of active energy may add up to less than 1. None where a holder changed
-    and no time tells when.
+    A gap is a holder's only if it held the slot at both ends. None where the holder changed: how
+    much each of them drew is not known, even where the times are, because their powers differ.
     """
-    if older is not None and newer is not None and older.owner == newer.owner:
-        return (SlotShare(older.owner, 1.0, 1.0),)
-    until, since = 0.0, 1.0
-    if older is not None:
-        if older.finished_at is None:
-            return None
-        until = _place(older.finished_at, start_at, end_at)
-    if newer is not None:
-        if newer.started_at is None:
-            return None
-        since = max(until, _place(newer.started_at, start_at, end_at))
-    shares = [] if older is None else [SlotShare(older.owner, until, until)]
-    if newer is not None:
-        shares.append(SlotShare(newer.owner, 1.0 - since, 1.0 - since))
-    return tuple(shares)
-
-
-def _place(moment: float, start_at: float, end_at: float) -> float:
-    """Return where in the interval the middle of the second of `moment` lies, 0 to 1."""
-    return min(1.0, max(0.0, (moment + 0.5 - start_at) / max(end_at - start_at, 1.0)))
+    if older is None and newer is None:
+        return ()
+    if older is None or newer is None or older.owner != newer.owner:
+        return None
+    return (SlotShare(older.owner, 1.0, 1.0),)
 
 
 def _within(busy: float | None, low: float, high: float) -> float:

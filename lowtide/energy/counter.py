@@ -1,29 +1,30 @@
-"""From the readings of a device's energy counter to the energy of each interval.
+"""Counters of energy: from the readings of a device to the energy of each interval.
 
 Counters restart, jump, stop and vanish. `CounterMeter` says how many whole millijoules each new
-reading adds and never a negative number. `DeviceTotal` keeps the device's total from the raw
-readings alone, on a path of its own: comparing it with the sum of what was handed out is a real
-check, where a total summed from the same differences would agree by identity. Neither reads a
-clock: times are monotonic seconds of the caller. Energies are integer millijoules, NVML's unit.
+reading adds and never a negative number. A reading that does not fit the one before is doubted
+until the next one decides whether it was garbage, a restart or a jump. `DeviceTotal` keeps the
+device's total from the raw readings alone, on a path of its own: comparing it with the sum of what
+was handed out is a real check, where a total summed from the same differences would agree by
+identity. Neither reads a clock: times are monotonic seconds of the caller. Energies are integer
+millijoules, NVML's unit.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-PLAUSIBLE_FACTOR: Final = 1.2
-"""A counter may run this much above the power limit before a step counts as garbage."""
-PLAUSIBLE_GRACE_SECONDS: Final = 0.5
-POWER_WATTS_MAX: Final = 10_000.0
-"""No device of this kind draws more; the bound where no limit is told."""
+from lowtide.limits import believable_counter, can_have_drawn, watts_max
+
 POWER_GAP_MAX_SECONDS: Final = 65.0
 """The longest pause between two readings in use; what power did in a longer one is not known."""
 STUCK_AFTER_SECONDS: Final = 10.0
 """A hundred refreshes of the slowest counter known (0.1 s)."""
+LOSS_SECONDS: Final = 5.0
+"""A restart or pause in a longer interval hides energy that must not go unmentioned."""
 
 
 class CounterStep(StrEnum):
-    """What a reading was."""
+    """Kind of a reading."""
 
     FIRST = "first"
     COUNTED = "counted"
@@ -32,48 +33,58 @@ class CounterStep(StrEnum):
     STUCK = "stuck"
     INTEGRATED = "integrated"
     MISSING = "missing"
+    UNMETERED = "unmetered"
 
 
 # A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
 class CounterReading(NamedTuple):
-    """One reading of a device at monotonic time `at_seconds`.
-
-    `counter_millijoules` is None where the read failed. `has_counter` is False where the device
-    has none at all, which is another thing: then power is integrated instead.
-    """
+    """Reading of one device."""
 
     at_seconds: float
+    """Monotonic time."""
     counter_millijoules: int | None = None
+    """The counter; None where it could not be read."""
     power_watts: float | None = None
+    """The power; None where it could not be read."""
     limit_watts: float | None = None
+    """The highest power limit that may have held since the reading before; None where not told."""
     has_counter: bool = True
+    """False where the device has no counter at all: then power is integrated instead."""
 
 
 class Increment(NamedTuple):
-    """What one reading adds.
-
-    `millijoules` is what is to be handed out now, `from_power` says that it was integrated from
-    power; `power_millijoules` and `counter_millijoules` are what each side saw since the last
-    reading, for the cross-check (None where that side is silent).
-    """
+    """Energy that one reading adds."""
 
     step: CounterStep
+    """Kind of the reading."""
     millijoules: int = 0
+    """Energy to be handed out now."""
     from_power: bool = False
+    """Whether it was integrated from power."""
     seconds: float = 0.0
+    """Time that the energy belongs to."""
     power_millijoules: float | None = None
+    """Energy that power saw in that time, for the cross-check; None where it is silent."""
     counter_millijoules: int | None = None
+    """Energy that the counter saw in that time, for the cross-check; None where it is silent."""
+    is_lost: bool = False
+    """Whether the device drew more in that time than can be known."""
 
 
 @dataclass(slots=True)
 class DeviceTotal:
-    """The device's energy from its raw readings: the sum of (last - first) over segments."""
+    """Energy of a device from its raw readings: the sum of (last - first) over segments."""
 
     closed_millijoules: int = 0
+    """Energy of the segments before this one."""
     first_raw: int | None = None
+    """The reading that this segment begins with."""
     last_raw: int | None = None
+    """The latest reading of this segment."""
     from_power_millijoules: int = 0
+    """Energy booked from power while the counter was silent."""
     caught_up_millijoules: int = 0
+    """What of it the counter has brought since."""
 
     @property
     def millijoules(self) -> int:
@@ -99,21 +110,27 @@ class DeviceTotal:
 
 @dataclass(slots=True)
 class CounterMeter:
-    """Turns readings of one device into increments; see the table in docs/explanation/energy.md.
-
-    `resets` counts restarts and rebases, `stuck_seconds` the time the counter stood still while
-    power was drawn.
-    """
+    """Meter of one device; see the table in docs/explanation/energy.md."""
 
     total: DeviceTotal = field(default_factory=DeviceTotal)
+    """Total from the raw readings."""
     resets: int = 0
+    """Restarts and jumps of the counter."""
     stuck_seconds: float = 0.0
+    """Time for which the counter stood still while power was drawn."""
     last_raw: int | None = None
+    """The last counter reading that was believed."""
     last_at: float | None = None
+    """Time up to which energy is counted."""
     _moved_at: float = 0.0
+    _limit_watts: float | None = None
+    _doubted_raw: int | None = None
+    _doubted_at: float = 0.0
+    _silent_since: float | None = None
     _power_watts: float | None = None
     _power_at: float = 0.0
     _drawn: float | None = None
+    _drawn_seconds: float = 0.0
     _power_carry: float = 0.0
     _since_move_millijoules: float = 0.0
     _booked_ahead: int = 0
@@ -129,40 +146,69 @@ class CounterMeter:
             raise ValueError(
                 f"reading at {reading.at_seconds} s is older than the last one at {self.last_at} s"
             )
-        seconds = 0.0 if self.last_at is None else reading.at_seconds - self.last_at
         self._integrate_power(reading)
-        if not reading.has_counter:
-            self.last_at = reading.at_seconds
-            return self._book_power(self._take_drawn(), seconds)
-        raw = reading.counter_millijoules
-        if raw is None:
-            return Increment(CounterStep.MISSING)
-        return self._count(reading, raw, seconds, self._take_drawn())
+        if reading.limit_watts is not None:
+            self._limit_watts = max(reading.limit_watts, self._limit_watts or 0.0)
+        if reading.has_counter:
+            raw = believable_counter(reading.counter_millijoules, self.last_raw)
+            if raw is None:
+                return self._do_without(reading)
+            self._silent_since = None
+            return self._count(reading, raw)
+        if not self._has_power(reading):
+            return Increment(CounterStep.UNMETERED, seconds=self._pass_time(reading))
+        return self._book_power(reading)
 
     def _integrate_power(self, reading: CounterReading) -> None:
         """Add the trapezoid since the last power reading to what was drawn, in millijoules."""
         before, watts = self._power_watts, reading.power_watts
+        if watts is None:
+            return
         seconds = reading.at_seconds - self._power_at
-        if watts is not None and before is not None and seconds <= POWER_GAP_MAX_SECONDS:
+        if before is not None and seconds <= POWER_GAP_MAX_SECONDS:
             self._drawn = (self._drawn or 0.0) + (before + watts) / 2 * seconds * 1000.0
+            self._drawn_seconds += seconds
         self._power_watts, self._power_at = watts, reading.at_seconds
 
-    def _take_drawn(self) -> float | None:
-        """Return what power says was drawn since the last counted reading, and start anew."""
-        drawn, self._drawn = self._drawn, None
-        return drawn
+    def _has_power(self, reading: CounterReading) -> bool:
+        is_recent = reading.at_seconds - self._power_at <= POWER_GAP_MAX_SECONDS
+        return self._power_watts is not None and is_recent
 
-    def _book_power(self, drawn: float | None, seconds: float) -> Increment:
+    def _take_drawn(self) -> tuple[float | None, float]:
+        """Return what power says was drawn since the last call, and in how many seconds."""
+        taken = self._drawn, self._drawn_seconds
+        self._drawn, self._drawn_seconds = None, 0.0
+        return taken
+
+    def _pass_time(self, reading: CounterReading) -> float:
+        """Return the seconds since the last counted reading, and count up to this one."""
+        seconds = 0.0 if self.last_at is None else reading.at_seconds - self.last_at
+        self.last_at = reading.at_seconds
+        return seconds
+
+    def _do_without(self, reading: CounterReading) -> Increment:
+        """Wait for a counter that cannot be read; where power can be, wait ten seconds only."""
+        if self._silent_since is None:
+            self._silent_since = reading.at_seconds
+        is_long = reading.at_seconds - self._silent_since > STUCK_AFTER_SECONDS
+        if is_long and self._drawn is not None:
+            return self._book_power(reading)
+        return Increment(CounterStep.MISSING)
+
+    def _book_power(self, reading: CounterReading) -> Increment:
         """Book integrated power; a counter that comes back later has to catch up with it first."""
+        if self._drawn is None and reading.power_watts is None:
+            return Increment(CounterStep.MISSING)
+        drawn, covered_seconds = self._take_drawn()
+        seconds = self._pass_time(reading)
+        is_lost = seconds - covered_seconds > LOSS_SECONDS
         if drawn is None:
-            return Increment(
-                CounterStep.MISSING if self._power_watts is None else CounterStep.FIRST
-            )
+            return Increment(CounterStep.FIRST, is_lost=is_lost)
         whole = self._whole(drawn)
         self.total.from_power_millijoules += whole
         if self.last_raw is not None:
             self._booked_ahead += whole
-        return Increment(CounterStep.INTEGRATED, whole, True, seconds, drawn)
+        return Increment(CounterStep.INTEGRATED, whole, True, seconds, drawn, is_lost=is_lost)
 
     def _whole(self, millijoules: float) -> int:
         """Return whole millijoules and carry the fraction to the next call."""
@@ -171,39 +217,66 @@ class CounterMeter:
         self._power_carry = exact - whole
         return whole
 
-    def _count(
-        self, reading: CounterReading, raw: int, seconds: float, drawn: float | None
-    ) -> Increment:
-        last, self.last_raw, self.last_at = self.last_raw, raw, reading.at_seconds
+    def _count(self, reading: CounterReading, raw: int) -> Increment:
+        last, doubted = self.last_raw, self._doubted_raw
         if last is None:
             self.total.read(raw)
-            self._mark_moved(reading.at_seconds)
+            self._accept(reading, raw)
             return Increment(CounterStep.FIRST)
         if raw == last:
-            return self._stand_still(reading, seconds, drawn)
-        since_move = reading.at_seconds - self._moved_at
-        grown = raw - last if raw > last else raw
-        if not _is_plausible(grown, since_move, reading.limit_watts):
-            self.resets += 1
-            self.total.restart(raw, first_raw=raw)
-            self._mark_moved(reading.at_seconds)
-            return Increment(CounterStep.REBASED, 0, False, seconds, drawn)
-        step = CounterStep.COUNTED
-        if raw < last:
-            self.resets += 1
-            self.total.restart(raw, first_raw=0)
-            step = CounterStep.RESET
-        else:
+            self._doubted_raw = None
+            return self._stand_still(reading, raw)
+        if raw > last and self._fits(raw - last, self._moved_at, reading):
             self.total.read(raw)
+            return self._grow(CounterStep.COUNTED, reading, raw, raw - last)
+        if doubted is not None and self._fits(raw - doubted, self._doubted_at, reading):
+            return self._begin_anew(reading, raw, last, doubted)
+        self._doubted_raw, self._doubted_at = raw, reading.at_seconds
+        return Increment(CounterStep.MISSING)
+
+    def _fits(self, millijoules: int, since: float, reading: CounterReading) -> bool:
+        """Return whether the device can have drawn this much since then.
+
+        Its power limit may have been lowered meanwhile: the highest of the interval counts.
+        """
+        highest = watts_max(self._limit_watts)
+        return can_have_drawn(millijoules / 1000.0, reading.at_seconds - since, highest)
+
+    def _begin_anew(self, reading: CounterReading, raw: int, last: int, doubted: int) -> Increment:
+        """Go on from a doubted reading that the next one has confirmed.
+
+        A counter that fell has restarted: it shows what was drawn since. One that jumped says
+        nothing of the interval; where power was read throughout, its integral stands in.
+        """
+        self.resets += 1
+        if doubted < last and self._fits(raw, self._moved_at, reading):
+            self.total.restart(raw, first_raw=0)
+            return self._grow(CounterStep.RESET, reading, raw, raw)
+        self.total.restart(raw, first_raw=raw)
+        drawn, covered_seconds = self._take_drawn()
+        seconds = self._pass_time(reading)
+        whole = 0 if drawn is None else self._whole(drawn)
+        self.total.from_power_millijoules += whole
+        self._accept(reading, raw)
+        is_lost = seconds - covered_seconds > min(LOSS_SECONDS, seconds / 2)
+        return Increment(CounterStep.REBASED, whole, drawn is not None, seconds, is_lost=is_lost)
+
+    def _grow(self, step: CounterStep, reading: CounterReading, raw: int, grown: int) -> Increment:
+        """Hand out what the counter grew by, less what was booked ahead from power."""
+        drawn, _ = self._take_drawn()
         caught_up = min(grown, self._booked_ahead)
         self.total.caught_up_millijoules += caught_up
-        self._mark_moved(reading.at_seconds)
-        return Increment(step, grown - caught_up, False, seconds, drawn, grown)
+        seconds = self._pass_time(reading)
+        self._accept(reading, raw)
+        # Energy that was booked ahead belongs to a window that is closed already.
+        by_power, by_counter = (None, None) if caught_up else (drawn, grown)
+        is_lost = step is CounterStep.RESET and seconds > LOSS_SECONDS
+        return Increment(step, grown - caught_up, False, seconds, by_power, by_counter, is_lost)
 
-    def _stand_still(
-        self, reading: CounterReading, seconds: float, drawn: float | None
-    ) -> Increment:
-        self.total.read(reading.counter_millijoules or 0)
+    def _stand_still(self, reading: CounterReading, raw: int) -> Increment:
+        drawn, _ = self._take_drawn()
+        seconds = self._pass_time(reading)
+        self.total.read(raw)
         self._since_move_millijoules += drawn or 0.0
         stood = reading.at_seconds - self._moved_at
         if not self._is_stuck:
@@ -220,14 +293,11 @@ class CounterMeter:
         self.total.from_power_millijoules += whole
         return Increment(CounterStep.STUCK, whole, True, seconds, drawn, 0)
 
-    def _mark_moved(self, at_seconds: float) -> None:
-        self._moved_at = at_seconds
+    def _accept(self, reading: CounterReading, raw: int) -> None:
+        """Take a reading as the base of the next difference."""
+        self.last_raw, self.last_at = raw, reading.at_seconds
+        self._moved_at, self._limit_watts = reading.at_seconds, reading.limit_watts
+        self._doubted_raw = None
         self._since_move_millijoules = 0.0
         self._booked_ahead = 0
         self._is_stuck = False
-
-
-def _is_plausible(millijoules: int, seconds: float, limit_watts: float | None) -> bool:
-    """Return whether a device with this power limit can have drawn this much in this time."""
-    watts = POWER_WATTS_MAX if limit_watts is None else PLAUSIBLE_FACTOR * limit_watts
-    return millijoules <= watts * (seconds + PLAUSIBLE_GRACE_SECONDS) * 1000.0

@@ -1,9 +1,11 @@
-"""The power a device draws while nobody holds it.
+"""Power that a device draws while nothing uses it.
 
 The floor separates what a job caused from what the device would have drawn anyway. It is learnt
 from free time only, as a low quantile, so that a straggling clock-down or a stray process does
-not raise it. Until enough free time was seen the floor is 0 W: everything then counts as active,
-which is honest, where a typical figure from a data sheet would be a guess.
+not raise it. "Free" is what the kubelet says, and something that it does not list may use the
+device all the same: so a floor that is learnt only falls. Until enough free time was seen the
+floor is 0 W: everything then counts as active, which is honest, where a typical figure from a data
+sheet would be a guess.
 """
 
 from bisect import bisect_left, insort
@@ -18,21 +20,24 @@ SAMPLES_KEPT: Final = 600
 
 @dataclass(slots=True)
 class IdleFloor:
-    """Learns the idle power of one device from samples that are about a second apart."""
+    """Idle power of one device, from samples that are about a second apart."""
 
     learnt_watts: float | None = None
+    """The floor; None until enough free time was seen."""
     _recent: deque[float] = field(default_factory=deque)
     _ordered: list[float] = field(default_factory=list)
 
     def observe_free(self, power_watts: float) -> None:
-        """Take the power of an interval at both ends of which nobody held the device."""
+        """Take the power of an interval at both ends of which no pod held the device."""
         if len(self._recent) == SAMPLES_KEPT:
             oldest = self._recent.popleft()
             del self._ordered[bisect_left(self._ordered, oldest)]
         self._recent.append(power_watts)
         insort(self._ordered, power_watts)
         if len(self._ordered) >= SAMPLES_NEEDED:
-            self.learnt_watts = self._ordered[int(QUANTILE * (len(self._ordered) - 1))]
+            quantile = self._ordered[int(QUANTILE * (len(self._ordered) - 1))]
+            is_first = self.learnt_watts is None
+            self.learnt_watts = quantile if is_first else min(quantile, self.learnt_watts or 0.0)
 
     @property
     def samples(self) -> tuple[float, ...]:

@@ -13,11 +13,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from math import isfinite
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from lowtide.limits import believable_ratio
 from lowtide.meters.errors import MalformedAnswerError, SourceError
 
 _TIMEOUT_SECONDS: Final = 1.0
@@ -98,9 +98,9 @@ def parse_activity(page: str) -> dict[InstanceKey, float]:
             for sample in family.samples:
                 instance = sample.labels.get("GPU_I_ID", "")
                 uuid = sample.labels.get("UUID", "")
-                is_known = sample.name.startswith("DCGM_FI_PROF_") and isfinite(sample.value)
-                if is_known and instance.isdigit() and uuid:
-                    ratio = min(1.0, max(0.0, sample.value))
+                ratio = believable_ratio(sample.value)
+                is_known = sample.name.startswith("DCGM_FI_PROF_") and ratio is not None
+                if is_known and instance.isdigit() and uuid and ratio is not None:
                     found.setdefault(sample.name, {})[uuid, int(instance)] = ratio
     except (ValueError, KeyError, IndexError) as error:
         raise MalformedAnswerError(f"DCGM: no metrics page: {error}") from None

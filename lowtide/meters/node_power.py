@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from lowtide.limits import NODE_WATTS_MAX, believable_watts
 from lowtide.meters.errors import MalformedAnswerError, SourceError, UnknownMeterError
 from lowtide.meters.psys import PsysMeter
 
@@ -138,7 +139,7 @@ def parse_power(text: bytes) -> float:
             watts = float(body["PowerWatts"]["Reading"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MalformedAnswerError(f"redfish: no power in the answer: {error!r}") from None
-    if not 0 < watts < 1e6:
+    if not believable_watts(watts, NODE_WATTS_MAX):
         raise MalformedAnswerError(f"redfish: {watts} W is not the power of a node")
     return watts
 
@@ -171,7 +172,9 @@ class NodePower:
                 _log.warning("source %s is down: %s", self.source, error)
             self.error = error
         else:
-            self._value, self.error = (self._clock(), watts), None
+            if believable_watts(watts, NODE_WATTS_MAX) is not None:
+                self._value = (self._clock(), watts)
+            self.error = None
 
     @property
     def good_at(self) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pynvml
 
+from lowtide.limits import believable_counter, believable_ratio
 from lowtide.meters.calls import CallLog
 from lowtide.meters.errors import MockRefusedError, SourceError
 from lowtide.meters.nvml_fields import (
@@ -76,6 +77,8 @@ class _Device:
     buffer: Any
     has_fields: bool = True
     limit_watts: float | None = None
+    limit_max_watts: float | None = None
+    busy_ratio: float | None = None
     clocks_hertz: Mapping[str, float] = field(default_factory=dict)
     throttled_by: frozenset[str] | None = None
     mig_enabled: bool = False
@@ -234,6 +237,10 @@ class NvmlMeters:
     def _refresh(self, device: _Device) -> None:
         limit = self._optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device.handle)
         device.limit_watts = limit / 1000 if limit else None
+        limits = self._optional(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, device.handle)
+        device.limit_max_watts = limits[1] / 1000 if limits else None
+        use = self._optional(pynvml.nvmlDeviceGetUtilizationRates, device.handle)
+        device.busy_ratio = None if use is None else believable_ratio(use.gpu / 100)
         device.clocks_hertz = {
             name: 1e6 * megahertz
             for name, kind in _CLOCKS.items()
@@ -271,12 +278,18 @@ class NvmlMeters:
             reading = self._read_fields(device) if device.has_fields else self._read_calls(device)
         except pynvml.NVMLError as error:
             _raise_if_driver_gone(error)
-            device.error = str(error)
-            device.backoff_seconds = _next_backoff(device.backoff_seconds)
-            device.retry_at = now + device.backoff_seconds
-            return self._failed(device)
+            return self._give_up(device, now, str(error))
+        except (ValueError, TypeError, ArithmeticError) as error:  # costs this GPU only
+            return self._give_up(device, now, f"an answer that cannot be understood: {error!r}")
         device.error, device.backoff_seconds = None, 0.0
         return reading
+
+    def _give_up(self, device: _Device, now: float, error: str) -> GpuReading:
+        """Leave a GPU alone for a while and return its failed reading."""
+        device.error = error
+        device.backoff_seconds = _next_backoff(device.backoff_seconds)
+        device.retry_at = now + device.backoff_seconds
+        return self._failed(device)
 
     def _failed(self, device: _Device) -> GpuReading:
         return GpuReading(
@@ -299,10 +312,9 @@ class NvmlMeters:
         counter = by_scope if code_of(by_scope) == pynvml.NVML_SUCCESS else by_field
         if code_of(counter) in _ABSENT:
             return self._read_calls(device, watts_of(average), watts_of(instant))
-        energy = value_of(counter)
         return self._reading(
             device,
-            counter_millijoules=None if energy is None else int(energy),
+            counter_millijoules=believable_counter(value_of(counter)),
             average_watts=watts_of(average),
             instant_watts=watts_of(instant),
         )
@@ -325,7 +337,7 @@ class NvmlMeters:
             average, instant = (watts, None) if is_mean else (None, watts)
         return self._reading(
             device,
-            counter_millijoules=energy,
+            counter_millijoules=believable_counter(energy),
             has_counter=has_counter,
             average_watts=average,
             instant_watts=instant,
@@ -335,6 +347,8 @@ class NvmlMeters:
         return GpuReading(
             identity=device.identity,
             limit_watts=device.limit_watts,
+            limit_max_watts=device.limit_max_watts,
+            busy_ratio=device.busy_ratio,
             clocks_hertz=device.clocks_hertz,
             throttled_by=device.throttled_by,
             instances=device.instances,

@@ -22,15 +22,22 @@ class PowerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuIdentity:
-    """What a GPU is; unchanged while the driver is loaded."""
+    """Identity of a GPU; unchanged while the driver is loaded."""
 
     uuid: str
+    """NVML's UUID, `GPU-...`."""
     index: int
+    """The driver's number of the GPU."""
     model: str
+    """The product's name."""
     architecture: str
+    """The chip's family, lower case."""
     driver: str
+    """Version of the driver."""
     is_mock: bool
+    """Whether a stand-in speaks, which measures nothing real."""
     multiprocessors: int | None = None
+    """Number of multiprocessors of the whole GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +51,34 @@ class MigInstance:
 
 # A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
 class GpuReading(NamedTuple):
-    """One read of one GPU.
-
-    `has_counter` is False where the device has no energy counter at all; `counter_millijoules` is
-    None also where only this read failed. `clocks_hertz` and `throttled_by` (None where the driver
-    does not tell) are for information and some seconds old.
-    """
+    """Reading of one GPU; what is for information only may be some seconds old."""
 
     identity: GpuIdentity
+    """Name, model and driver."""
     counter_millijoules: int | None = None
+    """Energy counter; None where it could not be read."""
     has_counter: bool = True
+    """False where the device has no energy counter at all."""
     average_watts: float | None = None
+    """Mean power of the last second."""
     instant_watts: float | None = None
+    """Power at this moment."""
     limit_watts: float | None = None
+    """Power limit in force."""
+    limit_max_watts: float | None = None
+    """Highest power limit that can be set."""
+    busy_ratio: float | None = None
+    """Share of the last second in which any process ran, 0 to 1."""
     instances: tuple[MigInstance, ...] = ()
+    """MIG instances."""
     mig_enabled: bool = False
+    """Whether the GPU is cut into MIG instances."""
     clocks_hertz: Mapping[str, float] = MappingProxyType({})
+    """Clocks by domain, for information."""
     throttled_by: frozenset[str] | None = None
+    """What holds the clocks down, for information; None where the driver does not tell."""
     error: str | None = None
+    """Why the GPU could not be read."""
 
     @property
     def power_watts(self) -> float | None:

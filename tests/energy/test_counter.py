@@ -33,26 +33,94 @@ def test_the_first_reading_is_a_base_and_counts_nothing():
     assert meter.total.millijoules == 300_000
 
 
-def test_a_fall_is_a_restart_from_zero():
-    """After a driver reload the new value is what was drawn since; never a difference's size."""
+def test_a_fall_that_the_next_reading_confirms_is_a_restart_from_zero():
+    """After a driver reload the value is what was drawn since; never a difference's size."""
     meter = CounterMeter()
 
-    increments = feed(meter, (0, 9_000_000, None), (1, 9_300_000, None), (2, 120_000, None))
+    increments = feed(
+        meter, (0, 9_000_000, None), (1, 9_300_000, None), (2, 120_000, None), (3, 420_000, None)
+    )
 
-    assert [i.millijoules for i in increments] == [0, 300_000, 120_000]
-    assert (increments[2].step, meter.resets) == (CounterStep.RESET, 1)
-    assert meter.total.millijoules == 420_000
+    assert [i.millijoules for i in increments] == [0, 300_000, 0, 420_000]
+    assert (increments[3].step, meter.resets) == (CounterStep.RESET, 1)
+    assert increments[3].seconds == 2
+    assert meter.total.millijoules == 720_000
 
 
-def test_an_impossible_jump_is_not_energy():
-    """700 W for a second is at most 1.2 * 700 * 1.5 = 1260 J; 5000 J is garbage."""
+@pytest.mark.parametrize("garbage", [0, 17, 10**12, 2**64 - 1, None])
+def test_one_wrong_reading_costs_nothing(garbage):
+    """The next reading goes on from the one before it: 300 W for 4 s are 1200 J."""
+    meter = CounterMeter()
+    rows = [(s, 9_000_000 + 300_000 * s, 300.0) for s in range(5)]
+    rows[2] = (2, garbage, 300.0)
+
+    increments = feed(meter, *rows)
+
+    assert sum(i.millijoules for i in increments) == meter.total.millijoules == 1_200_000
+    assert increments[3].seconds == 2
+    assert meter.resets == 0
+
+
+def test_a_confirmed_jump_is_replaced_by_power_and_is_said_to_be_lost_without_it():
+    """700 W for a second is at most 1.2 * 700 * 1.5 = 1260 J; 5000 J are not energy."""
+    blind, seeing = CounterMeter(), CounterMeter()
+
+    jump = ((0, 0, None), (1, 5_000_000, None), (2, 5_300_000, None), (3, 5_600_000, None))
+    lost = feed(blind, *jump)
+    bridged = feed(seeing, (0, 0, 300.0), (1, 5_000_000, 300.0), (2, 5_300_000, 300.0))
+
+    assert [i.millijoules for i in lost] == [0, 0, 0, 300_000]
+    assert (lost[2].step, lost[2].is_lost, blind.resets) == (CounterStep.REBASED, True, 1)
+    assert (bridged[2].millijoules, bridged[2].from_power) == (600_000, True)
+    assert not bridged[2].is_lost
+    assert seeing.total.millijoules == 600_000
+
+
+def test_the_highest_power_limit_of_an_interval_counts():
+    """690 W for ten minutes under a limit that was lowered to 250 W at the end: 414 kJ."""
+    meter = CounterMeter()
+    feed(meter, (0, 10**9, None), limit=700.0)
+
+    (gap,) = feed(meter, (600, 10**9 + 414_000_000, None), limit=250.0)
+
+    assert (gap.step, gap.millijoules) == (CounterStep.COUNTED, 414_000_000)
+
+
+def test_a_reset_in_a_long_pause_says_that_energy_is_lost():
+    """Five minutes unread, then a counter that began anew: the part before is not known."""
+    meter = CounterMeter()
+    feed(meter, (0, 90_000_000, None))
+
+    doubted, reset = feed(meter, (300, 3_000_000, None), (301, 3_300_000, None))
+
+    assert (doubted.step, reset.step) == (CounterStep.MISSING, CounterStep.RESET)
+    assert (reset.millijoules, reset.is_lost) == (3_300_000, True)
+
+
+def test_a_counter_that_stays_unreadable_is_bridged_by_power():
+    """Its field alone fails for a minute at 300 W: 18 kJ from power, and none of it twice."""
+    meter = CounterMeter()
+    feed(meter, (0, 10**9, 300.0))
+
+    silent = feed(meter, *((s, None, 300.0) for s in range(1, 61)))
+    (back,) = feed(meter, (61, 10**9 + 18_300_000, 300.0))
+
+    assert sum(i.millijoules for i in silent) == 18_000_000
+    assert {i.from_power for i in silent if i.millijoules} == {True}
+    assert back.millijoules == 300_000
+    assert meter.total.millijoules == 18_300_000
+
+
+def test_a_device_that_tells_neither_energy_nor_power_is_unmetered():
+    """A vGPU guest: time passes, and nothing is counted, least of all zero."""
     meter = CounterMeter()
 
-    increments = feed(meter, (0, 0, None), (1, 5_000_000, None), (2, 5_300_000, None))
+    steps = [meter.advance(CounterReading(at_seconds=s, has_counter=False)) for s in (0.0, 2.0)]
 
-    assert [i.millijoules for i in increments] == [0, 0, 300_000]
-    assert (increments[1].step, meter.resets) == (CounterStep.REBASED, 1)
-    assert meter.total.millijoules == 300_000
+    assert [(i.step, i.seconds) for i in steps] == [
+        (CounterStep.UNMETERED, 0.0),
+        (CounterStep.UNMETERED, 2.0),
+    ]
 
 
 def test_a_gap_is_carried_by_the_next_reading():
@@ -183,7 +251,8 @@ def test_a_jump_is_not_energy_where_no_limit_is_told_either():
     meter = CounterMeter()
     meter.advance(CounterReading(at_seconds=0.0, counter_millijoules=1000))
 
-    jump = meter.advance(CounterReading(at_seconds=1.0, counter_millijoules=10**18))
+    meter.advance(CounterReading(at_seconds=1.0, counter_millijoules=10**18))
+    jump = meter.advance(CounterReading(at_seconds=2.0, counter_millijoules=10**18 + 1))
 
     assert jump.step is CounterStep.REBASED
     assert meter.total.millijoules == 0

@@ -90,13 +90,16 @@ def test_the_floor_is_a_low_quantile():
     assert floor.idle_millijoules(2.0, 100_000) == 100_000
 
 
-def test_the_floor_follows_the_last_ten_minutes():
-    """600 samples are kept; older ones are forgotten."""
+def test_a_floor_that_is_learnt_only_falls():
+    """Something that the kubelet does not list may load a free GPU for longer than ten minutes."""
     floor = IdleFloor()
-    for watts in [50.0] * 600 + [80.0] * 600:
+    for watts in [70.0] * 20 + [500.0] * 1200:
         floor.observe_free(watts)
+    under_load = floor.learnt_watts
+    for _ in range(40):
+        floor.observe_free(60.0)
 
-    assert floor.learnt_watts == 80.0
+    assert (under_load, floor.learnt_watts) == (70.0, 60.0)
 
 
 def mig(owner, multiprocessors, activity):

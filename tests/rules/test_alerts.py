@@ -198,7 +198,7 @@ CASES = [
         alert="EnergyCounterStalled",
         page="energy-counter-stalled",
         series={
-            selector("lowtide_gpu_counter_stuck_seconds_total", **GPU): "0+60x30 1800x30"
+            selector("lowtide_gpu_energy_stuck_seconds_total", **GPU): "0+60x30 1800x30"
         },
         labels=GPU,
         fires_minute=16,

@@ -18,13 +18,13 @@ from lowtide.energy.attribution import (
 )
 from lowtide.energy.attribution_boundary import (
     Holder,
+    SlotShare,
     busy_ratio,
     settle_gap,
     settle_interval,
 )
 from lowtide.energy.attribution_sharing import SettledSlot, Utilisation, claim_slots
 from lowtide.energy.counter import (
-    POWER_WATTS_MAX,
     CounterMeter,
     CounterReading,
     CounterStep,
@@ -32,14 +32,13 @@ from lowtide.energy.counter import (
 )
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
+from lowtide.limits import believable_counter, believable_watts, can_be_idle
 from lowtide.meters.readings import GpuIdentity, GpuReading
 from lowtide_exporter.books.pod_accounts import is_without_uid
 from lowtide_exporter.books.slots import HeldSlot
 
-GAP_MAX_SECONDS: Final = 30.0
-"""A change of holder inside a longer gap is not guessed: its energy is `unmapped`."""
-
-
+GAP_SECONDS: Final = 5.0
+"""Longer without a reading or an answer on holders is a gap: a change in it is not guessed."""
 CALMER_WEIGHT: Final = 0.5
 """Loads change in the last second too: the middle between the last and the calmest is taken."""
 _ROUNDING: Final = 1e-9
@@ -80,46 +79,65 @@ class Activity:
 
 @dataclass(slots=True)
 class GpuAccount:
-    """One GPU over the life of the exporter, keyed by UUID.
-
-    `waiting_millijoules` over `waiting_seconds` were metered since the last settled interval;
-    `covered_since` is the Unix time from which the energy of a pod first seen now is counted;
-    `settled_watts` is the power at the moment at which the last interval was settled, and
-    `calmest_watts` the least of them since the GPU has had its present holders.
-    """
+    """Account of one GPU over the life of the exporter, keyed by UUID."""
 
     identity: GpuIdentity
+    """Name, model and driver."""
     reading: GpuReading
+    """The last reading, without numbers that no GPU can give."""
     meter: CounterMeter = field(default_factory=CounterMeter)
+    """What turns readings into energy."""
     floor: IdleFloor = field(default_factory=IdleFloor)
+    """Power while nothing uses the GPU."""
     check: CrossCheck = field(default_factory=CrossCheck)
+    """Standing comparison of counter and power."""
     quality: Quality = Quality.UNCHECKED
+    """Quality of the joules that are counted now."""
+    is_metered: bool = True
+    """Whether the GPU tells energy or power at all."""
     slots: Mapping[str, HeldSlot] = field(default_factory=dict)
+    """Holders at the start of the open interval, by device id."""
     mapped: bool = False
-    counted_at: float | None = None
+    """Whether the holders at the start of the open interval are known."""
+    is_counted: bool = False
+    """Whether an interval was ever settled."""
+    gap_seconds: float = GAP_SECONDS
+    """Longer without a reading or an answer on holders is a gap."""
+    confirmed_at: float | None = None
+    """Monotonic time at which reading and holders were last both known."""
     covered_since: float = 0.0
+    """Unix time from which the energy of a pod first seen now is counted."""
     waiting_millijoules: int = 0
+    """Energy metered since the last settled interval."""
     waiting_seconds: float = 0.0
+    """Time of that energy."""
+    has_loss: bool = False
+    """Whether more was drawn in the open interval than can be known."""
     settled_watts: float | None = None
+    """Power at the moment at which the last interval was settled."""
     calmest_watts: float | None = None
+    """The least of these since the GPU has had its present holders."""
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
-        reading = _credible(reading)
+        reading = _believable(reading)
         self.reading, self.identity = reading, reading.identity
         increment = self.meter.advance(
             CounterReading(
                 at_seconds=monotonic_seconds,
                 counter_millijoules=reading.counter_millijoules,
                 power_watts=reading.power_watts,
-                limit_watts=reading.limit_watts,
+                limit_watts=_highest(reading.limit_watts, reading.limit_max_watts),
                 has_counter=reading.has_counter or reading.error is not None,
             )
         )
-        if increment.step is not CounterStep.MISSING:
-            self._judge(increment)
-            self.waiting_millijoules += increment.millijoules
-            self.waiting_seconds += increment.seconds
+        if increment.step is CounterStep.MISSING:
+            return increment
+        self.is_metered = increment.step is not CounterStep.UNMETERED
+        self._judge(increment)
+        self.waiting_millijoules += increment.millijoules
+        self.waiting_seconds += increment.seconds
+        self.has_loss |= increment.is_lost
         return increment
 
     def lost_reading(self, error: str) -> GpuReading:
@@ -134,54 +152,76 @@ class GpuAccount:
             error=error,
         )
 
+    def is_in_doubt(self, monotonic_seconds: float) -> bool:
+        """Return whether reading or holders have been missing for so long that it is a gap."""
+        if self.confirmed_at is None:
+            return False
+        return monotonic_seconds - self.confirmed_at > self.gap_seconds
+
     def settle(
-        self, unix_seconds: float, slots: Mapping[str, HeldSlot] | None, activity: Activity
+        self,
+        monotonic_seconds: float,
+        unix_seconds: float,
+        slots: Mapping[str, HeldSlot] | None,
+        activity: Activity,
+        *,
+        is_free_known: bool = True,
     ) -> Interval | None:
         """Close the interval since the last call and return it, None where it is the first.
 
-        `slots` are the holders at this moment, None where nobody knows.
+        `slots` are the holders at this moment, None where they are not known. `is_free_known` says
+        that a GPU without a holder has no user that the kubelet names by an unknown device.
         """
+        is_gap, is_first = self.is_in_doubt(monotonic_seconds), not self.is_counted
         before, self.slots = self.slots, slots or {}
         was_mapped, self.mapped = self.mapped, slots is not None
-        start_at, self.counted_at = self.counted_at, unix_seconds
         energy, self.waiting_millijoules = self.waiting_millijoules, 0
         seconds, self.waiting_seconds = self.waiting_seconds, 0.0
+        has_loss, self.has_loss = self.has_loss, False
+        self.is_counted, self.confirmed_at = True, monotonic_seconds
         self.covered_since = unix_seconds
-        if start_at is None and not energy:
+        if is_first and not energy:
             return None
-        # A GPU found between two mapping answers has drawn something before the first of them.
-        start_at = unix_seconds if start_at is None else min(start_at, unix_seconds)
+        # Durations are those of the monotonic clock: the other one may be set at any time.
+        start_at = unix_seconds - seconds
         idle = self.floor.idle_millijoules(seconds, energy)
         settled = None
         if self.mapped and was_mapped:
-            busy = self._busy_ratio(before, energy - idle, seconds)
-            settled = self._settle_slots(before, start_at, unix_seconds, seconds, activity, busy)
-            self.covered_since = start_at
-            if not before and not self.slots and self.reading.power_watts is not None:
-                self.floor.observe_free(self.reading.power_watts)
+            busy = None if is_gap else self._busy_ratio(before, energy - idle, seconds)
+            settled = self._settle_slots(
+                before, start_at, unix_seconds, activity, busy, is_gap=is_gap
+            )
+        if settled is not None:
+            self.covered_since = unix_seconds if has_loss else start_at
+            if is_free_known and not before and not is_gap:
+                self._learn_floor()
         self._remember_load(before)
-        unseen = _unseen(settled or [])
-        if unseen:  # activity was measured at the end of a long gap and says nothing of it
-            settled = [replace(slot, activity_ratio=None) for slot in settled or []]
-        utilisation = None if unseen else _by_owner(settled or [], activity)
+        utilisation = None if is_gap else _by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
             energy - idle,
             idle,
             claims,
-            other_active_weights=unseen or (_others(utilisation) if claims else None),
-            unclaimed=UnallocatedReason.UNMAPPED
-            if settled is None or unseen
-            else UnallocatedReason.FREE,
+            other_active_weights=_others(utilisation, settled or []) if claims else None,
+            unclaimed=UnallocatedReason.UNMAPPED if settled is None else UnallocatedReason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
-        ends = (*before.values(), *self.slots.values()) if settled is None else ()
+        is_missing = settled is None or has_loss
+        ends = (*before.values(), *self.slots.values()) if is_missing else ()
         cut_pods = frozenset(slot.holder.owner.pod for slot in ends)
         return Interval(attribution, self.quality, start_at, held, cut_pods)
 
+    def _learn_floor(self) -> None:
+        """Take the power of a GPU that no pod holds, unless something else uses it."""
+        watts = self.reading.power_watts
+        if self.slots or watts is None or self.reading.busy_ratio:
+            return
+        if can_be_idle(watts, self.reading.limit_watts):
+            self.floor.observe_free(watts)
+
     def _judge(self, increment: Increment) -> None:
         """Set the quality of this interval's joules."""
-        if increment.step is CounterStep.REBASED:
+        if increment.step in (CounterStep.REBASED, CounterStep.RESET) or increment.is_lost:
             self.check.spoil()
         self.check.observe(
             increment.seconds, increment.power_millijoules, increment.counter_millijoules
@@ -201,11 +241,12 @@ class GpuAccount:
         before: Mapping[str, HeldSlot],
         start_at: float,
         end_at: float,
-        seconds: float,
         activity: Activity,
         busy: float | None,
+        *,
+        is_gap: bool,
     ) -> list[SettledSlot] | None:
-        """Return the slots over the interval, None where a long gap hides who held them."""
+        """Return the slots over the interval, None where a gap hides a change of holder."""
         settled = []
         parts = Counter(slot.instance for slot in {**before, **self.slots}.values())
         for device_id in sorted(before.keys() | self.slots.keys()):
@@ -213,10 +254,18 @@ class GpuAccount:
             older, newer = (slot.holder if slot else None for slot in (old, new))
             kind = new or old
             assert kind is not None
-            if seconds > GAP_MAX_SECONDS:
-                shares = settle_gap(older, newer, start_at, end_at)
+            shares: tuple[SlotShare, ...] | None
+            if is_gap:
+                shares = settle_gap(older, newer)
             else:
-                shares = settle_interval(older, newer, start_at, end_at, busy=busy)
+                shares = settle_interval(
+                    older,
+                    newer,
+                    start_at,
+                    end_at,
+                    busy=busy,
+                    is_floor_known=self.floor.learnt_watts is not None,
+                )
             if shares is None:
                 return None
             settled.append(
@@ -224,7 +273,8 @@ class GpuAccount:
                     size_ratio=kind.size_ratio,
                     method=kind.method,
                     shares=shares,
-                    activity_ratio=activity.instances.get(kind.instance or ""),
+                    # Activity was measured at the end of the interval: it says nothing of a gap.
+                    activity_ratio=None if is_gap else activity.instances.get(kind.instance or ""),
                     active_ratio=kind.whole_ratio / parts[kind.instance],
                 )
             )
@@ -239,7 +289,7 @@ class GpuAccount:
         the mean of a second would hold the other side of the change too.
         """
         slots = list((before or self.slots).values())
-        if bool(before) == bool(self.slots) or len(slots) != 1 or seconds > GAP_MAX_SECONDS:
+        if bool(before) == bool(self.slots) or len(slots) != 1:
             return None
         if slots[0].method is not Method.EXCLUSIVE:
             return None
@@ -294,34 +344,35 @@ class GpuAccount:
             i: replace(slot, holder=change(slot.holder)) for i, slot in self.slots.items()
         }
 
-    @property
-    def has_gap(self) -> bool:
-        """Whether the open interval is so long that others may have come and gone in it."""
-        return self.waiting_seconds > GAP_MAX_SECONDS
-
     def is_held_by(self, pod: str) -> bool:
         """Return whether energy not yet counted may still belong to `pod`."""
         return any(slot.holder.owner.pod == pod for slot in self.slots.values())
 
 
-def _credible(reading: GpuReading) -> GpuReading:
+def _believable(reading: GpuReading) -> GpuReading:
     """Return the reading without numbers that no GPU can give: they are not known."""
-    raw, average, instant = (
+    counter = believable_counter(reading.counter_millijoules)
+    average, instant, limit = (
+        believable_watts(watts)
+        for watts in (reading.average_watts, reading.instant_watts, reading.limit_watts)
+    )
+    if (counter, average, instant, limit) == (
         reading.counter_millijoules,
         reading.average_watts,
         reading.instant_watts,
-    )
-    if (raw is None or raw >= 0) and _is_power(average) and _is_power(instant):
+        reading.limit_watts,
+    ):
         return reading
     return reading._replace(
-        counter_millijoules=raw if raw is not None and raw >= 0 else None,
-        average_watts=average if _is_power(average) else None,
-        instant_watts=instant if _is_power(instant) else None,
+        counter_millijoules=counter,
+        average_watts=average,
+        instant_watts=instant,
+        limit_watts=limit,
     )
 
 
-def _is_power(watts: float | None) -> bool:
-    return watts is None or 0 <= watts <= POWER_WATTS_MAX
+def _highest(*watts: float | None) -> float | None:
+    return max((value for value in watts if value is not None), default=None)
 
 
 def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | None:
@@ -341,17 +392,15 @@ def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | Non
     return Utilisation(shares, activity.others + strangers)
 
 
-def _unseen(slots: list[SettledSlot]) -> dict[UnallocatedReason, float]:
-    """Return the weight of the active energy of which nobody knows whose it was."""
-    weight = sum(
+def _others(
+    utilisation: Utilisation | None, slots: list[SettledSlot]
+) -> dict[UnallocatedReason, float] | None:
+    """Return the weight of the active energy that no holder of a slot drew, by reason."""
+    if utilisation is not None:
+        return {UnallocatedReason.FOREIGN: utilisation.others} if utilisation.others > 0 else None
+    free = sum(
         (slot.size_ratio if slot.active_ratio is None else slot.active_ratio)
-        * max(0.0, 1.0 - sum(share.active_ratio for share in slot.shares))
+        * (1.0 - sum(share.active_ratio for share in slot.shares))
         for slot in slots
     )
-    return {UnallocatedReason.UNMAPPED: weight} if weight > _ROUNDING else {}
-
-
-def _others(utilisation: Utilisation | None) -> dict[UnallocatedReason, float] | None:
-    if utilisation is None or utilisation.others <= 0:
-        return None
-    return {UnallocatedReason.FOREIGN: utilisation.others}
+    return {UnallocatedReason.FREE: free} if free > _ROUNDING else None

@@ -34,12 +34,18 @@ _SAMPLES_DUMPED: Final = 60
 
 @dataclass(slots=True)
 class HostAccount:
-    """The CPU side of one node."""
+    """Account of the CPU side of one node."""
 
     meters: dict[tuple[str, Domain], WrappingMeter] = field(default_factory=dict)
+    """Meters by package and domain."""
     floor: IdleFloor = field(default_factory=IdleFloor)
+    """Idle power of all packages together."""
     settled_at: float | None = None
+    """Monotonic time up to which energy is counted."""
     settled_unix: float = 0.0
+    """The same in Unix time."""
+    quality: dict[str, Quality] = field(default_factory=dict)
+    """Quality of the joules of the last interval, by component."""
     _use: HostUse | None = None
     _pods: dict[str, PodUse] = field(default_factory=dict)
     _base: dict[str, float] = field(default_factory=dict)
@@ -59,7 +65,7 @@ class HostAccount:
         return {
             "settled_at": self.settled_at,
             "settled_unix": self.settled_unix,
-            "floor": self.floor.samples[-_SAMPLES_DUMPED:],
+            "floor": dump_floor(self.floor),
             "base": self._base,
             "base_busy": self._base_busy,
         }
@@ -74,8 +80,8 @@ class HostAccount:
             TypeError, ValueError: the description is malformed.
         """
         account = cls(meters=meters)
-        for watts in dumped.get("floor", ()):
-            account.floor.observe_free(float(watts))
+        if dumped.get("floor"):
+            account.floor = load_floor(dumped["floor"])
         if dumped.get("settled_at") is not None:
             account.settled_at = float(dumped["settled_at"])
             account.settled_unix = float(dumped.get("settled_unix", 0.0))
@@ -83,13 +89,17 @@ class HostAccount:
             account._base_busy = float(dumped.get("base_busy", 0.0))
         return account
 
-    @staticmethod
-    def series_of(component: str, pinned: bool) -> tuple[SeriesKey, ...]:
+    def series_of(self, component: str, pinned: bool) -> tuple[SeriesKey, ...]:
         """Return the series that a pod has from the moment it is seen."""
         if component == DRAM:
-            return (_key(DRAM, Part.IDLE_HELD, Method.MEMORY_SHARE),)
+            return (self.key_of(DRAM, Part.IDLE_HELD, Method.MEMORY_SHARE),)
         method = Method.CPU_PINNED if pinned else Method.CPU_SHARE
-        return tuple(_key(CPU, part, method) for part in Part)
+        return tuple(self.key_of(CPU, part, method) for part in Part)
+
+    def key_of(self, component: str, part: Part, method: Method) -> SeriesKey:
+        """Return the key of a pod's energy of the last interval; it belongs to no container."""
+        quality = self.quality.get(component, Quality.UNCHECKED)
+        return SeriesKey("", component, part, method, quality)
 
     def settle(
         self,
@@ -106,10 +116,15 @@ class HostAccount:
         since = None if self.settled_at is None else monotonic_seconds - self.settled_at
         seconds = since or 0.0
         drawn = {CPU: 0, DRAM: 0}
+        self.quality = dict.fromkeys(drawn, Quality.UNCHECKED)
         for zone in zones:
             meter = self.meters.setdefault((zone.package, zone.domain), WrappingMeter())
             component = CPU if zone.domain is Domain.PACKAGE else DRAM
-            drawn[component] += meter.advance(zone.microjoules, zone.range_microjoules, since)
+            drawn[component] += meter.advance(
+                zone.microjoules, zone.range_microjoules, monotonic_seconds
+            )
+            if meter.is_doubtful:
+                self.quality[component] = Quality.SUSPECT
         self.settled_at, self.settled_unix = monotonic_seconds, unix_seconds
         used, busy = self._take_use()
         if self._use is None:
@@ -194,9 +209,22 @@ class HostAccount:
         return sum(m.millijoules for (_, domain), m in self.meters.items() if domain is wanted)
 
 
-def _key(component: str, part: Part, method: Method) -> SeriesKey:
-    """Return the key of a pod's host energy: no container, and no second meter to check with."""
-    return SeriesKey("", component, part, method, Quality.UNCHECKED)
+def dump_floor(floor: IdleFloor) -> dict[str, Any]:
+    """Return an idle floor as JSON values."""
+    return {"watts": floor.learnt_watts, "samples": floor.samples[-_SAMPLES_DUMPED:]}
+
+
+def load_floor(dumped: Mapping[str, Any]) -> IdleFloor:
+    """Return the idle floor that `dump_floor` described.
+
+    Raises:
+        KeyError, TypeError, ValueError: the description is malformed.
+    """
+    watts = dumped["watts"]
+    floor = IdleFloor(learnt_watts=None if watts is None else float(watts))
+    for sample in dumped["samples"]:
+        floor.observe_free(float(sample))
+    return floor
 
 
 def _nobody(energy: int) -> Attribution:

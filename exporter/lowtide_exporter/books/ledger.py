@@ -7,19 +7,20 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, Final
 
 from lowtide.energy.attribution import Owner, Part, UnallocatedReason
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterStep
-from lowtide.energy.quality import Quality
+from lowtide.energy.idle import IdleFloor
 from lowtide.meters.readings import Domain, GpuReading, ZoneReading
-from lowtide_exporter.books.gpu_account import Activity, GpuAccount, Interval
+from lowtide_exporter.books.gpu_account import GAP_SECONDS, Activity, GpuAccount, Interval
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
+from lowtide_exporter.books.names import NameWatch
 from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey, key_without_uid
-from lowtide_exporter.books.slots import SlotMap, map_slots
+from lowtide_exporter.books.slots import HeldSlot, SlotMap, map_slots
 from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ GPU: Final = "gpu"
 NO_ACTIVITY: Final = Activity()
 ABSENCE_SECONDS: Final = 30.0
 """A pod that only the kubelet's list knows has ended when the list has lacked it this long."""
+SILENCE_MAX_SECONDS: Final = 300.0
+"""Energy waits this long for the kubelet's next answer before it is unmapped."""
 METER_SECONDS: Final = 1.0
 """Readings between two mapping answers wait for each other this long: at ten a second, metering
 them together costs less, as code and data are at hand."""
@@ -45,12 +48,18 @@ class NodeLedger:
         *,
         retention_seconds: float = 300.0,
         retained_max: int = 1000,
-        mapping_max_age_seconds: float = 30.0,
+        silence_max_seconds: float = SILENCE_MAX_SECONDS,
+        mapping_period_seconds: float = 1.0,
         expects_uids: bool = False,
     ) -> None:
-        """`expects_uids` says that somebody is asked for UIDs, also before the first answer."""
-        self._mapping_max_age_seconds = mapping_max_age_seconds
+        """Open the books of a node.
+
+        `expects_uids` says that an API server is asked for UIDs, also before its first answer.
+        """
+        self._silence_max_seconds = silence_max_seconds
+        self._gap_seconds = max(GAP_SECONDS, 2 * mapping_period_seconds + 1.0)
         self.gpus: dict[str, GpuAccount] = {}
+        self.floors: dict[str, IdleFloor] = {}
         self.host = HostAccount()
         self.pods = PodBook(retention_seconds, retained_max)
         self.unallocated: defaultdict[tuple[str, Part, UnallocatedReason], int] = defaultdict(int)
@@ -59,7 +68,9 @@ class NodeLedger:
         self._began_at: float | None = None
         self._allocations: tuple[Allocation, ...] = ()
         self._mapped_at: float | None = None
+        self._mapped_unix = 0.0
         self._replicas: dict[str, int] = {}
+        self._names = NameWatch(self._gap_seconds)
         self._records: dict[tuple[str, str], PodRecord] = {}
         self._pods: tuple[PodRecord, ...] | None = None
         self._uids: frozenset[str] | None = None
@@ -68,10 +79,10 @@ class NodeLedger:
         self._unknown_ids: frozenset[str] = frozenset()
 
     def apply(self, seen: TickReadings, activities: dict[str, Activity] | None = None) -> bool:
-        """Book one observation and return whether it named devices never seen before.
+        """Book one tick and return whether it named devices never seen before.
 
-        Observations come in the order of their monotonic time. `activities` tells, by GPU UUID,
-        the load of shared GPUs where it is known.
+        Ticks come in the order of their monotonic time. `activities` tells, by GPU UUID, the load
+        of shared GPUs where it is known.
         """
         unknown_before = self._unknown_ids
         self._now = seen.monotonic_seconds
@@ -85,23 +96,57 @@ class NodeLedger:
         if seen.mapping_due or self._now - self._unmetered[0].monotonic_seconds >= METER_SECONDS:
             readings = self._meter_all()
         if seen.mapping_due:
-            slots = self._map(seen)
-            cut_pods: set[str] = set()
-            for reading in readings:
-                uuid = reading.identity.uuid
-                held = None if slots is None else slots.by_gpu.get(uuid, {})
-                activity = (activities or {}).get(uuid, NO_ACTIVITY)
-                gpu = self.gpus[uuid]
-                if gpu.may_wait(held, activity) or (gpu.has_gap and self._may_learn_times()):
-                    continue
-                interval = gpu.settle(seen.unix_seconds, held, activity)
-                if interval is not None:
-                    self._book(interval, gpu, seen)
-                    cut_pods |= interval.cut_pods
-                self._open_series(gpu, seen)
-            self._cut_segments(cut_pods, seen)
+            self._settle_gpus(readings, seen, activities or {})
             self._follow_lives(seen)
         return bool(self._unknown_ids - unknown_before)
+
+    def _settle_gpus(
+        self,
+        readings: list[GpuReading],
+        seen: TickReadings,
+        activities: dict[str, Activity],
+    ) -> None:
+        """Close the intervals of the GPUs that were read, where their holders are known."""
+        slots = self._map(seen)
+        cut_pods: set[str] = set()
+        settled: list[GpuAccount] = []
+        for reading in readings:
+            uuid = reading.identity.uuid
+            gpu = self.gpus[uuid]
+            held = None if slots is None else slots.by_gpu.get(uuid, {})
+            activity = activities.get(uuid, NO_ACTIVITY)
+            if gpu.may_wait(held, activity):
+                gpu.confirmed_at = self._now
+                continue
+            if self._must_wait(gpu, held):
+                continue
+            interval = gpu.settle(
+                self._now,
+                seen.unix_seconds,
+                held,
+                activity,
+                is_free_known=not self._unknown_ids,
+            )
+            if interval is not None:
+                self._book(interval, gpu, seen)
+                cut_pods |= interval.cut_pods
+            settled.append(gpu)
+        self._cut_segments(cut_pods, seen)
+        for gpu in settled:
+            self._open_series(gpu, seen)
+
+    def _must_wait(self, gpu: GpuAccount, held: Mapping[str, HeldSlot] | None) -> bool:
+        """Return whether the open interval waits for an answer that tells whose it is."""
+        if held is not None:
+            return gpu.is_in_doubt(self._now) and self._may_learn_uids()
+        since = gpu.confirmed_at
+        return gpu.mapped and since is not None and self._now - since <= self._silence_max_seconds
+
+    def make_account(self, reading: GpuReading) -> GpuAccount:
+        """Return a new account of the GPU that was read."""
+        account = GpuAccount(reading.identity, reading, gap_seconds=self._gap_seconds)
+        account.floor = self.floors.pop(reading.identity.uuid, account.floor)
+        return account
 
     def mapping_state(self) -> dict[str, Any]:
         """Return the last answer of the kubelet as JSON values."""
@@ -111,6 +156,7 @@ class NodeLedger:
                 for item in self._allocations
             ],
             "mapped_at": self._mapped_at,
+            "mapped_unix": self._mapped_unix,
             "replicas": self._replicas,
         }
 
@@ -118,13 +164,17 @@ class NodeLedger:
         self,
         allocations: tuple[Allocation, ...],
         mapped_at: float | None,
+        mapped_unix: float,
         replicas: dict[str, int],
     ) -> None:
         """Take up an answer from before a restart, and the UIDs of the restored accounts.
 
         Without the UIDs, pods would look like new ones until the API server answers.
         """
-        self._allocations, self._mapped_at, self._replicas = allocations, mapped_at, replicas
+        self._allocations, self._replicas = allocations, replicas
+        self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
+        if mapped_at is not None:
+            self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
         self._records = {
             (account.namespace, account.name): PodRecord(
                 namespace=account.namespace, name=account.name, uid=account.uid
@@ -136,16 +186,27 @@ class NodeLedger:
     def exported_pods(self) -> Iterator[PodAccount]:
         """Yield the accounts to show.
 
-        One whose UID is about to be known waits a little, one of which nothing is counted until it
-        is again: each sample would say that all was counted up to it.
+        Each sample says that all was counted up to it. So a pod whose energy is missing, or may
+        turn out to be, is not shown until it is counted again. One whose UID is about to be known
+        waits a little.
         """
         expects_uids = self._expects_uids or self._uids is not None
+        doubtful = self._doubtful_pods()
         for account in self.pods:
-            if account.is_cut and not account.is_final:
+            if not account.is_final and (account.is_cut or account.key in doubtful):
                 continue
             is_new = self._now - account.seen_at < UID_GRACE_SECONDS
             if account.uid or not (expects_uids and is_new):
                 yield account
+
+    def _doubtful_pods(self) -> set[str]:
+        """Return the pods that hold a GPU which cannot be counted now."""
+        return {
+            slot.holder.owner.pod
+            for gpu in self.gpus.values()
+            if gpu.is_in_doubt(self._now)
+            for slot in gpu.slots.values()
+        }
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -195,7 +256,7 @@ class NodeLedger:
                 for key in self.host.series_of(component, cores_of[uid][1]):
                     account.add(key, 0)
             for portion in attribution.portions:
-                key = SeriesKey("", component, portion.part, portion.method, Quality.UNCHECKED)
+                key = self.host.key_of(component, portion.part, portion.method)
                 self.pods.living[portion.owner.pod].add(key, portion.millijoules)
 
     def _is_final(self, record: PodRecord) -> bool:
@@ -213,32 +274,47 @@ class NodeLedger:
         """Meter one reading and return whether its GPU was read."""
         uuid = reading.identity.uuid
         if uuid not in self.gpus:
-            self.gpus[uuid] = GpuAccount(reading.identity, reading)
+            self.gpus[uuid] = self.make_account(reading)
         increment = self.gpus[uuid].meter_reading(reading, seen.monotonic_seconds)
         return increment.step is not CounterStep.MISSING
 
     def _take_records(self, seen: TickReadings) -> None:
+        if seen.pods is not None and seen.pods_are_current:
+            self._names.note_current(self._now)
         if seen.pods is None or seen.pods is self._pods:
             return
         self._pods = seen.pods
+        self._names.note_news(self._now)
         self._records = {(record.namespace, record.name): record for record in seen.pods}
         self._uids = frozenset(record.uid for record in seen.pods)
         for account in tuple(self.pods.living.values()):
             record = self._records.get((account.namespace, account.name))
             if record is not None and account.uid in ("", record.uid):
                 account.trainingjob_uid = record.trainingjob_uid or account.trainingjob_uid
-            if account.uid or record is None or self.pods.get(record.uid) is not None:
-                continue
-            for gpu in self.gpus.values():
-                gpu.rename(account.key, record.uid)
+            if not account.uid and record is not None and self._is_trusted(record):
+                self._name(account, record)
+
+    def _is_trusted(self, record: PodRecord) -> bool:
+        return self._names.is_trusted((record.namespace, record.name), record.started_at)
+
+    def _name(self, account: PodAccount, record: PodRecord) -> None:
+        """Give an account without UID its UID, or its energy to the account that has it."""
+        known = self.pods.get(record.uid)
+        if known is not None and known.ticks_since_end is not None:
+            return
+        for gpu in self.gpus.values():
+            gpu.rename(account.key, record.uid)
+        if known is None:
             self.pods.rename(account, record.uid)
+        else:
+            self.pods.merge(account, known)
 
     def _holder(self, allocation: Allocation) -> Holder | None:
         """Return who holds the container's devices, None where its pod has ended."""
         name = (allocation.namespace, allocation.pod)
-        record = self._records.get(name) or PodRecord(
-            namespace=allocation.namespace, name=allocation.pod, uid=""
-        )
+        record = self._records.get(name)
+        if record is None or not self._is_trusted(record):
+            record = PodRecord(namespace=allocation.namespace, name=allocation.pod, uid="")
         key = record.uid or self._key_without_uid(name)
         account = self.pods.get(key)
         if record.is_terminal or (account is not None and account.ticks_since_end is not None):
@@ -256,14 +332,12 @@ class NodeLedger:
         return key
 
     def _map(self, seen: TickReadings) -> SlotMap | None:
-        """Return who holds what now; None where the last answer is missing or too old."""
-        if seen.allocations is not None:
-            self._allocations, self._mapped_at = seen.allocations, seen.monotonic_seconds
-            self._replicas = seen.advertised_replicas
-        if self._mapped_at is None:
+        """Return the holders at this moment, None where the kubelet gave no answer."""
+        if seen.allocations is None:
             return None
-        if seen.monotonic_seconds - self._mapped_at > self._mapping_max_age_seconds:
-            return None
+        self._allocations, self._replicas = seen.allocations, seen.advertised_replicas
+        self._mapped_at, self._mapped_unix = seen.monotonic_seconds, seen.unix_seconds
+        self._names.note_answer(_names_in(seen.allocations), self._now, seen.unix_seconds)
         self._named = {}
         slots = map_slots(self._allocations, seen.gpus, self._replicas, self._holder)
         if slots.unknown_ids - self._unknown_ids:
@@ -299,17 +373,21 @@ class NodeLedger:
             account = self._account_of(owner, seen, interval.start_at)
             account.held_seconds[owner.container, gpu.identity.model] += seconds
 
-    def _may_learn_times(self) -> bool:
-        """Return whether the first answer on when pods began and ended may still come."""
+    def _may_learn_uids(self) -> bool:
+        """Return whether the first answer on the pods of the node may still come."""
         is_new = self._began_at is not None and self._now - self._began_at < UID_GRACE_SECONDS
         return is_new and self._expects_uids and self._uids is None
 
     def _cut_segments(self, pods: set[str], seen: TickReadings) -> None:
         """End the segments of pods whose energy is missing: one segment would hide the gap."""
         for account in [self.pods.living[pod] for pod in pods & self.pods.living.keys()]:
-            if account.segment_start < seen.unix_seconds:
-                _log.warning("some energy of pod %s/%s is missing", account.namespace, account.name)
-                self.pods.cut_segment(account, seen.unix_seconds)
+            if account.seen_at < self._now:
+                self._cut(account, seen)
+
+    def _cut(self, account: PodAccount, seen: TickReadings) -> None:
+        if not account.is_cut:
+            _log.warning("some energy of pod %s/%s is missing", account.namespace, account.name)
+        self.pods.cut_segment(account, seen.unix_seconds)
 
     def _open_series(self, gpu: GpuAccount, seen: TickReadings) -> None:
         """Show every holder's series at zero from the moment it is seen."""
@@ -317,7 +395,9 @@ class NodeLedger:
             owner = slot.holder.owner
             account = self._account_of(owner, seen, gpu.covered_since)
             if account.is_cut:
-                account.is_cut, account.segment_start = False, gpu.covered_since
+                account.begin_segment(gpu.covered_since)
+            if not gpu.is_metered:  # what cannot be measured has no series, least of all 0 J
+                continue
             for part in Part:
                 account.add(SeriesKey(owner.container, GPU, part, slot.method, gpu.quality), 0)
 
@@ -339,7 +419,9 @@ class NodeLedger:
     def _is_absent(self, account: PodAccount, now: float) -> bool:
         """Return whether good answers of the kubelet have lacked the pod for long."""
         last = account.last_held_monotonic
-        return self._mapped_at == now and last is not None and now - last > ABSENCE_SECONDS
+        if self._mapped_at != now or last is None or now - last <= ABSENCE_SECONDS:
+            return False
+        return (account.namespace, account.name) not in _names_in(self._allocations)
 
     def _note_holdings(self, seen: TickReadings) -> None:
         for account in self.pods.living.values():
@@ -366,4 +448,10 @@ class NodeLedger:
             return False
         for gpu in holding:
             gpu.forget(account.key)
+        if holding:
+            self._cut(account, seen)
         return True
+
+
+def _names_in(allocations: tuple[Allocation, ...]) -> set[tuple[str, str]]:
+    return {(item.namespace, item.pod) for item in allocations}

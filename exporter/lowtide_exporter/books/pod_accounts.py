@@ -8,11 +8,14 @@ moves into one sum, so that nothing disappears from the balance.
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lowtide.energy.attribution import Method, Part
 from lowtide.energy.quality import Quality
 from lowtide_exporter.readings import PodRecord
+
+SEGMENTS_APART_SECONDS: Final = 0.001
+"""Segments are told apart by their start, to the millisecond, whatever the clock does."""
 
 _NAME, _GENERATION = "/", "\n"
 """What no UID holds, and what no name holds."""
@@ -45,34 +48,52 @@ class SeriesKey(NamedTuple):
 
 @dataclass(slots=True)
 class PodAccount:
-    """The energy of one pod in millijoules, and where it is in its life.
-
-    `key` is the UID, or made of the name while the UID is not known (`uid` is then empty).
-    `trainingjob_uid` is the TrainingJob that the pod works for, empty where there is none. From
-    the moment at which energy of the pod went missing until some is counted again, `is_cut`.
-    """
+    """Energy of one pod, and where it is in its life."""
 
     key: str
+    """UID, or made of the name while the UID is not known."""
     namespace: str
+    """Namespace."""
     name: str
+    """Name."""
     uid: str
+    """UID; empty while it is not known."""
     segment_start: float
+    """Unix time since when the counters count."""
     seen_at: float
+    """Monotonic time at which the pod was first seen."""
     energy: dict[SeriesKey, int] = field(default_factory=dict)
+    """Millijoules of this segment, by series."""
     held_seconds: defaultdict[tuple[str, str], float] = field(
         default_factory=lambda: defaultdict(float)
     )
+    """GPU seconds of this segment, by container and model."""
     shares: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Shares of GPUs held now, by container and UUID."""
     last_held_unix: float | None = None
+    """Unix time at which the kubelet last listed it."""
     last_held_monotonic: float | None = None
+    """The same on the monotonic clock."""
     finished_at: float | None = None
+    """Unix time of the end of its last container."""
     ticks_since_end: int | None = None
+    """Ticks since its end was seen; None while it lives."""
     ended_at: float | None = None
+    """Monotonic time at which its end was seen."""
     ended_unix: float | None = None
+    """Unix time at which its end was seen."""
     end_timestamp: float | None = None
+    """The end marker; set once the values are final."""
     frozen_at: float | None = None
+    """Monotonic time at which the values became final."""
     is_cut: bool = False
+    """Whether energy went missing and nothing has been counted since."""
+    last_segment_start: float | None = None
+    """Start of the segment that was cut last."""
+    is_carried: bool = False
+    """Whether a run of the exporter before this one has counted it: not in this run's balance."""
     trainingjob_uid: str = ""
+    """UID of the TrainingJob that the pod works for; empty where there is none."""
 
     @property
     def shown_uid(self) -> str:
@@ -85,6 +106,12 @@ class PodAccount:
     def is_final(self) -> bool:
         """Whether the values will never change again."""
         return self.end_timestamp is not None
+
+    def begin_segment(self, unix_seconds: float) -> None:
+        """Count again after a cut, in a segment that is told from the one before."""
+        is_told = unix_seconds != self.last_segment_start
+        self.segment_start = unix_seconds + (0.0 if is_told else SEGMENTS_APART_SECONDS)
+        self.is_cut = False
 
     def add(self, key: SeriesKey, millijoules: int) -> None:
         """Book energy; zero opens the series."""
@@ -135,13 +162,28 @@ class PodBook:
         account.key = account.uid = uid
         self.living[uid] = account
 
+    def merge(self, account: PodAccount, known: PodAccount) -> None:
+        """Add a living account without UID to the one that turned out to be its own."""
+        del self.living[account.key]
+        for key, millijoules in account.energy.items():
+            known.add(key, millijoules)
+        for place, seconds in account.held_seconds.items():
+            known.held_seconds[place] += seconds
+        known.last_held_unix = account.last_held_unix or known.last_held_unix
+        known.last_held_monotonic = account.last_held_monotonic or known.last_held_monotonic
+        if account.is_cut and not known.is_cut:
+            self.cut_segment(known, account.segment_start)
+
     def cut_segment(self, account: PodAccount, unix_seconds: float) -> None:
         """End the segment; the next one begins at zero, as after a restart without state."""
         for key, millijoules in account.energy.items():
             self.retired_millijoules[key.component] += millijoules
             account.energy[key] = 0
         account.held_seconds.clear()
-        account.segment_start, account.is_cut = unix_seconds, True
+        if not account.is_cut:
+            account.last_segment_start = account.segment_start
+        account.begin_segment(unix_seconds)
+        account.is_cut = True
 
     def end(
         self,
@@ -194,6 +236,8 @@ class PodBook:
 
     def _retire_oldest(self) -> None:
         account = self.retained.pop(next(iter(self.retained)))
+        if account.is_carried:
+            return
         for key, millijoules in account.energy.items():
             self.retired_millijoules[key.component] += millijoules
 
@@ -202,6 +246,7 @@ class PodBook:
         exported = sum(
             value
             for account in self
+            if not account.is_carried
             for key, value in account.energy.items()
             if key.component == component
         )

@@ -1,12 +1,18 @@
-"""Carries the books over a restart of the exporter, in one small file.
+"""State of the books in one small file, which carries them over a restart of the exporter.
 
-Written to a new file, synchronised and renamed, so a crash leaves the old or the new state, never
-half of one. State of another boot, another version or older than an hour is not used: then all
-pods start a new segment, which readers understand. The gap is booked by the first tick like any
-long interval: to pods that held their GPU at both ends, else by known times, else unmapped; then
-the pods of both ends get new segments.
+The file is written to a new one, synchronised and renamed, and begins with a checksum: a crash or a
+bad disk leaves the old or the new state, or one that is refused. Only what an orderly end has
+written goes on: it holds exactly what was shown last. The file is removed before it is used, so
+that it is never used twice. After an unclean end (the process was killed) the pods may have been
+shown more than the file holds; then all counters begin at zero and all pods begin a new segment,
+which readers understand, and only what cannot change is taken up: idle floors, and the values of
+pods that were final already.
+
+State of another boot, another version or older than an hour is not used. The gap is booked by the
+first tick like any other: to pods that held their GPU at both ends, else it is unmapped.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -21,7 +27,7 @@ from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
 from lowtide.meters.readings import Domain, GpuIdentity, GpuReading
 from lowtide_exporter.books.gpu_account import GpuAccount
-from lowtide_exporter.books.host_account import HostAccount
+from lowtide_exporter.books.host_account import HostAccount, dump_floor, load_floor
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.pod_accounts import PodAccount, SeriesKey
 from lowtide_exporter.books.slots import HeldSlot
@@ -29,19 +35,23 @@ from lowtide_exporter.readings import Allocation
 
 _log = logging.getLogger(__name__)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_AGE_SECONDS: Final = 3600.0
 
 
 class StateFile:
-    """One file that holds the state of one boot."""
+    """File that holds the state of one boot."""
 
     def __init__(self, path: str, boot_id: str) -> None:
         self._path = Path(path)
         self._boot_id = boot_id
 
-    def save(self, ledger: NodeLedger, monotonic_seconds: float) -> None:
+    def save(
+        self, ledger: NodeLedger, monotonic_seconds: float, *, is_complete: bool = False
+    ) -> None:
         """Replace the file by the ledger's present state.
+
+        `is_complete` says that nothing will be counted or shown after this.
 
         Raises:
             OSError: it cannot be written (a full disk, a missing directory).
@@ -50,28 +60,34 @@ class StateFile:
             "format": FORMAT,
             "boot_id": self._boot_id,
             "monotonic_seconds": monotonic_seconds,
+            "is_complete": is_complete,
             **dump_ledger(ledger),
         }
+        body = json.dumps(state, separators=(",", ":")).encode()
         fresh = self._path.with_name(self._path.name + ".new")
-        with fresh.open("w") as file:
-            json.dump(state, file, separators=(",", ":"))
+        with fresh.open("wb") as file:
+            file.write(_checksum(body) + b"\n" + body)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
 
     def load(self, ledger: NodeLedger, monotonic_seconds: float) -> bool:
-        """Fill an empty ledger and return whether the state could be used."""
+        """Fill an empty ledger and return whether its totals go on from the file."""
         try:
-            state = json.loads(self._path.read_text())
+            state = _parse(self._path.read_bytes())
             reason = self._find_fault(state, monotonic_seconds)
-            if reason is None:
+            if reason is None and not state["is_complete"]:
+                load_remains(state, ledger)
+                reason = "the run before did not end in order: all pods begin a new segment"
+            elif reason is None:
+                self._path.unlink()  # used once: what is shown from now on is more than it holds
                 load_ledger(state, ledger)
         except FileNotFoundError:
             return False
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            reason = f"it cannot be read: {error}"
+            reason = f"it cannot be used: {error}"
         if reason is not None:
-            _log.warning("state file %s is not used: %s", self._path, reason)
+            _log.warning("totals do not go on from state file %s: %s", self._path, reason)
             return False
         return True
 
@@ -86,6 +102,22 @@ class StateFile:
         if not 0 <= age <= MAX_AGE_SECONDS:
             return f"it is {age:.0f} s old, more than {MAX_AGE_SECONDS:.0f} s"
         return None
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
+
+
+def _parse(content: bytes) -> Any:
+    """Return the state in a file's content.
+
+    Raises:
+        ValueError: the content is damaged.
+    """
+    checksum, _, body = content.partition(b"\n")
+    if checksum != _checksum(body):
+        raise ValueError("its checksum does not fit, so it is damaged or of another version")
+    return json.loads(body)
 
 
 def read_boot_id(procfs: str) -> str:
@@ -106,10 +138,7 @@ def dump_ledger(ledger: NodeLedger) -> dict[str, Any]:
         "evicted": ledger.pods.evicted,
         "unallocated": [[*key, value] for key, value in ledger.unallocated.items()],
         "zones": [
-            (
-                *(package, domain, meter.millijoules, meter.handed_out_millijoules),
-                *(meter.unwrapped, meter.last_microjoules),
-            )
+            (package, domain, asdict(meter))
             for (package, domain), meter in ledger.host.meters.items()
         ],
         "host": ledger.host.dump(),
@@ -123,21 +152,24 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     Raises:
         KeyError, TypeError, ValueError: the state is malformed; the ledger is as it was.
     """
-    gpus = [_load_gpu(item) for item in state["gpus"]]
+    gpus = [_load_gpu(item, ledger) for item in state["gpus"]]
     living = [_load_account(item) for item in state["living"]]
     retained = [_load_account(item) for item in state["retained"]]
     unallocated = {
         (c, Part(p), UnallocatedReason(r)): int(v) for c, p, r, v in state["unallocated"]
     }
-    zones = {(row[0], Domain(row[1])): _load_zone(*row[2:]) for row in state["zones"]}
+    zones = {
+        (package, Domain(domain)): WrappingMeter(**meter | {"total": DeviceTotal(**meter["total"])})
+        for package, domain, meter in state["zones"]
+    }
+    mapping = state["mapping"]
     allocations = tuple(
         Allocation(namespace, pod, container, tuple(ids), tuple(cpus))  # claims are in the ids
-        for namespace, pod, container, ids, cpus in state["mapping"]["allocations"]
+        for namespace, pod, container, ids, cpus in mapping["allocations"]
     )
-    mapped_at, replicas = state["mapping"]["mapped_at"], dict(state["mapping"]["replicas"])
     retired = {component: int(value) for component, value in state["retired"].items()}
     evicted = int(state["evicted"])
-    host = HostAccount.load(state.get("host") or {}, zones)
+    host = HostAccount.load(state["host"], zones)
     ledger.gpus.update({gpu.identity.uuid: gpu for gpu in gpus})
     ledger.pods.living.update({account.key: account for account in living})
     ledger.pods.retained.update({account.key: account for account in retained})
@@ -145,17 +177,36 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     ledger.pods.evicted = evicted
     ledger.unallocated.update(unallocated)
     ledger.host = host
-    ledger.restore_mapping(allocations, mapped_at, replicas)
+    ledger.restore_mapping(
+        allocations, mapping["mapped_at"], mapping["mapped_unix"], dict(mapping["replicas"])
+    )
+
+
+def load_remains(state: dict[str, Any], ledger: NodeLedger) -> None:
+    """Take up what an unclean end cannot have changed: idle floors and final values.
+
+    Raises:
+        KeyError, TypeError, ValueError: the state is malformed; the ledger is as it was.
+    """
+    floors = {item["identity"]["uuid"]: load_floor(item["floor"]) for item in state["gpus"]}
+    retained = [_load_account(item) for item in state["retained"]]
+    host = load_floor(state["host"]["floor"])
+    for account in retained:
+        account.is_carried = True
+    ledger.pods.retained.update({account.key: account for account in retained})
+    ledger.floors.update(floors)
+    ledger.host.floor = host
 
 
 def _dump_gpu(gpu: GpuAccount) -> dict[str, Any]:
     return {
         "identity": asdict(gpu.identity),
         "meter": asdict(gpu.meter),
-        "floor": gpu.floor.samples[-60:],
-        "counted_at": gpu.counted_at,
+        "floor": dump_floor(gpu.floor),
+        "is_counted": gpu.is_counted,
+        "confirmed_at": gpu.confirmed_at,
         "mapped": gpu.mapped,
-        "waiting": [gpu.waiting_millijoules, gpu.waiting_seconds],
+        "waiting": [gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss],
         "slots": [
             (
                 *(device_id, slot.holder.owner.pod, slot.holder.owner.container),
@@ -167,24 +218,20 @@ def _dump_gpu(gpu: GpuAccount) -> dict[str, Any]:
     }
 
 
-def _load_gpu(item: dict[str, Any]) -> GpuAccount:
+def _load_gpu(item: dict[str, Any], ledger: NodeLedger) -> GpuAccount:
     identity = GpuIdentity(**item["identity"])
     meter = CounterMeter(**item["meter"] | {"total": DeviceTotal(**item["meter"]["total"])})
-    gpu = GpuAccount(identity, GpuReading(identity=identity, error="not read since the restart"))
+    gpu = ledger.make_account(GpuReading(identity=identity, error="not read since the restart"))
     gpu.meter = meter
-    for watts in item["floor"]:
-        gpu.floor.observe_free(float(watts))
-    gpu.counted_at, gpu.mapped = item["counted_at"], bool(item["mapped"])
-    gpu.waiting_millijoules, gpu.waiting_seconds = item["waiting"]
+    gpu.floor = load_floor(item["floor"])
+    gpu.is_counted, gpu.mapped = bool(item["is_counted"]), bool(item["mapped"])
+    gpu.confirmed_at = item["confirmed_at"]
+    gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss = item["waiting"]
     gpu.slots = {
         device_id: HeldSlot(
-            Holder(Owner(pod, container), started),
-            size,
-            Method(method),
-            instance,
-            *(whole or [size]),
+            Holder(Owner(pod, container), started), size, Method(method), instance, whole
         )
-        for device_id, pod, container, started, size, method, instance, *whole in item["slots"]
+        for device_id, pod, container, started, size, method, instance, whole in item["slots"]
     }
     return gpu
 
@@ -211,21 +258,3 @@ def _load_account(item: dict[str, Any]) -> PodAccount:
     for container, model, seconds in held:
         account.held_seconds[container, model] = float(seconds)
     return account
-
-
-def _load_zone(
-    total: int, handed_out: int, unwrapped: int, last: int | None = None
-) -> WrappingMeter:
-    """Return a zone's meter that goes on from its last reading.
-
-    Of the wraps during the gap one is seen at most: the gap's energy is never too high.
-    """
-    meter = WrappingMeter(
-        total=DeviceTotal(closed_millijoules=unwrapped, first_raw=last, last_raw=last),
-        handed_out_millijoules=handed_out,
-        unwrapped=unwrapped,
-        last_microjoules=last,
-    )
-    if total != handed_out:
-        raise ValueError(f"zone totals disagree: {total} and {handed_out} mJ")
-    return meter

@@ -90,22 +90,24 @@ GPU_RATIO: Final = Family(
     "ratio",
     "Integrated power over counter in the last five minutes; 1 where both meters agree",
 )
+UNMETERED: Final = "unmetered"
+"""Stands in place of a quality where a GPU tells neither energy nor power."""
 GPU_QUALITY: Final = Family(
     "lowtide_gpu_energy_quality",
     MetricType.GAUGE,
     ("uuid", "quality"),
     "",
-    "1 for the quality of the joules that the GPU's meters give now, 0 for the others",
+    "1 for the quality of the joules that the meters give now; unmetered where they give none",
 )
 GPU_RESETS: Final = Family(
-    "lowtide_gpu_counter_resets_total",
+    "lowtide_gpu_energy_resets_total",
     MetricType.COUNTER,
     ("uuid",),
     "",
     "Restarts and implausible jumps of the GPU's energy counter",
 )
 GPU_STUCK: Final = Family(
-    "lowtide_gpu_counter_stuck_seconds_total",
+    "lowtide_gpu_energy_stuck_seconds_total",
     MetricType.COUNTER,
     ("uuid",),
     "seconds",

@@ -107,7 +107,7 @@ def _gpus(ledger: NodeLedger) -> Iterator[_Row]:
         info = (str(who.index), uuid, who.model, who.architecture, who.driver, source)
         yield catalogue.GPU_INFO, info, 1
         yield catalogue.GPU_UP, (uuid,), float(reading.error is None)
-        if gpu.counted_at is not None:
+        if gpu.is_counted:
             yield from _gpu_energy(uuid, gpu)
         if reading.average_watts is not None:
             yield catalogue.GPU_POWER, (uuid, PowerKind.AVERAGE), reading.average_watts
@@ -126,11 +126,14 @@ def _gpus(ledger: NodeLedger) -> Iterator[_Row]:
 
 def _gpu_energy(uuid: str, gpu: GpuAccount) -> Iterator[_Row]:
     handed_out = gpu.meter.total.millijoules - gpu.waiting_millijoules
-    yield catalogue.GPU_ENERGY, (uuid,), handed_out / _MILLI
-    yield catalogue.GPU_RESETS, (uuid,), gpu.meter.resets
-    yield catalogue.GPU_STUCK, (uuid,), gpu.meter.stuck_seconds
+    if gpu.is_metered or handed_out:
+        yield catalogue.GPU_ENERGY, (uuid,), handed_out / _MILLI
+        yield catalogue.GPU_RESETS, (uuid,), gpu.meter.resets
+        yield catalogue.GPU_STUCK, (uuid,), gpu.meter.stuck_seconds
     for quality in Quality:
-        yield catalogue.GPU_QUALITY, (uuid, quality), float(quality is gpu.quality)
+        is_it = gpu.is_metered and quality is gpu.quality
+        yield catalogue.GPU_QUALITY, (uuid, quality), float(is_it)
+    yield catalogue.GPU_QUALITY, (uuid, catalogue.UNMETERED), float(not gpu.is_metered)
     if gpu.check.ratio is not None:
         yield catalogue.GPU_RATIO, (uuid,), gpu.check.ratio
 

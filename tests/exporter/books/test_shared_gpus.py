@@ -84,8 +84,8 @@ class TestTimeSlicing:
         """
         add_process(shared, 11, UID_A)
         add_process(shared, 12, UID_B)
-        shared.control.set_processes(0, [(11, 60), (12, 20)])
         self.start(shared)
+        shared.control.set_processes(0, [(11, 60), (12, 20)])
         shared.run_until(130)
         before = {name: shared.pod_joules(name) for name in "ab"}
 
@@ -101,8 +101,8 @@ class TestTimeSlicing:
         """Somebody on the host uses the GPU beside the pods: foreign, not theirs."""
         for pid, uid in ((11, UID_A), (12, UID_B), (13, None)):
             add_process(shared, pid, uid)
-        shared.control.set_processes(0, [(11, 25), (12, 25), (13, 50)])
         self.start(shared)
+        shared.control.set_processes(0, [(11, 25), (12, 25), (13, 50)])
         shared.run_until(130)
         before = shared.unallocated_joules(reason="foreign")
 
@@ -114,8 +114,8 @@ class TestTimeSlicing:
 
     def test_without_host_process_ids_shares_are_equal(self, shared):
         """The ids that NVML gives are not in our /proc: nothing is concluded from them."""
-        shared.control.set_processes(0, [(11, 60), (12, 20)])
         self.start(shared)
+        shared.control.set_processes(0, [(11, 60), (12, 20)])
         shared.run_until(230)
 
         a, b = shared.pod_joules("a"), shared.pod_joules("b")
@@ -126,9 +126,9 @@ class TestTimeSlicing:
         """Processes are found by UID: without an API server they must not look like strangers'."""
         add_process(shared, 11, UID_A)
         add_process(shared, 12, UID_B)
-        shared.control.set_processes(0, [(11, 60), (12, 20)])
         shared.pods.pods = None
         learn_floor(shared, 80.0, 480.0)
+        shared.control.set_processes(0, [(11, 60), (12, 20)])
         shared.owners.replicas = {GPU_0: 4}
         shared.allocate("a", f"{GPU_0}::0")
         shared.allocate("b", f"{GPU_0}::1")

@@ -1,6 +1,7 @@
 """Totals over a restart of the exporter: continued where that is sound, begun anew where not."""
 
 import errno
+import hashlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from standins.nvml.control import gpu_uuid
 
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
+from lowtide_exporter.page.catalogue import FAMILIES, MetricType
 from lowtide_exporter.readings import PodRecord
 
 GPU_0 = gpu_uuid(0)
@@ -30,12 +32,13 @@ def restart(node, state, seconds=0.0, **ledger_options):
 
 
 def prepare(node, state, until=130):
-    """Run a pod with a state file."""
+    """Run a pod with a state file: 75 W before it, 525 W from half a second before it is seen."""
+    node.control.set_trace(0, [(0.0, 75.0), (115.5, 525.0)])
     node.loop = node.make_loop(period_seconds=1.0, state=state)
     node.run_until(115)
     node.start_pod("job", GPU_0)
     node.run_until(until)
-    node.loop.save()
+    node.loop.save(is_complete=True)
 
 
 def test_totals_continue_and_the_gap_is_the_holders(node, state):
@@ -128,63 +131,143 @@ def test_a_change_of_holder_during_a_long_gap_is_not_guessed(node, state):
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
-def test_the_end_of_a_pod_in_a_long_gap_is_waited_for(node, state):
-    """The API server answers after the kubelet: with the end known, the gap is no loss.
-
-    The pod held its GPU for 20.5 of 61 s (its end is told in whole seconds; the answer came a
-    second late) and gets as much of the gap's energy: nobody saw it fall to idle.
-    """
-    node.control.set_trace(0, [(0.0, 300.0)])
+def test_a_pod_that_came_or_went_in_a_gap_gets_nothing_of_it(node, state):
+    """Others may have held the GPU meanwhile, at other powers: known times do not help."""
     prepare(node, state)
-    before = node.pod_joules("job")
     node.end_pod("job", finished_at=node.unix(150))
-    answer, node.pods.pods = node.pods.pods, None
+    node.allocate("late", GPU_0)
+    late = PodRecord(namespace="ml", name="late", uid="uid-late", started_at=node.unix(170))
+    node.pods.pods = (*node.pods.pods, late)
 
     restart(node, state, seconds=60, expects_uids=True)
     node.tick()
-    unanswered = node.pod_joules("job")
-    node.pods.pods = answer
-    node.run_until(195)
+    node.run_until(200)
 
-    assert unanswered == before
-    assert node.pod_joules("job") - before == pytest.approx(20.5 * 300, rel=0.02)
-    assert node.unallocated_joules(reason="unmapped") == pytest.approx(40.5 * 300, rel=0.02)
-
-
-def test_a_pod_that_came_during_a_long_gap_gets_its_own_time_of_it(node, state):
-    """Nobody held the GPU before; in the nine minutes until the pod came, others may have.
-
-    600 W over a gap of 600 s, of which the pod held 60.5 s (its start is told in whole seconds).
-    """
-    node.control.set_trace(0, [(0.0, 600.0)])
-    node.loop = node.make_loop(period_seconds=1.0, state=state)
-    node.run_until(102)
-    node.loop.save()
-    node.allocate("late", GPU_0)
-    node.pods.pods = (
-        PodRecord(namespace="ml", name="late", uid="uid-late", started_at=node.unix(641)),
-    )
-
-    restart(node, state, seconds=600)
-    node.tick()
-
-    assert node.pod_joules("late") == pytest.approx(600 * 60.5, rel=0.001)
-    assert node.unallocated_joules(reason="unmapped") == pytest.approx(600 * 539.5, rel=0.001)
+    gap = node.true_joules(0, 130, 190)
+    assert node.unallocated_joules(reason="unmapped") == pytest.approx(gap, rel=0.02)
+    assert node.pod_joules("job") == 0
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job") >= node.unix(190)
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds", pod="late") == node.unix(190)
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
-def test_a_counter_reset_during_the_gap_counts_from_the_restart(node, state):
-    """The driver was reloaded meanwhile: the new value is what was drawn since."""
+def test_a_gap_waits_for_the_first_answer_of_the_api_server(node, state):
+    """Whether the name still means the same pod is known then; the gap is the pod's."""
     prepare(node, state)
-    before = node.pod_joules("job")
+    answer, node.pods.pods = node.pods.pods, None
+    restart(node, state, seconds=60, expects_uids=True)
+    node.tick()
+    hidden = node.series(ENERGY)
+    node.pods.pods = answer
+    node.run_until(200)
+
+    assert hidden == []
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 115.5, 200), rel=0.005)
+
+
+def killed(node, state, seconds):
+    """Save the state, go on for as long, and kill the exporter without a last word."""
+    node.loop.save()
+    node.run_until(node.seconds + seconds)
+
+
+def counters(node):
+    """Every counter on the page."""
+    snapshot = node.loop.snapshot().samples
+    return {
+        (family.name, labels): value
+        for family in FAMILIES
+        if family.kind is MetricType.COUNTER
+        for labels, value in snapshot.get(family.name, ())
+    }
+
+
+def test_after_a_kill_pods_begin_new_segments_and_every_counter_begins_at_zero(node, state):
+    """The file is older than what was shown: totals that went on from it would fall."""
+    prepare(node, state)
+    killed(node, state, 20)
+    shown = node.pod_joules("job")
+
+    used = restart(node, state, seconds=10)
+    node.tick()
+    first = counters(node)
+    node.run_until(200)
+
+    assert shown > 0
+    assert not used
+    assert {value for (name, _), value in first.items() if "joules" in name} == {0.0}
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job") == node.unix(160)
+    assert node.pod_joules("job") == pytest.approx(node.true_joules(0, 160, 200), rel=0.001)
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_values_that_were_final_before_a_kill_are_kept_and_leave_the_balance_alone(node, state):
+    """They cannot have changed since the file was written; they are not energy of this run."""
+    prepare(node, state)
+    node.end_pod("job", finished_at=node.unix(130))
+    node.run_until(140)
+    final = node.pod_joules("job")
+    killed(node, state, 20)
+
+    restart(node, state, seconds=10)
+    node.tick()
+    node.run_until(200)
+
+    assert node.pod_joules("job") == final
+    assert node.value("lowtide_pod_end_timestamp_seconds", pod="job") == node.unix(130)
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
+
+
+def test_values_that_became_final_after_the_file_was_written_are_not_shown_otherwise(node, state):
+    """The pod ended between the save and the kill: nothing may change behind its end marker."""
+    prepare(node, state)
+    killed(node, state, 5)
+    node.end_pod("job", finished_at=node.unix(135))
+    node.run_until(145)
+
+    restart(node, state, seconds=10)
+    node.tick()
+    node.run_until(200)
+
+    assert node.series(ENERGY) == []
+
+
+def test_the_idle_floor_survives_a_kill(node, state):
+    """A GPU that is always held would not learn it again."""
+    prepare(node, state)
+    learnt = node.value("lowtide_gpu_idle_power_watts", uuid=GPU_0)
+    killed(node, state, 5)
+
+    restart(node, state, seconds=10)
+    node.tick()
+
+    assert learnt is not None
+    assert node.value("lowtide_gpu_idle_power_watts", uuid=GPU_0) == learnt
+
+
+def test_a_state_is_used_once(node, state, tmp_path):
+    """Killed before its first save, the next run must not go on from the old file again."""
+    prepare(node, state)
+
+    assert restart(node, state, seconds=5)
+    node.tick()
+    assert not restart(node, state, seconds=5)
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_a_counter_reset_in_a_gap_is_a_loss_that_is_told(node, state):
+    """The driver was reloaded meanwhile: what was drawn before that is not known."""
+    prepare(node, state)
     node.control.gpu(0).reset_at_seconds = 140.0
 
     restart(node, state, seconds=20)
     node.tick()
+    node.run_until(170)
 
-    drawn = node.true_joules(0, 140, 150)
-    assert node.pod_joules("job") - before == pytest.approx(drawn, rel=0.02)
-    assert node.value("lowtide_gpu_counter_resets_total", uuid=GPU_0) == 1
+    assert node.value("lowtide_gpu_energy_resets_total", uuid=GPU_0) == 1
+    assert node.value("lowtide_pod_segment_start_timestamp_seconds", pod="job") > node.unix(149)
+    assert node.pod_joules("job") == pytest.approx(525 * 19, rel=0.001)
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
 def test_finished_pods_stay_finished(node, state):
@@ -193,7 +276,7 @@ def test_finished_pods_stay_finished(node, state):
     node.end_pod("job", finished_at=node.unix(130))
     node.run_until(140)
     final = node.pod_joules("job")
-    node.loop.save()
+    node.loop.save(is_complete=True)
 
     restart(node, state, seconds=10)
     node.tick()
@@ -209,16 +292,18 @@ def test_finished_pods_stay_finished(node, state):
         pytest.param({"boot_id": "boot-2"}, "booted since", id="another boot"),
         pytest.param({"monotonic_seconds": 0.0}, "s old", id="too old"),
         pytest.param({"format": 99}, "another format", id="another version"),
-        pytest.param({"gpus": 5}, "cannot be read", id="malformed"),
-        pytest.param({"living": [{}]}, "cannot be read", id="half an account"),
-        pytest.param({"zones": [[]]}, "cannot be read", id="half a zone"),
+        pytest.param({"gpus": 5}, "cannot be used", id="malformed"),
+        pytest.param({"living": [{}]}, "cannot be used", id="half an account"),
+        pytest.param({"zones": [[]]}, "cannot be used", id="half a zone"),
     ],
 )
 def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, change, reason):
     """It is said why, and counters begin at zero with a new segment start."""
     prepare(node, state)
     path = tmp_path / "state.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    _, body = path.read_bytes().split(b"\n")
+    body = json.dumps(json.loads(body) | change).encode()
+    path.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
     used = restart(node, state, seconds=5)
     node.tick()
@@ -238,23 +323,18 @@ def test_state_of_an_unknown_boot_is_not_used(node, tmp_path, caplog):
     assert "id of this boot" in caplog.text
 
 
-def test_state_of_an_older_version_is_taken_up(node, state, tmp_path):
-    """What later versions added is missing: totals go on all the same."""
+def test_a_file_with_one_wrong_bit_is_not_used(node, state, tmp_path, caplog):
+    """Numbers that are only slightly wrong would go on for months."""
     prepare(node, state)
-    before = node.pod_joules("job")
     path = tmp_path / "state.json"
-    old = json.loads(path.read_text())
-    del old["host"]
-    for gpu in old["gpus"]:
-        gpu["slots"] = [row[:7] for row in gpu["slots"]]
-    for account in old["living"]:
-        del account["ended_unix"]
-    path.write_text(json.dumps(old))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
-    assert restart(node, state, seconds=5)
+    assert not restart(node, state, seconds=5)
+    assert "checksum" in caplog.text
     node.tick()
-
-    assert node.pod_joules("job") > before
+    assert node.value("lowtide_gpu_up", uuid=GPU_0) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00" * 100])

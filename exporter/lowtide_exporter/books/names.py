@@ -1,0 +1,75 @@
+"""Names of pods that may have passed to another pod.
+
+The kubelet lists pods by name, and a StatefulSet gives the name of a pod that is gone to the next
+one. While the API server's answers come at once, the UID of a name is the right one. While they do
+not, a name that left the kubelet's list and came back, or that was listed on both sides of a long
+silence, may mean another pod: its UID is not known until the API server has answered again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+_Name = tuple[str, str]
+_CLOCK_SECONDS: Final = 2.0
+"""Kubernetes cuts times to whole seconds, and the kubelet admits a pod before it lists it."""
+
+
+@dataclass(slots=True)
+class NameWatch:
+    """Watch over the names in the kubelet's answers; times are monotonic unless named."""
+
+    gap_seconds: float
+    """A longer silence of the kubelet may hide a change."""
+    _listed: frozenset[_Name] = frozenset()
+    _answered_at: float | None = None
+    _answered_unix: float = 0.0
+    _left: dict[_Name, float] = field(default_factory=dict)
+    _returned: dict[_Name, tuple[float, float, bool]] = field(default_factory=dict)
+    _news_at: float = float("-inf")
+    _current_at: float = float("-inf")
+
+    def note_news(self, now: float) -> None:
+        """Note that the API server told something new."""
+        self._news_at = now
+
+    def note_current(self, now: float) -> None:
+        """Note that the watch of the API server stands."""
+        self._current_at = now
+
+    def note_answer(self, names: set[_Name], now: float, unix_seconds: float) -> None:
+        """Note an answer of the kubelet: who is listed, who left, who came back."""
+        was_silent = self._answered_at is not None and now - self._answered_at > self.gap_seconds
+        for name in self._listed - names:
+            self._left[name] = self._answered_unix
+        for name in names:
+            if name in self._left:
+                self._returned[name] = (now, self._left.pop(name), False)
+            elif was_silent and name in self._listed:
+                self._returned[name] = (now, self._answered_unix, True)
+        self._listed = frozenset(names)
+        self._answered_at, self._answered_unix = now, unix_seconds
+        self._forget(now)
+
+    def is_trusted(self, name: _Name, started_at: float | None) -> bool:
+        """Return whether the API server's record of this name is of the pod that is listed now.
+
+        It is where the pod began after the name was last seen to leave, or where the API server has
+        told something since. A silence, other than a departure, is answered by a standing watch.
+        """
+        returned = self._returned.get(name)
+        if returned is None:
+            return True
+        at, left_unix, was_silence = returned
+        if started_at is not None and started_at >= left_unix - _CLOCK_SECONDS:
+            return True
+        return self._news_at >= at or (was_silence and self._current_at >= at)
+
+    def _forget(self, now: float) -> None:
+        """Drop what no longer matters: memory does not grow with the number of pods seen."""
+        self._returned = {n: r for n, r in self._returned.items() if n in self._listed}
+        recent = sorted(self._left.items(), key=lambda item: -item[1])[:_NAMES_KEPT]
+        self._left = dict(recent) if len(self._left) > _NAMES_KEPT else self._left
+
+
+_NAMES_KEPT: Final = 1024
+"""Names that left and may come back; older ones are forgotten."""
