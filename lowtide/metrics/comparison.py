@@ -1,105 +1,149 @@
 """Two or more jobs side by side: differences in percent, or a refusal that says why.
 
-The first job is the baseline. A difference is given only where both figures were made the same way;
-otherwise it is undefined as `method_mismatch` (or `unit_mismatch` for money and SAM) unless the
-caller overrides, and then it says so. Source: docs/explanation/metrics.md#comparing-jobs.
+Every job is compared with the baseline. A difference is given only where both figures were made
+the same way (`lowtide.metrics.likeness`); otherwise it is undefined as `method_mismatch`,
+`unit_mismatch` or `unit_unknown`, and where the training itself differs the difference names it.
+Source: docs/explanation/metrics.md#comparing-jobs.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.likeness import CARBON, CIRCUMSTANCES, METER, RUN, Effect, Likeness, likeness
 from lowtide.metrics.properties import Direction
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Undefined
+from lowtide.units import format_coverage
+
+MOST_NAMED: Final = 3
+"""Jobs that one sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A row of the comparison: what it is, how to read it, and what must agree to compare it."""
+    """A figure that jobs are compared by."""
 
     name: str
     unit: str
     better: Direction | None
     read: Callable[[JobFigures], float | None]
-    must_agree: tuple[str, ...] = ()
+    touched_by: tuple[str, ...] = ()
+    """Keys of the circumstances that must agree."""
 
-
-_ENERGY = ("energy_kind", "boundary", "mock")
-_CARBON = (*_ENERGY, "signal")
 
 QUANTITIES: Final = (
     Quantity("accuracy", "", Direction.HIGHER, lambda j: j.accuracy, ("dataset",)),
-    Quantity("energy", "J", Direction.LOWER, lambda j: j.energy_joules, _ENERGY),
-    Quantity("time", "s", Direction.LOWER, lambda j: j.duration_seconds),
-    Quantity("cost", "", Direction.LOWER, lambda j: j.cost_amount, ("cost_currency", "cost_kind")),
-    Quantity("mean power", "W", None, lambda j: j.mean_power_watts, _ENERGY),
-    Quantity("carbon", "gCO2eq", Direction.LOWER, lambda j: j.carbon_grams, _CARBON),
+    Quantity("energy", "J", Direction.LOWER, lambda j: j.energy_joules, (*METER, *RUN)),
+    Quantity("time", "s", Direction.LOWER, lambda j: j.duration_seconds, RUN),
     Quantity(
-        "SCI",
-        "gCO2eq/unit",
-        Direction.LOWER,
-        lambda j: j.sci_grams_per_unit,
-        (*_CARBON, "functional_unit"),
+        "cost", "", Direction.LOWER, lambda j: j.cost_amount, ("cost_currency", "cost_kind", *RUN)
+    ),
+    Quantity("mean power", "W", None, lambda j: j.mean_power_watts, (*METER, "environment")),
+    Quantity(
+        "operational", "gCO2eq", Direction.LOWER, lambda j: j.operational_grams, (*CARBON, *RUN)
+    ),
+    Quantity("carbon", "gCO2eq", Direction.LOWER, lambda j: j.carbon_grams, (*CARBON, *RUN)),
+    Quantity(
+        "SCI", "gCO2eq/unit", Direction.LOWER, lambda j: j.score_grams_per_unit,
+        ("functional_unit", *CARBON, *RUN),
     ),
     Quantity(
-        "SAM",
-        "",
-        Direction.HIGHER,
+        "SAM", "", Direction.HIGHER,
         lambda j: None if (sam := j.metric("SAM")) is None else sam.value,
-        (*_ENERGY, "dataset"),
+        ("metric name", *METER, *RUN),
     ),
-)
+)  # fmt: skip
 
-WORDS: Final = {
-    "energy_kind": "how energy was had",
-    "boundary": "components in the boundary",
-    "mock": "stand-in GPUs",
-    "signal": "kind of intensity",
-    "functional_unit": "functional unit",
-    "dataset": "data set",
-    "cost_currency": "currency",
-    "cost_kind": "kind of cost",
-    "metric name": "metric and its unit",
-}
-"""The circumstances that must agree, in words."""
+
+def quantity(name: str) -> Quantity:
+    """Return the quantity called `name`.
+
+    Raises:
+        KeyError: there is no such quantity.
+    """
+    for one in QUANTITIES:
+        if one.name == name:
+            return one
+    raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """A candidate's figure against the baseline's.
 
-    `percent` is a result object; `verdict` is better, worse, same or `None` where there is no
-    difference or no good direction.
+    `percent` is a result object; `verdict` is better, worse, same, or `None` where there is no
+    difference, no good direction, or a circumstance that is not known to be the same.
     """
 
     percent: Result
     verdict: str | None
+    likeness: Likeness = field(default_factory=Likeness)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QuantityRow:
-    """One quantity over all jobs: a value per job, a difference per candidate."""
+    """One quantity over all jobs; differences are computed when they are asked for."""
 
     quantity: Quantity
-    values: tuple[float | None, ...]
-    differences: tuple[Difference, ...]
+    comparison: "Comparison"
+
+    @property
+    def values(self) -> tuple[float | None, ...]:
+        """The value of each job."""
+        return tuple(self.quantity.read(job) for job in self.comparison.jobs)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The difference of each candidate, in the order of the jobs."""
+        return tuple(
+            self.comparison.difference(self.quantity, job) for job in self.comparison.candidates
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Jobs in the given order, the first being the baseline.
-
-    `accuracy_points` has one entry per candidate. `mismatches` name what differs, in sentences;
-    `overridden` says that differences are shown nevertheless.
-    """
+    """Jobs in the given order, each against the baseline."""
 
     jobs: tuple[JobFigures, ...]
-    rows: tuple[QuantityRow, ...]
-    accuracy_points: tuple[float | None, ...]
-    mismatches: tuple[str, ...]
-    notes: tuple[str, ...]
-    overridden: bool
+    baseline: JobFigures
+    mismatches: tuple[str, ...] = ()
+    """What differs and forbids a difference, in sentences."""
+    conditions: tuple[str, ...] = ()
+    """What differs in the training and is named beside a difference, in sentences."""
+    unknown: tuple[str, ...] = ()
+    """What is not stated, in sentences."""
+    notes: tuple[str, ...] = ()
+    allow_mismatch: bool = False
+
+    @property
+    def candidates(self) -> tuple[JobFigures, ...]:
+        """All jobs but the baseline."""
+        return tuple(job for job in self.jobs if job is not self.baseline)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether differences are shown although a circumstance forbids them."""
+        return self.allow_mismatch and bool(self.mismatches)
+
+    @property
+    def rows(self) -> tuple[QuantityRow, ...]:
+        """One row per quantity."""
+        return tuple(QuantityRow(one, self) for one in QUANTITIES)
+
+    @property
+    def accuracy_points(self) -> tuple[float | None, ...]:
+        """Difference of the accuracies in percentage points, per candidate."""
+        return tuple(self.points(job) for job in self.candidates)
+
+    def points(self, job: JobFigures) -> float | None:
+        """Return a job's accuracy less the baseline's, in percentage points."""
+        base = self.baseline.accuracy
+        if base is None or job.accuracy is None:
+            return None
+        if self.difference(quantity("accuracy"), job).percent.reason is Undefined.METHOD_MISMATCH:
+            return None
+        return (job.accuracy - base) * 100
 
     def row(self, name: str) -> QuantityRow:
         """Return the row of the quantity called `name`.
@@ -107,24 +151,44 @@ class Comparison:
         Raises:
             KeyError: there is no such quantity.
         """
-        for row in self.rows:
-            if row.quantity.name == name:
-                return row
-        raise KeyError(name)
+        return QuantityRow(quantity(name), self)
+
+    def difference(self, of: Quantity, job: JobFigures) -> Difference:
+        """Return a job's difference from the baseline in one quantity."""
+        base = self.baseline
+        percent = percent_difference(of.name, of.read(base), of.read(job))
+        if percent.reason is Undefined.VALUE_MISSING:
+            return Difference(percent=percent, verdict=None)
+        alike = likeness(base, job, of.touched_by)
+        reason = _obstacle(alike)
+        if reason is None or percent.value is None:
+            shown = percent
+        elif reason is Undefined.METHOD_MISMATCH and self.allow_mismatch:
+            shown = replace(percent, warnings=(Caution.METHOD_MISMATCH,))
+        else:
+            shown = replace(percent, value=None, reason=reason)
+        stands = alike.verdict_stands or (self.allow_mismatch and reason is not None)
+        verdict = _verdict(of.better, shown.value) if stands else None
+        return Difference(percent=shown, verdict=verdict, likeness=alike)
 
 
 def percent_difference(name: str, baseline: float | None, candidate: float | None) -> Result:
     """Return (candidate - baseline) / baseline in percent.
 
-    Undefined as `value_missing` where one is not known, `baseline_zero` where the baseline is 0.
+    Undefined as `value_missing` where one is unknown, `baseline_zero` where the baseline is 0 or
+    too small to divide by.
     """
     value, reason = None, None
     if baseline is None or candidate is None:
         reason = Undefined.VALUE_MISSING
-    elif baseline == 0:
+    elif baseline == 0 or abs(candidate) > abs(baseline) * 1e300:
         reason = Undefined.BASELINE_ZERO
     else:
-        value = (candidate - baseline) / baseline * 100
+        value = (
+            (candidate / baseline - 1) * 100
+            if abs(candidate) > 1e300
+            else ((candidate - baseline) / baseline * 100)
+        )
     return Result(
         name=f"difference of {name}",
         value=value,
@@ -135,74 +199,107 @@ def percent_difference(name: str, baseline: float | None, candidate: float | Non
     )
 
 
-def compare(jobs: Sequence[JobFigures], *, allow_mismatch: bool = False) -> Comparison:
-    """Return the comparison of all jobs with the first.
+def compare(
+    jobs: Sequence[JobFigures], *, baseline: str | None = None, allow_mismatch: bool = False
+) -> Comparison:
+    """Return the comparison of all jobs with the first, or with the one called `baseline`.
 
     Raises:
-        MetricError: fewer than two jobs.
+        MetricError: fewer than two jobs, or no job or several of the baseline's name.
     """
     if len(jobs) < 2:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN, "jobs", f"{len(jobs)} job given: a comparison needs at least two"
         )
-    baseline, candidates = jobs[0], jobs[1:]
-    rows = tuple(
-        QuantityRow(
-            quantity=quantity,
-            values=tuple(quantity.read(job) for job in jobs),
-            differences=tuple(
-                _difference(quantity, baseline, candidate, allow_mismatch)
-                for candidate in candidates
-            ),
-        )
-        for quantity in QUANTITIES
-    )
-    mismatches = [
-        _sentence(field, baseline, candidate)
-        for candidate in candidates
-        for field in dict.fromkeys(
-            f for q in QUANTITIES for f in _disagreeing(q, baseline, candidate)
-        )
-    ]
+    base = jobs[0] if baseline is None else _named(jobs, baseline)
+    sentences = circumstances_of(base, [job for job in jobs if job is not base])
     return Comparison(
         jobs=tuple(jobs),
-        rows=rows,
-        accuracy_points=tuple(
-            None
-            if baseline.accuracy is None or c.accuracy is None
-            else (c.accuracy - baseline.accuracy) * 100
-            for c in candidates
-        ),
-        mismatches=tuple(dict.fromkeys(mismatches)),
-        notes=_notes(jobs),
-        overridden=allow_mismatch and bool(mismatches),
+        baseline=base,
+        mismatches=sentences.mismatches,
+        conditions=sentences.conditions,
+        unknown=sentences.unknown,
+        notes=_notes(base, jobs),
+        allow_mismatch=allow_mismatch,
     )
 
 
-def _difference(
-    quantity: Quantity, baseline: JobFigures, candidate: JobFigures, allow_mismatch: bool
-) -> Difference:
-    percent = percent_difference(quantity.name, quantity.read(baseline), quantity.read(candidate))
-    disagreeing = _disagreeing(quantity, baseline, candidate)
-    if disagreeing and percent.value is not None:
-        # Money of two currencies and SAM of two units have no ratio at all, override or not.
-        units_differ = {"cost_currency", "metric name"} & set(disagreeing)
-        if units_differ or not allow_mismatch:
-            reason = Refusal.UNIT_MISMATCH if units_differ else Undefined.METHOD_MISMATCH
-            percent = replace(percent, value=None, reason=reason)
-        else:
-            percent = replace(percent, warnings=(Caution.METHOD_MISMATCH,))
-    return Difference(percent=percent, verdict=_verdict(quantity.better, percent.value))
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """What is not known to be alike among runs, by what it does."""
+
+    mismatches: tuple[str, ...]
+    conditions: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
-def _disagreeing(quantity: Quantity, first: JobFigures, second: JobFigures) -> list[str]:
-    """Return the names of the circumstances that are known for both jobs and differ."""
-    if quantity.read(first) is None or quantity.read(second) is None:
-        return []
-    pairs = [(name, getattr(first, name), getattr(second, name)) for name in quantity.must_agree]
-    if quantity.name == "SAM":
-        pairs.append(("metric name", _sam_name(first), _sam_name(second)))
-    return [name for name, a, b in pairs if a is not None and b is not None and a != b]
+def circumstances_of(base: JobFigures, others: Sequence[JobFigures]) -> Sentences:
+    """Return what differs from a run or is unknown, for the figures that both have.
+
+    One sentence for each circumstance and value, naming at most three runs.
+    """
+    differing: dict[tuple[str, str], list[str]] = {}
+    half: dict[str, list[str]] = {}
+    unknown: dict[str, None] = {}
+    seen: dict[Any, list[Likeness]] = {}
+    for job in others:
+        # Runs of one table mostly share their circumstances, so each kind is looked at once.
+        kind = (
+            tuple(one.read(job) for one in CIRCUMSTANCES.values()),
+            tuple(q.read(job) is None for q in QUANTITIES),
+        )
+        found = seen.get(kind)
+        if found is None:
+            found = seen[kind] = [
+                likeness(base, job, q.touched_by)
+                for q in QUANTITIES
+                if q.read(base) is not None and q.read(job) is not None
+            ]
+        for key in dict.fromkeys(c.key for alike in found for c in alike.different):
+            differing.setdefault((key, CIRCUMSTANCES[key].show(job)), []).append(job.name)
+        for key in dict.fromkeys(c.key for alike in found for c in alike.half_known):
+            lacking = base if CIRCUMSTANCES[key].read(base) is None else job
+            half.setdefault(key, []).append(lacking.name)
+        unknown |= dict.fromkeys(c.key for alike in found for c in alike.unknown)
+    by_effect: dict[bool, list[str]] = {True: [], False: []}
+    for (key, value), names in differing.items():
+        one = CIRCUMSTANCES[key]
+        verb = "has" if len(names) == 1 else "have"
+        sentence = f"{one.words}: {base.name} has {one.show(base)}, {some(names)} {verb} {value}"
+        by_effect[one.effect is Effect.NAMED].append(sentence)
+    said = [
+        f"{CIRCUMSTANCES[key].words} of {some(dict.fromkeys(names))}" for key, names in half.items()
+    ]
+    said += [CIRCUMSTANCES[key].words for key in unknown if key not in half]
+    return Sentences(tuple(by_effect[False]), tuple(by_effect[True]), tuple(said))
+
+
+def some(names: Iterable[str]) -> str:
+    """Return names in a row: all of them, or the first three and how many more there are."""
+    listed = list(names)
+    more = len(listed) - MOST_NAMED
+    shown = listed[:MOST_NAMED]
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _named(jobs: Sequence[JobFigures], name: str) -> JobFigures:
+    found = [job for job in jobs if job.name == name] or [j for j in jobs if j.model == name]
+    if len(found) != 1:
+        count = f"{len(found)} jobs are" if found else "no job is"
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN,
+            "baseline",
+            f"{count} called {name!r}: use one of {some(dict.fromkeys(j.name for j in jobs))}",
+        )
+    return found[0]
+
+
+def _obstacle(alike: Likeness) -> Undefined | Refusal | None:
+    if alike.having(Effect.NO_RATIO):
+        return Refusal.UNIT_MISMATCH
+    if alike.unit_unknown:
+        return Undefined.UNIT_UNKNOWN
+    return Undefined.METHOD_MISMATCH if alike.having(Effect.REFUSED) else None
 
 
 def _verdict(better: Direction | None, percent: float | None) -> str | None:
@@ -213,60 +310,32 @@ def _verdict(better: Direction | None, percent: float | None) -> str | None:
     return "better" if (percent < 0) == (better is Direction.LOWER) else "worse"
 
 
-def _sam_name(job: JobFigures) -> str | None:
-    sam = job.metric("SAM")
-    return None if sam is None else sam.name
-
-
-def _sentence(field: str, first: JobFigures, second: JobFigures) -> str:
-    if field == "metric name":
-        values = (_sam_name(first), _sam_name(second))
-    else:
-        values = (getattr(first, field), getattr(second, field))
-    shown = [", ".join(v) if isinstance(v, tuple) else _yes_no(v) for v in values]
-    return f"{WORDS[field]}: {first.name} has {shown[0]}, {second.name} has {shown[1]}"
-
-
-def _yes_no(value: object) -> str:
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
-
-
-def _overlaps(jobs: Sequence[JobFigures]) -> list[str]:
-    """Return one sentence per candidate whose range of SCI overlaps that of the baseline.
-
-    Both ranges hold the same unknown errors of meter and source where the jobs ran alike, so an
-    overlap does not say that the scores are equal; it says that they may be.
-    """
-    base = jobs[0]
-    found = []
-    for job in jobs[1:]:
-        if None in (base.sci_low, base.sci_high, job.sci_low, job.sci_high):
-            continue
-        if (job.sci_low or 0) <= (base.sci_high or 0) and (base.sci_low or 0) <= (
-            job.sci_high or 0
-        ):
-            found.append(
-                f"the ranges of the SCI of {base.name} and {job.name} overlap: with independent "
-                "errors the difference may be none"
-            )
-    return found
-
-
-def _notes(jobs: Sequence[JobFigures]) -> tuple[str, ...]:
+def _notes(base: JobFigures, jobs: Sequence[JobFigures]) -> tuple[str, ...]:
     """Return what a reader must know although it forbids nothing."""
-    notes = []
+    told: dict[str, list[str]] = {}
     for job in jobs:
         if job.coverage_ratio is not None and job.coverage_ratio < 1:
-            notes.append(f"{job.name}: only {job.coverage_ratio:.1%} of the run was measured")
+            shown = format_coverage(job.coverage_ratio)
+            told.setdefault(f"only {shown} of the run was measured", []).append(job.name)
         if job.final is False:
-            notes.append(f"{job.name}: the energy is not final")
-    notes += _overlaps(jobs)
+            told.setdefault("the energy is not final", []).append(job.name)
+    notes = [f"{some(names)}: {sentence}" for sentence, names in told.items()]
+    overlapping = [job.name for job in jobs if job is not base and _overlaps(base, job)]
+    if overlapping:
+        # Both ranges hold the same unknown errors of meter and source where the jobs ran alike.
+        notes.append(
+            f"the ranges of the SCI of {base.name} and {some(overlapping)} overlap: with "
+            "independent errors the difference may be none"
+        )
     zones = {job.zone for job in jobs if job.zone is not None}
     if len(zones) > 1:
-        notes.append(f"the jobs ran in different grid zones: {', '.join(sorted(zones))}")
-    places = {job.environment for job in jobs if job.environment is not None}
-    if len(places) > 1:
-        notes.append(f"the jobs ran in different environments: {'; '.join(sorted(places))}")
+        notes.append(f"the jobs ran in different grid zones: {some(sorted(zones))}")
     return tuple(notes)
+
+
+def _overlaps(first: JobFigures, second: JobFigures) -> bool:
+    ends = (first.sci_low, first.sci_high, second.sci_low, second.sci_high)
+    if None in ends:
+        return False
+    low, high, other_low, other_high = (end or 0.0 for end in ends)
+    return other_low <= high and low <= other_high

@@ -37,6 +37,7 @@ class Undefined(StrEnum):
     TARGET_NOT_REACHED = "target_not_reached"
     TOO_FEW_SAMPLES = "too_few_samples"
     METHOD_MISMATCH = "method_mismatch"
+    UNIT_UNKNOWN = "unit_unknown"
 
 
 class Refusal(StrEnum):
@@ -74,6 +75,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "target_not_reached": "the run never reached the target",
         "too_few_samples": "there are too few samples for this figure",
         "method_mismatch": "the figures were made with different methods, boundaries or units",
+        "unit_unknown": "the unit of one of the figures is not stated, so they have no ratio",
         "share_above_one": "the hardware was reserved for longer than its expected life",
         "near_singular": "the energy is below ten units, where the metric changes steeply: "
         "choose a smaller unit",

@@ -1,258 +1,297 @@
-"""The comparison of jobs as a table for people, and as JSON or CSV for machines.
+"""The comparison of runs as text: runs as rows, the best first, and one verdict as last line.
 
-The table says better or worse in words, so that nobody reads a sign wrongly and colour carries no
-meaning alone; the method line is always there; a difference that may not be computed is a dash
-with the reason below. Text only: colour and the terminal's width are the caller's arguments.
+A change that may not be computed is a dash with the circumstance that forbids it, and a change
+beside a circumstance that differs names it. The last lines say what was not alike, what is not
+stated, and how the figures were made. Text only: colour and width are the caller's arguments.
 """
 
-import csv
-import io
+import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from lowtide.metrics.comparison import Comparison, Difference
+from lowtide.metrics.comparison import (
+    QUANTITIES,
+    Comparison,
+    Difference,
+    Quantity,
+    quantity,
+)
+from lowtide.metrics.group_comparison import GroupComparison, GroupFigure, RunGroup
+from lowtide.metrics.groups import ASSUMPTION, TEST, MeanDifference
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.metrics.result import plain
-from lowtide.metrics.sci import unit_word
-from lowtide.records.jobs import to_report
-from lowtide.units import format_duration, format_energy, format_mass, format_significant
+from lowtide.metrics.properties import Direction
+from lowtide.report.figure_texts import (
+    NUMBERS,
+    format_avoided,
+    format_change,
+    format_sci_range,
+    format_spread,
+    value_text,
+)
+from lowtide.report.run_table import DASH, Block, Painter, TableCell, lines_of, plain_text
+from lowtide.report.verdict import better_first, verdict_of_groups, verdict_of_runs
+from lowtide.units import format_coverage
 
-DASH: Final = "–"
-
-_LATEX: Final = {
-    **{character: rf"\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    DASH: "--",
-}
-
-Painter = Callable[[str, str], str]
-"""Takes a text and a verdict (better, worse) and returns the text, coloured or not."""
-
-
-def plain_text(text: str, verdict: str) -> str:
-    """Return the text as it is: the painter of files and pipes."""
-    return text
+HEADERS: Final = {"carbon": "carbon (O + M)", "operational": "O"}
+BASELINE: Final = "baseline"
+FIRST: Final = ("energy", "carbon", "SCI", "cost", "time", "accuracy", "operational", "SAM")
+"""Quantities to sort by where none is asked for: the first that a run has."""
 
 
-def format_sci(job: JobFigures) -> str:
-    """Return the score of a job for people, for example `812 g/job`."""
-    if job.sci_grams_per_unit is None:
-        return DASH
-    return f"{format_mass(job.sci_grams_per_unit)}/{unit_word(job.functional_unit or 'unit')}"
+def default_quantity(jobs: Sequence[JobFigures]) -> Quantity:
+    """Return the quantity to sort by: energy, or the first in order that any run has."""
+    for name in FIRST:
+        if any(quantity(name).read(job) is not None for job in jobs):
+            return quantity(name)
+    return quantity(FIRST[0])
 
 
-def format_sci_range(job: JobFigures) -> str:
-    """Return the range of a job's score for people, for example `770 g to 1.10 kg`."""
-    if job.sci_low is None or job.sci_high is None:
-        return DASH
-    return f"{format_mass(job.sci_low)} to {format_mass(job.sci_high)}"
+def ordered(comparison: Comparison, by: Quantity) -> list[JobFigures]:
+    """Return the runs with the best first; those without the quantity come last."""
+    return sorted(comparison.jobs, key=lambda job: better_first(by, by.read(job)))
 
 
-def format_carbon(job: JobFigures) -> str:
-    """Return O + M for people; a part that is not known is a dash."""
-    parts = [job.operational_grams, job.embodied_grams]
-    if parts == [None, None]:
-        return DASH
-    return " + ".join(DASH if grams is None else format_mass(grams) for grams in parts)
+def render(
+    comparison: Comparison,
+    *,
+    by: Quantity | None = None,
+    width: int = 80,
+    paint: Painter = plain_text,
+) -> str:
+    """Return the comparison as text of at most `width` columns, the verdict last."""
+    chosen = by or default_quantity(comparison.jobs)
+    jobs = ordered(comparison, chosen)
+    names = [job.name for job in jobs]
+    blocks = [_run_block(comparison, one, jobs) for one in _shown(chosen, comparison.jobs)]
+    blocks += _extras(jobs)
+    lines = lines_of(names, blocks, width=width, paint=paint)
+    below = [_legend(comparison), *_sentences(comparison)]
+    below += _sam_notes(comparison.jobs)
+    below.append(method_line(comparison))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *_wrapped(below, width),
+            "",
+            *_wrapped([verdict_of_runs(comparison, chosen)], width),
+        ]
+    )
 
 
-def format_avoided(job: JobFigures) -> str:
-    """Return what waiting avoided for people; negative where it made things worse."""
-    if job.avoided_grams is None:
-        return DASH
-    percent = "" if job.avoided_percent is None else f" {job.avoided_percent:.0f} %"
-    return f"{format_mass(job.avoided_grams)}{percent}"
-
-
-def table_rows(comparison: Comparison) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return (label, one text per job) for every row of the table."""
-    jobs = comparison.jobs
-    sam = next((m.name for job in jobs if (m := job.metric("SAM")) is not None), "SAM")
-    rows: list[tuple[str, Callable[[JobFigures], str]]] = [
-        ("accuracy", lambda j: _optional(j.accuracy, lambda v: f"{v:.3f}")),
-        ("energy", lambda j: _optional(j.energy_joules, format_energy)),
-        ("time", lambda j: _optional(j.duration_seconds, format_duration)),
-        ("cost", _format_cost),
-        (
-            "mean power",
-            lambda j: _optional(j.mean_power_watts, lambda v: f"{format_significant(v)} W"),
+def render_groups(
+    comparison: GroupComparison,
+    *,
+    by: Quantity | None = None,
+    width: int = 80,
+    paint: Painter = plain_text,
+) -> str:
+    """Return the comparison of groups as text of at most `width` columns, the verdict last."""
+    every = [job for group in comparison.groups for job in group.jobs]
+    chosen = by or default_quantity(every)
+    groups = sorted(comparison.groups, key=lambda group: _mean_first(comparison, chosen, group))
+    counts = tuple(TableCell(f"{len(group.jobs)}") for group in groups)
+    blocks = [Block(("runs",), (counts,))]
+    blocks += [_group_block(comparison, one, groups) for one in _shown(chosen, every)]
+    names = [group.name for group in groups]
+    lines = lines_of(names, blocks, width=width, head=comparison.grouping, paint=paint)
+    below = [
+        f"mean ± standard deviation over the runs of a {comparison.grouping}; change of the mean "
+        f"against {comparison.baseline.name} with its 95 % range",
+        f"{TEST} for p and the range ({ASSUMPTION})"
+        + (
+            f"; each group against the baseline, not corrected for {len(groups) - 1} comparisons"
+            if len(groups) > 2
+            else ""
         ),
-        ("carbon (O + M)", format_carbon),
-        ("SCI", format_sci),
-        ("SCI, 95 % range", format_sci_range),
-        ("avoided by waiting", format_avoided),
-        (sam, _format_sam),
-        ("label", lambda j: j.label or DASH),
+        *_sentences(comparison),
     ]
-    filled = [(label, tuple(show(job) for job in jobs)) for label, show in rows]
-    return tuple(row for row in filled if set(row[1]) != {DASH})
-
-
-def render(comparison: Comparison, *, width: int = 100, paint: Painter = plain_text) -> str:
-    """Return the comparison as text that fits `width` columns.
-
-    A table where it fits, else one block per quantity.
-    """
-    header, body = _cells(comparison)
-    widths = [max(len(row[i]) for row in [header, *body]) for i in range(len(header))]
-    if sum(widths) + 2 * (len(widths) - 1) <= width:
-        lines = [_line(row, widths, paint) for row in [header, *body]]
-    else:
-        lines = _stacked(header, body, paint)
-    return "\n".join([*lines, "", *_method_lines(comparison)])
+    verdict = _wrapped([verdict_of_groups(comparison, chosen)], width)
+    return "\n".join([*lines, "", *_wrapped(below, width), "", *verdict])
 
 
 def method_line(comparison: Comparison) -> str:
-    """Return how the figures were had, in one line."""
+    """Return how the figures were made, in one line."""
     jobs = comparison.jobs
-    same = "different methods" if comparison.mismatches else "same method, boundary and unit"
+    parts = []
+    if comparison.mismatches:
+        parts.append("not all made alike")
+    elif not comparison.unknown:
+        parts.append("same method, boundary and unit")
     signals = sorted({job.signal.lower() for job in jobs if job.signal})
     zones = sorted({job.zone for job in jobs if job.zone})
-    parts = [same]
     if signals:
-        parts.append(
-            f"{' and '.join(signals)} intensity" + (f", {', '.join(zones)}" if zones else "")
-        )
+        of = f", {', '.join(zones[:5])}{' …' if len(zones) > 5 else ''}" if zones else ""
+        parts.append(f"{' and '.join(signals)} intensity{of}")
     parts.append(_energy_words(jobs))
     if any(job.mock for job in jobs):
         parts.append("GPUs: mock (stand-in numbers)")
     return " · ".join(parts)
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison in base units: jobs, result objects of all differences, mismatches."""
-    return {
-        "baseline": comparison.jobs[0].name,
-        "jobs": [plain(to_report(job)) for job in comparison.jobs],
-        "differences": [
-            {
-                "candidate": job.name,
-                "accuracy_points": comparison.accuracy_points[index],
-                "quantities": {
-                    row.quantity.name: {
-                        **row.differences[index].percent.to_json(),
-                        "verdict": row.differences[index].verdict,
-                    }
-                    for row in comparison.rows
-                },
-            }
-            for index, job in enumerate(comparison.jobs[1:])
-        ],
-        "mismatches": list(comparison.mismatches),
-        "overridden": comparison.overridden,
-        "notes": list(comparison.notes),
-        "method": method_line(comparison),
-    }
+def _shown(by: Quantity, jobs: Sequence[JobFigures]) -> list[Quantity]:
+    """Return accuracy and the asked quantity, then the others; O only where M is unknown."""
+    names = ["accuracy", by.name]
+    names += [one.name for one in QUANTITIES if one.name not in names]
+    if all(job.embodied_grams is not None or job.operational_grams is None for job in jobs):
+        names = [name for name in names if name != "operational" or by.name == "operational"]
+    elif all(job.carbon_grams is None for job in jobs):
+        names = [name for name in names if name != "carbon" or by.name == "carbon"]
+    return [quantity(name) for name in dict.fromkeys(names)]
 
 
-def to_csv(comparison: Comparison) -> str:
-    """Return one line per job in base units; the percentages are against the first job."""
-    names = [row.quantity.name for row in comparison.rows]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["job", *names, *(f"{name} percent" for name in names)])
-    for index, job in enumerate(comparison.jobs):
-        values = [row.values[index] for row in comparison.rows]
-        percent = [
-            None if index == 0 else row.differences[index - 1].percent.value
-            for row in comparison.rows
-        ]
-        writer.writerow([job.name, *("" if v is None else v for v in [*values, *percent])])
-    return out.getvalue()
+def _run_block(comparison: Comparison, of: Quantity, jobs: Sequence[JobFigures]) -> Block:
+    values = tuple(TableCell(value_text(of, job)) for job in jobs)
+    changes = tuple(_change_cell(comparison, of, job) for job in jobs)
+    header = _header(of, comparison.jobs)
+    if all(cell.text in ("", DASH, BASELINE) for cell in changes):
+        return Block((header,), (values,))
+    return Block((header, "change"), (values, changes))
 
 
-def to_latex(comparison: Comparison) -> str:
-    """Return the table for a paper: a tabular with rules of the booktabs package."""
-    header, body = _cells(comparison)
-    columns = "l" + "r" * (len(header) - 1)
-    rows = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [header, *body]]
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rows[0], r"\midrule", *rows[1:]]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {line}" for line in _method_lines(comparison)), ""])
+def _header(of: Quantity, jobs: Sequence[JobFigures]) -> str:
+    if of.name != "SAM":
+        return HEADERS.get(of.name, of.name)
+    names = sorted({sam.name for job in jobs if (sam := job.metric("SAM")) is not None})
+    return names[0] if len(names) == 1 else "SAM"
 
 
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+def _change_cell(comparison: Comparison, of: Quantity, job: JobFigures) -> TableCell:
+    if job is comparison.baseline:
+        return TableCell(BASELINE if of.read(job) is not None else DASH)
+    difference = comparison.difference(of, job)
+    value = difference.percent.value
+    if value is None:
+        reason = str(difference.percent.reason)
+        if reason == "value_missing":
+            return TableCell(DASH)
+        return TableCell(f"{DASH} ({_because(difference) or reason.replace('_', ' ')})")
+    points = comparison.points(job) if of.name == "accuracy" else None
+    text = format_change(value) if points is None else f"{points:+.1f} points"
+    named = ", ".join(
+        [c.short for c in difference.likeness.different]
+        + [f"{c.short}?" for c in difference.likeness.half_known]
+    )
+    if not named or difference.percent.warnings:
+        return TableCell(text, difference.verdict if difference.verdict != "same" else None)
+    return TableCell(f"{text} ({named})")
 
 
-def _cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    header = ["", comparison.jobs[0].name]
-    for job in comparison.jobs[1:]:
-        header += [job.name, "difference"]
-    by_label = {row.quantity.name: row.differences for row in comparison.rows}
-    body = []
-    for label, texts in table_rows(comparison):
-        key = {"carbon (O + M)": "carbon"}.get(label, "SAM" if label.startswith("SAM") else label)
-        differences = by_label.get(key)
-        row = [label, texts[0]]
-        for index, text in enumerate(texts[1:]):
-            row += [text, "" if differences is None else _difference_text(differences[index])]
-        body.append(row)
-    return header, body
+def _because(difference: Difference) -> str:
+    alike = difference.likeness
+    forbidding = [c.short for c in alike.different if c.effect != "named"]
+    return ", ".join(dict.fromkeys(forbidding + [f"{c.short}?" for c in alike.unit_unknown]))
 
 
-def _difference_text(difference: Difference) -> str:
-    result = difference.percent
-    if result.value is None:
-        return DASH if str(result.reason) == "value_missing" else f"{DASH} ({result.reason})"
-    return f"{result.value:+.1f} %  {difference.verdict or ''}".rstrip()
+def _extras(jobs: Sequence[JobFigures]) -> list[Block]:
+    columns: list[tuple[str, Callable[[JobFigures], str]]] = [
+        ("SCI, 95 % range", format_sci_range),
+        ("avoided by waiting", format_avoided),
+        ("label", lambda job: job.label or DASH),
+    ]
+    return [
+        Block((head,), (tuple(TableCell(show(job)) for job in jobs),)) for head, show in columns
+    ]
 
 
-def _line(row: Sequence[str], widths: Sequence[int], paint: Painter) -> str:
-    cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-    return "  ".join(_paint(cell, paint) for cell in cells).rstrip()
+def _mean_first(comparison: GroupComparison, by: Quantity, group: RunGroup) -> tuple[bool, float]:
+    sample = comparison.figure(by, group).sample
+    return better_first(by, None if sample is None else sample.mean)
 
 
-def _stacked(header: Sequence[str], body: Sequence[Sequence[str]], paint: Painter) -> list[str]:
+def _group_block(comparison: GroupComparison, of: Quantity, groups: Sequence[RunGroup]) -> Block:
+    figures = [comparison.figure(of, group) for group in groups]
+    values = tuple(TableCell(_sample_text(of, figure)) for figure in figures)
+    changes = tuple(
+        TableCell(BASELINE) if group is comparison.baseline else _group_cell(of, figure)
+        for group, figure in zip(groups, figures, strict=True)
+    )
+    tests = tuple(TableCell(_probability_text(figure.difference)) for figure in figures)
+    if all(cell.text in ("", DASH, BASELINE) for cell in changes):
+        return Block((HEADERS.get(of.name, of.name),), (values,))
+    heads, columns = [HEADERS.get(of.name, of.name), "change"], [values, changes]
+    if any(cell.text for cell in tests):
+        heads, columns = [*heads, "p"], [*columns, tests]
+    return Block(tuple(heads), tuple(columns))
+
+
+def _sample_text(of: Quantity, figure: GroupFigure) -> str:
+    sample = figure.sample
+    if sample is None:
+        return DASH
+    show = NUMBERS[of.name]
+    if sample.deviation is None:
+        return show(sample.mean)
+    return f"{show(sample.mean)} ± {format_spread(of.name, sample.deviation)}"
+
+
+def _group_cell(of: Quantity, figure: GroupFigure) -> TableCell:
+    difference = figure.difference
+    if difference is None:
+        reason = ", ".join(dict.fromkeys(c.short for c in figure.refused))
+        return TableCell(f"{DASH} ({reason})" if reason else DASH)
+    unit = "points" if of.name == "accuracy" else "%"
+    text = f"{difference.value:+.1f} {unit}"
+    if difference.low is not None and difference.high is not None:
+        text += f" ({difference.low:+.1f} to {difference.high:+.1f})"
+    if figure.named:
+        return TableCell(f"{text} ({', '.join(dict.fromkeys(c.short for c in figure.named))})")
+    verdict = None
+    if difference.is_clear and of.better is not None:
+        good = (difference.value < 0) == (of.better is Direction.LOWER)
+        verdict = "better" if good else "worse"
+    return TableCell(text, verdict)
+
+
+def _probability_text(difference: MeanDifference | None) -> str:
+    if difference is None or difference.probability is None:
+        return ""
+    p = difference.probability
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _legend(comparison: Comparison) -> str:
+    has_sam = any(job.metric("SAM") is not None for job in comparison.jobs)
+    more = "more accuracy and SAM are" if has_sam else "more accuracy is"
+    return f"change against {comparison.baseline.name}; {more} better, less of everything else"
+
+
+def _sentences(comparison: Comparison | GroupComparison) -> list[str]:
     lines = []
-    for row in body:
-        lines.append(row[0])
-        for name, text in zip(header[1:], row[1:], strict=True):
-            if text:
-                lines.append(f"  {name}: {_paint(text, paint)}")
-    return lines
-
-
-def _paint(cell: str, paint: Painter) -> str:
-    verdict = cell.rstrip().rsplit(" ", 1)[-1]
-    return paint(cell, verdict) if verdict in ("better", "worse") else cell
-
-
-def _method_lines(comparison: Comparison) -> list[str]:
-    lines = [method_line(comparison)]
-    if comparison.overridden:
+    if comparison.allow_mismatch and comparison.mismatches:
         lines.append("differences are shown although the jobs were not made the same way:")
     lines += [f"not comparable: {text}" for text in comparison.mismatches]
-    lines += [f"note: {text}" for text in comparison.notes]
-    lines += [
+    lines += [f"differs: {text}" for text in comparison.conditions]
+    if comparison.unknown:
+        lines.append(f"not stated: {'; '.join(comparison.unknown)}")
+    return lines + [f"note: {text}" for text in comparison.notes]
+
+
+def _sam_notes(jobs: Sequence[JobFigures]) -> list[str]:
+    return [
         f"note: {job.name}: {metric.name} is {metric.reason}"
-        for job in comparison.jobs
+        for job in jobs
         if (metric := job.metric("SAM")) is not None and metric.value is None and metric.reason
     ]
-    return lines
+
+
+def _wrapped(lines: Sequence[str], width: int) -> list[str]:
+    """Return lines of at most `width` columns, continued with an indent."""
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, max(20, width), subsequent_indent="  ", break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]  # fmt: skip
 
 
 def _energy_words(jobs: Sequence[JobFigures]) -> str:
     qualities = sorted({quality for job in jobs for quality in job.qualities})
     coverages = [job.coverage_ratio for job in jobs if job.coverage_ratio is not None]
     kinds = sorted({job.energy_kind.lower() for job in jobs if job.energy_kind})
-    words = ", ".join([*kinds, *qualities]) or "method not known"
-    return f"energy: {words}" + (f", coverage {min(coverages):.0%}" if coverages else "")
-
-
-def _optional(value: float | None, show: Callable[[float], str]) -> str:
-    return DASH if value is None else show(value)
-
-
-def _format_cost(job: JobFigures) -> str:
-    if job.cost_amount is None:
-        return DASH
-    kind = f" ({job.cost_kind})" if job.cost_kind else ""
-    return f"{format_significant(job.cost_amount)} {job.cost_currency or '?'}{kind}"
-
-
-def _format_sam(job: JobFigures) -> str:
-    sam = job.metric("SAM")
-    return DASH if sam is None or sam.value is None else format_significant(sam.value)
+    words = ", ".join([*kinds, *qualities]) or "method not stated"
+    return f"energy: {words}" + (
+        f", coverage {format_coverage(min(coverages))}" if coverages else ""
+    )

@@ -148,8 +148,8 @@ def test_legal_inputs_without_a_value_say_why(
             id="mixed currencies",
         ),
         pytest.param(
-            {"sci_grams_per_unit": 1.0, "signal": "Average"},
-            {"sci_grams_per_unit": 1.0, "signal": "Marginal"},
+            {"sci_grams_per_unit": 1.0, "signal": "Average", "functional_unit": "TrainingJob"},
+            {"sci_grams_per_unit": 1.0, "signal": "Marginal", "functional_unit": "TrainingJob"},
             "SCI",
             "method_mismatch",
             "kind of intensity: a has Average, b has Marginal",

@@ -63,7 +63,9 @@ def _figures(row: dict[str, float]) -> JobFigures:
         energy_joules=None if kwh is None else kwh * 3.6e6,
         duration_seconds=row.get("time_s") if hours is None else hours * 3600,
         cost_amount=row.get("usd"),
+        cost_currency="USD",
         sci_grams_per_unit=row.get("sci_g"),
+        functional_unit="TrainingJob",
     )
 
 
@@ -105,7 +107,6 @@ def test_says_which_direction_is_better(
     ("change", "refused", "allowed"),
     [
         pytest.param({"signal": "Marginal"}, {"carbon", "SCI"}, {"energy", "time"}, id="signal"),
-        pytest.param({"functional_unit": "Epoch"}, {"SCI"}, {"carbon", "energy"}, id="unit"),
         pytest.param(
             {"boundary": ("gpu",)}, {"energy", "carbon", "SCI", "SAM"}, {"time"}, id="boundary"
         ),
@@ -142,6 +143,7 @@ def test_an_override_shows_the_difference_and_says_so() -> None:
     ("change", "quantity"),
     [
         pytest.param({"cost_currency": "EUR"}, "cost", id="currencies"),
+        pytest.param({"functional_unit": "Epoch"}, "SCI", id="functional units"),
         pytest.param({"metrics": (MetricFigure(name="SAM5[kWh]", value=2.0),)}, "SAM", id="SAM"),
     ],
 )
@@ -153,6 +155,91 @@ def test_quantities_in_different_units_are_never_divided(
 
     percent = result.row(quantity).differences[0].percent
     assert (percent.value, percent.reason) == (None, "unit_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "quantity"),
+    [
+        pytest.param({}, {"cost_currency": None}, "cost", id="currency of one"),
+        pytest.param({"cost_currency": None}, {"cost_currency": None}, "cost", id="of both"),
+        pytest.param({}, {"functional_unit": None}, "SCI", id="functional unit of one"),
+    ],
+)
+def test_without_a_stated_unit_there_is_no_ratio(
+    first: dict[str, Any], second: dict[str, Any], quantity: str
+) -> None:
+    """100 of one money and 90 of an unknown one are not 10 % less."""
+    percent = compare([job("a", **first), job("b", **second)]).row(quantity).differences[0].percent
+
+    assert (percent.value, percent.reason) == (None, "unit_unknown")
+
+
+@pytest.mark.parametrize("quantity", ["energy", "time", "cost", "carbon", "SCI", "SAM"])
+def test_whatever_a_run_used_is_not_compared_over_data_sets(quantity: str) -> None:
+    """A model for ImageNet is not worse than one for digits because it took more."""
+    found = compare([job("a", dataset="ImageNet"), job("b", dataset="digits")])
+
+    percent = found.row(quantity).differences[0].percent
+    assert (percent.value, percent.reason) == (None, "method_mismatch")
+
+
+def test_a_data_set_is_the_same_in_other_letters() -> None:
+    """As for reference sets."""
+    found = compare([job("a", dataset="ImageNet"), job("b", dataset="imagenet ")])
+
+    assert found.mismatches == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"epochs": 9.0}, "epochs: a has 90, b has 9"),
+        ({"environment": "T4 x1"}, "environment: a has H100 x8, b has T4 x1"),
+    ],
+)
+@pytest.mark.parametrize("quantity", ["energy", "time", "cost", "SCI"])
+def test_another_training_is_named_and_not_called_better(
+    quantity: str, change: dict[str, Any], sentence: str
+) -> None:
+    """9 epochs use less than 90; the number stands, the word does not."""
+    both: dict[str, Any] = {"epochs": 90.0, "environment": "H100 x8"}
+    less = {"energy_joules": 360.0, "duration_seconds": 10.0, "cost_amount": 0.1}
+    found = compare([job("a", **both), job("b", **{**both, **less, **change})])
+
+    difference = found.row(quantity).differences[0]
+    assert difference.percent.value is not None
+    assert difference.verdict is None
+    assert found.conditions == (sentence,)
+
+
+def test_a_method_known_for_one_run_only_is_said_and_gives_no_verdict() -> None:
+    """A table beside a measured job."""
+    found = compare([job("a"), job("b", energy_joules=360.0, energy_kind=None)])
+
+    difference = found.row("energy").differences[0]
+    assert (difference.percent.value, difference.verdict) == (-90, None)
+    assert "how energy was measured of b" in found.unknown
+
+
+def test_the_score_follows_from_its_parts_where_none_is_stated() -> None:
+    """(720 + 20) / 1 and (690 + 20) / 1: -4.05 %."""
+    parts = {"sci_grams_per_unit": None, "functional_units": 1.0, "embodied_grams": 20.0}
+    found = compare(
+        [job("a", operational_grams=720.0, **parts), job("b", operational_grams=690.0, **parts)]
+    )
+
+    assert found.row("SCI").values == (740, 710)
+    assert found.row("SCI").differences[0].percent.value == pytest.approx(-30 / 740 * 100)
+
+
+def test_a_named_baseline_is_compared_with_all_others() -> None:
+    """By name, or by a model that one run has; else the names are listed."""
+    jobs = [job("a"), job("b", energy_joules=1800.0), job("c", model="vit")]
+
+    assert compare(jobs, baseline="b").row("energy").differences[0].percent.value == 100
+    assert compare(jobs, baseline="vit").baseline is jobs[2]
+    with pytest.raises(MetricError, match="no job is called 'd': use one of a, b, c"):
+        compare(jobs, baseline="d")
 
 
 def test_an_unknown_circumstance_forbids_nothing() -> None:
@@ -182,7 +269,7 @@ def test_notes_tell_partial_and_provisional_energy() -> None:
     result = compare([job("a"), job("b", coverage_ratio=0.9, final=False, zone="FR")])
 
     assert result.notes == (
-        "b: only 90.0% of the run was measured",
+        "b: only 90 % of the run was measured",
         "b: the energy is not final",
         "the jobs ran in different grid zones: DE, FR",
     )

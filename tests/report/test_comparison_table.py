@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
-from lowtide.metrics.comparison import Comparison, compare
+from lowtide.metrics.comparison import Comparison, compare, quantity
 from lowtide.records.jobs import ReportError, from_trainingjob, read_path, to_report
-from lowtide.report.comparison import render, to_csv, to_json, to_latex
+from lowtide.report.comparison import render
+from lowtide.report.comparison_export import to_csv, to_json
+from lowtide.report.latex import to_bibtex, to_latex
 
 Job = dict[str, Any]
 
@@ -30,90 +35,229 @@ def save(path: Path, data: Any) -> str:
     return str(path)
 
 
-def test_table_gives_value_difference_and_verdict(densenet: Job, inception: Job) -> None:
+def test_runs_are_rows_with_value_and_change(densenet: Job, inception: Job) -> None:
     """Hand calculation: 12240 against 15516 J is -21.1 %, 190 against 212 s -10.4 %."""
-    lines = render(compared(densenet, inception)).splitlines()
+    first, second, third = render(compared(densenet, inception), width=200).splitlines()[:3]
 
-    table = {line[:18].strip(): line.split() for line in lines[1:12] if line.strip()}
-    assert lines[0].split() == ["densenet121", "inceptionv3", "difference"]
-    assert table["accuracy"] == ["accuracy", "0.861", "0.904", "+5.0", "%", "better"]
-    assert table["energy"] == ["energy", "4.31", "Wh", "3.40", "Wh", "-21.1", "%", "better"]
-    assert table["time"][1:8] == ["3", "min", "32", "s", "3", "min", "10"]
-    assert table["time"][-3:] == ["-10.4", "%", "better"]
-    assert table["SCI"][-3:] == ["-20.3", "%", "better"]
-    assert table["avoided by waiting"][3:] == ["0.710", "g", "60", "%", "0.550", "g", "60", "%"]
-    assert table["label"] == ["label", "C", "B"]
+    assert first.split()[:7] == ["run", "accuracy", "change", "energy", "change", "time", "change"]
+    assert second.split()[:6] == ["inceptionv3", "90.4", "%", "+4.3", "points", "3.40"]
+    assert second.split()[6:13] == ["Wh", "-21.1", "%", "3", "min", "10", "s"]
+    assert third.split()[:6] == ["densenet121", "86.1", "%", "baseline", "4.31", "Wh"]
+    assert "0.550 g 60 %" in render(compared(densenet, inception), width=200)
+
+
+def test_the_last_line_is_the_answer(densenet: Job, inception: Job) -> None:
+    """Which run, how much, at which accuracy."""
+    assert render(compared(densenet, inception), width=200).splitlines()[-1] == (
+        "inceptionv3 used 21.1 % less energy than densenet121 with 4.3 points more accuracy; "
+        "one run each, so no range"
+    )
+
+
+def test_a_baseline_that_is_best_is_said_to_be(densenet: Job, inception: Job) -> None:
+    """15516 against 12240 J is +26.8 %."""
+    assert render(compared(inception, densenet), width=200).splitlines()[-1] == (
+        "inceptionv3 used the least energy: the next, densenet121, is at +26.8 % with 4.3 points "
+        "less accuracy"
+    )
 
 
 def test_method_line_names_mock_numbers(densenet: Job, inception: Job) -> None:
     """A stand-in's numbers are marked wherever they appear."""
-    assert render(compared(densenet, inception)).splitlines()[-1] == (
-        "same method, boundary and unit · average intensity, DE · "
-        "energy: measured, counter, coverage 100% · GPUs: mock (stand-in numbers)"
+    assert render(compared(densenet, inception), width=200).splitlines()[-3] == (
+        "average intensity, DE · "
+        "energy: measured, counter, coverage 100 % · GPUs: mock (stand-in numbers)"
     )
 
 
+def test_nearly_complete_coverage_is_not_called_complete(densenet: Job, inception: Job) -> None:
+    """99.98 % is rounded down to 99.9 %."""
+    inception["status"]["energy"]["energyCoverage"] = "0.9998"
+
+    text = render(compared(densenet, inception), width=200)
+
+    assert "coverage 99.9 %" in text
+    assert "inceptionv3: only 99.9 % of the run was measured" in text
+
+
 def test_refused_differences_show_their_reason(densenet: Job, inception: Job) -> None:
-    """A dash in the table and a sentence below it."""
+    """The circumstance in the cell and a sentence below it."""
     inception["status"]["carbon"]["signal"] = "Marginal"
 
-    text = render(compared(densenet, inception))
+    text = render(compared(densenet, inception), width=200)
 
-    assert "– (method_mismatch)" in next(x for x in text.splitlines() if x.startswith("SCI"))
+    assert "0.470 g/job" in text
+    assert "– (signal)" in next(x for x in text.splitlines() if x.startswith("inceptionv3"))
     assert (
         "not comparable: kind of intensity: densenet121 has Average, inceptionv3 has Marginal"
         in text
     )
 
 
-def test_a_narrow_terminal_gets_blocks_that_fit(densenet: Job, inception: Job) -> None:
-    """Nothing is cut off at 40 columns, apart from the method line that the terminal wraps."""
-    lines = render(compared(densenet, inception), width=40).splitlines()
+def test_another_number_of_epochs_is_named_beside_each_change(
+    densenet: Job, inception: Job
+) -> None:
+    """And in the answer."""
+    densenet["status"]["training"]["epochs"] = 90
+    inception["status"]["training"]["epochs"] = 9
 
-    assert lines[0] == "accuracy"
-    assert "  difference: +5.0 %  better" in lines
-    assert all(len(line) <= 40 for line in lines[:-1])
+    lines = render(compared(densenet, inception), width=300).splitlines()
+
+    assert "-21.1 % (epochs)" in lines[1]
+    assert "-10.4 % (epochs)" in lines[1]
+    assert "differs: epochs: densenet121 has 90, inceptionv3 has 9" in lines
+    assert lines[-1].endswith("(not known to be the same: epochs)")
+
+
+def test_unknown_methods_are_never_called_the_same(tmp_path: Path) -> None:
+    """A table without circumstances says which are not stated."""
+    path = tmp_path / "runs.csv"
+    path.write_text("name,accuracy,energy_joules\na,0.9,7200\nb,0.91,3600\n", encoding="utf-8")
+
+    text = " ".join(run(str(path)).stdout.split())
+
+    assert "same method" not in text
+    assert "not stated: data set; how energy was measured; components in the boundary" in text
+    assert text.endswith("b used 50.0 % less energy than a with 1.0 points more accuracy; "
+                         "one run each, so no range")  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_seven_runs_fit_the_width(densenet: Job, inception: Job, width: int) -> None:
+    """Columns that do not fit stand in a further table; no line is longer than the terminal."""
+    jobs = [densenet]
+    for number in range(6):
+        other = json.loads(json.dumps(inception))
+        other["metadata"]["name"] = f"inceptionv3-with-a-rather-long-name-and-seed-{number}"
+        jobs.append(other)
+
+    lines = render(compared(*jobs), width=width).splitlines()
+
+    assert width < 80 or all(len(line) <= width for line in lines)
+    assert sum(line.startswith("densenet121") for line in lines) >= 1
+
+
+def test_runs_are_sorted_by_the_asked_quantity(densenet: Job, inception: Job) -> None:
+    """The most accurate comes first by accuracy, the one that took longest last by time."""
+    by_accuracy = render(compared(densenet, inception), by=quantity("accuracy"), width=200)
+    by_time = render(compared(inception, densenet), by=quantity("time"), width=200)
+
+    assert by_accuracy.splitlines()[1].startswith("inceptionv3")
+    assert "inceptionv3 is 4.3 points more accurate than densenet121" in by_accuracy
+    assert by_time.splitlines()[2].startswith("densenet121")
 
 
 def test_a_job_that_is_not_finished_is_all_dashes_and_no_zeros(densenet: Job) -> None:
     """Absent figures are shown as absent."""
     waiting = {"kind": "TrainingJob", "metadata": {"name": "bert"}}
 
-    text = render(compared(densenet, waiting))
+    lines = render(compared(densenet, waiting), width=300).splitlines()
 
-    row = next(line for line in text.splitlines() if line.startswith("energy"))
-    assert row.split() == ["energy", "4.31", "Wh", "–", "–"]
+    assert set(lines[2].split()) == {"bert", "–"}
+    assert lines[-1] == "no verdict: no run can be compared with densenet121 in energy"
 
 
 def test_json_has_base_units_and_result_objects(densenet: Job, inception: Job) -> None:
-    """Machines get joules, seconds and grams."""
-    data = json.loads(json.dumps(to_json(compared(densenet, inception)), allow_nan=False))
+    """Machines get joules, seconds and grams, the order and the answer."""
+    made = to_json(compared(densenet, inception), quantity("energy"))
+    data = json.loads(json.dumps(made, allow_nan=False))
 
     assert data["jobs"][0]["energy_joules"] == 15516
     energy = data["differences"][0]["quantities"]["energy"]
     assert energy["value"] == pytest.approx((12240 - 15516) / 15516 * 100, rel=1e-12)
     assert (energy["unit"], energy["verdict"]) == ("%", "better")
     assert data["differences"][0]["accuracy_points"] == pytest.approx(4.3)
+    assert data["order"] == ["inceptionv3", "densenet121"]
+    assert data["verdict"].startswith("inceptionv3 used 21.1 % less energy")
 
 
-def test_csv_has_one_line_per_job(densenet: Job, inception: Job) -> None:
-    """A spreadsheet opens it."""
-    rows = list(csv.DictReader(io.StringIO(to_csv(compared(densenet, inception)))))
+def test_csv_has_one_line_per_job_and_units_in_its_header(densenet: Job, inception: Job) -> None:
+    """A spreadsheet opens it, and takes no name for a formula."""
+    inception["metadata"]["name"] = "=1+1"
 
-    assert [row["job"] for row in rows] == ["densenet121", "inceptionv3"]
-    assert rows[0]["energy percent"] == ""
-    assert float(rows[1]["time percent"]) == pytest.approx(-10.3773585)
+    text = to_csv(compared(densenet, inception), quantity("energy"))
+    rows = list(csv.DictReader(io.StringIO(text)))
+
+    assert [row["run"] for row in rows] == ["'=1+1", "densenet121"]
+    assert rows[1]["energy_joules_percent"] == ""
+    assert float(rows[0]["duration_seconds_percent"]) == pytest.approx(-10.3773585)
+    assert float(rows[0]["accuracy_points"]) == pytest.approx(4.3)
+    assert rows[0]["cost_currency"] == "USD"
 
 
 def test_latex_escapes_what_tex_would_read(densenet: Job, inception: Job) -> None:
-    """A job called a_b & 50 % compiles."""
+    """A job called a_b & 50 % compiles, and so does one that pdfLaTeX has no letters for."""
     inception["metadata"]["name"] = "a_b & 50 %"
+    densenet["metadata"]["name"] = "中^~\\"
 
-    text = to_latex(compared(densenet, inception))
+    text = to_latex(compared(densenet, inception), quantity("energy"))
 
-    assert r" & densenet121 & a\_b \& 50 \% & difference \\" in text
-    assert r"energy & 4.31 Wh & 3.40 Wh & -21.1 \%  better \\" in text
-    assert text.count(r"\\") == 11
+    assert r"a\_b \& 50 \% & \num{90.4} & \num{+4.3} points & \num{0.0034}" in text
+    assert r"U+4E2D\textasciicircum{}\textasciitilde{}\textbackslash{} &" in text
+    assert r"energy (\si{kWh})" in text
+    assert r"\cite{lowtide,gsf-sci,gowda2023watt}" in text
+
+
+def test_every_citation_has_its_entry(densenet: Job, inception: Job) -> None:
+    """The keys of the table are those of the entries, with the source of the data."""
+    made = compared(densenet, inception)
+
+    entries = to_bibtex(made.jobs, groups=False)
+    cited = re.findall(r"\\cite\{([^}]*)\}", to_latex(made, quantity("energy")))
+
+    keys = set(re.findall(r"@\w+\{([^,]+),", entries))
+    assert {key for keys_ in cited for key in keys_.split(",")} <= keys
+    assert "intensity1" in keys
+
+
+def test_groups_are_compared_by_their_means(tmp_path: Path) -> None:
+    """Means 10 and 8 kJ are -20 %; five runs each, the test and its assumption are named."""
+    path = tmp_path / "seeds.csv"
+    lines = [f"a{n},base,0.9,{9000 + 500 * n}" for n in range(5)]
+    lines += [f"b{n},amp,0.9,{7800 + 100 * n}" for n in range(5)]
+    path.write_text("name,model,accuracy,energy_joules\n" + "\n".join(lines), encoding="utf-8")
+
+    result = run(str(path), "--group-by", "model")
+
+    text = " ".join(result.stdout.split())
+    assert result.exit_code == 0, result.stderr
+    assert "-20.0 %" in text
+    assert "Welch's t-test for p and the range (runs independent" in text
+    assert "amp used 20.0 % less energy than base" in text
+    assert "95 % range" in text.rsplit("amp used", 1)[1]
+
+
+@pytest.mark.parametrize("output", ["json", "yaml", "csv", "latex", "bibtex", "table"])
+def test_groups_are_printed_in_every_form(tmp_path: Path, output: str) -> None:
+    """Nothing but data on standard output."""
+    path = tmp_path / "seeds.csv"
+    path.write_text(
+        "name,model,energy_joules\na1,a,10\na2,a,11\nb1,b,8\nb2,b,9\n", encoding="utf-8"
+    )
+
+    result = run(str(path), "--group-by", "model", "--baseline", "b", "--output", output)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_the_table_compiles(tmp_path: Path, densenet: Job, inception: Job) -> None:
+    """With siunitx and booktabs, and a name of odd characters."""
+    inception["metadata"]["name"] = "a_b & <50> % \u4e2d \u00fc"
+    body = to_latex(compared(densenet, inception), quantity("energy"))
+    (tmp_path / "t.tex").write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}"
+        "\\usepackage{siunitx}\\begin{document}" + body + "\\end{document}",
+        encoding="utf-8",
+    )
+
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
 
 
 def test_a_report_file_gives_the_same_figures_back(tmp_path: Path, densenet: Job) -> None:
@@ -160,7 +304,7 @@ def test_command_reads_files_and_directories(tmp_path: Path, densenet: Job, ince
     result = run(str(tmp_path))
 
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0].split() == ["densenet121", "inceptionv3", "difference"]
+    assert result.stdout.splitlines()[1].startswith("inceptionv3")
 
 
 @pytest.mark.parametrize("output", ["json", "yaml", "csv"])
@@ -213,7 +357,7 @@ def test_command_reads_own_data_from_a_csv_file(tmp_path: Path) -> None:
 
     assert (base.energy_joules, base.properties["parameters"]) == (7200, 25.6)
     assert (new.accuracy, dict(new.properties)) == (None, {})
-    assert "-50.0 %  better" in run(str(path)).stdout
+    assert "-50.0 %" in run(str(path)).stdout
 
 
 @pytest.mark.parametrize(
