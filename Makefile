@@ -55,6 +55,7 @@ bench: install
 	  -c benchmarks/planning/constraints.txt climate-aware-task-scheduler
 	$(BIN)/python benchmarks/planning/speed.py
 	$(if $(TRACES),$(BIN)/python benchmarks/planning/acceptance.py $(TRACES),@echo "set TRACES=folder for the table of savings")
+	-$(BIN)/python benchmarks/operator/scale.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/boundaries.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/promises.py
 	test -d .venv/rivals || $(BIN)/uv venv --quiet --python $(BIN)/python .venv/rivals
