@@ -8,6 +8,7 @@ import click
 from lowtide.cli.jobs import KubectlTarget, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.compound import Compound
+from lowtide.metrics.environment import rating_obstacle
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.rating import Missing, Rating, rate
 from lowtide.metrics.reference import ReferenceSet
@@ -124,5 +125,15 @@ def _reference(
 def _rated(
     job: JobFigures, reference: ReferenceSet, compound: Compound, missing: Missing, mode: Mode
 ) -> Rating:
+    obstacle = rating_obstacle(reference, dataset=job.dataset, environment=job.environment)
+    if obstacle is not None:
+        raise click.ClickException(f"{job.name} cannot be rated: {obstacle}")
+    for words, value in (("data set", job.dataset), ("environment", job.environment)):
+        if value is None:
+            click.echo(
+                f"warning: neither {job.name} nor {reference.name} states its {words}: the letters "
+                "hold only if it is the same",
+                err=True,
+            )
     values = property_values(job)
     return rate(values, reference, compound=compound, missing=missing, mode=mode)

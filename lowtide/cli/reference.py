@@ -81,18 +81,7 @@ def _of(jobs: tuple[JobFigures, ...], name: str) -> JobFigures:
 
 
 def _checked(made: ReferenceSet, jobs: tuple[JobFigures, ...]) -> ReferenceSet:
-    """Return the set if it can rate anything and its jobs belong together."""
-    for what, values in (
-        ("data sets", {job.dataset for job in jobs}),
-        ("environments", {job.environment for job in jobs}),
-    ):
-        if len(values) > 1:
-            shown = "; ".join(sorted(str(value or "not stated") for value in values))
-            raise click.ClickException(
-                f"the jobs are of {len(values)} {what} ({shown}): make one set for each"
-            )
-    if any(job.mock for job in jobs):
-        raise click.ClickException("a stand-in replaced a GPU, so the numbers are not real")
+    """Return the set if it can rate anything."""
     if not made.boundaries:
         raise click.ClickException(
             f"no property has five values among the {len(jobs)} jobs, so nothing can be rated"

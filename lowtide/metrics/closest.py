@@ -21,6 +21,9 @@ from lowtide.metrics.result import MetricError, Refusal, Result, Undefined
 Number = Decimal | Fraction | str | float
 """An exact number, or a float, which stands for the shortest text that prints it."""
 
+MOST_DIGITS: Final = 400
+"""Digits before or after the point of an exact number; a float has about 308."""
+
 DELTA_ACCURACY: Final = Decimal("0.01")
 DELTA_CONSUMPTION: Final = Decimal("0.1")
 DELTA_COST: Final = Decimal("0.001")
@@ -177,9 +180,16 @@ def exact(value: Number) -> Fraction:
         ValueError: the value is not a finite number.
     """
     try:
-        return value if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
+        if isinstance(value, Fraction):
+            return value
+        text = str(value)
+        decimal = Decimal(text) if len(text) <= MOST_DIGITS else Decimal("NaN")
+        # As a fraction, 1e9999999 has ten million digits.
+        if not decimal.is_finite() or abs(decimal.adjusted()) > MOST_DIGITS:
+            raise ValueError(f"{text[:40]!r} is not a finite decimal number")
+        return Fraction(decimal)
     except (InvalidOperation, OverflowError) as error:
-        raise ValueError(f"{value!r} is not a finite decimal number") from error
+        raise ValueError(f"{value!r:.40} is not a finite decimal number") from error
 
 
 def _exact(field: str, value: Number) -> Fraction:
@@ -187,5 +197,7 @@ def _exact(field: str, value: Number) -> Fraction:
         return exact(value)
     except ValueError as error:
         raise MetricError(
-            Refusal.OUT_OF_DOMAIN, field, f"{field} is {value!r}, but it must be a decimal number"
+            Refusal.OUT_OF_DOMAIN,
+            field,
+            f"{field} is {value!r:.40}, but it must be a decimal number",
         ) from error

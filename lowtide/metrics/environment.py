@@ -8,11 +8,14 @@ Source: docs/explanation/metrics.md#index.
 from collections.abc import Sequence
 from typing import Final
 
+from lowtide.metrics.likeness import plain_dataset
 from lowtide.metrics.properties import Task
 from lowtide.metrics.reference import ReferenceSet
 
 FRAMEWORK_MARK: Final = " - "
 """Between the hardware and the framework in the name of an environment."""
+NOT_STATED: Final = "not stated"
+"""Data set or environment of a set whose jobs state none."""
 
 
 def environment_name(
@@ -38,6 +41,33 @@ def is_same_environment(asked: str, offered: str) -> bool:
     return asked.split(FRAMEWORK_MARK, maxsplit=1)[0] == offered
 
 
+def rating_obstacle(
+    one: ReferenceSet, *, dataset: str | None, environment: str | None
+) -> str | None:
+    """Return why a set may not rate a job of a data set and environment; `None` where it may.
+
+    Where neither states one, nothing is known to differ; where only one does, a letter would claim
+    that they are the same.
+    """
+    for words, own, asked, same in (
+        ("data set", one.dataset, dataset, _is_same_dataset),
+        ("environment", one.environment, environment, is_same_environment),
+    ):
+        offered = None if own == NOT_STATED else own
+        if offered is None and asked is None:
+            continue
+        if offered is None or asked is None or not same(asked, offered):
+            return (
+                f"{one.name} rates the {words} {own}, but the job's is {asked or NOT_STATED}: "
+                f"rate it against a set of its own {words}"
+            )
+    return None
+
+
+def _is_same_dataset(asked: str, offered: str) -> bool:
+    return plain_dataset(asked) == plain_dataset(offered)
+
+
 def reference_for(
     sets: Sequence[ReferenceSet], *, task: Task, dataset: str | None, environment: str | None
 ) -> ReferenceSet | str:
@@ -56,8 +86,7 @@ def reference_for(
         one
         for one in sets
         if one.task is task
-        and one.dataset.casefold() == dataset.casefold()
-        and is_same_environment(environment, one.environment)
+        and rating_obstacle(one, dataset=dataset, environment=environment) is None
     ]
     if fitting:
         return next((one for one in fitting if FRAMEWORK_MARK in one.environment), fitting[0])

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from lowtide.metrics.compound import Compound, Weighted, compound_letter
+from lowtide.metrics.job_figures import require_property
 from lowtide.metrics.letters import (
     Letter,
     index_of,
@@ -80,6 +81,7 @@ class Rating:
                 "missing": self.missing,
                 "reference_set": self.reference.name,
                 "reference": self.reference.reference,
+                "dataset": self.reference.dataset,
                 "environment": self.reference.environment,
                 "rows": self.reference.rows,
                 "properties": [
@@ -116,6 +118,8 @@ def rate(
     Raises:
         MetricError: out_of_domain for a negative or non-finite value or weight.
     """
+    for key in reference.keys:
+        require_property(key, values.get(key))
     rated = tuple(_rate_one(key, values.get(key), reference, mode) for key in reference.keys)
     if mode is Mode.STREP:
         return _rate_strep(rated, reference, compound)

@@ -81,7 +81,7 @@ def sci_uncertainty(
     operational_grams: float,
     embodied: Bounds,
     functional_units: float,
-    energy_ratio: float = METER_RATIO,
+    energy_ratio: float | None = METER_RATIO,
     intensity_ratio: float | None = 0.0,
 ) -> Uncertainty:
     """Return the range of SCI from relative half widths of energy and intensity and bounds of M.
@@ -103,19 +103,30 @@ def sci_uncertainty(
             (operational_grams * energy * intensity + embodied) / functional_units
         ),
         {
-            "energy": Bounds.relative(1, energy_ratio),
+            "energy": Bounds.relative(1, energy_ratio or 0.0),
             "intensity": Bounds.relative(1, intensity_ratio or 0.0),
             "embodied": embodied,
         },
         basis=(
-            f"energy ± {energy_ratio:.0%}, {_intensity_words(intensity_ratio)}, "
-            f"embodied {embodied.low:g} to {embodied.high:g} g"
+            f"{_error_words('energy', energy_ratio)}, "
+            f"{_error_words('intensity', intensity_ratio)}, "
+            f"{_embodied_words(embodied)}"
         ),
     )
 
 
-def _intensity_words(ratio: float | None) -> str:
-    return "intensity's error not stated" if ratio is None else f"intensity ± {ratio:.0%}"
+def _error_words(name: str, ratio: float | None) -> str:
+    return (
+        f"{name}'s error not stated"
+        if ratio is None
+        else f"{name} ± {ratio:.3%}".replace(".000%", "%")
+    )
+
+
+def _embodied_words(embodied: Bounds) -> str:
+    if embodied.low == embodied.high:
+        return "embodied error not stated"
+    return f"embodied {embodied.low:g} to {embodied.high:g} g"
 
 
 def embodied_bounds(grams: float, factor: float) -> Bounds:

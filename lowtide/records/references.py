@@ -7,9 +7,12 @@ that set.
 from collections.abc import Sequence
 from pathlib import Path
 
+from lowtide.metrics.environment import NOT_STATED
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.likeness import plain_dataset
 from lowtide.metrics.properties import Task, training_values
 from lowtide.metrics.reference import ReferenceSet, build_reference, parse_reference
+from lowtide.metrics.result import MetricError, Refusal
 from lowtide.records.documents import parse_document
 from lowtide.records.errors import ReportError
 from lowtide.units import joules_to_kwh
@@ -42,16 +45,31 @@ def reference_from_jobs(
     The values of the job `named` have index 1, else the best value of each property.
 
     Raises:
-        MetricError: a figure is negative or not finite.
+        MetricError: the jobs are of several data sets or environments, or a stand-in's.
     """
-    datasets = sorted({job.dataset for job in jobs if job.dataset})
-    places = sorted({job.environment for job in jobs if job.environment})
+    for what, values in (
+        ("data sets", {job.dataset and plain_dataset(job.dataset): job.dataset for job in jobs}),
+        ("environments", {job.environment: job.environment for job in jobs}),
+    ):
+        if len(values) > 1:
+            shown = "; ".join(sorted(str(value or NOT_STATED) for value in values.values()))
+            raise MetricError(
+                Refusal.OUT_OF_DOMAIN,
+                "jobs",
+                f"the jobs are of {len(values)} {what} ({shown}): make one set for each",
+            )
+    if any(job.mock for job in jobs):
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN, "jobs", "a stand-in replaced a GPU, so the numbers are not real"
+        )
+    dataset = next((job.dataset for job in jobs), None)
+    environment = next((job.environment for job in jobs), None)
     return build_reference(
         [property_values(job) for job in jobs],
         name=name,
         task=Task.TRAINING,
-        dataset=", ".join(datasets) or "not stated",
-        environment=", ".join(places) or "not stated",
+        dataset=dataset or NOT_STATED,
+        environment=environment or NOT_STATED,
         source=f"{len(jobs)} jobs of {name}",
         reference="best of the group" if named is None else named.model or named.name,
         values=None if named is None else property_values(named),

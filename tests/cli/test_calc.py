@@ -152,7 +152,7 @@ def test_undefined_figures_are_results_with_a_reason(line: str, reason: str) -> 
         ("ttcapc --checkpoint 60,0.5", "must be seconds,accuracy,consumption"),
         ("ttcapc --checkpoint x,0.5,1", "seconds is 'x'"),
         ("rating --value colour=3", "'colour' is not a property"),
-        ("rating --value training_energy=much", "training_energy is 'much'"),
+        ("rating --value training_energy=much", "training_energy: 'much' is not a number"),
         ("rating --value training_energy=1 --environment Abacus", "starts with 'Abacus'"),
     ],
 )

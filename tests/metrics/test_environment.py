@@ -2,7 +2,12 @@
 
 import pytest
 
-from lowtide.metrics.environment import environment_name, is_same_environment, reference_for
+from lowtide.metrics.environment import (
+    environment_name,
+    is_same_environment,
+    rating_obstacle,
+    reference_for,
+)
 from lowtide.metrics.properties import Task
 from lowtide.metrics.reference import ReferenceSet
 
@@ -80,3 +85,28 @@ def test_without_a_fitting_set_the_first_three_are_named() -> None:
     )
     nothing = reference_for([], task=Task.TRAINING, dataset="digits", environment="T4 x1")
     assert nothing == "there is no reference set to rate with"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "environment", "words"),
+    [
+        ("DIGITS ", "A100 x8 - torch 2.9", None),
+        ("ImageNet", "A100 x8", "rates the data set digits, but the job's is ImageNet"),
+        ("digits", "H100 x64", "rates the environment A100 x8, but the job's is H100 x64"),
+        (None, "A100 x8", "rates the data set digits, but the job's is not stated"),
+    ],
+)
+def test_a_set_rates_jobs_of_its_own_data_set_and_environment(
+    dataset: str | None, environment: str, words: str | None
+) -> None:
+    """The rule of comparisons: different or known for one side only, no letter."""
+    found = rating_obstacle(a_set("A100 x8"), dataset=dataset, environment=environment)
+
+    assert found is None if words is None else words in (found or "")
+
+
+def test_where_neither_side_states_anything_nothing_is_known_to_differ() -> None:
+    """A table of one's own, rated against itself."""
+    own = a_set("not stated", "not stated")
+
+    assert rating_obstacle(own, dataset=None, environment=None) is None

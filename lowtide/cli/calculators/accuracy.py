@@ -1,6 +1,5 @@
 """`lowtide calc sam`, `apc`, `apec`, `ttcapc` and `ttcapec`."""
 
-import csv
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,9 @@ from lowtide.metrics.closest import (
 )
 from lowtide.metrics.result import Result
 from lowtide.metrics.sam import EnergyUnit, sam
+from lowtide.records.documents import read_text
+from lowtide.records.errors import ReportError
+from lowtide.records.tables import parse_number, parse_table
 
 UNITS: Final = {"inference": ConsumptionUnit.WH_PER_INFERENCE, "hour": ConsumptionUnit.WH_PER_HOUR}
 
@@ -160,14 +162,28 @@ def _closest_command(name: str, *, cost: bool) -> click.Command:
 
 
 def _rows_of(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise click.UsageError(
-                f"{path} has no column {missing[0]}: its first line must name {', '.join(columns)}"
-            )
-        return [[row[name] or "" for name in columns] for row in reader]
+    try:
+        table = parse_table(read_text(path), str(path))
+    except ReportError as error:
+        raise click.ClickException(str(error)) from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise click.UsageError(
+            f"{path} has no column {missing[0]}: its first line must name {', '.join(columns)}"
+        )
+    rows = []
+    for line, row in table.rows:
+        try:
+            rows.append([_decimal(row.get(name, ""), table.decimal_comma) for name in columns])
+        except ValueError as error:
+            raise click.ClickException(f"{path} line {line}: {error}") from error
+    return rows
+
+
+def _decimal(text: str, decimal_comma: bool) -> str:
+    """Return a number as the text that it is in the file, with a decimal point."""
+    parse_number(text, decimal_comma=decimal_comma)
+    return text.replace(",", ".")
 
 
 def _checkpoint(row: list[str], quantity: str) -> TrainingPoint:
@@ -175,7 +191,7 @@ def _checkpoint(row: list[str], quantity: str) -> TrainingPoint:
         raise click.UsageError(f"checkpoint {','.join(row)!r} must be seconds,accuracy,{quantity}")
     seconds, accuracy, amount = (text.strip() for text in row)
     try:
-        return TrainingPoint(float(seconds), accuracy, amount)
+        return TrainingPoint(parse_number(seconds), accuracy, amount)
     except ValueError as error:
         raise click.UsageError(f"seconds is {seconds!r}, but it must be a number") from error
 

@@ -58,8 +58,18 @@ def sci_command(
       lowtide calc sci --energy-kwh 1 --energy-kwh 2 --intensity 100 --intensity 400 \
                        --embodied-grams 20 --output json
     """
-    if operational_grams is not None and energy_kwh:
-        raise click.UsageError("give --operational-grams or --energy-kwh, not both")
+    if operational_grams is not None and (energy_kwh or intensity or pue is not None):
+        raise click.UsageError(
+            "give --operational-grams, which is O itself, or --energy-kwh with --intensity and "
+            "--pue, not both"
+        )
+    if Scope(scope) is not Scope.LOCATION:
+        # O is refused too where it was made with a market-based factor.
+        operational(energy_kwh=(), intensity_grams_per_kwh=(), scope=Scope(scope))
+    if operational_grams is None and not energy_kwh:
+        raise click.UsageError(
+            "the energy is missing: give --energy-kwh with --intensity, or --operational-grams"
+        )
     warnings: tuple[Caution, ...] = ()
     kwh, coverage = None, None
     grams = operational_grams
@@ -81,9 +91,10 @@ def sci_command(
         functional_units=functional_units,
         functional_unit=unit,
         energy_kwh=kwh,
-        coverage=coverage,
         warnings=warnings,
     )
+    # The share of the energy with a known intensity; the energy itself is complete.
+    result = dataclasses.replace(result, coverage=coverage)
     wants_range = energy_error is not None or intensity_error is not None or embodied_range
     if result.value is None or grams is None or embodied_grams is None or not wants_range:
         return result
@@ -92,8 +103,8 @@ def sci_command(
         operational_grams=grams,
         embodied=Bounds(embodied_grams, low, high),
         functional_units=functional_units,
-        energy_ratio=energy_error or 0.0,
-        intensity_ratio=intensity_error or 0.0,
+        energy_ratio=energy_error,
+        intensity_ratio=intensity_error,
     )
     return dataclasses.replace(result, uncertainty=range_)
 

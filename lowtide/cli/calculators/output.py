@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from lowtide.metrics.result import SENTENCES, MetricError, Result
-from lowtide.units import format_significant
+from lowtide.units import format_coverage, format_significant
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -64,6 +64,12 @@ def describe(result: Result) -> str:
         lines.append(f"  range    {low} to {high} ({result.uncertainty.basis})")
     lines += [f"  warning  {w}: {SENTENCES.get(w, w)}" for w in result.warnings]
     if result.coverage is not None and result.coverage < 1:
-        lines.append(f"  coverage {result.coverage:.1%}")
+        lines.append(f"  coverage {format_coverage(result.coverage)}")
+    if "reference_set" in result.parameters:
+        given = result.parameters
+        lines.append(
+            f"  against  {given['reference_set']}: {given['dataset']} in {given['environment']}, "
+            f"{given['rows']} rows, index 1 is {given['reference']}"
+        )
     lines.append(f"  method   {result.method}")
     return "\n".join(lines)

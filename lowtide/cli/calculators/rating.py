@@ -6,6 +6,7 @@ import click
 
 from lowtide.cli.calculators.output import calculator, choice_of
 from lowtide.metrics.compound import Compound
+from lowtide.metrics.job_figures import require_property
 from lowtide.metrics.properties import PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate
 from lowtide.metrics.reference import ReferenceSet
@@ -13,6 +14,7 @@ from lowtide.metrics.result import MetricError, Mode, Refusal, Result
 from lowtide.records.errors import ReportError
 from lowtide.records.imagenet import environments, published_reference
 from lowtide.records.references import read_reference
+from lowtide.records.tables import parse_number
 
 
 @click.command("rating")
@@ -78,11 +80,13 @@ def _parse(texts: tuple[str, ...]) -> dict[str, float | None]:
                 f"{key!r} is not a property: use one of {', '.join(PROPERTIES)}",
             )
         try:
-            parsed[key] = float(number)
+            value = parse_number(number)
         except ValueError as error:
-            raise MetricError(
-                Refusal.OUT_OF_DOMAIN, key, f"{key} is {number!r}, but it must be a number"
-            ) from error
+            raise MetricError(Refusal.OUT_OF_DOMAIN, key, f"{key}: {error}") from error
+        if key in parsed:
+            raise MetricError(Refusal.OUT_OF_DOMAIN, key, f"{key} is given twice: keep one")
+        require_property(key, value)
+        parsed[key] = value
     return parsed
 
 
@@ -102,4 +106,11 @@ def _shipped(task: Task, environment: str | None) -> ReferenceSet:
             "environment",
             f"no environment of the shipped set starts with {environment!r}: {', '.join(known)}",
         )
-    return published_reference(task, fitting[0])
+    if len(fitting) > 1 and environment not in fitting:
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN,
+            "environment",
+            "energy and time compare only within one environment: give --environment with one of "
+            f"{', '.join(fitting)}",
+        )
+    return published_reference(task, environment if environment in fitting else fitting[0])
