@@ -2,28 +2,22 @@
 
 Only activity: NVML stays the source of energy, and DCGM gives the parent's energy for every
 instance. Both spellings of each field are understood (DCGM 4.6 renamed them). A page that does not
-come in a second is given up; after three failures the page is left alone for a minute.
+come in two seconds is given up; after three failures the page is left alone for a minute.
 
 Field names: https://docs.nvidia.com/datacenter/dcgm/latest/dcgm-api/dcgm-api-field-ids.html
 """
 
-import http.client
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from lowtide.limits import believable_ratio
 from lowtide.meters.errors import MalformedAnswerError, SourceError
+from lowtide.meters.exchange import fetch
 
-_TIMEOUT_SECONDS: Final = 1.0
 _WHOLE_SECONDS: Final = 2.0
-"""For the whole page, however slowly its bytes drip."""
-_PIECE_BYTES: Final = 1 << 16
+"""For the whole exchange."""
 _PAGE_MAX_BYTES: Final = 16 << 20
 _FAILURES_MAX: Final = 3
 _PAUSE_SECONDS: Final = 60.0
@@ -39,11 +33,10 @@ InstanceKey = tuple[str, int]
 class DcgmPage:
     """The metrics page of a dcgm-exporter."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise SourceError(f"DCGM: {url!r} is no http address")
         self._url = url
-        self._clock = clock
         self._failures = 0
         self._retry_at = 0.0
 
@@ -56,34 +49,15 @@ class DcgmPage:
         if monotonic_seconds < self._retry_at:
             raise SourceError("DCGM: left alone after repeated failures")
         try:
-            activity = parse_activity(self._fetch())
-        except (OSError, http.client.HTTPException, ValueError, MalformedAnswerError) as error:
+            page = fetch(self._url, seconds=_WHOLE_SECONDS, bytes_max=_PAGE_MAX_BYTES)
+            activity = parse_activity(page.decode())
+        except (SourceError, UnicodeDecodeError) as error:
             self._failures += 1
             if self._failures >= _FAILURES_MAX:
                 self._retry_at = monotonic_seconds + _PAUSE_SECONDS
             raise SourceError(f"DCGM: {error}") from None
         self._failures = 0
         return activity
-
-    def _fetch(self) -> str:
-        """Return the page.
-
-        Raises:
-            OSError, http.client.HTTPException, UnicodeDecodeError: there is no such page.
-            MalformedAnswerError: it is too large.
-        """
-        until = self._clock() + _WHOLE_SECONDS
-        page = bytearray()
-        with urllib.request.urlopen(self._url, timeout=_TIMEOUT_SECONDS) as answer:
-            while piece := answer.read1(_PIECE_BYTES):
-                page += piece
-                if len(page) > _PAGE_MAX_BYTES:
-                    raise MalformedAnswerError(f"a page of more than {_PAGE_MAX_BYTES} bytes")
-                if self._clock() > until:
-                    raise TimeoutError(f"the page takes longer than {_WHOLE_SECONDS:g} s")
-            if answer.length:
-                raise http.client.IncompleteRead(bytes(page), answer.length)
-        return page.decode()
 
 
 def parse_activity(page: str) -> dict[InstanceKey, float]:

@@ -10,13 +10,10 @@ Redfish: a Power resource (PowerControl[].PowerConsumedWatts) or an EnvironmentM
 """
 
 import base64
-import http.client
 import json
 import logging
-import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -24,6 +21,7 @@ from urllib.parse import urlsplit
 
 from lowtide.limits import NODE_WATTS_MAX, believable_watts
 from lowtide.meters.errors import MalformedAnswerError, SourceError, UnknownMeterError
+from lowtide.meters.exchange import fetch
 from lowtide.meters.psys import PsysMeter
 
 _log = logging.getLogger(__name__)
@@ -95,14 +93,15 @@ class RedfishMeter:
 
     def read(self) -> float:
         """See `NodeMeter`."""
-        request = urllib.request.Request(self._url, headers=self._headers())
         try:
-            opened = urllib.request.urlopen(
-                request, timeout=_TIMEOUT_SECONDS, context=self._context()
+            text = fetch(
+                self._url,
+                seconds=_TIMEOUT_SECONDS,
+                bytes_max=_ANSWER_MAX_BYTES,
+                headers=self._headers(),
+                ca_file=self._ca_file,
             )
-            with opened as answer:
-                text = answer.read(_ANSWER_MAX_BYTES)
-        except (OSError, http.client.HTTPException) as error:
+        except SourceError as error:
             raise SourceError(f"redfish: {error}") from None
         return parse_power(text)
 
@@ -117,11 +116,6 @@ class RedfishMeter:
                 ) from None
             headers["Authorization"] = "Basic " + base64.b64encode(line.encode()).decode()
         return headers
-
-    def _context(self) -> ssl.SSLContext | None:
-        if urlsplit(self._url).scheme != "https":
-            return None
-        return ssl.create_default_context(cafile=self._ca_file or None)
 
 
 def parse_power(text: bytes) -> float:

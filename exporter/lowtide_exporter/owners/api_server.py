@@ -1,18 +1,18 @@
-"""Asks the API server, read-only, with the pod's service account.
+"""API server, asked read-only with the pod's service account.
 
 Plain HTTP of the standard library: the Kubernetes client would cost more memory than the whole
-exporter. Every answer closes its connection; every request has a timeout; the token is read anew
-each time, because the kubelet rotates it, and appears in no message.
+exporter. Every exchange has one deadline; the token is read anew each time, because the kubelet
+rotates it, and appears in no message.
 """
 
 import http.client
 import json
-import ssl
 import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from lowtide.meters.errors import MalformedAnswerError, SourceError
+from lowtide.meters.exchange import open_url
 
 
 class GoneError(SourceError):
@@ -27,10 +27,8 @@ class ApiServer:
         self._token_file = Path(token_file)
         self._ca_file = Path(ca_file)
 
-    def get(
-        self, path: str, query: dict[str, str], timeout_seconds: float
-    ) -> http.client.HTTPResponse:
-        """Return the open answer of a GET; the caller reads and closes it.
+    def get(self, path: str, query: dict[str, str], seconds: float) -> http.client.HTTPResponse:
+        """Return the open answer of a GET; the caller reads and closes it within `seconds`.
 
         Raises:
             GoneError: the resource version is too old.
@@ -38,28 +36,17 @@ class ApiServer:
             OSError: it cannot be reached.
         """
         target = f"{self._url.path.rstrip('/')}{path}?{urllib.parse.urlencode(query)}"
-        connection = self._connect(timeout_seconds)
-        try:
-            headers = {"Accept": "application/json", **self._authorisation()}
-            connection.request("GET", target, headers=headers)
-            answer = connection.getresponse()
-            if answer.status != http.HTTPStatus.OK:
-                kind = GoneError if answer.status == http.HTTPStatus.GONE else SourceError
-                raise kind(f"API server answered {answer.status} {answer.reason}")
-        except BaseException:
-            connection.close()
-            raise
+        answer = open_url(
+            self._url._replace(path="", query="").geturl() + target,
+            seconds=seconds,
+            headers={"Accept": "application/json", **self._authorisation()},
+            ca_file=str(self._ca_file),
+        )
+        if answer.status != http.HTTPStatus.OK:
+            answer.close()
+            kind = GoneError if answer.status == http.HTTPStatus.GONE else SourceError
+            raise kind(f"API server answered {answer.status} {answer.reason}")
         return answer
-
-    def _connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file)
-        except OSError as error:
-            raise SourceError(f"CA file {self._ca_file} cannot be used: {error}") from None
-        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
 
     def _authorisation(self) -> dict[str, str]:
         """Read the token anew each time: the kubelet rotates it."""

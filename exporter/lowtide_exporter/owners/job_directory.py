@@ -1,9 +1,13 @@
-"""Who holds which GPU without Kubernetes: a directory that a batch system's prolog keeps.
+"""Holders of GPUs without Kubernetes: a directory that a batch system's prolog keeps.
 
 One file per GPU, named by its index or UUID; each line is a job id. The layout is the one that
-HPC sites already write for dcgm-exporter (its flag --hpc-job-mapping-dir).
+HPC sites already write for dcgm-exporter (its flag --hpc-job-mapping-dir). Others may write to the
+directory and the exporter runs as root: only plain files are read, and no link is followed.
 """
 
+import errno
+import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +16,8 @@ from lowtide_exporter.readings import Allocation
 
 _LINE_MAX: Final = 256
 _LINES_MAX: Final = 64
+_NO_FILE: Final = frozenset({errno.ELOOP, errno.ENXIO})
+"""What opening a link or a socket fails with."""
 _FILE_MAX_BYTES: Final = _LINE_MAX * _LINES_MAX
 
 
@@ -30,7 +36,7 @@ class JobDirectory:
         found: list[Allocation] = []
         try:
             for path in sorted(self._directory.iterdir()):
-                if path.is_file() and not path.name.startswith("."):
+                if not path.name.startswith("."):
                     found += _read_jobs(path)
         except OSError as error:
             raise SourceError(f"job directory: {error}") from None
@@ -45,13 +51,27 @@ class JobDirectory:
 
 
 def _read_jobs(path: Path) -> list[Allocation]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_FILE_MAX_BYTES).decode(errors="replace")
-    except FileNotFoundError:  # the job's epilog was faster than we
-        return []
+    text = _read_text(path)
     lines = [line.strip()[:_LINE_MAX] for line in text.splitlines()[:_LINES_MAX]]
     jobs = list(dict.fromkeys(line for line in lines if line))
     if len(jobs) == 1:
         return [Allocation("", jobs[0], "", (path.name,))]
     return [Allocation("", job, "", (f"{path.name}::{place}",)) for place, job in enumerate(jobs)]
+
+
+def _read_text(path: Path) -> str:
+    """Return the beginning of a plain file; empty for whatever else has the name, or had it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, IsADirectoryError):  # the job's epilog was faster than we
+        return ""
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return ""
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return os.read(descriptor, _FILE_MAX_BYTES).decode(errors="replace")
+    finally:
+        os.close(descriptor)

@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 _WATCH_SECONDS: Final = 60
 """The server ends a watch after this time; a connection that died silently is noticed soon."""
-_SILENCE_SECONDS: Final = _WATCH_SECONDS + 15.0
+_EXCHANGE_SECONDS: Final = _WATCH_SECONDS + 15.0
+"""For a whole watch or list, however slowly it comes."""
+_LIST_MAX_BYTES: Final = 64 << 20
+_EVENT_MAX_BYTES: Final = 8 << 20
 _BACKOFF_FIRST_SECONDS: Final = 1.0
 _BACKOFF_MAX_SECONDS: Final = 30.0
 _WATCH_APART_SECONDS: Final = 1.0
@@ -88,7 +91,7 @@ class PodWatcher:
 
     def _list(self) -> None:
         with self._get({}) as answer:
-            body = parse_object(answer.read())
+            body = parse_object(_read_all(answer))
         records = [parse_pod(item) for item in body.get("items") or []]
         self._pods = {record.uid: record for record in records}
         self._version = str(body.get("metadata", {}).get("resourceVersion", ""))
@@ -110,7 +113,7 @@ class PodWatcher:
 
     def _get(self, query: dict[str, str]) -> http.client.HTTPResponse:
         try:
-            return self._api.get("/api/v1/pods", self._selector | query, _SILENCE_SECONDS)
+            return self._api.get("/api/v1/pods", self._selector | query, _EXCHANGE_SECONDS)
         except GoneError:
             self._version = ""
             raise
@@ -134,9 +137,18 @@ class PodWatcher:
 
 
 def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    while line := answer.readline():
+    while line := answer.readline(_EVENT_MAX_BYTES):
+        if len(line) == _EVENT_MAX_BYTES:
+            raise MalformedAnswerError(f"API server: an event of over {_EVENT_MAX_BYTES} bytes")
         if line.strip():
             yield line
+
+
+def _read_all(answer: http.client.HTTPResponse) -> bytes:
+    body = answer.read(_LIST_MAX_BYTES + 1)
+    if len(body) > _LIST_MAX_BYTES:
+        raise SourceError(f"API server: a list of pods of over {_LIST_MAX_BYTES} bytes")
+    return body
 
 
 def parse_pod(item: dict[str, Any]) -> PodRecord:

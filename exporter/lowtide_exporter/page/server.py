@@ -1,10 +1,13 @@
-"""The HTTP server: /metrics, /healthz and /readyz.
+"""HTTP server of /metrics, /healthz and /readyz.
 
 A scrape renders the present snapshot and asks no device. The text of a tick is rendered once and
-kept, so a storm of scrapes costs one rendering; more connections than `_CONNECTIONS_MAX` wait.
+kept, so a storm of scrapes costs one rendering. There are `_CONNECTIONS_MAX` places; when all are
+taken, a new connection takes the place of the oldest: whoever asks and listens is done in
+milliseconds, so the oldest is one that drips, and no number of such connections keeps a probe or
+a scrape out.
 """
 
-import base64
+import contextlib
 import errno
 import gzip
 import hmac
@@ -16,7 +19,6 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -24,9 +26,9 @@ from urllib.parse import parse_qs, urlsplit
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from lowtide_exporter.errors import ExporterSettingsError
 from lowtide_exporter.page.collector import SnapshotCollector
 from lowtide_exporter.page.exposition import TextWriter
+from lowtide_exporter.page.secrets import Credentials, RenewedFile, load_certificate
 from lowtide_exporter.page.snapshot import Snapshot
 from lowtide_exporter.settings import ExporterSettings
 
@@ -34,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 _CONNECTIONS_MAX: Final = 32
 _IDLE_SECONDS: Final = 15.0
+_DROP_SECONDS: Final = 1.0
+"""A thread whose connection was hung up ends in less."""
 _KEPT_MAX_SECONDS: Final = 5.0
 _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
@@ -92,13 +96,18 @@ class ExporterServer(ThreadingHTTPServer):
     ) -> None:
         self.renderer = renderer
         self.is_ready = is_ready
-        self.credentials = _read_credentials(settings.basic_auth_file)
+        self.credentials = Credentials(settings.basic_auth_file)
         self._places = threading.BoundedSemaphore(_CONNECTIONS_MAX)
+        self._open: dict[int, socket.socket] = {}
+        self._open_lock = threading.Lock()
+        self._certificate: RenewedFile | None = None
         self._listen(settings.listen_address, settings.port)
         if settings.tls_certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+            self._certificate = load_certificate(
+                context, settings.tls_certificate, settings.tls_key
+            )
             # The handshake belongs into the connection's own thread, not into accept().
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
@@ -132,9 +141,20 @@ class ExporterServer(ThreadingHTTPServer):
         """The port in use."""
         return int(self.server_address[1])
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; a certificate that was renewed holds from this one on."""
+        if self._certificate is not None:
+            self._certificate.renew()
+        return super().get_request()
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for the connection once a place is free."""
-        self._places.acquire()
+        """Start a thread for the connection once it has a place."""
+        while not self._places.acquire(blocking=False):
+            self._drop_oldest()
+            if self._places.acquire(timeout=_DROP_SECONDS):
+                break
+        with self._open_lock:
+            self._open[id(request)] = request
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -143,7 +163,17 @@ class ExporterServer(ThreadingHTTPServer):
             request.settimeout(_IDLE_SECONDS)
             super().process_request_thread(request, client_address)
         finally:
+            with self._open_lock:
+                self._open.pop(id(request), None)
             self._places.release()
+
+    def _drop_oldest(self) -> None:
+        """Hang up the connection that has been open for longest; its thread ends by that."""
+        with self._open_lock:
+            if self._open:
+                oldest = self._open.pop(next(iter(self._open)))
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(oldest, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log a broken connection quietly: a scraper that hangs up is no fault of ours."""
@@ -183,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, body, extra, kind)
 
     def _is_allowed(self) -> bool:
-        wanted = self.server.credentials
+        wanted = self.server.credentials.header
         if wanted is None:
             return True
         given = self.headers.get("Authorization", "").encode("latin-1", "replace")
@@ -205,20 +235,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - inherited name
         _log.debug(format, *arguments)
-
-
-def _read_credentials(path: str) -> bytes | None:
-    """Return the Authorization header that is let in, None where all are.
-
-    Raises:
-        ExporterSettingsError: the file cannot be read or holds no `user:password`.
-    """
-    if not path:
-        return None
-    try:
-        line = Path(path).read_text().strip()
-    except OSError as error:
-        raise ExporterSettingsError(f"--basic-auth-file {path} cannot be read: {error}") from None
-    if ":" not in line:
-        raise ExporterSettingsError(f"--basic-auth-file {path} must hold one line `user:password`")
-    return b"Basic " + base64.b64encode(line.encode())

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from standins.nvml.control import gpu_uuid
 
+from lowtide.meters.errors import SourceError
 from lowtide_exporter.owners.api_server import ApiServer
 from lowtide_exporter.owners.claims import ClaimResolver, parse_slices
 from lowtide_exporter.owners.kubelet import Kubelet
@@ -17,6 +18,11 @@ from lowtide_exporter.readings import Allocation, ClaimedDevice
 
 DRIVER, POOL = "gpu.nvidia.com", "node-1"
 GPU_0 = ClaimedDevice(DRIVER, POOL, "gpu-0")
+
+
+def at_once(work):
+    """Do at once what otherwise has a thread of its own."""
+    work()
 
 
 def slices(nested=False):
@@ -109,7 +115,7 @@ def test_the_kubelets_claims_are_read(kubelet, kubelet_messages):
 def test_a_claimed_gpu_is_held_like_any_other():
     """An older server knows an older version of the API; the node's slices suffice."""
     with api_server({"v1beta1"}) as (api, requests):
-        (item,) = ClaimResolver(Listed(GPU_0), api, "node-1").allocations()
+        (item,) = ClaimResolver(Listed(GPU_0), api, "node-1", start=at_once).allocations()
 
     assert item.device_ids == (gpu_uuid(0),)
     assert [path.split("/")[3] for path, _ in requests] == ["v1", "v1beta2", "v1beta1"]
@@ -121,7 +127,7 @@ def test_an_unknown_device_is_not_guessed_and_not_asked_for_each_second(caplog):
     now = [0.0]
     with api_server({"v1"}) as (api, requests):
         owners = ClaimResolver(
-            Listed(ClaimedDevice(DRIVER, POOL, "gpu-9")), api, "node-1", lambda: now[0]
+            Listed(ClaimedDevice(DRIVER, POOL, "gpu-9")), api, "node-1", lambda: now[0], at_once
         )
         for second in range(40):
             now[0] = float(second)
@@ -139,7 +145,29 @@ def test_malformed_slices_are_said_and_tell_nothing(body, caplog):
         def get(self, *_):
             return io.BytesIO(json.dumps(body).encode())
 
-    (item,) = ClaimResolver(Listed(GPU_0), Api(), "node-1").allocations()
+    (item,) = ClaimResolver(Listed(GPU_0), Api(), "node-1", start=at_once).allocations()
 
     assert item.device_ids == ()
     assert "malformed" in caplog.text
+
+
+def test_no_tick_waits_for_the_api_server(caplog):
+    """While the slices are read, the holders are not known; then they are, or the log says so."""
+    started = []
+
+    class Slow:
+        def get(self, path, query, seconds):
+            raise SourceError("no answer")
+
+    owners = ClaimResolver(
+        Listed(ClaimedDevice(DRIVER, POOL, "gpu-0")), Slow(), "node-1", start=started.append
+    )
+    for _ in range(2):
+        with pytest.raises(SourceError, match="being read"):
+            owners.allocations()
+    (read,) = started
+    read()
+
+    (item,) = owners.allocations()
+    assert item.device_ids == ()
+    assert "claimed devices of no known GPU" in caplog.text

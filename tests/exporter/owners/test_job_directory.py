@@ -1,5 +1,7 @@
 """Nodes whose jobs are named by files."""
 
+import os
+
 import pytest
 from standins.nvml.control import gpu_uuid
 
@@ -50,9 +52,25 @@ def test_a_file_of_garbage_costs_only_itself(tmp_path):
 def test_a_file_that_vanishes_while_it_is_read_holds_no_job(tmp_path, monkeypatch):
     """The epilog of a job removes it at any time."""
     (tmp_path / "0").write_text("4711\n")
-    monkeypatch.setattr("pathlib.Path.is_file", lambda path: bool(path.unlink() is None))
+    found = sorted(tmp_path.iterdir())
+    (tmp_path / "0").unlink()
+    monkeypatch.setattr("pathlib.Path.iterdir", lambda _: iter(found))
 
     assert JobDirectory(str(tmp_path)).allocations() == ()
+
+
+def test_links_and_pipes_are_not_read(tmp_path):
+    """The exporter runs as root: a link must not make it read what its maker may not."""
+    secret = tmp_path / "shadow"
+    secret.write_text("root:secret\n")
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    (jobs / "0").symlink_to(secret)
+    os.mkfifo(jobs / "1")
+    (jobs / "2").mkdir()
+    (jobs / "3").write_text("4711\n")
+
+    assert JobDirectory(str(jobs)).allocations() == (Allocation("", "4711", "", ("3",)),)
 
 
 def test_energy_of_a_batch_job_is_counted_by_index_and_by_uuid(node, tmp_path):

@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -203,16 +203,7 @@ def test_an_unusable_password_file_is_refused(node, tmp_path, content):
 def test_https_with_a_certificate(node, tmp_path):
     """TLS 1.2 or newer, from two PEM files; a client that talks plain HTTP disturbs nobody."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-            *("ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate),
-            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
+    make_certificate(key, certificate)
     context = ssl.create_default_context(cafile=str(certificate))
     node.tick()
     options = {"tls_certificate": str(certificate), "tls_key": str(key)}
@@ -268,3 +259,71 @@ def test_a_node_without_ipv6_is_served_too(node, monkeypatch):
     monkeypatch.setattr(ExporterServer, "server_bind", refuse)
 
     assert served_at(node, "127.0.0.1") == [200]
+
+
+def test_connections_that_drip_keep_no_probe_and_no_scrape_out(node):
+    """More than there are places send half a request and wait: each newcomer is served."""
+    node.tick()
+    with serving(node) as (url, _, server), ExitStack() as dripping:
+        for _ in range(40):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            dripping.enter_context(connection)
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+
+        answers = [get(f"{url}/healthz")[0], get(f"{url}/metrics")[0]]
+
+    assert answers == [200, 200]
+
+
+def test_a_new_password_holds_at_once_and_a_broken_file_changes_nothing(node, tmp_path):
+    """Kubernetes renews the file in place; a half-written one must not open the page."""
+    path = tmp_path / "auth"
+    path.write_text("scraper:old")
+    node.tick()
+    with serving(node, basic_auth_file=str(path)) as (url, _, _):
+
+        def statuses(*users):
+            headers = ["Basic " + base64.b64encode(user.encode()).decode() for user in users]
+            return [get(f"{url}/metrics", Authorization=header)[0] for header in headers]
+
+        before = statuses("scraper:old", "scraper:renewed")
+        path.write_text("scraper:renewed")
+        after = statuses("scraper:old", "scraper:renewed")
+        path.write_text("nonsense")
+        broken = statuses("nonsense", "scraper:renewed")
+
+    assert (before, after, broken) == ([200, 401], [401, 200], [401, 200])
+
+
+def make_certificate(key, certificate):
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+            *("ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(node, tmp_path):
+    """The next connection gets it; one that cannot be used leaves the one before in force."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make_certificate(key, certificate)
+    node.tick()
+
+    def served():
+        return ssl.get_server_certificate(("127.0.0.1", server.port)).strip()
+
+    options = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    with serving(node, **options) as (_, _, server):
+        first = served()
+        make_certificate(key, certificate)
+        second, wanted = served(), certificate.read_text().strip()
+        certificate.write_text("-----BEGIN CERTIFICATE-----\nhalf")
+        third = served()
+
+    assert first != second
+    assert second == third == wanted
