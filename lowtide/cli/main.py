@@ -29,6 +29,7 @@ SUBCOMMANDS: Final = {
     "explore": "write the explorer page",
     "dashboard": "draw the dashboards as one page, without Grafana",
     "disclose": "write a job's SCI disclosure",
+    "export": "write a job's figures in the forms of other tools",
     "completion": "print the script that completes words in a shell",
 }
 """Name and one-line help of each module of this package that holds a `command`."""

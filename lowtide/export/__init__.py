@@ -1,0 +1,1 @@
+"""Forms in which a job's figures go to where people already look: one module per form."""
