@@ -1,4 +1,4 @@
-"""Every name that two parts of Lowtide share, written once.
+"""Names that two parts of Lowtide share, each written once.
 
 Standard library only: the exporter imports this module and must stay light. It holds the API
 group, labels, annotations, environment variables, file paths inside the training pod and metric

@@ -1,4 +1,4 @@
-"""Units: the one place where numbers are converted and printed for people.
+"""Units: the one place where numbers are converted, and printed for people.
 
 Inside Lowtide energy is in joules, emissions in grams of CO2 equivalent, time in seconds and
 carbon intensity in grams per kilowatt-hour. Functions named `format_*` scale for people; machine

@@ -1,4 +1,4 @@
-"""How far are per-job joules from the truth? Prints tables beside two common designs.
+"""Accuracy of per-job joules against the truth, beside two common designs. Prints tables.
 
 The exporter's own loop reads the stand-in NVML through pynvml under a virtual clock, where the
 true energy has a closed form. Beside it, from the same readings and scrapes:

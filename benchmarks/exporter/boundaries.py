@@ -1,4 +1,4 @@
-"""Which rule for an interval with a change of holder keeps a job's energy? Prints a table.
+"""Rules for an interval with a change of holder: how much of a job's energy each keeps.
 
 Jobs of known length on a GPU with an idle floor, a counter and a mapping read once a second at a
 random phase; every rule sees the same readings. Two layouts: a job alone on a free GPU, and jobs

@@ -1,4 +1,4 @@
-"""What the exporter costs: CPU time, memory, scrape time, calls. Prints a table.
+"""Cost of the exporter: CPU time, memory, scrape time, calls. Prints a table.
 
 The installed exporter runs as a process against the stand-in NVML and a stand-in kubelet in
 another process: 8 GPUs, 100 pods. CPU time is the process's own (the stand-ins' apart from the

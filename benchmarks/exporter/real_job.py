@@ -1,4 +1,4 @@
-"""One job on a real GPU: the exporter's joules beside the counter's own difference. Prints JSON.
+"""Job on a real GPU: the exporter's joules beside the counter's own difference. Prints JSON.
 
 Starts the exporter with a job directory, lets it learn the idle floor, runs a load for a while
 under a job id, and compares what the exporter gives that job with the counter read directly at

@@ -1,4 +1,4 @@
-"""How well is a shared GPU split, where the signals of load are right? Prints a table.
+"""Split of a shared GPU where the signals of load are right. Prints a table.
 
 Two pods share one GPU of the stand-in for half an hour; each works at a level that changes every
 few minutes. The truth is by definition: the floor goes by what is held, and above it every busy

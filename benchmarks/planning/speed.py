@@ -1,4 +1,4 @@
-"""How long planning takes: one job, and ten thousand with the calendar.
+"""Speed of planning: one job, and ten thousand with the calendar.
 
     python benchmarks/planning/speed.py [--jobs 10000]
 

@@ -1,4 +1,4 @@
-"""Finds out how busy the sharers of a GPU were, rarely and only where GPUs are shared.
+"""Activity of the sharers of a GPU, read rarely and only where GPUs are shared.
 
 MIG: activity per instance from DCGM. Time-slicing: SM utilisation per process from NVML, joined
 to pods through the process's cgroup; that needs the host's process ids (hostPID), without them

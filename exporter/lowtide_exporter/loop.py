@@ -1,4 +1,4 @@
-"""Reads the sources on time and books what they say.
+"""Loop of the exporter: it reads the sources on time and books what they say.
 
 Sources are asked outside the lock, the ledger changes inside it, a scrape takes its picture
 inside it: no scrape waits for a device. A source that fails is noted and asked again; it takes no

@@ -1,4 +1,4 @@
-"""Puts together the sources of the node that the settings describe.
+"""Sources of the node, put together as the settings describe.
 
 What is missing on a node is decided by each source when it is read, not here: a driver may come
 later, a socket may vanish.

@@ -1,4 +1,4 @@
-"""What can be set: one field, one flag, one environment variable.
+"""Settings of the exporter: one field, one flag, one environment variable.
 
 A field's metadata carries help and unit, so flags, variables and the reference page come from the
 same place. A flag wins over its variable, a variable over the default. Nothing here opens a file

@@ -1,4 +1,4 @@
-"""Split the energy of one device over its owners, in whole millijoules.
+"""Attribution of one device's energy to its owners, in whole millijoules.
 
 The reason for this module is one invariant: the parts of an interval add up to the energy of the
 interval exactly, whatever the weights are. Rounding is by largest remainder over integers, so

@@ -1,4 +1,4 @@
-"""Who held a device during an interval, known only from the answers at its two ends.
+"""Holder of a device during an interval, known only from the answers at its two ends.
 
 The kubelet tells who holds a device *now*; the counter tells the energy *between* two reads. A
 job starts and ends inside such an interval. This module turns the two answers, and start and

@@ -1,4 +1,4 @@
-"""From the parts of a shared device to the claims of their holders.
+"""Claims of the holders of a shared device, made from its parts.
 
 One GPU can be cut three ways: not at all, into replicas (time-slicing, MPS) or into MIG
 instances. Every part has a size, so that free parts stay visible as waste and a pod's idle bill

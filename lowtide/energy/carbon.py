@@ -1,4 +1,4 @@
-"""From joules in time to grams of CO2 equivalent.
+"""Emissions of a run: joules in time become grams of CO2 equivalent.
 
 Energy is multiplied slot by slot with the intensity of the time it was used in, never as a sum with
 a mean. Where intensity is missing while energy was used there is no total: the result says

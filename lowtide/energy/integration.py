@@ -1,4 +1,4 @@
-"""From raw counter samples to the joules of a pod, exactly once.
+"""Integration of raw counter samples to the joules of a pod, exactly once.
 
 The exporter's counters of a pod begin at zero and stay readable after its end, so the energy of a
 segment is its last value; nothing here resembles `increase()`, which loses the first step and

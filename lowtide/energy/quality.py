@@ -1,4 +1,4 @@
-"""How far a device's joules can be trusted: the standing check of its counter against its power.
+"""Quality of a device's joules: the standing check of its counter against its power.
 
 The ratio shows that the two meters of a device disagree, never which one is wrong, and never an
 error that both share. So it labels joules; it does not change or replace one.

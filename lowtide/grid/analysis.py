@@ -1,4 +1,4 @@
-"""What the past says about the near future of a grid: profile, bias, head error and spread.
+"""Analysis of a grid's past for its near future: profile, bias, head error and spread.
 
 Everything is a function of the slot index over one array of actuals and one of forecasts, so one
 pass serves a single forecast and a whole backtest. Definitions and their reasons are in

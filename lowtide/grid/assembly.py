@@ -1,4 +1,4 @@
-"""From a zone's settings to its chain of cached providers.
+"""Assembly of a zone's chain of cached providers from its settings.
 
 Nothing is asked here, so an unreachable service or a missing file is no error.
 """

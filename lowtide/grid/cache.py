@@ -1,4 +1,4 @@
-"""Asking a provider no more often than needed, and keeping what it said over restarts.
+"""Cache of a provider's answers: asked no more often than needed, kept over restarts.
 
 An answer is reused for the provider's refresh time (five minutes at least for public services).
 After a failure the provider is left alone for a while and the same error is raised again. The last

@@ -1,4 +1,4 @@
-"""Several providers of one zone, asked in order until one can answer.
+"""Chain of a zone's providers, asked in order until one can answer.
 
 The order is the settings' and changes only by `lowtide.grid.scoring`'s rule, so the source of a
 plan does not flicker. What went wrong on the way is part of the answer: a plan made with the

@@ -1,4 +1,4 @@
-"""What a grid is usually like at an hour of a month: the last thing to go by before nothing.
+"""Climatology of a grid: what an hour of a month is usually like, the last thing before nothing.
 
 A table of twelve months by 24 UTC hours, from a CSV file with the columns `month,hour,g_per_kwh`.
 It is used only where neither a provider nor three days of history exist, and every slot that comes

@@ -1,4 +1,4 @@
-"""Where a provider's token comes from: a mounted file or the environment, never the settings.
+"""Credentials of a provider: from a mounted file or the environment, never from the settings.
 
 The token is read at every use, so that a rotated Secret works without a restart. It is never kept,
 shown or logged; the source's own name (a path, a variable) may be.

@@ -1,4 +1,4 @@
-"""Which sources a zone has without an account and without a key.
+"""Default sources of a zone: those that need no account and no key.
 
 Great Britain has NESO, most of Europe Energy-Charts. Elsewhere nothing is assumed: a zone without
 a provider lives on its history, and says so.

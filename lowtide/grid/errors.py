@@ -1,4 +1,4 @@
-"""What can go wrong between Lowtide and a grid-data provider.
+"""Errors between Lowtide and a grid-data provider.
 
     GridError
     ├── Unauthorized        401, 403, or no usable credential; never retried

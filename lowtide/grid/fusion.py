@@ -1,4 +1,4 @@
-"""One forecast out of everything known about a grid: provider near, own profile beyond.
+"""Fusion of all that is known about a grid into one forecast: provider near, profile beyond.
 
 A forecast always exists where anything is known: corrected provider values, then the zone's own
 14-day profile carried on from where the provider ends, then climatology, then a flat line that

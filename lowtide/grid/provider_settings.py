@@ -1,4 +1,4 @@
-"""What each kind of provider can be told, one pydantic model a kind.
+"""Settings of the providers, one pydantic model a kind.
 
 Field names are camelCase in YAML. A credential is named by its file or environment variable and
 can never be written into the settings themselves; a wrong value is never shown in an error.

@@ -1,4 +1,4 @@
-"""From foreign values and their times to points: the one place that decides what is missing.
+"""Raw values and their times as points: the one place that decides what is missing.
 
 Every source sends something that looks clean and is not: null, -1, NaN, zero in a zone that always
 burns something, the same hour twice. All of these become `None` here. A missing value never becomes

@@ -1,4 +1,4 @@
-"""Which provider's forecasts would have saved most: the only ground on which a chain is reordered.
+"""Scores of providers: whose forecasts would have saved most, the only ground for reordering.
 
 A forecast is judged by what a plan based on it achieves on actual values, as a share of what the
 best plan with the same constraints achieves, and by how well it orders the hours of a day

@@ -1,4 +1,4 @@
-"""Which columns of a CSV file hold the time, the intensity and its forecast: one rule for all.
+"""Columns of a CSV file that hold the time, the intensity and its forecast: one rule for all.
 
 A name that says what it holds exactly is taken first, then one with a unit of intensity, then one
 with a usual word. Of a direct and a life-cycle column the one that is asked for is taken, life

@@ -1,4 +1,4 @@
-"""Everything known about one zone's intensity, kept up to date: what the operator holds on to.
+"""Zone of a grid: everything known about its intensity, kept up to date.
 
 A zone joins a provider chain, the history of what was seen and the vintages of what was expected.
 `refresh` asks the network (from a worker thread, at most once per refresh time) and returns a

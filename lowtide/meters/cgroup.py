@@ -1,4 +1,4 @@
-"""Reads the CPU time and memory of every pod from its cgroup, and the node's totals from procfs.
+"""Use of every pod, CPU time and memory from its cgroup, and of the node from procfs.
 
 Both cgroup versions and both drivers' layouts. Descriptors are kept open: opening the files anew
 would cost fourteen times as much. The pod's UID is part of the directory's name, so no walk

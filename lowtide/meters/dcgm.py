@@ -1,4 +1,4 @@
-"""Reads the activity of MIG instances from a dcgm-exporter on the same node.
+"""Activity of MIG instances, read from a dcgm-exporter on the same node.
 
 Only activity: NVML stays the source of energy, and DCGM gives the parent's energy for every
 instance. Both spellings of each field are understood (DCGM 4.6 renamed them). A page that does not

@@ -1,4 +1,4 @@
-"""Reads the power of the whole node from a meter of its own, as a cross-check and nothing else.
+"""Power of the whole node from a meter of its own, as a cross-check and nothing else.
 
 It is never attributed: it holds fans, disks and power supplies, and most such meters are a second
 old and a percent off. Both kinds may take seconds to answer (the ACPI meter asks a controller, a

@@ -1,4 +1,4 @@
-"""Reads GPUs through NVML: the energy counter first, power beside it as a check.
+"""Meter of GPUs by NVML: the energy counter first, power beside it as a check.
 
 One thread only: the driver takes a lock that the workload needs too. Handles are found by UUID
 after every (re-)initialisation, because indices move. `NOT_SUPPORTED` is never 0 J: the reading

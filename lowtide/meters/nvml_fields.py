@@ -1,4 +1,4 @@
-"""One request for all the values that a tick needs of a GPU, and how its answers are read.
+"""Field values of NVML: one request for all that a tick needs of a GPU, and its answers.
 
 `nvmlDeviceGetFieldValues` answers several fields at once, each with a return code of its own: the
 code is looked at before the value. The request is kept and filled in place at every read. It is

@@ -1,4 +1,4 @@
-"""Reads the platform's own RAPL zone, which holds packages, memory and what hangs on the board.
+"""Meter of the platform's own RAPL zone: packages, memory and what hangs on the board.
 
 It is a cross-check of the whole node and nothing else: its joules contain those of the packages,
 so `rapl` never counts it. Not every platform has the zone, and what it covers is the maker's word.

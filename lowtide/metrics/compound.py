@@ -1,4 +1,4 @@
-"""One letter out of several: weighted median, mean, best, worst or majority.
+"""Compound letter of several: weighted median, mean, best, worst or majority.
 
 Correct mode computes over rationals, so that a half is a half. Mlee mode repeats the published
 program: its median returns the element before the median in most cases, walks equal letters in the

@@ -1,4 +1,4 @@
-"""One price forecast out of what is published and what the past says about the rest.
+"""Fusion of published prices and of what the past says about the rest into one forecast.
 
 As far as prices are published without a gap they are known exactly and have no error. Beyond, the
 forecast is the zone's own: hour of day and course of the week over what is known up to there, with

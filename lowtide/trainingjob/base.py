@@ -1,4 +1,4 @@
-"""What all API models share: camelCase on the wire, unknown fields refused, aware UTC times.
+"""Base of all API models: camelCase on the wire, unknown fields refused, aware UTC times.
 
 pydantic lives here and nowhere below: code that decides gets frozen dataclasses made from these.
 """

@@ -1,4 +1,4 @@
-"""Generates the CustomResourceDefinition from the pydantic models.
+"""Generator of the CustomResourceDefinition from the pydantic models.
 
 The API server takes less than pydantic emits: schemas must be structural, without references,
 `null` unions or `const`. This module translates; it holds no field of its own, only what the

@@ -1,4 +1,4 @@
-"""The whole TrainingJob, and the one way to read one that people or the API server wrote."""
+"""TrainingJob as a whole, and the one way to read one that people or the API server wrote."""
 
 from typing import Any, Literal
 

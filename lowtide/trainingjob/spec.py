@@ -1,4 +1,4 @@
-"""The part of a TrainingJob that people write. Everything but the template has a default."""
+"""Spec of a TrainingJob, which people write. Everything but the template has a default."""
 
 from enum import StrEnum
 from typing import Annotated, Any

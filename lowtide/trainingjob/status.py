@@ -1,4 +1,4 @@
-"""The part of a TrainingJob that the operator writes.
+"""Status of a TrainingJob, which the operator writes.
 
 Every field is optional: a number that cannot be had is absent, and a condition says why. Numbers
 are integers or decimal texts with the unit in the name.

@@ -1,4 +1,4 @@
-"""What is kept of one GPU: its meter, its idle floor, its check, and who held it last.
+"""Account of one GPU: its meter, its idle floor, its check, and who held it last.
 
 An interval runs from the last counted reading to this one, so the energy that a lost GPU carries
 over its gap meets the holders of both ends of the gap, not of the last tick.

@@ -1,4 +1,4 @@
-"""Splits the energy of CPU packages and memory over the pods of the node.
+"""Account of the host: energy of CPU packages and memory, split over the node's pods.
 
 CPU: active energy by CPU time, idle energy by cores held (pinned, else requested). Memory: by
 bytes held, a proxy. Equal CPU time can hide a two- to threefold difference in power, so these

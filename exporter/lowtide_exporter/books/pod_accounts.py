@@ -1,4 +1,4 @@
-"""One account per pod: from zero, only growing, final at the end, kept for a while, then retired.
+"""Accounts of pods: from zero, only growing, final at the end, kept for a while, then retired.
 
 A pod's account outlives the pod by the retention time, whoever has scraped, so that the last value
 is in Prometheus when the operator asks. After the end marker no value changes. Retired energy

@@ -1,4 +1,4 @@
-"""Which part of which GPU each container holds now.
+"""Slots of GPUs: which part of which GPU each container holds now.
 
 The kubelet names device ids: a GPU, a replica of it (`GPU-..::2`), a MIG instance, a replica of
 that. This module turns them into slots of known GPUs, each with its size and at most one holder.

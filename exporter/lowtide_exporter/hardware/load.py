@@ -1,4 +1,4 @@
-"""Runs a program that loads the GPU in a rhythm, as a child process.
+"""Load for the GPU: a program that works in a rhythm, run as a child process.
 
 The exporter itself must not import CUDA libraries; any program serves that takes
 `PERIOD_MS DUTY SHIFT_MS` as arguments, prints `ready` when it works, and on SIGTERM one line of

@@ -1,4 +1,4 @@
-"""Single measurements on one GPU; each returns plain numbers for the report.
+"""Probes of one GPU: single measurements that return plain numbers for the report.
 
 All times are seconds of the monotonic clock unless named otherwise. Nothing here changes a
 setting of the device.

@@ -1,4 +1,4 @@
-"""API server, asked read-only with the pod's service account.
+"""Client of the API server, read-only, with the pod's service account.
 
 Plain HTTP of the standard library: the Kubernetes client would cost more memory than the whole
 exporter. Every exchange has one deadline; the token is read anew each time, because the kubelet

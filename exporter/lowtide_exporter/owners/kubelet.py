@@ -1,4 +1,4 @@
-"""Asks the kubelet which container holds which device.
+"""Client of the kubelet's PodResources: which container holds which device.
 
 The PodResources API of the kubelet has no UID, labels or times: `pods` adds those. It is polled,
 because missed events would never heal. One connection is kept; after a kubelet restart the next

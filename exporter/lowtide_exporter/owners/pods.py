@@ -1,4 +1,4 @@
-"""Follows the pods of this node at the API server: UID, start, end.
+"""Pods of this node, followed at the API server: UID, start, end.
 
 List once, then watch, in one daemon thread; a broken watch is resumed from its last version, an
 expired one starts with a new list. Without an API server the exporter goes on: `pods`

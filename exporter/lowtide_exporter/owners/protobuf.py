@@ -1,4 +1,4 @@
-"""Reads protobuf's wire format: just enough for the kubelet's PodResources answers.
+"""Protobuf's wire format: just enough to read the kubelet's PodResources answers.
 
 Written by hand because generated stubs are tied to one major version of protobuf, and a library
 of several megabytes for five nested messages would double the exporter's code in memory (see

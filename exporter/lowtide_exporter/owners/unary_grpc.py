@@ -1,4 +1,4 @@
-"""Calls unary gRPC methods on a unix socket: one connection, one call at a time, no threads.
+"""Unary gRPC calls on a unix socket: one connection, one call at a time, no threads.
 
 gRPC's own library keeps threads that wake up some fifty times a second while nothing is asked,
 which cost more than everything else the exporter does (docs/decisions/kubelet-over-h2.md).

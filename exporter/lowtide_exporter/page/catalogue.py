@@ -1,4 +1,4 @@
-"""Every metric that the exporter serves: name, type, labels, unit, meaning.
+"""Catalogue of the exporter's metrics: name, type, labels, unit, meaning.
 
 The collector and the reference page are made from this table, so neither can name a metric that
 the other does not know. Names that other parts of Lowtide use come from `lowtide.names`.

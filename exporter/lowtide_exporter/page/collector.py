@@ -1,4 +1,4 @@
-"""Hands a snapshot to the Prometheus client library.
+"""Collector that hands a snapshot to the Prometheus client library.
 
 One custom collector instead of metric objects: a series that is gone cannot linger, a scrape
 cannot see half a tick, and the labels of 20,000 ended pods do not pile up.

@@ -1,4 +1,4 @@
-"""Writes a snapshot in the two text formats of Prometheus, quickly.
+"""Exposition of a snapshot in the two text formats of Prometheus, written quickly.
 
 The client library spends most of a scrape on escaping labels that do not change. Here the text of
 each series is kept from one scrape to the next, which makes a scrape of 1,000 series about ten

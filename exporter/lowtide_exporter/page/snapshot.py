@@ -1,4 +1,4 @@
-"""One immutable picture of the node for a scrape: all values belong to the same tick.
+"""Snapshot of the node for a scrape: immutable, all values of the same tick.
 
 Absent is better than zero: a value that is not known has no sample. Nothing here asks a device.
 """

@@ -1,4 +1,4 @@
-"""How every calculator shows a result and refuses an input.
+"""Output of the calculators: how each shows a result and refuses an input.
 
 JSON is the result object of the metrics reference, in base units. A figure that is undefined is a
 result (exit code 0) with its reason; an input outside its domain is wrong use (exit code 2).

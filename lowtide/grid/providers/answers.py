@@ -1,4 +1,4 @@
-"""What providers share when they read an answer: shapes, times, ranges and the origin of values."""
+"""Answers of providers: shapes, times, ranges and the origin of values, checked in one place."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What every source of carbon intensity offers, whatever its protocol.
+"""Interface of a source of carbon intensity, whatever its protocol.
 
 A provider turns foreign answers into series of one signal and one zone, and nothing else: it does
 not cache, does not choose between sources, does not fill gaps and reads no clock. Whatever a

@@ -1,4 +1,4 @@
-"""From settings to providers; the only place that knows all of them.
+"""Factory of providers from settings; the only place that knows all of them.
 
 Clients of one host share one throttle, so that ten zones do not ask ten times as often as the
 service allows.

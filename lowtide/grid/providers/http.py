@@ -1,4 +1,4 @@
-"""One careful HTTP client for all providers.
+"""HTTP client of all providers: one deadline, bounded bodies, few retries.
 
 Every request has a connect and a read time-out and a total one, a limit on the size of its answer,
 and at most one retry. Redirects are followed on the same origin only, so that a credential never

@@ -1,4 +1,4 @@
-"""What every provider that is asked over HTTP holds: its client, its origin and its zone codes."""
+"""Base of the providers that are asked over HTTP: client, origin and zone codes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
