@@ -9,19 +9,17 @@ never hidden behind an old answer here.
 import hashlib
 import logging
 import threading
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from lowtide.grid.errors import GridError, NotOffered, Unavailable
+from lowtide.grid.errors import GridError
+from lowtide.grid.pauses import FailurePauses
 from lowtide.grid.providers.base import FORECAST_MAX_AGE, Provider, checked_forecast
 from lowtide.grid.series import IntensitySeries, Signal
 from lowtide.grid.storage import StorageError, read_text, series_from_text, series_to_text
 from lowtide.grid.storage import write_atomically as write
 
-PAUSE_AFTER_OUTAGE: Final = timedelta(seconds=60)
-PAUSE_AFTER_REFUSAL: Final = timedelta(seconds=300)
 ENTRIES_MAX: Final = 256
 
 log = logging.getLogger(__name__)
@@ -81,12 +79,6 @@ class SeriesCache:
             path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pause:
-    until: datetime
-    error: GridError
-
-
 class CachedProvider:
     """A provider that is asked once per `refresh` and left alone after failures.
 
@@ -109,7 +101,7 @@ class CachedProvider:
         self._identity = identity
         self._cache = cache
         self._refresh = refresh
-        self._pauses: dict[str, _Pause] = {}
+        self._pauses = FailurePauses(refresh)
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -135,11 +127,11 @@ class CachedProvider:
             held = self._held(zone)
             if held is not None and _age(held, now) < self._refresh:
                 return checked_forecast(held, now)
-            self._raise_if_paused(zone, now)
+            self._pauses.raise_if_paused(zone, now)
             try:
                 fresh = self.provider.forecast(zone, now)
             except GridError as error:
-                self._pause(zone, now, error)
+                self._pauses.begin(zone, now, error)
                 raise
             self._cache.put(self._key(zone), fresh)
             return fresh
@@ -174,24 +166,6 @@ class CachedProvider:
     def _lock_of(self, zone: str) -> threading.Lock:
         with self._lock:
             return self._locks.setdefault(zone, threading.Lock())
-
-    def _raise_if_paused(self, zone: str, now: datetime) -> None:
-        pause = self._pauses.get(zone)
-        if pause is not None and now < pause.until:
-            raise type(pause.error)(
-                str(pause.error),
-                status=pause.error.status,
-                retry_after_seconds=(pause.until - now).total_seconds(),
-            )
-
-    def _pause(self, zone: str, now: datetime, error: GridError) -> None:
-        if isinstance(error, NotOffered):
-            return
-        longest = PAUSE_AFTER_OUTAGE if isinstance(error, Unavailable) else PAUSE_AFTER_REFUSAL
-        length = min(self._refresh, longest)
-        if error.retry_after_seconds is not None:
-            length = max(length, timedelta(seconds=error.retry_after_seconds))
-        self._pauses[zone] = _Pause(now + length, error)
 
 
 def _age(series: IntensitySeries, now: datetime) -> timedelta:

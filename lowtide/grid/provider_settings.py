@@ -32,26 +32,17 @@ class GridSettings(BaseModel):
     )
 
 
-class _Source(GridSettings):
-    """What every provider's settings have."""
+class PolledSettings(GridSettings):
+    """A source that is asked again and again."""
 
     zone: str | None = Field(default=None, min_length=1, max_length=128)
     """The provider's own code for the zone; default: Lowtide's name of it."""
-    factor: Factor = Factor.UNKNOWN
-    """Which emissions the values include, direct or life-cycle; reported, never converted."""
-    zero_possible: bool | None = None
-    """Whether 0 g/kWh can be true; default: only for marginal intensity."""
     refresh_seconds: int = Field(default=PUBLIC_REFRESH_MIN_SECONDS, ge=1, le=86400)
     """How long an answer is reused; at least 300 for a public service."""
 
-    @property
-    def signals(self) -> frozenset[Signal]:
-        """The signals that the provider can have."""
-        return frozenset(Signal)
 
-
-class _Service(_Source):
-    """A provider that is asked over HTTP."""
+class ServiceSettings(PolledSettings):
+    """A source that is asked over HTTP."""
 
     url: str
     """Base URL, http or https, without credentials or query."""
@@ -87,7 +78,7 @@ def _host(url: str) -> str | None:
     return urlsplit(url).hostname
 
 
-class _WithToken(_Service):
+class TokenSettings(ServiceSettings):
     """A service that wants a token."""
 
     token_file: Path | None = None
@@ -105,6 +96,50 @@ class _WithToken(_Service):
     def credential(self) -> Credential:
         """Where the token is."""
         return Credential(file=self.token_file, variable=self.token_env)
+
+
+class PrometheusAccessSettings(ServiceSettings):
+    """A Prometheus server, with whatever its queries need."""
+
+    query: str = Field(min_length=1, max_length=2000)
+    """PromQL that gives one series; `$zone` stands for the zone's code."""
+    step_seconds: int = Field(default=3600, ge=1, le=86400)
+    """Length of a slot."""
+    headers: PlainHeaders = Field(default_factory=dict)
+    """Sent with every query, such as X-Scope-OrgID for Mimir; nothing secret."""
+    token_file: Path | None = None
+    """File with a bearer token, where the server wants one."""
+    token_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Environment variable with a bearer token."""
+
+    @property
+    def credential(self) -> Credential | None:
+        """Where the bearer token is, if any."""
+        if self.token_file is None and self.token_env is None:
+            return None
+        return Credential(file=self.token_file, variable=self.token_env)
+
+
+class _Source(PolledSettings):
+    """What every provider of intensity has in its settings."""
+
+    factor: Factor = Factor.UNKNOWN
+    """Which emissions the values include, direct or life-cycle; reported, never converted."""
+    zero_possible: bool | None = None
+    """Whether 0 g/kWh can be true; default: only for marginal intensity."""
+
+    @property
+    def signals(self) -> frozenset[Signal]:
+        """The signals that the provider can have."""
+        return frozenset(Signal)
+
+
+class _Service(_Source, ServiceSettings):
+    """A provider of intensity that is asked over HTTP."""
+
+
+class _WithToken(_Service, TokenSettings):
+    """A service of intensity that wants a token."""
 
 
 class ReplaySettings(GridSettings):
@@ -219,33 +254,16 @@ class EntsoESettings(_WithToken, _AverageOnly):
     refresh_seconds: int = Field(default=900, ge=1, le=86400)
 
 
-class PrometheusProviderSettings(_Service):
+class PrometheusProviderSettings(_Service, PrometheusAccessSettings):
     """A query to a Prometheus server that already holds intensity in g/kWh."""
 
     kind: Literal["prometheus"]
-    query: str = Field(min_length=1, max_length=2000)
-    """PromQL that gives one series; `$zone` stands for the zone's code."""
     forecast_query: str | None = Field(default=None, min_length=1, max_length=2000)
     """PromQL that gives one series per lead time."""
     lead_label: str = Field(default="time", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Label that holds the lead time, such as +00:30."""
-    step_seconds: int = Field(default=3600, ge=1, le=86400)
-    """Length of a slot."""
     constant_possible: bool = False
     """Whether a value that does not move for hours can be true, as in a zone of water power."""
-    headers: PlainHeaders = Field(default_factory=dict)
-    """Sent with every query, such as X-Scope-OrgID for Mimir; nothing secret."""
-    token_file: Path | None = None
-    """File with a bearer token, where the server wants one."""
-    token_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Environment variable with a bearer token."""
-
-    @property
-    def credential(self) -> Credential | None:
-        """Where the bearer token is, if any."""
-        if self.token_file is None and self.token_env is None:
-            return None
-        return Credential(file=self.token_file, variable=self.token_env)
 
 
 ProviderSettings = Annotated[

@@ -47,6 +47,15 @@ def usable(value: object, *, zero_possible: bool = False) -> float | None:
     return number
 
 
+@dataclass(frozen=True, slots=True)
+class RawSlot:
+    """A slot and everything that was sent for its start; several values agree or contradict."""
+
+    start: datetime
+    end: datetime
+    values: tuple[RawValue, ...]
+
+
 def points_of(
     readings: Sequence[RawValue],
     *,
@@ -54,14 +63,31 @@ def points_of(
     step: timedelta | None = None,
     zero_possible: bool = False,
 ) -> tuple[Point, ...]:
-    """Return one point per reading, in order.
+    """Return one point of intensity per slot, in order; see `slots_of` for `step` and errors.
+
+    A time that occurs more than once becomes one missing point, unless all its values agree.
+    """
+
+    def agreed(values: Sequence[RawValue]) -> float | None:
+        known = {usable(one.value, zero_possible=zero_possible) for one in values}
+        return known.pop() if len(known) == 1 else None
+
+    return tuple(
+        Point(slot.start, slot.end, agreed(slot.values), any(one.estimated for one in slot.values))
+        for slot in slots_of(readings, source=source, step=step)
+    )
+
+
+def slots_of(
+    readings: Sequence[RawValue], *, source: str, step: timedelta | None = None
+) -> tuple[RawSlot, ...]:
+    """Return the slots that the values begin, in order.
 
     A slot lasts `step`, or else what its neighbours say (`slot_lengths`), and is cut where the
-    next one begins. A time that occurs more than once becomes one missing point, unless all its
-    values agree.
+    next one begins.
 
     Raises:
-        BadAnswer: times run backwards, or a single reading comes without a `step`.
+        BadAnswer: times run backwards, or a single value comes without a `step`.
     """
     for earlier, later in pairwise(readings):
         if later.start < earlier.start:
@@ -84,7 +110,7 @@ def points_of(
     ]
     ends.append(starts[-1] + lengths[-1])
     return tuple(
-        Point(start, end, _agreed(same, zero_possible), any(value.estimated for value in same))
+        RawSlot(start, end, tuple(same))
         for (start, same), end in zip(grouped.items(), ends, strict=True)
     )
 
@@ -120,8 +146,3 @@ def usual_step(starts: Iterable[datetime]) -> timedelta | None:
         return None
     highest = max(distances.values())
     return min(distance for distance, count in distances.items() if count == highest)
-
-
-def _agreed(same: Sequence[RawValue], zero_possible: bool) -> float | None:
-    values = {usable(one.value, zero_possible=zero_possible) for one in same}
-    return values.pop() if len(values) == 1 else None

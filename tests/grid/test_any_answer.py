@@ -18,6 +18,7 @@ from lowtide.grid.providers.energy_charts import EnergyCharts
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.neso import Neso
 from lowtide.grid.providers.prometheus import PrometheusProvider
+from lowtide.grid.providers.prometheus_queries import PrometheusQueries
 from lowtide.grid.providers.watttime import Session, WattTime
 from lowtide.grid.series import Signal
 
@@ -49,7 +50,10 @@ def provider(kind, content, monkeypatch_token="PATH"):
         "watttime": lambda: WattTime(**common, session=Session(client, "u", token)),
         "carbon-aware-sdk": lambda: CarbonAwareSdk(**common),
         "prometheus": lambda: PrometheusProvider(
-            **common, query="q", forecast_query="f", step=timedelta(hours=1)
+            **common,
+            queries=PrometheusQueries(client=client, step=timedelta(hours=1)),
+            query="q",
+            forecast_query="f",
         ),
     }[kind]()
 

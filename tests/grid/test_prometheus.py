@@ -9,6 +9,7 @@ from lowtide.grid.errors import BadAnswer, NoData, NotOffered
 from lowtide.grid.providers.answers import Origin
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.prometheus import PrometheusProvider
+from lowtide.grid.providers.prometheus_queries import PrometheusQueries
 from lowtide.grid.series import Signal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -29,9 +30,14 @@ def matrix(*series, labels=None):
 
 def provider(server, **more) -> PrometheusProvider:
     client = HttpClient(name="Prometheus", base_url=server.url, sleep=lambda _: None)
-    settings = {"query": 'intensity{location="$zone"}', "step": HOUR, "zone_codes": {}} | more
+    codes = more.pop("zone_codes", {})
+    access = {name: more.pop(name) for name in ("headers", "credential") if name in more}
+    queries = PrometheusQueries(client=client, step=HOUR, **access)
     origin = Origin(name="prometheus", signal=Signal.AVERAGE)
-    return PrometheusProvider(client=client, origin=origin, **settings)
+    settings = {"query": 'intensity{location="$zone"}'} | more
+    return PrometheusProvider(
+        client=client, origin=origin, zone_codes=codes, queries=queries, **settings
+    )
 
 
 def test_reads_a_range_on_the_slots(server):

@@ -6,7 +6,7 @@ service allows.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Protocol, TypedDict, assert_never
+from typing import Final, TypedDict, assert_never
 from urllib.parse import urlsplit
 
 from lowtide.grid.provider_settings import (
@@ -18,6 +18,7 @@ from lowtide.grid.provider_settings import (
     NesoSettings,
     PrometheusProviderSettings,
     ProviderSettings,
+    ServiceSettings,
     WattTimeSettings,
 )
 from lowtide.grid.providers.answers import Origin
@@ -31,6 +32,7 @@ from lowtide.grid.providers.file import FileProvider
 from lowtide.grid.providers.http import HttpClient
 from lowtide.grid.providers.neso import Neso
 from lowtide.grid.providers.prometheus import PrometheusProvider
+from lowtide.grid.providers.prometheus_queries import PrometheusQueries
 from lowtide.grid.providers.throttle import Throttle
 from lowtide.grid.providers.watttime import Session, WattTime
 from lowtide.grid.series import Signal
@@ -77,25 +79,6 @@ class _Common(TypedDict):
     zone_codes: Mapping[str, str]
 
 
-class ServiceSettings(Protocol):
-    """What the settings of every HTTP provider have."""
-
-    @property
-    def kind(self) -> str:
-        """The provider's kind."""
-        ...
-
-    @property
-    def url(self) -> str:
-        """Its base URL."""
-        ...
-
-    @property
-    def timeout_seconds(self) -> float:
-        """Longest silence while reading."""
-        ...
-
-
 def build_provider(
     settings: ProviderSettings,
     *,
@@ -112,7 +95,7 @@ def build_provider(
     if isinstance(settings, FileSettings):
         return _file(settings, zone, signal, started)
     common: _Common = {
-        "client": _client(settings, throttles or Throttles()),
+        "client": client_of(settings.kind, settings, throttles or Throttles()),
         "origin": origin_of(settings, signal),
         "zone_codes": {} if settings.zone is None else {zone: settings.zone},
     }
@@ -142,13 +125,16 @@ def build_provider(
         case PrometheusProviderSettings():
             return PrometheusProvider(
                 **common,
+                queries=PrometheusQueries(
+                    client=common["client"],
+                    step=timedelta(seconds=settings.step_seconds),
+                    headers=settings.headers,
+                    credential=settings.credential,
+                ),
                 query=settings.query,
-                step=timedelta(seconds=settings.step_seconds),
                 forecast_query=settings.forecast_query,
                 lead_label=settings.lead_label,
                 constant_possible=settings.constant_possible,
-                headers=settings.headers,
-                credential=settings.credential,
             )
     assert_never(settings)
 
@@ -165,10 +151,12 @@ def origin_of(settings: ProviderSettings, signal: Signal, remark: str = "") -> O
     )
 
 
-def _client(settings: ServiceSettings, throttles: Throttles) -> HttpClient:
-    kind = settings.kind
+def client_of(
+    kind: str, settings: ServiceSettings, throttles: Throttles, *, title: str = ""
+) -> HttpClient:
+    """Return the client of a service; those of one host share a limit."""
     return HttpClient(
-        name=TITLES[kind],
+        name=title or TITLES[kind],
         base_url=settings.url,
         read_seconds=settings.timeout_seconds,
         total_seconds=2 * settings.timeout_seconds,
