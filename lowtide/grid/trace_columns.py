@@ -92,9 +92,7 @@ def find_columns(
         TraceFileError: a column is missing, two fit equally, or a unit is unknown or contradicts.
     """
     names = [_plain(name) for name in header]
-    time = _one_of(header, _time_ranks(names), "time")
-    if time is None:
-        raise TraceFileError(f"{_shown(header)} has no column {TIME_COLUMN!r}: {EXPECTED}")
+    time, times_are_utc = time_column(header)
     others = [place for place in range(len(names)) if place != time]
     actuals = _ranked(names, [p for p in others if not _is_forecast(names[p])], GRAMS_COLUMNS)
     actual = _one_of(header, _of_factor(names, actuals, factor), "intensity")
@@ -121,9 +119,22 @@ def find_columns(
         forecast=forecast,
         unit=chosen,
         factor=taken,
-        times_are_utc=bool(re.search(r"\butc\b|_utc\b", names[time])),
+        times_are_utc=times_are_utc,
         notes=tuple(_notes(header, names, time, actual, forecast, actuals, chosen)),
     )
+
+
+def time_column(header: Sequence[str]) -> tuple[int, bool]:
+    """Return the place of the time column, and whether its name says UTC.
+
+    Raises:
+        TraceFileError: there is none, or two fit equally.
+    """
+    names = [_plain(name) for name in header]
+    time = _one_of(header, _time_ranks(names), "time")
+    if time is None:
+        raise TraceFileError(f"{_shown(header)} has no column {TIME_COLUMN!r}: {EXPECTED}")
+    return time, bool(re.search(r"\butc\b|_utc\b", names[time]))
 
 
 def _time_ranks(names: Sequence[str]) -> list[list[int]]:

@@ -19,6 +19,7 @@ from lowtide.grid.slots import native_slot_seconds, slot_index, slot_start, valu
 from lowtide.prices.forecast import PriceBasis, PriceForecast
 from lowtide.prices.series import PriceSeries
 
+LONGEST_SLOT_SECONDS: Final = 3600
 BASES: Final = {
     Source.PROVIDER: PriceBasis.PUBLISHED,
     Source.PROFILE: PriceBasis.PROFILE,
@@ -41,9 +42,11 @@ def forecast_prices(
     an intensity forecast to plan by both. `slots_per_day` is for replays faster than the clock.
     `None` where no price is known at all.
     """
-    slot = slot_seconds or native_slot_seconds(prices)
-    if slot is None:
+    native = native_slot_seconds(prices)
+    if native is None:
         return None
+    # A rate that is valid for months is one long slot; a plan wants hours.
+    slot = slot_seconds or min(native, LONGEST_SLOT_SECONDS)
     per_day = slots_per_day or max(1, round(86400 / slot))
     count = horizon_slots or HORIZON_DAYS * per_day
     t = slot_index(now, slot)

@@ -16,7 +16,7 @@ from lowtide.grid.credentials import Credential
 from lowtide.grid.errors import BadAnswer, NoData
 from lowtide.grid.providers.answers import spans
 from lowtide.grid.providers.base import checked_actuals, checked_forecast
-from lowtide.grid.providers.entsoe_documents import HOUR, NO_TYPE, Document, read_document
+from lowtide.grid.providers.entsoe_documents import NO_TYPE, Document, read_document
 from lowtide.grid.providers.entsoe_mix import (
     DIRECT_GRAMS_PER_KWH,
     expected_by_hour,
@@ -24,6 +24,7 @@ from lowtide.grid.providers.entsoe_mix import (
     residual_intensity,
     unknown_types,
 )
+from lowtide.grid.providers.entsoe_xml import HOUR
 from lowtide.grid.providers.service import ServiceProvider
 from lowtide.grid.raw_values import RawValue
 from lowtide.grid.series import IntensitySeries
@@ -88,8 +89,8 @@ class EntsoE(ServiceProvider):
             "documentType": document_type,
             "processType": process_type,
             domain: self.code_of(zone),
-            "periodStart": _period(start),
-            "periodEnd": _period(end),
+            "periodStart": period_text(start),
+            "periodEnd": period_text(end),
         }
         return read_document(self.client.get("", params=params, zone=zone).body, zone=zone)
 
@@ -102,6 +103,6 @@ class EntsoE(ServiceProvider):
             )
 
 
-def _period(moment: datetime) -> str:
+def period_text(moment: datetime) -> str:
     """Return a time as the platform wants it: `202603011200`, UTC."""
     return moment.astimezone(UTC).strftime("%Y%m%d%H%M")
