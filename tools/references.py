@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -18,11 +19,13 @@ from pydantic import BaseModel
 from lowtide.cli.main import main as command_line
 from lowtide.grid import provider_settings
 from lowtide.grid import settings as grid_settings
+from lowtide.prices import settings as price_settings
 from lowtide.trainingjob import crd
 from lowtide_exporter.page import catalogue
 from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
 from lowtide_operator.telemetry import metrics as operator_metrics
+from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
 COUNTERS = {"CounterMetricFamily", "_by_outcome"}
@@ -57,6 +60,7 @@ def settings_text() -> str:
         **_attribute_docs(score_settings),
         **_attribute_docs(grid_settings),
         **_attribute_docs(provider_settings),
+        **_attribute_docs(price_settings),
     }
     lines = [
         "# Settings of the operator",
@@ -91,7 +95,7 @@ def metrics_text() -> str:
     for name, text in operator_metrics.JOB_FIGURES.items():
         lines.append(f"| `lowtide_trainingjob_{name}` | {_cell(text)} |")
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in _literal_metrics()]
-    for family in provider_families({}):
+    for family in (*provider_families({}), *price_families({}, datetime.now(UTC))):
         lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")
     return "\n".join(lines) + "\n"
 

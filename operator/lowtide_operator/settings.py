@@ -18,6 +18,7 @@ from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.settings import ZoneSettings
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
+from lowtide.prices.settings import ZonePriceSettings
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal
 from lowtide.trainingjob.spec import Price
 from lowtide_operator.score_settings import RatingSettings, UncertaintySettings
@@ -233,6 +234,10 @@ class OperatorSettings(ApiModel):
     """Zone of jobs that name none; default: the only zone there is."""
     zones: Annotated[dict[str, ZoneSettings], Field(max_length=64)] = Field(default_factory=dict)
     """Grid zones by name, with their providers."""
+    prices: Annotated[dict[str, ZonePriceSettings], Field(max_length=64)] = Field(
+        default_factory=dict
+    )
+    """What electricity costs in these zones, by name."""
     capacity_gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs that planned jobs may use at the same time; absent: not limited."""
     capacity_from_nodes: bool = False
@@ -274,6 +279,16 @@ class OperatorSettings(ApiModel):
             known = ", ".join(sorted(self.zones)) or "none"
             raise ValueError(
                 f"defaultZone {self.default_zone!r} is not among the zones ({known}): add it there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prices_have_a_zone(self) -> "OperatorSettings":
+        strange = sorted(set(self.prices) - set(self.zones))
+        if strange:
+            raise ValueError(
+                f"prices are given for {strange[0]!r}, which is not among the zones "
+                f"({', '.join(sorted(self.zones)) or 'none'}): add it there"
             )
         return self
 

@@ -27,8 +27,10 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_exporter.page import catalogue
+from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.display import display_of
 from lowtide_operator.telemetry.metrics import JOB_FIGURES
+from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +189,8 @@ def test_every_manifest_and_settings_example_is_accepted(page):
             elif set(document) == {"zones"}:
                 for zone in document["zones"].values():
                     ZoneSettings.model_validate(zone)
+            elif set(document) == {"zones", "prices"}:
+                assert OperatorSettings.model_validate(document).prices
             else:
                 jsonschema.validate(document, schema)
 
@@ -216,6 +220,7 @@ def test_every_series_mentioned_exists(page):
     counted = re.findall(r'\("([a-z_]+)", "', code[0].read_text("utf-8"))
     known |= {f"lowtide_operator_{name}_total" for name in counted}
     known |= {family.name for family in provider_families({})}
+    known |= {family.name for family in price_families({}, datetime.now(UTC))}
 
     mentioned = set(SERIES.findall(page.read_text("utf-8"))) - PACKAGES
 

@@ -17,11 +17,12 @@ from typing import Final
 from lowtide.grid.errors import Failure
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
-from lowtide.grid.series import IntensitySeries
+from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView
 from lowtide_operator.schedule.estimates import with_estimates
+from lowtide_operator.schedule.prices import Prices
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason, shortened
 
@@ -99,6 +100,15 @@ class Zone:
                 return value
         return None
 
+    @property
+    def factor(self) -> Factor:
+        """Which emissions the zone's values include, as far as it is known."""
+        state = None if self.known is None else self.known.state
+        for series in () if state is None else (state.actual, state.expected):
+            if series is not None:
+                return series.factor
+        return Factor.UNKNOWN
+
     def forecast_age_seconds(self, now: datetime) -> float | None:
         """Return how long ago the forecast in use was made, if there is one."""
         made = None if self.known is None else self.known.state.generated_at
@@ -130,7 +140,7 @@ def _told(known: Known) -> tuple[object, ...]:
 
 
 class Forecasts:
-    """All zones of the settings, refreshed in the background.
+    """All zones of the settings and their prices, refreshed in the background.
 
     `on_news`, set by the caller, is called with a zone's name when its jobs should be planned
     again.
@@ -145,6 +155,7 @@ class Forecasts:
         grids = build_zones(
             settings.zones, started=self._started, folder=settings.history_directory
         )
+        self.prices = Prices(settings, clock=clock, pool=self._pool)
         self.zones: Mapping[str, Zone] = {name: Zone(grid) for name, grid in grids.items()}
 
     async def run(self) -> None:
@@ -154,6 +165,8 @@ class Forecasts:
             group.create_task(asyncio.Event().wait())
             for name, zone in self.zones.items():
                 group.create_task(self._follow(name, zone))
+            for name in self.prices.zones:
+                group.create_task(self.prices.follow(name))
 
     async def _follow(self, name: str, zone: Zone) -> None:
         tries = 0

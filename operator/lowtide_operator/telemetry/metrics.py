@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from lowtide import __version__
 from lowtide_operator.app import App
 from lowtide_operator.objects.records import Record
+from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
 JOB_LABELS: Final = ("namespace", "trainingjob")
@@ -169,7 +170,9 @@ class OperatorCollector(Collector):
     def _zones(self) -> Iterator[Metric]:
         prefix = "lowtide_operator"
         intensity = GaugeMetricFamily(
-            f"{prefix}_intensity_grams_per_kwh", "Intensity now", labels=["zone", "signal"]
+            f"{prefix}_intensity_grams_per_kwh",
+            "Intensity now, by what it is and which emissions its factors include",
+            labels=["zone", "signal", "factor"],
         )
         age = GaugeMetricFamily(
             f"{prefix}_forecast_age_seconds", "Age of the provider's forecast", labels=["zone"]
@@ -191,7 +194,8 @@ class OperatorCollector(Collector):
         for name, zone in self._app.forecasts.zones.items():
             current = zone.intensity_at(now)
             if current is not None:
-                intensity.add_metric([name, str(zone.grid.signal)], current)
+                labels = [name, str(zone.grid.signal), str(zone.factor)]
+                intensity.add_metric(labels, current)
             made, ahead = zone.forecast_age_seconds(now), zone.forecast_horizon_seconds(now)
             if made is not None and ahead is not None:
                 age.add_metric([name], made)
@@ -201,6 +205,7 @@ class OperatorCollector(Collector):
                 failures.add_metric([name, provider, reason], count)
         yield from (intensity, age, horizon, available, failures)
         yield from provider_families(self._app.forecasts.zones)
+        yield from price_families(self._app.forecasts.prices.known, now)
 
     def _jobs(self) -> Iterator[Metric]:
         records = list(self._app.cache.records())

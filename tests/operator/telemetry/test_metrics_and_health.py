@@ -5,12 +5,14 @@ import socket
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 
 from lowtide.grid.scoring import ForecastScore
 from lowtide.trainingjob.status import TrainingJobStatus
@@ -272,3 +274,58 @@ def test_metrics_are_served_where_a_pod_has_its_address(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+async def test_the_price_of_now_is_a_series_in_its_currency(app: Any) -> None:
+    """A tariff of 0.30 with 0.05 of fees and a fifth of tax is 0.42; known for 8 days ahead."""
+    prices = {
+        "currency": "EUR",
+        "feesPerKwh": 0.05,
+        "taxRatio": 0.2,
+        "providers": [{"kind": "tariff", "perKwh": 0.30}],
+    }
+    settings = OperatorSettings.model_validate({"zones": {"DE": {}}, "prices": {"DE": prices}})
+    app.forecasts = Forecasts(settings, clock=lambda: NOON)
+    try:
+        assert "lowtide_operator_price_per_kwh{" not in page(app)
+
+        await app.forecasts.prices.refresh("DE")
+
+        shown = page(app)
+    finally:
+        app.forecasts.close()
+    labels = '{currency="EUR",provider="tariff",zone="DE"}'
+    assert f"lowtide_operator_price_per_kwh{labels} 0.42" in shown
+    assert 'lowtide_operator_price_published_seconds{zone="DE"} 691200.0' in shown
+
+
+async def test_prices_of_a_provider_that_fails_leave_the_operator_running(
+    app: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The failure is logged once; the zone has no price and nothing else happens."""
+    source = {"kind": "file", "path": str(tmp_path / "prices.csv")}
+    settings = OperatorSettings.model_validate(
+        {"zones": {"DE": {}}, "prices": {"DE": {"currency": "EUR", "providers": [source]}}}
+    )
+    forecasts = Forecasts(settings, clock=lambda: NOON)
+    try:
+        await forecasts.prices.refresh("DE")
+        await forecasts.prices.refresh("DE")
+    finally:
+        forecasts.close()
+
+    assert forecasts.prices.known["DE"].market is None
+    assert caplog.text.count("prices.csv cannot be read") == 1
+
+
+def test_prices_of_a_zone_that_is_not_there_are_refused() -> None:
+    """A misspelt name would otherwise leave a zone without prices in silence."""
+    prices = {"currency": "EUR", "providers": [{"kind": "tariff", "perKwh": 0.3}]}
+
+    with pytest.raises(ValidationError, match="'GERMANY', which is not among the zones"):
+        OperatorSettings.model_validate({"zones": {"DE": {}}, "prices": {"GERMANY": prices}})
+
+
+def page(app: Any) -> str:
+    """Return the metrics page with its labels in order."""
+    return generate_latest(build_registry(app)).decode()

@@ -1,0 +1,31 @@
+"""Metrics of a zone's prices: what is paid now, and how far ahead that is known."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from lowtide.prices.zone import PriceState
+
+
+def price_families(known: Mapping[str, PriceState], now: datetime) -> Iterator[Metric]:
+    """Yield the families about prices; a zone without a known price has no sample."""
+    paid = GaugeMetricFamily(
+        "lowtide_operator_price_per_kwh",
+        "Price of a kilowatt-hour now, fees and taxes included, in the currency of the label",
+        labels=["zone", "currency", "provider"],
+    )
+    ahead = GaugeMetricFamily(
+        "lowtide_operator_price_published_seconds",
+        "How far ahead prices are published without a gap",
+        labels=["zone"],
+    )
+    for zone, state in known.items():
+        series = state.paid_between(now, now + timedelta(seconds=1))
+        price = None if series is None else series.at(now)
+        if state.market is None or price is None:
+            continue
+        paid.add_metric([zone, state.currency, state.provider or ""], price)
+        until = state.market.known_until(now)
+        ahead.add_metric([zone], (until - now).total_seconds())
+    yield from (paid, ahead)
