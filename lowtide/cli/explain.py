@@ -13,6 +13,7 @@ from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.documents import DOCUMENTS, parse_document
 from lowtide.records.errors import ReportError
 from lowtide.records.jobs import from_trainingjob, read_path
+from lowtide.records.trainingjobs import require_api_types
 from lowtide.report.explanation import (
     explain_figures,
     explain_metrics,
@@ -63,12 +64,12 @@ def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFi
     try:
         if not exists(reference):
             manifest = fetch_trainingjob(reference, cluster)
-            return manifest, from_trainingjob(manifest)
+            return manifest, _explained(manifest)
         # A TrainingJob is read as it stands: its contradictions are what is explained.
         if path.is_file() and path.suffix.lower() in DOCUMENTS:
             manifest = parse_document(path)
             if isinstance(manifest, dict) and manifest.get("kind") == "TrainingJob":
-                return manifest, from_trainingjob(manifest)
+                return manifest, _explained(manifest)
         jobs = read_path(path)
     except ReportError as error:
         raise JobsNotFoundError(str(error)) from error
@@ -77,3 +78,9 @@ def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFi
             f"{reference} holds {len(jobs)} jobs, but one is explained at a time"
         )
     return {}, jobs[0]
+
+
+def _explained(manifest: dict[str, Any]) -> JobFigures:
+    figures = from_trainingjob(manifest)
+    require_api_types(manifest)
+    return figures

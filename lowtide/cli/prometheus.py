@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,16 @@ import requests
 
 from lowtide import names
 from lowtide.grid.series import AverageSeries, IntensitySeries, MarginalSeries, Point, Signal
+from lowtide.grid.timed import SeriesError
 from lowtide.report.live import LiveReading
 
 POD_NAME: Final = re.compile(r"^(?P<job>.+)-[0-9]+(-[0-9]+)?-[a-z0-9]{5}$")
 """`<trainingjob>-<attempt>[-<index>]-<five characters>`, as the Job controller names pods."""
 
+LATEST_TIME: Final = 253402300799.0
+"""The last second of the year 9999."""
+LARGEST_VALUE: Final = 1e100
+"""Far above any energy; sums and percentages of such values stay finite."""
 CURVE_POINTS: Final = 120
 SERIES: Final[Mapping[str, type[IntensitySeries]]] = {
     Signal.AVERAGE: AverageSeries,
@@ -63,8 +69,11 @@ class PrometheusApi:
         form = {"query": query} if at is None else {"query": query, "time": f"{at:.3f}"}
         result = self._ask("query", form)
         try:
-            return [(entry["metric"], float(entry["value"][1])) for entry in result["result"]]
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            found = [
+                (_labels(entry["metric"]), _samples([entry["value"]])) for entry in result["result"]
+            ]
+            return [(labels, value) for labels, samples in found for _, value in samples]
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise PrometheusApiError(
                 f"Prometheus did not answer with a vector: {error!r:.200}"
             ) from error
@@ -84,10 +93,9 @@ class PrometheusApi:
         result = self._ask("query_range", form)
         try:
             return [
-                (entry["metric"], [(float(at), float(value)) for at, value in entry["values"]])
-                for entry in result["result"]
+                (_labels(entry["metric"]), _samples(entry["values"])) for entry in result["result"]
             ]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PrometheusApiError(
                 f"Prometheus did not answer with a matrix: {error!r:.200}"
             ) from error
@@ -103,7 +111,10 @@ class PrometheusApi:
             "start": f"{start:.3f}",
             "end": f"{end:.3f}",
         }
-        return frozenset(map(str, self._ask("label/__name__/values", form, method="GET")))
+        found = self._ask("label/__name__/values", form, method="GET")
+        if not isinstance(found, list):
+            raise PrometheusApiError("Prometheus did not answer with a list of names")
+        return frozenset(map(str, found))
 
     def _ask(self, route: str, form: Mapping[str, str], *, method: str = "POST") -> Any:
         """Return the data of the answer of a route of the query API."""
@@ -205,11 +216,40 @@ def intensities(
         if kind is None:
             continue
         moments = [(datetime.fromtimestamp(at, UTC), value) for at, value in samples]
-        points = tuple(
-            Point(at, at + width, value) for at, value in moments if math.isfinite(value)
-        )
-        found.append(kind(zone=labels.get("zone", ""), source="prometheus", points=points))
+        points = tuple(Point(at, at + width, value) for at, value in moments)
+        try:
+            found.append(kind(zone=labels.get("zone", ""), source="prometheus", points=points))
+        except SeriesError as error:
+            raise PrometheusApiError(f"Prometheus did not answer with a curve: {error}") from error
     return tuple(found)
+
+
+def _labels(metric: Any) -> Mapping[str, str]:
+    """Return the labels of a series.
+
+    Raises:
+        TypeError: they are not texts by name.
+    """
+    if not isinstance(metric, dict) or not all(isinstance(v, str) for v in metric.values()):
+        raise TypeError("labels are not texts")
+    return metric
+
+
+def _samples(values: Any) -> list[tuple[float, float]]:
+    """Return the finite samples of a series; NaN is what Prometheus calls no value.
+
+    Raises:
+        TypeError, ValueError, OverflowError: they are not pairs of a time and a number in order.
+    """
+    pairs = [(float(at), float(value)) for at, value in values]
+    if not all(0 <= at <= LATEST_TIME for at, _ in pairs):
+        raise ValueError("a time is out of range")
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(pairs)):
+        raise ValueError("times do not increase")
+    finite = [(at, value) for at, value in pairs if math.isfinite(value)]
+    if any(abs(value) > LARGEST_VALUE for _, value in finite):
+        raise ValueError("a value is out of range")
+    return finite
 
 
 def _refusal(server: PrometheusApi, status: int) -> str:

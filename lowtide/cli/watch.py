@@ -8,9 +8,10 @@ with the CRD alone.
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -20,6 +21,7 @@ from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options, prometheus_access_options
 from lowtide.cli.prometheus import Key, PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import IntensitySeries
+from lowtide.records.fields import mapping, text
 from lowtide.report.live import LiveJob, LiveReading, LiveScene, changes, live_job
 from lowtide.report.live_view import draw
 
@@ -143,6 +145,6 @@ def _curve(
     return None, f"no curve: the operator knows {known}; choose one with --zone"
 
 
-def _key(manifest: dict[str, dict[str, str]]) -> Key:
-    metadata = manifest.get("metadata", {})
-    return metadata.get("namespace", ""), metadata.get("name", "")
+def _key(manifest: Mapping[str, Any]) -> Key:
+    metadata = mapping(manifest.get("metadata"))
+    return text(metadata.get("namespace")), text(metadata.get("name"))

@@ -84,7 +84,8 @@ class MetricFigure:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_text("metric name", self.name)
+        for text in (self.name, self.reason or "", *self.warnings):
+            require_text("metric", text)
         if self.value is not None:
             require_finite(self.name, self.value)
 
@@ -105,6 +106,8 @@ class EnergyShare:
 
     def __post_init__(self) -> None:
         require_at_least("energy_joules of a component", self.energy_joules)
+        for name in ("component", "part", "method", "quality"):
+            require_text(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,7 +175,7 @@ def parse_reference(data: Mapping[str, Any]) -> ReferenceSet:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN, "reference set", f"the reference set has no field {error}"
         ) from error
-    except (TypeError, ValueError, AttributeError, InvalidOperation) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, InvalidOperation) as error:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN, "reference set", f"the reference set cannot be read: {error}"
         ) from error

@@ -20,7 +20,7 @@ def mapping(value: Any) -> Manifest:
 
 def mappings(value: Any) -> Iterable[Manifest]:
     """Return the objects of a list, or none."""
-    return (entry for entry in value if isinstance(entry, Mapping)) if value else ()
+    return (e for e in value if isinstance(e, Mapping)) if isinstance(value, list) else ()
 
 
 def text(value: Any) -> str:
@@ -40,7 +40,7 @@ def number(value: Any) -> float | None:
     """Return a number written as such or as decimal text, or `None`."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -41,11 +41,12 @@ def parse_table(text: str, where: str) -> RunTable:
     Raises:
         ReportError: there is no table, a column stands twice, or a row does not fit the columns.
     """
-    text = text.lstrip("\ufeff")
+    # A lone carriage return ends a line too, as old programs write it.
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     named = None
     if text[:4].lower() == "sep=":  # as some spreadsheets announce the separator
         first, _, text = text.partition("\n")
-        named = first.rstrip("\r")[4:] or None
+        named = first[4:] or None
     if "\0" in text:
         raise ReportError(f"{where} holds a NUL character: it is not a table of text")
     head = text[: MOST_CELL * 4]

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from lowtide.metrics.environment import environment_name
 from lowtide.metrics.job_figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
 from lowtide.records.conversion import flag, number, text, whole
 from lowtide.records.errors import ReportError, shown
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import format_timestamp, parse_timestamp
 
 T = TypeVar("T")
@@ -99,6 +103,25 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
         )
     except MetricError as error:
         raise ReportError(f"TrainingJob {name}: {error}") from error
+
+
+def require_api_types(manifest: Mapping[str, Any]) -> None:
+    """Refuse a TrainingJob with a field of a type that no version of the API has.
+
+    Fields that this version does not know, or that an older one leaves out, are no fault.
+
+    Raises:
+        ReportError: a field cannot be used; its path is named.
+    """
+    for key, model in (("spec", TrainingJobSpec), ("status", TrainingJobStatus)):
+        try:
+            model.model_validate(manifest.get(key) or {})
+        except ValidationError as error:
+            for fault in error.errors(include_url=False, include_input=False):
+                if fault["type"] not in ("extra_forbidden", "missing"):
+                    path = ".".join([key, *map(str, fault["loc"])])
+                    message = fault["msg"].removeprefix("Value error, ")
+                    raise ReportError(f"TrainingJob: {path}: {message}") from error
 
 
 def _running_seconds(status: "_Reader") -> float | None:

@@ -7,7 +7,7 @@ that is missing.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import log10
+from math import isfinite, log10
 from typing import Any, Final
 
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, ConsumptionUnit, weighed
@@ -232,7 +232,7 @@ def make_step(
     """
     known = {key: value for key, value in inputs.items() if value is not None}
     missing = tuple(key for key, value in inputs.items() if value is None)
-    value = None if missing else compute(known)
+    value = None if missing else _finite(compute, known)
     return Derivation(
         name=name,
         formula=formula.format(**{key: _number(v) for key, v in known.items()})
@@ -244,6 +244,17 @@ def make_step(
         agrees=None if value is None or stated is None else _agree(value, stated, unit, slack),
         missing=missing,
     )
+
+
+def _finite(
+    compute: Callable[[Mapping[str, float]], float], known: Mapping[str, float]
+) -> float | None:
+    """Return what a formula gives, `None` where that is beyond the range of numbers."""
+    try:
+        value = compute(known)
+    except (OverflowError, ZeroDivisionError):
+        return None
+    return value if isfinite(value) else None
 
 
 def _agree(value: float, stated: float, unit: str, slack: float) -> bool:
