@@ -128,8 +128,8 @@ def analyse(
         head_error=head_error,
         filtered=filtered,
         decay=decay,
-        spread_provider=_root_mean_square(head_error, slots_per_day),
-        spread_profile=_root_mean_square(anomaly, slots_per_day),
+        spread_provider=root_mean_square(head_error, slots_per_day),
+        spread_profile=root_mean_square(anomaly, slots_per_day),
     )
 
 
@@ -149,7 +149,7 @@ def with_weekly_course(analysis: Analysis) -> Analysis:
         number[back:] += counts[:-back]
     course /= number + COURSE_PRIOR_WEEKS
     anomaly = analysis.anomaly - COURSE_WEIGHT * _explained(course, analysis.slots_per_day)
-    spread = _root_mean_square(anomaly, analysis.slots_per_day)
+    spread = root_mean_square(anomaly, analysis.slots_per_day)
     return replace(analysis, course=course, anomaly=anomaly, spread_profile=spread)
 
 
@@ -200,7 +200,7 @@ def shrunk_bias(bias: Array, mean: Array | float) -> Array:
     return np.asarray(mean + BIAS_WEIGHT * (bias - mean))
 
 
-def _root_mean_square(errors: Array, slots_per_day: int) -> Array:
+def root_mean_square(errors: Array, slots_per_day: int) -> Array:
     """Return the error's size at each slot's hour of day, 0 where under 7 days are known."""
     squares = same_slot_mean(errors**2, slots_per_day, SPREAD_DAYS, SPREAD_MINIMUM_DAYS)
     return np.sqrt(np.where(np.isfinite(squares), squares, 0.0))

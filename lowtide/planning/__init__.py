@@ -11,6 +11,7 @@ from lowtide.planning.durations import (
     learn,
 )
 from lowtide.planning.errors import BacktestError, ForecastError, PlanningError, RequestError
+from lowtide.planning.objective import Objective, ObjectiveKind
 from lowtide.planning.outlook import forecast_for
 from lowtide.planning.planner import Plans, plan, plan_all, plan_each
 from lowtide.planning.types import Plan, PlanReason, Request, Segment
@@ -23,6 +24,8 @@ __all__ = [
     "Experience",
     "Forecast",
     "ForecastError",
+    "Objective",
+    "ObjectiveKind",
     "PastRun",
     "Plan",
     "PlanReason",

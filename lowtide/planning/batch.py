@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from lowtide.grid.forecast import Forecast
 from lowtide.planning.contiguous import search_contiguous
+from lowtide.planning.costs import CostForecast
 from lowtide.planning.guard import resume_seconds, window_end
 from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
@@ -16,39 +16,36 @@ from lowtide.planning.types import Request
 FindRoom: TypeAlias = Callable[[Horizon, int], Room | None]
 """Finds where in a horizon a number of GPUs have no room."""
 
-View: TypeAlias = tuple[int, datetime]
-"""A forecast by its identity and the start of what a job sees of it."""
+View: TypeAlias = tuple[CostForecast, datetime]
+"""Costs, and the start of what a job sees of them."""
 
 
 class Searches:
     """The horizons of a planning pass and the searches on them.
 
-    Every request must be one that `decide_without_search` left open, so a horizon exists.
+    Every request must be one that `decide_without_search` left open, so it has costs.
     """
 
     def __init__(
-        self,
-        now: datetime,
-        requests: Sequence[Request],
-        forecasts: Mapping[str, Forecast | None],
+        self, now: datetime, requests: Sequence[Request], costs: Mapping[str, CostForecast | None]
     ) -> None:
         self._now = now
-        self._forecasts = forecasts
+        self._costs = costs
         ends: dict[View, datetime] = {}
         for request in requests:
             view, end = self._view(request), window_end(request)
             ends[view] = max(ends.get(view, end), end)
-        by_id = {id(forecast): forecast for forecast in forecasts.values()}
         self._horizons: dict[View, Horizon] = {}
-        for (forecast_id, begin), end in ends.items():
-            forecast = by_id[forecast_id]
-            horizon = None if forecast is None else horizon_between(forecast, begin, end)
+        for (seen, begin), end in ends.items():
+            horizon = horizon_between(seen, begin, end)
             if horizon is not None:
-                self._horizons[forecast_id, begin] = horizon
+                self._horizons[seen, begin] = horizon
 
     def _view(self, request: Request) -> View:
         """Return the key of the horizon that a request sees."""
-        return id(self._forecasts[request.key]), max(self._now, request.earliest)
+        costs = self._costs[request.key]
+        assert costs is not None, "a job without costs has no choice and is not searched"
+        return costs, max(self._now, request.earliest)
 
     def ends(self) -> list[datetime]:
         """Return the ends of all horizons."""

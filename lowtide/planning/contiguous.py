@@ -135,14 +135,14 @@ def _cheapest_by_slot(horizon: Horizon, starts: Array, costs: Array, lengths: Ar
 
     The deviation moves from slot to slot; all starts inside a slot see the same one.
     """
-    count, tasks = len(horizon.grams_per_kwh), len(lengths)
+    count, tasks = len(horizon.costs), len(lengths)
     row, task = np.nonzero(costs < INFEASIBLE)
     start, length = starts[row, task], lengths[task]
     slot = _slot_of(horizon, start)
     values = costs[row, task] + DEVIATIONS[:, None] * _slopes(horizon, slot, start, length)
-    expected = horizon.grams_per_kwh
+    expected = horizon.costs
     low = np.flatnonzero(expected + DEVIATIONS[0] * horizon.spread < FLOOR * expected)
-    if len(low):
+    if horizon.floored and len(low):
         values += _floor_excess(horizon, low, slot, start, length)
     cheapest = np.full((len(DEVIATIONS), count * tasks), INFEASIBLE)
     place = slot * tasks + task
@@ -154,7 +154,7 @@ def _cheapest_by_slot(horizon: Horizon, starts: Array, costs: Array, lengths: Ar
 def _slot_of(horizon: Horizon, moments: Array) -> Ints:
     """Return the slots that contain the moments; the end belongs to the last one."""
     found = np.searchsorted(horizon.edges, moments + _NEGLIGIBLE_SECONDS, side="right") - 1
-    return np.minimum(found, len(horizon.grams_per_kwh) - 1)
+    return np.minimum(found, len(horizon.costs) - 1)
 
 
 def _slopes(horizon: Horizon, slot: Ints, starts: Array, lengths: Array) -> Array:
@@ -193,7 +193,7 @@ def _floor_excess(horizon: Horizon, low: Ints, slot: Ints, starts: Array, length
         begins = np.repeat(first[part] - np.cumsum(number) + number, number)
         window = order[begins + np.arange(len(at))]
         touched = np.minimum(ends[window], edges[at + 1]) - np.maximum(starts[window], edges[at])
-        value, wide = horizon.grams_per_kwh[at], horizon.spread[at] * fades[at - slot[window]]
+        value, wide = horizon.costs[at], horizon.spread[at] * fades[at - slot[window]]
         for row, deviation in enumerate(DEVIATIONS[:MIDDLE]):
             lifted = np.maximum(FLOOR * value - (value + deviation * wide), 0.0)
             weights = lifted * np.maximum(touched, 0.0)

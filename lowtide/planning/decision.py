@@ -6,25 +6,21 @@ docs/explanation/planning.md#latest-start to docs/explanation/planning.md#shorte
 
 from datetime import datetime, timedelta
 
-from lowtide.grid.forecast import Forecast
+from lowtide.planning.costs import CostForecast
 from lowtide.planning.guard import is_at_risk, latest_start, window_end
-from lowtide.planning.horizon import Horizon, check_forecast
+from lowtide.planning.horizon import Horizon
 from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.search import Proposal
 from lowtide.planning.types import PlanReason, Request
 
 
 def decide_without_search(
-    now: datetime, request: Request, forecast: Forecast | None
+    now: datetime, request: Request, costs: CostForecast | None
 ) -> Commitment | None:
-    """Return the decision for a job that has no choice, `None` where a search must decide.
-
-    Raises:
-        ForecastError: the forecast is inconsistent with itself.
-    """
+    """Return the decision for a job that has no choice, `None` where a search must decide."""
     begin = max(now, request.earliest)
-    reason = _forced_reason(begin, request, forecast)
-    if reason is None and not _reaches(begin, request, forecast):
+    reason = _forced_reason(begin, request, costs)
+    if reason is None and not _reaches(begin, request, costs):
         reason = PlanReason.NO_FORECAST
     if reason is None:
         return None
@@ -34,7 +30,7 @@ def decide_without_search(
 
 
 def _forced_reason(
-    begin: datetime, request: Request, forecast: Forecast | None
+    begin: datetime, request: Request, costs: CostForecast | None
 ) -> PlanReason | None:
     """Return why the job must run from `begin` on, `None` where it may wait."""
     if begin >= latest_start(request):
@@ -42,7 +38,7 @@ def _forced_reason(
         return PlanReason.DEADLINE_AT_RISK if at_risk else PlanReason.LATEST_START
     if request.remaining_seconds <= 0 or (request.running and not request.interruptible):
         return PlanReason.RUN_NOW_IS_BEST
-    held_until = _held_until(request, forecast.slot_seconds if forecast else 0.0)
+    held_until = _held_until(request, costs.slot_seconds if costs else 0.0)
     if request.running and held_until is not None and begin < held_until:
         return PlanReason.MINIMUM_STRETCH
     return None
@@ -55,14 +51,13 @@ def _held_until(request: Request, slot_seconds: float) -> datetime | None:
     return request.since + timedelta(seconds=max(request.restart_cost_seconds, slot_seconds))
 
 
-def _reaches(begin: datetime, request: Request, forecast: Forecast | None) -> bool:
+def _reaches(begin: datetime, request: Request, costs: CostForecast | None) -> bool:
     """Return whether the forecast covers at least one whole run from `begin` on."""
-    if forecast is None:
+    if costs is None:
         return False
-    check_forecast(forecast)
     need = request.remaining_seconds
-    end = min(forecast.end, window_end(request))
-    return forecast.start <= begin and (end - begin).total_seconds() >= need
+    end = min(costs.end, window_end(request))
+    return costs.start <= begin and (end - begin).total_seconds() >= need
 
 
 def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal) -> Commitment:
@@ -115,6 +110,6 @@ def _saves_too_little(request: Request, proposal: Proposal) -> bool:
     """
     if request.started or request.waited or proposal.at_once is None:
         return False
-    if proposal.at_once <= 0:
-        return True
-    return 1 - proposal.expected / proposal.at_once < request.minimum_saving_ratio
+    saved = proposal.at_once - proposal.expected
+    # A cost may be negative where prices are.
+    return saved <= 0 or saved < request.minimum_saving_ratio * abs(proposal.at_once)

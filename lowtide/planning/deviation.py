@@ -43,12 +43,15 @@ def transition(step_hours: float) -> Array:
     return matrix
 
 
-def deviated(expected: Array, spread: Array) -> Array:
+def deviated(expected: Array, spread: Array, *, floored: bool = True) -> Array:
     """Return what slots cost at each deviation: the new axis comes second to last.
 
-    `expected` and `spread` have the shape (..., n); the result has (..., 5, n) for n slots.
+    `expected` and `spread` have the shape (..., n); the result has (..., 5, n) for n slots. Costs
+    that may be negative, as prices, have no floor.
     """
     offsets = DEVIATIONS[:, None] * spread[..., None, :]
+    if not floored:
+        return np.asarray(expected[..., None, :] + offsets)
     values: Array = np.maximum(
         expected[..., None, :] + offsets, FLOOR * np.abs(expected[..., None, :])
     )

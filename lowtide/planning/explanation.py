@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from lowtide.grid.forecast import Source
+from lowtide.planning.objective import ObjectiveKind
 from lowtide.planning.types import Plan, PlanReason, Request
 from lowtide.units import format_time_column
 
@@ -28,6 +29,11 @@ _WAITS: Final = {
     PlanReason.CAPACITY_SHORT: "there is no room for it earlier",
     PlanReason.DEADLINE_AT_RISK: "it may not start earlier, although the deadline is then at risk",
     PlanReason.MINIMUM_STRETCH: "it paused too recently to resume",
+}
+_BETTER: Final = {
+    ObjectiveKind.CARBON: "cleaner",
+    ObjectiveKind.COST: "cheaper",
+    ObjectiveKind.BOTH: "better",
 }
 _FINAL: Final = {
     PlanReason.SAVING_TOO_SMALL,
@@ -52,11 +58,12 @@ def _sentence(now: datetime, request: Request, plan: Plan, change: str) -> str:
     """Return the sentence: the action with its reason, and the grounds in brackets."""
     begin = max(now, request.earliest)
     if plan.run:
-        text = f"runs from {_at(now)} on because {_RUNS[plan.reason]}"
+        text = f"runs from {_at(now)} on because {_why_it_runs(request, plan)}"
     else:
-        text = f"waits until {_at(plan.segments[0].start)} because "
-        text += _WAITS.get(plan.reason) or _gain(plan, begin)
-    details = [*_expected(plan), *_forecast(now, plan)]
+        start = plan.segments[0].start if plan.segments else begin
+        text = f"waits until {_at(start)} because "
+        text += _WAITS.get(plan.reason) or _gain(request, plan, begin)
+    details = [*_expected(request, plan), *_forecast(now, plan)]
     if plan.run:
         details.append(f"latest start {_at(plan.latest_start)}")
     if change:
@@ -72,8 +79,19 @@ def _at(moment: datetime) -> str:
     return nearest.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _gain(plan: Plan, begin: datetime) -> str:
+def _why_it_runs(request: Request, plan: Plan) -> str:
+    """Return the reason of a job that runs, in the words of its objective."""
+    if plan.reason is PlanReason.NO_FORECAST and request.objective.needs_prices:
+        return "no price is known" if plan.currency is None else "no price covers a whole run"
+    if plan.reason is PlanReason.RUN_NOW_IS_BEST:
+        return f"no later start is expected to be {_BETTER[request.objective.kind]}"
+    return _RUNS[plan.reason]
+
+
+def _gain(request: Request, plan: Plan, begin: datetime) -> str:
     """Return the expected gain of waiting over a run without a pause from `begin`."""
+    if request.objective.needs_prices:
+        return _gain_in_money(request, plan, begin)
     if plan.saving_ratio is None or plan.planned_grams_per_kwh is None:
         return "a cleaner time is expected"
     if plan.saving_ratio < 0.005:
@@ -89,7 +107,44 @@ def _gain(plan: Plan, begin: datetime) -> str:
     )
 
 
-def _expected(plan: Plan) -> list[str]:
+def _gain_in_money(request: Request, plan: Plan, begin: datetime) -> str:
+    """Return the expected gain of a job that is planned by money, or by money and carbon."""
+    saving, better = plan.objective_saving_ratio, _BETTER[request.objective.kind]
+    if saving is None:
+        text = f"a {better} time is expected"
+    elif saving < 0.005:
+        return (
+            f"no {better} time than {_at(begin)} is certain, but the forecast may be wrong and the "
+            "plan can still be changed"
+        )
+    else:
+        text = f"that is expected to save {100 * saving:.0f} %"
+    figures = _money_and_grams(plan)
+    count = len(plan.segments)
+    return (
+        text
+        + (f": {' and '.join(figures)}" if figures else "")
+        + f" from {_at(begin)} on"
+        + (f", in {count} stretches" if count > 1 else "")
+    )
+
+
+def _money_and_grams(plan: Plan) -> list[str]:
+    """Return price and intensity as planned and at once, as far as they are known."""
+    figures = []
+    if plan.planned_price_per_kwh is not None and plan.run_now_price_per_kwh is not None:
+        figures.append(
+            f"{plan.planned_price_per_kwh:.3g} instead of {plan.run_now_price_per_kwh:.3g} "
+            f"{plan.currency}/kWh"
+        )
+    if plan.planned_grams_per_kwh is not None and plan.run_now_grams_per_kwh is not None:
+        figures.append(
+            f"{plan.planned_grams_per_kwh:.0f} instead of {plan.run_now_grams_per_kwh:.0f} g/kWh"
+        )
+    return figures
+
+
+def _expected(request: Request, plan: Plan) -> list[str]:
     """Return the intensity that a running job expects; a waiting one has said so already."""
     if not plan.run or plan.planned_grams_per_kwh is None:
         return []
@@ -100,6 +155,8 @@ def _expected(plan: Plan) -> list[str]:
             f" in {count} stretches, {100 * plan.saving_ratio:.0f} % less than the "
             f"{plan.run_now_grams_per_kwh:.0f} g/kWh without a pause"
         )
+    if request.objective.needs_prices and plan.planned_price_per_kwh is not None:
+        return [f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh and {text}"]
     return [text]
 
 
@@ -117,9 +174,9 @@ def _forecast(now: datetime, plan: Plan) -> list[str]:
 def _change(request: Request, plan: Plan) -> str:
     """Return what could lead to another plan."""
     if plan.reason is PlanReason.NO_FORECAST:
-        return "a forecast"
+        return "prices" if request.objective.needs_prices else "a forecast"
     if plan.run and (not request.interruptible or plan.reason in _FINAL):
         return ""
     if plan.run:
-        return "a newer forecast with cleaner hours ahead"
+        return f"a newer forecast with {_BETTER[request.objective.kind]} hours ahead"
     return f"a newer forecast, or the latest start at {_at(plan.latest_start)}"

@@ -1,4 +1,4 @@
-"""Forecast as one job sees it: steps of constant intensity between its start and its end.
+"""Forecast as one job sees it: steps of constant cost between its start and its end.
 
 The planner's searches work on plain arrays with seconds counted from the start; this module is
 the only one that turns datetimes and slots into them and back. It must not decide anything.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import ceil, isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ import numpy.typing as npt
 from lowtide.grid.forecast import Forecast
 from lowtide.planning.errors import ForecastError
 from lowtide.planning.types import Segment
+
+if TYPE_CHECKING:
+    from lowtide.planning.costs import CostForecast
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +31,7 @@ TICK_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Horizon:
-    """Steps of constant expected intensity from `begin` on.
+    """Steps of constant expected cost from `begin` on.
 
     Steps are slots of the data. Not slotted, because the running integral is cached.
     """
@@ -36,14 +40,16 @@ class Horizon:
     """Start of the first step."""
     edges: Array
     """n + 1 bounds of the steps in seconds from `begin`, rising from 0."""
-    grams_per_kwh: Array
-    """Expected intensity of the n steps."""
+    costs: Array
+    """Expected cost of a kilowatt-hour in the n steps, in the unit of the objective."""
     spread: Array
-    """Standard deviation of its error in g/kWh, n."""
+    """Standard deviation of its error, n."""
     step_seconds: float
     """Length of a whole step."""
     step_hours: float
     """Hours of the data that a whole step stands for."""
+    floored: bool = True
+    """Whether a cost cannot fall below zero, whatever the error."""
 
     @property
     def ticks_per_step(self) -> int:
@@ -62,11 +68,11 @@ class Horizon:
 
     @cached_property
     def integral(self) -> Array:
-        """Return the running integral of the intensity at every edge, in g/kWh times seconds."""
-        return np.concatenate(([0.0], np.cumsum(self.grams_per_kwh * np.diff(self.edges))))
+        """Return the running integral of the costs at every edge, in their unit times seconds."""
+        return np.concatenate(([0.0], np.cumsum(self.costs * np.diff(self.edges))))
 
     def total(self, starts: Array | float, lengths: Array | float) -> Array:
-        """Return the integral over `[start, start + length)`, in g/kWh times seconds.
+        """Return the integral of the costs over `[start, start + length)`.
 
         The windows must lie inside the horizon.
         """
@@ -124,31 +130,27 @@ def check_forecast(forecast: Forecast) -> None:
         )
 
 
-def horizon_between(forecast: Forecast, begin: datetime, end: datetime) -> Horizon | None:
+def horizon_between(costs: "CostForecast", begin: datetime, end: datetime) -> Horizon | None:
     """Return the steps from `begin` to `end`, or to the end of the forecast if that is earlier.
 
     Steps are slots; only the first and the last may be shorter. `None` where the forecast holds
     nothing of the interval.
-
-    Raises:
-        ForecastError: the forecast is inconsistent with itself.
     """
-    check_forecast(forecast)
-    end = min(end, forecast.end)
-    if begin < forecast.start or begin >= end:
+    end = min(end, costs.end)
+    if begin < costs.start or begin >= end:
         return None
-    step = forecast.slot_seconds
-    offset = (begin - forecast.start).total_seconds()
+    step = costs.slot_seconds
+    offset = (begin - costs.start).total_seconds()
     length = (end - begin).total_seconds()
     first = int(offset // step)
     last = int(np.ceil((offset + length) / step - 1e-9))
     inner = np.arange(first + 1, last, dtype=np.float64)
-    edges = np.concatenate(([0.0], inner * step - offset, [length]))
     return Horizon(
         begin=begin,
-        edges=edges,
-        grams_per_kwh=np.array(forecast.grams_per_kwh[first:last], dtype=np.float64),
-        spread=np.array(forecast.spread_grams_per_kwh[first:last], dtype=np.float64),
+        edges=np.concatenate(([0.0], inner * step - offset, [length])),
+        costs=costs.costs[first:last],
+        spread=costs.spread[first:last],
         step_seconds=float(step),
-        step_hours=forecast.slot_hours,
+        step_hours=costs.slot_hours,
+        floored=costs.floored,
     )

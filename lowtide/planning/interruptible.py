@@ -7,7 +7,8 @@ table, whatever their remaining work; groups of jobs with other steps, ends or r
 further axis. Row `PLAIN` takes the forecast as certain: it gives the plan that is published, the
 other rows give the decision.
 
-Source: docs/explanation/planning.md#running-and-pausing. Costs are in g/kWh times ticks.
+Source: docs/explanation/planning.md#running-and-pausing. Costs
+are in the unit of the objective times ticks.
 """
 
 from dataclasses import dataclass
@@ -78,15 +79,15 @@ class Values:
     first_runs: npt.NDArray[np.uint16]
 
 
-def step_costs(expected: Array, spread: Array) -> Array:
+def step_costs(expected: Array, spread: Array, *, floored: bool = True) -> Array:
     """Return the costs of steps for `Problem.costs`.
 
-    `expected` and `spread` have the shape (steps, groups), in g/kWh; infinite where a step is
-    barred.
+    `expected` and `spread` have the shape (steps, groups); infinite where a step is barred.
+    `floored` is that of `deviated`.
     """
     barred = ~np.isfinite(expected)
     known = np.where(barred, 0.0, expected)
-    costs = np.concatenate((deviated(known, spread), known[:, None, :]), axis=1)
+    costs = np.concatenate((deviated(known, spread, floored=floored), known[:, None, :]), axis=1)
     costs[np.broadcast_to(barred[:, None, :], costs.shape)] = INFEASIBLE
     return costs
 

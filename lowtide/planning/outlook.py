@@ -6,11 +6,15 @@ docs/explanation/planning-figures.md#course-of-the-week).
 Invariant: the whole window counts and not what is left of it, so that a job keeps its forecast.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from lowtide.grid.forecast import Forecast
+from lowtide.planning.costs import CostForecast, cost_forecast
 from lowtide.planning.guard import window_end
+from lowtide.planning.objective import Objective
 from lowtide.planning.types import Request
+from lowtide.prices.forecast import PriceForecast
 
 LONG_WINDOW_HOURS: Final = 96
 WHOLE_DAY_HOURS: Final = 24
@@ -29,8 +33,51 @@ def forecast_for(request: Request, forecast: Forecast | None) -> Forecast | None
     """Return the forecast of the zone as the job sees it."""
     if forecast is None or forecast.with_week is None:
         return forecast
+    return forecast.with_week if _sees_the_week(request, forecast) else forecast
+
+
+def prices_for(request: Request, prices: PriceForecast | None) -> PriceForecast | None:
+    """Return the price forecast of the zone as the job sees it."""
+    if prices is None or prices.with_week is None:
+        return prices
+    return prices.with_week if _sees_the_week(request, prices) else prices
+
+
+def _sees_the_week(request: Request, forecast: Forecast | PriceForecast) -> bool:
     hours_per_second = forecast.slot_hours / forecast.slot_seconds
     window = (window_end(request) - request.earliest).total_seconds() * hours_per_second
     length = request.remaining_seconds * hours_per_second
-    week = sees_the_week(window, length, interruptible=request.interruptible)
-    return forecast.with_week if week else forecast
+    return sees_the_week(window, length, interruptible=request.interruptible)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a job sees of the time to come: forecasts, and the costs made of them."""
+
+    forecast: Forecast | None
+    prices: PriceForecast | None
+    costs: CostForecast | None
+
+
+class Outlooks:
+    """Sights of a planning pass; jobs with the same forecasts and objective share their costs."""
+
+    def __init__(self) -> None:
+        self._costs: dict[tuple[int, int, Objective], CostForecast | None] = {}
+        # Forecasts are kept so that their identities stay theirs.
+        self._kept: list[object] = []
+
+    def sight(
+        self, request: Request, forecast: Forecast | None, prices: PriceForecast | None
+    ) -> Sight:
+        """Return what a job sees.
+
+        Raises:
+            ForecastError: a forecast is inconsistent with itself.
+        """
+        forecast, prices = forecast_for(request, forecast), prices_for(request, prices)
+        key = id(forecast), id(prices), request.objective
+        if key not in self._costs:
+            self._costs[key] = cost_forecast(forecast, prices, request.objective)
+            self._kept += [forecast, prices]
+        return Sight(forecast, prices, self._costs[key])

@@ -79,7 +79,7 @@ class _Reader:
         if barred is not None and barred[0]:
             return INFEASIBLE
         # The forecast's deviation is zero at the start.
-        now = float(self.horizon.grams_per_kwh[0]) * min(self.work + self.resume, self.first)
+        now = float(self.horizon.costs[0]) * min(self.work + self.resume, self.first)
         return now + self._left(self.values.on, self.rest)
 
     def _left(self, table: Array, work: float) -> float:
@@ -102,7 +102,7 @@ class _Reader:
         barred = self.space.barred
         if barred is not None and barred[0]:
             return INFEASIBLE, 0.0
-        price = float(self.horizon.grams_per_kwh[0])
+        price = float(self.horizon.costs[0])
         options = [
             (price * used + self._left(self.values.on, self.work - used), used)
             for used in range(min(ceil(self.first - _ROUNDING), ceil(self.work)) - 1, 0, -1)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final
+from typing import Final, Protocol
 
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.planning.explanation import explain
 from lowtide.planning.guard import latest_start, resume_seconds
-from lowtide.planning.horizon import TICK_SECONDS, check_forecast
+from lowtide.planning.horizon import TICK_SECONDS, Array
+from lowtide.planning.outlook import Sight
 from lowtide.planning.types import Plan, PlanReason, Request, Segment
 
 LONGEST_SLEEP: Final = timedelta(hours=1)
@@ -31,25 +32,37 @@ class Commitment:
     wake: datetime | None = None
 
 
-def publish(
-    now: datetime, request: Request, forecast: Forecast | None, decision: Commitment
-) -> Plan:
+def publish(now: datetime, request: Request, sight: Sight, decision: Commitment) -> Plan:
     """Return the plan with its figures and its sentence."""
-    segments = decision.segments
-    planned, at_once, saving, sources = _figures(now, request, forecast, segments)
+    segments, forecast, prices = decision.segments, sight.forecast, sight.prices
+    spans = _spans(now, request, segments)
+    grams = money = costs = None
+    if forecast is not None:
+        grams = _means(forecast, forecast.grams_per_kwh, spans)
+    if prices is not None:
+        money = _means(prices, prices.price_per_kwh, spans)
+    if not request.objective.needs_prices:
+        costs = grams
+    elif sight.costs is not None:
+        costs = _means(sight.costs, sight.costs.costs, spans)
     plan = Plan(
         run=decision.run,
         reason=decision.reason,
         segments=segments,
         latest_start=latest_start(request),
         look_again_at=_look_again(now, request, forecast, segments, decision.wake),
-        planned_grams_per_kwh=planned,
-        run_now_grams_per_kwh=at_once,
-        saving_ratio=saving,
-        sources=sources,
+        planned_grams_per_kwh=None if grams is None else grams.planned,
+        run_now_grams_per_kwh=None if grams is None else grams.at_once,
+        saving_ratio=None if grams is None else (grams.saving_ratio or 0.0),
+        sources=() if grams is None or forecast is None else _sources(forecast, spans),
         provider=None if forecast is None else forecast.provider,
         forecast_generated_at=None if forecast is None else forecast.generated_at,
         explanation="",
+        planned_price_per_kwh=None if money is None else money.planned,
+        run_now_price_per_kwh=None if money is None else money.at_once,
+        currency=None if prices is None else prices.currency,
+        money_saving_ratio=None if money is None else money.saving_ratio,
+        objective_saving_ratio=None if costs is None else costs.saving_ratio,
     )
     return explain(now, request, plan)
 
@@ -60,53 +73,89 @@ def one_segment(request: Request, start: datetime) -> tuple[Segment, ...]:
     return (Segment(start, start + timedelta(seconds=length)),) if length > 0 else ()
 
 
-def _figures(
-    now: datetime, request: Request, forecast: Forecast | None, segments: Sequence[Segment]
-) -> tuple[float | None, float | None, float | None, tuple[Source, ...]]:
-    """Return mean intensity as planned and at once, the saving, and the sources used."""
-    nothing = None, None, None, ()
-    if forecast is None or not segments:
-        return nothing
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Mean values over the planned running time and over a run at once."""
+
+    planned: float
+    at_once: float
+    saving_ratio: float | None
+    """Of the totals; `None` where a run at once costs nothing or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """The moments that figures compare: the plan's stretches, and the run at once."""
+
+    stretches: tuple[tuple[datetime, datetime], ...]
+    at_once: tuple[datetime, datetime]
+
+
+class _Slots(Protocol):
+    """Values on equal slots."""
+
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def end(self) -> datetime: ...
+    @property
+    def slot_seconds(self) -> float: ...
+
+
+def _spans(now: datetime, request: Request, segments: Sequence[Segment]) -> _Spans | None:
+    """Return the stretches to compare, `None` where nothing runs."""
+    if not segments:
+        return None
     begin = min(max(now, request.earliest), segments[0].start)
     length = request.remaining_seconds + resume_seconds(request)
-    end = max(segments[-1].end, begin + timedelta(seconds=length))
-    check_forecast(forecast)
-    if begin < forecast.start or not begin < end <= forecast.end:
-        return nothing
-    spans = [(_offset(forecast, s.start), _offset(forecast, s.end)) for s in segments]
-    total = sum(_integral(forecast, *span) for span in spans)
-    start = _offset(forecast, begin)
-    alternative = _integral(forecast, start, start + length)
-    saving = 1 - total / alternative if alternative > 0 else 0.0
-    running = sum(end - start for start, end in spans)
-    return total / running, alternative / length, saving, _sources(forecast, spans)
-
-
-def _offset(forecast: Forecast, moment: datetime) -> float:
-    """Return the seconds from the forecast's start to a moment."""
-    return (moment - forecast.start).total_seconds()
-
-
-def _integral(forecast: Forecast, start: float, end: float) -> float:
-    """Return the intensity summed over a stretch inside the forecast, in g/kWh times seconds.
-
-    The stretch is given in seconds after the forecast's start.
-    """
-    step, values = forecast.slot_seconds, forecast.grams_per_kwh
-    first, last = int(start // step), min(int(end // step), len(values) - 1)
-    if first == last:
-        return (end - start) * values[first]
-    between = step * sum(values[first + 1 : last])
-    return (
-        ((first + 1) * step - start) * values[first] + between + (end - last * step) * values[last]
+    return _Spans(
+        tuple((segment.start, segment.end) for segment in segments),
+        (begin, begin + timedelta(seconds=length)),
     )
 
 
-def _sources(forecast: Forecast, spans: Sequence[tuple[float, float]]) -> tuple[Source, ...]:
+def _means(slots: _Slots, values: Sequence[float] | Array, spans: _Spans | None) -> _Means | None:
+    """Return both means, `None` where the values do not cover plan and run at once."""
+    if spans is None:
+        return None
+    begin, end = spans.at_once[0], max(spans.at_once[1], spans.stretches[-1][1])
+    if begin < slots.start or not begin < end <= slots.end:
+        return None
+    total = running = 0.0
+    for stretch in spans.stretches:
+        start, stop = (_offset(slots, moment) for moment in stretch)
+        total, running = total + _integral(slots, values, start, stop), running + stop - start
+    start, stop = (_offset(slots, moment) for moment in spans.at_once)
+    alternative = _integral(slots, values, start, stop)
+    saving = 1 - total / alternative if alternative > 0 else None
+    return _Means(total / running, alternative / (stop - start), saving)
+
+
+def _offset(slots: _Slots, moment: datetime) -> float:
+    """Return the seconds from the start of the slots to a moment."""
+    return (moment - slots.start).total_seconds()
+
+
+def _integral(slots: _Slots, values: Sequence[float] | Array, start: float, end: float) -> float:
+    """Return the values summed over a stretch inside the slots, in their unit times seconds.
+
+    The stretch is given in seconds after the start of the slots.
+    """
+    step = slots.slot_seconds
+    first, last = int(start // step), min(int(end // step), len(values) - 1)
+    if first == last:
+        return (end - start) * float(values[first])
+    inside = step * float(sum(values[first + 1 : last]))
+    head, tail = (first + 1) * step - start, end - last * step
+    return head * float(values[first]) + inside + tail * float(values[last])
+
+
+def _sources(forecast: Forecast, spans: _Spans | None) -> tuple[Source, ...]:
     """Return the distinct sources under all stretches, in order of appearance."""
     step, sources = forecast.slot_seconds, forecast.sources
     used: dict[Source, None] = {}
-    for start, end in spans:
+    for stretch in () if spans is None else spans.stretches:
+        start, end = (_offset(forecast, moment) for moment in stretch)
         used |= dict.fromkeys(sources[int(start // step) : ceil(end / step)])
     return tuple(used)
 

@@ -1,6 +1,6 @@
 """Values that the searches for contiguous and for interruptible jobs have in common.
 
-Times are seconds after the start of a horizon, costs g/kWh times seconds of full power.
+Times are seconds after the start of a horizon, costs in the unit of the objective times seconds.
 """
 
 from dataclasses import dataclass

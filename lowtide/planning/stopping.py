@@ -20,7 +20,14 @@ FEW_JOBS: Final = 4
 """Up to so many jobs it pays to sort out slots in which no start can be the best."""
 
 
-def window_costs(expected: Array, spread: Array, length_steps: float, step_hours: float) -> Array:
+def window_costs(
+    expected: Array,
+    spread: Array,
+    length_steps: float,
+    step_hours: float,
+    *,
+    floored: bool = True,
+) -> Array:
     """Return the cost of the window that begins at each step, for each deviation there.
 
     `expected` and `spread` have the shape (steps, jobs), in g/kWh; windows are `length_steps`
@@ -32,8 +39,8 @@ def window_costs(expected: Array, spread: Array, length_steps: float, step_hours
     starts = len(expected) - whole - (rest > 0) + 1
     weights = np.append(np.ones(whole), rest) if rest else np.ones(whole)
     fade = PERSISTENCE**step_hours
-    floored = np.any(expected + DEVIATIONS[0] * spread < FLOOR * np.abs(expected))
-    if not floored:
+    low = expected + DEVIATIONS[0] * spread < FLOOR * np.abs(expected)
+    if not floored or not low.any():
         return _without_floor(expected, spread, weights, fade, starts)
     total = np.zeros((starts, len(DEVIATIONS), expected.shape[1]), dtype=expected.dtype)
     for ahead, weight in enumerate(weights):

@@ -156,9 +156,11 @@ def _costs(spaces: Sequence[SearchSpace], steps: int) -> Array:
 def _space_costs(space: SearchSpace, steps: int) -> Array:
     """Return one space's costs, infeasible past its end."""
     horizon = space.horizon
-    expected = horizon.grams_per_kwh[:steps].copy()
+    expected = horizon.costs[:steps].copy()
     if space.barred is not None:
         expected[space.barred[:steps]] = np.inf
     costs = np.full((steps, PLAIN + 1, 1), INFEASIBLE)
-    costs[: len(expected)] = step_costs(expected[:, None], horizon.spread[: len(expected), None])
+    costs[: len(expected)] = step_costs(
+        expected[:, None], horizon.spread[: len(expected), None], floored=horizon.floored
+    )
     return costs

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lowtide.grid.forecast import Source
+from lowtide.planning.objective import CARBON, Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Request:
     """When the present stretch of running or resting began; pauses and resumes keep a distance."""
     created: datetime | None = None
     """Orders jobs of equal latest start."""
+    objective: Objective = CARBON
+    """What is minimised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Plan:
     run_now_grams_per_kwh: float | None
     """Mean intensity of a run at once, under the same forecast."""
     saving_ratio: float | None
-    """1 - planned / run now, as totals with the work of resumes."""
+    """1 - planned / run now in grams, as totals with the work of resumes."""
     sources: tuple[Source, ...]
     """Where the values under the segments come from, in order of appearance."""
     provider: str | None
@@ -99,5 +102,15 @@ class Plan:
     """When the provider made the forecast."""
     explanation: str
     """One sentence for people."""
+    planned_price_per_kwh: float | None = None
+    """Mean price over the planned running time; `None` where no price is known so far."""
+    run_now_price_per_kwh: float | None = None
+    """Mean price of a run at once."""
+    currency: str | None = None
+    """Currency of the prices."""
+    money_saving_ratio: float | None = None
+    """As `saving_ratio`, in money; `None` too where a run at once costs nothing or less."""
+    objective_saving_ratio: float | None = None
+    """As `saving_ratio`, in what the job minimises."""
     would_change: str = ""
     """What could lead to another plan."""

@@ -1,0 +1,56 @@
+"""Alternatives to a plan by carbon and cost: what each alone would have chosen, and saved."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lowtide.grid.forecast import Forecast
+from lowtide.planning.objective import Objective, ObjectiveKind
+from lowtide.planning.planner import plan
+from lowtide.planning.types import Plan, Request
+from lowtide.prices.forecast import PriceForecast
+from lowtide.units import format_time_column
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Plan of the same job under another objective."""
+
+    objective: Objective
+    plan: Plan
+
+
+def alternatives(
+    now: datetime, request: Request, forecast: Forecast | None, prices: PriceForecast | None
+) -> tuple[Alternative, ...]:
+    """Return the plans by carbon alone and by cost alone; none where no price is known.
+
+    They are plans of the job by itself: room that others hold is not looked at.
+    """
+    if prices is None:
+        return ()
+    objectives = Objective(), Objective(ObjectiveKind.COST)
+    return tuple(
+        Alternative(one, plan(now, replace(request, objective=one), forecast, prices=prices))
+        for one in objectives
+    )
+
+
+def alternatives_sentence(found: tuple[Alternative, ...]) -> str:
+    """Return one sentence about the alternatives, empty where there are none."""
+    return "; ".join(map(_part, found))
+
+
+def _part(one: Alternative) -> str:
+    name = "cost alone" if one.objective.needs_prices else "carbon alone"
+    if not one.plan.segments:
+        return f"{name} has nothing to choose"
+    start = format_time_column(one.plan.segments[0].start)
+    saved = [
+        f"{100 * ratio:.0f} % of the {what}"
+        for ratio, what in (
+            (one.plan.saving_ratio, "grams"),
+            (one.plan.money_saving_ratio, "money"),
+        )
+        if ratio is not None
+    ]
+    return f"{name} would start at {start}" + (f" and save {' and '.join(saved)}" if saved else "")
