@@ -27,12 +27,9 @@ from pathlib import Path
 from statistics import mean
 
 from lowtide.backtest.files import read_trace
+from lowtide.backtest.policies import BEST_WINDOW, CLAIRVOYANT, LOWTIDE, THRESHOLD
 from lowtide.backtest.trace import LONGEST_WINDOW_HOURS, BacktestTrace, Case, fused_views
 from lowtide.backtest.trial import (
-    BEST_WINDOW,
-    CLAIRVOYANT,
-    LOWTIDE,
-    THRESHOLD,
     Backtest,
     JobClass,
     run_backtest,

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lowtide.backtest.trace import BacktestTrace, Case, Ints, analyse_trace, coverage
 from lowtide.grid.analysis import Array
 from lowtide.grid.fusion import project_profile
+from lowtide.planning.objective import CARBON, Objective
 
 Bools = npt.NDArray[np.bool_]
 
@@ -35,13 +36,19 @@ def run_now(submissions: Ints, length: int, slack: int) -> Bools:
 
 
 def best_window(
-    trace: BacktestTrace, case: Case, submissions: Ints, length: int, slack: int
+    trace: BacktestTrace,
+    case: Case,
+    submissions: Ints,
+    length: int,
+    slack: int,
+    objective: Objective = CARBON,
+    prices: Array | None = None,
 ) -> Bools:
     """Return the schedules of the earliest cheapest window of a simple forecast, never revised."""
     analysis = analyse_trace(trace)
     day, count = trace.slots_per_day, length + slack
     starts = []
-    for t in submissions:
+    for row, t in enumerate(submissions):
         values, _ = project_profile(analysis, int(t), count)
         ahead = trace.provider[t : t + min(count, coverage(trace, case, int(t)))]
         errors = (trace.provider - trace.actual)[t - 14 * day : t]
@@ -50,18 +57,26 @@ def best_window(
         hours = (np.arange(len(ahead)) + 1) / trace.slots_per_hour
         corrected = ahead - bias + head * HEAD_ERROR_DECAY**hours
         values[: len(ahead)] = np.where(np.isfinite(corrected), corrected, values[: len(ahead)])
-        starts.append(int(np.argmin(sliding_window_view(values, length).sum(axis=1))))
+        money = None if prices is None else prices[row, :count]
+        costs = objective.costs(values, money)
+        starts.append(int(np.argmin(sliding_window_view(costs, length).sum(axis=1))))
     return one_piece(np.array(starts, dtype=np.intp), length, count)
 
 
 def threshold(
-    trace: BacktestTrace, submissions: Ints, length: int, slack: int, *, interruptible: bool
+    actual: Array,
+    slots_per_hour: int,
+    submissions: Ints,
+    length: int,
+    slack: int,
+    *,
+    interruptible: bool,
 ) -> Bools:
     """Return the schedules of jobs that run while the last actual is among the lowest 30 %."""
-    window = THRESHOLD_HOURS * trace.slots_per_hour
-    quantiles = np.quantile(sliding_window_view(trace.actual, window), THRESHOLD_QUANTILE, axis=1)
+    window = THRESHOLD_HOURS * slots_per_hour
+    quantiles = np.quantile(sliding_window_view(actual, window), THRESHOLD_QUANTILE, axis=1)
     slots = submissions[:, None] + np.arange(length + slack)
-    clean = trace.actual[slots - 1] <= quantiles[slots - window]
+    clean = actual[slots - 1] <= quantiles[slots - window]
     if not interruptible:
         clean[:, slack] = True
         return one_piece(np.argmax(clean[:, : slack + 1], axis=1), length, length + slack)

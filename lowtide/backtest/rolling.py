@@ -26,7 +26,11 @@ def contiguous(views: Views, submissions: Ints, length: int, slack: int, hours: 
         rows = submissions[waiting] + waited - views.first
         ahead = length + slack - waited
         windows = window_costs(
-            views.expected[rows, :ahead].T, views.spread[rows, :ahead].T, length, hours
+            views.expected[rows, :ahead].T,
+            views.spread[rows, :ahead].T,
+            length,
+            hours,
+            floored=views.floored,
         )
         at_once = windows[0, PLAIN // 2]
         go = at_once <= value_of_waiting(windows, hours) + TIE * np.abs(at_once)
@@ -64,7 +68,11 @@ def interruptible(
         work, was_on, fresh = left[alive], running[alive], left[alive] == length
         group = np.arange(len(alive))
         problem = Problem(
-            costs=step_costs(views.expected[rows, :ahead].T, views.spread[rows, :ahead].T),
+            costs=step_costs(
+                views.expected[rows, :ahead].T,
+                views.spread[rows, :ahead].T,
+                floored=views.floored,
+            ),
             ends=np.full(len(alive), ahead),
             work=length,
             step_hours=hours,
@@ -95,7 +103,7 @@ def optimum(
     group = np.arange(jobs)
     values = solve(
         Problem(
-            costs=step_costs(known, np.zeros_like(known)),
+            costs=step_costs(known, np.zeros_like(known), floored=False),
             ends=np.full(jobs, window + 1),
             work=length,
             step_hours=1.0,

@@ -6,6 +6,7 @@ anything later.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -38,21 +39,27 @@ class Case(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestTrace:
-    """Actual intensity and the provider's day-ahead forecast on equal slots, in g/kWh.
-
-    The first slot is number `first_slot_of_day` of its UTC day. Actuals have no gaps; the
-    provider's values are NaN where it gave none. `slots_per_hour` is 1, 2, 4, ...
+    """Recorded grid on equal slots.
 
     Raises:
-        BacktestError: the lengths differ, an actual is missing or negative, or the trace is too
-            short for one job.
+        BacktestError: the lengths differ, an actual is missing or negative, or a price is missing.
     """
 
     name: str
     actual: Array
+    """Actual intensity in g/kWh, without gaps."""
     provider: Array
+    """The provider's day-ahead forecast in g/kWh, NaN where it gave none."""
     slots_per_hour: int = 1
+    """1, 2, 4, ..."""
     first_slot_of_day: int = 0
+    """Place of the first slot in its UTC day."""
+    start: datetime | None = None
+    """Start of the first slot, where it is known."""
+    price_per_kwh: Array | None = None
+    """Actual price in each slot, which may be negative; `None` where there are none."""
+    currency: str | None = None
+    """Currency of the prices."""
 
     def __post_init__(self) -> None:
         if len(self.actual) != len(self.provider):
@@ -62,6 +69,11 @@ class BacktestTrace:
         bad = ~(np.isfinite(self.actual) & (self.actual >= 0))
         if bad.any():
             raise BacktestError(f"{self.name}: row {int(np.argmax(bad)) + 1} has no usable actual")
+        prices = self.price_per_kwh
+        if prices is not None and not (
+            len(prices) == len(self.actual) and np.isfinite(prices).all()
+        ):
+            raise BacktestError(f"{self.name}: every slot needs a price")
 
     @property
     def slots_per_day(self) -> int:
@@ -96,6 +108,8 @@ class Views:
     first: int
     expected: Array
     spread: Array
+    floored: bool = True
+    """Whether a cost cannot fall below zero."""
 
 
 def coverage(trace: BacktestTrace, case: Case, t: int) -> int:

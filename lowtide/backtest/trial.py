@@ -6,24 +6,18 @@ Source: docs/explanation/planning.md#how-policies-are-compared.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.backtest import rivals, rolling
+from lowtide.backtest.policies import CLAIRVOYANT, RUN_NOW, Replay
 from lowtide.backtest.trace import BacktestTrace, Case, Ints, Views, fused_views
 from lowtide.grid.analysis import Array
 from lowtide.planning.errors import BacktestError
+from lowtide.planning.objective import CARBON, Objective
 from lowtide.planning.outlook import sees_the_week
 
 Bools = npt.NDArray[np.bool_]
-
-RUN_NOW: Final = "run-now"
-BEST_WINDOW: Final = "best-window"
-THRESHOLD: Final = "threshold"
-LOWTIDE: Final = "lowtide"
-CLAIRVOYANT: Final = "clairvoyant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +34,23 @@ class JobClass:
 class PolicyScore:
     """Result of a policy over all jobs of a class.
 
-    `saving_percent` is 100 times 1 - emissions / emissions of running now; `reach_percent` is its
-    share of the clairvoyant saving, `None` where there is nothing to save.
+    Savings are 100 times 1 - total / total of running now.
     """
 
     saving_percent: float
+    """In grams."""
+    money_saving_percent: float | None
+    """In money, `None` where the trace has no prices."""
+    objective_saving_percent: float
+    """In what the planner minimises."""
     reach_percent: float | None
+    """Share of the clairvoyant saving in the objective, `None` where nothing can be saved."""
     restarts_per_job: float
+    """Mean number of resumes."""
     mean_delay_hours: float
+    """Mean delay of the end."""
     missed_deadlines: int
+    """Jobs that did not get all their work done inside their window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,11 @@ class Backtest:
     job_class: JobClass
     case: Case
     jobs: int
+    """Jobs that were submitted."""
     policies: dict[str, PolicyScore]
+    objective: Objective = CARBON
+    currency: str | None = None
+    """Currency of the prices, where there are any."""
 
 
 def sees_week(job_class: JobClass) -> bool:
@@ -69,7 +75,11 @@ def sees_week(job_class: JobClass) -> bool:
 
 
 def run_backtest(
-    trace: BacktestTrace, job_class: JobClass, case: Case, views: Views | None = None
+    trace: BacktestTrace,
+    job_class: JobClass,
+    case: Case,
+    views: Views | None = None,
+    objective: Objective = CARBON,
 ) -> Backtest:
     """Return how each policy does on `trace`.
 
@@ -77,7 +87,8 @@ def run_backtest(
     see the same (`sees_week`).
 
     Raises:
-        BacktestError: the trace is too short, or the length is under one slot.
+        BacktestError: the trace is too short, the length is under one slot, or the objective needs
+            prices that the trace does not have.
     """
     rate = trace.slots_per_hour
     length, slack = round(job_class.length_hours * rate), round(job_class.slack_hours * rate)
@@ -86,54 +97,62 @@ def run_backtest(
             f"{trace.name}: a job of {job_class.length_hours} h with {job_class.slack_hours} h of "
             f"slack does not fit slots of {60 / rate:.0f} min"
         )
+    if objective.needs_prices and trace.price_per_kwh is None:
+        raise BacktestError(
+            f"{trace.name}: objective {objective.kind} needs prices, there are none"
+        )
     submissions = trace.submissions((length + slack) / rate)
     if views is None:
         last = int(submissions[-1]) + length + slack
         week = sees_week(job_class)
         views = fused_views(trace, case, int(submissions[0]), last, length + slack, week=week)
-    resume = job_class.restart_cost_hours * rate
-    schedules = _schedules(trace, job_class, case, views, submissions, length, slack)
-    emissions = {
-        name: schedule_emissions(trace.actual, submissions, ran, resume)
-        for name, ran in schedules.items()
-    }
-    at_once, least = emissions[RUN_NOW], emissions[CLAIRVOYANT]
-    scores = {
-        name: _score(ran, emissions[name], at_once, least, length, rate)
-        for name, ran in schedules.items()
-    }
+    replay = Replay(
+        trace=trace,
+        case=case,
+        objective=objective,
+        submissions=submissions,
+        length=length,
+        slack=slack,
+        interruptible=job_class.interruptible,
+        resume=job_class.restart_cost_hours * rate,
+        intensity=views,
+        week=sees_week(job_class),
+    )
+    schedules = replay.schedules()
+    totals = {name: _totals(replay, ran) for name, ran in schedules.items()}
     return Backtest(
-        trace=trace.name, job_class=job_class, case=case, jobs=len(submissions), policies=scores
+        trace=trace.name,
+        job_class=job_class,
+        case=case,
+        jobs=len(submissions),
+        objective=objective,
+        currency=trace.currency,
+        policies={
+            name: _score(replay, ran, totals[name], totals[RUN_NOW], totals[CLAIRVOYANT])
+            for name, ran in schedules.items()
+        },
     )
 
 
-def _schedules(
-    trace: BacktestTrace,
-    job_class: JobClass,
-    case: Case,
-    views: Views,
-    submissions: Ints,
-    length: int,
-    slack: int,
-) -> dict[str, Bools]:
-    """Return each policy's schedules, as (jobs, slots of the window)."""
-    hours = 1 / trace.slots_per_hour
-    resume = job_class.restart_cost_hours * trace.slots_per_hour
-    if job_class.interruptible:
-        ours = rolling.interruptible(views, submissions, length, slack, hours, resume_slots=resume)
-        best = rolling.optimum(trace.actual, submissions, length, slack, resume_slots=resume)
-    else:
-        ours = rolling.contiguous(views, submissions, length, slack, hours)
-        best = rivals.cheapest_windows(trace.actual, submissions, length, slack)
-    return {
-        RUN_NOW: rivals.run_now(submissions, length, slack),
-        BEST_WINDOW: rivals.best_window(trace, case, submissions, length, slack),
-        THRESHOLD: rivals.threshold(
-            trace, submissions, length, slack, interruptible=job_class.interruptible
-        ),
-        LOWTIDE: ours,
-        CLAIRVOYANT: best,
-    }
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Sums over all jobs of a policy, each per kilowatt of power and slot."""
+
+    grams: float
+    money: float | None
+    objective: float
+
+
+def _totals(replay: Replay, ran: Bools) -> _Totals:
+    def total(actual: Array) -> float:
+        return schedule_emissions(actual, replay.submissions, ran, replay.resume)
+
+    prices = replay.trace.price_per_kwh
+    return _Totals(
+        grams=total(replay.trace.actual),
+        money=None if prices is None else total(prices),
+        objective=total(replay.actual(replay.objective)),
+    )
 
 
 def resumes(ran: Bools) -> Bools:
@@ -151,17 +170,27 @@ def schedule_emissions(actual: Array, submissions: Ints, ran: Bools, resume_slot
 
 
 def _score(
-    ran: Bools, emissions: float, at_once: float, least: float, length: int, rate: int
+    replay: Replay, ran: Bools, totals: _Totals, at_once: _Totals, least: _Totals
 ) -> PolicyScore:
-    """Return the score of schedules with the given emissions in total."""
+    """Return the score of schedules with the given totals."""
     slots = np.arange(ran.shape[1])
     ends = np.max(np.where(ran, slots, -1), axis=1) + 1
-    saving = 1 - emissions / at_once if at_once > 0 else 0.0
-    possible = 1 - least / at_once if at_once > 0 else 0.0
+    saving = _saving(totals.objective, at_once.objective)
+    possible = _saving(least.objective, at_once.objective)
+    money = None
+    if totals.money is not None and at_once.money is not None:
+        money = 100 * _saving(totals.money, at_once.money)
     return PolicyScore(
-        saving_percent=100 * saving,
+        saving_percent=100 * _saving(totals.grams, at_once.grams),
+        money_saving_percent=money,
+        objective_saving_percent=100 * saving,
         reach_percent=100 * saving / possible if possible > 0 else None,
         restarts_per_job=float(resumes(ran).sum() / len(ran)),
-        mean_delay_hours=float((ends - length).mean() / rate),
-        missed_deadlines=int((ran.sum(axis=1) != length).sum()),
+        mean_delay_hours=float((ends - replay.length).mean() / replay.trace.slots_per_hour),
+        missed_deadlines=int((ran.sum(axis=1) != replay.length).sum()),
     )
+
+
+def _saving(total: float, at_once: float) -> float:
+    """Return the saving against running at once; 0 where that costs nothing or less."""
+    return 1 - total / at_once if at_once > 0 else 0.0

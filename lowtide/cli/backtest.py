@@ -22,17 +22,30 @@ from rich.console import Console
 from rich.table import Table
 
 from lowtide.backtest.files import read_trace
+from lowtide.backtest.policies import CLAIRVOYANT, LOWTIDE, RUN_NOW
+from lowtide.backtest.price_files import read_prices, with_prices
 from lowtide.backtest.trace import BacktestTrace, Case
-from lowtide.backtest.trial import LOWTIDE, RUN_NOW, Backtest, JobClass, run_backtest
+from lowtide.backtest.trial import Backtest, JobClass, PolicyScore, run_backtest
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
 from lowtide.cli.options import trace_options
+from lowtide.cli.price_options import objective_options, prices_option
 from lowtide.grid.series import Factor
 from lowtide.planning.errors import BacktestError
+from lowtide.planning.objective import Objective, ObjectiveKind
+from lowtide.report.drawing import Drawing, write_drawing
+from lowtide.report.pareto import CurvePoint, pareto_drawing
 
-Task: TypeAlias = tuple[BacktestTrace, JobClass, Case]
+Task: TypeAlias = tuple[BacktestTrace, JobClass, Case, None, Objective]
 
 HOUR: Final = timedelta(hours=1)
 PIPE_WIDTH: Final = 160
+PICTURES: Final = (".svg", ".pdf", ".png")
+CURVE: Final = (
+    Objective(ObjectiveKind.COST),
+    *(Objective(ObjectiveKind.BOTH, price) for price in (25, 50, 100, 200, 400, 800)),
+    Objective(),
+)
+"""From money alone to grams alone, by price per tonne."""
 
 
 @click.command("backtest")
@@ -87,12 +100,15 @@ PIPE_WIDTH: Final = 160
     show_default="one per core",
     help="Processes to use.",
 )
+@prices_option(multiple=True)
+@objective_options
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
+    metavar="table|json|FILE",
+    help="A FILE that ends in .svg, .pdf or .png gets the curve between grams and money.",
 )
 def command(
     traces: tuple[Path, ...],
@@ -103,6 +119,8 @@ def command(
     cases: tuple[str, ...],
     times_are_utc: bool,
     factor: str | None,
+    prices: tuple[Path, ...],
+    objective: Objective,
     processes: int | None,
     output: str,
 ) -> None:
@@ -112,13 +130,26 @@ def command(
     Examples:
       lowtide backtest examples/traces/DE.csv --length 4h --slack 24h --interruptible
       lowtide backtest *.csv --length 24h --slack 168h --forecast none --output json
+      lowtide backtest DE.csv --prices DE-prices.csv --objective both --price-per-tonne 100
+      lowtide backtest DE.csv --prices DE-prices.csv --interruptible -o curve.svg
 
     A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast; what is taken
     where the names of the columns leave a choice is said on standard error. Every 11 hours
     after 30 days of history a job is submitted; its emissions are settled on the actual values
     and compared with running at once. Nothing is measured here: savings are those of a job of
     constant power on past data.
+
+    Prices are a CSV file with the columns time and, for example, eur_per_mwh; one for each trace,
+    in the same order. They are known as a day-ahead market publishes them: at noon (UTC) for the
+    next day.
     """
+    picture = None if output in ("table", "json") else Path(output)
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        raise click.UsageError(f"--output {output}: write table, json or a name with .svg")
+    if prices and len(prices) != len(traces):
+        raise click.UsageError("give one --prices for each trace, in the same order")
+    if not prices and (picture is not None or objective.needs_prices):
+        raise click.UsageError("--objective cost and both, and the curve, need --prices")
     classes = [
         JobClass(
             length_hours=length / HOUR,
@@ -135,19 +166,65 @@ def command(
         ]
         for note in (note for file in files for note in file.notes):
             click.echo(f"note: {note}", err=True)
-        tasks = [
-            (file.trace, job_class, Case(case))
-            for file in files
+        replayed = [file.trace for file in files]
+        if prices:
+            series = [read_prices(path) for path in prices]
+            replayed = [with_prices(*pair) for pair in zip(replayed, series, strict=True)]
+        tasks: list[Task] = [
+            (trace, job_class, Case(case), None, objective)
+            for trace in replayed
             for case in cases
             for job_class in classes
         ]
+        if picture is not None:
+            tasks = _curve_tasks(tasks)
         results = _run(tasks, processes or len(os.sched_getaffinity(0)))
+        if picture is not None:
+            write_drawing(_curve(results), picture)
+            return
     except (BacktestError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if output == "json":
         click.echo(json.dumps([as_json(result) for result in results], indent=2))
     else:
         _print_table(results)
+
+
+def _curve_tasks(tasks: list[Task]) -> list[Task]:
+    """Return the tasks of a curve: one class on one trace at rising prices per tonne."""
+    if len(tasks) > 1:
+        raise click.UsageError("a curve is that of one trace, length, slack and forecast")
+    trace, job_class, case, _, _ = tasks[0]
+    return [(trace, job_class, case, None, objective) for objective in CURVE]
+
+
+def _curve(results: Sequence[Backtest]) -> Drawing:
+    """Return the picture of one class of jobs under several objectives."""
+
+    def saved(score: PolicyScore) -> tuple[float, float]:
+        return score.saving_percent, score.money_saving_percent or 0.0
+
+    first = results[0]
+    kind = first.job_class
+    pauses = "pausing" if kind.interruptible else "in one piece"
+    return pareto_drawing(
+        f"{first.trace}: {kind.length_hours:g} h {pauses}, {kind.slack_hours:g} h of slack, "
+        f"forecast {first.case}",
+        [
+            CurvePoint(
+                _label(result.objective),
+                saved(result.policies[LOWTIDE]),
+                saved(result.policies[CLAIRVOYANT]),
+            )
+            for result in results
+        ],
+    )
+
+
+def _label(objective: Objective) -> str:
+    if objective.kind is ObjectiveKind.BOTH:
+        return f"{objective.price_per_tonne:g}/t"
+    return "money alone" if objective.kind is ObjectiveKind.COST else "grams alone"
 
 
 def _run(tasks: Sequence[Task], processes: int) -> list[Backtest]:
@@ -194,6 +271,9 @@ def as_json(result: Backtest) -> dict[str, Any]:
         "restart_cost_hours": result.job_class.restart_cost_hours,
         "forecast": result.case.value,
         "jobs": result.jobs,
+        "objective": result.objective.kind.lower(),
+        "price_per_tonne": result.objective.price_per_tonne,
+        "currency": result.currency,
         "policies": {name: asdict(score) for name, score in result.policies.items()},
     }
 
@@ -204,7 +284,9 @@ def _print_table(results: Sequence[Backtest]) -> None:
     names = [name for name in results[0].policies if name != RUN_NOW]
     for heading in ("trace", "length", "slack", "pauses", "forecast"):
         table.add_column(heading)
-    for name in (*names, "reach", "restarts", "delay", "missed"):
+    priced = results[0].currency is not None
+    extra = ("grams", "money") if priced else ()
+    for name in (*names, *extra, "reach", "restarts", "delay", "missed"):
         table.add_column(name, justify="right")
     for result in results:
         ours = result.policies[LOWTIDE]
@@ -215,8 +297,9 @@ def _print_table(results: Sequence[Backtest]) -> None:
             f"{job_class.slack_hours:g} h",
             "yes" if job_class.interruptible else "no",
             result.case.value,
-            *(f"{result.policies[name].saving_percent:.1f} %" for name in names),
-            "-" if ours.reach_percent is None else f"{ours.reach_percent:.0f} %",
+            *(f"{result.policies[name].objective_saving_percent:.1f} %" for name in names),
+            *((f"{ours.saving_percent:.1f} %", _percent(ours.money_saving_percent)) * priced),
+            _percent(ours.reach_percent, digits=0),
             f"{ours.restarts_per_job:.1f}",
             f"{ours.mean_delay_hours:.1f} h",
             f"{ours.missed_deadlines}",
@@ -225,7 +308,20 @@ def _print_table(results: Sequence[Backtest]) -> None:
     console.print(table)
     jobs = sum(result.jobs for result in results)
     console.print(
-        f"\nsaving against running at once, {jobs} jobs; reach, restarts, delay and missed "
-        "deadlines are lowtide's; clairvoyant is the best possible",
+        f"\nsaving of {_unit(results[0].objective)} against running at once, {jobs} jobs; "
+        + ("grams, money, " if priced else "")
+        + "reach, restarts, delay and missed deadlines are lowtide's; "
+        "clairvoyant is the best possible",
         soft_wrap=True,
     )
+
+
+def _percent(value: float | None, *, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f} %"
+
+
+def _unit(objective: Objective) -> str:
+    """Return what the savings count."""
+    if objective.kind is ObjectiveKind.BOTH:
+        return f"money with {objective.price_per_tonne:g} for each tonne"
+    return "money" if objective.kind is ObjectiveKind.COST else "grams"

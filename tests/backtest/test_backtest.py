@@ -8,12 +8,9 @@ import pytest
 
 from lowtide.backtest import rivals, rolling
 from lowtide.backtest.files import read_trace
+from lowtide.backtest.policies import BEST_WINDOW, CLAIRVOYANT, LOWTIDE, RUN_NOW
 from lowtide.backtest.trace import BacktestTrace, Case, fused_views
 from lowtide.backtest.trial import (
-    BEST_WINDOW,
-    CLAIRVOYANT,
-    LOWTIDE,
-    RUN_NOW,
     JobClass,
     run_backtest,
     schedule_emissions,

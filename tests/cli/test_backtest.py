@@ -1,6 +1,7 @@
 """`lowtide backtest`: files in, a table or JSON out."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,8 @@ def test_prints_one_object_per_trace_and_class():
     for score in entry["policies"].values():
         assert set(score) == {
             "saving_percent",
+            "money_saving_percent",
+            "objective_saving_percent",
             "reach_percent",
             "restarts_per_job",
             "mean_delay_hours",
@@ -86,8 +89,8 @@ def test_a_short_trace_is_a_failure(tmp_path):
     assert result.stdout == ""
 
 
-def test_times_without_an_offset_need_a_word_for_utc(tmp_path):
-    """The rule of `lowtide plan`: a local clock has a missing and a doubled hour each year."""
+def test_times_without_an_offset_are_taken_as_utc_and_said(tmp_path):
+    """Half of the published files mark their times with Z, half do not."""
     marked = write(
         tmp_path / "a.csv", "time,actual", "2021-07-01T05:00:00Z,1", "2021-07-01T06:00:00Z,2"
     )
@@ -96,11 +99,10 @@ def test_times_without_an_offset_need_a_word_for_utc(tmp_path):
     )
 
     assert read_trace(marked).trace.first_slot_of_day == 5
-    assert read_trace(naive, times_are_utc=True).trace.actual.tolist() == [1, 2]
-    result = run(naive)
-    assert result.exit_code == 1
-    assert "b.csv: line 2: time '2021-07-01T05:00:00' has no offset" in result.stderr
-    assert "--utc" in result.stderr
+    file = read_trace(naive)
+    assert (file.trace.first_slot_of_day, file.trace.actual.tolist()) == (5, [1, 2])
+    assert "b: times have no offset and are taken as UTC" in file.notes
+    assert not any("offset" in note for note in read_trace(naive, times_are_utc=True).notes)
 
 
 def test_finer_traces_are_averaged_and_say_so(tmp_path):
@@ -181,3 +183,68 @@ def test_a_file_that_is_no_trace_is_refused_with_its_row(tmp_path, rows, message
     """What is wrong, where, and what would be right."""
     with pytest.raises(BacktestError, match=message):
         read_trace(write(tmp_path / "bad.csv", *rows))
+
+
+def price_file(folder: Path) -> Path:
+    """Write prices for the shipped trace that fall from day to day and are low at noon."""
+    trace = read_trace(SHIPPED).trace
+    hours = (trace.start + timedelta(hours=n) for n in range(len(trace.actual)))
+    rows = [f"{hour:%Y-%m-%dT%H:00Z},{60 - 20 * (hour.hour in (11, 12, 13))}" for hour in hours]
+    return write(folder / "prices.csv", "time,eur_per_mwh", *rows)
+
+
+def test_prices_add_savings_in_money_and_two_rivals(tmp_path):
+    """The JSON says what is minimised, and every policy has all three savings."""
+    result = run(
+        SHIPPED, "--prices", price_file(tmp_path), "--length", "2h", "--slack", "6h",
+        "--objective", "both", "--price-per-tonne", "100", "--output", "json",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    (entry,) = json.loads(result.stdout)
+    assert (entry["objective"], entry["price_per_tonne"], entry["currency"]) == ("both", 100, "EUR")
+    assert {"price-only", "carbon-only"} < set(entry["policies"])
+    assert all(score["money_saving_percent"] is not None for score in entry["policies"].values())
+
+
+def test_a_table_with_prices_shows_grams_and_money(tmp_path):
+    """Beside the saving of the objective."""
+    result = run(
+        SHIPPED, "--prices", price_file(tmp_path), "--length", "2h", "--slack", "6h",
+        "--objective", "cost",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert "saving of money against running at once" in result.stdout
+    assert "grams" in result.stdout.splitlines()[0]
+
+
+def test_draws_the_curve_between_grams_and_money(tmp_path):
+    """One point for each price per tonne, from money alone to grams alone."""
+    picture = tmp_path / "curve.svg"
+
+    result = run(
+        SHIPPED, "--prices", price_file(tmp_path), "--length", "2h", "--slack", "6h",
+        "--output", picture,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    drawn = picture.read_text()
+    assert all(words in drawn for words in ("money alone", "100/t", "grams alone", "DE: 2 h"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--objective", "cost"], "need --prices", id="no prices"),
+        pytest.param(["--objective", "both"], "--price-per-tonne", id="no price per tonne"),
+        pytest.param(["--output", "curve.gif"], "curve.gif", id="no picture"),
+        pytest.param(["--output", "curve.svg"], "need --prices", id="curve without prices"),
+    ],
+)
+def test_options_that_need_each_other_are_asked_for(options, message):
+    """Exit code 2 and the option that is missing."""
+    result = run(SHIPPED, *options)
+
+    assert result.exit_code == 2
+    assert message in result.stderr

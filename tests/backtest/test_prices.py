@@ -1,0 +1,218 @@
+"""Backtests in money: settlement by hand, no look ahead, negative prices."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowtide.backtest import rolling
+from lowtide.backtest.files import read_trace
+from lowtide.backtest.policies import CARBON_ONLY, CLAIRVOYANT, LOWTIDE, PRICE_ONLY, RUN_NOW
+from lowtide.backtest.price_files import read_prices, with_prices
+from lowtide.backtest.pricing import price_views, published_slots, without_spikes
+from lowtide.backtest.trace import BacktestTrace, Case, Views, fused_views
+from lowtide.backtest.trial import JobClass, run_backtest, schedule_emissions
+from lowtide.planning import BacktestError, Objective, ObjectiveKind
+
+SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
+FOUR_HOURS = JobClass(length_hours=4, slack_hours=24, interruptible=False)
+BOTH = Objective(ObjectiveKind.BOTH, 100.0)
+
+
+@pytest.fixture(scope="module")
+def priced() -> BacktestTrace:
+    """Eight weeks of Germany with prices that follow the intensity, noise and a cheap night."""
+    trace = read_trace(SHIPPED).trace
+    noise = np.random.default_rng(1).normal(0.0, 0.01, len(trace.actual))
+    night = np.where(np.arange(len(trace.actual)) % 24 < 5, -0.04, 0.0)
+    prices = 0.0003 * trace.actual + noise + night
+    return replace(trace, price_per_kwh=prices, currency="EUR")
+
+
+@pytest.mark.parametrize(("hour", "known"), [(0, 24), (11, 13), (12, 36), (23, 25)])
+def test_the_prices_of_tomorrow_are_known_from_noon_on(priced, hour, known):
+    """Before noon until midnight, then until the midnight after."""
+    assert published_slots(priced, 24 * 40 + hour) == known
+
+
+def test_price_forecasts_know_what_is_published_and_nothing_later(priced):
+    """Other prices after the last published slot change nothing."""
+    t = 24 * 40 + 10
+    views = fused_views(priced, Case.STRICT, t, t + 1, 100)
+    changed = priced.price_per_kwh.copy()
+    changed[t + 14 :] = 9.0
+
+    before = price_views(priced, priced.price_per_kwh, views, week=True)
+    after = price_views(priced, changed, views, week=True)
+
+    np.testing.assert_array_equal(before.expected[0], after.expected[0])
+    np.testing.assert_array_equal(before.expected[0, :14], priced.price_per_kwh[t : t + 14])
+    assert not before.spread[0, :14].any()
+
+
+def test_a_cleaner_forecast_lowers_the_price_that_is_not_published_yet(priced):
+    """Prices here rise by 0.0003 with each gram; 100 g less the day after are about 0.03 less."""
+    t = 24 * 40 + 10
+    views = fused_views(priced, Case.STRICT, t, t + 1, 60)
+    cleaner = replace(views, expected=views.expected - np.where(np.arange(60) >= 36, 100.0, 0.0))
+
+    usual = price_views(priced, priced.price_per_kwh, views, week=False)
+    lower = price_views(priced, priced.price_per_kwh, cleaner, week=False)
+
+    assert (usual.expected - lower.expected)[0, 36:] == pytest.approx(0.03, abs=0.006)
+    np.testing.assert_array_equal(usual.expected[0, :36], lower.expected[0, :36])
+
+
+def test_a_spike_is_cut_before_it_is_taken_for_a_habit():
+    """One hour of 50 among hours of 1 and 3 leaves nothing of the sort behind."""
+    prices = np.tile([1.0, 3.0], 300)
+    prices[500] = 50.0
+
+    cut = without_spikes(prices, 24)
+
+    assert cut[500] < 5
+    np.testing.assert_array_equal(cut[:500][48:], prices[:500][48:])
+
+
+def test_savings_are_settled_in_grams_money_and_both(priced):
+    """Grams and money add up to the objective: 100 / 10^6 a gram, and the price."""
+    result = run_backtest(priced, FOUR_HOURS, Case.STRICT, objective=BOTH)
+    submissions = priced.submissions(28)
+    at_once = submissions[:, None] + np.arange(4)
+    grams, money = (float(x[at_once].sum()) for x in (priced.actual, priced.price_per_kwh))
+
+    for score in result.policies.values():
+        left = grams * (1 - score.saving_percent / 100) * 1e-4
+        left += money * (1 - score.money_saving_percent / 100)
+        total = (grams * 1e-4 + money) * (1 - score.objective_saving_percent / 100)
+        assert left == pytest.approx(total)
+        assert score.missed_deadlines == 0
+        assert score.reach_percent <= 100 + 1e-9
+    assert result.policies[RUN_NOW].objective_saving_percent == 0
+    assert (result.objective, result.currency) == (BOTH, "EUR")
+
+
+def test_rivals_of_both_minimise_one_part_alone(priced):
+    """They are the planner itself with the other objective."""
+    both = run_backtest(priced, FOUR_HOURS, Case.STRICT, objective=BOTH).policies
+    carbon = run_backtest(priced, FOUR_HOURS, Case.STRICT).policies
+    cost = run_backtest(
+        priced, FOUR_HOURS, Case.STRICT, objective=Objective(ObjectiveKind.COST)
+    ).policies
+
+    assert both[CARBON_ONLY].saving_percent == carbon[LOWTIDE].saving_percent
+    assert both[PRICE_ONLY].money_saving_percent == cost[LOWTIDE].money_saving_percent
+
+
+def test_prices_change_nothing_where_carbon_counts(priced):
+    """The table of grams is the same with and without them."""
+    without = replace(priced, price_per_kwh=None, currency=None)
+
+    with_them = run_backtest(priced, FOUR_HOURS, Case.STRICT).policies[LOWTIDE]
+
+    alone = run_backtest(without, FOUR_HOURS, Case.STRICT).policies[LOWTIDE]
+    assert alone.money_saving_percent is None
+    assert replace(with_them, money_saving_percent=None) == alone
+
+
+@given(
+    values=st.lists(st.floats(-500, 900), min_size=30, max_size=30),
+    length=st.integers(1, 5),
+    interruptible=st.booleans(),
+)
+def test_negative_prices_are_planned_as_they_are(values, length, interruptible):
+    """With the future known the replayed planner is optimal below zero too."""
+    actual, slack = np.array(values), 8
+    submissions = np.arange(0, len(actual) - length - slack, 3)
+    padded = np.concatenate((actual, np.full(length + slack, np.nan)))
+    rows = np.array([padded[t : t + length + slack] for t in range(len(actual))])
+    views = Views(first=0, expected=rows, spread=np.zeros_like(rows), floored=False)
+    jobs = submissions, length, slack
+
+    if interruptible:
+        ours = rolling.interruptible(views, *jobs, 1.0, resume_slots=0.25)
+        best = rolling.optimum(actual, *jobs, resume_slots=0.25)
+    else:
+        ours = rolling.contiguous(views, *jobs, 1.0)
+        windows = np.convolve(actual, np.ones(length), "valid")
+        least = sum(windows[s : s + slack + 1].min() for s in submissions)
+        assert schedule_emissions(actual, submissions, ours, 0.0) == pytest.approx(
+            least, rel=1e-9, abs=1e-9
+        )
+        return
+
+    assert schedule_emissions(actual, submissions, ours, 0.25) == pytest.approx(
+        schedule_emissions(actual, submissions, best, 0.25), rel=1e-9, abs=1e-9
+    )
+
+
+def test_an_objective_in_money_needs_prices():
+    """The message says what is missing."""
+    with pytest.raises(BacktestError, match="objective Cost needs prices"):
+        run_backtest(
+            read_trace(SHIPPED).trace,
+            FOUR_HOURS,
+            Case.NONE,
+            objective=Objective(ObjectiveKind.COST),
+        )
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_reads_prices_of_any_unit_and_says_the_currency(tmp_path):
+    """40 per MWh are 0.04 per kWh; a negative price is real, an empty cell is missing."""
+    path = write(
+        tmp_path / "p.csv",
+        "time,usd_per_mwh",
+        "2021-07-01T00:00Z,40",
+        "2021-07-01T01:00,-5",
+        "2021-07-01T02:00Z,",
+    )
+
+    prices = read_prices(path)
+
+    assert prices.currency == "USD"
+    assert [point.per_kwh for point in prices.points] == [0.04, -0.005, None]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param(["time,price", "2021-07-01T00:00Z,1", "x,1"], "usd_per_mwh", id="no unit"),
+        pytest.param(["time,eur_per_kwh", "2021-07-01T00:00Z,1", "soon,1"], "row 3", id="time"),
+        pytest.param(
+            ["time,eur_per_kwh", "2021-07-01T01:00Z,1", "2021-07-01T01:00Z,1"],
+            "does not come after",
+            id="order",
+        ),
+        pytest.param(["time,eur_per_kwh", "2021-07-01T01:00Z,1"], "needs two", id="short"),
+    ],
+)
+def test_a_price_file_that_cannot_be_read_is_refused(tmp_path, rows, message):
+    """With the row or the column."""
+    with pytest.raises(BacktestError, match=message):
+        read_prices(write(tmp_path / "p.csv", *rows))
+
+
+def test_prices_must_cover_the_trace(tmp_path):
+    """Two hours of prices say nothing about eight weeks."""
+    path = write(
+        tmp_path / "p.csv", "time,eur_per_mwh", "2021-08-01T00:00Z,1", "2021-08-01T01:00Z,1"
+    )
+
+    with pytest.raises(BacktestError, match="without a price"):
+        with_prices(read_trace(SHIPPED).trace, read_prices(path))
+
+
+def test_clairvoyant_is_the_best_in_the_objective(priced):
+    """No policy saves more of what is minimised."""
+    policies = run_backtest(priced, FOUR_HOURS, Case.ROLLING, objective=BOTH).policies
+
+    best = policies[CLAIRVOYANT].objective_saving_percent
+    assert all(score.objective_saving_percent <= best + 1e-9 for score in policies.values())
