@@ -20,6 +20,8 @@ from pydantic import ValidationError
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
 from lowtide.cli.options import trace_options
 from lowtide.cli.plan_view import plan_text
+from lowtide.cli.price_options import objective_options, prices_option
+from lowtide.cli.price_outlook import prices_at
 from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
 from lowtide.grid.series import Factor, Signal
@@ -28,7 +30,10 @@ from lowtide.grid.trace import read_trace
 from lowtide.grid.trace_columns import TraceFileError
 from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
+from lowtide.planning.alternatives import Alternative, alternatives, alternatives_sentence
 from lowtide.planning.durations import HIGH_RATIO
+from lowtide.planning.objective import Objective
+from lowtide.planning.outlook import prices_for
 from lowtide.units import format_timestamp
 
 DEFAULT_SLACK: Final = timedelta(hours=24)
@@ -81,6 +86,8 @@ class Outlook:
 @click.option(
     "--signal", type=click.Choice([str(one) for one in Signal]), help="Signal of the trace."
 )
+@prices_option(multiple=False)
+@objective_options
 @click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table")
 def command(
     zone: str,
@@ -97,6 +104,8 @@ def command(
     factor: str | None,
     settings: Path | None,
     signal: str | None,
+    prices: Path | None,
+    objective: Objective,
     output: str,
 ) -> None:
     r"""Show when a job would run, and why.
@@ -106,6 +115,7 @@ def command(
       lowtide plan --zone DE --duration 4h
       lowtide plan --zone DE --duration 24h --slack 168h --interruptible
       lowtide plan --zone DE --duration 4h --trace examples/traces/DE.csv --at 2021-08-11T06:00Z
+      lowtide plan --zone DE --duration 4h --prices p.csv --objective both --price-per-tonne 100
 
     Without --trace and --settings the zone's keyless service is asked: NESO for GB,
     Energy-Charts for most of Europe.
@@ -123,19 +133,33 @@ def command(
             "interruptible": interruptible,
             "restart_cost_seconds": restart_cost.total_seconds(),
             "minimum_saving_ratio": minimum_saving,
+            "objective": objective,
         },
     )
+    if objective.needs_prices and prices is None:
+        raise click.UsageError("--objective cost and both need --prices")
     outlook = replace(outlook, forecast=forecast_for(request, outlook.forecast))
     try:
-        made = plan(outlook.now, request, outlook.forecast)
+        known = prices_at(prices, outlook.now, outlook.forecast, replayed=moment is not None)
+        known = prices_for(request, known)
+        made = plan(outlook.now, request, outlook.forecast, prices=known)
+        others = alternatives(outlook.now, request, outlook.forecast, known)
     except PlanningError as error:
         raise click.ClickException(str(error)) from error
     if output == "json":
-        click.echo(json.dumps(plan_document(zone, request, made, outlook), indent=2))
+        click.echo(json.dumps(plan_document(zone, request, made, outlook, others), indent=2))
         return
     width = shutil.get_terminal_size((100, 24)).columns
     click.echo(
-        plan_text(outlook.now, request, made, outlook.forecast, outlook.failures, width=width),
+        plan_text(
+            outlook.now,
+            request,
+            made,
+            outlook.forecast,
+            outlook.failures,
+            alternatives_sentence(others),
+            width=width,
+        ),
         nl=False,
     )
 
@@ -254,7 +278,13 @@ def request_for(
     return replace(request, **replace_with)
 
 
-def plan_document(zone: str, request: Request, made: Plan, outlook: Outlook) -> dict[str, Any]:
+def plan_document(
+    zone: str,
+    request: Request,
+    made: Plan,
+    outlook: Outlook,
+    others: tuple[Alternative, ...] = (),
+) -> dict[str, Any]:
     """Return the plan as JSON content: base units, UTC, `null` for what is not known."""
     forecast = outlook.forecast
     return {
@@ -273,6 +303,22 @@ def plan_document(zone: str, request: Request, made: Plan, outlook: Outlook) -> 
         "planned_grams_per_kwh": made.planned_grams_per_kwh,
         "run_now_grams_per_kwh": made.run_now_grams_per_kwh,
         "saving_ratio": made.saving_ratio,
+        "objective": request.objective.kind.lower(),
+        "price_per_tonne": request.objective.price_per_tonne,
+        "currency": made.currency,
+        "planned_price_per_kwh": made.planned_price_per_kwh,
+        "run_now_price_per_kwh": made.run_now_price_per_kwh,
+        "money_saving_ratio": made.money_saving_ratio,
+        "objective_saving_ratio": made.objective_saving_ratio,
+        "alternatives": [
+            {
+                "objective": one.objective.kind.lower(),
+                "start": format_timestamp(one.plan.segments[0].start),
+                "saving_ratio": one.plan.saving_ratio,
+                "money_saving_ratio": one.plan.money_saving_ratio,
+            }
+            for one in others
+        ],
         "would_change": made.would_change or None,
         "failures": [
             {"provider": one.provider, "reason": one.reason, "message": one.message}

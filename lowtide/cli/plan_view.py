@@ -35,12 +35,15 @@ def plan_text(
     plan: Plan,
     forecast: Forecast | None,
     failures: Sequence[Failure],
+    alternatives: str = "",
     *,
     width: int,
 ) -> str:
     """Return the whole view, at most `width` columns wide where that is possible."""
     lines = [f"The job {plan.explanation}.", ""]
     lines += [f"  {name:<13}{text}" for name, text in _figures(now, request, plan, forecast)]
+    if alternatives:
+        lines.append(f"  {'otherwise':<13}{alternatives}")
     lines += [f"  {'trouble':<13}{failure.message}" for failure in failures]
     if forecast is not None:
         lines += ["", *chart(now, request, plan, forecast, width=width)]
@@ -58,6 +61,10 @@ def _figures(
     if plan.planned_grams_per_kwh is not None and plan.saving_ratio is not None:
         saving = f"{100 * plan.saving_ratio:.1f} % less" if plan.saving_ratio > 0 else "no saving"
         rows.append(("planned", f"{plan.planned_grams_per_kwh:.0f} g/kWh, {saving}"))
+    if plan.planned_price_per_kwh is not None and plan.run_now_price_per_kwh is not None:
+        less = plan.money_saving_ratio
+        words = f", {100 * less:.1f} % less" if less is not None and less > 0 else ""
+        rows.append(("price", f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh{words}"))
     for index, segment in enumerate(plan.segments):
         span = f"{format_time_column(segment.start)} to {format_time_column(segment.end)}"
         length = format_duration((segment.end - segment.start).total_seconds())

@@ -15,8 +15,10 @@ import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
+from lowtide.cli.price_options import objective_options
+from lowtide.cli.price_outlook import prices_at
 from lowtide.grid.series import Factor
-from lowtide.planning import Plan, PlanningError, plan
+from lowtide.planning import Objective, ObjectiveKind, Plan, PlanningError, plan
 from lowtide.units import format_time_column, format_timestamp
 
 
@@ -35,6 +37,13 @@ class Place:
         """The expected mean intensity as planned."""
         return None if self.made is None else self.made.planned_grams_per_kwh
 
+    def cost_per_kwh(self, objective: Objective) -> float | None:
+        """Return what a kilowatt-hour is expected to count as planned; `None` if not known."""
+        price = None if self.made is None else self.made.planned_price_per_kwh
+        if self.grams_per_kwh is None or (objective.needs_prices and price is None):
+            return None
+        return objective.per_gram * self.grams_per_kwh + (price or 0.0) * objective.needs_prices
+
 
 @click.command("where")
 @click.option("--zone", "zones", multiple=True, required=True, help="A grid zone; repeat.")
@@ -47,6 +56,13 @@ class Place:
     metavar="ZONE=FILE",
     help="CSV with the intensity of a zone, as for `lowtide plan`: no network is used for it.",
 )
+@click.option(
+    "--prices",
+    multiple=True,
+    metavar="ZONE=FILE",
+    help="CSV with the prices of a zone, as for `lowtide plan`.",
+)
+@objective_options
 @click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the traces.")
 @click.option(
     "--settings",
@@ -59,6 +75,8 @@ def command(
     duration: timedelta,
     slack: timedelta | None,
     traces: tuple[str, ...],
+    prices: tuple[str, ...],
+    objective: Objective,
     moment: datetime | None,
     settings: Path | None,
     output: str,
@@ -69,11 +87,17 @@ def command(
     Examples:
       lowtide where --zone DE --zone FR --zone PL --duration 4h
       lowtide where --zone DE --zone GB --duration 4h --settings settings.yaml --output json
+      lowtide where --zone DE --zone FR --duration 4h --prices DE=de.csv --prices FR=fr.csv \
+        --objective both --price-per-tonne 100
 
-    The cleanest zone comes first. The cost of moving the data there is unknown. Exit
+    The zone that costs least in the objective comes first: the cleanest one, the cheapest one, or
+    the one with the least sum. The cost of moving the data there is unknown. Exit
     code 1 means that no zone could be planned, or that their intensities are of different kinds.
     """
-    files = dict(map(_trace, traces))
+    files = dict(_zone_file("--trace", text) for text in traces)
+    priced = dict(_zone_file("--prices", text) for text in prices)
+    if objective.needs_prices and set(zones) - set(priced):
+        raise click.UsageError("--objective cost and both need --prices of every zone")
     if moment is not None and set(zones) - set(files):
         raise click.UsageError("--at needs a --trace of every zone: another time does not compare")
     places = [
@@ -84,10 +108,12 @@ def command(
             settings,
             duration,
             DEFAULT_SLACK if slack is None else slack,
+            priced.get(zone),
+            objective,
         )
         for zone in dict.fromkeys(zones)
     ]
-    known = [place for place in places if place.grams_per_kwh is not None]
+    known = [place for place in places if place.cost_per_kwh(objective) is not None]
     if not known:
         reasons = "; ".join(f"{place.zone}: {place.reason}" for place in places)
         raise click.ClickException(f"no zone can be planned: {reasons}")
@@ -99,17 +125,26 @@ def command(
     if len(set(signals.values())) > 1:
         shown = ", ".join(f"{zone} {signal}" for zone, signal in signals.items())
         raise click.ClickException(f"the zones' intensities do not compare: {shown}")
-    places.sort(key=lambda place: (place.grams_per_kwh is None, place.grams_per_kwh or 0.0))
+    currencies = {place.made.currency for place in known if place.made and place.made.currency}
+    if objective.needs_prices and len(currencies) > 1:
+        shown = ", ".join(sorted(currencies))
+        raise click.ClickException(f"the zones' prices do not compare: {shown}; none is converted")
+
+    def rank(place: Place) -> tuple[bool, float]:
+        cost = place.cost_per_kwh(objective)
+        return cost is None, cost or 0.0
+
+    places.sort(key=rank)
     if output == "json":
-        click.echo(json.dumps([_document(place) for place in places], indent=2))
+        click.echo(json.dumps([_document(place, objective) for place in places], indent=2))
     else:
-        click.echo("\n".join(_lines(places)))
+        click.echo("\n".join(_lines(places, objective)))
 
 
-def _trace(text: str) -> tuple[str, Path]:
+def _zone_file(option: str, text: str) -> tuple[str, Path]:
     zone, mark, name = text.partition("=")
     if not mark or not Path(name).is_file():
-        raise click.UsageError(f"--trace {text}: give ZONE=FILE with a file that exists")
+        raise click.UsageError(f"{option} {text}: give ZONE=FILE with a file that exists")
     return zone, Path(name)
 
 
@@ -120,24 +155,32 @@ def _place(
     settings: Path | None,
     duration: timedelta,
     slack: timedelta,
+    prices: Path | None,
+    objective: Objective,
 ) -> Place:
     """Return the plan in one zone; a zone that cannot be planned stays in the list."""
     at = moment if trace is not None else None
     try:
         outlook: Outlook = outlook_for(zone, trace, at, False, None if trace else settings, None)
-        request = request_for(outlook.now, duration, None, slack, None, replace_with={})
-        made = plan(outlook.now, request, outlook.forecast)
+        request = request_for(
+            outlook.now, duration, None, slack, None, replace_with={"objective": objective}
+        )
+        replayed = at is not None
+        known = prices_at(prices, outlook.now, outlook.forecast, replayed=replayed)
+        made = plan(outlook.now, request, outlook.forecast, prices=known)
     except (click.ClickException, PlanningError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return Place(zone, None, None, message)
     reasons = "; ".join(failure.message for failure in outlook.failures)
     signal = None if outlook.forecast is None else str(outlook.forecast.signal)
     missing = None if made.planned_grams_per_kwh is not None else reasons or "no forecast"
+    if missing is None and objective.needs_prices and made.planned_price_per_kwh is None:
+        missing = "no price"
     factor = Factor.UNKNOWN if outlook.forecast is None else outlook.forecast.factor
     return Place(zone, signal, made, missing, factor)
 
 
-def _document(place: Place) -> dict[str, Any]:
+def _document(place: Place, objective: Objective) -> dict[str, Any]:
     made = place.made
     return {
         "zone": place.zone,
@@ -146,21 +189,34 @@ def _document(place: Place) -> dict[str, Any]:
         "start": None if made is None else format_timestamp(made.segments[0].start),
         "planned_grams_per_kwh": place.grams_per_kwh,
         "run_now_grams_per_kwh": None if made is None else made.run_now_grams_per_kwh,
+        "planned_price_per_kwh": None if made is None else made.planned_price_per_kwh,
+        "currency": None if made is None else made.currency,
+        "objective": objective.kind.lower(),
+        "objective_per_kwh": place.cost_per_kwh(objective),
         "reason": place.reason,
     }
 
 
-def _lines(places: list[Place]) -> list[str]:
+def _lines(places: list[Place], objective: Objective) -> list[str]:
     width = max(len("zone"), *(len(place.zone) for place in places))
     lines = [f"{'zone':<{width}}  g/kWh  start              at once"]
     for place in places:
-        if place.made is None or place.grams_per_kwh is None:
+        cost = place.cost_per_kwh(objective)
+        if place.made is None or place.grams_per_kwh is None or cost is None:
             lines.append(f"{place.zone:<{width}}      –  {place.reason}")
             continue
         now = place.made.run_now_grams_per_kwh
         at_once = "–" if now is None else f"{now:.0f} g/kWh"
         start = format_time_column(place.made.segments[0].start)
-        lines.append(f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once}")
-    best = next(place for place in places if place.grams_per_kwh is not None)
+        price = place.made.planned_price_per_kwh
+        paid = "" if price is None else f"  {price:.3g} {place.made.currency}/kWh"
+        line = f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once}{paid}"
+        lines.append(line)
+    best = places[0]
     kind = (best.signal or "kind not stated").lower()
-    return [*lines, "", f"{best.zone} is the cleanest; {kind} intensity, as expected now"]
+    first = {
+        ObjectiveKind.CARBON: "the cleanest",
+        ObjectiveKind.COST: "the cheapest",
+        ObjectiveKind.BOTH: f"the best at {objective.price_per_tonne or 0:g} a tonne",
+    }[objective.kind]
+    return [*lines, "", f"{best.zone} is {first}; {kind} intensity, as expected now"]

@@ -1,0 +1,50 @@
+"""Price forecasts on the command line, from a file of published prices.
+
+A replay of the past sees what a day-ahead market had published by then: at noon (UTC) the prices
+of the next day. Otherwise whatever the file holds is published.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from lowtide.backtest.price_files import read_prices
+from lowtide.backtest.pricing import PUBLICATION_HOUR
+from lowtide.grid.forecast import Forecast
+from lowtide.planning.errors import BacktestError
+from lowtide.prices.forecast import PriceForecast
+from lowtide.prices.fusion import forecast_prices
+
+
+def prices_at(
+    path: Path | None, now: datetime, forecast: Forecast | None, *, replayed: bool
+) -> PriceForecast | None:
+    """Return the prices in a file as they were known at `now`, on the slots of the forecast.
+
+    `None` without a file, without a forecast, and where the file says nothing about the time.
+    """
+    if path is None or forecast is None:
+        return None
+    try:
+        prices = read_prices(path)
+    except (BacktestError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if replayed:
+        until = published_until(now)
+        prices = replace(prices, points=tuple(p for p in prices.points if p.start < until))
+    slots = round(24 / forecast.slot_hours) if forecast.hours_per_slot else None
+    return forecast_prices(
+        now,
+        prices,
+        horizon_slots=len(forecast.grams_per_kwh),
+        slot_seconds=forecast.slot_seconds,
+        slots_per_day=slots,
+    )
+
+
+def published_until(now: datetime) -> datetime:
+    """Return until when day-ahead prices are known at a time."""
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=2 if now.astimezone(UTC).hour >= PUBLICATION_HOUR else 1)
