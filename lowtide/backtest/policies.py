@@ -25,7 +25,7 @@ COST: Final = Objective(ObjectiveKind.COST)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
+class PolicyReplay:
     """One class of jobs on one trace."""
 
     trace: BacktestTrace

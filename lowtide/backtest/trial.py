@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.backtest.policies import CLAIRVOYANT, RUN_NOW, Replay
+from lowtide.backtest.policies import CLAIRVOYANT, RUN_NOW, PolicyReplay
 from lowtide.backtest.trace import BacktestTrace, Case, Ints, Views, fused_views
 from lowtide.grid.analysis import Array
 from lowtide.planning.errors import BacktestError
@@ -106,7 +106,7 @@ def run_backtest(
         last = int(submissions[-1]) + length + slack
         week = sees_week(job_class)
         views = fused_views(trace, case, int(submissions[0]), last, length + slack, week=week)
-    replay = Replay(
+    replay = PolicyReplay(
         trace=trace,
         case=case,
         objective=objective,
@@ -143,7 +143,7 @@ class _Totals:
     objective: float
 
 
-def _totals(replay: Replay, ran: Bools) -> _Totals:
+def _totals(replay: PolicyReplay, ran: Bools) -> _Totals:
     def total(actual: Array) -> float:
         return schedule_emissions(actual, replay.submissions, ran, replay.resume)
 
@@ -170,7 +170,7 @@ def schedule_emissions(actual: Array, submissions: Ints, ran: Bools, resume_slot
 
 
 def _score(
-    replay: Replay, ran: Bools, totals: _Totals, at_once: _Totals, least: _Totals
+    replay: PolicyReplay, ran: Bools, totals: _Totals, at_once: _Totals, least: _Totals
 ) -> PolicyScore:
     """Return the score of schedules with the given totals."""
     slots = np.arange(ran.shape[1])
