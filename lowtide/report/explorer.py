@@ -8,18 +8,25 @@ become text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import best_of, boundaries_from, index_of
+from lowtide.metrics.likeness import CIRCUMSTANCES, METER, plain_dataset
 from lowtide.metrics.properties import DEFAULT_WEIGHTS, PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.result import Undefined
 from lowtide.metrics.scaling import predict_total
 from lowtide.records.imagenet import environments, measurements, published_reference
 from lowtide.records.references import property_values
-from lowtide.report.label_content import content_of, pictograms
+from lowtide.report.label_content import (
+    carbon_of,
+    environment_of,
+    pictograms,
+    sci_of,
+    sources_of,
+    subtitle_of,
+)
 from lowtide.report.lettering import width_table
 from lowtide.report.page import fill_page
 from lowtide.units import joules_to_kwh, kwh_to_joules
@@ -63,6 +70,10 @@ JOB_FIELDS: Final = {
     "finished_at": "finished_at",
 }
 """Figures of a job that its card shows, by their name in the page."""
+NOTED: Final = (*METER, "pue", "signal", "dataset", "environment", "epochs", "functional_unit")
+"""Circumstances whose differences the page names."""
+MOST_SHOWN: Final = 3
+"""Values of a circumstance that are listed."""
 BEST_OF_GROUP: Final = "the best of its group"
 
 
@@ -115,14 +126,20 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     boundaries: dict[str, dict[str, list[float]]] = {}
     sources = _Sources()
+    apart: dict[str, list[str]] = {}
     for task in Task:
         chosen = [job for job in jobs if _has_task(job, task)]
         values = [property_values(job) for job in chosen]
-        places = [(job.dataset or NOT_STATED, job.environment or NOT_STATED) for job in chosen]
+        places = [_place(job) for job in chosen]
         numbers = {place: n for n, place in enumerate(dict.fromkeys(places), len(groups))}
         best: dict[int, dict[str, float]] = {}
-        for (dataset, environment), number in numbers.items():
-            own = [v for v, at in zip(values, places, strict=True) if numbers[at] == number]
+        members: dict[tuple[str, str], list[int]] = {place: [] for place in numbers}
+        for at, place in enumerate(places):
+            members[place].append(at)
+        for place, number in numbers.items():
+            own = [values[at] for at in members[place]]
+            first = chosen[members[place][0]]
+            dataset, environment = first.dataset or NOT_STATED, first.environment or NOT_STATED
             best[number] = _best(own, task)
             groups.append(
                 _group(
@@ -131,6 +148,7 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
                 )
             )  # fmt: skip
         if chosen:
+            apart[str(task)] = not_alike(chosen)
             boundaries[task] = _boundaries(values, [best[numbers[p]] for p in places], task)
         rows += [
             _job_row(number, job, value, numbers[place], task, sources)
@@ -142,7 +160,12 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
         f"{len(jobs)} jobs of {origin}. Index against the best of the same data set and "
         "environment; boundaries are quantiles of the jobs."
     )
-    return _data(about, groups, boundaries, rows, sources)
+    return {**_data(about, groups, boundaries, rows, sources), "apart": apart}
+
+
+def _place(job: JobFigures) -> tuple[str, str]:
+    """Return data set and environment as they are compared."""
+    return plain_dataset(job.dataset or NOT_STATED), job.environment or NOT_STATED
 
 
 def _has_task(job: JobFigures, task: Task) -> bool:
@@ -192,17 +215,36 @@ def _measured(row: Mapping[str, Any], dataset: str) -> JobFigures:
 def _label(
     job: JobFigures, task: Task, sources: _Sources, source: str | None = None
 ) -> dict[str, Any]:
-    """Return the texts of a job's label; its letters follow from the rules in the page."""
-    content = content_of(job, None, issued=date.min, url=None)
-    return {
-        "title": content.title,
-        "subtitle": content.subtitle.replace("training", str(task), 1),
-        "environment": content.environment,
+    """Return the texts of a job's label that the page does not know; its letters follow there."""
+    carbon, sci = carbon_of(job), sci_of(job)
+    texts: dict[str, Any] = {
+        "subtitle": subtitle_of(job, task),
         "numbers": [one.number for one in pictograms(job, {}, task)],
-        "carbon": asdict(content.carbon),
-        "sci": asdict(content.sci),
-        "sources": sources.place(content.sources if source is None else source),
+        "carbon": [carbon.word, carbon.number, carbon.note],
+        "sci": [sci.word, sci.number, sci.note],
+        "sources": sources.place(sources_of(job) if source is None else source),
     }
+    if job.environment is None:
+        texts["environment"] = environment_of(job)
+    return texts
+
+
+def not_alike(jobs: Sequence[JobFigures]) -> list[str]:
+    """Return one phrase per circumstance in which jobs differ or are not known to be alike."""
+    found = []
+    for key in NOTED:
+        circumstance = CIRCUMSTANCES[key]
+        values = [circumstance.read(job) for job in jobs]
+        known = {value: job for value, job in zip(values, jobs, strict=True) if value is not None}
+        absent = values.count(None)
+        if len(known) > 1:
+            shown = sorted(circumstance.show(job) for job in known.values())
+            more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
+            found.append(f"{circumstance.words}: {', '.join(shown[:MOST_SHOWN])}{more}")
+        elif absent and (known or key in METER):
+            whom = f" for {absent} of {len(jobs)}" if known else ""
+            found.append(f"{circumstance.words}: unknown{whom}")
+    return found
 
 
 def _data(
@@ -302,7 +344,7 @@ def _job_row(
         "model": job.model or job.name,
         "task": str(task),
         "group": group,
-        "values": {key: value for key, value in values.items() if key in PROPERTIES},
+        "values": {k: v for k, v in values.items() if v is not None and k in PROPERTIES},
         "job": {name: value for name, value in shown.items() if value is not None},
         "label": _label(job, task, sources),
     }

@@ -81,8 +81,8 @@ def content_of(
     energy, time, accuracy, size = pictograms(job, letters)
     return LabelContent(
         title=job.model or job.name,
-        subtitle=f"training on {job.dataset or 'n.a.'}" + (f" · {job.name}" if job.model else ""),
-        environment=job.environment or "environment n.a.",
+        subtitle=subtitle_of(job, Task.TRAINING),
+        environment=environment_of(job),
         letter=letter,
         reason="" if letter is not None else _reason(job, rating),
         pictograms=(energy, time, accuracy, size),
@@ -94,6 +94,17 @@ def content_of(
         url=url,
         mock=job.mock,
     )
+
+
+def subtitle_of(job: JobFigures, task: Task) -> str:
+    """Return task and data set of a job, with its name where the title is the model."""
+    named = f" · {job.name}" if job.model else ""
+    return f"{task} on {job.dataset or 'n.a.'}{named}"
+
+
+def environment_of(job: JobFigures) -> str:
+    """Return the environment of a job, or that it is unknown."""
+    return job.environment or "environment n.a."
 
 
 def pictograms(

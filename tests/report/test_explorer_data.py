@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.report import explorer
 from lowtide.report.explorer import job_data, render_page, shipped_data
 
 
@@ -59,6 +60,14 @@ def test_the_page_is_self_contained() -> None:
     assert not re.search(r"/\*(?:STYLE|DATA|MODEL|CHARTS|CARD|APP|VIEWS)\*/", page)
 
 
+def test_the_page_itself_is_latin_1() -> None:
+    """One other character would double the memory that a page of many jobs takes in Python."""
+    folder = Path(explorer.__file__).with_name("explorer_page")
+
+    for file in folder.iterdir():
+        file.read_text(encoding="utf-8").encode("latin-1")
+
+
 def test_a_hostile_name_stays_data() -> None:
     """A model that closes the script element does not."""
     name = "</script><script>alert(1)</script><!--"
@@ -87,6 +96,24 @@ def test_jobs_of_other_environments_have_another_reference() -> None:
     data = job_data([one, two, other], origin="a test")
 
     assert [group["values"]["training_energy"] for group in data["groups"]] == [1, 2]
+
+
+def test_what_was_not_made_alike_is_named() -> None:
+    """Methods differ, one run states no boundary, and data sets compare without their case."""
+    jobs = [
+        JobFigures(name="a", energy_joules=1.0, energy_kind="Measured", boundary=("gpu",),
+                   dataset="CIFAR-10", environment="T4", signal="Average"),
+        JobFigures(name="b", energy_joules=1.0, energy_kind="Modelled",
+                   dataset="cifar-10", environment="T4", signal="Average"),
+    ]  # fmt: skip
+
+    data = job_data(jobs, origin="a test")
+
+    assert data["apart"]["training"] == [
+        "how energy was measured: Measured, Modelled",
+        "components in the boundary: unknown for 1 of 2",
+    ]
+    assert len(data["groups"]) == 1
 
 
 def test_epochs_carry_a_prediction_with_its_interval() -> None:

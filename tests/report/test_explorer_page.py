@@ -357,10 +357,12 @@ def test_scores_of_different_kinds_are_called_not_comparable(
 
     open_page(browser, path.as_uri())
 
-    assert element(browser, "ranking-note").text == (
+    note = element(browser, "ranking-note").text
+    assert "kind of intensity: Average, Marginal" in note
+    assert (
         "Not comparable: the SCI shown is of 2 kinds (Average intensity per TrainingJob; "
         "Marginal intensity per TrainingJob)."
-    )
+    ) in note
 
 
 def test_groups_on_the_card_equal_python_s(page: WebDriver) -> None:

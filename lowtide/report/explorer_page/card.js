@@ -12,7 +12,7 @@ function element(name, attributes = {}, ...children) {
 }
 
 function letterBadge(letter) {
-  const name = letter === null ? "–" : LETTERS[letter];
+  const name = letter === null ? "\u2013" : LETTERS[letter];
   return element("span", { class: `letter ${letter === null ? "" : name}` }, name);
 }
 
@@ -27,11 +27,12 @@ function shape(name, attributes, text) {
 function labelContent({ row, group, rating }, settings) {
   const places = DATA.tasks[row.task];
   const letterOfKey = (key) => { const i = places.indexOf(key); return i < 0 ? null : rating.letters[i]; };
-  const { title, subtitle, environment, numbers, carbon, sci } = row.label;
+  const { subtitle, numbers } = row.label;
+  const [carbon, sci] = [row.label.carbon, row.label.sci].map(([word, number, note]) => ({ word, number, note }));
   const set = `${group.set.name} (${group.set.rows === 1 ? "1 row" : `${group.set.rows} rows`}: ${group.dataset}, ${group.environment})`;
   const own = state.w || state.b ? ", own weights or boundaries" : "";
   return {
-    title, subtitle, environment, carbon, sci, letter: rating.letter, mock: row.mock === true, issued: DATA.issued, url: null,
+    title: row.model, subtitle, environment: row.label.environment ?? group.environment, carbon, sci, letter: rating.letter, mock: row.mock === true, issued: DATA.issued, url: null,
     reason: rating.letter === null ? `no letter against ${group.set.name}: a weighed value is missing` : "",
     sources: DATA.sources[row.label.sources], basis: `Rated against ${set}, ${settings.compound}${own}.`,
     pictograms: DATA.pictograms[row.task].map(([key, word], i) => ({ word, number: numbers[i], letter: letterOfKey(key) })),

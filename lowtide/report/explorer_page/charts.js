@@ -176,7 +176,7 @@ function drawNames({ pen, colours }, { x, y }, spots, named) {
   const free = ([l, t, r, b]) => l >= x.low + 2 && r <= x.high - 2 && t >= y.high + 1 && b <= y.low - 1
     && taken.every(([tl, tt, tr, tb]) => r <= tl || l >= tr || b <= tt || t >= tb);
   for (const { px, py, name } of named) {
-    const text = name.length > 28 ? `${name.slice(0, 27)}…` : name;
+    const text = name.length > 28 ? `${name.slice(0, 27)}\u2026` : name;
     const width = pen.measureText(text).width;
     const spot = [[px + 11, py], [px - 11 - width, py], [px - width / 2, py - 16], [px - width / 2, py + 16],
       [px + 9, py - 13], [px + 9, py + 13], [px - 9 - width, py - 13], [px - 9 - width, py + 13],

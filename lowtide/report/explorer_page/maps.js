@@ -68,7 +68,7 @@ function drawMatrix(canvas, labels, matrix) {
       pen.fillStyle = value !== null && Math.abs(value) > 0.55 ? "#ffffff" : "#111111";
       pen.textAlign = "center";
       pen.font = `${Math.max(7, Math.min(12, cell / 2.6))}px system-ui, sans-serif`;
-      const text = value === null ? "–" : value.toFixed(cell > 26 ? 2 : 1);
+      const text = value === null ? "\u2013" : value.toFixed(cell > 26 ? 2 : 1);
       pen.fillText(text, left + (j + 0.5) * cell, top + (i + 0.5) * cell, cell - 3);
     });
   });

@@ -94,6 +94,8 @@ function rankingCell(item, key, title, value, { unit, most }) {
 
 function rankingNotes(order) {
   const notes = [];
+  const apart = DATA.apart?.[state.task] ?? [];
+  if (apart.length) notes.push(`Not known to be made alike (${apart.join("; ")}): compare only what these do not touch.`);
   if (order.some((i) => i.nearSingular && i.sam !== null)) {
     notes.push("* near_singular: below ten units of energy SAM changes steeply; choose a smaller unit.");
   }

@@ -144,7 +144,7 @@ function drawRules() {
     element("tbody", {}, ...places.map((place) => {
       const items = view.shown.filter((i) => i.group.environment === place);
       const counts = [0, 1, 2, 3, 4, null].map((l) => items.filter((i) => i.rating.letter === l).length);
-      const bars = counts.map((n) => element("td", {}, `${"▮".repeat(Math.round((12 * n) / items.length))} ${n}`));
+      const bars = counts.map((n) => element("td", {}, `${"\u25ae".repeat(Math.round((12 * n) / items.length))} ${n}`));
       return element("tr", {}, element("td", {}, place), ...bars);
     }))));
 }
