@@ -54,7 +54,7 @@ NOT_STATED: Final = "not stated"
 INFERENCE_KEYS: Final = ("inference_energy", "inference_time")
 
 JOB_FIELDS: Final = {
-    "sci": "sci_grams_per_unit",
+    "sci": "score_grams_per_unit",
     "sci_low": "sci_low",
     "sci_high": "sci_high",
     "unit": "functional_unit",

@@ -159,7 +159,7 @@ def carbon_of(job: JobFigures) -> Plain:
 
 def sci_of(job: JobFigures) -> Plain:
     """Return the SCI of a job; a score whose unit is not stated says so."""
-    score = job.sci_grams_per_unit
+    score = job.score_grams_per_unit
     if score is None:
         return Plain(word="SCI", number=None, note="not known")
     kind = (
@@ -178,7 +178,8 @@ def sources_of(job: JobFigures) -> str:
     kind = (job.energy_kind or "method n.a.").lower()
     qualities = f" ({', '.join(job.qualities)})" if job.qualities else ""
     coverage = "" if job.coverage_ratio is None else f", coverage {_share(job.coverage_ratio)}"
-    return f"Energy of {components}: {kind}{qualities}{coverage}."
+    overhead = ", with the data centre's overhead" if job.energy_includes_pue else ""
+    return f"Energy of {components}: {kind}{qualities}{coverage}{overhead}."
 
 
 def set_text(reference: ReferenceSet) -> str:

@@ -259,6 +259,22 @@ def test_text_stands_out_from_its_ground(page: WebDriver, scheme: str) -> None:
     assert min(ratios) >= 4.5
 
 
+def test_print_cuts_no_list_and_is_light(page: WebDriver) -> None:
+    """Even of a dark page: nothing on paper can be scrolled."""
+    page.execute_script("document.documentElement.dataset.theme = 'dark'")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})  # type: ignore[attr-defined]
+
+    cut = page.execute_script(
+        "return [...document.querySelectorAll('.figures, .legend, .barlist, .scroll')]"
+        ".filter((one) => one.scrollHeight > one.clientHeight + 1).length"
+    )
+    paper = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})  # type: ignore[attr-defined]
+    assert cut == 0
+    assert paper == "rgb(255, 255, 255)"
+
+
 def test_theme_can_be_switched(page: WebDriver) -> None:
     """The button turns the page dark and back, whatever the system prefers."""
     colour = "return getComputedStyle(document.body).backgroundColor"

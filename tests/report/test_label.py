@@ -16,6 +16,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
 
 from lowtide.cli.main import main
+from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.properties import Task
 from lowtide.metrics.rating import rate
@@ -170,6 +171,20 @@ def test_a_part_of_the_carbon_that_is_not_known_leaves_no_sum(densenet: dict[str
 
     assert content.carbon.number is None
     assert content.carbon.note == "electricity 0.480\u00a0g, hardware n.a."
+
+
+def test_a_score_follows_from_its_parts_where_none_is_stated() -> None:
+    """O 300 g, M 100 g and two units are 200 g per unit."""
+    job = JobFigures(
+        name="a", operational_grams=300, embodied_grams=100, functional_units=2,
+        functional_unit="Epoch", energy_joules=1.0, energy_kind="Measured",
+        energy_includes_pue=True,
+    )  # fmt: skip
+
+    content = content_of(job, None, issued=DAY, url=None)
+
+    assert content.sci.number == "200 g"
+    assert content.sources.endswith("with the data centre's overhead.")
 
 
 def test_coverage_short_of_everything_is_not_called_100_percent(densenet: dict[str, Any]) -> None:
