@@ -148,7 +148,7 @@ function connect() {
   $("load-rules").addEventListener("change", (event) => { if (event.target.files[0]) loadRules(event.target.files[0]); });
   hover($("scatter"), () => view.placed, () => view.points, () => [axisTitle(state.x), axisTitle(state.y)]);
   hover($("apc"), () => view.apcPlaced, () => view.apcPoints, () => [state.price > 0 ? "cost" : "consumption, Wh", state.kind === "grid" ? "accuracy" : Number(state.price) > 0 ? "APEC" : "APC"]);
-  hover($("epochs"), () => view.epochsPlaced, () => view.epochsPoints ?? [], () => ["epochs", "energy, kWh"]);
+  hover($("epochs"), () => view.epochsPlaced, () => view.epochsPoints ?? [], () => ["epochs", "energy in the picture"]);
   zoomByDragging($("scatter"));
   connectPrinting();
   $("unzoom").addEventListener("click", () => set({ zoom: "" }));

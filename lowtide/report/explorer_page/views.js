@@ -75,22 +75,24 @@ function drawEpochs() {
   const history = item?.row.epoch_joules;
   if (history && history.length > 1) {
     let sum = 0;
-    const points = history.map((joules, i) => ({ x: i + 1, y: (sum += joules) / 3.6e6, letter: item.rating.letter, kind: 0 }));
+    const unit = scaledUnit("kWh", history.reduce((total, joules) => total + joules, 0) / 3.6e6);
+    const points = history.map((joules, i) => ({ x: i + 1, y: ((sum += joules) / 3.6e6) * unit.factor, letter: item.rating.letter, kind: 0 }));
     const fit = line(points);
     const last = item.row.planned_epochs ?? points.length;
     view.epochsPoints = points.map((p) => ({ ...p, item }));
-    view.epochsPlaced = drawLines($("epochs"), { points, xLog: false, xLabel: "finished epochs", yLabel: "energy so far (kWh)",
+    view.epochsPlaced = drawLines($("epochs"), { points, xLog: false, xLabel: "finished epochs", yLabel: `energy so far (${unit.label})`,
       lines: [{ points: [0, last].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "fit" }],
-      note: `${item.row.model}: ${short(fit.slope)} kWh per epoch` });
+      note: `${item.row.model}: ${short(fit.slope)} ${unit.label} per epoch` });
     const p = item.row.prediction;
     $("epochs-legend").textContent = p
-      ? `If all ${last} epochs run: ${short(p.value)} kWh, 95 % between ${short(p.low)} and ${short(p.high)} kWh (epochs independent and alike).`
+      ? `If all ${last} epochs run: ${short(p.value * unit.factor)} ${unit.label}, 95 % between ${short(p.low * unit.factor)} and ${short(p.high * unit.factor)} ${unit.label} (epochs independent and alike).`
       : `R² ${fit.r2.toFixed(4)}.`;
     return;
   }
+  const unit = unitOf("training_energy");
   const points = view.shown.map((i) => {
     const [total, each] = [i.row.values.training_energy, i.row.values.training_energy_per_epoch];
-    return total && each ? { x: total / each, y: total, letter: i.rating.letter, kind: 0, selected: i === item, item: i, name: i.row.model } : null;
+    return total && each ? { x: total / each, y: total * unit.factor, letter: i.rating.letter, kind: 0, selected: i === item, item: i, name: i.row.model } : null;
   }).filter(Boolean);
   const fit = points.length > 1 ? line(points) : null;
   const lines = fit ? [{ points: [0, points.reduce((m, p) => Math.max(m, p.x), 0)].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "all" }] : [];
@@ -99,9 +101,9 @@ function drawEpochs() {
     lines.push({ points: [{ x: 0, y: 0 }, { x: own.x, y: own.y }], label: item.row.model });
   }
   view.epochsPoints = points;
-  view.epochsPlaced = drawLines($("epochs"), { points, lines, named: points.length > 60 ? [] : points.map((_, i) => i), xLog: false, xLabel: "epochs of the full run", yLabel: "training energy (kWh)", note: "" });
+  view.epochsPlaced = drawLines($("epochs"), { points, lines, named: points.length > 60 ? [] : points.map((_, i) => i), xLog: false, xLabel: "epochs of the full run", yLabel: `training energy (${unit.label})`, note: "" });
   $("epochs-legend").textContent = points.length === 0 ? "No training run with energy and epochs is shown."
-    : `One point per run. Dashed: least squares over all${fit ? `, ${short(fit.slope)} kWh per epoch, R² ${fit.r2.toFixed(3)}` : ""}. `
+    : `One point per run. Dashed: least squares over all${fit ? `, ${short(fit.slope)} ${unit.label} per epoch, R² ${fit.r2.toFixed(3)}` : ""}. `
       + "Solid: the chosen run, linear in its epochs. Totals of the shipped set are per-epoch means times the published number of epochs.";
 }
 
