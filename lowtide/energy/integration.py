@@ -7,27 +7,31 @@ scaled up for gaps; coverage says what is unknown. Source:
 docs/explanation/energy.md#from-samples-to-a-jobs-joules.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import accumulate, pairwise
-from math import fsum
+from itertools import pairwise
+from math import fsum, inf
 
-from lowtide.energy.profile import (
-    EnergyError,
-    EnergyInterval,
-    EnergyProfile,
-    Span,
-    union,
+from lowtide.energy.profile import EnergyError, EnergyProfile, Span
+from lowtide.energy.running_sums import (
+    CounterStep,
+    CounterSums,
+    ProfileSum,
+    Stretch,
+    TimeCovered,
+    join,
 )
-from lowtide.energy.samples import Series, StoredSample, Track, tracks_of_pod
+from lowtide.energy.samples import Series, StoredSample
 
 __all__ = [
     "EnergyPart",
     "EnergyWarning",
     "PodEnergy",
+    "PodSummation",
     "SamplesError",
     "Series",
     "StoredSample",
@@ -78,7 +82,8 @@ class PodEnergy:
 
     `total_joules` is `None` where no series was stored. `parts` lists the sums per component
     (gpu, cpu, dram), part (active, idle_held), attribution method and quality; a component that
-    is not there was not measured. `segments` counts how often the exporter began from zero.
+    is not there was not measured. `profile` is empty where it was added to that of a job instead.
+    `segments` counts how often the exporter began from zero.
     `final` says that the end marker was seen. `energy_coverage_ratio` is the share of the run
     inside segments, `time_coverage_ratio` the share with samples close enough together.
     """
@@ -95,6 +100,147 @@ class PodEnergy:
     warnings: tuple[EnergyWarning, ...]
 
 
+class PodSummation:
+    """Sums up what one pod used, from samples that come piece by piece in time order.
+
+    `run_start` and `run_end` are when the pod held its devices, `None` where the samples shall say
+    it. Energy before the run, of a pod whose image was being pulled, stays at its time back to
+    `earliest`; all other energy outside the run goes to its nearest second. `end_marker_seconds` is
+    when the values became final, if that is known already.
+
+    Raises:
+        SamplesError: the scrape interval is not above zero.
+    """
+
+    def __init__(
+        self,
+        pod_uid: str,
+        profile: ProfileSum,
+        *,
+        scrape_interval_seconds: float,
+        run_start: datetime | None = None,
+        run_end: datetime | None = None,
+        earliest: datetime | None = None,
+        end_marker_seconds: float | None = None,
+    ) -> None:
+        if not scrape_interval_seconds > 0:
+            raise SamplesError(f"scrape interval {scrape_interval_seconds} s must be above 0")
+        self._uid, self._profile = pod_uid, profile
+        self._longest = MOST_SCRAPES_APART * scrape_interval_seconds
+        self._start = None if run_start is None else run_start.timestamp()
+        self._end = None if run_end is None else run_end.timestamp()
+        self._earliest = earliest.timestamp() if earliest is not None else (self._start or -inf)
+        self._marker = end_marker_seconds
+        self._sums = CounterSums()
+        self._known, self._close = TimeCovered(), TimeCovered()
+        self._seen: Stretch | None = None
+        self._warnings: dict[EnergyWarning, None] = {}
+
+    def take(
+        self,
+        energy: Iterable[Series],
+        segment_start: Iterable[Series],
+        end_marker: Iterable[Series],
+    ) -> None:
+        """Add the next samples of the pod's own series."""
+        ends = [sample.value for series in end_marker for sample in series.samples]
+        if ends:
+            self._marker = max(*ends, self._marker or -inf)
+        steps = self._sums.take(energy, segment_start)
+        for step in steps:
+            if step.fell:
+                self._warnings[EnergyWarning.FALL_INSIDE_SEGMENT] = None
+            self._place(step)
+        self._known.add((self._begin_of(step), step.samples[-1].time_seconds) for step in steps)
+        self._close.add(self._close_stretches(steps))
+
+    def finish(self) -> PodEnergy | None:
+        """Return what the pod used; `None` if neither the run nor any sample is known."""
+        if self._seen is None and (self._start is None or self._end is None):
+            return None
+        first, last = self._seen or (inf, -inf)
+        start = first if self._start is None else self._start
+        end = max(self._end or self._marker or last, start + 1.0 if self._end is None else start)
+        sums: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
+        for identity, joules in self._sums.totals.items():
+            key = (identity.component, identity.part, identity.method, identity.quality)
+            sums[key].append(joules)
+        parts = tuple(
+            EnergyPart(component=c, part=p, method=m, quality=q, energy_joules=fsum(all_))
+            for (c, p, m, q), all_ in sorted(sums.items())
+        )
+        return PodEnergy(
+            pod_uid=self._uid,
+            total_joules=fsum(part.energy_joules for part in parts) if parts else None,
+            parts=parts,
+            profile=EnergyProfile(),
+            run=Span(_moment(start), _moment(end)),
+            segments=len(self._sums.segments),
+            final=self._marker is not None,
+            energy_coverage_ratio=self._known.share_of(start, end),
+            time_coverage_ratio=self._close.share_of(start, end),
+            warnings=tuple(self._all_warnings(bool(parts))),
+        )
+
+    def _all_warnings(self, has_series: bool) -> list[EnergyWarning]:
+        found = {
+            EnergyWarning.UNUSABLE_SAMPLES: self._sums.unusable > 0,
+            EnergyWarning.NO_SERIES: not has_series,
+            EnergyWarning.NOT_FINAL: self._marker is None,
+            EnergyWarning.SEGMENT_START_MISSING: None in self._sums.segments,
+            EnergyWarning.EXPORTER_RESTARTED: len(self._sums.segments) > 1,
+        }
+        return [*(warning for warning, is_so in found.items() if is_so), *self._warnings]
+
+    def _begin_of(self, step: CounterStep) -> float:
+        """Return from when on the step's energy is known: its first ones begin with the run."""
+        if step.begin is not None:
+            return step.begin.time_seconds
+        first = step.samples[0].time_seconds
+        return first if self._start is None else min(self._start, first)
+
+    def _place(self, step: CounterStep) -> None:
+        """Add the joules of a counter's new samples to the profile."""
+        begin = step.begin or StoredSample(self._begin_of(step), 0.0)
+        first, last = begin.time_seconds, step.samples[-1].time_seconds
+        seen = self._seen or (first, last)
+        self._seen = (min(first, seen[0]), max(last, seen[1]))
+        for earlier, later in pairwise((begin, *step.samples)):
+            joules = later.value - earlier.value
+            end = (
+                later.time_seconds
+                if self._marker is None
+                else min(later.time_seconds, self._marker)
+            )
+            span, outside = self._clip(earlier.time_seconds, end)
+            if outside and joules == 0:
+                continue  # the frozen series is still scraped for minutes after the end
+            if outside:
+                self._warnings[EnergyWarning.OUTSIDE_RUN] = None
+            self._profile.add(*span, joules)
+
+    def _clip(self, first: float, last: float) -> tuple[Stretch, bool]:
+        """Return the stretch inside the run, and whether it was moved to the nearest second."""
+        high = inf if self._end is None else self._end
+        low = min(self._earliest, high - 1.0)
+        start, end = max(first, low), min(last, high)
+        if end > start:
+            return (start, end), False
+        if end <= low:
+            return (low, low + min(1.0, high - low)), True
+        return (min(start, end) - min(1.0, high - low), min(start, end)), True
+
+    def _close_stretches(self, steps: Sequence[CounterStep]) -> list[Stretch]:
+        """Return the stretches whose samples are close together, by segment."""
+        moments: dict[float | None, set[float]] = defaultdict(set)
+        for step in steps:
+            times = moments[step.segment_start_seconds]
+            times.add(self._begin_of(step))
+            times.update(sample.time_seconds for sample in step.samples)
+        pairs = (pair for times in moments.values() for pair in pairwise(sorted(times)))
+        return join([pair for pair in pairs if pair[1] - pair[0] <= self._longest])
+
+
 def integrate_pod(
     pod_uid: str,
     *,
@@ -104,7 +250,7 @@ def integrate_pod(
     run: Span,
     scrape_interval_seconds: float,
 ) -> PodEnergy:
-    """Return what one pod used, from the raw samples of its series.
+    """Return what one pod used, from all raw samples of its series at once.
 
     Args:
         pod_uid: the pod; series of other pods are ignored, so one fetch may serve several calls.
@@ -117,135 +263,20 @@ def integrate_pod(
     Raises:
         SamplesError: the scrape interval is not above zero.
     """
-    if not scrape_interval_seconds > 0:
-        raise SamplesError(f"scrape interval {scrape_interval_seconds} s must be above 0")
-    mine = [s for s in energy if s.pod_uid == pod_uid]
-    starts = [s for s in segment_start if s.pod_uid == pod_uid]
-    ends = [sample.value for s in end_marker if s.pod_uid == pod_uid for sample in s.samples]
-    end_seconds = max(ends) if ends else None
-    tracks, unusable = tracks_of_pod(mine, starts)
-
-    warnings: dict[EnergyWarning, None] = {}
-    if unusable:
-        warnings[EnergyWarning.UNUSABLE_SAMPLES] = None
-    if not tracks:
-        warnings[EnergyWarning.NO_SERIES] = None
-    if end_seconds is None:
-        warnings[EnergyWarning.NOT_FINAL] = None
-    segments = {track.segment_start_seconds for track in tracks}
-    if None in segments:
-        warnings[EnergyWarning.SEGMENT_START_MISSING] = None
-    if len(segments) > 1:
-        warnings[EnergyWarning.EXPORTER_RESTARTED] = None
-
-    sums: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
-    in_time: dict[tuple[datetime, datetime], list[float]] = defaultdict(list)
-    for track in tracks:
-        rising, fell = _never_falling(track.samples)
-        if fell:
-            warnings[EnergyWarning.FALL_INSIDE_SEGMENT] = None
-        identity = track.identity
-        key = (identity.component, identity.part, identity.method, identity.quality)
-        sums[key].append(rising[-1].value)
-        for first, last, joules in _steps(track, rising, run, end_seconds):
-            span, outside = _clip(first, last, run)
-            if outside and joules == 0:
-                continue  # the frozen series is still scraped for minutes after the end
-            if outside:
-                warnings[EnergyWarning.OUTSIDE_RUN] = None
-            in_time[span.start, span.end].append(joules)
-
-    parts = tuple(
-        EnergyPart(
-            component=component, part=part, method=method, quality=quality, energy_joules=fsum(all_)
-        )
-        for (component, part, method, quality), all_ in sorted(sums.items())
+    profile = ProfileSum(intervals_max=sys.maxsize)
+    pod = PodSummation(
+        pod_uid,
+        profile,
+        scrape_interval_seconds=scrape_interval_seconds,
+        run_start=run.start,
+        run_end=run.end,
     )
-    return PodEnergy(
-        pod_uid=pod_uid,
-        total_joules=fsum(part.energy_joules for part in parts) if parts else None,
-        parts=parts,
-        profile=EnergyProfile(
-            tuple(EnergyInterval(a, b, fsum(all_)) for (a, b), all_ in in_time.items())
-        ),
-        run=run,
-        segments=len(segments),
-        final=end_seconds is not None,
-        energy_coverage_ratio=_energy_coverage(tracks, run),
-        time_coverage_ratio=_time_coverage(
-            tracks, run, MOST_SCRAPES_APART * scrape_interval_seconds
-        ),
-        warnings=tuple(warnings),
+    pod.take(
+        *([s for s in all_ if s.pod_uid == pod_uid] for all_ in (energy, segment_start, end_marker))
     )
-
-
-def _never_falling(samples: Sequence[StoredSample]) -> tuple[tuple[StoredSample, ...], bool]:
-    """Return the samples with each value raised to the largest so far, and whether any fell."""
-    highest = tuple(accumulate((s.value for s in samples), max))
-    fell = any(top > s.value for top, s in zip(highest, samples, strict=True))
-    raised = (StoredSample(s.time_seconds, v) for s, v in zip(samples, highest, strict=True))
-    return tuple(raised), fell
-
-
-def _steps(
-    track: Track, rising: Sequence[StoredSample], run: Span, end_seconds: float | None
-) -> list[tuple[float, float, float]]:
-    """Return (start, end, joules) in Unix seconds for every step of one counter."""
-    begin = track.segment_start_seconds
-    first = rising[0]
-    if begin is None:
-        begin = min(run.start.timestamp(), first.time_seconds)
-    pairs = [(StoredSample(begin, 0.0), first), *pairwise(rising)]
-    steps = []
-    for earlier, later in pairs:
-        end = later.time_seconds if end_seconds is None else min(later.time_seconds, end_seconds)
-        steps.append((earlier.time_seconds, end, later.value - earlier.value))
-    return steps
-
-
-def _clip(first_seconds: float, last_seconds: float, run: Span) -> tuple[Span, bool]:
-    """Return the span inside the run, and whether it had to be moved to the nearest second."""
-    start = max(_moment(first_seconds), run.start)
-    end = min(_moment(last_seconds), run.end)
-    if end > start:
-        return Span(start, end), False
-    second = min(timedelta(seconds=1), run.end - run.start)
-    if end <= run.start:
-        return Span(run.start, run.start + second), True
-    return Span(run.end - second, run.end), True
-
-
-def _energy_coverage(tracks: Iterable[Track], run: Span) -> float:
-    """Return the share of the run that lies between a segment's start and its last sample."""
-    known: dict[float | None, tuple[float, float]] = {}
-    for track in tracks:
-        start = track.segment_start_seconds
-        begin = run.start.timestamp() if start is None else start
-        last = track.samples[-1].time_seconds
-        known[start] = (begin, max(last, known.get(start, (begin, last))[1]))
-    return _share(known.values(), run)
-
-
-def _time_coverage(tracks: Iterable[Track], run: Span, longest_seconds: float) -> float:
-    """Return the share of the run with samples at most `longest_seconds` apart."""
-    moments: dict[float | None, set[float]] = defaultdict(set)
-    for track in tracks:
-        start = track.segment_start_seconds
-        moments[start].add(run.start.timestamp() if start is None else start)
-        moments[start].update(sample.time_seconds for sample in track.samples)
-    close = [
-        (a, b)
-        for times in moments.values()
-        for a, b in pairwise(sorted(times))
-        if b - a <= longest_seconds
-    ]
-    return _share(close, run)
-
-
-def _share(stretches: Iterable[tuple[float, float]], run: Span) -> float:
-    clipped = ((max(_moment(a), run.start), min(_moment(b), run.end)) for a, b in stretches)
-    covered = union(Span(start, end) for start, end in clipped if end > start)
-    return fsum(span.duration_seconds for span in covered) / run.duration_seconds
+    found = pod.finish()
+    assert found is not None  # the run is known
+    return replace(found, profile=profile.profile())
 
 
 def _moment(seconds: float) -> datetime:

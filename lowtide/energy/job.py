@@ -36,8 +36,10 @@ class JobEnergy:
         return _sum_by(self.parts, "component")
 
 
-def job_energy(pods: Sequence[PodEnergy]) -> JobEnergy:
+def job_energy(pods: Sequence[PodEnergy], profile: EnergyProfile | None = None) -> JobEnergy:
     """Return the sum over all pods of a job, failed and preempted attempts included.
+
+    `profile` is the energy of all of them in time; without it, it is put together from theirs.
 
     Raises:
         SamplesError: the same pod is given twice.
@@ -58,7 +60,7 @@ def job_energy(pods: Sequence[PodEnergy]) -> JobEnergy:
             EnergyPart(component=c, part=p, method=m, quality=q, energy_joules=fsum(all_))
             for (c, p, m, q), all_ in sorted(sums.items())
         ),
-        profile=merge_profiles(pod.profile for pod in pods),
+        profile=merge_profiles(pod.profile for pod in pods) if profile is None else profile,
         pods=tuple(pods),
         pods_without_series=tuple(pod.pod_uid for pod in pods if pod.total_joules is None),
         final=bool(pods) and all(pod.final for pod in pods),
