@@ -38,9 +38,11 @@ from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
+from lowtide_operator.samples.breaker import Breaker
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters
@@ -282,7 +284,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         exporters = Exporters(session, settings.exporters, store, utc_now)
     samples: Samples | None = exporters
     if settings.prometheus.url is not None:
-        samples = Prometheus(session, settings.prometheus)
+        samples = Breaker(Prometheus(session, settings.prometheus), time.monotonic)
     leadership = Leadership()
     if settings.cluster.lease_namespace is not None:
         leadership.stand_by(
@@ -299,6 +301,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
+    measuring = MeasuringTurns(Measurer(samples, forecasts), queue.add)
     app = App(
         settings=settings,
         cluster=cluster,
@@ -306,7 +309,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         cache=cache,
         queue=queue,
         forecasts=forecasts,
-        measurer=Measurer(samples, forecasts),
+        measuring=measuring,
         exporters=exporters,
         live=LiveEnergy(samples, utc_now),
         bookings=bookings,
@@ -330,6 +333,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     finally:
         forecasts.close()
         await desk.close()
+        await measuring.close()
         if store is not None:
             store.close()
         await session.close()

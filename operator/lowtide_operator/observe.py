@@ -83,7 +83,10 @@ async def observe(job: JobView, app: App) -> Observation:
     if child is not None:
         pods = await _pods(job, app)
         calendar = _calendar(now, app)
-        return replace(seen, pods=pods, joules_so_far=app.live.joules, calendar=calendar)
+        uids = {pod.uid for pod in pods}
+        uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
+        joules = app.live.of_pods(job.key.namespace, uids)
+        return replace(seen, pods=pods, joules_so_far=joules, calendar=calendar)
     if not isinstance(job.spec, Fault) and not gone:
         return await _with_plan(await _with_template(seen, app), app)
     return seen
@@ -122,7 +125,7 @@ async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:
     """Return what is new of an ended job's figures, or `None`."""
     figures = None
     if needs_measuring(job.status, now, app.settings):
-        figures = await app.measurer.measure(job, now, app.settings)
+        figures = app.measuring.figures(job, now, app.settings)
     return await look_back(job, figures, app.forecasts, now, app.settings)
 
 

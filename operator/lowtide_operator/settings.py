@@ -86,6 +86,9 @@ class PrometheusSettings(ApiModel):
     """Samples are fetched in ranges of this length; 6 h."""
     scrape_interval_seconds: PositiveSeconds = 30
     """Distance between two scrapes of the exporter; judges gaps in the samples."""
+    exporter_labels: Annotated[dict[str, str], Field(max_length=16)] = Field(default_factory=dict)
+    """Labels that Prometheus gives to the exporters' targets, for example `job`; series of other
+    targets are not taken. Absent: all targets are."""
     token_file: Path | None = None
     """File with a bearer token, read at every query; absent: none is sent."""
     ca_file: Path | None = None

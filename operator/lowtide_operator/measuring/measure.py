@@ -14,10 +14,17 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.decision.observation import Measurement
+from lowtide_operator.measuring.reading import JobReading
 from lowtide_operator.measuring.references import References
 from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.objects.views import Fault, JobView
-from lowtide_operator.samples.of_pods import ended_pods, read_pods
+from lowtide_operator.samples.of_pods import (
+    PODS_AT_ONCE,
+    end_times,
+    pods_of_job,
+    read_pods,
+    read_pods_without_uid,
+)
 from lowtide_operator.samples.source import Samples, SamplesUnavailableError
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import ConditionType, Reason, find
@@ -26,6 +33,11 @@ SCRAPES_BEHIND: Final = 2
 """Samples are read from this many scrape intervals before the first start."""
 LONGEST_WAIT: Final = timedelta(hours=1)
 """Samples are read until this long after the end; the exporter keeps them for minutes."""
+
+
+NEVER_RAN: Final = Measurement(
+    status="False", reason=Reason.NEVER_RAN, message="no pod of this job ever ran"
+)
 
 
 class SeenIntensity(Protocol):
@@ -52,12 +64,12 @@ class Measurer:
 
     async def measure(self, job: JobView, now: datetime, settings: OperatorSettings) -> Measurement:
         """Return the figures of an ended job, or the reason why they are not there yet."""
-        attempts = [a for a in job.status.attempts if a.start is not None or a.pods]
+        attempts = job.status.attempts
         spec = job.spec
-        if not attempts or isinstance(spec, Fault):
-            return Measurement(
-                status="False", reason=Reason.NEVER_RAN, message="no pod of this job ever ran"
-            )
+        has_run = any(pod.start for attempt in attempts for pod in attempt.pods)
+        has_run = has_run or any(attempt.start for attempt in attempts)
+        if not attempts or isinstance(spec, Fault) or (self._samples is None and not has_run):
+            return NEVER_RAN
         if self._samples is None:
             return Measurement(
                 status="False",
@@ -66,39 +78,51 @@ class Measurer:
                 "prometheus.url, or exporters.url (chart: directScrape.enabled)",
             )
         try:
-            return await self._read(self._samples, job, spec, attempts, now, settings)
+            return await self._read(self._samples, job, spec, now, settings)
         except SamplesUnavailableError as error:
-            return _try_later(job, error.reason, str(error))
+            return still_waiting(job, error.reason, str(error))
 
     async def _read(
         self,
         samples: Samples,
         job: JobView,
         spec: TrainingJobSpec,
-        attempts: list[Attempt],
         now: datetime,
         settings: OperatorSettings,
     ) -> Measurement:
+        attempts, namespace = job.status.attempts, job.key.namespace
         slack = timedelta(seconds=SCRAPES_BEHIND * settings.scrape_interval_seconds)
-        begin = min(a.start or job.created for a in attempts) - slack
+        settle_time = timedelta(seconds=settings.measurement.settle_seconds)
         ended = max(a.end or now for a in attempts)
-        settled_at = ended + timedelta(seconds=settings.measurement.settle_seconds)
         until = min(now, ended + LONGEST_WAIT)
-        marked = await ended_pods(samples, job.key.namespace, attempts, begin, until)
-        open_pods = [
-            pod.name
-            for attempt in attempts
-            for pod in attempt.pods
-            if pod.start is not None and pod.uid not in marked
-        ]
-        if (open_pods or not marked) and (
-            now < settled_at or not await self._was_awake(samples, now, settings)
+        lately = min([ended, *_last_ends(attempts)]) - settle_time - slack
+        owned = await pods_of_job(samples, namespace, job.uid, lately, until)
+        recent = [pod for pod in attempts[-1].pods if (pod.end or ended) >= lately]
+        ends = await end_times(
+            samples, namespace, owned | {pod.uid for pod in recent}, lately, until
+        )
+        open_pods = [pod.name for pod in recent if pod.start is not None and pod.uid not in ends]
+        if (open_pods or not ends) and (
+            now < ended + settle_time or not await self._was_awake(samples, now, settings)
         ):
             waits = ", ".join(open_pods[:3]) or "the pods"
-            return _try_later(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
+            return still_waiting(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
+        begin = job.created - slack
+        owned |= await pods_of_job(samples, namespace, job.uid, begin, until)
+        reading = JobReading(
+            attempts,
+            scrape_interval_seconds=settings.scrape_interval_seconds,
+            earliest=job.created,
+            end_times=ends,
+        )
+        await _sum_up(samples, job, owned, reading, slack, until)
+        if not reading.pods_with_energy and not any(
+            a.start or any(pod.start or pod.end is None for pod in a.pods) for a in attempts
+        ):
+            return NEVER_RAN
         earliest = spec.schedule.start_no_earlier_than
         baseline = job.created if earliest is None else max(job.created, earliest)
-        baseline = min(baseline, min(a.start or baseline for a in attempts))
+        baseline = min(baseline, min((a.start for a in attempts if a.start), default=baseline))
         zone = None if job.status.carbon is None else job.status.carbon.zone
         intensity = None
         if zone is not None:
@@ -106,16 +130,15 @@ class Measurer:
         ledger = Ledger(
             spec=spec,
             status=job.status,
-            samples=await read_pods(samples, job.key.namespace, attempts, begin, until),
+            samples=reading,
             intensity=intensity,
             baseline_start=baseline,
             references=await asyncio.to_thread(self._references.shelf, settings.rating),
         )
-        figures = settle(ledger, settings)
+        figures = await asyncio.to_thread(settle, ledger, settings)
         if _is_poorer(figures, job.status.energy):
-            return _try_later(
-                job, Reason.PARTIAL, "samples that were read before are no longer stored"
-            )
+            message = "samples that were read before are no longer stored"
+            return still_waiting(job, Reason.PARTIAL, message)
         return figures
 
     async def _was_awake(self, samples: Samples, now: datetime, settings: OperatorSettings) -> bool:
@@ -128,6 +151,54 @@ class Measurer:
         return started is None or now >= started + settle_time
 
 
+def _last_ends(attempts: tuple[Attempt, ...]) -> list[datetime]:
+    """Return the end of the pod that ended last, if all ends of the last attempt are known."""
+    ends = [pod.end for pod in attempts[-1].pods]
+    known = [end for end in ends if end is not None]
+    return [max(known)] if known and len(known) == len(ends) else []
+
+
+async def _sum_up(
+    samples: Samples,
+    job: JobView,
+    owned: frozenset[str],
+    reading: JobReading,
+    slack: timedelta,
+    until: datetime,
+) -> None:
+    """Read the samples of all pods into the sums, each group of pods over its own time."""
+    namespace, attempts = job.key.namespace, job.status.attempts
+    first = min((a.start for a in attempts if a.start), default=job.created)
+    seen = {
+        pod.uid: (pod.start or attempt.start or job.created, pod.end or attempt.end or until)
+        for attempt in attempts
+        for pod in attempt.pods
+    }
+    unseen = sorted(owned - seen.keys())
+    if unseen:
+        async for piece in read_pods(samples, namespace, unseen, job.created - slack, until):
+            await asyncio.to_thread(reading.take, piece)
+    listed = sorted(seen, key=lambda uid: (seen[uid][0], uid))
+    for at in range(0, len(listed), PODS_AT_ONCE):
+        batch = listed[at : at + PODS_AT_ONCE]
+        # The exporter counts from when the node took the pod, which is before its first container.
+        start = max(job.created, min(first, *(seen[uid][0] for uid in batch)) - LONGEST_WAIT)
+        end = min(until, max(seen[uid][1] for uid in batch) + LONGEST_WAIT)
+        async for piece in read_pods(samples, namespace, batch, start - slack, end):
+            await asyncio.to_thread(reading.take, piece)
+        known = reading.pods_with_energy
+        nameless = {
+            pod.name: pod.uid
+            for attempt in attempts
+            for pod in attempt.pods
+            if pod.uid in batch and pod.uid not in known and pod.start is not None
+        }
+        if nameless:
+            found = read_pods_without_uid(samples, namespace, nameless, start - slack, end)
+            async for piece in found:
+                await asyncio.to_thread(reading.take, piece)
+
+
 def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
     """Return whether samples were lost since the final figures in the status were made."""
     if known is None or not known.final:
@@ -138,8 +209,8 @@ def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
     return energy.total_joules < known.total_joules
 
 
-def _try_later(job: JobView, reason: Reason, message: str) -> Measurement:
-    """Return "not yet"; existing figures stay as they are."""
+def still_waiting(job: JobView, reason: Reason, message: str) -> Measurement:
+    """Return "not yet"; existing figures stay as they are, and so does what they waited for."""
     before = find(job.status.conditions, ConditionType.MEASURED)
     if before is not None and before.status == "True":
         return Measurement(status="True", reason=Reason(before.reason), message=before.message)

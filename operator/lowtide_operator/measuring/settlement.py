@@ -7,15 +7,15 @@ submission, on the intensity that was really seen.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from itertools import pairwise
 from math import fsum
 from typing import Any, Final
 
 from lowtide.energy.carbon import CarbonResult, operational_grams
-from lowtide.energy.integration import PodEnergy, integrate_pod
-from lowtide.energy.job import JobEnergy, job_energy
+from lowtide.energy.integration import PodEnergy
+from lowtide.energy.job import JobEnergy
 from lowtide.energy.profile import Span
-from lowtide.energy.samples import tracks_of_pod
 from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.trainingjob.base import grams_text
@@ -31,6 +31,7 @@ from lowtide.trainingjob.status import (
 from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.epochs import with_energy
 from lowtide_operator.measuring.rating import Rated
+from lowtide_operator.measuring.reading import JobReading
 from lowtide_operator.measuring.references import EMPTY_SHELF, Shelf
 from lowtide_operator.measuring.savings import counterfactual_status
 from lowtide_operator.measuring.scores import cost_status, efficiency_status, sci_status
@@ -54,8 +55,8 @@ class Ledger:
     """The job's spec, without its template."""
     status: TrainingJobStatus
     """The stored status: attempts, plan, training."""
-    samples: PodSamples
-    """Raw series of the job's pods."""
+    samples: PodSamples | JobReading
+    """Raw series of the job's pods, or what was summed up of them piece by piece."""
     intensity: IntensitySeries | None
     """Seen intensity from submission to the end; `None` if nothing is known."""
     baseline_start: datetime
@@ -66,8 +67,9 @@ class Ledger:
 
 def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     """Return the figures of a job whose last samples are stored, or will never be."""
-    pods = _pod_energies(ledger, settings)
-    energy = job_energy(list(pods.values()))
+    reading = _reading_of(ledger, settings)
+    pods = reading.pods()
+    energy = reading.energy(pods)
     if energy.total_joules is None:
         return Measurement(
             status="False", reason=Reason.NO_EXPORTER, message=_no_series(ledger.status.attempts)
@@ -75,15 +77,16 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     carbon = None
     if ledger.intensity is not None:
         carbon = operational_grams(energy.profile, ledger.intensity)
-    held_seconds = _held_seconds(ledger.samples, pods)
+    held_seconds = reading.held_seconds()
+    numbers = reading.attempt_numbers(pods)
     embodied, hardware = _embodied(ledger, held_seconds, settings)
     grams = None if carbon is None else carbon.grams
     complete = ledger.status.attempts[-1].outcome == "Complete"
     run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
     reason, message = _verdict(energy, carbon)
     attempts = ledger.status.attempts
-    used = _energy_status(energy, ledger.samples, held_seconds, run_seconds).model_copy(
-        update={"gpu_count": _gpu_count(ledger.samples, attempts)}
+    used = _energy_status(energy, held_seconds, run_seconds).model_copy(
+        update={"gpu_count": reading.gpu_count(numbers), "mock": reading.is_mock()}
     )
     training = ledger.status.training
     training = None if training is None else with_energy(training, energy)
@@ -115,7 +118,7 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
             ledger.spec, training, rated, run_seconds, settings, ledger.references
         ),
         cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings),
-        attempts=_by_attempt(ledger, pods),
+        attempts=_by_attempt(ledger, pods, numbers, energy),
         pods={
             uid: round(pod.total_joules)
             for uid, pod in pods.items()
@@ -124,79 +127,19 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     )
 
 
-def _pod_energies(ledger: Ledger, settings: OperatorSettings) -> dict[str, PodEnergy]:
-    """Return the energy of every pod that ran, by uid: pods seen, and pods with samples only."""
-    spans = _spans(ledger)
-    return {
-        uid: integrate_pod(
-            uid,
-            energy=ledger.samples.energy,
-            segment_start=ledger.samples.segment_start,
-            end_marker=ledger.samples.end_marker,
-            run=span,
-            scrape_interval_seconds=settings.scrape_interval_seconds,
-        )
-        for uid, span in spans.items()
-    }
-
-
-def _spans(ledger: Ledger) -> dict[str, Span]:
-    """Return when each pod held its devices, by uid, as exactly as known."""
-    spans: dict[str, Span] = {}
-    for attempt in ledger.status.attempts:
-        for pod in attempt.pods:
-            start = pod.start or attempt.start
-            if start is not None:
-                end = pod.end or _marker(ledger.samples, pod.uid) or attempt.end or start
-                spans[pod.uid] = _span(start, end)
-    for uid in ledger.samples.pod_uids - spans.keys():
-        moments = [
-            sample.time_seconds
-            for series in ledger.samples.energy
-            if series.pod_uid == uid
-            for sample in series.samples
-        ]
-        begins = [
-            sample.value
-            for series in ledger.samples.segment_start
-            if series.pod_uid == uid
-            for sample in series.samples
-        ]
-        if moments:
-            start = datetime.fromtimestamp(min(begins or moments), UTC)
-            last = datetime.fromtimestamp(max(moments), UTC)
-            spans[uid] = _span(start, _marker(ledger.samples, uid) or last)
-    return spans
-
-
-def _span(start: datetime, end: datetime) -> Span:
-    """Return the span, at least a second long: Kubernetes stores whole seconds."""
-    return Span(start, max(end, start + timedelta(seconds=1)))
-
-
-def _marker(samples: PodSamples, uid: str) -> datetime | None:
-    ends = [
-        sample.value
-        for series in samples.end_marker
-        if series.pod_uid == uid
-        for sample in series.samples
-    ]
-    return datetime.fromtimestamp(max(ends), UTC) if ends else None
-
-
-def _held_seconds(samples: PodSamples, pods: Mapping[str, PodEnergy]) -> dict[str, float]:
-    """Return the GPU-seconds held, by GPU model; each counter segment begins at zero."""
-    held: dict[str, float] = {}
-    for uid in pods:
-        starts = [series for series in samples.segment_start if series.pod_uid == uid]
-        mine = [series for series in samples.held if series.pod_uid == uid]
-        for model in {series.labels.get("model", "") for series in mine}:
-            tracks, _ = tracks_of_pod(
-                [series for series in mine if series.labels.get("model", "") == model], starts
-            )
-            seconds = fsum(max(s.value for s in track.samples) for track in tracks)
-            held[model] = held.get(model, 0.0) + seconds
-    return held
+def _reading_of(ledger: Ledger, settings: OperatorSettings) -> JobReading:
+    """Return the sums over the job's samples."""
+    samples = ledger.samples
+    if isinstance(samples, JobReading):
+        return samples
+    reading = JobReading(
+        ledger.status.attempts,
+        scrape_interval_seconds=settings.scrape_interval_seconds,
+        earliest=ledger.baseline_start,
+        end_times=samples.end_times,
+    )
+    reading.take(samples)
+    return reading
 
 
 def _embodied(
@@ -282,7 +225,6 @@ def _no_series(attempts: Iterable[Attempt]) -> str:
 
 def _energy_status(
     energy: JobEnergy,
-    samples: PodSamples,
     held_seconds: Mapping[str, float],
     run_seconds: float,
 ) -> EnergyStatus:
@@ -292,7 +234,6 @@ def _energy_status(
     if qualities & MODELLED:
         kind = "Modelled" if qualities <= MODELLED else "Mixed"
     measured = {part.component for part in energy.parts}
-    sources = {series.labels.get("source") for series in samples.gpus}
     return EnergyStatus(
         total_joules=round(total),
         components=tuple(
@@ -306,7 +247,6 @@ def _energy_status(
             for part in energy.parts
         ),
         kind=kind,
-        mock=("mock" in sources) if sources else None,
         energy_coverage=f"{energy.energy_coverage_ratio:.4f}",
         time_coverage=f"{energy.time_coverage_ratio:.4f}",
         mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
@@ -316,18 +256,6 @@ def _energy_status(
         final=energy.final,
         unavailable=tuple(name for name in COMPONENTS if name not in measured),
     )
-
-
-def _gpu_count(samples: PodSamples, attempts: Iterable[Attempt]) -> int | None:
-    """Return the most GPUs that the pods of one attempt held; `None` without a series."""
-    held: dict[str, set[str]] = {}
-    for series in samples.share:
-        held.setdefault(series.pod_uid, set()).add(series.labels.get("uuid", ""))
-    counts = [
-        len(set().union(*(held.get(pod.uid, set()) for pod in attempt.pods)))
-        for attempt in attempts
-    ]
-    return max(counts, default=0) or None
 
 
 def _duration_seconds(attempts: Sequence[Attempt]) -> float | None:
@@ -379,18 +307,32 @@ def _counterfactual(
 
 
 def _by_attempt(
-    ledger: Ledger, pods: Mapping[str, PodEnergy]
+    ledger: Ledger,
+    pods: Mapping[str, PodEnergy],
+    numbers: Mapping[str, int],
+    energy: JobEnergy,
 ) -> dict[int, tuple[int, float | None]]:
-    """Return joules and grams of every attempt, by its number."""
-    figures = {}
-    for attempt in ledger.status.attempts:
-        mine = [pods[pod.uid] for pod in attempt.pods if pod.uid in pods]
-        known = [pod for pod in mine if pod.total_joules is not None]
-        if not known:
-            continue
-        together = job_energy(known)
-        grams = None
-        if ledger.intensity is not None:
-            grams = operational_grams(together.profile, ledger.intensity).grams
-        figures[attempt.number] = (round(together.total_joules or 0), grams)
+    """Return joules and grams of every attempt, by its number.
+
+    Attempts follow one another, so what was emitted between the start of one and that of the next
+    is its own.
+    """
+    used: dict[int, list[float]] = {}
+    for uid, pod in pods.items():
+        if pod.total_joules is not None:
+            used.setdefault(numbers[uid], []).append(pod.total_joules)
+    intervals = energy.profile.intervals
+    if not intervals:
+        return {}
+    begun = [a for a in ledger.status.attempts if a.number in used and a.start is not None]
+    edges = [intervals[0].start, *(a.start for a in begun[1:] if a.start is not None)]
+    edges.append(max(*edges, *(interval.end for interval in intervals)))
+    figures: dict[int, tuple[int, float | None]] = {
+        number: (round(fsum(joules)), None) for number, joules in used.items()
+    }
+    for attempt, (start, end) in zip(begun, pairwise(edges), strict=True):
+        if ledger.intensity is not None and end > start:
+            own = energy.profile.within(Span(start, end))
+            grams = operational_grams(own, ledger.intensity).grams
+            figures[attempt.number] = (figures[attempt.number][0], grams)
     return figures

@@ -26,6 +26,7 @@ GAUGES: Final = frozenset(
 )
 _BEGINNINGS: Final = tuple(f"{name}{{" for name in sorted(COUNTERS | GAUGES))
 _ALWAYS_THERE: Final = "lowtide_build_info{"
+_POD_COUNTER: Final = ("namespace", "pod_uid", *IDENTITY_LABELS)
 LINES_MAX: Final = 100_000
 
 
@@ -63,16 +64,16 @@ class Page:
         )
 
     @property
-    def pod_joules(self) -> dict[str, float]:
-        """Joules that every pod has used so far, by uid."""
+    def pod_joules(self) -> dict[tuple[str, str], float]:
+        """Joules that every pod has used so far, by namespace and uid."""
         parts: dict[tuple[str, ...], float] = {}
         for sample in self.samples:
             if sample.metric == names.METRIC_POD_ENERGY:
-                key = tuple(sample.labels.get(name, "") for name in ("pod_uid", *IDENTITY_LABELS))
+                key = tuple(sample.labels.get(name, "") for name in _POD_COUNTER)
                 parts[key] = max(sample.value, parts.get(key, 0.0))
-        joules: dict[str, float] = {}
-        for (uid, *_), value in parts.items():
-            joules[uid] = joules.get(uid, 0.0) + value
+        joules: dict[tuple[str, str], float] = {}
+        for (namespace, uid, *_), value in parts.items():
+            joules[namespace, uid] = joules.get((namespace, uid), 0.0) + value
         return joules
 
 

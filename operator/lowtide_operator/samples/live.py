@@ -6,7 +6,7 @@ query per interval however many jobs run; while the store does not answer, the l
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -16,12 +16,17 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class LiveEnergy:
-    """Joules of pods by uid, as of the last answer."""
+    """Joules of pods by namespace and uid, as of the last answer."""
 
     def __init__(self, samples: Samples | None, clock: Callable[[], datetime]) -> None:
         self._samples = samples
         self._clock = clock
-        self.joules: Mapping[str, float] = {}
+        self._joules: Mapping[tuple[str, str], float] = {}
+
+    def of_pods(self, namespace: str, uids: Iterable[str]) -> dict[str, float]:
+        """Return the joules of those of these pods of a namespace that are known, by uid."""
+        known = self._joules
+        return {uid: known[namespace, uid] for uid in uids if (namespace, uid) in known}
 
     async def run(self, period_seconds: float) -> None:
         """Ask at this period until cancelled."""
@@ -32,6 +37,6 @@ class LiveEnergy:
 
     async def _ask(self, samples: Samples) -> None:
         try:
-            self.joules = await samples.pod_joules(self._clock())
+            self._joules = await samples.pod_joules(self._clock())
         except SamplesUnavailableError as error:
             LOG.info("energy of running jobs: %s", error)

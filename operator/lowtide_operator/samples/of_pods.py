@@ -1,26 +1,35 @@
-"""Raw samples of the pods of one job, fetched from the store.
+"""Raw samples of the pods of one job, fetched from the store piece by piece.
 
-Pods are asked for by name, so those that came and went while the operator was down are found too;
-a pod that was seen is also asked for by its uid. Nothing is computed here.
+A pod belongs to a job because the API server gave its uid or the exporter says which TrainingJob it
+works for; names prove nothing, because another job's pods may look alike. Every query names the
+namespace. Pieces follow one another in time and are as long as a bounded number of samples allows,
+so a month takes no more memory than an hour. Nothing is computed here.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide import names
 from lowtide.energy.samples import Series
-from lowtide.trainingjob.status import Attempt
-from lowtide_operator.samples.source import Samples, selector_of_job_pods, selector_of_pods
-
-POD_METRICS: Final = (
-    names.METRIC_POD_ENERGY,
-    names.METRIC_POD_SEGMENT_START,
-    names.METRIC_POD_END,
-    names.METRIC_POD_GPU_HELD_SECONDS,
-    names.METRIC_POD_GPU_SHARE,
+from lowtide_operator.samples.source import (
+    Samples,
+    Selector,
+    TooManySamplesError,
+    selector_of_pods,
 )
+
+FIRST_PIECE: Final = timedelta(hours=1)
+SHORTEST_PIECE: Final = timedelta(minutes=2)
+LONGEST_PIECE: Final = timedelta(days=7)
+PIECE_SAMPLES: Final = 20_000
+"""Samples of one metric that a piece should hold; twice as many make the next piece shorter."""
+PODS_AT_ONCE: Final = 50
+"""Pods in one query."""
+INFO_REACH: Final = timedelta(hours=1)
+"""GPUs are described by what was stored this long before the pods' end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,61 +48,174 @@ class PodSamples:
     """Share of each GPU that the pod held."""
     gpus: tuple[Series, ...] = ()
     """Description of these GPUs, by their uuid."""
+    owner: tuple[Series, ...] = ()
+    """TrainingJob that each pod works for."""
 
     @property
     def pod_uids(self) -> frozenset[str]:
         """Uids of the pods that have an energy series."""
         return frozenset(series.pod_uid for series in self.energy if series.pod_uid)
 
+    @property
+    def end_times(self) -> dict[str, float]:
+        """Unix time at which the values of each pod became final, by uid."""
+        ends: dict[str, float] = {}
+        for series in self.end_marker:
+            for sample in series.samples:
+                ends[series.pod_uid] = max(sample.value, ends.get(series.pod_uid, 0.0))
+        return ends
 
-async def ended_pods(
-    source: Samples, namespace: str, attempts: Iterable[Attempt], start: datetime, end: datetime
+    @property
+    def most_samples(self) -> int:
+        """Samples of the metric that has most of them."""
+        parts = (
+            *(self.energy, self.segment_start, self.end_marker),
+            *(self.held, self.share, self.owner),
+        )
+        return max(sum(len(series.samples) for series in part) for part in parts)
+
+
+PIECE_METRICS: Final = {
+    "energy": names.METRIC_POD_ENERGY,
+    "segment_start": names.METRIC_POD_SEGMENT_START,
+    "end_marker": names.METRIC_POD_END,
+    "held": names.METRIC_POD_GPU_HELD_SECONDS,
+    "share": names.METRIC_POD_GPU_SHARE,
+}
+
+
+async def pods_of_job(
+    source: Samples, namespace: str, trainingjob_uid: str, start: datetime, end: datetime
 ) -> frozenset[str]:
-    """Return the uids of the job's pods whose end marker is stored.
+    """Return the uids of the pods that worked for a TrainingJob, as the exporter says.
 
     Raises:
         SamplesUnavailableError: there is no usable answer.
     """
-    found = await _of_pods(source, names.METRIC_POD_END, namespace, tuple(attempts), start, end)
-    return frozenset(series.pod_uid for series in found)
+    same = {"namespace": namespace, "trainingjob_uid": trainingjob_uid}
+    wanted = {"owner": Selector(names.METRIC_POD_OWNER, equal=same)}
+    uids: set[str] = set()
+    async for piece in _pieces(source, wanted, start, end):
+        uids |= {series.pod_uid for series in piece.owner}
+    return frozenset(uids - {""})
+
+
+async def end_times(
+    source: Samples, namespace: str, uids: Iterable[str], start: datetime, end: datetime
+) -> Mapping[str, float]:
+    """Return the Unix time of the end marker of each pod that has one, by uid.
+
+    Raises:
+        SamplesUnavailableError: there is no usable answer.
+    """
+    found: dict[str, float] = {}
+    for batch in _batches(sorted(uids)):
+        wanted = {"end_marker": selector_of_pods(names.METRIC_POD_END, namespace, batch)}
+        async for piece in _pieces(source, wanted, start, end):
+            found |= piece.end_times
+    return found
 
 
 async def read_pods(
-    source: Samples, namespace: str, attempts: Iterable[Attempt], start: datetime, end: datetime
-) -> PodSamples:
-    """Return all raw series of a job's pods that were stored between `start` and `end`.
+    source: Samples, namespace: str, uids: Sequence[str], start: datetime, end: datetime
+) -> AsyncIterator[PodSamples]:
+    """Yield the raw series of pods that were stored between `start` and `end`, in time order.
 
     Raises:
         SamplesUnavailableError: there is no usable answer.
     """
-    known = tuple(attempts)
-    energy, starts, ends, held, share = [
-        await _of_pods(source, metric, namespace, known, start, end) for metric in POD_METRICS
-    ]
-    gpus: tuple[Series, ...] = ()
-    uuids = {series.labels["uuid"] for series in share if series.labels.get("uuid")}
-    if uuids:
-        wanted = selector_of_pods(names.METRIC_GPU_INFO, uuids, label="uuid")
-        gpus = await source.samples(wanted, start, end)
-    return PodSamples(
-        energy=energy, segment_start=starts, end_marker=ends, held=held, share=share, gpus=gpus
+    for batch in _batches(uids):
+        wanted = {
+            field: selector_of_pods(metric, namespace, batch)
+            for field, metric in PIECE_METRICS.items()
+        }
+        uuids: set[str] = set()
+        async for piece in _pieces(source, wanted, start, end):
+            uuids |= {series.labels["uuid"] for series in piece.share if "uuid" in series.labels}
+            yield piece
+        if uuids:
+            yield await _described(source, uuids, max(start, end - INFO_REACH), end)
+
+
+async def read_pods_without_uid(
+    source: Samples, namespace: str, uids: Mapping[str, str], start: datetime, end: datetime
+) -> AsyncIterator[PodSamples]:
+    """Yield the series of an exporter that may not ask the API server, and so knows no uids.
+
+    `uids` are those of pods that the API server named, by their whole name; a series counts only
+    if its namespace and its pod are one of these and it has no uid of its own.
+
+    Raises:
+        SamplesUnavailableError: there is no usable answer.
+    """
+    for batch in _batches(sorted(uids)):
+        pattern = "|".join(re.escape(name) for name in batch)
+        wanted = {
+            field: Selector(
+                metric, equal={"namespace": namespace, "pod_uid": ""}, like={"pod": pattern}
+            )
+            for field, metric in PIECE_METRICS.items()
+        }
+        async for piece in _pieces(source, wanted, start, end):
+            yield PodSamples(
+                **{
+                    field: tuple(
+                        Series({**s.labels, "pod_uid": uids[s.labels["pod"]]}, s.samples)
+                        for s in getattr(piece, field)
+                    )
+                    for field in PIECE_METRICS
+                }
+            )
+
+
+async def _described(
+    source: Samples, uuids: Iterable[str], start: datetime, end: datetime
+) -> PodSamples:
+    pattern = "|".join(re.escape(uuid) for uuid in sorted(uuids))
+    selector = Selector(names.METRIC_GPU_INFO, like={"uuid": pattern})
+    return PodSamples(gpus=await source.samples(selector, start, end))
+
+
+async def _pieces(
+    source: Samples, wanted: Mapping[str, Selector], start: datetime, end: datetime
+) -> AsyncIterator[PodSamples]:
+    """Yield what is stored, a piece of time after the other."""
+    first, length = start, FIRST_PIECE
+    while first < end:
+        last = min(first + length, end)
+        try:
+            found = {
+                field: _honest(await source.samples(selector, first, last))
+                for field, selector in wanted.items()
+            }
+        except TooManySamplesError:
+            if length <= SHORTEST_PIECE:
+                raise
+            length /= 4
+            continue
+        piece = PodSamples(**found)
+        yield piece
+        first = last
+        if piece.most_samples > 2 * PIECE_SAMPLES:
+            length = max(length / 2, SHORTEST_PIECE)
+        elif piece.most_samples < PIECE_SAMPLES / 2:
+            length = min(2 * length, LONGEST_PIECE)
+
+
+def _honest(found: Iterable[Series]) -> tuple[Series, ...]:
+    """Return the series whose labels are the exporter's own words.
+
+    Where a scrape does not honour them, the target's labels replace them: then the series says
+    where it was scraped, and not whose energy it is.
+    """
+    return tuple(
+        series
+        for series in found
+        if not any(name.startswith("exported_") for name in series.labels)
     )
 
 
-async def _of_pods(
-    source: Samples,
-    metric: str,
-    namespace: str,
-    attempts: tuple[Attempt, ...],
-    start: datetime,
-    end: datetime,
-) -> tuple[Series, ...]:
-    jobs = {attempt.name for attempt in attempts}
-    if not jobs:
-        return ()
-    found = await source.samples(selector_of_job_pods(metric, namespace, jobs), start, end)
-    seen = {series.pod_uid for series in found}
-    missing = {pod.uid for attempt in attempts for pod in attempt.pods} - seen
-    if missing:
-        found += await source.samples(selector_of_pods(metric, missing), start, end)
-    return found
+def _batches(names_or_uids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (
+        names_or_uids[at : at + PODS_AT_ONCE] for at in range(0, len(names_or_uids), PODS_AT_ONCE)
+    )

@@ -4,11 +4,13 @@ Only an instant query with a range selector returns the samples themselves; a ra
 values carried forward to its steps. Answers are bounded.
 """
 
+import asyncio
 import json
 import ssl
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,18 +21,28 @@ from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
 from lowtide.units import parse_timestamp
 from lowtide_operator.samples.bounded_body import bounded_body
-from lowtide_operator.samples.source import SamplesUnavailableError, Selector
+from lowtide_operator.samples.exporter_page import COUNTERS
+from lowtide_operator.samples.source import (
+    SamplesUnavailableError,
+    Selector,
+    TooManySamplesError,
+)
 from lowtide_operator.settings import PrometheusSettings
 from lowtide_operator.status.conditions import Reason
 
 JOULES_SO_FAR: Final = (
-    "sum by (pod_uid) (max by (pod_uid, container, component, part, method, quality) "
-    f"({names.METRIC_POD_ENERGY}))"
+    "sum by (namespace, pod_uid) "
+    "(max by (namespace, pod_uid, container, component, part, method, quality) ({}))"
 )
 """Joules of every pod: one of several replicas (max), all components of a pod (sum)."""
+TOO_MUCH: Final = 422
+"""Status of an answer to a query that is understood and cannot be carried out: too many samples."""
 
 NOTHING_SAID: Final = frozenset({"unauthorized", "forbidden", "401 unauthorized", "403 forbidden"})
 """Words of a refusal that say no more than its status."""
+
+
+_Labels = tuple[tuple[str, str], ...]
 
 
 class PrometheusError(SamplesUnavailableError):
@@ -57,33 +69,27 @@ class Prometheus:
         Raises:
             PrometheusError: there is no usable answer.
         """
-        found: defaultdict[tuple[tuple[str, str], ...], dict[float, float]] = defaultdict(dict)
+        found: defaultdict[_Labels, dict[float, float]] = defaultdict(dict)
         for first, last in _chunks(start, end, self._settings.chunk_seconds):
             # A selector may or may not include its left edge (Prometheus 3 or 2), so chunks
             # overlap by a second and equal times are one sample.
             seconds = int((last - first).total_seconds()) + 1
-            for series in await self._query(f"{selector.promql}[{seconds}s]", last):
-                with _understood():
-                    labels = tuple(sorted(series["metric"].items()))
-                    values = {float(at): float(value) for at, value in series["values"]}
+            body = await self._query(f"{self._of_exporters(selector).promql}[{seconds}s]", last)
+            # A thread, because an answer may hold ten thousands of samples.
+            is_steady = selector.metric not in COUNTERS
+            for labels, values in await asyncio.to_thread(_series_in, body, is_steady=is_steady):
                 found[labels].update(values)
-        return tuple(
-            Series(dict(labels), tuple(StoredSample(at, samples[at]) for at in sorted(samples)))
-            for labels, samples in found.items()
-        )
+        return await asyncio.to_thread(_sorted_series, found)
 
-    async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return the joules that pods have used so far, by uid, with one query.
+    async def pod_joules(self, at: datetime) -> Mapping[tuple[str, str], float]:
+        """Return the joules that pods have used so far, by namespace and uid, with one query.
 
         Raises:
             PrometheusError: there is no usable answer.
         """
-        values = {}
-        for series in await self._query(JOULES_SO_FAR, at):
-            with _understood():
-                label = next(iter(series["metric"].values()), "")
-                values[label] = float(series["value"][1])
-        return values
+        everything = self._of_exporters(Selector(names.METRIC_POD_ENERGY)).promql
+        body = await self._query(JOULES_SO_FAR.format(everything), at)
+        return await asyncio.to_thread(_joules_in, body)
 
     async def started_at(self) -> datetime | None:
         """Return when this Prometheus began to run; `None` if it does not say.
@@ -97,10 +103,24 @@ class Prometheus:
         except (KeyError, TypeError, ValueError):
             return None
 
-    async def _query(self, query: str, at: datetime) -> list[Any]:
+    def _of_exporters(self, selector: Selector) -> Selector:
+        """Return the selector for targets that are exporters, as far as the settings name them."""
+        return replace(selector, equal={**self._settings.exporter_labels, **selector.equal})
+
+    async def _query(self, query: str, at: datetime) -> bytes:
+        """Return the body of a good answer.
+
+        Raises:
+            PrometheusError: there is none.
+            TooManySamplesError: it would be too large.
+        """
         form = {"query": query, "time": f"{at.timestamp():.3f}"}
         status, body = await self._ask("POST", "/api/v1/query", form)
-        return _result(status, body)
+        if status == TOO_MUCH:
+            raise TooManySamplesError(f"Prometheus answered {status}: {_reason_in(body)}")
+        if status != 200:
+            raise PrometheusError(f"Prometheus answered {status}: {_reason_in(body)}")
+        return body
 
     async def _ask(
         self, method: str, path: str, form: Mapping[str, str] | None = None
@@ -181,8 +201,9 @@ class Prometheus:
         limit = self._settings.maximum_body_bytes
         body = await bounded_body(answer, limit)
         if body is None:
-            raise PrometheusError(
-                f"Prometheus' answer is larger than {limit} bytes: lower prometheus.chunkSeconds"
+            raise TooManySamplesError(
+                f"Prometheus' answer is larger than {limit} bytes: raise "
+                "prometheus.maximumBodyBytes if that is right"
             )
         return body
 
@@ -213,14 +234,57 @@ def _understood() -> Iterator[None]:
         ) from None
 
 
-def _result(status: int, body: bytes) -> list[Any]:
+def _result(body: bytes) -> list[Any]:
     try:
         document = json.loads(body)
-        if status == 200 and document["status"] == "success":
+        if document["status"] == "success":
             result: list[Any] = document["data"]["result"]
             if isinstance(result, list):
                 return result
-        reason = f"{document.get('errorType', 'error')}: {document.get('error', '')}"
     except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise PrometheusError(f"Prometheus answered 200: {_reason_in(body)}")
+
+
+def _reason_in(body: bytes) -> str:
+    """Return what an answer that is no success says."""
+    try:
+        document = json.loads(body)
+        reason = f"{document.get('errorType', 'error')}: {document.get('error', '')}"
+    except (AttributeError, ValueError):
         reason = "the answer is not that of a Prometheus"
-    raise PrometheusError(f"Prometheus answered {status}: {' '.join(reason.split())[:300]}")
+    return " ".join(reason.split())[:300]
+
+
+def _series_in(body: bytes, *, is_steady: bool) -> list[tuple[_Labels, dict[float, float]]]:
+    """Return labels and values of the series of an answer.
+
+    Of a steady value, a gauge that says the same for days, only the changes are kept.
+    """
+    found = []
+    for series in _result(body):
+        with _understood():
+            labels = tuple(sorted(series["metric"].items()))
+            values = [(float(at), float(value)) for at, value in series["values"]]
+            if is_steady:
+                pairs = zip([None, *values], values, strict=False)
+                values = [new for old, new in pairs if old is None or old[1] != new[1]]
+            found.append((labels, dict(values)))
+    return found
+
+
+def _sorted_series(found: Mapping[_Labels, Mapping[float, float]]) -> tuple[Series, ...]:
+    return tuple(
+        Series(dict(labels), tuple(StoredSample(at, samples[at]) for at in sorted(samples)))
+        for labels, samples in found.items()
+    )
+
+
+def _joules_in(body: bytes) -> dict[tuple[str, str], float]:
+    values = {}
+    for series in _result(body):
+        with _understood():
+            labels = series["metric"]
+            pod = labels.get("namespace", ""), labels.get("pod_uid", "")
+            values[pod] = float(series["value"][1])
+    return values

@@ -51,7 +51,7 @@ class ExportersError(SamplesUnavailableError):
 class ExporterState:
     """Last good page of one exporter, and its last failure."""
 
-    pod_joules: Mapping[str, float] = field(default_factory=dict)
+    pod_joules: Mapping[tuple[str, str], float] = field(default_factory=dict)
     known: Known = field(default_factory=dict)
     failure: str | None = None
 
@@ -133,12 +133,12 @@ class Exporters:
             raise ExportersError(f"no exporter answers: {self._failure}")
         return self._awake_since
 
-    async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return the joules of the pods on the last good pages, by uid."""
-        joules: dict[str, float] = {}
+    async def pod_joules(self, at: datetime) -> Mapping[tuple[str, str], float]:
+        """Return the joules of the pods on the last good pages, by namespace and uid."""
+        joules: dict[tuple[str, str], float] = {}
         for state in self.exporters.values():
-            for uid, value in state.pod_joules.items():
-                joules[uid] = max(value, joules.get(uid, 0.0))
+            for pod, value in state.pod_joules.items():
+                joules[pod] = max(value, joules.get(pod, 0.0))
         return joules
 
     async def _addresses(self) -> list[str]:

@@ -20,6 +20,15 @@ class SamplesUnavailableError(Exception):
     """The store gives no usable answer now; the message is one sentence."""
 
     reason: ClassVar[Reason]
+    is_outage: ClassVar[bool] = True
+    """Whether other questions would fail as well."""
+
+
+class TooManySamplesError(SamplesUnavailableError):
+    """The answer would be larger than the store or the operator allows: ask for less."""
+
+    reason = Reason.PROMETHEUS_UNAVAILABLE
+    is_outage = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,8 @@ class Samples(Protocol):
         """
         ...
 
-    async def pod_joules(self, at: datetime) -> Mapping[str, float]:
-        """Return the joules that pods have used so far, by uid.
+    async def pod_joules(self, at: datetime) -> Mapping[tuple[str, str], float]:
+        """Return the joules that pods have used so far, by namespace and uid.
 
         Raises:
             SamplesUnavailableError: there is no usable answer.
@@ -83,20 +92,10 @@ class Samples(Protocol):
         ...
 
 
-def selector_of_pods(metric: str, uids: Iterable[str], *, label: str = "pod_uid") -> Selector:
-    """Return the selector of a metric's series with one of these values of `label`."""
-    return Selector(metric, like={label: "|".join(re.escape(uid) for uid in sorted(uids))})
-
-
-def selector_of_job_pods(metric: str, namespace: str, jobs: Iterable[str]) -> Selector:
-    """Return the selector of a metric's series of all pods of batch Jobs, by the pods' names.
-
-    The Job controller names pods after their Job with five random letters and digits behind.
-    """
-    names = "|".join(re.escape(name) for name in sorted(jobs))
-    return Selector(
-        metric, equal={"namespace": namespace}, like={"pod": f"(?:{names})-[a-z0-9]{{5}}"}
-    )
+def selector_of_pods(metric: str, namespace: str, uids: Iterable[str]) -> Selector:
+    """Return the selector of a metric's series of pods with these uids in one namespace."""
+    pattern = "|".join(re.escape(uid) for uid in sorted(uids))
+    return Selector(metric, equal={"namespace": namespace}, like={"pod_uid": pattern})
 
 
 def _quoted(text: str) -> str:

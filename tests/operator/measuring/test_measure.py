@@ -163,17 +163,22 @@ async def test_a_restarted_operator_measures_what_its_predecessor_could_not(
     assert status(api)["energy"]["totalJoules"] == 3600
 
 
-async def test_a_pod_that_nobody_saw_is_found_by_its_name(
+async def test_a_pod_that_the_operator_never_saw_is_found_by_the_job_that_it_worked_for(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
 ) -> None:
-    """A replaced pod's energy counts although the operator never saw the pod."""
+    """Its energy counts because the exporter says whose it is, whatever its name."""
     async with operator(prometheus=prometheus(api), zones=zones(1000)):
         await finished(None)
         lost = {
-            "metadata": {"uid": "uid-lost", "name": "net-1-xyz12"},
+            "metadata": {"uid": "uid-lost", "name": "net-1-3-xyz12"},
             "status": {"startTime": api.get(PODS, "net-1-abcde")["status"]["startTime"]},
         }
         store_energy(api, lost, 1000.0)
+        mine = api.get(TRAININGJOBS, "net")["metadata"]["uid"]
+        labels = {"namespace": "default", "pod": "net-1-3-xyz12", "pod_uid": "uid-lost"}
+        api.series["lowtide_pod_owner_info"] = [
+            ({**labels, "trainingjob_uid": mine}, [(time.time(), 1)])
+        ]
         await api.until(lambda: measured(api).get("status") == "True")
     assert status(api)["energy"]["totalJoules"] == 1000
 

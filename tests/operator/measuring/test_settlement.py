@@ -131,7 +131,7 @@ def test_waiting_for_a_dirtier_hour_stays_negative() -> None:
 
 
 def test_both_attempts_of_a_failed_start_count_and_are_listed() -> None:
-    """Two pods in one attempt: energy of both, joules for each."""
+    """Two pods in one attempt, of which one was not seen: energy of both, joules for each."""
     first = steady("a", 3.6e6)
     second = steady("b", 1.8e6)
     both = PodSamples(
@@ -144,7 +144,7 @@ def test_both_attempts_of_a_failed_start_count_and_are_listed() -> None:
     assert found.energy is not None
     assert found.energy.total_joules == 5_400_000
     assert found.pods == {"a": 3_600_000, "b": 1_800_000}
-    assert found.attempts == {1: (3_600_000, pytest.approx(100.0))}
+    assert found.attempts == {1: (5_400_000, pytest.approx(150.0))}
 
 
 def test_an_hour_whose_intensity_nobody_knows_is_not_priced() -> None:

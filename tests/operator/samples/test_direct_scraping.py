@@ -20,7 +20,7 @@ from lowtide.energy.integration import integrate_pod
 from lowtide.energy.profile import Span
 from lowtide_operator.samples.exporter_page import PageError, parse_page
 from lowtide_operator.samples.scraping import Exporters, ExportersError
-from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples.source import selector_of_pods
 from lowtide_operator.samples.store import FILE_NAME, SampleStore
 from lowtide_operator.settings import OperatorSettings, ScrapingSettings
 
@@ -126,7 +126,7 @@ async def _served(nodes: tuple[Node, ...], addresses: list[str]) -> AsyncIterato
 
 async def joules_of(exporters: Exporters, uid: str) -> list[float]:
     """Return the stored values of a pod's energy."""
-    selector = selector_of_pods(ENERGY, [uid])
+    selector = selector_of_pods(ENERGY, "default", [uid])
     found = await exporters.samples(selector, NOON - timedelta(hours=1), NOON)
     return [sample.value for series in found for sample in series.samples]
 
@@ -244,7 +244,7 @@ async def test_what_running_pods_have_used_is_that_of_the_last_good_page() -> No
         await exporters.scrape()
         refuse(node)
         await exporters.scrape()
-        assert await exporters.pod_joules(NOON) == {"a": 1.0}
+        assert await exporters.pod_joules(NOON) == {("default", "a"): 1.0}
 
 
 async def test_the_password_of_the_exporters_is_sent(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def energy_in(store: SampleStore, seconds: float, uid: str = "a") -> Any:
     """Return what the store's samples say about a pod that ran from noon on."""
     window = (NOON.timestamp() - 60, NOON.timestamp() + seconds + 600)
     series = {
-        metric: store.read(selector_of_pods(metric, [uid]), *window)
+        metric: store.read(selector_of_pods(metric, "default", [uid]), *window)
         for metric in (
             ENERGY,
             "lowtide_pod_segment_start_timestamp_seconds",
@@ -360,7 +360,7 @@ def test_final_values_are_stored_once() -> None:
         store.add(page, instance="node-1", at_seconds=NOON.timestamp() + 15 * number)
     stored = store._database.execute("SELECT count(*) FROM sample").fetchone()[0]
     assert stored == 3 + 3 + 4  # energy and GPU-seconds at three times, four gauges once
-    (series,) = store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+    (series,) = store.read(selector_of_pods(ENERGY, "default", ["a"]), 0, 4e9)
     assert [sample.value for sample in series.samples] == [10.0, 20.0, 20.0, 20.0]
     assert series.samples[-1].time_seconds == NOON.timestamp() + 15 * 29
     assert energy_in(store, 30).final
@@ -371,9 +371,9 @@ def test_pods_not_seen_for_long_are_forgotten() -> None:
     store = store_in(None)
     fill(store, [10.0])
     store.prune(NOON.timestamp() + 3599)
-    assert store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+    assert store.read(selector_of_pods(ENERGY, "default", ["a"]), 0, 4e9)
     store.prune(NOON.timestamp() + 3601)
-    assert not store.read(selector_of_pods(ENERGY, ["a"]), 0, 4e9)
+    assert not store.read(selector_of_pods(ENERGY, "default", ["a"]), 0, 4e9)
 
 
 def test_samples_outlive_the_process(tmp_path: Path) -> None:
@@ -431,10 +431,10 @@ def test_names_cannot_change_what_is_selected() -> None:
     hostile = "a') OR 1=1 --"
     page = parse_page(page_of(hostile, 5.0, pod='x\\"},up{') + page_of("other", 7.0))
     store.add(page, instance="node-1", at_seconds=NOON.timestamp())
-    (series,) = store.read(selector_of_pods(ENERGY, [hostile]), 0, 4e9)
+    (series,) = store.read(selector_of_pods(ENERGY, "default", [hostile]), 0, 4e9)
     assert series.pod_uid == hostile
-    assert store.read(selector_of_pods(ENERGY, [".*"]), 0, 4e9) == ()
-    assert store.read(selector_of_job_pods(ENERGY, "default", [".*"]), 0, 4e9) == ()
+    assert store.read(selector_of_pods(ENERGY, "default", [".*"]), 0, 4e9) == ()
+    assert store.read(selector_of_pods(ENERGY, "other", [hostile]), 0, 4e9) == ()
 
 
 def status(api: Any) -> dict[str, Any]:

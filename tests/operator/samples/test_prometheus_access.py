@@ -21,7 +21,10 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 TOKEN = "s3cret"
 ANSWER = {
     "status": "success",
-    "data": {"resultType": "vector", "result": [{"metric": {"pod_uid": "u"}, "value": [0, "7"]}]},
+    "data": {
+        "resultType": "vector",
+        "result": [{"metric": {"namespace": "ml", "pod_uid": "u"}, "value": [0, "7"]}],
+    },
 }
 
 
@@ -82,7 +85,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLCo
 async def test_token_opens_the_door(token: Path) -> None:
     """The token is read from its file, without the last newline."""
     async with protected() as url:
-        assert await ask(url, tokenFile=str(token)) == {"u": 7.0}
+        assert await ask(url, tokenFile=str(token)) == {("ml", "u"): 7.0}
 
 
 async def test_changed_token_is_read_again(token: Path) -> None:
@@ -96,7 +99,7 @@ async def test_changed_token_is_read_again(token: Path) -> None:
 
         token.write_text(TOKEN)
 
-        assert await client.pod_joules(NOW) == {"u": 7.0}
+        assert await client.pod_joules(NOW) == {("ml", "u"): 7.0}
 
 
 async def test_missing_token_is_one_sentence_with_the_setting(tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ async def test_own_authority_is_trusted_when_it_is_named(
     """An https address whose certificate no public authority signed."""
     file, context = authority
     async with protected(context) as url:
-        assert await ask(url, tokenFile=str(token), caFile=str(file)) == {"u": 7.0}
+        assert await ask(url, tokenFile=str(token), caFile=str(file)) == {("ml", "u"): 7.0}
 
 
 async def test_unknown_authority_is_one_sentence_with_the_setting(
@@ -183,7 +186,7 @@ async def test_headers_of_the_settings_travel_with_every_query() -> None:
     try:
         with pytest.raises(PrometheusError, match=r"answered 401: no org id .*prometheus\.headers"):
             await ask(url)
-        assert await ask(url, headers={"X-Scope-OrgID": "team-a"}) == {"u": 7.0}
+        assert await ask(url, headers={"X-Scope-OrgID": "team-a"}) == {("ml", "u"): 7.0}
     finally:
         await runner.cleanup()
 

@@ -1,20 +1,17 @@
-"""Selectors name the pods of a job, and nothing that a pod is called can change a query."""
+"""Selectors name pods by their uid and namespace, and no value can change a query."""
 
-import re
-
-from lowtide_operator.samples.source import selector_of_job_pods, selector_of_pods
+from lowtide_operator.samples.source import Selector, selector_of_pods
 
 
-def test_names_of_pods_cannot_change_a_query() -> None:
+def test_no_value_can_change_a_query() -> None:
     """Quotes and regular expressions in a value are only characters."""
-    expected = 'm{pod_uid=~"a\\"\\\\},\\\\ up\\\\{x=\\"|b\\\\.c"}'
-    assert selector_of_pods("m", ['a"}, up{x="', "b.c"]).promql == expected
+    expected = 'm{namespace="m\\"l",pod_uid=~"a\\"\\\\},\\\\ up\\\\{x=\\"|b\\\\.c"}'
+    assert selector_of_pods("m", 'm"l', ['a"}, up{x="', "b.c"]).promql == expected
 
 
-def test_pods_of_a_job_are_found_by_their_generated_names() -> None:
-    """Five letters or digits behind the Job's name; the pods of `net-1-1` are not those of it."""
-    selector = selector_of_job_pods("m", "ml", ["net-1"])
-    assert selector.promql == 'm{namespace="ml",pod=~"(?:net\\\\-1)-[a-z0-9]{5}"}'
-    pattern = r"(?:net\-1)-[a-z0-9]{5}"
-    assert re.fullmatch(pattern, "net-1-x7k2p")
-    assert not re.fullmatch(pattern, "net-1-1-x7k2p")
+def test_an_absent_label_is_an_empty_text() -> None:
+    """As in Prometheus."""
+    matches = Selector("m", equal={"pod_uid": ""}, like={"pod": "a|b"}).matcher()
+    assert matches({"pod": "b"})
+    assert not matches({"pod": "b", "pod_uid": "u"})
+    assert not matches({"pod": "c"})

@@ -411,7 +411,10 @@ class FakeApi:
     def _live(self, at: float) -> web.Response:
         """Answer the query for the energy of running pods: the last value of every series."""
         result = [
-            {"metric": {"pod_uid": labels["pod_uid"]}, "value": [at, str(samples[-1][1])]}
+            {
+                "metric": {name: labels[name] for name in ("namespace", "pod_uid")},
+                "value": [at, str(samples[-1][1])],
+            }
             for labels, samples in self.series.get("lowtide_pod_energy_joules_total", ())
         ]
         data = {"resultType": "vector", "result": result}
