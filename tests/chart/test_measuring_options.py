@@ -162,3 +162,22 @@ def test_the_chart_knows_how_often_the_operator_scrapes(render: Render) -> None:
         render({**DIRECT, "exporter": {"retainSeconds": 209}})
     with pytest.raises(Exception, match="at least 780 s"):
         render({**DIRECT, "settings": seldom})
+
+
+@pytest.mark.parametrize(
+    ("own", "labels"),
+    [
+        ({"url": "http://p:9090"}, {"job": "lowtide-exporter"}),
+        ({"url": "http://p:9090", "exporterLabels": {}}, {}),
+        ({}, {}),
+    ],
+)
+def test_the_operator_believes_the_targets_that_the_chart_makes(
+    own: dict[str, Any], labels: dict[str, str], render: Render, pick: Pick
+) -> None:
+    """Unless the settings say otherwise, or name no Prometheus."""
+    values = {
+        "monitoring": {"serviceMonitor": {"enabled": True}},
+        "settings": {"prometheus": own},
+    }
+    assert settings_of(render(values), pick).prometheus.exporter_labels == labels

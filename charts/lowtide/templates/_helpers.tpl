@@ -97,6 +97,11 @@ imagePullSecrets:
 {{- $url := printf "http://%s.%s.svc:9400/metrics" (include "lowtide.exporter.fullname" .) .Release.Namespace }}
 {{- $_ := set $settings "exporters" (merge (dict "url" $url) ($settings.exporters | default dict)) }}
 {{- end }}
+{{- $store := $settings.prometheus | default dict }}
+{{- if and .Values.exporter.enabled .Values.monitoring.serviceMonitor.enabled $store.url (not (hasKey $store "exporterLabels")) }}
+{{- $job := dict "exporterLabels" (dict "job" (include "lowtide.exporter.fullname" .)) }}
+{{- $_ := set $settings "prometheus" (merge $job $store) }}
+{{- end }}
 {{- if .Values.exporter.enabled }}
 {{- $settle := ($settings.measurement | default dict).settleSeconds | default 180 | float64 }}
 {{- $interval := .Values.exporter.scrapeIntervalSeconds | float64 }}

@@ -36,7 +36,9 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 NEVER_RAN: Final = Measurement(
-    status="False", reason=Reason.NEVER_RAN, message="no pod of this job ever ran"
+    status="False",
+    reason=Reason.NEVER_RAN,
+    message="no pod of this job was seen to run, and the exporters name none",
 )
 
 

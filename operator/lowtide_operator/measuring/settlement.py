@@ -317,22 +317,19 @@ def _by_attempt(
     Attempts follow one another, so what was emitted between the start of one and that of the next
     is its own.
     """
-    used: dict[int, list[float]] = {}
+    used: dict[int, list[PodEnergy]] = {}
     for uid, pod in pods.items():
         if pod.total_joules is not None:
-            used.setdefault(numbers[uid], []).append(pod.total_joules)
-    intervals = energy.profile.intervals
-    if not intervals:
-        return {}
-    begun = [a for a in ledger.status.attempts if a.number in used and a.start is not None]
-    edges = [intervals[0].start, *(a.start for a in begun[1:] if a.start is not None)]
-    edges.append(max(*edges, *(interval.end for interval in intervals)))
-    figures: dict[int, tuple[int, float | None]] = {
-        number: (round(fsum(joules)), None) for number, joules in used.items()
-    }
-    for attempt, (start, end) in zip(begun, pairwise(edges), strict=True):
+            used.setdefault(numbers[uid], []).append(pod)
+    figures: dict[int, tuple[int, float | None]] = {}
+    ends = [pod.run.end for pod in pods.values()]
+    ends += [interval.end for interval in energy.profile.intervals]
+    starts = [min(pod.run.start for pod in used[number]) for number in sorted(used)]
+    starts = [min([*starts[:1], *(i.start for i in energy.profile.intervals[:1])]), *starts[1:]]
+    for number, (start, end) in zip(sorted(used), pairwise([*starts, max(ends)]), strict=True):
+        grams = None
         if ledger.intensity is not None and end > start:
             own = energy.profile.within(Span(start, end))
             grams = operational_grams(own, ledger.intensity).grams
-            figures[attempt.number] = (figures[attempt.number][0], grams)
+        figures[number] = round(fsum(pod.total_joules or 0.0 for pod in used[number])), grams
     return figures
