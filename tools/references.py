@@ -90,10 +90,18 @@ def metrics_text() -> str:
         for family in catalogue.FAMILIES
     ]
     lines += ["", "## Operator", "", "Port 9090, `/metrics`. Per job, labels namespace and", ""]
-    lines[-1:] = ["trainingjob; a figure that is not known has no series.", ""]
+    lines[-1:] = [
+        "trainingjob; a figure that is not known has no series. Series of their own have jobs"
+    ]
+    lines += [
+        "that run, are at risk, ended within `server.jobSeriesSeconds` or are next to start, at"
+    ]
+    lines += ["most 250; `lowtide_trainingjobs_...` add up all jobs by namespace and state.", ""]
     lines += ["| metric | meaning |", "|---|---|"]
     for name, text in operator_metrics.JOB_FIGURES.items():
         lines.append(f"| `lowtide_trainingjob_{name}` | {_cell(text)} |")
+    for name, text in operator_metrics.SUMMED.items():
+        lines.append(f"| `lowtide_trainingjobs_{name}` | {_cell(text)} |")
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in _literal_metrics()]
     for family in (*provider_families({}), *price_families({}, datetime.now(UTC))):
         lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")

@@ -224,6 +224,8 @@ class ServerSettings(ApiModel):
     """Port of /healthz."""
     loop_lag_seconds: PositiveSeconds = 10
     """The operator calls itself unhealthy when its event loop is late by this much."""
+    job_series_seconds: PositiveSeconds = 86_400
+    """How long an ended job keeps series of its own on /metrics; afterwards it is in the sums."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least severity of log lines."""
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"

@@ -29,7 +29,7 @@ from lowtide.trainingjob.status import (
 from lowtide_exporter.page import catalogue
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.display import display_of
-from lowtide_operator.telemetry.metrics import JOB_FIGURES
+from lowtide_operator.telemetry.metrics import JOB_FIGURES, SUMMED
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
@@ -212,6 +212,7 @@ def test_every_series_mentioned_exists(page):
     code += sorted((ROOT / "charts/lowtide/files/rules").glob("*.yaml"))
     known = {family.name for family in catalogue.FAMILIES}
     known |= {f"lowtide_trainingjob_{name}" for name in JOB_FIGURES}
+    known |= {f"lowtide_trainingjobs_{name}" for name in (*SUMMED, "cost")}
     for path in code:
         written = re.findall(r"lowtide_[a-z0-9_]+", path.read_text("utf-8"))
         known |= {*written, *(f"{name}_total" for name in written)}

@@ -33,15 +33,15 @@ CLUSTER = Dashboard(
             "Operational and embodied emissions of the measured TrainingJobs that exist.",
             PanelUnit.GRAMS,
             Query(
-                f"sum(lowtide_trainingjob_operational_grams{_IN})"
-                f" + sum(lowtide_trainingjob_embodied_grams{_IN})"
+                f"sum(lowtide_trainingjobs_operational_grams{_IN})"
+                f" + sum(lowtide_trainingjobs_embodied_grams{_IN})"
             ),
         ),
         stat(
             "Avoided by waiting",
             "Against running each job at its submission, on actual intensity. May be negative.",
             PanelUnit.GRAMS,
-            Query(f"sum(lowtide_trainingjob_avoided_grams{_IN})"),
+            Query(f"sum(lowtide_trainingjobs_avoided_grams{_IN})"),
         ),
         stat(
             "Jobs",
@@ -111,7 +111,7 @@ CLUSTER = Dashboard(
             width=8,
             queries=(
                 Query(
-                    f"sum by (namespace) (lowtide_trainingjob_operational_grams{_IN})",
+                    f"sum by (namespace) (lowtide_trainingjobs_operational_grams{_IN})",
                     "{{namespace}}",
                 ),
             ),
@@ -124,7 +124,7 @@ CLUSTER = Dashboard(
             width=8,
             queries=(
                 Query(
-                    f"sum by (namespace, currency, kind) (lowtide_trainingjob_cost{_IN})",
+                    f"sum by (namespace, currency, kind) (lowtide_trainingjobs_cost{_IN})",
                     "{{namespace}} {{kind}} {{currency}}",
                 ),
             ),

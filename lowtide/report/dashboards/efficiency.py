@@ -50,8 +50,8 @@ EFFICIENCY = Dashboard(
             "Avoided over what running at submission would have emitted.",
             PanelUnit.RATIO,
             Query(
-                f"sum(lowtide_trainingjob_avoided_grams{_IN})"
-                f" / (sum(lowtide_trainingjob_run_now_grams{_IN}) > 0)"
+                f"sum(lowtide_trainingjobs_avoided_grams{_IN})"
+                f" / (sum(lowtide_trainingjobs_run_now_grams{_IN}) > 0)"
             ),
             width=4,
         ),

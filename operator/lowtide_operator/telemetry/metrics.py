@@ -1,13 +1,14 @@
 """Metrics of the operator itself, collected at scrape time.
 
 One collector reads the cache, the queue, the zones and the counts: no gauge must be kept in sync,
-and a deleted job has no series. Labels are bounded: namespace and name of a job, zone and signal;
-one info metric describes a job. Base units everywhere.
+and a deleted job has no series. Jobs that run, are due or ended lately have series of their own;
+all jobs are in the sums by namespace and state. Labels are bounded: namespace and name of a job,
+zone and signal; one info metric describes a job. Base units everywhere.
 """
 
 import socket
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Thread
 from typing import Final
 from wsgiref.simple_server import WSGIServer
@@ -19,16 +20,22 @@ from prometheus_client.registry import Collector
 from lowtide import __version__
 from lowtide_operator.app import App
 from lowtide_operator.objects.records import Record
+from lowtide_operator.telemetry.job_choice import shown_jobs
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
 JOB_LABELS: Final = ("namespace", "trainingjob")
-JOBS_MAX: Final = 10_000
-"""Jobs with series of their own: the newest ones."""
-
 OUTCOMES: Final = ("ok", "error", "conflict", "refused")
 WRITE_OUTCOMES: Final = ("ok", "error", "conflict")
 
+SUMMED: Final = {
+    "energy_joules": "Energy of all jobs that are known",
+    "operational_grams": "Operational emissions of these jobs, grams of CO2 equivalent",
+    "embodied_grams": "Embodied emissions of these jobs, grams of CO2 equivalent",
+    "avoided_grams": "Emissions that these jobs avoided against running at submission",
+    "run_now_grams": "Emissions that running at submission would have had",
+}
+"""Figures that are added up over all jobs of a namespace and state."""
 JOB_FIGURES: Final = {
     "planned_start_timestamp_seconds": "Planned start, Unix time",
     "latest_start_timestamp_seconds": "Last start that keeps the deadline, Unix time",
@@ -213,18 +220,56 @@ class OperatorCollector(Collector):
         for state, count in sorted(Counter(record.summary.state for record in records).items()):
             states.add_metric([state], count)
         yield states
-        newest = sorted(records, key=lambda record: record.created, reverse=True)[:JOBS_MAX]
-        yield _info_of(newest)
-        yield _conditions_of(newest)
+        yield from sums_of(records)
+        lately = self._app.settings.server.job_series_seconds
+        shown = shown_jobs(records, self._app.clock().timestamp() - lately)
+        yield _info_of(shown)
+        yield _conditions_of(shown)
         for name, text in JOB_FIGURES.items():
-            yield _figure_of(newest, name, text)
-        yield _costs_of(newest)
+            yield _figure_of(shown, name, text)
+        yield _costs_of(shown)
 
 
 def _by_outcome(name: str, text: str, counts: Mapping[str, int], outcomes: Iterable[str]) -> Metric:
     family = CounterMetricFamily(name, f"{text}, by outcome", labels=["outcome"])
     for outcome in outcomes:
         family.add_metric([outcome], counts.get(outcome, 0))
+    return family
+
+
+def sums_of(records: Sequence[Record]) -> Iterator[Metric]:
+    """Yield the figures of all jobs, added up by namespace and state."""
+    sums: dict[str, defaultdict[tuple[str, str], float]] = {n: defaultdict(float) for n in SUMMED}
+    for record in records:
+        group = record.key.namespace, record.summary.state
+        figures = record.summary.figures
+        for name, amounts in sums.items():
+            if name in figures:
+                amounts[group] += figures[name]
+    for name, text in SUMMED.items():
+        family = GaugeMetricFamily(
+            f"lowtide_trainingjobs_{name}",
+            f"{text}, by namespace and state",
+            labels=["namespace", "state"],
+        )
+        for group, amount in sorted(sums[name].items()):
+            family.add_metric(group, amount)
+        yield family
+    yield _cost_of_all(records)
+
+
+def _cost_of_all(records: Iterable[Record]) -> Metric:
+    spent: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+    for record in records:
+        for (currency, kind), amount in record.summary.costs.items():
+            spent[record.key.namespace, currency, kind] += amount
+    family = GaugeMetricFamily(
+        "lowtide_trainingjobs_cost",
+        "Money of all jobs that are known; kinds are different quantities and are never added",
+        labels=["namespace", "currency", "kind"],
+    )
+    for labels, total in sorted(spent.items()):
+        family.add_metric(labels, total)
     return family
 
 
