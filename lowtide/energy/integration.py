@@ -18,11 +18,11 @@ from math import fsum, inf
 
 from lowtide.energy.profile import EnergyError, EnergyProfile, Span
 from lowtide.energy.running_sums import (
-    CounterStep,
     CounterSums,
     ProfileSum,
     Stretch,
     TimeCovered,
+    TrackAdvance,
     join,
 )
 from lowtide.energy.samples import Series, StoredSample
@@ -192,14 +192,14 @@ class PodSummation:
         }
         return [*(warning for warning, is_so in found.items() if is_so), *self._warnings]
 
-    def _begin_of(self, step: CounterStep) -> float:
+    def _begin_of(self, step: TrackAdvance) -> float:
         """Return from when on the step's energy is known: its first ones begin with the run."""
         if step.begin is not None:
             return step.begin.time_seconds
         first = step.samples[0].time_seconds
         return first if self._start is None else min(self._start, first)
 
-    def _place(self, step: CounterStep) -> None:
+    def _place(self, step: TrackAdvance) -> None:
         """Add the joules of a counter's new samples to the profile."""
         begin = step.begin or StoredSample(self._begin_of(step), 0.0)
         first, last = begin.time_seconds, step.samples[-1].time_seconds
@@ -230,7 +230,7 @@ class PodSummation:
             return (low, low + min(1.0, high - low)), True
         return (min(start, end) - min(1.0, high - low), min(start, end)), True
 
-    def _close_stretches(self, steps: Sequence[CounterStep]) -> list[Stretch]:
+    def _close_stretches(self, steps: Sequence[TrackAdvance]) -> list[Stretch]:
         """Return the stretches whose samples are close together, by segment."""
         moments: dict[float | None, set[float]] = defaultdict(set)
         for step in steps:

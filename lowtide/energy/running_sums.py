@@ -27,7 +27,7 @@ Stretch = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class CounterStep:
+class TrackAdvance:
     """New samples of one counter in one segment.
 
     `begin` is the sample before them, a zero at the segment's start for the first ones, or `None`
@@ -51,7 +51,7 @@ class CounterSums:
         self.unusable = 0
         self.segments: set[float | None] = set()
 
-    def take(self, counters: Iterable[Series], starts: Iterable[Series]) -> list[CounterStep]:
+    def take(self, counters: Iterable[Series], starts: Iterable[Series]) -> list[TrackAdvance]:
         """Add the next samples; those that were given before count once."""
         tracks, unusable = tracks_of_pod(counters, self._with_earlier(starts))
         self.unusable += unusable
@@ -81,7 +81,7 @@ class CounterSums:
         }
         return list(merged.values())
 
-    def _advance(self, track: Track) -> CounterStep | None:
+    def _advance(self, track: Track) -> TrackAdvance | None:
         key = (track.identity, track.segment_start_seconds)
         last = self._last.get(key)
         if last is None and track.segment_start_seconds is not None:
@@ -106,7 +106,7 @@ class CounterSums:
             return None
         self._last[key] = rising[-1]
         self.segments.add(track.segment_start_seconds)
-        return CounterStep(track.identity, track.segment_start_seconds, begin, tuple(rising), fell)
+        return TrackAdvance(track.identity, track.segment_start_seconds, begin, tuple(rising), fell)
 
     def _fold(self, fresh: set[tuple[Identity, float | None]]) -> None:
         """Close the segments that a later one has followed: their values do not change again."""
