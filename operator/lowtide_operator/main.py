@@ -70,6 +70,7 @@ DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 FLUSH_SECONDS: Final = 3.0
 """Longest time for the last Events to be recorded."""
+DEEPEST_OBJECT_FRAMES: Final = 50_000
 CRD_RETRY_SECONDS: Final = 5.0
 COLLECTED_TOGETHER: Final = 100_000, 10, 5
 """New objects between two searches for cycles, and searches between two deeper ones."""
@@ -120,6 +121,8 @@ async def serve(
     Raises:
         ClusterError: there is no cluster to work on.
     """
+    # The API server takes objects nested 10,000 deep; the JSON reader needs a frame for each level.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST_OBJECT_FRAMES))
     async with _open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)

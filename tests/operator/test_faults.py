@@ -405,3 +405,26 @@ async def test_an_interruptible_job_rests_through_the_dirty_hours(
         await api.until(lambda: not api.get(JOBS, "net-1")["spec"]["suspend"])
         await api.until(lambda: len(status(api)["attempts"]) == 2)
     assert events(api)[:4] == ["Planned", "Started", "Paused", "Resumed"]
+
+
+@pytest.mark.parametrize("levels", [400, 1_200])
+async def test_a_template_that_is_nested_too_deep_gets_a_condition_and_stops_no_other(
+    levels: int, api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """Listed or watched: reading it takes a stack frame a level."""
+    deep: dict[str, Any] = {}
+    for _ in range(levels):
+        deep = {"x": deep}
+    broken = training_job(schedule=AT_ONCE)
+    broken["spec"]["template"] = {"spec": deep}
+    async with operator():
+        api.create(TRAININGJOBS, training_job("first", schedule=AT_ONCE))
+        await api.until(lambda: api.get(JOBS, "first-1"))
+        api.create(TRAININGJOBS, broken)
+        await api.until(lambda: condition(api, "Valid").get("status") == "False")
+        assert "nested more than 100 levels deep" in condition(api, "Valid")["message"]
+        api.create(TRAININGJOBS, training_job("second", schedule=AT_ONCE))
+        await api.until(lambda: api.get(JOBS, "second-1"))
+    async with operator():
+        api.create(TRAININGJOBS, training_job("third", schedule=AT_ONCE))
+        await api.until(lambda: api.get(JOBS, "third-1"))

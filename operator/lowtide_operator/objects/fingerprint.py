@@ -8,8 +8,25 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+NESTED_MAX: Final = 100
+"""Levels of a template; a deeper one is no Job, and would cost a stack frame a level."""
 FREE_TEXTS: Final = frozenset({"args", "command"})
 """Lists of free texts in a container."""
+
+
+def nested_at_most(value: object, levels: int) -> bool:
+    """Return whether mappings and lists are nested no deeper than this."""
+    level: list[object] = [value]
+    for _ in range(levels + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, Mapping | list)
+            for child in (parent.values() if isinstance(parent, Mapping) else parent)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def fingerprint(template: object) -> str:

@@ -15,12 +15,17 @@ from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
-from lowtide_operator.objects.fingerprint import fingerprint
+from lowtide_operator.objects.fingerprint import NESTED_MAX, fingerprint, nested_at_most
 from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import Summary, past_run, summary_of
 from lowtide_operator.objects.views import Body, Fault, JobView
 
+TOO_DEEP: Final = "too deep"
+"""In the place of a fingerprint, of a template that cannot be taken."""
+NESTED_TOO_DEEP: Final = Fault(
+    f"spec.template is nested more than {NESTED_MAX} levels deep: a Job needs about 20"
+)
 PACKING_LEVEL: Final = 1
 """The fastest level; higher ones save little more on texts this short."""
 PACKING_WINDOW_BITS: Final = 12
@@ -57,7 +62,7 @@ class Record:
     packed_status: bytes
     """The status as packed JSON: a history of 48 epochs is several times as long as the rest."""
     template: str
-    """Fingerprint of the template."""
+    """Fingerprint of the template, or `TOO_DEEP`."""
     series: str | None
     """Series of jobs that learn from each other."""
     past: PastRun | None
@@ -74,6 +79,7 @@ class Record:
         spec["template"] = {}
         annotations = metadata.get("annotations") or {}
         status = body.get("status") or {}
+        is_readable = nested_at_most(template, NESTED_MAX)
         return cls(
             key=Key(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
@@ -85,7 +91,7 @@ class Record:
             gpus=gpu_demand(template),
             spec=_compact(spec),
             packed_status=_packed(_compact(status)),
-            template=sys.intern(fingerprint(template)),
+            template=sys.intern(fingerprint(template)) if is_readable else TOO_DEEP,
             series=(spec.get("metrics") or {}).get("series"),
             past=past_run(status),
             summary=summary_of(spec, status),
@@ -108,7 +114,7 @@ class Record:
             run_now=self.run_now,
             gpus=self.gpus.total,
             gpu_resource=self.gpus.resource,
-            spec=_parse_spec(self.spec),
+            spec=NESTED_TOO_DEEP if self.template == TOO_DEEP else _parse_spec(self.spec),
             status=parse_status(self.status),
             template=self.template,
         )

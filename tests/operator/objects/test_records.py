@@ -1,8 +1,12 @@
 """Records keep what the operator needs of a TrainingJob, and little else."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 from lowtide_operator.objects.records import Record, parse_status
+from lowtide_operator.objects.views import Fault
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
@@ -28,3 +32,28 @@ def test_a_record_keeps_no_template() -> None:
     record = Record.of({"metadata": metadata, "spec": {"template": template}})
     assert len(record.spec) < 100
     assert record.view().created == NOON
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return a body whose template holds mappings so many levels deep."""
+    template: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        template = {"x": template}
+    metadata = {
+        "name": "net",
+        "namespace": "ml",
+        "uid": "u",
+        "creationTimestamp": "2026-11-30T12:00:00Z",
+    }
+    return {"metadata": metadata, "spec": {"template": template}}
+
+
+@pytest.mark.parametrize(("levels", "is_fault"), [(100, False), (102, True), (9_000, True)])
+def test_a_template_that_is_nested_too_deep_is_a_fault_and_no_crash(
+    levels: int, is_fault: bool
+) -> None:
+    """At a depth that a few stack frames a level could not take."""
+    spec = Record.of(nested(levels)).view().spec
+    assert isinstance(spec, Fault) is is_fault
+    if isinstance(spec, Fault):
+        assert spec.message.startswith("spec.template is nested more than 100 levels deep")
