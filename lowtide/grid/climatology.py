@@ -2,7 +2,7 @@
 
 A table of twelve months by 24 UTC hours, from a CSV file with the columns `month,hour,g_per_kwh`.
 It is used only where neither a provider nor three days of history exist, and every slot that comes
-from it says `climatology`. The settings name the table's origin, because somebody measured it.
+from it says `climatology`. The settings name the table's origin: who measured it and when.
 """
 
 import csv

@@ -171,7 +171,7 @@ def test_reads_prices_of_any_unit_and_says_the_currency(tmp_path):
         tmp_path / "p.csv",
         "time,usd_per_mwh",
         "2021-07-01T00:00Z,40",
-        "2021-07-01T01:00,-5",
+        "2021-07-01T01:00Z,-5",
         "2021-07-01T02:00Z,",
     )
 
@@ -185,13 +185,13 @@ def test_reads_prices_of_any_unit_and_says_the_currency(tmp_path):
     ("rows", "message"),
     [
         pytest.param(["time,price", "2021-07-01T00:00Z,1", "x,1"], "usd_per_mwh", id="no unit"),
-        pytest.param(["time,eur_per_kwh", "2021-07-01T00:00Z,1", "soon,1"], "row 3", id="time"),
+        pytest.param(["time,eur_per_kwh", "2021-07-01T00:00Z,1", "soon,1"], "line 3", id="time"),
         pytest.param(
-            ["time,eur_per_kwh", "2021-07-01T01:00Z,1", "2021-07-01T01:00Z,1"],
-            "does not come after",
+            ["time,eur_per_kwh", "2021-07-01T01:00Z,1", "2021-07-01T00:00Z,1"],
+            "line 3: .* earlier than the line before",
             id="order",
         ),
-        pytest.param(["time,eur_per_kwh", "2021-07-01T01:00Z,1"], "needs two", id="short"),
+        pytest.param(["time,eur_per_kwh", "2021-07-01T01:00Z,1"], "a single point", id="short"),
     ],
 )
 def test_a_price_file_that_cannot_be_read_is_refused(tmp_path, rows, message):

@@ -70,7 +70,7 @@ class FileProvider:
         """Return the forecast column from `now` on.
 
         Without that column the values after `now` are themselves what the file expects, except
-        in a replay, where they are the future that nobody can know.
+        in a replay, where they are the future, which cannot be known.
         """
         trace = self._trace(zone)
         if not trace.has_forecast and self._replay is not None:
