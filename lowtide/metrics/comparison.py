@@ -6,12 +6,23 @@ the same way (`lowtide.metrics.likeness`); otherwise it is undefined as `method_
 Source: docs/explanation/metrics.md#comparing-jobs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.metrics.likeness import CARBON, CIRCUMSTANCES, METER, RUN, Effect, Likeness, likeness
+from lowtide.metrics.likeness import (
+    CARBON,
+    CIRCUMSTANCES,
+    METER,
+    RUN,
+    Effect,
+    Likeness,
+    Profile,
+    compared,
+    likeness,
+    profile,
+)
 from lowtide.metrics.properties import Direction
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Undefined
 from lowtide.units import format_coverage
@@ -56,6 +67,9 @@ QUANTITIES: Final = (
 )  # fmt: skip
 
 
+ACCURACY: Final = QUANTITIES[0]
+
+
 def quantity(name: str) -> Quantity:
     """Return the quantity called `name`.
 
@@ -79,6 +93,19 @@ class Difference:
     percent: Result
     verdict: str | None
     likeness: Likeness = field(default_factory=Likeness)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference in percent without its result object, for tables of many runs."""
+
+    value: float | None
+    reason: Undefined | Refusal | None
+    """Why there is no value; `None` where there is one."""
+    verdict: str | None
+    likeness: Likeness
+    overridden: bool = False
+    """The value is shown although a circumstance forbids it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +142,8 @@ class Comparison:
     """What is not stated, in sentences."""
     notes: tuple[str, ...] = ()
     allow_mismatch: bool = False
+    profiles: Mapping[int, Profile] = field(default_factory=dict, repr=False, compare=False)
+    """Circumstances of each job by its identity; with 200,000 jobs they are read once."""
 
     @property
     def candidates(self) -> tuple[JobFigures, ...]:
@@ -141,9 +170,16 @@ class Comparison:
         base = self.baseline.accuracy
         if base is None or job.accuracy is None:
             return None
-        if self.difference(quantity("accuracy"), job).percent.reason is Undefined.METHOD_MISMATCH:
+        if _obstacle(self.likeness(ACCURACY, job)) is not None and not self.allow_mismatch:
             return None
         return (job.accuracy - base) * 100
+
+    def likeness(self, of: Quantity, job: JobFigures) -> Likeness:
+        """Return how alike a job and the baseline were made, for one quantity."""
+        known, base = self.profiles.get(id(job)), self.profiles.get(id(self.baseline))
+        if known is None or base is None:
+            return likeness(self.baseline, job, of.touched_by)
+        return compared(base, known, of.touched_by)
 
     def row(self, name: str) -> QuantityRow:
         """Return the row of the quantity called `name`.
@@ -153,23 +189,28 @@ class Comparison:
         """
         return QuantityRow(quantity(name), self)
 
+    def change(self, of: Quantity, job: JobFigures) -> Change:
+        """Return a job's change from the baseline in one quantity."""
+        value, reason = _percent(of.read(self.baseline), of.read(job))
+        if reason is Undefined.VALUE_MISSING:
+            return Change(None, reason, None, Likeness())
+        alike = self.likeness(of, job)
+        obstacle = _obstacle(alike)
+        overridden = self.allow_mismatch and obstacle is Undefined.METHOD_MISMATCH
+        if obstacle is not None and not overridden and value is not None:
+            return Change(None, obstacle, None, alike)
+        verdict = _verdict(of.better, value) if alike.verdict_stands or overridden else None
+        return Change(value, reason, verdict, alike, overridden and value is not None)
+
     def difference(self, of: Quantity, job: JobFigures) -> Difference:
-        """Return a job's difference from the baseline in one quantity."""
-        base = self.baseline
-        percent = percent_difference(of.name, of.read(base), of.read(job))
-        if percent.reason is Undefined.VALUE_MISSING:
-            return Difference(percent=percent, verdict=None)
-        alike = likeness(base, job, of.touched_by)
-        reason = _obstacle(alike)
-        if reason is None or percent.value is None:
-            shown = percent
-        elif reason is Undefined.METHOD_MISMATCH and self.allow_mismatch:
-            shown = replace(percent, warnings=(Caution.METHOD_MISMATCH,))
-        else:
-            shown = replace(percent, value=None, reason=reason)
-        stands = alike.verdict_stands or (self.allow_mismatch and reason is not None)
-        verdict = _verdict(of.better, shown.value) if stands else None
-        return Difference(percent=shown, verdict=verdict, likeness=alike)
+        """Return a job's difference from the baseline in one quantity, as a result object."""
+        change = self.change(of, job)
+        percent = percent_difference(of.name, of.read(self.baseline), of.read(job))
+        if change.value is None and percent.value is not None:
+            percent = replace(percent, value=None, reason=change.reason)
+        elif change.overridden:
+            percent = replace(percent, warnings=(Caution.METHOD_MISMATCH,))
+        return Difference(percent=percent, verdict=change.verdict, likeness=change.likeness)
 
 
 def percent_difference(name: str, baseline: float | None, candidate: float | None) -> Result:
@@ -178,17 +219,7 @@ def percent_difference(name: str, baseline: float | None, candidate: float | Non
     Undefined as `value_missing` where one is unknown, `baseline_zero` where the baseline is 0 or
     too small to divide by.
     """
-    value, reason = None, None
-    if baseline is None or candidate is None:
-        reason = Undefined.VALUE_MISSING
-    elif baseline == 0 or abs(candidate) > abs(baseline) * 1e300:
-        reason = Undefined.BASELINE_ZERO
-    else:
-        value = (
-            (candidate / baseline - 1) * 100
-            if abs(candidate) > 1e300
-            else ((candidate - baseline) / baseline * 100)
-        )
+    value, reason = _percent(baseline, candidate)
     return Result(
         name=f"difference of {name}",
         value=value,
@@ -197,6 +228,18 @@ def percent_difference(name: str, baseline: float | None, candidate: float | Non
         parameters={"baseline": baseline, "candidate": candidate},
         method="(candidate - baseline) / baseline * 100",
     )
+
+
+def _percent(
+    baseline: float | None, candidate: float | None
+) -> tuple[float | None, Undefined | None]:
+    if baseline is None or candidate is None:
+        return None, Undefined.VALUE_MISSING
+    if baseline == 0 or abs(candidate) > abs(baseline) * 1e300:
+        return None, Undefined.BASELINE_ZERO
+    if abs(candidate) > 1e300:
+        return (candidate / baseline - 1) * 100, None
+    return (candidate - baseline) / baseline * 100, None
 
 
 def compare(
@@ -212,6 +255,8 @@ def compare(
             Refusal.OUT_OF_DOMAIN, "jobs", f"{len(jobs)} job given: a comparison needs at least two"
         )
     base = jobs[0] if baseline is None else _named(jobs, baseline)
+    shared: dict[Profile, Profile] = {}
+    profiles = {id(job): shared.setdefault(p, p) for job in jobs for p in [profile(job)]}
     sentences = circumstances_of(base, [job for job in jobs if job is not base])
     return Comparison(
         jobs=tuple(jobs),
@@ -221,6 +266,7 @@ def compare(
         unknown=sentences.unknown,
         notes=_notes(base, jobs),
         allow_mismatch=allow_mismatch,
+        profiles=profiles,
     )
 
 
@@ -244,10 +290,7 @@ def circumstances_of(base: JobFigures, others: Sequence[JobFigures]) -> Sentence
     seen: dict[Any, list[Likeness]] = {}
     for job in others:
         # Runs of one table mostly share their circumstances, so each kind is looked at once.
-        kind = (
-            tuple(one.read(job) for one in CIRCUMSTANCES.values()),
-            tuple(q.read(job) is None for q in QUANTITIES),
-        )
+        kind = (profile(job), tuple([q.read(job) is None for q in QUANTITIES]))
         found = seen.get(kind)
         if found is None:
             found = seen[kind] = [

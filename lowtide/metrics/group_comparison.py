@@ -18,7 +18,7 @@ from lowtide.metrics.groups import (
     sample_of,
 )
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.metrics.likeness import Circumstance, Effect, likeness
+from lowtide.metrics.likeness import Circumstance, Effect, compared, profile
 from lowtide.metrics.result import MetricError, Refusal
 
 GROUPINGS: Final[Mapping[str, Callable[[JobFigures], str | None]]] = {
@@ -72,8 +72,12 @@ class GroupComparison:
         base = _sample(of, self.baseline)
         if group is self.baseline or sample is None or base is None:
             return GroupFigure(sample=sample)
-        jobs = [j for j in (*self.baseline.jobs, *group.jobs) if of.read(j) is not None]
-        found = [likeness(jobs[0], job, of.touched_by) for job in jobs[1:]]
+        profiles = dict.fromkeys(
+            profile(job) for job in (*self.baseline.jobs, *group.jobs) if of.read(job) is not None
+        )
+        first, *rest = profiles
+        # With one profile, what is unknown for it is unknown for all.
+        found = [compared(first, other, of.touched_by) for other in rest or [first]]
         different = _distinct(c for alike in found for c in alike.different)
         no_unit = _distinct(c for alike in found for c in alike.unit_unknown)
         refused = (*(c for c in different if c.effect is not Effect.NAMED), *no_unit)

@@ -5,9 +5,10 @@ reference set. A circumstance is the same, different, or unknown; unknown is nev
 same, and is said. Source: docs/explanation/metrics.md#comparing-jobs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
@@ -131,12 +132,30 @@ class Likeness:
         return not self.different and not self.half_known
 
 
-def likeness(first: JobFigures, second: JobFigures, touched_by: Iterable[str]) -> Likeness:
+Profile = tuple[Any, ...]
+"""The value of every circumstance of a run, in the order of `CIRCUMSTANCES`."""
+
+_READERS: Final = tuple(one.read for one in CIRCUMSTANCES.values())
+_PLACES: Final = {key: place for place, key in enumerate(CIRCUMSTANCES)}
+
+
+def profile(job: JobFigures) -> Profile:
+    """Return the circumstances of a run; runs of one table mostly share a few profiles."""
+    return tuple([read(job) for read in _READERS])
+
+
+def likeness(first: JobFigures, second: JobFigures, touched_by: tuple[str, ...]) -> Likeness:
     """Return how alike two runs were made, in the circumstances that touch a figure, by key."""
+    return compared(profile(first), profile(second), touched_by)
+
+
+@lru_cache(maxsize=65536)
+def compared(first: Profile, second: Profile, touched_by: tuple[str, ...]) -> Likeness:
+    """Return how alike two profiles are, in the circumstances that touch a figure, by key."""
     different, unknown, half_known = [], [], []
     for key in touched_by:
         circumstance = CIRCUMSTANCES[key]
-        a, b = circumstance.read(first), circumstance.read(second)
+        a, b = first[_PLACES[key]], second[_PLACES[key]]
         if a is None and b is None:
             unknown.append(circumstance)
         elif a is None or b is None:

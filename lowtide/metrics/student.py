@@ -4,6 +4,7 @@ For whole degrees of freedom the two-sided probability is a finite sum of powers
 (Abramowitz and Stegun, 26.7.3 and 26.7.4); its inverse is found by bisection.
 """
 
+from functools import lru_cache
 from math import atan, cos, pi, sin, sqrt
 
 
@@ -24,6 +25,7 @@ def two_sided_probability(t: float, degrees: int) -> float:
     return 2 / pi * (angle + sine * total)
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, degrees: int) -> float:
     """Return t with P(T <= t) = `probability`.
 

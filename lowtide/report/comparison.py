@@ -11,8 +11,8 @@ from typing import Final
 
 from lowtide.metrics.comparison import (
     QUANTITIES,
+    Change,
     Comparison,
-    Difference,
     Quantity,
     quantity,
 )
@@ -159,10 +159,10 @@ def _header(of: Quantity, jobs: Sequence[JobFigures]) -> str:
 def _change_cell(comparison: Comparison, of: Quantity, job: JobFigures) -> TableCell:
     if job is comparison.baseline:
         return TableCell(BASELINE if of.read(job) is not None else DASH)
-    difference = comparison.difference(of, job)
-    value = difference.percent.value
+    difference = comparison.change(of, job)
+    value = difference.value
     if value is None:
-        reason = str(difference.percent.reason)
+        reason = str(difference.reason)
         if reason == "value_missing":
             return TableCell(DASH)
         return TableCell(f"{DASH} ({_because(difference) or reason.replace('_', ' ')})")
@@ -172,12 +172,12 @@ def _change_cell(comparison: Comparison, of: Quantity, job: JobFigures) -> Table
         [c.short for c in difference.likeness.different]
         + [f"{c.short}?" for c in difference.likeness.half_known]
     )
-    if not named or difference.percent.warnings:
+    if not named or difference.overridden:
         return TableCell(text, difference.verdict if difference.verdict != "same" else None)
     return TableCell(f"{text} ({named})")
 
 
-def _because(difference: Difference) -> str:
+def _because(difference: Change) -> str:
     alike = difference.likeness
     forbidding = [c.short for c in alike.different if c.effect != "named"]
     return ", ".join(dict.fromkeys(forbidding + [f"{c.short}?" for c in alike.unit_unknown]))

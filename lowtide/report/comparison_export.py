@@ -126,11 +126,11 @@ def to_csv(comparison: Comparison, by: Quantity) -> str:
 def _csv_line(comparison: Comparison, job: JobFigures) -> list[Any]:
     is_base = job is comparison.baseline
     values = [one.read(job) for one in QUANTITIES]
-    found = [None if is_base else comparison.difference(one, job) for one in QUANTITIES]
+    found = [None if is_base else comparison.change(one, job) for one in QUANTITIES]
     reasons = [
-        f"{one.name}: {d.percent.reason}"
+        f"{one.name}: {d.reason}"
         for one, d in zip(QUANTITIES, found, strict=True)
-        if d is not None and d.percent.value is None and str(d.percent.reason) != "value_missing"
+        if d is not None and d.value is None and str(d.reason) != "value_missing"
     ]
     return [
         job.name,
@@ -138,7 +138,7 @@ def _csv_line(comparison: Comparison, job: JobFigures) -> list[Any]:
         job.cost_currency,
         job.functional_unit,
         None if is_base else comparison.points(job),
-        *(None if d is None else d.percent.value for d in found),
+        *(None if d is None else d.value for d in found),
         "; ".join(reasons),
     ]
 

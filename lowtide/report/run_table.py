@@ -47,14 +47,9 @@ class Block:
     def widths(self) -> tuple[int, ...]:
         """Width of each column in places of a terminal."""
         return tuple(
-            max(places(header), *(places(cell.text) for cell in column))
+            max(places(text) for text in {header, *(cell.text for cell in column)})
             for header, column in zip(self.headers, self.columns, strict=True)
         )
-
-    @property
-    def width(self) -> int:
-        """Width of the block with the gaps before its columns."""
-        return sum(width + GAP for width in self.widths)
 
 
 def places(text: str) -> int:
@@ -99,26 +94,33 @@ def lines_of(
     return lines
 
 
-def _packed(blocks: Sequence[Block], room: int) -> list[list[Block]]:
-    parts: list[list[Block]] = []
+def _packed(blocks: Sequence[Block], room: int) -> list[list[tuple[Block, tuple[int, ...]]]]:
+    """Return the blocks with the widths of their columns, as many together as fit."""
+    parts: list[list[tuple[Block, tuple[int, ...]]]] = []
     left = 0
     for block in blocks:
         if block.is_empty:
             continue
-        if not parts or block.width > left:
+        widths = block.widths
+        needed = sum(widths) + GAP * len(widths)
+        if not parts or needed > left:
             parts.append([])
             left = room
-        parts[-1].append(block)
-        left -= block.width
+        parts[-1].append((block, widths))
+        left -= needed
     return parts
 
 
 def _table(
-    head: str, names: Sequence[str], first: int, blocks: Sequence[Block], paint: Painter
+    head: str,
+    names: Sequence[str],
+    first: int,
+    blocks: Sequence[tuple[Block, tuple[int, ...]]],
+    paint: Painter,
 ) -> list[str]:
-    widths = [width for block in blocks for width in block.widths]
-    headers = [header for block in blocks for header in block.headers]
-    columns = [column for block in blocks for column in block.columns]
+    widths = [width for _, widths in blocks for width in widths]
+    headers = [header for block, _ in blocks for header in block.headers]
+    columns = [column for block, _ in blocks for column in block.columns]
     lines = [_line(head, first, [TableCell(h) for h in headers], widths, plain_text)]
     for name, *cells in zip(names, *columns, strict=True):
         lines.append(_line(name, first, cells, widths, paint))

@@ -49,11 +49,7 @@ def verdict_of_runs(comparison: Comparison, by: Quantity) -> str:
     base = comparison.baseline
     if by.read(base) is None:
         return f"no verdict: {by.name} of {base.name} is unknown"
-    rivals = [
-        job
-        for job in comparison.candidates
-        if comparison.difference(by, job).percent.value is not None
-    ]
+    rivals = [job for job in comparison.candidates if comparison.change(by, job).value is not None]
     if not rivals:
         return f"no verdict: no run can be compared with {base.name} in {by.name}"
     best = min((base, *rivals), key=lambda job: better_first(by, by.read(job)))
@@ -61,16 +57,16 @@ def verdict_of_runs(comparison: Comparison, by: Quantity) -> str:
         best_rival = min(rivals, key=lambda job: better_first(by, by.read(job)))
         if by.read(best_rival) == by.read(base):
             return f"{base.name} and {best_rival.name} are equal in {by.name}"
-        percent = comparison.difference(by, best_rival).percent.value or 0.0
+        percent = comparison.change(by, best_rival).value or 0.0
         points = comparison.points(best_rival)
         return (
             f"{base.name} {MOST[by.name]}: the next, {best_rival.name}, is at "
             f"{_amount(by, percent, points, signed=True)}{_at_accuracy(by, points)}"
             + _caveat(comparison, by, best_rival)
         )
-    difference = comparison.difference(by, best)
+    difference = comparison.change(by, best)
     points = comparison.points(best)
-    amount = _amount(by, difference.percent.value or 0.0, points)
+    amount = _amount(by, difference.value or 0.0, points)
     return (
         f"{best.name} {LESS[by.name].format(amount)} than {base.name}"
         f"{_at_accuracy(by, points)}; one run each, so no range" + _caveat(comparison, by, best)
@@ -121,7 +117,7 @@ def _at_accuracy(by: Quantity, points: float | None) -> str:
 
 
 def _caveat(comparison: Comparison, by: Quantity, job: JobFigures) -> str:
-    alike = comparison.difference(by, job).likeness
+    alike = comparison.likeness(by, job)
     return _named((*alike.different, *alike.half_known))
 
 

@@ -161,17 +161,19 @@ def spoiled(value: Any, draw: Random) -> Any:
     for _ in range(draw.choice((1, 1, 1, 2, 5))):
         places = list(_places(made))
         if not places:
-            return draw.choice(HOSTILE)
+            return copy.deepcopy(draw.choice(HOSTILE))
         holder, key = draw.choice(places)
         action = draw.random()
         if action < 0.8:
-            holder[key] = draw.choice(HOSTILE)
+            holder[key] = copy.deepcopy(draw.choice(HOSTILE))
         elif action < 0.9:
             del holder[key]
         elif isinstance(holder, dict):
-            holder[draw.choice(("x", "kind", "name", "\u202e", ""))] = draw.choice(HOSTILE)
+            holder[draw.choice(("x", "kind", "name", "\u202e", ""))] = copy.deepcopy(
+                draw.choice(HOSTILE)
+            )
         else:
-            holder.extend(holder * draw.choice((1, 3)))
+            holder.extend(copy.deepcopy(holder))
     return made
 
 
