@@ -181,7 +181,8 @@ def test_every_component_answers_helm_test(release: str, helm: Helm) -> None:
         ("GET", "/api/v1/pods?watch=1", None),
         ("POST", f"{JOBS}/namespaces/default/trainingjobs?dryRun=All", {}),
         ("PATCH", f"{JOBS}/namespaces/default/trainingjobs/any?dryRun=All", {}),
-        ("DELETE", f"{JOBS}/namespaces/default/trainingjobs/any?dryRun=All", None),
+        ("DELETE", "/apis/batch/v1/namespaces/default/jobs/any?dryRun=All", None),
+        ("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{RELEASE_NAMESPACE}/leases/any", None),
         ("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", None),
         ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?dryRun=All", {}),
         ("PATCH", f"/apis/apps/v1/namespaces/{RELEASE_NAMESPACE}/deployments/x?dryRun=All", {}),
@@ -205,7 +206,7 @@ def test_api_server_refuses_the_operator_what_it_does_not_need(
         ("PATCH", f"{JOBS}/namespaces/default/trainingjobs/any/status", {}),
         ("GET", "/apis/batch/v1/jobs", None),
         ("POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {}),
-        ("DELETE", "/apis/batch/v1/namespaces/default/jobs/any?dryRun=All", None),
+        ("DELETE", f"{JOBS}/namespaces/default/trainingjobs/any?dryRun=All", None),
         ("GET", "/api/v1/namespaces/default/pods", None),
         ("POST", "/apis/events.k8s.io/v1/namespaces/default/events?dryRun=All", {}),
     ],
@@ -319,7 +320,7 @@ def test_operator_says_that_the_definition_is_too_old(release: str, kubectl: Kub
         change(op="add", value=lost)
         inside("rollout", "status", "deployment/lowtide-operator", "--timeout=120s", timeout=150)
 
-    assert "it lacks status.counterfactual: kubectl apply --server-side -f crds/" in said
+    assert "lacks status.counterfactual: kubectl apply --server-side -f crds/" in said
 
 
 def test_upgrade_and_rollback_leave_jobs_alone(
