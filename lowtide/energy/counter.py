@@ -135,6 +135,7 @@ class CounterMeter:
     _since_move_millijoules: float = 0.0
     _booked_ahead: int = 0
     _is_stuck: bool = False
+    _is_stale: bool = False
 
     def advance(self, reading: CounterReading) -> Increment:
         """Return what `reading` adds to the device's energy.
@@ -163,6 +164,8 @@ class CounterMeter:
         """Add the trapezoid since the last power reading to what was drawn, in millijoules."""
         before, watts = self._power_watts, reading.power_watts
         if watts is None:
+            if reading.at_seconds - self._power_at > LOSS_SECONDS:
+                self._power_watts = None
             return
         seconds = reading.at_seconds - self._power_at
         if before is not None and seconds <= POWER_GAP_MAX_SECONDS:
@@ -202,6 +205,8 @@ class CounterMeter:
         drawn, covered_seconds = self._take_drawn()
         seconds = self._pass_time(reading)
         is_lost = seconds - covered_seconds > LOSS_SECONDS
+        # What was lost must not come with the counter later, to whoever holds the device then.
+        self._is_stale |= is_lost and self.last_raw is not None
         if drawn is None:
             return Increment(CounterStep.FIRST, is_lost=is_lost)
         whole = self._whole(drawn)
@@ -219,6 +224,8 @@ class CounterMeter:
 
     def _count(self, reading: CounterReading, raw: int) -> Increment:
         last, doubted = self.last_raw, self._doubted_raw
+        if self._is_stale:
+            return self._rebase(reading, raw)
         if last is None:
             self.total.read(raw)
             self._accept(reading, raw)
@@ -246,12 +253,16 @@ class CounterMeter:
         """Go on from a doubted reading that the next one has confirmed.
 
         A counter that fell has restarted: it shows what was drawn since. One that jumped says
-        nothing of the interval; where power was read throughout, its integral stands in.
+        nothing of the interval.
         """
         self.resets += 1
         if doubted < last and self._fits(raw, self._moved_at, reading):
             self.total.restart(raw, first_raw=0)
             return self._grow(CounterStep.RESET, reading, raw, raw)
+        return self._rebase(reading, raw)
+
+    def _rebase(self, reading: CounterReading, raw: int) -> Increment:
+        """Count from here on; for the interval so far, what power saw stands in."""
         self.total.restart(raw, first_raw=raw)
         drawn, covered_seconds = self._take_drawn()
         seconds = self._pass_time(reading)
@@ -301,3 +312,4 @@ class CounterMeter:
         self._since_move_millijoules = 0.0
         self._booked_ahead = 0
         self._is_stuck = False
+        self._is_stale = False

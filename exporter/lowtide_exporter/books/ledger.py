@@ -291,7 +291,9 @@ class NodeLedger:
             record = self._records.get((account.namespace, account.name))
             if record is not None and account.uid in ("", record.uid):
                 account.trainingjob_uid = record.trainingjob_uid or account.trainingjob_uid
-            if not account.uid and record is not None and self._is_trusted(record):
+            if account.uid or record is None or not self._is_trusted(record):
+                continue
+            if account.key == self._key_without_uid((account.namespace, account.name)):
                 self._name(account, record)
 
     def _is_trusted(self, record: PodRecord) -> bool:
@@ -324,7 +326,7 @@ class NodeLedger:
 
     def _key_without_uid(self, name: tuple[str, str]) -> str:
         """Return a key that no earlier pod of this name has used; names come back, UIDs do not."""
-        for generation in count(1):
+        for generation in count(self._names.generation(name)):
             key = key_without_uid(*name, generation)
             account = self.pods.get(key)
             if account is None or not account.is_final:
@@ -421,6 +423,8 @@ class NodeLedger:
         last = account.last_held_monotonic
         if self._mapped_at != now or last is None or now - last <= ABSENCE_SECONDS:
             return False
+        if not account.uid:
+            return account.key not in self._named
         return (account.namespace, account.name) not in _names_in(self._allocations)
 
     def _note_holdings(self, seen: TickReadings) -> None:

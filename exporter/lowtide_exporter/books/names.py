@@ -24,6 +24,7 @@ class NameWatch:
     _answered_at: float | None = None
     _answered_unix: float = 0.0
     _left: dict[_Name, float] = field(default_factory=dict)
+    _generations: dict[_Name, int] = field(default_factory=dict)
     _returned: dict[_Name, tuple[float, float, bool]] = field(default_factory=dict)
     _news_at: float = float("-inf")
     _current_at: float = float("-inf")
@@ -44,18 +45,27 @@ class NameWatch:
         for name in names:
             if name in self._left:
                 self._returned[name] = (now, self._left.pop(name), False)
+                self._generations[name] = self.generation(name) + 1
             elif was_silent and name in self._listed:
                 self._returned[name] = (now, self._answered_unix, True)
         self._listed = frozenset(names)
         self._answered_at, self._answered_unix = now, unix_seconds
         self._forget(now)
 
-    def is_trusted(self, name: _Name, started_at: float | None) -> bool:
-        """Return whether the API server's record of this name is of the pod that is listed now.
+    def generation(self, name: _Name) -> int:
+        """Return which pod of this name the kubelet listed last, counted from 1."""
+        return self._generations.get(name, 1)
 
-        It is where the pod began after the name was last seen to leave, or where the API server has
-        told something since. A silence, other than a departure, is answered by a standing watch.
+    def is_trusted(self, name: _Name, started_at: float | None) -> bool:
+        """Return whether the API server's record of this name is of the pod that was listed last.
+
+        It is not where that pod left before the one of the record began. It is where the pod of the
+        record began after the name was last seen to leave, or where the API server has told
+        something since. A silence, other than a departure, is answered by a standing watch.
         """
+        left = self._left.get(name)
+        if left is not None and started_at is not None and started_at > left + _CLOCK_SECONDS:
+            return False
         returned = self._returned.get(name)
         if returned is None:
             return True
@@ -67,8 +77,12 @@ class NameWatch:
     def _forget(self, now: float) -> None:
         """Drop what no longer matters: memory does not grow with the number of pods seen."""
         self._returned = {n: r for n, r in self._returned.items() if n in self._listed}
-        recent = sorted(self._left.items(), key=lambda item: -item[1])[:_NAMES_KEPT]
-        self._left = dict(recent) if len(self._left) > _NAMES_KEPT else self._left
+        if len(self._generations) > _NAMES_KEPT:
+            kept = self._left.keys() | self._listed
+            self._generations = {n: g for n, g in self._generations.items() if n in kept}
+        if len(self._left) > _NAMES_KEPT:
+            oldest_first = sorted(self._left.items(), key=lambda item: item[1])
+            self._left = dict(oldest_first[-(_NAMES_KEPT // 2) :])
 
 
 _NAMES_KEPT: Final = 1024
