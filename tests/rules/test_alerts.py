@@ -216,6 +216,15 @@ CASES = [
         description="The two meters of GPU-1 on n1 disagree; jobs on it are marked suspect.",
     ),
     Case(
+        alert="GpuUnmetered",
+        page="gpu-unmetered",
+        series={selector("lowtide_gpu_energy_quality", **GPU, quality="unmetered"): "0x9 1x30 0x5"},
+        labels=GPU,
+        fires_minute=25,
+        resolved_minute=41,
+        description="Nothing is counted for GPU-1 on n1; jobs on it have no GPU energy.",
+    ),
+    Case(
         alert="EnergyNotConserved",
         page="energy-not-conserved",
         series={
