@@ -175,6 +175,10 @@ class NodeLedger:
         self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
         if mapped_at is not None:
             self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
+        for account in self.pods.living.values():
+            name = (account.namespace, account.name)
+            if account.last_held_unix is not None and name not in _names_in(allocations):
+                self._names.note_left(name, account.last_held_unix)
         self._records = {
             (account.namespace, account.name): PodRecord(
                 namespace=account.namespace, name=account.name, uid=account.uid

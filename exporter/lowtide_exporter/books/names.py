@@ -52,6 +52,10 @@ class NameWatch:
         self._answered_at, self._answered_unix = now, unix_seconds
         self._forget(now)
 
+    def note_left(self, name: _Name, last_unix: float) -> None:
+        """Note that a name had left before this watch began; `last_unix` is when it was listed."""
+        self._left[name] = last_unix
+
     def generation(self, name: _Name) -> int:
         """Return which pod of this name the kubelet listed last, counted from 1."""
         return self._generations.get(name, 1)

@@ -151,6 +151,31 @@ def test_a_pod_that_came_or_went_in_a_gap_gets_nothing_of_it(node, state):
     assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
+def test_a_name_that_returns_during_a_restart_is_not_the_pod_that_left(node, state):
+    """The API server is silent: the next pod of the name must not get the UID of the last one.
+
+    The gap waits 15 s for its first answer, is unmapped then, and the next pod counts from there.
+    """
+    prepare(node, state)
+    node.owners.table = ()
+    node.pods.is_up = False
+    node.run_until(140)
+    before = node.pod_joules("job", pod_uid="uid-job")
+    node.loop.save(is_complete=True)
+    node.allocate("job", GPU_0)
+    node.pods.pods = None
+
+    restart(node, state, seconds=20, expects_uids=True)
+    node.run_until(180)
+    node.pods.is_up = True
+    record = PodRecord(namespace="ml", name="job", uid="uid-next", started_at=node.unix(150))
+    node.pods.pods = (record,)
+    node.run_until(190)
+
+    assert node.pod_joules("job", pod_uid="uid-job") == before
+    assert node.pod_joules("job", pod_uid="uid-next") == pytest.approx(525 * 14, rel=0.001)
+
+
 def test_a_gap_waits_for_the_first_answer_of_the_api_server(node, state):
     """Whether the name still means the same pod is known then; the gap is the pod's."""
     prepare(node, state)
