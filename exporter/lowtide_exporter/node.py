@@ -61,7 +61,7 @@ def demo_sources() -> NodeSources:
 
 
 def _device_owners(settings: ExporterSettings) -> DeviceOwners | None:
-    """Return who tells which GPU belongs to whom, None where nobody does."""
+    """Return the source of the holders of GPUs, None where there is none."""
     if settings.job_directory:
         return JobDirectory(settings.job_directory)
     if settings.kubelet_socket:

@@ -1,7 +1,7 @@
 """Watch over a source: how it is asked, and what is remembered of its answers.
 
-A source that fails is a metric and one log line, whatever it failed with: an error that nobody
-foresaw must not end the program that reads the other sources.
+A source that fails is a metric and one log line, whatever it failed with: an error that was not
+foreseen must not end the program that reads the other sources.
 """
 
 import logging

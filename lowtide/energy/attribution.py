@@ -131,7 +131,7 @@ def attribute_energy(
 ) -> Attribution:
     """Return who gets the energy of one interval on one device.
 
-    Idle energy goes to each claim by `held_ratio`, the ratio that nobody holds to `unclaimed`.
+    Idle energy goes to each claim by `held_ratio`, the ratio that is not held to `unclaimed`.
     Active energy goes by `active_weight`; `other_active_weights` (for example processes outside
     pods) take part in that split. Where no weight is above zero, active energy is `unclaimed`.
     The order of the claims does not matter.
@@ -156,8 +156,8 @@ def attribute_energy(
         *(claim.active_weight for claim in ordered),
         *(weight for _, weight in others),
     ]
-    nobody_active = not any(weight > 0 for weight in active_weights)
-    active_parts = _split(active_millijoules, [*active_weights, float(nobody_active)])
+    is_unclaimed = not any(weight > 0 for weight in active_weights)
+    active_parts = _split(active_millijoules, [*active_weights, float(is_unclaimed)])
 
     for part, shares in ((Part.IDLE_HELD, idle_parts), (Part.ACTIVE, active_parts)):
         portions += (

@@ -1,4 +1,4 @@
-"""Counts the calls into drivers and services, and the time they took.
+"""Count of the calls into drivers and services, and of the time they took.
 
 Polling must not slow the workload that it measures, so what it costs is a metric of its own.
 """

@@ -17,7 +17,7 @@ class GpuMeters(Protocol):
         """
 
     def survey_soon(self) -> None:
-        """Look for new devices at the next read: somebody holds one that is not known."""
+        """Look for new devices at the next read: a pod holds one that is not known."""
 
     def close(self) -> None:
         """Let go of the driver."""

@@ -161,7 +161,7 @@ class NodePower:
         """Read the meter and remember what it said."""
         try:
             watts = self._meter.read()
-        except Exception as error:  # whatever it is: nobody would notice a thread that is gone
+        except Exception as error:  # whatever it is: a thread that is gone is not noticed
             if self.error is None:
                 _log.warning("source %s is down: %s", self.source, error)
             self.error = error

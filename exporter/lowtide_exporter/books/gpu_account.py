@@ -51,8 +51,7 @@ class Interval:
     """One settled interval of one GPU.
 
     `held_seconds` is the time each owner held the GPU, weighted with its share of it. `cut_pods`
-    are those that held it at an end of an interval of which nobody knows who did: what they used
-    in it is missing.
+    held it at an end of an interval in which energy is missing that may be theirs.
     """
 
     attribution: Attribution
@@ -379,7 +378,7 @@ def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | Non
     """Return utilisation by container: a pod's processes are not told apart by container.
 
     Processes are found by the UID of their pod. None where a holder's UID is not known: its
-    processes would be taken for somebody else's.
+    processes would be taken for those of others.
     """
     if not activity.pods and activity.others <= 0:
         return None

@@ -2,7 +2,7 @@
 
 CPU: active energy by CPU time, idle energy by cores held (pinned, else requested). Memory: by
 bytes held, a proxy. Equal CPU time can hide a two- to threefold difference in power, so these
-joules carry their own methods. What no pod used is the system's; cores and bytes that nobody holds
+joules carry their own methods. What no pod used is the system's; cores and bytes that no pod holds
 are free. CPU time is taken at every tick, so that an ended pod keeps all but its last second.
 """
 
@@ -128,8 +128,8 @@ class HostAccount:
         self.settled_at, self.settled_unix = monotonic_seconds, unix_seconds
         used, busy = self._take_use()
         if self._use is None:
-            nobody = {component: _nobody(energy) for component, energy in drawn.items()}
-            return {c: a for c, a in nobody.items() if drawn[c]}
+            unmapped = {component: _unmapped(energy) for component, energy in drawn.items()}
+            return {c: a for c, a in unmapped.items() if drawn[c]}
         split = {CPU: self._split_cpu(drawn[CPU], seconds, used, busy, cores_of)}
         if any(zone.domain is Domain.DRAM for zone in zones):
             split[DRAM] = self._split_memory(drawn[DRAM], cores_of)
@@ -227,6 +227,6 @@ def load_floor(dumped: Mapping[str, Any]) -> IdleFloor:
     return floor
 
 
-def _nobody(energy: int) -> Attribution:
+def _unmapped(energy: int) -> Attribution:
     """Return energy that cannot be split because nothing is known of the pods."""
     return attribute_energy(energy, 0, [], unclaimed=UnallocatedReason.UNMAPPED)

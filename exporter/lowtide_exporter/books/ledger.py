@@ -1,4 +1,4 @@
-"""The node's books: every interval of every GPU goes to pods or to nobody, to the millijoule.
+"""Books of the node: every millijoule of every GPU goes to a pod or to a reason why it has none.
 
 `NodeLedger.apply` takes what one tick observed and books it. It does no I/O and reads no clock,
 so a day of faults runs in a test in seconds. The residual compares what was handed out with the
@@ -228,8 +228,10 @@ class NodeLedger:
             )
         else:
             devices = self.host.total_millijoules(component)
-        nobody = sum(value for (part, _, _), value in self.unallocated.items() if part == component)
-        return devices - self.pods.millijoules(component) - nobody
+        unallocated = sum(
+            value for (part, _, _), value in self.unallocated.items() if part == component
+        )
+        return devices - self.pods.millijoules(component) - unallocated
 
     def _settle_host(self, zones: tuple[ZoneReading, ...], seen: TickReadings) -> None:
         """Book CPU and memory energy of the pods that the API server knows."""

@@ -77,7 +77,7 @@ class PodWatcher:
                 began = self._clock()
                 self._watch()
                 pause = max(0.0, _WATCH_APART_SECONDS - (self._clock() - began))
-            except Exception as error:  # whatever it is: nobody would notice a thread that is gone
+            except Exception as error:  # whatever it is: a thread that is gone is not noticed
                 if not isinstance(error, _WATCH_GOES_ON) or isinstance(error, MalformedAnswerError):
                     self._version = ""  # an event may have been missed: a new list heals that
                 pause = self._note_failure(error, pause)

@@ -81,7 +81,7 @@ GPU_IDLE_POWER: Final = Family(
     MetricType.GAUGE,
     ("uuid",),
     "watts",
-    "Power that the GPU draws while nobody holds it, learnt from free time",
+    "Power that the GPU draws while no pod holds it, learnt from free time",
 )
 GPU_RATIO: Final = Family(
     "lowtide_gpu_energy_counter_power_ratio",

@@ -21,7 +21,7 @@ from lowtide_exporter.page.catalogue import Family
 
 _MILLI: Final = 1000.0
 
-_NOBODYS: Final = {
+_UNALLOCATED: Final = {
     GPU: tuple(
         product(
             Part, (UnallocatedReason.FREE, UnallocatedReason.FOREIGN, UnallocatedReason.UNMAPPED)
@@ -169,7 +169,7 @@ def _pod_energy(account: PodAccount, pod: tuple[str, str, str]) -> Iterator[_Row
 
 
 def _node(ledger: NodeLedger) -> Iterator[_Row]:
-    expected = [(name, *kind) for name in ledger.components for kind in _NOBODYS[name]]
+    expected = [(name, *kind) for name in ledger.components for kind in _UNALLOCATED[name]]
     for labels in dict.fromkeys((*expected, *ledger.unallocated)):
         yield catalogue.UNALLOCATED, labels, ledger.unallocated.get(labels, 0) / _MILLI
     for component in ledger.components:
