@@ -176,7 +176,7 @@ def test_a_lying_counter_is_found_by_its_power(node):
 
     assert quality(node, GPU_0) == "suspect"
     assert quality(node, GPU_1) == "counter"
-    ratio = node.value("lowtide_gpu_energy_counter_power_ratio", uuid=GPU_0)
+    ratio = node.value("lowtide_gpu_energy_power_ratio", uuid=GPU_0)
     assert ratio == pytest.approx(327 / 187, rel=0.01)
 
 

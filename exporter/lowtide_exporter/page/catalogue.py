@@ -84,7 +84,7 @@ GPU_IDLE_POWER: Final = Family(
     "Power that the GPU draws while no pod holds it, learnt from free time",
 )
 GPU_RATIO: Final = Family(
-    "lowtide_gpu_energy_counter_power_ratio",
+    "lowtide_gpu_energy_power_ratio",
     MetricType.GAUGE,
     ("uuid",),
     "ratio",

@@ -63,7 +63,7 @@ HEALTH = Dashboard(
             "Counter against power",
             "Integrated power over the energy counter of each GPU; 1 is agreement.",
             PanelUnit.NONE,
-            Query("lowtide_gpu_energy_counter_power_ratio", "{{uuid}}"),
+            Query("lowtide_gpu_energy_power_ratio", "{{uuid}}"),
         ),
         _lines(
             "Quality of the joules",
