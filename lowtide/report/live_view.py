@@ -19,7 +19,12 @@ from lowtide.units import format_duration, format_energy
 
 CURVE_HEIGHT = 4
 LABEL_WIDTH = 13
-STATE_STYLES = {"Running": "bold cyan", "Complete": "green", "Failed": "bold red"}
+STATE_STYLES = {
+    "Running": "bold cyan",
+    "Complete": "green",
+    "CompletedLate": "yellow",
+    "Failed": "bold red",
+}
 WIDTH_NEEDED = {"PROGRESS": 50, "ACCURACY": 62, "POWER": 72, "ENERGY": 86, "AVOIDED": 98}
 """Width in columns below which a column is left out."""
 DASH = "–"

@@ -58,7 +58,23 @@ _SPEC_RULES: Final = [
     },
 ]
 
+FIRST_DATE: Final = "2000-01-01T00:00:00Z"
+LAST_DATE: Final = "3000-01-01T00:00:00Z"
+"""Dates of the spec lie between these, so that sums of dates and durations are dates."""
+
+
+def _date_bounds(field: str) -> Schema:
+    return {
+        "rule": f"!has(self.{field}) || (self.{field} >= timestamp('{FIRST_DATE}')"
+        f" && self.{field} < timestamp('{LAST_DATE}'))",
+        "message": f"spec.schedule.{field} must lie in the years 2000 to 2999",
+        "fieldPath": f".{field}",
+    }
+
+
 _SCHEDULE_RULES: Final = [
+    _date_bounds("startNoEarlierThan"),
+    _date_bounds("deadline"),
     {
         "rule": "!has(self.deadline) || !has(self.startNoEarlierThan)"
         " || self.startNoEarlierThan < self.deadline",

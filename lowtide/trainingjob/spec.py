@@ -189,6 +189,13 @@ class TrainingJobSpec(ApiModel):
     )
     price: Price | None = Field(default=None, description="price turns time and energy into money.")
     metrics: Metrics = Field(default_factory=Metrics, description="metrics chooses parameters.")
+    ttl_seconds_after_finished: Seconds | None = Field(
+        default=None,
+        description=(
+            "ttlSecondsAfterFinished deletes the TrainingJob, with its figures, this long after "
+            "its end; never before they are read. Absent means never."
+        ),
+    )
     suspend: bool = Field(
         default=False,
         description="suspend keeps a waiting job from starting and pauses a running one.",

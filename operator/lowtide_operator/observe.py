@@ -8,7 +8,12 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide.planning.durations import learn
 from lowtide_operator.app import App
-from lowtide_operator.cluster.client import AlreadyExistsError, RefusedError, UnreachableError
+from lowtide_operator.cluster.client import (
+    AlreadyExistsError,
+    ClusterError,
+    RefusedError,
+    UnreachableError,
+)
 from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import (
     ForecastView,
@@ -27,6 +32,7 @@ from lowtide_operator.objects.views import (
     JobView,
     PodView,
     child_view,
+    creation_failure,
     pod_view,
     template_of,
 )
@@ -82,11 +88,15 @@ async def observe(job: JobView, app: App) -> Observation:
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
         pods = await _pods(job, app)
-        calendar = _calendar(now, app)
         uids = {pod.uid for pod in pods}
         uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
-        joules = app.live.of_pods(job.key.namespace, uids)
-        return replace(seen, pods=pods, joules_so_far=joules, calendar=calendar)
+        return replace(
+            seen,
+            pods=pods,
+            creation_failure="" if pods else await _creation_failure(child, now, app),
+            joules_so_far=app.live.of_pods(job.key.namespace, uids),
+            calendar=_calendar(now, app),
+        )
     if not isinstance(job.spec, Fault) and not gone:
         return await _with_plan(await _with_template(seen, app), app)
     return seen
@@ -169,6 +179,23 @@ async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:
 async def _pods(job: JobView, app: App) -> tuple[PodView, ...]:
     bodies = await app.cluster.list_pods(job.key.namespace, job.uid)
     return tuple(pod_view(body) for body in bodies)
+
+
+async def _creation_failure(child: ChildView, now: datetime, app: App) -> str:
+    """Return why a Job that should have pods has none, where the Job controller says so."""
+    waited = (now - child.created).total_seconds()
+    if (
+        child.suspended
+        or child.ending is not None
+        or waited < app.settings.cluster.pod_poll_seconds
+    ):
+        return ""
+    try:
+        events = await app.cluster.creation_failures(child.owner.namespace, child.uid)
+    except ClusterError:
+        # Worth having, and no reason not to look at the job.
+        return ""
+    return creation_failure(events, child.name)
 
 
 async def _with_template(seen: Observation, app: App) -> Observation:

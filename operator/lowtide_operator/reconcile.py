@@ -21,7 +21,13 @@ from lowtide_operator.cluster.client import (
     ConflictError,
     RefusedError,
 )
-from lowtide_operator.decision.actions import Action, CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.decision.actions import (
+    Action,
+    CreateJob,
+    DeleteTrainingJob,
+    ResumeJob,
+    SuspendJob,
+)
 from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
@@ -179,6 +185,9 @@ async def _carry_out(action: Action, app: App) -> StartRefusal | None:
             )
             if body is not None:
                 app.cache.remember_child(body)
+            return None
+        case DeleteTrainingJob():
+            await app.cluster.delete_training_job(action.key, action.uid)
             return None
 
 

@@ -40,15 +40,18 @@ def state(api: Any) -> str | None:
 async def test_the_operator_is_granted_what_it_calls_and_nothing_else(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
-    """A job is created, suspended, resumed, ended and measured; every kind of call is seen."""
+    """A job waits for its pods, is suspended, resumed, ended, measured and deleted."""
     api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}))
     async with operator():
         await api.until(lambda: api.get(JOBS, "net-1"))
+        await api.until(lambda: ("list", "events.k8s.io", "events") in api.calls)
         api.run_pod("net-1")
         api.change(TRAININGJOBS, "net", {"spec": {"suspend": True}})
         await api.until(lambda: api.get(JOBS, "net-1")["spec"].get("suspend"))
         api.end_job("net-1")
         await api.until(lambda: state(api) == "Complete")
+        api.change(TRAININGJOBS, "net", {"spec": {"ttlSecondsAfterFinished": 0}})
+        await api.until(lambda: api.get(TRAININGJOBS, "net") is None)
 
     used = {call for call in api.calls if call[2] in {right[2] for right in granted()}}
     assert used <= granted()

@@ -112,3 +112,26 @@ def test_real_unions_are_refused() -> None:
 
     with pytest.raises(ValueError, match="union of 2 types"):
         crd.structural(raw, {})
+
+
+def test_dates_of_the_spec_are_bounded() -> None:
+    """Outside of these years a date plus a duration is no date."""
+    rules = schema_of("spec")["properties"]["schedule"]["x-kubernetes-validations"]
+    bounded = {rule["fieldPath"] for rule in rules if "timestamp(" in rule["rule"]}
+    dates = {
+        path.removeprefix("spec.schedule")
+        for path, schema in walk(schema_of("spec"), "spec")
+        if schema.get("format") == "date-time"
+    }
+    assert bounded == dates
+
+
+def test_every_number_of_the_spec_is_bounded() -> None:
+    """No value that a tenant writes makes planning slow or an integer too large."""
+    numbers = {
+        path: schema
+        for path, schema in walk(schema_of("spec"), "spec")
+        if schema["type"] == "integer"
+    }
+    assert numbers
+    assert not [path for path, one in numbers.items() if not {"minimum", "maximum"} <= one.keys()]

@@ -126,7 +126,8 @@ imagePullSecrets:
 {{- define "lowtide.operator.rules" -}}
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs]
-  verbs: [get, list, watch]
+  # delete: spec.ttlSecondsAfterFinished asks for it.
+  verbs: [get, list, watch, delete]
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs/status]
   verbs: [patch]
@@ -143,5 +144,6 @@ imagePullSecrets:
   verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  # list: only an Event says why the Job controller cannot create pods.
+  verbs: [create, list]
 {{- end }}

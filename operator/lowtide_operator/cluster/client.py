@@ -28,6 +28,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 METADATA_ONLY: Final = (
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 )
+EVENTS_READ: Final = 50
+"""Events of one Job that are read at most."""
 PAGE_OBJECTS: Final = 500
 """Objects in one answer to a list."""
 MESSAGE_MAX_LENGTH: Final = 900
@@ -206,6 +208,37 @@ class Cluster:
             await self._create("events.k8s.io", "events", manifest)
         except AlreadyExistsError:
             return
+
+    async def delete_training_job(self, key: Key, uid: str) -> None:
+        """Delete a TrainingJob and what it owns; another one of the same name is left alone."""
+        try:
+            await self._absent_if_404(
+                self._objects.delete_namespaced_custom_object(
+                    names.GROUP,
+                    names.VERSION,
+                    key.namespace,
+                    names.PLURAL,
+                    key.name,
+                    propagation_policy="Background",
+                    body=client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid)),
+                    _request_timeout=self._write_timeout(),
+                )
+            )
+        except ConflictError:
+            return
+
+    async def creation_failures(self, namespace: str, job_uid: str) -> list[Body]:
+        """Return the Events by which the Job controller says that it cannot create pods."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        selector = f"regarding.uid={job_uid},reason=FailedCreate"
+        page = [("fieldSelector", selector), ("limit", str(EVENTS_READ))]
+        answer = await self._call(self._read(path, query_params=page))
+        return [
+            event
+            for event in answer.get("items") or ()
+            if (event.get("regarding") or {}).get("uid") == job_uid
+            and event.get("reason") == "FailedCreate"
+        ]
 
     async def set_suspended(self, namespace: str, name: str, *, suspended: bool) -> Body | None:
         """Suspend or resume a batch Job; `None` if it is gone."""

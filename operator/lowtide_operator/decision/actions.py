@@ -38,4 +38,12 @@ class ResumeJob:
     name: str
 
 
-Action = CreateJob | SuspendJob | ResumeJob
+@dataclass(frozen=True, slots=True)
+class DeleteTrainingJob:
+    """Delete a TrainingJob that asked for it; one created again under its name stays."""
+
+    key: Key
+    uid: str
+
+
+Action = CreateJob | SuspendJob | ResumeJob | DeleteTrainingJob

@@ -14,8 +14,17 @@ def needs_measuring(status: TrainingJobStatus, now: datetime, settings: Operator
         return False
     measured = find(status.conditions, ConditionType.MEASURED)
     return (
-        measured is None or measured.status == "Unknown" or may_be_repriced(status, now, settings)
+        measured is None
+        or measured.status == "Unknown"
+        or may_be_repriced(status, now, settings)
+        or is_unfinished(status, now, settings)
     )
+
+
+def is_unfinished(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
+    """Return whether energy that was read before all end markers were there may still grow."""
+    energy = status.energy
+    return energy is not None and energy.final is False and _is_recent(status, now, settings)
 
 
 def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
@@ -23,6 +32,10 @@ def may_be_repriced(status: TrainingJobStatus, now: datetime, settings: Operator
     measured = find(status.conditions, ConditionType.MEASURED)
     if measured is None or measured.reason != Reason.PROVISIONAL:
         return False
+    return _is_recent(status, now, settings)
+
+
+def _is_recent(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
     ends = [attempt.end for attempt in status.attempts if attempt.end is not None]
     last = timedelta(seconds=settings.measurement.reprice_until_seconds)
     return bool(ends) and now < max(ends) + last

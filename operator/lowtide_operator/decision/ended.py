@@ -11,11 +11,12 @@ from typing import Any
 from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.status import CarbonStatus
 from lowtide.units import format_duration
+from lowtide_operator.decision.actions import DeleteTrainingJob
 from lowtide_operator.decision.draft import Draft
-from lowtide_operator.decision.due import hindsight_due
+from lowtide_operator.decision.due import hindsight_due, is_unfinished, needs_measuring
 from lowtide_operator.decision.observation import Measurement, Observation
 from lowtide_operator.objects.job_manifest import child_name
-from lowtide_operator.objects.views import Ending, JobOutcome, PodView
+from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_attempt, with_end, with_pods
 from lowtide_operator.status.conditions import ConditionType, Reason, find
@@ -90,12 +91,37 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
             draft.look_in(settings.measurement.poll_seconds)
         elif figures.reason is Reason.PROVISIONAL:
             draft.look_in(_reprice_seconds(figures.carbon, settings))
+        elif is_unfinished(draft.status, draft.now, settings):
+            draft.look_in(settings.measurement.reprice_seconds)
     elif before is None or before.status == "Unknown":
         draft.condition(
             ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
         )
         draft.look_in(0)
     _look_back_later(draft, settings)
+    _delete_in_time(seen, draft, settings)
+
+
+def _delete_in_time(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
+    """Delete the job when its time to live has passed and nothing is owed to it any more."""
+    spec = seen.job.spec
+    ttl = None if isinstance(spec, Fault) else spec.ttl_seconds_after_finished
+    ends = [attempt.end for attempt in draft.attempts if attempt.end is not None]
+    if ttl is None or not ends:
+        return
+    at = max(ends) + timedelta(seconds=ttl)
+    if draft.now < at:
+        draft.look_at(at)
+        return
+    status = draft.finish().status
+    due = hindsight_due(status, settings)
+    if needs_measuring(status, draft.now, settings) or (due is not None and draft.now < due[1]):
+        return
+    # What was just decided is written down, and told, before it goes.
+    if status == draft.before:
+        draft.act(DeleteTrainingJob(seen.job.key, seen.job.uid))
+    else:
+        draft.look_in(0)
 
 
 def _look_back_later(draft: Draft, settings: OperatorSettings) -> None:

@@ -92,6 +92,8 @@ class Observation:
     """The API server, and not only the cache, has no batch Job."""
     pods: tuple[PodView, ...] = ()
     """The pods as listed just now."""
+    creation_failure: str = ""
+    """Why the Job controller cannot create pods, in its words; empty where it can."""
     forecast: ForecastView = ForecastView()
     template_checked: bool = False
     """The API server would take the Job."""

@@ -8,7 +8,9 @@ resumed: Kueue owns that field.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
+from lowtide import names
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide_operator.decision.actions import ResumeJob, SuspendJob
 from lowtide_operator.decision.draft import Draft
@@ -16,13 +18,20 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.window import Window, window_of
+from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.views import ChildView, Fault, PodView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds, with_attempt, with_end, with_pods
-from lowtide_operator.status.conditions import ConditionType, Reason, find
+from lowtide_operator.status.conditions import ConditionType, Reason, find, shortened
 from lowtide_operator.status.times import whole_seconds
 
 PAUSED = "Paused"
+MOST_RESTARTS: Final = 6
+"""Pods of one attempt that may stop as if told to, with no pause in sight; each restart costs."""
+STOPPED: Final = frozenset({names.EXIT_CODE_PAUSED, EXIT_CODE_TERMINATED})
+"""Exit codes of pods that were told to stop; the Job controller does not count them as failures."""
+NO_ROOM: Final = frozenset({Reason.UNSCHEDULABLE, Reason.FAILED_CREATE})
+"""Reasons of a plan that waits for room instead of a time."""
 
 
 def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
@@ -45,6 +54,8 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         _remember_plan(child, window, draft)
         _watch_deadline(seen, window, draft)
         wish = wish_of(seen, child, spec, window, draft, settings)
+        if wish.run:
+            wish = _restarts_left(seen, draft)
     if wish.run == child.suspended and not child.queued:
         act = ResumeJob if wish.run else SuspendJob
         draft.act(act(child.owner.namespace, child.name))
@@ -53,6 +64,28 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     else:
         _say_running(seen, draft, settings)
     _say_energy(seen.joules_so_far, draft)
+
+
+def _restarts_left(seen: Observation, draft: Draft) -> Wish:
+    """Return whether the job goes on; one that keeps stopping by itself rests.
+
+    Its exit codes are excused for pauses and drained nodes, so the Job controller restarts it
+    without a limit.
+    """
+    mine = {pod.uid for pod in draft.attempts[-1].pods} if draft.attempts else set()
+    stopped = [
+        pod
+        for pod in seen.pods
+        if pod.uid in mine and pod.phase == "Failed" and pod.exit_code in STOPPED
+    ]
+    if len(stopped) <= MOST_RESTARTS:
+        return RUN
+    message = (
+        f"{len(stopped)} pods ended with exit code {stopped[-1].exit_code}, which means that they "
+        "were told to stop, and they were not: the Job is suspended; mend the training and create "
+        "a new TrainingJob, or delete these pods to go on"
+    )
+    return Wish(False, Reason.RESTARTS_EXHAUSTED, message)
 
 
 def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:
@@ -74,11 +107,13 @@ def _with_joules(attempt: Attempt, joules: Mapping[str, float]) -> Attempt:
 
 
 def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
-    """Write a plan for a Job that was created by a process killed before it wrote one."""
+    """Write a plan for a Job that has none: its process was killed, or it waited for room."""
     planned = find(draft.before.conditions, ConditionType.PLANNED)
-    if draft.plan is not None and planned is not None and planned.status == "True":
-        return
     start = whole_seconds(child.created)
+    if draft.plan is not None and planned is not None and planned.status == "True":
+        if draft.plan.reason not in NO_ROOM or not _has_run(draft):
+            return
+        start = min(a.start for a in draft.attempts if a.start is not None)
     end = whole_seconds(start + timedelta(seconds=window.duration_seconds))
     draft.section(
         plan=PlanStatus(
@@ -143,8 +178,20 @@ def _say_running(seen: Observation, draft: Draft, settings: OperatorSettings) ->
     reason, message = str(Reason.PODS_PENDING), _pending_message(seen)
     if troubled is not None:
         reason, message = _trouble_words(troubled)
+    elif seen.creation_failure:
+        reason = Reason.FAILED_CREATE
+        message = f"the Job's pods cannot be created: {seen.creation_failure}"
     draft.condition(ConditionType.RUNNING, "False", reason, message)
+    if reason in NO_ROOM and draft.plan is not None and not _has_run(draft):
+        # A window is promised to no job that has no room to run in.
+        explanation = shortened(f"waits for room: {message}")
+        waiting = {"segments": (), "start": None, "reason": reason, "explanation": explanation}
+        draft.section(plan=draft.plan.model_copy(update=waiting))
     draft.look_in(settings.cluster.pod_poll_seconds)
+
+
+def _has_run(draft: Draft) -> bool:
+    return any(attempt.start is not None for attempt in draft.attempts)
 
 
 def _pending_message(seen: Observation) -> str:

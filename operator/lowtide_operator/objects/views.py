@@ -5,6 +5,7 @@ Pod template, which is passed on untouched. Parsing never raises for what a user
 controller may write: an unusable spec becomes a `Fault` that is reported.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -237,6 +238,17 @@ def _end_of_pod(
     last = max(known, default=None) or moment(status.get("startTime"))
     last = last or moment(metadata.get("creationTimestamp"))
     return last if start is None or last is None else max(start, last)
+
+
+def creation_failure(events: Iterable[Body], job: str) -> str:
+    """Return why the pods of a Job cannot be created, by its newest Event; empty for none.
+
+    The pod's name in it is new with every try, and is left out.
+    """
+    newest = max(
+        events, default={}, key=lambda event: str(event["metadata"].get("creationTimestamp", ""))
+    )
+    return re.sub(rf'"{re.escape(job)}-[a-z0-9-]+"', f'"{job}-…"', str(newest.get("note") or ""))
 
 
 def template_of(body: Body) -> Body:

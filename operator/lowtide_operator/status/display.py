@@ -11,6 +11,8 @@ UNIT_WORDS = {
     "Token": "token",
     "Parameter": "parameter",
 }
+MISSED = ConditionType.DEADLINE_AT_RISK
+"""True after the end only if the job ended after its deadline."""
 _QUIET = {Reason.PODS_PENDING, Reason.WAITING, Reason.NOT_LOOKED_AT}
 
 
@@ -30,7 +32,8 @@ def _state(status: TrainingJobStatus) -> str:
     conditions = status.conditions
     for kind in ENDS:
         if is_true(conditions, kind):
-            return str(kind)
+            late = kind is ConditionType.COMPLETE and is_true(conditions, MISSED)
+            return "CompletedLate" if late else str(kind)
     valid = find(conditions, ConditionType.VALID)
     if valid is not None and valid.status == "False":
         return "Invalid"

@@ -11,12 +11,19 @@ from hypothesis import strategies as st
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Plan, Request, Source, plan
 from lowtide.trainingjob.models import parse_spec
-from lowtide.trainingjob.status import TrainingJobStatus
+from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
 from lowtide_operator.decision import intent
-from lowtide_operator.decision.actions import CreateJob, ResumeJob, SuspendJob
+from lowtide_operator.decision.actions import CreateJob, DeleteTrainingJob, ResumeJob, SuspendJob
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
-from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
+from lowtide_operator.decision.due import needs_measuring
+from lowtide_operator.decision.observation import (
+    ForecastView,
+    Measurement,
+    Observation,
+    Prepared,
+    StartRefusal,
+)
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView, PodView
@@ -383,6 +390,130 @@ def test_a_job_that_may_not_be_interrupted_is_never_paused_by_the_grid() -> None
     dirty = forecast_of([900.0] * 5 + [1.0] * 40, CREATED + HOUR)
     look = seen(view, now=CREATED + HOUR, forecast=dirty, child=CHILD, pods=(POD,))
     assert decide(look, SETTINGS).actions == ()
+
+
+def words(decision: Decision, kind: ConditionType) -> str:
+    """Return the message of a condition."""
+    found = find(decision.status.conditions, kind)
+    return "" if found is None else found.message
+
+
+NO_NODE = replace(
+    POD,
+    node="",
+    phase="Pending",
+    start=None,
+    trouble="Unschedulable",
+    trouble_message="0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+)
+
+
+def test_a_job_without_room_is_promised_no_window_and_says_what_it_waits_for() -> None:
+    """In the scheduler's words; once it runs, its plan begins where it began."""
+    view = waits_for_clean(policy="Immediate")
+    view = after(view, decide(seen(view), SETTINGS))
+    pending = replace(CHILD, ready=0)
+    waits = decide(seen(view, child=pending, pods=(NO_NODE,)), SETTINGS)
+    assert waits.status.plan is not None
+    assert (waits.status.plan.segments, waits.status.plan.start) == ((), None)
+    assert waits.status.plan.reason == "Unschedulable"
+    assert waits.status.plan.explanation == (
+        "waits for room: pod net-1-abcde cannot start: 0/1 nodes are available: "
+        "1 Insufficient nvidia.com/gpu."
+    )
+    assert waits.status.display is not None
+    assert (waits.status.display.state, waits.status.display.start) == ("Unschedulable", None)
+    began = CREATED + HOUR
+    running = (replace(POD, start=began),)
+    now = began + timedelta(minutes=1)
+    runs = decide(seen(after(view, waits), now=now, child=CHILD, pods=running), SETTINGS)
+    assert runs.status.plan is not None
+    assert runs.status.plan.start == began
+    assert runs.status.plan.reason == "Started"
+
+
+def test_pods_that_a_quota_refuses_are_said_in_the_controllers_words() -> None:
+    """The Job exists and has no pod: only an Event of the Job controller says why."""
+    view = waits_for_clean(policy="Immediate")
+    view = after(view, decide(seen(view), SETTINGS))
+    failure = 'pods "net-1-…" is forbidden: exceeded quota: gpus'
+    decision = decide(seen(view, child=CHILD, creation_failure=failure), SETTINGS)
+    assert condition(decision, ConditionType.RUNNING) == ("False", "FailedCreate")
+    assert words(decision, ConditionType.RUNNING) == f"the Job's pods cannot be created: {failure}"
+    assert decision.status.display is not None
+    assert decision.status.display.state == "FailedCreate"
+
+
+@pytest.mark.parametrize(("count", "rests"), [(6, False), (7, True)])
+def test_a_training_that_stops_by_itself_again_and_again_is_not_restarted_for_ever(
+    count: int, rests: bool
+) -> None:
+    """Exit 143 is excused for drained nodes, so the Job controller has no limit of its own."""
+    stopped = tuple(
+        replace(POD, uid=f"pod-{n}", name=f"net-1-{n}", phase="Failed", exit_code=143)
+        for n in range(count)
+    )
+    view = after(job(), decide(seen(job(), child=CHILD, pods=stopped), SETTINGS))
+    decision = decide(seen(view, child=CHILD, pods=stopped), SETTINGS)
+    assert decision.actions == ((SuspendJob("ml", "net-1"),) if rests else ())
+    if rests:
+        resting = replace(CHILD, suspended=True, active=0, ready=0)
+        later = decide(seen(after(view, decision), child=resting, pods=stopped), SETTINGS)
+        assert later.actions == ()
+        assert condition(later, ConditionType.PAUSED) == ("True", "RestartsExhausted")
+        assert "7 pods ended with exit code 143" in words(later, ConditionType.PAUSED)
+
+
+def ended(at: datetime, **spec: Any) -> JobView:
+    """Return a job without a Prometheus that has ended, with all that there is to say."""
+    view = job(schedule={"deadline": "2026-11-30T12:00:00Z"}, **spec)
+    view = after(view, decide(seen(view, child=CHILD, pods=(POD,)), SETTINGS))
+    ending = Ending(outcome=JobOutcome.COMPLETE, at=at, reason="", message="")
+    over = replace(CHILD, active=0, ready=0, ending=ending)
+    view = after(view, decide(seen(view, now=at, child=over), SETTINGS))
+    none = Measurement(status="False", reason=Reason.NEVER_RAN, message="")
+    return after(view, decide(seen(view, now=at, child=over, measurement=none), SETTINGS))
+
+
+def test_a_late_end_is_seen_in_the_state() -> None:
+    """Two hours were given; an hour more was needed."""
+    states = [ended(CREATED + n * HOUR).status.display for n in (1, 3)]
+    assert [one.state for one in states if one is not None] == ["Complete", "CompletedLate"]
+
+
+def test_a_job_with_a_time_to_live_goes_when_it_has_passed() -> None:
+    """Ten minutes after its end, and not before its figures are written down."""
+    end = CREATED + HOUR
+    view = ended(end, ttlSecondsAfterFinished=600)
+    early = decide(seen(view, now=end + timedelta(minutes=4)), SETTINGS)
+    assert (early.actions, early.look_again_seconds) == ((), 360)
+    due = decide(seen(view, now=end + timedelta(minutes=10)), SETTINGS)
+    assert due.actions == (DeleteTrainingJob(KEY, "uid-1"),)
+    kept = decide(seen(ended(end), now=end + 24 * HOUR), SETTINGS)
+    assert kept.actions == ()
+
+
+def test_a_job_is_not_deleted_before_its_energy_is_known() -> None:
+    """Prometheus is away: the time to live waits for it."""
+    end = CREATED + HOUR
+    view = job(ttlSecondsAfterFinished=0)
+    ending = Ending(outcome=JobOutcome.COMPLETE, at=end, reason="", message="")
+    over = replace(CHILD, active=0, ready=0, ending=ending)
+    view = after(view, decide(seen(view, child=CHILD, pods=(POD,)), SETTINGS))
+    view = after(view, decide(seen(view, now=end, child=over), SETTINGS))
+    away = Measurement(status="Unknown", reason=Reason.PROMETHEUS_UNAVAILABLE, message="away")
+    decision = decide(seen(view, now=end + HOUR, child=over, measurement=away), SETTINGS)
+    assert decision.actions == ()
+
+
+def test_energy_read_before_all_end_markers_is_read_again() -> None:
+    """For six hours after the end; what is final is not asked for any more."""
+    end = CREATED + HOUR
+    known = ended(end).status
+    for final, hours, again in ((False, 1, True), (False, 7, False), (True, 1, False)):
+        energy = EnergyStatus(total_joules=5, final=final)
+        status = known.model_copy(update={"energy": energy})
+        assert needs_measuring(status, end + hours * HOUR, SETTINGS) is again
 
 
 def test_a_job_of_kueue_is_neither_suspended_nor_resumed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
-from lowtide_operator.objects.views import pod_view
+from lowtide_operator.objects.views import creation_failure, pod_view
 
 REPORT = '{"schemaVersion":1,"accuracy":0.9}'
 
@@ -156,3 +156,15 @@ def test_without_a_report_the_message_of_the_first_container_counts() -> None:
     train = ended("train", exitCode=1, finishedAt=text(9), message="out of memory")
     proxy = ended("proxy", finishedAt=text(9), message="drained")
     assert pod_view(pod("Failed", proxy, train)).report == "out of memory"
+
+
+def test_the_newest_refusal_of_a_pod_is_told_without_its_name() -> None:
+    """The name is new with every try; the status would be written with each."""
+
+    def event(minute: int, pod: str) -> dict[str, Any]:
+        note = f'Error creating: pods "net-1-{pod}" is forbidden: exceeded quota: gpus'
+        return {"metadata": {"creationTimestamp": f"2026-11-30T12:{minute}:00Z"}, "note": note}
+
+    said = creation_failure([event(10, "abcde"), event(20, "fghij")], "net-1")
+    assert said == 'Error creating: pods "net-1-…" is forbidden: exceeded quota: gpus'
+    assert creation_failure([], "net-1") == ""
