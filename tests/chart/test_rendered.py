@@ -19,12 +19,12 @@ Render = Callable[..., Documents]
 Pick = Callable[..., dict[str, Any]]
 
 OPERATOR_RIGHTS = {
-    ("lowtide.dev", "trainingjobs"): {"get", "list", "watch"},
+    ("lowtide.dev", "trainingjobs"): {"get", "list", "watch", "delete"},
     ("lowtide.dev", "trainingjobs/status"): {"patch"},
     ("lowtide.dev", "trainingjobs/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "patch"},
     ("", "pods"): {"list"},
-    ("events.k8s.io", "events"): {"create"},
+    ("events.k8s.io", "events"): {"create", "list"},
 }
 EXPORTER_RIGHTS = {("", "pods"): {"get", "list", "watch"}}
 EVERYTHING_ON = {
