@@ -1,8 +1,8 @@
 """Handlers that kopf calls: decorators and one line each, without logic.
 
-kopf logs errors in event handlers and never retries them, so handlers only remember and
-enqueue; the queue owns every retry. There are no timers, daemons, indexes or delete handlers:
-kopf would add finalizers, annotations and two tasks per object for them.
+kopf logs errors in event handlers and never retries them, so handlers only remember and enqueue;
+the queue owns every retry. There are no timers, daemons, indexes or delete handlers: kopf would
+add finalizers, annotations and two tasks per object for them.
 """
 
 from typing import Any
@@ -22,22 +22,30 @@ def register(registry: kopf.OperatorRegistry, app: App) -> None:
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def training_job_changed(event: Any, **_: Any) -> None:
-        body = event["object"]
-        if event["type"] is LISTED and app.cache.knows(body):
-            app.census.soon()
-        seen = app.cache.forget if event["type"] == DELETED else app.cache.remember
-        if key := seen(body):
-            app.queue.add(key)
+        take_training_job(app, event["type"], event["object"])
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def child_changed(event: Any, **_: Any) -> None:
-        body = event["object"]
-        if event["type"] is LISTED and app.cache.knows_child(body):
-            app.census.soon()
-        seen = app.cache.forget_child if event["type"] == DELETED else app.cache.remember_child
-        if owner := seen(body):
-            app.queue.add(owner)
+        take_child(app, event["type"], event["object"])
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> Any:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def take_training_job(app: App, change: str | None, body: Any) -> None:
+    """Take an event about a TrainingJob in."""
+    if change is LISTED and app.cache.knows(body):
+        app.census.soon()
+    seen = app.cache.forget if change == DELETED else app.cache.remember
+    if key := seen(body):
+        app.queue.add(key)
+
+
+def take_child(app: App, change: str | None, body: Any) -> None:
+    """Take an event about a batch Job in."""
+    if change is LISTED and app.cache.knows_child(body):
+        app.census.soon()
+    seen = app.cache.forget_child if change == DELETED else app.cache.remember_child
+    if owner := seen(body):
+        app.queue.add(owner)

@@ -19,7 +19,9 @@ STEP_SECONDS: Final = 1.0
 """Smaller differences are drift, and left alone."""
 
 
-async def follow_wall_clock(queue: WorkQueue, wall: Callable[[], datetime]) -> None:
+async def follow_wall_clock(
+    queue: WorkQueue, wall: Callable[[], datetime], period_seconds: float = PERIOD_SECONDS
+) -> None:
     """Bring later looks forward when the wall clock steps forward, until cancelled."""
     loop = asyncio.get_running_loop()
 
@@ -28,7 +30,7 @@ async def follow_wall_clock(queue: WorkQueue, wall: Callable[[], datetime]) -> N
 
     before = ahead()
     while True:
-        await asyncio.sleep(PERIOD_SECONDS)
+        await asyncio.sleep(period_seconds)
         step = ahead() - before
         if abs(step) < STEP_SECONDS:
             continue

@@ -88,7 +88,8 @@ def _suspended(draft: Draft, window: Window) -> None:
     late = draft.now + timedelta(seconds=window.high_seconds) > window.deadline
     set_risk(draft, late, window)
     if not late:
-        draft.look_at(window.deadline - timedelta(seconds=window.high_seconds))
+        # Not before the moment has passed: at it, the next look would be at once, for ever.
+        draft.look_at(window.deadline - timedelta(seconds=window.high_seconds - 1))
 
 
 def _follow_plan(

@@ -47,6 +47,10 @@ class Bookings:
         """Forget a job that has ended or is gone; return whether it had reserved anything."""
         return self._reservations.pop(key, None) is not None
 
+    def held_by(self) -> frozenset[Key]:
+        """Return the jobs that have reserved something."""
+        return frozenset(self._reservations)
+
     def calendar(self, capacity_gpus: int, now: datetime, running: Iterable[Key] = ()) -> Calendar:
         """Return the calendar of a pool at `now`.
 

@@ -10,7 +10,6 @@ Nothing outlives a restart: the first looks ask again.
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -125,7 +124,7 @@ class Desk:
     _again: bool = False
     """News came during the pass: another one follows."""
     _gather_until: float = 0.0
-    """Start of the next pass at the earliest, monotonic seconds."""
+    """Start of the next pass at the earliest, by the loop's clock."""
     _freed: asyncio.TimerHandle | None = None
     """Timer that plans all jobs again after a change of room."""
     _pool: ThreadPoolExecutor = field(
@@ -214,9 +213,10 @@ class Desk:
                 self._pass = asyncio.create_task(self._plan_stale())
 
     async def _one_pass(self) -> None:
+        loop = asyncio.get_running_loop()
         # Every job that asks in this turn of the loop is taken along.
-        await asyncio.sleep(max(0.0, self._gather_until - time.monotonic()))
-        now, began = self.around.now(), time.monotonic()
+        await asyncio.sleep(max(0.0, self._gather_until - loop.time()))
+        now, began = self.around.now(), loop.time()
         stale = self._stale(now)
         if not stale:
             return
@@ -226,10 +226,10 @@ class Desk:
             calendar = self.bookings.calendar(capacity, now, self.around.running_keys())
         requests = [entry.request for entry in stale.values()]
         forecasts = {entry.request.key: entry.forecast for entry in stale.values()}
-        plans = await asyncio.get_running_loop().run_in_executor(
+        plans = await loop.run_in_executor(
             self._pool, plan_together, now, requests, forecasts, calendar
         )
-        ended = time.monotonic()
+        ended = loop.time()
         self._gather_until = ended + GATHER_SECONDS if len(stale) < SMALL_PASS_JOBS else ended
         self.tally.planning_passes += 1
         self.tally.planning_seconds += ended - began

@@ -1,0 +1,57 @@
+"""Whether the operator keeps its promises whatever happens: 20,000 episodes in virtual time.
+
+    python benchmarks/operator/episodes.py --episodes 20000 --processes 2
+
+Each episode lets users act, things fail and operators die for four virtual hours, then checks the
+promises in the calm (tests/standins/episodes/episode.py). Seeds that break one are printed with
+their story, and the exit code is 1.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from standins.episodes.episode import BrokenPromiseError, play
+
+TOGETHER = 20
+
+
+def some(first: int) -> list[str]:
+    """Return the stories of the episodes from `first` on that broke a promise."""
+    logging.disable(logging.CRITICAL)
+    broken = []
+    for seed in range(first, first + TOGETHER):
+        try:
+            play(seed)
+        except BrokenPromiseError as error:
+            broken.append(str(error))
+        except Exception as error:
+            broken.append(f"seed {seed}: {error!r}")
+    return broken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--episodes", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    began, broken = time.monotonic(), 0
+    seeds = range(options.first, options.first + options.episodes, TOGETHER)
+    with ProcessPoolExecutor(options.processes) as pool:
+        for stories in pool.map(some, seeds):
+            for story in stories:
+                broken += 1
+                print(story, flush=True)
+    seconds = time.monotonic() - began
+    print(f"{options.episodes} episodes in {seconds:.0f} s, {broken} broke a promise")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Seeded episodes of users, faults and deaths: the promises hold in each, and its seed is named."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from standins.episodes.episode import play
+
+FEW = range(8)
+MANY = 500
+TOGETHER = 10
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> Iterator[None]:
+    """Leave out what an operator says of hundreds of faults; a broken promise tells its story."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("seed", FEW)
+def test_an_episode_keeps_the_promises(seed: int) -> None:
+    """Another seed tells another story; all of them in virtual time."""
+    play(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(len(FEW), len(FEW) + MANY, TOGETHER))
+def test_five_hundred_episodes_keep_the_promises(first: int) -> None:
+    """20,000 are played by benchmarks/operator/episodes.py."""
+    for seed in range(first, first + TOGETHER):
+        play(seed)

@@ -1,0 +1,434 @@
+"""One episode: users, faults and deaths for some hours, then calm; the promises are kept.
+
+at most one Job is ever created for a TrainingJob
+it is created no later than 60 s after its latest start, if an operator is up and can
+in the calm, the status of every job says what is, and nothing more is written
+the energy in the status is what the store holds
+calls are bounded, and nothing is kept of what is gone
+"""
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from standins.episodes import virtual_time
+from standins.episodes.api import Api
+from standins.episodes.program import Program
+from standins.episodes.world import EPOCH, Body, EnergyStore, World
+
+from lowtide.units import parse_timestamp
+
+FAULTY_HOURS = 4.0
+CALM_HOURS = 14.0
+QUIET_SECONDS = 3600.0
+SETTLE_SECONDS = 2400.0
+"""After the last end: energy that was read too early is read again after half an hour."""
+GRACE_SECONDS = 60.0
+STEP_SECONDS = 20.0
+NAMES = ("ant", "bee", "cat", "dog", "elk")
+CALLS_PER_JOB_HOUR = 300
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise was not kept; the message names the seed and the moment."""
+
+
+class Episode:
+    """What happens in one episode follows from its seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._dice = random.Random(seed)
+        self._world = World(self._dice)
+        self._api = Api(self._world)
+        self._store = EnergyStore(self._world)
+        capacity = self._dice.choice((None, 1, 3))
+        self._program = Program(self._world, self._api, self._store, capacity)
+        self._story: list[str] = []
+        self._excused: set[str] = set()
+        """TrainingJobs whose Job went before any status told of it, in an operator that died."""
+        self._untold: set[str] = set()
+
+    async def run(self) -> None:
+        """Play the episode.
+
+        Raises:
+            BrokenPromiseError: a promise was not kept.
+        """
+        self._api.noise = self._dice.choice((0.0, 0.02))
+        self._program.drops = self._dice.choice((0.0, 0.01))
+        self._program.start()
+        watcher = asyncio.create_task(self._watch())
+        end = FAULTY_HOURS * 3600
+        try:
+            while self._world.now < end:
+                await asyncio.sleep(self._dice.expovariate(1 / 240))
+                await self._something()
+                if watcher.done():
+                    break
+            await self._calm(watcher)
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+            await self._program.kill()
+
+    def _fail(self, what: str) -> BrokenPromiseError:
+        at = f"{self._world.now / 3600:.3f} h"
+        return BrokenPromiseError(
+            f"seed {self.seed}, at {at}: {what}\n  " + "\n  ".join(self._story[-25:])
+        )
+
+    def _tell(self, what: str) -> None:
+        self._story.append(f"{self._world.now:9.1f} {what}")
+
+    # What happens.
+
+    async def _something(self) -> None:
+        name = self._dice.choice(NAMES)
+        users = (self._create, self._create, self._edit, self._suspend, self._run_now)
+        users += (self._delete, self._delete_child, self._recreate)
+        if self._dice.random() < 0.7:
+            self._dice.choice(users)(name)
+        else:
+            await self._dice.choice(
+                (
+                    self._kill,
+                    self._gap,
+                    self._outage,
+                    self._events_away,
+                    self._store_away,
+                    self._grid_away,
+                    self._step_clock,
+                    self._lose_node,
+                    self._fill_cluster,
+                )
+            )()
+
+    def _create(self, name: str) -> None:
+        if name in self._world.jobs:
+            return
+        schedule: Body = {
+            "policy": self._dice.choice(("CarbonOptimal", "CarbonOptimal", "Immediate", "Observe")),
+            "expectedDurationSeconds": self._dice.randrange(120, 4000),
+            "interruption": {"allowed": self._dice.random() < 0.5, "restartCostSeconds": 60},
+        }
+        if self._dice.random() < 0.3:
+            later = self._dice.randrange(600, 5 * 3600)
+            schedule["deadline"] = self._world.text(self._world.now + later)
+        else:
+            schedule["maxDelaySeconds"] = self._dice.randrange(0, 3 * 3600)
+        if self._dice.random() < 0.15:
+            later = self._dice.randrange(0, 3600)
+            schedule["startNoEarlierThan"] = self._world.text(self._world.now + later)
+        gpus = self._dice.choice((0, 1, 1, 2))
+        container: Body = {"name": "c", "image": "x"}
+        if gpus:
+            container["resources"] = {"limits": {"nvidia.com/gpu": gpus}}
+        spec = {
+            "schedule": schedule,
+            "suspend": self._dice.random() < 0.1,
+            "template": {"spec": {"template": {"spec": {"containers": [container]}}}},
+        }
+        self._tell(f"create {name} {schedule}")
+        self._world.create_job(name, spec)
+
+    def _edit(self, name: str) -> None:
+        def change(body: Body) -> None:
+            schedule = dict(body["spec"]["schedule"])
+            if self._dice.random() < 0.5:
+                schedule["policy"] = self._dice.choice(("CarbonOptimal", "Immediate", "Observe"))
+            else:
+                schedule.pop("deadline", None)
+                schedule["maxDelaySeconds"] = self._dice.randrange(0, 3 * 3600)
+            body["spec"] = {**body["spec"], "schedule": schedule}
+            self._tell(f"edit {name} {schedule}")
+
+        self._edited(name, change)
+
+    def _edited(self, name: str, change: Any) -> None:
+        if name in self._world.jobs:
+            self._world.edit_job(name, change)
+
+    def _suspend(self, name: str) -> None:
+        def change(body: Body) -> None:
+            body["spec"] = {**body["spec"], "suspend": not body["spec"].get("suspend")}
+            self._tell(f"suspend {name} {body['spec']['suspend']}")
+
+        self._edited(name, change)
+
+    def _run_now(self, name: str) -> None:
+        def change(body: Body) -> None:
+            body["metadata"]["annotations"] = {"lowtide.dev/run-now": "true"}
+            self._tell(f"run-now {name}")
+
+        self._edited(name, change)
+
+    def _delete(self, name: str) -> None:
+        if name in self._world.jobs:
+            self._tell(f"delete {name}")
+            self._world.delete_job(name)
+
+    def _recreate(self, name: str) -> None:
+        self._delete(name)
+        self._create(name)
+
+    def _delete_child(self, name: str) -> None:
+        child = self._world.children.get(f"{name}-1")
+        if child is None:
+            return
+        self._tell(f"delete Job {name}-1")
+        owner = child["metadata"]["ownerReferences"][0]["uid"]
+        body = self._world.jobs.get(name)
+        told = body is not None and (body.get("status") or {}).get("attempts")
+        if not told:
+            self._untold.add(owner)
+            if not self._program.is_up:
+                self._excused.add(owner)
+        self._world.delete_child(f"{name}-1")
+
+    async def _kill(self) -> None:
+        self._tell("the operator is killed")
+        # What only the dead one knew is lost.
+        self._excused |= self._untold
+        await self._program.kill()
+        await asyncio.sleep(self._dice.expovariate(1 / 60))
+        self._tell("an operator starts")
+        self._program.start()
+
+    async def _for_a_while(self, mean: float, switch: Any, what: str) -> None:
+        self._tell(f"{what} fails")
+        switch(True)
+        await asyncio.sleep(self._dice.expovariate(1 / mean))
+        switch(False)
+        self._tell(f"{what} works again")
+
+    async def _gap(self) -> None:
+        def switch(on: bool) -> None:
+            self._program.in_gap = on
+            if not on and self._program.is_up:
+                self._program.list_anew()
+
+        self._program.disturb(1)
+        self._background(300, switch, "the watch")
+
+    async def _outage(self) -> None:
+        def switch(on: bool) -> None:
+            self._api.is_down = on
+            self._program.disturb(1)
+
+        self._background(400, switch, "the API server")
+
+    async def _events_away(self) -> None:
+        self._background(1200, lambda on: setattr(self._api, "events_down", on), "Events")
+
+    async def _store_away(self) -> None:
+        part = self._dice.choice(("is_away", "hangs"))
+        self._background(1800, lambda on: setattr(self._store, part, on), "Prometheus")
+
+    async def _grid_away(self) -> None:
+        self._background(1800, lambda on: setattr(self._program.grid, "is_away", on), "the grid")
+
+    async def _fill_cluster(self) -> None:
+        self._background(900, lambda on: setattr(self._world, "no_room", on), "room")
+
+    def _background(self, mean: float, switch: Any, what: str) -> None:
+        self._others = getattr(self, "_others", [])
+        self._others.append(asyncio.create_task(self._for_a_while(mean, switch, what)))
+
+    async def _step_clock(self) -> None:
+        step = self._dice.uniform(-300, 600)
+        self._tell(f"the clock steps by {step:.0f} s")
+        self._world.clock_offset += step
+        self._program.disturb(5)
+
+    async def _lose_node(self) -> None:
+        self._tell("a node is lost")
+        self._world.lose_node()
+
+    # What must hold.
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            for uid, count in self._world.created.items():
+                if count > 1 and uid not in self._excused:
+                    raise self._fail(f"{count} Jobs were created for {uid}")
+            if self._program.in_gap or self._api.is_down or not self._program.is_up:
+                self._program.disturb(1)
+                continue
+            for name, body in self._world.jobs.items():
+                self._check_start(name, body)
+
+    def _check_start(self, name: str, body: Body) -> None:
+        uid = body["metadata"]["uid"]
+        if self._world.created[uid] or body["spec"].get("suspend"):
+            return
+        if f"{name}-1" in self._world.children:
+            # The Job of the one before still has the name.
+            self._world.changed_at[uid] = self._world.now
+            return
+        latest = latest_start(body)
+        if latest is None:
+            return
+        due = (latest - EPOCH).total_seconds() - self._world.clock_offset
+        known = max(due, self._world.changed_at[uid], self._program.disturbed_until)
+        if self._world.now > known + GRACE_SECONDS:
+            late = self._world.now - known
+            raise self._fail(f"{name} ({uid}) is late by {late:.0f} s: {brief(body.get('status'))}")
+
+    async def _calm(self, watcher: asyncio.Task[None]) -> None:
+        for task in getattr(self, "_others", []):
+            task.cancel()
+        self._tell("calm")
+        api, program, world = self._api, self._program, self._world
+        api.noise, api.is_down, api.events_down = 0.0, False, False
+        self._store.is_away = self._store.hangs = False
+        program.grid.is_away = program.in_gap = world.no_room = False
+        program.drops = 0.0
+        world.clock_offset = 0.0
+        program.disturb(310)
+        if not program.is_up:
+            program.start()
+        program.list_anew()
+        calls = api.calls
+        began, jobs = world.now, 1 + len(world.jobs)
+        while world.now < began + CALM_HOURS * 3600:
+            await self._sleep(1800, watcher)
+            if all(self._is_settled(name, body) for name, body in world.jobs.items()):
+                break
+        await self._sleep(SETTLE_SECONDS, watcher)
+        hours = (world.now - began) / 3600
+        if api.calls - calls > CALLS_PER_JOB_HOUR * hours * jobs:
+            raise self._fail(f"{api.calls - calls} calls in {hours:.0f} h for {jobs} jobs")
+        writes = api.writes
+        await self._sleep(QUIET_SECONDS, watcher)
+        # A deadline may pass, and energy may become final: one write a job, and no heartbeat.
+        if api.writes - writes > len(world.jobs):
+            states = {name: brief(body.get("status")) for name, body in world.jobs.items()}
+            raise self._fail(f"{api.writes - writes} writes while nothing changes: {states}")
+        for name, body in world.jobs.items():
+            self._check_status(name, body)
+        self._check_ghosts()
+
+    def _is_settled(self, name: str, body: Body) -> bool:
+        """Return whether nothing more will happen to a job by itself."""
+        child = self._world.children.get(f"{name}-1")
+        if child is None:
+            status = body.get("status") or {}
+            state = (status.get("display") or {}).get("state")
+            return bool(body["spec"].get("suspend")) or state in ("Failed", "Complete", "Invalid")
+        return bool((child.get("status") or {}).get("conditions")) or bool(
+            body["spec"].get("suspend")
+        )
+
+    async def _sleep(self, seconds: float, watcher: asyncio.Task[None]) -> None:
+        """Wait, and raise what the watcher found meanwhile."""
+        await asyncio.wait([watcher], timeout=seconds)
+        if watcher.done():
+            watcher.result()
+
+    def _check_status(self, name: str, body: Body) -> None:
+        status = body.get("status") or {}
+        held = {c["type"]: c for c in status.get("conditions") or ()}
+        uid = body["metadata"]["uid"]
+        if status.get("observedGeneration") != body["metadata"]["generation"]:
+            raise self._fail(f"{name}: the newest spec was not looked at: {brief(status)}")
+        if any(c["reason"] == "HandlingFailed" for c in held.values()):
+            raise self._fail(f"{name}: the operator failed at it: {brief(status)}")
+        child = self._world.children.get(f"{name}-1")
+        if not self._world.created[uid]:
+            waits = held["Planned"]["status"] != "True" or held["Running"]["reason"] == "NameTaken"
+            if not (waits or latest_start(body) is None):
+                raise self._fail(f"{name} was never started: {brief(status)}")
+            return
+        ended = [kind for kind in ("Complete", "Failed") if held[kind]["status"] == "True"]
+        conditions = ((child or {}).get("status") or {}).get("conditions") or ()
+        wanted = [c["type"] for c in conditions]
+        # A Job that was deleted may have ended before; if not, it is lost.
+        right = ended == wanted if child is not None else len(ended) == 1
+        if not right:
+            raise self._fail(f"{name} is {ended}, its Job {wanted}: {brief(status)}")
+        if ended:
+            self._check_energy(name, uid, status, held["Measured"])
+
+    def _check_energy(self, name: str, uid: str, status: Body, measured: Body) -> None:
+        if self._world.uses[name] > 1:
+            # Pods are still found by their Job's name, which another TrainingJob had before.
+            return
+        truth = self._world.joules_of(uid)
+        stated = (status.get("energy") or {}).get("totalJoules")
+        if truth == 0:
+            return
+        if measured["status"] == "Unknown":
+            raise self._fail(f"{name}: {truth:.0f} J were never read: {measured}")
+        if stated is None or abs(stated - truth) > 2 + 1e-6 * truth:
+            raise self._fail(
+                f"{name}: {stated} J in the status, {truth:.0f} J in the store: "
+                f"{brief(status)} {status['attempts']}"
+            )
+
+    def _check_ghosts(self) -> None:
+        app = self._program.app
+        if app is None:
+            raise self._fail("no operator is up")
+        known = sorted(key.name for key in app.cache.all_keys())
+        if known != sorted(self._world.jobs):
+            raise self._fail(f"the cache holds {known}, the cluster {sorted(self._world.jobs)}")
+        children = sorted(child.name for child in app.cache.children())
+        if children != sorted(self._world.children):
+            raise self._fail(
+                f"the cache holds {children}, the cluster {list(self._world.children)}"
+            )
+        ended = {
+            name
+            for name, body in self._world.jobs.items()
+            if ((body.get("status") or {}).get("display") or {}).get("state")
+            in ("Complete", "CompletedLate", "Failed", "Invalid")
+        }
+        holding = {key.name for key in app.bookings.held_by()}
+        if ghosts := holding & ended or holding - set(self._world.jobs):
+            raise self._fail(f"GPUs are still reserved for {sorted(ghosts)}")
+
+
+def brief(status: Body | None) -> str:
+    """Return the conditions of a status in one line."""
+    held = (status or {}).get("conditions") or ()
+    return ", ".join(f"{c['type']}={c['status']}({c['reason']})" for c in held)
+
+
+def latest_start(body: Body) -> datetime | None:
+    """Return when a job starts at the latest by its spec alone, `None` if it never can.
+
+    With a deadline it leaves 1.2 times the expected duration and two minutes (the settings'
+    latency and margin); without one it is the longest delay after the creation. No policy and no
+    wish to run now promises more: until then a job may wait for room.
+    """
+    schedule = body["spec"]["schedule"]
+    created = parse_timestamp(body["metadata"]["creationTimestamp"])
+    asked = schedule.get("startNoEarlierThan")
+    earliest = max(created, parse_timestamp(asked)) if asked else created
+    if "deadline" in schedule:
+        spare = timedelta(seconds=1.2 * schedule["expectedDurationSeconds"] + 120)
+        wanted = max(earliest, parse_timestamp(schedule["deadline"]) - spare)
+    else:
+        wanted = max(earliest, created + timedelta(seconds=schedule["maxDelaySeconds"]))
+    if "deadline" in schedule:
+        left = (parse_timestamp(schedule["deadline"]) - earliest).total_seconds()
+        needs = schedule["expectedDurationSeconds"]
+        if left <= 0 or (left < needs and schedule["policy"] == "CarbonOptimal"):
+            return None
+    return wanted
+
+
+def play(seed: int) -> None:
+    """Play the episode of a seed.
+
+    Raises:
+        BrokenPromiseError: a promise was not kept.
+    """
+
+    async def main() -> None:
+        await Episode(seed).run()
+
+    virtual_time.run(main())

@@ -1,0 +1,427 @@
+"""World of an episode: a cluster that runs Jobs, a store of their energy, and a true clock.
+
+The cluster behaves as the controllers do: pods come after their Job, start, lose their node, stop
+when the Job is suspended, end; what a deleted object owned goes a moment later. The operator's
+clock may differ from the true one. Times are virtual seconds.
+"""
+
+import asyncio
+import copy
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lowtide import names
+from lowtide.energy.samples import Series, StoredSample
+from lowtide_operator.samples.source import SamplesUnavailableError, Selector
+from lowtide_operator.status.conditions import Reason
+
+EPOCH = datetime(2026, 11, 30, tzinfo=UTC)
+NAMESPACE = "ml"
+SCRAPE_SECONDS = 60.0
+
+Body = dict[str, Any]
+Tell = Callable[[str, str, Body], None]
+
+
+@dataclass(slots=True)
+class Pod:
+    """A pod, and what only the world knows of it."""
+
+    name: str
+    uid: str
+    job: str
+    labels: dict[str, str]
+    watts: float
+    phase: str = "Pending"
+    is_gone: bool = False
+    began: float | None = None
+    """When its container began to run, true seconds."""
+    ended: float | None = None
+    exit_code: int = 0
+    no_room: bool = False
+
+    def joules(self, at: float) -> float:
+        """Return what it has used until then."""
+        if self.began is None:
+            return 0.0
+        return self.watts * max(0.0, min(at, self.ended or at) - self.began)
+
+
+@dataclass(slots=True)
+class Work:
+    """What a Job still has to do."""
+
+    total_seconds: float
+    done_seconds: float = 0.0
+    saves: bool = False
+    fails: bool = False
+
+
+@dataclass
+class World:
+    """The cluster and everything around the operator."""
+
+    dice: random.Random
+    tell: Tell = lambda change, kind, body: None
+    clock_offset: float = 0.0
+    """How far the operator's clock is ahead of the true one."""
+    no_room: bool = False
+    jobs: dict[str, Body] = field(default_factory=dict)
+    children: dict[str, Body] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    """All pods that ever were, by uid."""
+    work: dict[str, Work] = field(default_factory=dict)
+    """By uid of the child."""
+    created: Counter[str] = field(default_factory=Counter)
+    """Jobs created, by the uid of their TrainingJob."""
+    uses: Counter[str] = field(default_factory=Counter)
+    """How many TrainingJobs have had a name."""
+    changed_at: dict[str, float] = field(default_factory=dict)
+    """When a TrainingJob was last touched by its user, by uid."""
+
+    def __post_init__(self) -> None:
+        self._versions = itertools.count(1)
+        self._uids = itertools.count(1)
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def now(self) -> float:
+        """True seconds since the start."""
+        return self._loop.time()
+
+    def wall(self) -> datetime:
+        """Return the time by the operator's clock."""
+        return EPOCH + timedelta(seconds=self.now + self.clock_offset)
+
+    def text(self, at: float | None = None) -> str:
+        """Return a true time as the API server writes it."""
+        moment = EPOCH + timedelta(seconds=self.now if at is None else at)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def after(self, low: float, high: float, action: Callable[..., None], *args: Any) -> None:
+        """Do something after a time between these."""
+        self._loop.call_later(self.dice.uniform(low, high), action, *args)
+
+    def store(self, change: str, kind: str, body: Body) -> Body:
+        """Give an object its next version and tell of it."""
+        body["metadata"]["resourceVersion"] = str(next(self._versions))
+        self.tell(change, kind, copy.deepcopy(body))
+        return body
+
+    # What users do.
+
+    def create_job(self, name: str, spec: Body) -> Body:
+        """Create a TrainingJob."""
+        metadata = {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"tj-{next(self._uids)}",
+            "creationTimestamp": self.text(),
+            "generation": 1,
+            "annotations": {},
+        }
+        self.changed_at[metadata["uid"]] = self.now
+        self.uses[name] += 1
+        self.jobs[name] = {"metadata": metadata, "spec": spec}
+        return self.store("ADDED", "jobs", self.jobs[name])
+
+    def edit_job(self, name: str, change: Callable[[Body], None]) -> None:
+        """Change a TrainingJob as its user does."""
+        body = self.jobs[name]
+        before = copy.deepcopy(body["spec"])
+        change(body)
+        if body["spec"] != before:
+            body["metadata"]["generation"] += 1
+        self.changed_at[body["metadata"]["uid"]] = self.now
+        self.store("MODIFIED", "jobs", body)
+
+    def delete_job(self, name: str) -> None:
+        """Delete a TrainingJob; its Job goes a moment later."""
+        body = self.jobs.pop(name)
+        self.store("DELETED", "jobs", body)
+        for child in list(self.children.values()):
+            if child["metadata"]["ownerReferences"][0]["uid"] == body["metadata"]["uid"]:
+                self.after(0.1, 20, self._collect, child["metadata"]["uid"])
+
+    def _collect(self, uid: str) -> None:
+        for name, child in list(self.children.items()):
+            if child["metadata"]["uid"] == uid:
+                self.delete_child(name)
+
+    def delete_child(self, name: str) -> None:
+        """Delete a Job and its pods."""
+        child = self.children.pop(name)
+        for pod in self._pods_of(child):
+            self._stop(pod, 143)
+            pod.is_gone = True
+        self.store("DELETED", "children", child)
+
+    # What the API server and the controllers do.
+
+    def create_child(self, manifest: Body) -> Body:
+        """Store a Job; its pod comes a moment later."""
+        body = copy.deepcopy(manifest)
+        body["metadata"] |= {"uid": f"job-{next(self._uids)}", "creationTimestamp": self.text()}
+        owner = body["metadata"]["ownerReferences"][0]
+        self.created[owner["uid"]] += 1
+        self.children[body["metadata"]["name"]] = body
+        owned = self.jobs.get(owner["name"])
+        spec = owned["spec"] if owned else {}
+        schedule = spec.get("schedule", {})
+        expected = schedule.get("expectedDurationSeconds", 600)
+        self.work[body["metadata"]["uid"]] = Work(
+            total_seconds=expected * self.dice.uniform(0.5, 1.5),
+            saves=schedule.get("interruption", {}).get("allowed", False),
+            fails=self.dice.random() < 0.1,
+        )
+        self.after(0.5, 30, self._add_pod, body["metadata"]["uid"])
+        return self.store("ADDED", "children", body)
+
+    def suspend_child(self, name: str, suspended: bool) -> Body | None:
+        """Set spec.suspend of a Job, as the API server and the Job controller answer to it."""
+        child = self.children.get(name)
+        if child is None or self._has_ended(child):
+            return child
+        if bool(child["spec"].get("suspend")) != suspended:
+            child["spec"]["suspend"] = suspended
+            self.store("MODIFIED", "children", child)
+            action = self._rest if suspended else self._add_pod
+            self.after(0.5, 20, action, child["metadata"]["uid"])
+        return child
+
+    def patch_status(self, name: str, patch: Body) -> Body:
+        """Merge a patch into a TrainingJob's status."""
+        body = self.jobs[name]
+        merged = merge(body.get("status") or {}, patch)
+        if merged != body.get("status"):
+            body["status"] = merged
+            self.store("MODIFIED", "jobs", body)
+        return body
+
+    def lose_node(self) -> None:
+        """Lose the node of a running pod."""
+        running = [pod for pod in self.pods.values() if pod.phase == "Running"]
+        if not running:
+            return
+        pod = self.dice.choice(sorted(running, key=lambda one: one.uid))
+        self._stop(pod, 137)
+        pod.is_gone = self.dice.random() < 0.7
+        child = self._child(pod.job)
+        if child is not None:
+            self._count(child)
+            self.after(1, 60, self._add_pod, pod.job)
+
+    def _child(self, uid: str) -> Body | None:
+        found = (c for c in self.children.values() if c["metadata"]["uid"] == uid)
+        return next(found, None)
+
+    def _pods_of(self, child: Body) -> list[Pod]:
+        uid = child["metadata"]["uid"]
+        return [pod for pod in self.pods.values() if pod.job == uid and not pod.is_gone]
+
+    @staticmethod
+    def _has_ended(child: Body) -> bool:
+        return bool((child.get("status") or {}).get("conditions"))
+
+    def _is_wanted(self, child: Body | None) -> bool:
+        return (
+            child is not None
+            and not child["spec"].get("suspend")
+            and not self._has_ended(child)
+            and not any(p.phase in ("Pending", "Running") for p in self._pods_of(child))
+        )
+
+    def _add_pod(self, uid: str) -> None:
+        child = self._child(uid)
+        if child is None or not self._is_wanted(child):
+            return
+        letters = "".join(self.dice.choices("bcdfghjklmnpqrstvwxz2456789", k=5))
+        name = f"{child['metadata']['name']}-{letters}"
+        labels = child["spec"]["template"]["metadata"]["labels"]
+        pod = Pod(name, f"pod-{next(self._uids)}", uid, labels, self.dice.uniform(50, 400))
+        self.pods[pod.uid] = pod
+        pod.no_room = self.no_room
+        self._count(child)
+        self.after(1, 90, self._run, pod)
+
+    def _run(self, pod: Pod) -> None:
+        child = self._child(pod.job)
+        if child is None or pod.is_gone or pod.phase != "Pending":
+            return
+        pod.no_room = self.no_room
+        if pod.no_room:
+            self.after(30, 60, self._run, pod)
+            return
+        pod.phase, pod.began = "Running", self.now
+        self._count(child)
+        work = self.work[pod.job]
+        left = max(1.0, work.total_seconds - work.done_seconds)
+        self._loop.call_later(left, self._finish, pod)
+
+    def _finish(self, pod: Pod) -> None:
+        child = self._child(pod.job)
+        if child is None or pod.phase != "Running":
+            return
+        failed = self.work[pod.job].fails
+        self._stop(pod, 1 if failed else 0)
+        kind, reason = ("Failed", "BackoffLimitExceeded") if failed else ("Complete", "Done")
+        end = {"type": kind, "status": "True", "reason": reason, "message": ""}
+        child["status"] = {"active": 0, "conditions": [{**end, "lastTransitionTime": self.text()}]}
+        self.store("MODIFIED", "children", child)
+
+    def _rest(self, uid: str) -> None:
+        child = self._child(uid)
+        if child is None or not child["spec"].get("suspend"):
+            return
+        for pod in self._pods_of(child):
+            if pod.phase in ("Pending", "Running"):
+                self._stop(pod, 75)
+                pod.is_gone = True
+        self._count(child)
+
+    def _stop(self, pod: Pod, exit_code: int) -> None:
+        if pod.phase not in ("Pending", "Running"):
+            return
+        if pod.began is not None:
+            pod.ended = self.now
+            work = self.work[pod.job]
+            if work.saves and exit_code == 75:
+                work.done_seconds += self.now - pod.began
+        pod.phase = "Failed" if exit_code else "Succeeded"
+        pod.exit_code = exit_code
+
+    def _count(self, child: Body) -> None:
+        pods = self._pods_of(child)
+        active = sum(pod.phase in ("Pending", "Running") for pod in pods)
+        ready = sum(pod.phase == "Running" for pod in pods)
+        child["status"] = {**(child.get("status") or {}), "active": active, "ready": ready}
+        self.store("MODIFIED", "children", child)
+
+    def pod_bodies(self, trainingjob_uid: str) -> list[Body]:
+        """Return the pods of a TrainingJob as the API server lists them."""
+        return [
+            self._pod_body(pod)
+            for pod in self.pods.values()
+            if not pod.is_gone and pod.labels[names.LABEL_TRAININGJOB_UID] == trainingjob_uid
+        ]
+
+    def _pod_body(self, pod: Pod) -> Body:
+        status: Body = {"phase": pod.phase}
+        state: Body = {}
+        if pod.began is not None:
+            state = {"running": {"startedAt": self.text(pod.began)}}
+            status["startTime"] = self.text(pod.began)
+        if pod.ended is not None and pod.began is not None:
+            ended = {"startedAt": self.text(pod.began), "finishedAt": self.text(pod.ended)}
+            state = {"terminated": {**ended, "exitCode": pod.exit_code}}
+        status["containerStatuses"] = [{"name": "c", "state": state}]
+        if pod.no_room:
+            words = {"reason": "Unschedulable", "message": "0/1 nodes are available"}
+            status["conditions"] = [{"type": "PodScheduled", "status": "False", **words}]
+        node = "" if pod.no_room else "node-1"
+        metadata = {"name": pod.name, "uid": pod.uid, "namespace": NAMESPACE, "labels": pod.labels}
+        return {"metadata": metadata, "spec": {"nodeName": node}, "status": status}
+
+    def joules_of(self, trainingjob_uid: str) -> float:
+        """Return what a TrainingJob has really used."""
+        return sum(
+            pod.joules(self.now)
+            for pod in self.pods.values()
+            if pod.labels[names.LABEL_TRAININGJOB_UID] == trainingjob_uid
+        )
+
+
+class StoreUnavailableError(SamplesUnavailableError):
+    """The store does not answer."""
+
+    reason = Reason.PROMETHEUS_UNAVAILABLE
+
+
+class EnergyStore:
+    """What a Prometheus would have stored of the pods of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.is_away = False
+        self.hangs = False
+
+    async def samples(
+        self, selector: Selector, start: datetime, end: datetime
+    ) -> tuple[Series, ...]:
+        """Return the samples of a selector."""
+        await self._answer()
+        matches = selector.matcher()
+        low, high = (start - EPOCH).total_seconds(), (end - EPOCH).total_seconds()
+        found = []
+        for labels, points in self._series(selector.metric):
+            inside = tuple(
+                StoredSample(EPOCH.timestamp() + t, v) for t, v in points if low < t <= high
+            )
+            if matches(labels) and inside:
+                found.append(Series({**labels, "__name__": selector.metric}, inside))
+        return tuple(found)
+
+    async def started_at(self) -> datetime | None:
+        """Return that the store has always been there."""
+        await self._answer()
+        return None
+
+    async def pod_joules(self, at: datetime) -> dict[Any, float]:
+        """Return nothing: what counts is read after the end."""
+        await self._answer()
+        return {}
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(10.0 if self.hangs else 0.05)
+        if self.is_away or self.hangs:
+            raise StoreUnavailableError("the store does not answer")
+
+    def _series(self, metric: str) -> Iterator[tuple[dict[str, str], list[tuple[float, float]]]]:
+        for pod in self._world.pods.values():
+            if pod.began is None:
+                continue
+            labels = {"namespace": NAMESPACE, "pod": pod.name, "pod_uid": pod.uid}
+            times = self._scrapes(pod)
+            match metric:
+                case names.METRIC_POD_ENERGY:
+                    more = {"container": "c", "component": "gpu", "part": "active"}
+                    more |= {"method": "exclusive", "quality": "counter"}
+                    yield {**labels, **more}, [(t, pod.joules(t)) for t in times]
+                case names.METRIC_POD_SEGMENT_START:
+                    began = EPOCH.timestamp() + pod.began
+                    yield labels, [(t, began) for t in times]
+                case names.METRIC_POD_OWNER:
+                    owner = {
+                        "trainingjob": pod.labels[names.LABEL_TRAININGJOB],
+                        "trainingjob_uid": pod.labels[names.LABEL_TRAININGJOB_UID],
+                    }
+                    yield {**labels, **owner}, [(t, 1.0) for t in times]
+                case names.METRIC_POD_END if pod.ended is not None:
+                    ended = EPOCH.timestamp() + pod.ended
+                    yield labels, [(t, ended) for t in times if t >= pod.ended]
+
+    def _scrapes(self, pod: Pod) -> list[float]:
+        """Return when the pod's counter was stored: until five minutes after its end."""
+        began, now = pod.began or 0.0, self._world.now
+        last = now if pod.ended is None else min(now, pod.ended + 300)
+        first = SCRAPE_SECONDS * (began // SCRAPE_SECONDS + 1)
+        count = max(0, int((last - first) // SCRAPE_SECONDS) + 1)
+        return [first + SCRAPE_SECONDS * number for number in range(count)]
+
+
+def merge(old: Any, patch: Any) -> Any:
+    """Return a document with an RFC 7396 merge patch applied."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
