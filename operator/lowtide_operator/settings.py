@@ -246,8 +246,8 @@ class OperatorSettings(ApiModel):
     capacity_gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs that planned jobs may use at the same time; absent: not limited."""
     capacity_from_nodes: bool = False
-    """Without capacityGpus: as many as the nodes offer (allocatable), counted once a minute; needs
-    the right to list nodes, which the chart gives with this setting."""
+    """Without capacityGpus: as many as the nodes offer (allocatable) and other pods do not hold,
+    counted once a minute; needs the right to list nodes, which the chart gives with it."""
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     """Defaults of jobs."""
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)

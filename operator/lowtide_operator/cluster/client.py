@@ -271,6 +271,16 @@ class Cluster:
         answer = await self._call(self._read("/api/v1/nodes"))
         return list(answer.get("items") or ())
 
+    async def scheduled_pods(self) -> AsyncIterator[Body]:
+        """Yield the pods of all namespaces that are on a node and have not ended.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not list them.
+        """
+        on_a_node = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+        async for pod in self._pages("/api/v1/pods", ("fieldSelector", on_a_node)):
+            yield pod
+
     async def _list_core(self, plural: str, namespace: str, selector: str) -> Body:
         """Return a list of the core API, which `CustomObjectsApi` does not reach."""
         return await self._read(

@@ -1,17 +1,19 @@
-"""Capacity of the cluster: the GPUs that its nodes offer, where the settings ask for a count.
+"""Capacity of the cluster: the GPUs that its nodes offer and that no other pod holds.
 
-Nodes are listed once a minute and not watched. Until the first answer nothing is limited, and a
-list that fails leaves the last count standing: a wrong number only makes jobs plan for the same
-hour, while the scheduler still decides what really fits.
+Counted where the settings ask for it. Nodes and pods are listed once a minute and not watched.
+Until the first answer nothing is limited, and a list that fails leaves the last count standing: a
+wrong number only makes jobs plan for the same hour, while the scheduler still decides what fits.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
+from lowtide import names
 from lowtide_operator.cluster.client import ClusterError
-from lowtide_operator.objects.gpus import GPU_RESOURCES
+from lowtide_operator.objects.gpus import GPU_RESOURCES, gpus_of_pod
 from lowtide_operator.objects.views import Body
 
 LOG: Final = logging.getLogger(__name__)
@@ -19,27 +21,43 @@ PERIOD_SECONDS: Final = 60.0
 
 
 class NodeList(Protocol):
-    """Source of the nodes; `lowtide_operator.cluster.client.Cluster` is one."""
+    """Source of nodes and pods; `lowtide_operator.cluster.client.Cluster` is one."""
 
     async def list_nodes(self) -> Sequence[Body]:
         """Return all nodes."""
         ...
 
+    def scheduled_pods(self) -> AsyncIterator[Body]:
+        """Yield the pods of all namespaces that are on a node and have not ended."""
+        ...
 
-def allocatable_gpus(nodes: Iterable[Body]) -> int:
-    """Return the GPUs that pods may hold on the nodes that take any.
+
+def allocatable_gpus(nodes: Iterable[Body]) -> Counter[str]:
+    """Return the GPUs that pods may hold on the nodes that take any, by resource name.
 
     A slice counts as one, as it does in a job's template.
     """
-    total = 0
+    total: Counter[str] = Counter()
     for node in nodes:
         if (node.get("spec") or {}).get("unschedulable"):
             continue
         offered = (node.get("status") or {}).get("allocatable") or {}
         for name, count in offered.items():
             if name.startswith(GPU_RESOURCES) and str(count).isdigit():
-                total += int(count)
+                total[name] += int(count)
     return total
+
+
+def held_by_others(pods: Iterable[Body]) -> Counter[str]:
+    """Return the GPUs of pods that work for no TrainingJob, by resource name.
+
+    Those of TrainingJobs are in the reservations of their plans.
+    """
+    held: Counter[str] = Counter()
+    for pod in pods:
+        if names.LABEL_TRAININGJOB not in (pod["metadata"].get("labels") or {}):
+            held += gpus_of_pod(pod.get("spec") or {})
+    return held
 
 
 class NodePool:
@@ -59,11 +77,24 @@ class NodePool:
     async def count(self) -> None:
         """Count the GPUs now; say so where there are more or fewer."""
         try:
-            found = allocatable_gpus(await self._nodes.list_nodes())
+            offered = allocatable_gpus(await self._nodes.list_nodes())
         except ClusterError as error:
             LOG.warning("nodes cannot be listed, their GPUs stay as counted: %s", error)
             return
+        # A name that nothing is left of lends nothing to the others.
+        found = (offered - await self._held()).total()
         if found != self.gpus:
-            LOG.info("the nodes offer %d GPUs", found)
+            LOG.info("the nodes offer %d GPUs that no other pod holds", found)
             self.gpus = found
             self._on_change()
+
+    async def _held(self) -> Counter[str]:
+        """Return what other pods hold; nothing where pods of all namespaces cannot be listed."""
+        held: Counter[str] = Counter()
+        try:
+            async for pod in self._nodes.scheduled_pods():
+                held += held_by_others([pod])
+        except ClusterError as error:
+            LOG.warning("pods of others cannot be listed, their GPUs count as free: %s", error)
+            return Counter()
+        return held

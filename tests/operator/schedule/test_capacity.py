@@ -1,10 +1,11 @@
 """Counting the GPUs that the nodes offer."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from lowtide_operator.cluster.client import UnreachableError
+from lowtide_operator.cluster.client import RefusedError, UnreachableError
 from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus
 
 
@@ -16,7 +17,44 @@ def test_gpus_and_slices_of_all_makers_count_and_nothing_else_does() -> None:
         {"spec": {"unschedulable": True}, "status": {"allocatable": {"nvidia.com/gpu": "8"}}},
         {},
     ]
-    assert allocatable_gpus(nodes) == 7
+    assert allocatable_gpus(nodes) == {
+        "nvidia.com/gpu": 4,
+        "amd.com/gpu": 2,
+        "nvidia.com/mig-1g.5gb": 1,
+    }
+
+
+def pod(count: int, *, resource: str = "nvidia.com/gpu", **labels: str) -> dict[str, Any]:
+    """Return a pod that holds GPUs."""
+    container = {"name": "c", "resources": {"limits": {resource: count}}}
+    return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+
+
+async def test_gpus_that_others_hold_are_not_planned_with() -> None:
+    """Of 4, another team's notebook holds 1; a TrainingJob's own are in its reservation."""
+    nodes = Nodes()
+    nodes.pods = [pod(1), pod(2, **{"lowtide.dev/trainingjob": "net"})]
+    pool = NodePool(nodes, lambda: None)
+    await pool.count()
+    assert pool.gpus == 3
+
+
+async def test_slices_that_others_hold_take_nothing_from_whole_gpus() -> None:
+    """Names are counted apart: nine slices of other nodes leave four GPUs."""
+    nodes = Nodes()
+    nodes.pods = [pod(9, resource="nvidia.com/mig-1g.5gb")]
+    pool = NodePool(nodes, lambda: None)
+    await pool.count()
+    assert pool.gpus == 4
+
+
+async def test_where_pods_of_others_cannot_be_listed_the_nodes_count_alone() -> None:
+    """An operator of two namespaces has no right to see the pods of all."""
+    nodes = Nodes()
+    nodes.pods_refused = True
+    pool = NodePool(nodes, lambda: None)
+    await pool.count()
+    assert pool.gpus == 4
 
 
 class Nodes:
@@ -24,6 +62,14 @@ class Nodes:
 
     def __init__(self) -> None:
         self.gpus, self.works = 4, True
+        self.pods: list[dict[str, Any]] = []
+        self.pods_refused = False
+
+    async def scheduled_pods(self) -> AsyncIterator[dict[str, Any]]:
+        if self.pods_refused:
+            raise RefusedError("pods is forbidden")
+        for one in self.pods:
+            yield one
 
     async def list_nodes(self) -> list[dict[str, Any]]:
         if not self.works:
