@@ -54,10 +54,15 @@ def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[A
 
 
 def with_end(attempts: tuple[Attempt, ...], at: datetime, outcome: str) -> tuple[Attempt, ...]:
-    """Return the attempts with the last one ended, if it was still open."""
+    """Return the attempts with the last one ended, if it was still open.
+
+    It ends no earlier than its pods began: the operator's clock may be behind that of their node.
+    """
     if not attempts or attempts[-1].end is not None:
         return attempts
-    ended = attempts[-1].model_copy(update={"end": whole_seconds(at), "outcome": outcome})
+    began = [pod.start for pod in attempts[-1].pods if pod.start is not None]
+    end = max([whole_seconds(at), *began])
+    ended = attempts[-1].model_copy(update={"end": end, "outcome": outcome})
     return (*attempts[:-1], ended)
 
 

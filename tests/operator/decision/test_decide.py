@@ -296,6 +296,14 @@ def test_a_job_deleted_before_its_start_was_written_down_is_lost_and_not_started
     assert [attempt.outcome for attempt in decision.status.attempts] == ["Deleted"]
 
 
+def test_a_job_lost_by_a_clock_that_is_behind_ends_no_earlier_than_it_began() -> None:
+    """The node says that the pod began at ten; the operator's own clock is five minutes behind."""
+    view = after(job(), decide(seen(job(), child=CHILD, pods=(POD,)), SETTINGS))
+    behind = CREATED - timedelta(minutes=5)
+    lost = decide(seen(view, now=behind, child_is_gone=True), SETTINGS)
+    assert lost.status.attempts[0].end == CREATED
+
+
 def test_another_controllers_job_is_left_alone() -> None:
     """spec.managedBy hands the job over: no action, no status."""
     decision = decide(seen(job(managedBy="example.com/other")), SETTINGS)

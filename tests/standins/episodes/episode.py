@@ -353,9 +353,6 @@ class Episode:
             self._check_energy(name, uid, status, held["Measured"])
 
     def _check_energy(self, name: str, uid: str, status: Body, measured: Body) -> None:
-        if self._world.uses[name] > 1:
-            # Pods are still found by their Job's name, which another TrainingJob had before.
-            return
         truth = self._world.joules_of(uid)
         stated = (status.get("energy") or {}).get("totalJoules")
         if truth == 0:

@@ -22,6 +22,7 @@ from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.decision.observation import ForecastView
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
 from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.samples.live import LiveEnergy
@@ -138,7 +139,9 @@ class Program:
             cache=cache,
             queue=queue,
             forecasts=cast("Any", self.grid),
-            measurer=Measurer(cast("Any", self._store), cast("Any", self.grid)),
+            measuring=MeasuringTurns(
+                Measurer(cast("Any", self._store), cast("Any", self.grid)), queue.add
+            ),
             exporters=None,
             live=LiveEnergy(None, world.wall),
             bookings=bookings,
@@ -176,6 +179,7 @@ class Program:
         self._feed.clear()
         if app is not None:
             with contextlib.suppress(asyncio.CancelledError):
+                await app.measuring.close()
                 await app.desk.close()
         faults = [one for one in ended if isinstance(one, Exception)]
         if faults:

@@ -79,8 +79,6 @@ class World:
     """By uid of the child."""
     created: Counter[str] = field(default_factory=Counter)
     """Jobs created, by the uid of their TrainingJob."""
-    uses: Counter[str] = field(default_factory=Counter)
-    """How many TrainingJobs have had a name."""
     changed_at: dict[str, float] = field(default_factory=dict)
     """When a TrainingJob was last touched by its user, by uid."""
 
@@ -126,7 +124,6 @@ class World:
             "annotations": {},
         }
         self.changed_at[metadata["uid"]] = self.now
-        self.uses[name] += 1
         self.jobs[name] = {"metadata": metadata, "spec": spec}
         return self.store("ADDED", "jobs", self.jobs[name])
 
