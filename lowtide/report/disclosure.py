@@ -13,14 +13,19 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.sci import unit_word
-from lowtide.units import format_energy, format_mass, format_significant, joules_to_kwh
+from lowtide.units import (
+    format_coverage,
+    format_energy,
+    format_mass,
+    format_significant,
+    joules_to_kwh,
+)
 
 SCI_VERSION: Final = 1.1
 COMPONENTS: Final = ("gpu", "cpu", "dram")
-NEVER_MEASURED: Final = ("network", "storage", "cooling and other overhead (no PUE)")
+NEVER_MEASURED: Final = ("network", "storage")
 
 
 class DisclosureError(ValueError):
@@ -29,7 +34,7 @@ class DisclosureError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """Who reports; what the job itself cannot know."""
+    """Publisher of a disclosure, which the job itself cannot know."""
 
     contact_name: str | None = None
     contact_email: str | None = None
@@ -109,23 +114,32 @@ def boundary_of(job: JobFigures) -> str:
         return ""
     out = [f"{name} (no meter)" for name in COMPONENTS if name not in job.boundary]
     out += [f"{name} (not measured)" for name in NEVER_MEASURED]
+    if job.pue is None:
+        out.append("cooling and other overhead (no PUE) (not measured)")
     return f"in: {', '.join(job.boundary)} of {job.name}; out: {', '.join(out)}"
 
 
 def calculation_information(job: JobFigures) -> str:
-    """Return how E, I and M were had, in one line."""
+    """Return how E, I and M were obtained, in one line."""
     kind = (job.energy_kind or "not stated").lower()
     qualities = f" by {', '.join(job.qualities)}" if job.qualities else ""
-    coverage = "" if job.coverage_ratio is None else f", coverage {job.coverage_ratio:.1%}"
+    coverage = (
+        "" if job.coverage_ratio is None else f", coverage {format_coverage(job.coverage_ratio)}"
+    )
     signal = (job.signal or "not stated").lower()
     step = "" if job.resolution_seconds is None else f", step {job.resolution_seconds:g} s"
     text = (
-        f"E: {kind}{qualities}{coverage}; PUE not included; "
+        f"E: {kind}{qualities}{coverage}; {_overhead_words(job)}; "
         f"I: {signal}, location-based, zone {job.zone or 'not stated'}, "
         f"source {job.intensity_source or 'not stated'}{step}; "
         f"M: {job.embodied_source or 'source not stated'}; failed attempts included in C"
     )
     return f"STAND-IN GPU, NUMBERS ARE NOT REAL; {text}" if job.mock else text
+
+
+def _overhead_words(job: JobFigures) -> str:
+    factor, how = _overhead(job)
+    return "PUE not included" if job.pue is None else f"PUE {factor} ({how})"
 
 
 def document(job: JobFigures, publisher: Publisher, *, calculated: date) -> str:
@@ -186,14 +200,29 @@ def _coefficients(job: JobFigures) -> list[tuple[str, str, str]]:
     step = "" if job.resolution_seconds is None else f", step {job.resolution_seconds:g} s"
     return [
         ("I", mean, f"{job.intensity_source or 'not stated'}, zone {job.zone or '–'}{step}"),
-        ("PUE", "not included", "no figure of the data centre"),
+        ("PUE", *_overhead(job)),
+        (
+            "TE",
+            _mass(job.embodied_total_grams)
+            + ("" if job.embodied_total_grams is None else " per GPU"),
+            job.embodied_source or "source not stated",
+        ),
         (
             "EL",
-            f"{format_significant(DEFAULT_LIFESPAN_SECONDS / 3600, 6)} h unless stated otherwise",
-            "GSF SCI guide",
+            "not known"
+            if job.embodied_lifespan_seconds is None
+            else f"{job.embodied_lifespan_seconds / 3600:g} h",
+            "as used for M",
         ),
         ("conversion", "1 kWh = 3.6 × 10⁶ J", "definition"),
     ]
+
+
+def _overhead(job: JobFigures) -> tuple[str, str]:
+    """Return the factor of the data centre and whether it was measured or assumed."""
+    if job.pue is None:
+        return "not included", "no figure of the data centre"
+    return f"{job.pue:g}", (job.pue_kind or "kind not stated").lower()
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -250,3 +250,28 @@ def test_an_archive_names_the_forms_that_the_job_does_not_allow(saved: str, tmp_
         assert "sci.yaml" not in archive.namelist()
         assert "contact-name is missing" in archive.read("missing.txt").decode()
     assert run(saved, "--output", "archive").exit_code == 2
+
+
+def test_the_lifespan_and_the_embodied_total_are_those_that_were_used(densenet: Job) -> None:
+    """Six years of 8,760 hours are 52,560 h; a GPU of 150 kg."""
+    densenet["status"]["carbon"] |= {
+        "embodiedGramsPerGpu": "150000",
+        "embodiedLifespanSeconds": 189216000,
+    }
+
+    text = document(from_trainingjob(densenet), Publisher(), calculated=date(2026, 3, 3))
+
+    assert "| TE | 150 kg per GPU |" in text
+    assert "| EL | 52560 h |" in text
+    assert "35040" not in text
+
+
+@pytest.mark.parametrize("kind", ["Measured", "Assumed"])
+def test_the_overhead_is_said_with_its_kind(densenet: Job, kind: str) -> None:
+    """Measured and assumed factors are told apart; without one it is not included."""
+    densenet["status"]["carbon"] |= {"pue": "1.25", "pueKind": kind}
+
+    text = document(from_trainingjob(densenet), Publisher(), calculated=date(2026, 3, 3))
+
+    assert f"| PUE | 1.25 | {kind.lower()} |" in text
+    assert "overhead" not in text.split("## Score")[0]
