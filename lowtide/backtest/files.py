@@ -18,7 +18,7 @@ from lowtide.grid.errors import BadAnswer
 from lowtide.grid.raw_values import points_of
 from lowtide.grid.series import AverageSeries, Factor, Point
 from lowtide.grid.slots import slot_index, slot_start, values_on_slots
-from lowtide.grid.trace import read_trace as read_lines
+from lowtide.grid.trace import read_trace_of_command
 from lowtide.grid.trace_columns import TraceFileError
 from lowtide.planning.errors import BacktestError
 from lowtide.planning.search import Bools
@@ -41,9 +41,6 @@ def read_trace(
 ) -> TraceFile:
     """Return the trace in a CSV file; `factor` and `times_are_utc` as for the reader.
 
-    Half of the published traces do not mark their times: those without an offset are taken as UTC,
-    and a note says so.
-
     Raises:
         BacktestError: the reader refuses the file, or a gap is too long; the message names file
             and line.
@@ -52,20 +49,14 @@ def read_trace(
     name = path.name
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        notes = []
-        try:
-            read = read_lines(lines, factor=factor, times_are_utc=times_are_utc)
-        except TraceFileError:
-            # Where nothing else is wrong, only the offsets are missing.
-            read = read_lines(lines, factor=factor, times_are_utc=True)
-            notes.append(f"{path.stem}: times have no offset and are taken as UTC")
+        read = read_trace_of_command(lines, factor=factor, times_are_utc=times_are_utc)
         if len(read.rows) < 2:
             raise TraceFileError(f"it holds {len(read.rows)} rows of values; a trace has more")
         actual = points_of(read.actuals(), source=name, zero_possible=True)
         forecast = points_of(read.forecasts(), source=name, zero_possible=True)
     except (TraceFileError, BadAnswer, UnicodeDecodeError) as error:
         raise BacktestError(f"{name}: {error}") from error
-    notes += [f"{path.stem}: {note}" for note in read.notes]
+    notes = [f"{path.stem}: {note}" for note in read.notes]
     return _on_slots(path, actual, forecast, notes)
 
 

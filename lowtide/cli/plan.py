@@ -26,7 +26,7 @@ from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
 from lowtide.grid.series import Factor, Signal
 from lowtide.grid.settings import ZoneSettings
-from lowtide.grid.trace import read_trace
+from lowtide.grid.trace import read_trace_of_command
 from lowtide.grid.trace_columns import TraceFileError
 from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
@@ -180,7 +180,7 @@ def outlook_for(
         raise click.UsageError("give --trace or --settings, not both")
     now = moment or datetime.now(UTC)
     if trace is not None:
-        _say_what_is_taken(trace, times_are_utc, factor)
+        times_are_utc = _say_what_is_taken(trace, times_are_utc, factor)
         chosen, folder = _trace_settings(trace, now, times_are_utc, signal, factor), None
     else:
         chosen = keyless_settings(zone) if settings is None else _zone_settings(settings, zone)
@@ -206,10 +206,13 @@ def _troubles(state: ZoneState) -> tuple[Failure, ...]:
     return state.failures
 
 
-def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> None:
-    """Print to standard error what the reader takes where the file leaves a choice."""
+def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> bool:
+    """Print to standard error what the reader takes where the file leaves a choice.
+
+    Returns whether times without an offset are UTC.
+    """
     try:
-        read = read_trace(
+        read = read_trace_of_command(
             trace.read_text(encoding="utf-8-sig").splitlines(),
             factor=Factor(factor or Factor.UNKNOWN),
             times_are_utc=times_are_utc,
@@ -218,6 +221,7 @@ def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> 
         raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
     for note in read.notes:
         click.echo(f"note: {trace.stem}: {note}", err=True)
+    return times_are_utc or read.utc_was_assumed
 
 
 def _trace_settings(

@@ -8,13 +8,19 @@ missing and a doubled hour each year. Pure: text in, rows out; files and clocks 
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from lowtide.grid.raw_values import RawValue, slot_lengths
 from lowtide.grid.series import Factor
-from lowtide.grid.trace_columns import IntensityUnit, TraceColumns, TraceFileError, find_columns
+from lowtide.grid.trace_columns import (
+    IntensityUnit,
+    MissingOffsetError,
+    TraceColumns,
+    TraceFileError,
+    find_columns,
+)
 from lowtide.units import format_duration, format_time_column
 
 ROWS_MAX: Final = 2_000_000
@@ -45,6 +51,8 @@ class GridTrace:
     """Which emissions the intensity includes, as far as the file says."""
     notes: tuple[str, ...] = ()
     """What was taken where the file left a choice, in sentences for people."""
+    utc_was_assumed: bool = False
+    """Whether times without an offset were taken as UTC though nothing declares it."""
 
     def actuals(self) -> list[RawValue]:
         """Return the intensity of every row."""
@@ -103,6 +111,26 @@ def read_trace(
     )
 
 
+def read_trace_of_command(
+    lines: Sequence[str], *, factor: Factor = Factor.UNKNOWN, times_are_utc: bool = False
+) -> GridTrace:
+    """Return a trace that a person named on the command line.
+
+    Half of the published traces do not mark their times: those without an offset are taken as UTC,
+    and a note says so. A file of the operator's settings is read by `read_trace`, which refuses
+    them, because a note would have no reader there.
+
+    Raises:
+        TraceFileError: as for `read_trace`.
+    """
+    try:
+        return read_trace(lines, factor=factor, times_are_utc=times_are_utc)
+    except MissingOffsetError:
+        read = read_trace(lines, factor=factor, times_are_utc=True)
+        notes = ("times have no offset and are taken as UTC", *read.notes)
+        return replace(read, notes=notes, utc_was_assumed=True)
+
+
 def _rows(
     reader: Iterable[list[str]], width: int, columns: TraceColumns, times_are_utc: bool
 ) -> list[TraceRow]:
@@ -143,7 +171,7 @@ def parse_slot_start(text: str, where: str, times_are_utc: bool) -> datetime:
         raise TraceFileError(f"{where}: the year of {text.strip()[:40]!r} cannot be meant")
     if moment.tzinfo is None:
         if not times_are_utc:
-            raise TraceFileError(
+            raise MissingOffsetError(
                 f"{where}: time {text.strip()[:40]!r} has no offset: add Z, or declare the file "
                 "to be in UTC (timesAreUtc, --utc)"
             )

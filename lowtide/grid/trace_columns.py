@@ -39,6 +39,10 @@ class TraceFileError(ValueError):
     """A trace cannot be read; the message names the line."""
 
 
+class MissingOffsetError(TraceFileError):
+    """A time has no offset, and the file was not declared to be in UTC."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraceColumns:
     """Places of the columns in a row, and what their names say."""

@@ -159,15 +159,27 @@ def test_a_trace_of_the_past_asks_for_its_time(trace):
     assert "give --at with a time inside trace.csv" in result.stderr
 
 
+def test_a_trace_without_offsets_is_taken_as_utc_and_says_so(trace):
+    """As by the backtest: half of the published traces do not mark their times."""
+    naive = trace.with_name("naive.csv")
+    naive.write_text(trace.read_text().replace("Z,", ","))
+
+    result = run("--duration", "4h", "--trace", naive, *NOON)
+
+    assert result.exit_code == 0
+    assert "note: naive: times have no offset and are taken as UTC" in result.stderr
+    assert result.stdout.splitlines()[0].startswith("The job ")
+
+
 def test_an_unreadable_trace_fails_with_its_line(tmp_path):
     """The message tells what to repair; the use was right, so the code is 1."""
     path = tmp_path / "bad.csv"
-    path.write_text("time,g_per_kwh\n2026-03-18T12:00,300\n")
+    path.write_text("time,g_per_kwh\nyesterday,300\n")
 
     result = run("--duration", "4h", "--trace", path, *NOON)
 
     assert result.exit_code == 1
-    assert "line 2: time '2026-03-18T12:00' has no offset" in result.stderr
+    assert "line 2: 'yesterday' is not an ISO 8601 time" in result.stderr
 
 
 def test_a_zone_without_any_source_says_how_to_give_one():
