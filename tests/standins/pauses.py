@@ -10,6 +10,7 @@ weights at the end are those of a training that nobody disturbed, bit for bit.
 """
 
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -67,14 +68,22 @@ def train(folder, progress, *, checkpoint_seconds, ranks=1, rank=0):
                     os.write(progress, b".")
             run.epoch(accuracy=float(torch.rand(())), loss=0.5)
     if rank == 0:
-        weights = b"".join(part.numpy().tobytes() for part in net.state_dict().values())
-        (folder / "weights").write_text(hashlib.sha256(weights).hexdigest())
+        keep_digest(folder, net)
 
 
-def warm_up():
-    """Import what a first step imports, which would take each attempt seconds."""
-    import lowtide_trainer.saving  # noqa: F401
+def warm_up(kind):
+    """Import what a first training imports, which would take each attempt seconds."""
+    if kind in ("hugging-face", "lightning"):
+        with tempfile.TemporaryDirectory() as folder:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.environ["LOWTIDE_REPORT_PATH"] = str(Path(folder, "report.json"))
+            os.environ["LOWTIDE_METRICS_PORT"] = "0"
+            LOOPS[kind](Path(folder), nothing, checkpoint_seconds=1e9)
+    if kind == "hugging-face":
+        from accelerate.state import AcceleratorState
 
+        AcceleratorState._reset_state(reset_partial_state=True)
+    importlib.import_module("lowtide_trainer.saving")
     data, net, optimizer, _ = make_training()
     for inputs, targets in DataLoader(data, BATCH):
         nn.functional.cross_entropy(net(inputs), targets).backward()
@@ -88,6 +97,100 @@ def train_as_rank(folder, progress, *, rank, store, **options):
     )
     train(folder, progress, ranks=RANKS, rank=rank, **options)
     torch.distributed.destroy_process_group()
+
+
+def train_with_hugging_face(folder, progress, *, checkpoint_seconds):
+    """Train by transformers' Trainer, which saves after every epoch and at a pause."""
+    from transformers import Trainer, TrainingArguments
+
+    from lowtide_trainer.callbacks.huggingface import HuggingFaceCallback, newest_checkpoint
+
+    data, net, _, _ = make_training()
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, inputs=None, labels=None):
+            if self.training:
+                os.write(progress, b".")
+            return {"loss": nn.functional.cross_entropy(self.net(inputs), labels)}
+
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self):
+            return SAMPLES
+
+        def __getitem__(self, place):
+            return dict(zip(("inputs", "labels"), data[place], strict=True))
+
+    arguments = TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=EPOCHS,
+        per_device_train_batch_size=BATCH,
+        save_strategy="epoch",
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+        use_cpu=True,
+        seed=5,
+        logging_strategy="no",
+    )
+    trainer = Trainer(Model(), arguments, train_dataset=Rows(), callbacks=[HuggingFaceCallback()])
+    trainer.train(resume_from_checkpoint=newest_checkpoint(arguments.output_dir))
+    keep_digest(folder, net)
+
+
+def train_with_lightning(folder, progress, *, checkpoint_seconds):
+    """Train by Lightning's Trainer, whose loader has a state."""
+    import lightning
+
+    from lowtide_trainer.callbacks.lightning import LightningCallback
+    from lowtide_trainer.loader import ResumableLoader
+
+    data, net, optimizer, schedule = make_training()
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def training_step(self, batch, number):
+            os.write(progress, b".")
+            return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+        def configure_optimizers(self):
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+            }
+
+    lowtide = LightningCallback(folder / "checkpoints", model="small")
+    trainer = lightning.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[lowtide],
+    )
+    loader = ResumableLoader(data, BATCH, shuffle=True)
+    trainer.fit(Module(), loader, ckpt_path=lowtide.checkpoint)
+    keep_digest(folder, net)
+
+
+def keep_digest(folder, net):
+    """Write a digest of the weights at the end of a training."""
+    weights = b"".join(part.numpy().tobytes() for part in net.state_dict().values())
+    (folder / "weights").write_text(hashlib.sha256(weights).hexdigest())
+
+
+LOOPS = {
+    "plain": train,
+    "hugging-face": train_with_hugging_face,
+    "lightning": train_with_lightning,
+}
 
 
 def fork(function, folder, progress, **options):
@@ -129,7 +232,7 @@ def attempt(kind, folder, *, interrupt, after, generator, checkpoint_seconds):
             for rank in range(RANKS)
         ]
     else:
-        children = [fork(train, folder, writing, checkpoint_seconds=checkpoint_seconds)]
+        children = [fork(LOOPS[kind], folder, writing, checkpoint_seconds=checkpoint_seconds)]
     os.close(writing)
     done = 0
     while done < after and os.read(reading, 1):
@@ -149,8 +252,9 @@ def attempt(kind, folder, *, interrupt, after, generator, checkpoint_seconds):
 
 def saved_batches(folder):
     """Return the batches in the newest checkpoint on the disk, 0 without one."""
-    names = sorted((folder / "checkpoints").glob("checkpoint-*.pt"))
-    return int(names[-1].stem.partition("-")[2]) if names else 0
+    names = [*(folder / "checkpoints").glob("*-*")]
+    numbers = [int(name.stem.partition("-")[2]) for name in names if name.suffix != ".partial"]
+    return max(numbers, default=0)
 
 
 def trial(kind, seed, expected, folder):
@@ -198,7 +302,7 @@ def main(kind, first, number):
     """Run trials of consecutive seeds; return the number of those that broke a promise."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    warm_up()
+    warm_up(kind)
     broken = 0
     root = Path(tempfile.mkdtemp())
     try:

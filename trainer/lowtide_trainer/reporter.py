@@ -80,6 +80,7 @@ class Reporter:
         self._checkpoint: CheckpointInfo | None = None
         self._resumed_samples: int | None = None
         self._mark: float | None = None
+        self._is_between_epochs = False
         self._faults: set[str] = set()
         # The metrics server reads from its own thread.
         self._lock = threading.RLock()
@@ -140,6 +141,7 @@ class Reporter:
         """
         figures = self._figures
         with self._lock:
+            self._is_between_epochs = False
             size = self.count("samples", samples)
             if size is None:
                 figures.samples = None
@@ -152,31 +154,38 @@ class Reporter:
     def epoch_ended(
         self, *, accuracy: object = None, accuracy_top5: object = None, loss: object = None
     ) -> None:
-        """Count an epoch with its figures: accuracies as fractions, and the mean training loss."""
+        """Count an epoch with its figures: accuracies as fractions, and the mean training loss.
+
+        Without an accuracy, as in an epoch that was not evaluated, the newest one stays in the
+        report and the entry of this epoch has none.
+        """
         with self._lock:
             self._advance()
             figures = self._figures
             figures.epochs += 1
-            figures.accuracy = plain_number(accuracy)
-            figures.accuracy_top5 = plain_number(accuracy_top5)
+            if accuracy is not None:
+                figures.accuracy = plain_number(accuracy)
+                figures.accuracy_top5 = plain_number(accuracy_top5)
             figures.loss = plain_number(loss)
             figures.history.add(
                 EpochRecord(
                     epoch=figures.epochs,
                     ended_at=self._clock(),
                     duration_seconds=figures.epoch_seconds,
-                    accuracy=_fraction(figures.accuracy),
+                    accuracy=_fraction(plain_number(accuracy)),
                 )
             )
             figures.epoch_seconds = 0.0
+            self._is_between_epochs = True
         self.publish()
 
     def evaluated(self, *, accuracy: object, accuracy_top5: object = None) -> None:
-        """Record an evaluation that came after the end of the last epoch."""
+        """Record an evaluation within an epoch, or after the end of the last one."""
         with self._lock:
             self._figures.accuracy = plain_number(accuracy)
             self._figures.accuracy_top5 = plain_number(accuracy_top5)
-            self._figures.history.accuracy_of_last(_fraction(self._figures.accuracy))
+            if self._is_between_epochs:
+                self._figures.history.accuracy_of_last(_fraction(self._figures.accuracy))
         self.publish()
 
     def checkpoint_saved(self, checkpoint: CheckpointInfo) -> None:

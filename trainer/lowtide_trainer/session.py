@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import TrainingOutcome, TrainingReport
@@ -100,6 +100,9 @@ class TrainingRun:
         checkpoint_seconds: float = 300.0,
         environment: Mapping[str, str] = os.environ,
         monotonic: Callable[[], float] = time.monotonic,
+        reporter: Reporter | None = None,
+        stop: StopRequest | None = None,
+        alone: bool = False,
     ) -> None:
         self._facts = {name: value for name, value in facts.items() if value is not None}
         self._epochs = epochs
@@ -108,7 +111,10 @@ class TrainingRun:
         self._checkpoint_seconds = checkpoint_seconds
         self._environment = environment
         self._monotonic = monotonic
-        self._stop = StopRequest()
+        self._stop = stop or StopRequest()
+        self._owns_stop = stop is None
+        self._given_reporter = reporter
+        self._alone = alone
         self._stack = ExitStack()
         self._saver: RunSaver | None = None
         self._epoch = 0
@@ -118,10 +124,7 @@ class TrainingRun:
 
     def __enter__(self) -> Self:
         """Listen for signals, open the report, and resume from the newest checkpoint."""
-        self._stack.enter_context(self._stop)
-        leave_note(ProcessStage.LISTENING, self._environment)
-        self._ranks = Ranks()
-        self.reporter = self._open_reporter()
+        self.open()
         try:
             if self._state is not None:
                 self._open_saver(self._state)
@@ -145,6 +148,14 @@ class TrainingRun:
         if self.reporter.outcome is not TrainingOutcome.PAUSED:
             leave_note(ProcessStage.ENDED, self._environment)
         self._stack.close()
+
+    def open(self) -> None:
+        """Listen for signals and open the report; its clock is not started yet."""
+        if self._owns_stop:
+            self._stack.enter_context(self._stop)
+        leave_note(ProcessStage.LISTENING, self._environment)
+        self._ranks = Ranks(alone=self._alone)
+        self.reporter = self._given_reporter or self._open_reporter()
 
     @property
     def stop_requested(self) -> bool:
@@ -217,7 +228,7 @@ class TrainingRun:
             self._saver.epoch_ended()
         self.reporter.epoch_ended(accuracy=accuracy, accuracy_top5=accuracy_top5, loss=loss)
 
-    def pause(self) -> None:
+    def pause(self) -> NoReturn:
         """Save the state, report a pause and leave the process; on all ranks together.
 
         Raises:
@@ -235,6 +246,15 @@ class TrainingRun:
         failure = self._saver.save(self.reporter)
         if failure is not None:
             raise CheckpointNotSavedError(failure)
+        self.leave_paused()
+
+    def leave_paused(self) -> NoReturn:
+        """Report a pause and leave the process, after all ranks saved the state.
+
+        Raises:
+            SystemExit: with the exit code of a pause.
+        """
+        self._count(self._ranks.drain())
         self.reporter.end(TrainingOutcome.PAUSED)
         leave_note(ProcessStage.PAUSED, self._environment)
         # No rank leaves before all have left their note: a launcher kills the others.

@@ -1,51 +1,66 @@
 """A callback for the Trainer of Hugging Face transformers, which is not imported here.
 
 The Trainer calls every event by name on every callback and asks for no base class, so this one
-needs none: it answers the events it cares for and does nothing at all others, also at those that
-later versions add. Tried with transformers 5.23.
+has none: it answers the events that it needs and ignores all others, including those of later
+versions. Tried with transformers 5.24.
+
+Samples are counted where the model sees them, so that streams, last batches and accumulated steps
+are exact. The counts travel in the Trainer's own state, `trainer_state.json`.
 """
 
+import json
+import struct
+import zipfile
 from collections.abc import Callable, Mapping, Sized
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from lowtide.names import EXIT_CODE_PAUSED
+from lowtide_trainer.batches import batch_size
+from lowtide_trainer.callbacks.framework import FrameworkRun
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.stop import StopRequest
 
+STATE_KEY: Final = "lowtide"
+"""Entry of the counts among the states of callbacks in `trainer_state.json`."""
+_STATE_NAME: Final = "trainer_state.json"
+
 
 class HuggingFaceCallback:
-    """Reports a transformers Trainer, and on SIGTERM lets it save and stop.
+    """Reports a transformers Trainer, and on SIGTERM lets it save and stop at once.
 
-    `accuracy_key` is the name of the accuracy among the evaluation's metrics. When it was asked
-    to stop, the Trainer saves its own checkpoint and the process leaves with the exit code of a
-    pause; the next attempt goes on with `trainer.train(resume_from_checkpoint=True)`.
+    After a stop the Trainer saves its own checkpoint without an evaluation, and the process leaves
+    with the exit code of a pause, on all ranks at the same step. `accuracy_key` is the name of the
+    accuracy among the evaluation's metrics; `facts` are fields of the report that the Trainer does
+    not know, such as `dataset`. With a `reporter` of its own, the caller opens and closes it.
 
     Example::
 
-        with StopRequest() as stop, report_training(model="bert-small") as reporter:
-            trainer = Trainer(..., callbacks=[HuggingFaceCallback(reporter, stop)])
-            trainer.train()
+        trainer = Trainer(..., callbacks=[HuggingFaceCallback(model="bert-small")])
+        trainer.train(resume_from_checkpoint=newest_checkpoint(trainer.args.output_dir))
     """
 
     def __init__(
         self,
-        reporter: Reporter,
+        reporter: Reporter | None = None,
         stop: StopRequest | None = None,
         *,
         accuracy_key: str = "eval_accuracy",
+        **facts: object,
     ) -> None:
-        self._reporter = reporter
-        self._stop = stop
+        self._run = FrameworkRun(facts=facts, reporter=reporter, stop=stop)
+        self._is_mine = reporter is None
         self._accuracy_key = accuracy_key
         self._loss: float | None = None
         self._tokens_seen = 0
+        self._steps_per_epoch: int | None = None
+        self._seen_samples: int | None = None
         self._samples_left: int | None = None
-        self._resumed_in_epoch = 0
-        self._epoch_is_open = False
-        self._wants_to_stop = False
+        self._accuracy: float | None = None
+        self._epoch_is_open = self._wants_to_stop = False
+        self._saved_at: int | None = None
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        """Return what does nothing, for every event that is not of interest."""
+        """Return a function that does nothing, for every event that is not needed."""
         if not name.startswith("on_"):
             raise AttributeError(name)
         return lambda *arguments, **values: None
@@ -59,46 +74,42 @@ class HuggingFaceCallback:
         train_dataloader: Any = None,
         **values: Any,
     ) -> None:
-        """Note what is known beforehand, and what an earlier attempt did."""
+        """Open the run, describe it, and continue the counts of an earlier attempt."""
+        self._run.open_until_exit()
         self._tokens_seen = state.num_input_tokens_seen
-        self._reporter.describe(epochs_planned=state.num_train_epochs, seed=args.seed)
-        if model is not None:
-            trainable = (part for part in model.parameters() if part.requires_grad)
-            self._reporter.describe(parameters=sum(part.numel() for part in trainable))
+        self._steps_per_epoch = _steps_per_epoch(args, state, train_dataloader)
+        self._describe(args, state, model)
+        if model is not None and hasattr(model, "register_forward_pre_hook"):
+            self._seen_samples = 0
+            model.register_forward_pre_hook(self._see_batch, with_kwargs=True)
         if state.global_step:
-            epochs, steps = divmod(state.global_step, _steps_per_epoch(state))
-            self._resumed_in_epoch = steps * _samples_per_step(args)
-            full_epoch = _steps_per_epoch(state) * _samples_per_step(args)
-            size = _dataset_size(train_dataloader)
-            epoch_samples = full_epoch if size is None else min(size, full_epoch)
-            samples = epochs * epoch_samples + self._resumed_in_epoch
-            self._reporter.restore(
-                {"epochs": epochs, "samples": samples, "tokens": self._tokens_seen or None}
-            )
-        self._reporter.start()
+            self._restore(args, state, train_dataloader)
+        self._run.reporter.start()
 
     def on_epoch_begin(
         self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **values: Any
     ) -> None:
         """Close the epoch before, if no evaluation did, and open the next."""
-        self._close_epoch(None)
+        self._close_epoch()
         size = _dataset_size(train_dataloader)
-        self._samples_left = None if size is None else max(0, size - self._resumed_in_epoch)
-        self._resumed_in_epoch = 0
+        if size is not None and self._steps_per_epoch:
+            done = state.global_step % self._steps_per_epoch * _samples_per_step(args)
+            self._samples_left = max(0, size - done)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **values: Any) -> Any:
-        """Count a step; the last one of an epoch may be smaller than the others."""
-        samples = _samples_per_step(args)
-        if self._samples_left is not None:
-            samples = min(samples, self._samples_left)
-            self._samples_left -= samples
+        """Count a step, and ask the Trainer to save and stop if all ranks shall stop."""
         tokens = state.num_input_tokens_seen - self._tokens_seen
         self._tokens_seen = state.num_input_tokens_seen
-        self._reporter.batch_ended(samples=samples, tokens=tokens or None)
-        if self._stop is not None and self._stop.requested:
+        # The Trainer's count of tokens is of all ranks already: one rank passes it on.
+        is_first = getattr(args, "process_index", 0) == 0
+        samples, self._seen_samples = self._seen_samples, None if self._seen_samples is None else 0
+        if samples is None:
+            samples = self._samples_by_size(args) if is_first else 0
+        if self._run.step_ended(samples=samples, tokens=tokens if tokens and is_first else None):
             self._wants_to_stop = True
-            control.should_save = True
-            control.should_training_stop = True
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+        self._export(state, control)
         return control
 
     def on_log(
@@ -112,10 +123,20 @@ class HuggingFaceCallback:
         """Keep the newest training loss."""
         self._loss = (logs or {}).get("loss", self._loss)
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **values: Any) -> None:
-        """Wait for the evaluation, which comes after the epoch's end."""
-        is_complete = state.global_step % _steps_per_epoch(state) == 0
-        self._epoch_is_open = is_complete or not self._wants_to_stop
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **values: Any) -> Any:
+        """Note whether the epoch is complete; its evaluation comes after this event."""
+        if self._steps_per_epoch:
+            self._epoch_is_open = state.global_step % self._steps_per_epoch == 0
+        else:
+            # A stream ended, unless the Trainer broke off: how much of it is left is unknown.
+            self._epoch_is_open = not control.should_training_stop
+        if self._wants_to_stop:
+            control.should_evaluate = False
+            control.should_save = self._saved_at != state.global_step
+        if not getattr(control, "should_evaluate", True):
+            self._close_epoch()
+        self._export(state, control)
+        return control
 
     def on_evaluate(
         self,
@@ -124,32 +145,150 @@ class HuggingFaceCallback:
         control: Any,
         metrics: Mapping[str, Any] | None = None,
         **values: Any,
-    ) -> None:
-        """Close the epoch with its accuracy."""
-        self._close_epoch((metrics or {}).get(self._accuracy_key))
+    ) -> Any:
+        """Take the accuracy, whenever the Trainer evaluates."""
+        accuracy = (metrics or {}).get(self._accuracy_key)
+        if accuracy is not None:
+            self._accuracy = accuracy
+            if not self._epoch_is_open:
+                self._run.open_until_exit()
+                self._run.reporter.evaluated(accuracy=accuracy)
+        self._close_epoch()
+        self._export(state, control)
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **values: Any) -> None:
+        """Note what was saved."""
+        self._saved_at = state.global_step
 
     def on_train_end(self, args: Any, state: Any, control: Any, **values: Any) -> None:
-        """Close the last epoch; after a stop that was asked for, leave with its exit code."""
-        self._close_epoch(None)
+        """Close the last epoch; after a requested stop, leave with the exit code of a pause."""
+        self._close_epoch()
         if self._wants_to_stop and state.global_step < state.max_steps:
-            raise SystemExit(EXIT_CODE_PAUSED)
+            self._run.leave_paused()
+        if self._is_mine:
+            self._run.finish()
 
-    def _close_epoch(self, accuracy: float | None) -> None:
+    def _describe(self, args: Any, state: Any, model: Any) -> None:
+        """Report what the Trainer knows beforehand."""
+        reporter = self._run.reporter
+        reporter.describe(seed=args.seed)
+        if self._steps_per_epoch and state.max_steps % self._steps_per_epoch == 0:
+            # Otherwise the training ends within an epoch, and no whole number is planned.
+            reporter.describe(epochs_planned=state.max_steps // self._steps_per_epoch)
+        if model is not None:
+            trainable = (part for part in model.parameters() if part.requires_grad)
+            reporter.describe(parameters=sum(part.numel() for part in trainable))
+            name = getattr(getattr(model, "config", None), "model_type", None)
+            if name and reporter.report().model is None:
+                reporter.describe(model=name)
+
+    def _restore(self, args: Any, state: Any, train_dataloader: Any) -> None:
+        """Continue the counts in the Trainer's state; without them, count by steps."""
+        saved = (getattr(state, "stateful_callbacks", None) or {}).get(STATE_KEY)
+        if isinstance(saved, dict):
+            self._run.reporter.restore(saved)
+            if self._steps_per_epoch:
+                # Saved after the last step of an epoch, before the event of the epoch's end.
+                for _ in range(state.global_step // self._steps_per_epoch - saved["epochs"]):
+                    self._run.epoch()
+            return
+        size = _dataset_size(train_dataloader)
+        steps = self._steps_per_epoch
+        epochs, rest = divmod(state.global_step, steps) if steps else (0, state.global_step)
+        full_epoch = (steps or 0) * _samples_per_step(args)
+        epoch_samples = full_epoch if size is None else min(size, full_epoch)
+        samples = epochs * epoch_samples + rest * _samples_per_step(args)
+        self._run.reporter.restore(
+            {"epochs": epochs, "samples": samples, "tokens": self._tokens_seen or None}
+        )
+
+    def _see_batch(self, module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Count the samples that the model is about to be trained on."""
+        if module.training and self._seen_samples is not None:
+            self._seen_samples += batch_size(named or arguments) or 0
+
+    def _samples_by_size(self, args: Any) -> int:
+        """Return the samples of a step by the sizes of batch and data set, of all ranks."""
+        samples = _samples_per_step(args)
+        if self._samples_left is not None:
+            samples = min(samples, self._samples_left)
+            self._samples_left -= samples
+        return samples
+
+    def _export(self, state: Any, control: Any) -> None:
+        """Put the counts into the Trainer's state, if it is about to be saved."""
+        states = getattr(state, "stateful_callbacks", None)
+        if control.should_save and isinstance(states, dict):
+            states[STATE_KEY] = self._run.reporter.state()
+
+    def _close_epoch(self) -> None:
         if self._epoch_is_open:
             self._epoch_is_open = False
-            self._reporter.epoch_ended(accuracy=accuracy, loss=self._loss)
+            self._run.epoch(accuracy=self._accuracy, loss=self._loss)
+            self._accuracy = None
+
+
+def newest_checkpoint(output_dir: str | Path) -> str | None:
+    """Return the newest complete checkpoint of a Trainer, or `None` before the first.
+
+    A process that is killed while it saves leaves an incomplete directory, with which the Trainer
+    could not start. The Trainer writes its state last, so a directory with it has all files; each
+    is checked for its end.
+    """
+    found = [path for path in Path(output_dir).glob("checkpoint-*") if path.name[11:].isdigit()]
+    for path in sorted(found, key=lambda path: int(path.name[11:]), reverse=True):
+        if _is_complete(path):
+            return str(path)
+    return None
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / _STATE_NAME).read_bytes())
+        return all(map(_has_its_end, checkpoint.iterdir()))
+    except (OSError, ValueError):
+        return False
+
+
+def _has_its_end(path: Path) -> bool:
+    """Return whether a file of weights or states was written to its end."""
+    if path.suffix in (".pt", ".pth", ".bin"):
+        # Their directory stands at the end. The oldest format of torch is no archive at all.
+        with path.open("rb") as file:
+            is_archive = file.read(2) == b"PK"
+        return not is_archive or zipfile.is_zipfile(path)
+    if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        ends: list[int] = [
+            part["data_offsets"][1] for name, part in header.items() if name != "__metadata__"
+        ]
+        size: int = 8 + length + max(ends, default=0)
+        return path.stat().st_size == size
+    return True
 
 
 def _dataset_size(dataloader: Any) -> int | None:
-    """Return how many samples the training data has, `None` for a stream."""
+    """Return the number of samples in the training data, or `None` for a stream."""
     dataset = getattr(dataloader, "dataset", None)
     return len(dataset) if isinstance(dataset, Sized) else None
 
 
-def _steps_per_epoch(state: Any) -> int:
-    return max(1, int(state.max_steps) // max(1, int(state.num_train_epochs)))
+def _steps_per_epoch(args: Any, state: Any, dataloader: Any) -> int | None:
+    """Return the optimiser steps of an epoch, or `None` for a stream of unknown length."""
+    accumulate = int(args.gradient_accumulation_steps)
+    try:
+        batches = len(dataloader)
+    except TypeError:
+        size = _dataset_size(dataloader)
+        if size is None:
+            return None
+        batches = -(-size // int(args.train_batch_size * args.world_size))
+    return max(1, -(-batches // accumulate))
 
 
 def _samples_per_step(args: Any) -> int:
-    """Return how many samples an optimiser step has in all processes together."""
+    """Return the number of samples in an optimiser step, in all processes together."""
     return int(args.train_batch_size * args.gradient_accumulation_steps * args.world_size)

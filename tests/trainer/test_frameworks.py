@@ -1,0 +1,288 @@
+"""The callbacks with the frameworks themselves, on networks of a few weights."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from lowtide.names import EXIT_CODE_PAUSED
+from lowtide.trainingjob.report import TrainingOutcome, parse_report
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("default"),  # theirs, not ours
+]
+SAMPLES = 26
+"""Three batches of 8 and one of 2."""
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """The report that a training in this process leaves."""
+    monkeypatch.setenv("LOWTIDE_REPORT_PATH", str(tmp_path / "report"))
+    monkeypatch.setenv("LOWTIDE_METRICS_PORT", "0")
+    return lambda: parse_report((tmp_path / "report").read_text()).report
+
+
+class Rows(torch.utils.data.Dataset):
+    def __len__(self):
+        return SAMPLES
+
+    def __getitem__(self, place):
+        return {"inputs": torch.ones(3) * place, "labels": torch.tensor(place % 2)}
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return (Rows()[place] for place in range(SAMPLES))
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(3, 2)
+
+    def forward(self, inputs=None, labels=None):
+        logits = self.net(inputs)
+        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def hugging_face(folder, data, *callbacks, **options):
+    """Return a Trainer with the callback, on batches of 8."""
+    transformers = pytest.importorskip("transformers")
+    from lowtide_trainer.callbacks.huggingface import HuggingFaceCallback
+
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder / "out"),
+        per_device_train_batch_size=8,
+        per_device_eval_batch_size=8,
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+        **options,
+    )
+    return transformers.Trainer(
+        Model(),
+        arguments,
+        train_dataset=data,
+        eval_dataset=Rows(),
+        compute_metrics=lambda found: {"accuracy": 0.75},
+        callbacks=[HuggingFaceCallback(model="small"), *callbacks],
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "epochs", "planned", "samples"),
+    [
+        pytest.param(Rows(), {"num_train_epochs": 2}, 2, 2, 52, id="two epochs"),
+        # 4 batches, an epoch and a half: 6 steps, the last two of 8 samples each.
+        pytest.param(Rows(), {"num_train_epochs": 1.5}, 1, None, 42, id="an epoch and a half"),
+        pytest.param(Rows(), {"max_steps": 5}, 1, None, 34, id="steps, not epochs"),
+        pytest.param(Rows(), {"max_steps": 8}, 2, 2, 52, id="steps that are whole epochs"),
+        # Two batches make a step: 16 and 10 samples.
+        pytest.param(Rows(), {"num_train_epochs": 1, "gradient_accumulation_steps": 2}, 1, 1, 26,
+                     id="accumulated"),
+        # The stream ends after 4 batches and begins again; the Trainer breaks off in the second.
+        pytest.param(Stream(), {"max_steps": 6}, 1, None, 42, id="a stream"),
+    ],
+)  # fmt: skip
+def test_hugging_face_counts_what_was_trained_on(
+    report, tmp_path, data, options, epochs, planned, samples
+):
+    """Epochs are whole ones, samples those that the model saw."""
+    hugging_face(tmp_path, data, save_strategy="no", **options).train()
+
+    found = report()
+    assert found.outcome is TrainingOutcome.FINISHED
+    assert (found.epochs, found.epochs_planned, found.samples) == (epochs, planned, samples)
+    assert found.parameters == 8
+
+
+@pytest.mark.parametrize("strategy", ["epoch", "steps", "no"])
+def test_hugging_face_reports_the_newest_accuracy_whenever_it_evaluates(report, tmp_path, strategy):
+    """After each epoch, every few steps, or by `evaluate()` after the training."""
+    trainer = hugging_face(
+        tmp_path, Rows(), num_train_epochs=2, eval_strategy=strategy, eval_steps=3,
+        save_strategy="no",
+    )  # fmt: skip
+    trainer.train()
+    if strategy == "no":
+        trainer.evaluate()
+
+    assert report().accuracy == 0.75
+    assert report().epochs == 2
+
+
+def test_hugging_face_stops_without_an_evaluation_and_resumes_its_counts(report, tmp_path):
+    """Times and history of the first attempt are in the report of the second."""
+    transformers = pytest.importorskip("transformers")
+    from lowtide_trainer.callbacks.huggingface import newest_checkpoint
+
+    evaluations = []
+
+    class Interrupt(transformers.TrainerCallback):
+        def on_step_begin(self, args, state, control, **values):
+            if state.global_step == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def on_evaluate(self, args, state, control, **values):
+            evaluations.append(state.global_step)
+
+    options = {"num_train_epochs": 3, "eval_strategy": "epoch", "save_strategy": "no"}
+    trainer = hugging_face(tmp_path, Rows(), Interrupt(), **options)
+    with pytest.raises(SystemExit) as raised:
+        trainer.train()
+    paused, evaluated = report(), list(evaluations)
+    again = hugging_face(tmp_path, Rows(), **options)
+    again.train(resume_from_checkpoint=newest_checkpoint(again.args.output_dir))
+
+    assert raised.value.code == EXIT_CODE_PAUSED
+    assert (paused.outcome, paused.epochs, paused.samples) == (TrainingOutcome.PAUSED, 1, 42)
+    assert evaluated == [4]
+    finished = report()
+    assert (finished.epochs, finished.samples) == (3, 78)
+    assert finished.resumed_samples == 42
+    assert finished.history[0] == paused.history[0]
+    assert finished.training_seconds > paused.training_seconds
+
+
+def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_path):
+    """A process that is killed while it saves leaves one, and the Trainer could not start."""
+    from lowtide_trainer.callbacks.huggingface import newest_checkpoint
+
+    trainer = hugging_face(tmp_path, Rows(), max_steps=2, save_steps=1, save_strategy="steps")
+    trainer.train()
+    complete, newest = tmp_path / "out" / "checkpoint-1", tmp_path / "out" / "checkpoint-2"
+
+    assert newest_checkpoint(tmp_path / "out") == str(newest)
+    weights = newest / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert newest_checkpoint(tmp_path / "out") == str(complete)
+    optimizer = complete / "optimizer.pt"
+    optimizer.write_bytes(optimizer.read_bytes()[:100])
+    assert newest_checkpoint(tmp_path / "out") is None
+
+
+KERAS = textwrap.dedent(
+    """
+    import os, signal, sys
+    os.environ["KERAS_BACKEND"] = "torch"
+    import numpy, keras
+    from lowtide_trainer.callbacks.keras import KerasCallback
+
+    class Interrupt(keras.callbacks.Callback):
+        seen = 0
+        def on_train_batch_begin(self, batch, logs=None):
+            self.seen += 1
+            if "stop" in sys.argv and self.seen == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = numpy.ones((24, 3)), numpy.zeros(24)
+    net.fit(x, y, epochs=3, batch_size=8, validation_data=(x, y), verbose=0,
+            callbacks=[Interrupt(), KerasCallback(sys.argv[1], batch_size=8, model="small")])
+    """
+)
+
+
+def test_keras_pauses_with_its_own_backup_and_repeats_the_epoch(report, tmp_path):
+    """Three batches an epoch: a pause after the fourth repeats one batch, and it counts."""
+    pytest.importorskip("keras")
+    program = tmp_path / "train.py"
+    program.write_text(KERAS)
+
+    def attempt(*arguments):
+        command = [sys.executable, str(program), str(tmp_path / "backup"), *arguments]
+        return subprocess.run(command, timeout=240, check=False).returncode
+
+    paused_with = attempt("stop")
+    paused = report()
+    finished_with = attempt()
+
+    assert (paused_with, finished_with) == (EXIT_CODE_PAUSED, 0)
+    assert (paused.outcome, paused.epochs, paused.samples) == (TrainingOutcome.PAUSED, 1, 32)
+    assert (report().outcome, report().epochs) == (TrainingOutcome.FINISHED, 3)
+    # 9 batches of 8 are the training; the one of the paused epoch was trained on twice.
+    assert report().samples == 80
+    assert report().accuracy is not None
+    assert list((tmp_path / "backup").iterdir()) == []
+
+
+def test_accelerate_reports_what_a_loop_logs(report):
+    """The tracker's own convention: init, log, end."""
+    accelerate = pytest.importorskip("accelerate")
+    from lowtide_trainer.callbacks.accelerate import AccelerateTracker
+
+    accelerator = accelerate.Accelerator(cpu=True, log_with=AccelerateTracker(model="small"))
+    accelerator.init_trackers("project", config={"num_epochs": 2, "seed": 4})
+    for epoch in (1, 2):
+        accelerator.log({"samples": 26, "lr": 0.1})
+        accelerator.log({"epoch": epoch, "accuracy": 0.25 * epoch, "loss": 0.5})
+    accelerator.end_training()
+
+    found = report()
+    assert found.outcome is TrainingOutcome.FINISHED
+    assert (found.epochs, found.epochs_planned, found.samples) == (2, 2, 52)
+    assert (found.accuracy, found.loss, found.seed) == (0.5, 0.5, 4)
+
+
+LAUNCHED = textwrap.dedent(
+    """
+    import os, sys, time
+    import torch
+    import lowtide_trainer
+
+    torch.set_num_threads(1)
+    if "WORLD_SIZE" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    net = torch.nn.Linear(1, 1)
+    data = torch.utils.data.TensorDataset(torch.ones(64))
+    loader = torch.utils.data.DataLoader(data, 8, num_workers=1)
+    with lowtide_trainer.run(epochs=10**6, state=[net], checkpoints=sys.argv[1]) as run:
+        for epoch in run.epochs():
+            for batch in run.batches(loader):
+                if epoch == 0 and os.environ.get("RANK", "0") == "0":
+                    print("training", flush=True)
+                time.sleep(0.01)
+    """
+)
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param(["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+                      "--max-restarts", "2"], id="torchrun"),
+        pytest.param(["accelerate.commands.launch", "--cpu", "--num_processes", "1",
+                      "--num_machines", "1", "--mixed_precision", "no",
+                      "--dynamo_backend", "no"], id="accelerate launch"),
+    ],
+)  # fmt: skip
+def test_a_launcher_under_exec_pauses_with_75_once_all_ranks_saved(report, tmp_path, launcher):
+    """On its own each of them exits with 1, and torchrun would start the ranks again.
+
+    The loader has a worker process, which must outlive the signal.
+    """
+    pytest.importorskip(launcher[0].partition(".")[0])
+    program = tmp_path / "train.py"
+    program.write_text(LAUNCHED)
+    command = [sys.executable, "-m", "lowtide_trainer.main", "exec", "--", sys.executable, "-m",
+               *launcher, str(program), str(tmp_path / "checkpoints")]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if "training" in line:
+                break
+        process.terminate()
+        process.communicate(timeout=240)
+
+    assert process.returncode == EXIT_CODE_PAUSED
+    assert report().outcome is TrainingOutcome.PAUSED
+    ranks = 2 if "torch.distributed.run" in launcher else 1
+    assert report().samples == 8 * ranks * report().checkpoint.batches
