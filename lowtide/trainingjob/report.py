@@ -237,10 +237,17 @@ def parse_report(message: str | None) -> Parsed:
         return Parsed(None, ("the termination message is empty: the training wrote no report",))
     if len(message) > 16 * TERMINATION_MESSAGE_MAX_BYTES:
         return Parsed(None, (f"the termination message has {len(message)} characters: too long",))
+    cut: tuple[str, ...] = ()
     try:
         document = json.loads(message)
     except (ValueError, RecursionError):
-        return Parsed(None, (f"the termination message is not a report: {shown(message)}",))
+        document = _beginning(message)
+        if len(document) < 2:
+            return Parsed(None, (f"the termination message is not a report: {shown(message)}",))
+        cut = (
+            f"the report was cut after {len(message.encode())} bytes, as the kubelet does in a pod "
+            "with more than three containers: what stood behind is missing",
+        )
     if not isinstance(document, dict) or "schemaVersion" not in document:
         return Parsed(None, (f"the termination message has no schemaVersion: {shown(message)}",))
     version = document["schemaVersion"]
@@ -248,7 +255,32 @@ def parse_report(message: str | None) -> Parsed:
         sentence = f"the report has schemaVersion {shown(version)}, {SCHEMA_VERSION} can be read"
         return Parsed(None, (sentence,))
     values = {attribute: document.get(_key(attribute)) for attribute in _CHECKS}
-    return build_report(values)
+    parsed = build_report(values)
+    return Parsed(parsed.report, cut + parsed.faults)
+
+
+def _beginning(message: str) -> dict[str, Any]:
+    """Return the members of a JSON object that stand complete before the text breaks off.
+
+    The kubelet keeps the first bytes of a message that is too long. Only a report that begins as
+    one is read this way: any other text is no report.
+    """
+    members: dict[str, Any] = {}
+    if not message.startswith('{"schemaVersion":'):
+        return members
+    decoder, position = json.JSONDecoder(), 1
+    try:
+        while True:
+            key, position = decoder.raw_decode(message, position)
+            if not isinstance(key, str) or message[position] != ":":
+                return members
+            value, position = decoder.raw_decode(message, position + 1)
+            if message[position] != ",":
+                return members
+            members[key] = value
+            position += 1
+    except (ValueError, IndexError, RecursionError):
+        return members
 
 
 def _assign(target: object, attribute: str, value: object) -> None:
@@ -341,6 +373,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "loss": check_number,
     "started_at": check_moment,
     "training_seconds": check_seconds,
-    "history": _check_history,
     "checkpoint": _check_checkpoint,
+    # Last: the longest part is the one to lose where a message is cut.
+    "history": _check_history,
 }

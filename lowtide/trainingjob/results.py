@@ -90,7 +90,8 @@ class TrainingStatus(ApiModel):
         default=(), description="history is the run epoch by epoch; long runs merge neighbours."
     )
     message: LongText | None = Field(
-        default=None, description="message says what was wrong with the report."
+        default=None,
+        description="message says why the training failed, and what was wrong with the report.",
     )
 
 

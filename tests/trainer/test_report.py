@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -293,3 +294,29 @@ def test_reading_a_report_needs_no_pydantic():
     code = "import sys, lowtide.trainingjob.report; sys.exit('pydantic' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_a_report_that_the_kubelet_cut_keeps_its_beginning():
+    """Four containers share 12 KiB: 3072 bytes each, and the history of a long run needs more."""
+    report = longest_report()
+    message = to_message(report)
+
+    parsed = parse_report(message.encode()[:3072].decode(errors="ignore"))
+
+    assert len(message.encode()) > 3072
+    assert parsed.report == replace(report, history=())
+    assert len(parsed.faults) == 1
+    assert parsed.faults[0].startswith("the report was cut after 307")
+
+
+@pytest.mark.parametrize("length", range(18, 60))
+def test_a_report_cut_anywhere_gives_no_value_that_it_did_not_hold(length):
+    """A number that is cut in its middle would be another number."""
+    message = '{"schemaVersion":1,"epochs":1234,"samples":5678,"accuracy":0.25}'
+
+    report = parse_report(message[:length]).report
+
+    if report is not None:
+        assert report.epochs in (None, 1234)
+        assert report.samples in (None, 5678)
+        assert report.accuracy is None

@@ -16,7 +16,10 @@ def training_status(message: str | None) -> TrainingStatus:
     """Return the training section made from a termination message."""
     parsed = parse_report(message)
     report = parsed.report
-    faults = shortened("; ".join(parsed.faults)) or None
+    said = parsed.faults
+    if report is not None and report.error is not None:
+        said = (f"the training failed: {report.error}", *said)
+    faults = shortened("; ".join(said)) or None
     if report is None:
         return TrainingStatus(message=faults)
     return TrainingStatus(
