@@ -34,7 +34,7 @@ class Ranks:
     """The processes of one training, seen from this one; with `alone` this one only."""
 
     def __init__(self, *, alone: bool = False) -> None:
-        self._distributed = None if alone else _process_group()
+        self._distributed: Any = None if alone else _process_group()
         self._group: Any = None
         self._pending: tuple[Any, Any] | None = None
         self.rank, self.size = 0, 1
