@@ -34,16 +34,16 @@ class Ranks:
     """The processes of one training, seen from this one; with `alone` this one only."""
 
     def __init__(self, *, alone: bool = False) -> None:
-        self._distributed: Any = None if alone else _process_group()
+        distributed: Any = None if alone else _process_group()
+        self._distributed = distributed
         self._group: Any = None
         self._pending: tuple[Any, Any] | None = None
         self.rank, self.size = 0, 1
-        if self._distributed is not None:
-            self.rank = self._distributed.get_rank()
-            self.size = self._distributed.get_world_size()
-        if self.size > 1:
+        if distributed is not None:
+            self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        if distributed is not None and self.size > 1:
             # A group of its own: gloo works whatever the backend of the gradients is.
-            self._group = self._distributed.new_group(backend="gloo")
+            self._group = distributed.new_group(backend="gloo")
 
     @property
     def is_first(self) -> bool:
