@@ -2,8 +2,8 @@
 
 MIG: activity per instance from DCGM. Time-slicing: SM utilisation per process from NVML, joined
 to pods through the process's cgroup; that needs the host's process ids (hostPID), without them
-shares are equal. MPS: nothing, its clients share one context and cannot be told apart. Process
-lists hold a driver lock that the workload needs, so whole GPUs are never asked.
+shares are equal. MPS: none, as its clients share one context and cannot be told apart. Listing
+processes takes a driver lock that the workload needs, so whole GPUs are never asked.
 """
 
 import re
@@ -61,7 +61,7 @@ class ActivityReader:
         self.dcgm_asked = False
 
     def read(self, gpus: Mapping[str, GpuAccount], monotonic_seconds: float) -> dict[str, Activity]:
-        """Return what is known of the shared GPUs; the others do not appear."""
+        """Return the activity of the shared GPUs where it is known."""
         activities: dict[str, Activity] = {}
         for uuid, gpu in gpus.items():
             if gpu.reading.mig_enabled:
@@ -93,7 +93,7 @@ class ActivityReader:
 
     def _read_processes(self, uuid: str, now: float) -> Activity:
         due = self._process_at.get(uuid)
-        if due is None:  # newly shared: this call only sets the beginning of the measurement
+        if due is None:  # newly shared: this call only starts the measurement
             self._processes.process_utilisation(uuid)
             self._process_at[uuid] = now + self._period_seconds
             return Activity()
@@ -111,7 +111,7 @@ class ActivityReader:
                 others += percent
             else:
                 pods[pod] = pods.get(pod, 0.0) + percent
-        if others and not pods:  # no process belongs to a pod: we do not see the host's ids
+        if others and not pods:  # no process belongs to a pod: the host's ids are hidden
             return Activity()
         return Activity(pods=pods, others=others)
 

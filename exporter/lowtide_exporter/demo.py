@@ -1,7 +1,7 @@
 """A made-up node for `--demo`: four GPUs, training pods that come and go, a kubelet, an API server.
 
 For trying dashboards and rules without a GPU. Everything says `mock`; no number here was measured.
-The day is a function of the clock and the seed is fixed, so two demos at one time look alike.
+The day depends only on the clock and a fixed seed, so two demos at one time look alike.
 """
 
 import math
@@ -90,7 +90,7 @@ class DemoNode:
         )
 
     def allocations(self) -> tuple[Allocation, ...]:
-        """Return who holds which GPU."""
+        """Return the containers that hold the GPUs."""
         return tuple(
             Allocation(_NAMESPACE, job.name, "trainer", (_gpu_uuid(gpu),))
             for gpu, job in self._jobs()

@@ -1,8 +1,8 @@
 """Loop of the exporter: it reads the sources on time and books what they say.
 
 Sources are asked outside the lock, the ledger changes inside it, a scrape takes its picture
-inside it: no scrape waits for a device. A source that fails is noted and asked again; it takes no
-other down.
+inside it: no scrape waits for a device. A source that fails is noted and asked again, and the
+others go on.
 """
 
 import random
@@ -27,12 +27,12 @@ from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
 from lowtide_exporter.source_watch import SourceWatch, ask
 
 _REPLICA_PERIOD_SECONDS: Final = 30.0
-_REPLICAS_UNKNOWN: Final = "replicas on offer are not known, those held are counted"
+_REPLICAS_UNKNOWN: Final = "replicas on offer are not known, so those held are counted"
 _STATE_PERIOD_SECONDS: Final = 30.0
 _USE_PERIOD_SECONDS: Final = 0.5
-"""Each pod has a file to read; more than twice a second tells no more of a pod that ends."""
+"""Each pod has a file to read; more than twice a second would add nothing about pods that end."""
 _MISSING_FACTOR: Final = 6
-"""CPU meters that are missing are looked for this many times less often."""
+"""Missing CPU meters are looked for this many times less often."""
 _MISSING_MAX_SECONDS: Final = 60.0
 """At most this seldom: a CPU counter may wrap in six minutes."""
 _JITTER: Final = 0.1
@@ -42,7 +42,7 @@ Some sensors see a quarter of every 100 ms: in step with them, a load in step wi
 be seen, or always.
 """
 _STALLED_SECONDS: Final = 30.0
-"""A tick that is this late hangs in a driver: what was read before is the present no longer."""
+"""A tick that is this late hangs in a driver, so the readings before it are out of date."""
 
 
 class PodInformant(Protocol):
@@ -58,7 +58,7 @@ class PodInformant(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSources:
-    """Sources of one node: everything that is read on it; None is not asked."""
+    """Sources of one node: everything that is read on it; None where a source is absent."""
 
     meters: GpuMeters
     """GPUs: energy counters and power."""
@@ -126,7 +126,7 @@ class ExporterLoop:
         self._lock = threading.Lock()
         self._watch = SourceWatch()
         for source, informant in (("kubelet", sources.owners), ("api", sources.pods)):
-            if informant is None:  # not asked is as unknown as not answered: say it
+            if informant is None:  # a source that is not asked is down too
                 self._watch.note_age(source, is_up=False, good_at=None)
         self._mapping_at = 0.0
         self._replicas: dict[str, int] = {}
@@ -153,7 +153,7 @@ class ExporterLoop:
         """Read every source once and book it.
 
         Raises:
-            MockRefusedError: the meters are a stand-in and that was not allowed.
+            MockRefusedError: the meters are a stand-in, which was not allowed.
         """
         mapping_due = self._monotonic() >= self._mapping_at
         gpus = self._read_gpus()
@@ -178,7 +178,7 @@ class ExporterLoop:
             self.ticks += 1
 
     def restore(self) -> bool:
-        """Take up the state of an earlier run and return whether there was one to use."""
+        """Restore the state of an earlier run and return whether a usable one was found."""
         return self._state is not None and self._state.load(self._ledger, self._monotonic())
 
     def save(self, *, is_complete: bool = False) -> None:
@@ -202,7 +202,7 @@ class ExporterLoop:
         node_watts = self._read_node_power()
         with self._lock:
             now = self._monotonic()
-            # A tick that hangs in a driver ends no wait: its lag is seen from here.
+            # A tick that hangs in a driver records no lag itself, so it is computed here.
             waited = 0.0 if self._planned is None else now - self._planned
             lag = max(self._lag_seconds, waited)
             status = LoopStatus(
@@ -252,7 +252,7 @@ class ExporterLoop:
             self._watch.complain(_REPLICAS_UNKNOWN, None)
 
     def _read_zones(self, now: float) -> tuple[ZoneReading, ...] | None:
-        """Read CPU energy when it is due; a node without meters is asked ever again, rarely."""
+        """Read CPU energy when it is due; a node without meters is asked again, but rarely."""
         if self._host is None or now < self._host_at:
             return None
         pause = self._host_period_seconds

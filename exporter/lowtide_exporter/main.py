@@ -24,7 +24,7 @@ from lowtide_exporter.settings import ExporterSettings, parse_settings
 _log = logging.getLogger("lowtide_exporter")
 
 _NEVER_SECONDS: Final = 3600.0
-"""The server thread ends with the process: it need not wake up to look whether it should."""
+"""The server thread ends with the process, so it need not wake up to check whether to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +58,8 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
 
     Raises:
         ExporterError: a setting is unusable.
-        MockRefusedError: the NVML library is a stand-in and that was not allowed.
-        OSError: the port cannot be had.
+        MockRefusedError: the NVML library is a stand-in, which was not allowed.
+        OSError: the port is not available.
     """
     calls = CallLog()
     sources = demo_sources() if settings.demo else node_sources(settings, calls)
@@ -96,14 +96,14 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         loop.run(stop)
         is_complete = True
     finally:
-        if loop.ticks:  # a run that saw nothing must not replace what an earlier one knew
+        if loop.ticks:  # a run that saw nothing must not replace an earlier one's state
             loop.save(is_complete=is_complete)
         server.server_close()
         close_sources(sources)
 
 
 def _state_file(settings: ExporterSettings) -> StateFile | None:
-    """Return where totals are kept over a restart, None where they are not."""
+    """Return the file that keeps totals over a restart, None where they are not kept."""
     if not settings.state_file:
         return None
     return StateFile(settings.state_file, read_boot_id(settings.procfs))

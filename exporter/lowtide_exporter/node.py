@@ -1,7 +1,7 @@
 """Sources of the node, put together as the settings describe.
 
-What is missing on a node is decided by each source when it is read, not here: a driver may come
-later, a socket may vanish.
+Each source finds out when it is read whether the node has it: a driver may come later, a socket may
+vanish.
 """
 
 import logging
@@ -55,7 +55,7 @@ def node_sources(settings: ExporterSettings, calls: CallLog) -> NodeSources:
 
 
 def demo_sources() -> NodeSources:
-    """Return a node that does not exist."""
+    """Return the made-up node of `--demo`."""
     node = DemoNode(time.time() - time.monotonic())
     return NodeSources(meters=node, owners=node, pods=node)
 
@@ -83,7 +83,7 @@ def _activity_reader(settings: ExporterSettings, meters: NvmlMeters) -> Activity
 
 
 def _host_meters(settings: ExporterSettings) -> HostMeters:
-    """Return the meters of CPU packages and of who uses them."""
+    """Return the meters of CPU packages and of the pods that use them."""
     cgroup_root = settings.cgroup_root or f"{settings.sysfs}/fs/cgroup"
     return HostMeters(RaplMeters(settings.sysfs), CgroupMeters(cgroup_root, settings.procfs))
 

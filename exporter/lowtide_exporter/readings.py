@@ -1,4 +1,4 @@
-"""Readings of a whole tick, and of those who hold devices: plain values, one moment each.
+"""Readings of a whole tick, holders of devices included: plain values, one moment each.
 
 `None` means not known.
 """
@@ -36,13 +36,13 @@ class PodRecord:
     namespace: str
     """Namespace."""
     name: str
-    """Name, which a later pod may have again."""
+    """Name, which a later pod may reuse."""
     uid: str
-    """UID, which no other pod ever has; empty where it is not known."""
+    """UID, unique for ever; empty where it is not known."""
     is_terminal: bool = False
     """Whether all containers have ended for good."""
     started_at: float | None = None
-    """When the kubelet took the pod in: it gets its devices then, before its containers start."""
+    """When the kubelet admitted the pod: it gets its devices then, before its containers start."""
     finished_at: float | None = None
     """End of the last container of a terminal pod."""
     containers: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class TickReadings:
     pods: tuple[PodRecord, ...] | None = None
     """Pods of the node; None where the API server was never reached."""
     pods_are_current: bool = True
-    """Whether the API server's watch stands: what changes there is known here at once."""
+    """Whether the API server's watch is up, so that changes there are known here at once."""
     advertised_replicas: dict[str, int] = field(default_factory=dict)
     """Replicas on offer, by device UUID."""
     use: HostUse | None = None

@@ -22,7 +22,7 @@ _SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://")
 """Kubernetes sets LOWTIDE_PORT to such an address where a Service is called `lowtide`."""
 NODE_ADDRESS: Final = "$(NODE_ADDRESS)"
-"""Stands for the node's address in a URL; put in here, because only we know of brackets."""
+"""Stands for the node's address in a URL; replaced here, to put IPv6 addresses in brackets."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -45,7 +45,7 @@ class ExporterSettings:
     )
     tls_certificate: str = _setting("", "PEM certificate for HTTPS; empty serves plain HTTP")
     tls_key: str = _setting("", "PEM key of the certificate")
-    basic_auth_file: str = _setting("", "file with one `user:password` line; empty asks for none")
+    basic_auth_file: str = _setting("", "file with one `user:password` line; empty needs no login")
     period_seconds: float = _setting(
         1.0, "time between two reads of the GPUs, s", low=0.02, high=60
     )
@@ -83,7 +83,7 @@ class ExporterSettings:
         high=3600,
     )
     retained_pods_max: int = _setting(
-        1000, "ended pods kept at most; the oldest go", low=1, high=100000
+        1000, "ended pods kept at most; the oldest are dropped", low=1, high=100000
     )
     sysfs: str = _setting("/sys", "root of sysfs (the host's, where mounted elsewhere)")
     procfs: str = _setting("/proc", "root of procfs")
@@ -234,7 +234,7 @@ def _check(settings: ExporterSettings) -> None:
 
 
 def _is_http(url: str) -> bool:
-    """Return whether this is a usable address of a page: an IPv6 host without brackets is none."""
+    """Return whether this is a usable address of a page, with brackets around an IPv6 host."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -1,7 +1,7 @@
 """Watch over a source: how it is asked, and what is remembered of its answers.
 
-A source that fails is a metric and one log line, whatever it failed with: an error that was not
-foreseen must not end the program that reads the other sources.
+A source that fails becomes a metric and one log line, whatever the error: one that was not foreseen
+must not end the program that reads the other sources.
 """
 
 import logging
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def ask(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a source; an error that it did not foresee is its failure, not the exporter's.
+    """Call a source; an unforeseen error is its failure, not the exporter's.
 
     Raises:
         SourceError: the source failed.
@@ -25,7 +25,7 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     except SourceError:
         raise
     except Exception as error:
-        _log.debug("a source failed in a way that it did not foresee", exc_info=True)
+        _log.debug("a source failed in an unforeseen way", exc_info=True)
         raise SourceError(f"unforeseen: {error!r}") from error
 
 
@@ -51,7 +51,7 @@ class SourceWatch:
             self._good_at[source] = now
 
     def complain(self, about: str, error: Exception | None) -> None:
-        """Log that a part of a source fails, once until it works again; it is no source."""
+        """Log that a part of a source fails, once until it works again."""
         if error is None:
             self._complaints.discard(about)
         elif about not in self._complaints:

@@ -38,9 +38,9 @@ from lowtide_exporter.books.pod_accounts import is_without_uid
 from lowtide_exporter.books.slots import HeldSlot
 
 GAP_SECONDS: Final = 5.0
-"""Longer without a reading or an answer on holders is a gap: a change in it is not guessed."""
+"""A longer time without a reading or an answer on holders is a gap; no change in it is guessed."""
 CALMER_WEIGHT: Final = 0.5
-"""Loads change in the last second too: the middle between the last and the calmest is taken."""
+"""Loads change in the last second too, so the mean of the last and the least power is taken."""
 _ROUNDING: Final = 1e-9
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
@@ -83,7 +83,7 @@ class GpuAccount:
     identity: GpuIdentity
     """Name, model and driver."""
     reading: GpuReading
-    """The last reading, without numbers that no GPU can give."""
+    """The last reading, without impossible numbers."""
     meter: CounterMeter = field(default_factory=CounterMeter)
     """What turns readings into energy."""
     floor: IdleFloor = field(default_factory=IdleFloor)
@@ -91,17 +91,17 @@ class GpuAccount:
     check: CrossCheck = field(default_factory=CrossCheck)
     """Standing comparison of counter and power."""
     quality: Quality = Quality.UNCHECKED
-    """Quality of the joules that are counted now."""
+    """Quality of the joules being counted."""
     is_metered: bool = True
-    """Whether the GPU tells energy or power at all."""
+    """Whether the GPU reports energy or power at all."""
     slots: Mapping[str, HeldSlot] = field(default_factory=dict)
     """Holders at the start of the open interval, by device id."""
     mapped: bool = False
     """Whether the holders at the start of the open interval are known."""
     is_counted: bool = False
-    """Whether an interval was ever settled."""
+    """Whether any interval has been settled."""
     gap_seconds: float = GAP_SECONDS
-    """Longer without a reading or an answer on holders is a gap."""
+    """A longer time without a reading or an answer on holders is a gap."""
     confirmed_at: float | None = None
     """Monotonic time at which reading and holders were last both known."""
     covered_since: float = 0.0
@@ -111,11 +111,11 @@ class GpuAccount:
     waiting_seconds: float = 0.0
     """Time of that energy."""
     has_loss: bool = False
-    """Whether more was drawn in the open interval than can be known."""
+    """Whether an unknown part of the open interval's energy is missing."""
     settled_watts: float | None = None
-    """Power at the moment at which the last interval was settled."""
+    """Power when the last interval was settled."""
     calmest_watts: float | None = None
-    """The least of these since the GPU has had its present holders."""
+    """The least of these powers since the GPU's holders last changed."""
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
@@ -140,9 +140,10 @@ class GpuAccount:
         return increment
 
     def lost_reading(self, error: str) -> GpuReading:
-        """Return a failed reading of this GPU, for when no device could be asked.
+        """Return a failed reading of this GPU, for a tick in which no device could be asked.
 
-        Its instances stay known: who holds one of them does not hold an unknown device.
+        Its instances stay known, so that a pod that holds one does not appear to hold an unknown
+        device.
         """
         return GpuReading(
             identity=self.identity,
@@ -169,7 +170,7 @@ class GpuAccount:
         """Close the interval since the last call and return it, None where it is the first.
 
         `slots` are the holders at this moment, None where they are not known. `is_free_known` says
-        that a GPU without a holder has no user that the kubelet names by an unknown device.
+        that no device unknown to us is held, so a GPU without a holder really is free.
         """
         is_gap, is_first = self.is_in_doubt(monotonic_seconds), not self.is_counted
         before, self.slots = self.slots, slots or {}
@@ -181,7 +182,7 @@ class GpuAccount:
         self.covered_since = unix_seconds
         if is_first and not energy:
             return None
-        # Durations are those of the monotonic clock: the other one may be set at any time.
+        # Durations come from the monotonic clock, because the other one may be set at any time.
         start_at = unix_seconds - seconds
         idle = self.floor.idle_millijoules(seconds, energy)
         settled = None
@@ -219,7 +220,7 @@ class GpuAccount:
             self.floor.observe_free(watts)
 
     def _judge(self, increment: Increment) -> None:
-        """Set the quality of this interval's joules."""
+        """Set the quality of the joules of this interval."""
         if increment.step in (CounterStep.REBASED, CounterStep.RESET) or increment.is_lost:
             self.check.spoil()
         self.check.observe(
@@ -228,7 +229,7 @@ class GpuAccount:
         self.quality = Quality.POWER_INTEGRATED if increment.from_power else self.check.quality
 
     def may_wait(self, slots: Mapping[str, HeldSlot] | None, activity: Activity) -> bool:
-        """Return whether this interval stays open until a measurement of its load is done."""
+        """Return whether this interval stays open until its load is measured."""
         if activity.is_due or slots is None or self.waiting_seconds >= WAIT_MAX_SECONDS:
             return False
         return {i: slot.holder.owner for i, slot in slots.items()} == {
@@ -272,7 +273,7 @@ class GpuAccount:
                     size_ratio=kind.size_ratio,
                     method=kind.method,
                     shares=shares,
-                    # Activity was measured at the end of the interval: it says nothing of a gap.
+                    # Activity is measured at the end of the interval and says nothing about a gap.
                     activity_ratio=None if is_gap else activity.instances.get(kind.instance or ""),
                     active_ratio=kind.whole_ratio / parts[kind.instance],
                 )
@@ -282,7 +283,7 @@ class GpuAccount:
     def _busy_ratio(
         self, before: Mapping[str, HeldSlot], active_millijoules: int, seconds: float
     ) -> float | None:
-        """Return for which share of the interval the load of its only holder ran, if one can tell.
+        """Return the share of the interval in which its only holder's load ran, None where unknown.
 
         The power at the end at which the GPU was held stands for the load: an instant reading, as
         the mean of a second would hold the other side of the change too.
@@ -305,7 +306,7 @@ class GpuAccount:
         return last + CALMER_WEIGHT * (calmest - last)
 
     def _remember_load(self, before: Mapping[str, HeldSlot]) -> None:
-        """Note the power at this moment, at which an interval is settled."""
+        """Note the power as an interval is settled."""
         self.settled_watts = watts = self.reading.instant_watts
         is_same = {i: s.holder.owner for i, s in before.items()} == {
             i: s.holder.owner for i, s in self.slots.items()
@@ -316,7 +317,7 @@ class GpuAccount:
             self.calmest_watts = watts
 
     def rename(self, old_pod: str, new_pod: str) -> None:
-        """Follow a pod whose UID became known: its key changes, its holdings stay."""
+        """Give a pod whose UID became known its new key; its holdings stay."""
         self._replace(
             lambda holder: (
                 replace(holder, owner=Owner(new_pod, holder.owner.container))
@@ -349,7 +350,7 @@ class GpuAccount:
 
 
 def _believable(reading: GpuReading) -> GpuReading:
-    """Return the reading without numbers that no GPU can give: they are not known."""
+    """Return the reading with impossible numbers replaced by None."""
     counter = believable_counter(reading.counter_millijoules)
     average, instant, limit = (
         believable_watts(watts)
@@ -375,10 +376,10 @@ def _highest(*watts: float | None) -> float | None:
 
 
 def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | None:
-    """Return utilisation by container: a pod's processes are not told apart by container.
+    """Return utilisation by container; all containers of a pod share that of its processes.
 
-    Processes are found by the UID of their pod. None where a holder's UID is not known: its
-    processes would be taken for those of others.
+    Processes are found by the UID of their pod. None where a holder's UID is not known, as its
+    processes would be taken for others'.
     """
     if not activity.pods and activity.others <= 0:
         return None
@@ -394,7 +395,7 @@ def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | Non
 def _others(
     utilisation: Utilisation | None, slots: list[SettledSlot]
 ) -> dict[UnallocatedReason, float] | None:
-    """Return the weight of the active energy that no holder of a slot drew, by reason."""
+    """Return, by reason, the weight of active energy that no slot's holder drew."""
     if utilisation is not None:
         return {UnallocatedReason.FOREIGN: utilisation.others} if utilisation.others > 0 else None
     free = sum(

@@ -43,7 +43,7 @@ class HostAccount:
     settled_at: float | None = None
     """Monotonic time up to which energy is counted."""
     settled_unix: float = 0.0
-    """The same in Unix time."""
+    """The same moment in Unix time."""
     quality: dict[str, Quality] = field(default_factory=dict)
     """Quality of the joules of the last interval, by component."""
     _use: HostUse | None = None
@@ -61,7 +61,7 @@ class HostAccount:
         return set(self._pods)
 
     def dump(self) -> dict[str, Any]:
-        """Return, as JSON values, what the next interval is counted from, without the meters."""
+        """Return the start of the next interval as JSON values, without the meters."""
         return {
             "settled_at": self.settled_at,
             "settled_unix": self.settled_unix,
@@ -148,7 +148,7 @@ class HostAccount:
             for uid, use in self._pods.items()
         }
         busy = self._use.busy_seconds - self._base_busy if self._base_busy else 0.0
-        # One that was missed this time must not count from its birth when it is found again.
+        # A pod missed this time must not count from its birth when it is found again.
         self._base = {uid: use.cpu_seconds for uid, use in (self._pods | self._use.pods).items()}
         self._base_busy = self._use.busy_seconds
         return used, max(busy, 0.0)
@@ -228,5 +228,5 @@ def load_floor(dumped: Mapping[str, Any]) -> IdleFloor:
 
 
 def _unmapped(energy: int) -> Attribution:
-    """Return energy that cannot be split because nothing is known of the pods."""
+    """Return energy that cannot be split because the pods are not known."""
     return attribute_energy(energy, 0, [], unclaimed=UnallocatedReason.UNMAPPED)

@@ -1,4 +1,4 @@
-"""Books of the node: every millijoule of every GPU goes to a pod or to a reason why it has none.
+"""Books of the node: every millijoule of a GPU goes to a pod or to the reason why none gets it.
 
 `NodeLedger.apply` takes what one tick observed and books it. It does no I/O and reads no clock,
 so a day of faults runs in a test in seconds. The residual compares what was handed out with the
@@ -28,12 +28,11 @@ _log = logging.getLogger(__name__)
 GPU: Final = "gpu"
 NO_ACTIVITY: Final = Activity()
 ABSENCE_SECONDS: Final = 30.0
-"""A pod that only the kubelet's list knows has ended when the list has lacked it this long."""
+"""A pod known only from the kubelet's list has ended when the list has lacked it this long."""
 SILENCE_MAX_SECONDS: Final = 300.0
 """Energy waits this long for the kubelet's next answer before it is unmapped."""
 METER_SECONDS: Final = 1.0
-"""Readings between two mapping answers wait for each other this long: at ten a second, metering
-them together costs less, as code and data are at hand."""
+"""Readings between two mapping answers wait this long: metering ten together costs less."""
 UID_GRACE_SECONDS: Final = 15.0
 """The kubelet may list a pod before the API server's watch has told its UID."""
 UNSETTLED_MAX_SECONDS: Final = 120.0
@@ -54,7 +53,7 @@ class NodeLedger:
     ) -> None:
         """Open the books of a node.
 
-        `expects_uids` says that an API server is asked for UIDs, also before its first answer.
+        `expects_uids` says that an API server is asked for UIDs, even before its first answer.
         """
         self._silence_max_seconds = silence_max_seconds
         self._gap_seconds = max(GAP_SECONDS, 2 * mapping_period_seconds + 1.0)
@@ -106,7 +105,7 @@ class NodeLedger:
         seen: TickReadings,
         activities: dict[str, Activity],
     ) -> None:
-        """Close the intervals of the GPUs that were read, where their holders are known."""
+        """Close the intervals of the GPUs that were read and whose holders are known."""
         slots = self._map(seen)
         cut_pods: set[str] = set()
         settled: list[GpuAccount] = []
@@ -136,7 +135,7 @@ class NodeLedger:
             self._open_series(gpu, seen)
 
     def _must_wait(self, gpu: GpuAccount, held: Mapping[str, HeldSlot] | None) -> bool:
-        """Return whether the open interval waits for an answer that tells whose it is."""
+        """Return whether the open interval waits for the answer that names its holder."""
         if held is not None:
             return gpu.is_in_doubt(self._now) and self._may_learn_uids()
         since = gpu.confirmed_at
@@ -167,7 +166,7 @@ class NodeLedger:
         mapped_unix: float,
         replicas: dict[str, int],
     ) -> None:
-        """Take up an answer from before a restart, and the UIDs of the restored accounts.
+        """Restore an answer from before a restart, and the UIDs of the restored accounts.
 
         Without the UIDs, pods would look like new ones until the API server answers.
         """
@@ -221,7 +220,7 @@ class NodeLedger:
         return (*found, DRAM) if Domain.DRAM in domains else tuple(found)
 
     def residual_millijoules(self, component: str = GPU) -> int:
-        """Return the devices' totals less everything that was handed out; 0 unless a fault."""
+        """Return the devices' totals less what was handed out; anything but 0 is a fault."""
         if component == GPU:
             devices = sum(
                 gpu.meter.total.millijoules - gpu.waiting_millijoules for gpu in self.gpus.values()
@@ -269,7 +268,7 @@ class NodeLedger:
         return record.uid in self.pods.retained
 
     def _meter_all(self) -> list[GpuReading]:
-        """Meter what was seen since the last call and return the good readings of the last."""
+        """Meter the readings since the last call and return the good ones of the last tick."""
         readings: list[GpuReading] = []
         for seen in self._unmetered:
             readings = [reading for reading in seen.gpus if self._meter(reading, seen)]
@@ -306,7 +305,7 @@ class NodeLedger:
         return self._names.is_trusted((record.namespace, record.name), record.started_at)
 
     def _name(self, account: PodAccount, record: PodRecord) -> None:
-        """Give an account without UID its UID, or its energy to the account that has it."""
+        """Give an account its missing UID, or merge it into the account that has this UID."""
         known = self.pods.get(record.uid)
         if known is not None and known.ticks_since_end is not None:
             return
@@ -331,7 +330,7 @@ class NodeLedger:
         return Holder(Owner(key, allocation.container), record.started_at, record.finished_at)
 
     def _key_without_uid(self, name: tuple[str, str]) -> str:
-        """Return a key that no earlier pod of this name has used; names come back, UIDs do not."""
+        """Return a key that no earlier pod of this name has used; unlike UIDs, names come back."""
         for generation in count(self._names.generation(name)):
             key = key_without_uid(*name, generation)
             account = self.pods.get(key)
@@ -404,7 +403,7 @@ class NodeLedger:
             account = self._account_of(owner, seen, gpu.covered_since)
             if account.is_cut:
                 account.begin_segment(gpu.covered_since)
-            if not gpu.is_metered:  # what cannot be measured has no series, least of all 0 J
+            if not gpu.is_metered:  # an unmetered GPU has no series, least of all 0 J
                 continue
             for part in Part:
                 account.add(SeriesKey(owner.container, GPU, part, slot.method, gpu.quality), 0)
@@ -425,7 +424,7 @@ class NodeLedger:
         self.pods.advance(seen.monotonic_seconds, lambda account: self._is_settled(account, seen))
 
     def _is_absent(self, account: PodAccount, now: float) -> bool:
-        """Return whether good answers of the kubelet have lacked the pod for long."""
+        """Return whether the kubelet's good answers have long lacked the pod."""
         last = account.last_held_monotonic
         if self._mapped_at != now or last is None or now - last <= ABSENCE_SECONDS:
             return False

@@ -38,7 +38,7 @@ class NameWatch:
         self._current_at = now
 
     def note_answer(self, names: set[_Name], now: float, unix_seconds: float) -> None:
-        """Note an answer of the kubelet: who is listed, who left, who came back."""
+        """Note which pods an answer of the kubelet lists, and which left or came back."""
         was_silent = self._answered_at is not None and now - self._answered_at > self.gap_seconds
         for name in self._listed - names:
             self._left[name] = self._answered_unix

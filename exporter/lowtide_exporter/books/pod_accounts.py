@@ -1,8 +1,8 @@
 """Accounts of pods: from zero, only growing, final at the end, kept for a while, then retired.
 
-A pod's account outlives the pod by the retention time, whoever has scraped, so that the last value
-is in Prometheus when the operator asks. After the end marker no value changes. Retired energy
-moves into one sum, so that nothing disappears from the balance.
+A pod's account outlives the pod by the retention time, scraped or not, so that the last value is in
+Prometheus when the operator asks. After the end marker no value changes. Retired energy moves into
+one sum, so that nothing disappears from the balance.
 """
 
 from collections import defaultdict
@@ -15,10 +15,10 @@ from lowtide.energy.quality import Quality
 from lowtide_exporter.readings import PodRecord
 
 SEGMENTS_APART_SECONDS: Final = 0.001
-"""Segments are told apart by their start, to the millisecond, whatever the clock does."""
+"""Segment starts differ by a millisecond at least, whatever the clock does."""
 
 _NAME, _GENERATION = "/", "\n"
-"""What no UID holds, and what no name holds."""
+"""No UID contains the first, and no name the second."""
 
 
 def key_without_uid(namespace: str, name: str, generation: int) -> str:
@@ -48,10 +48,10 @@ class SeriesKey(NamedTuple):
 
 @dataclass(slots=True)
 class PodAccount:
-    """Energy of one pod, and where it is in its life."""
+    """Energy of one pod, and its stage of life."""
 
     key: str
-    """UID, or made of the name while the UID is not known."""
+    """The UID, or a key made of the name while the UID is not known."""
     namespace: str
     """Namespace."""
     name: str
@@ -59,7 +59,7 @@ class PodAccount:
     uid: str
     """UID; empty while it is not known."""
     segment_start: float
-    """Unix time since when the counters count."""
+    """Unix time at which the counters began."""
     seen_at: float
     """Monotonic time at which the pod was first seen."""
     energy: dict[SeriesKey, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class PodAccount:
     shares: dict[tuple[str, str], float] = field(default_factory=dict)
     """Shares of GPUs held now, by container and UUID."""
     last_held_unix: float | None = None
-    """Unix time at which the kubelet last listed it."""
+    """Unix time at which the kubelet last listed the pod."""
     last_held_monotonic: float | None = None
     """The same on the monotonic clock."""
     finished_at: float | None = None
@@ -87,9 +87,9 @@ class PodAccount:
     frozen_at: float | None = None
     """Monotonic time at which the values became final."""
     is_cut: bool = False
-    """Whether energy went missing and nothing has been counted since."""
+    """Whether energy is missing and none has been counted since."""
     last_segment_start: float | None = None
-    """Start of the segment that was cut last."""
+    """Start of the segment cut last."""
     is_carried: bool = False
     """Whether a run of the exporter before this one has counted it: not in this run's balance."""
     trainingjob_uid: str = ""
@@ -97,7 +97,7 @@ class PodAccount:
 
     @property
     def shown_uid(self) -> str:
-        """The UID; without one, the count of a name that came back: no series is there twice."""
+        """The UID, or the count of a name that came back: no two series are alike."""
         return (
             self.uid or self.key.removeprefix(key_without_uid(self.namespace, self.name, 1)).strip()
         )
@@ -108,7 +108,7 @@ class PodAccount:
         return self.end_timestamp is not None
 
     def begin_segment(self, unix_seconds: float) -> None:
-        """Count again after a cut, in a segment that is told from the one before."""
+        """Count again after a cut, in a segment with a start of its own."""
         is_told = unix_seconds != self.last_segment_start
         self.segment_start = unix_seconds + (0.0 if is_told else SEGMENTS_APART_SECONDS)
         self.is_cut = False
@@ -163,7 +163,7 @@ class PodBook:
         self.living[uid] = account
 
     def merge(self, account: PodAccount, known: PodAccount) -> None:
-        """Add a living account without UID to the one that turned out to be its own."""
+        """Merge a living account without UID into the account of the same pod."""
         del self.living[account.key]
         for key, millijoules in account.energy.items():
             known.add(key, millijoules)
@@ -218,7 +218,7 @@ class PodBook:
             self._retire_oldest()
 
     def _freeze(self, account: PodAccount, now: float) -> None:
-        if account.is_cut:  # nothing was counted up to the end: no segment may cover it
+        if account.is_cut:  # nothing was counted up to the end, so no segment may cover it
             account.segment_start = max(account.segment_start, account.ended_unix or 0.0)
         last = account.last_held_unix or account.ended_unix or account.segment_start
         account.end_timestamp = max(account.finished_at or last, account.segment_start)

@@ -1,11 +1,11 @@
 """State of the books in one small file, which carries them over a restart of the exporter.
 
-The file is written to a new one, synchronised and renamed, and begins with a checksum: a crash or a
-bad disk leaves the old or the new state, or one that is refused. Only what an orderly end has
-written goes on: it holds exactly what was shown last. The file is removed before it is used, so
+A new file is written, synchronised and renamed, and begins with a checksum: a crash or a bad disk
+leaves the old or the new state, or one that is refused. Only the state of an orderly end is
+continued, because it holds exactly what was shown last. The file is removed before it is used, so
 that it is never used twice. After an unclean end (the process was killed) the pods may have been
 shown more than the file holds; then all counters begin at zero and all pods begin a new segment,
-which readers understand, and only what cannot change is taken up: idle floors, and the values of
+which readers understand, and only what cannot change is restored: idle floors, and the values of
 pods that were final already.
 
 State of another boot, another version or older than an hour is not used. The gap is booked by the
@@ -72,22 +72,22 @@ class StateFile:
         fresh.replace(self._path)
 
     def load(self, ledger: NodeLedger, monotonic_seconds: float) -> bool:
-        """Fill an empty ledger and return whether its totals go on from the file."""
+        """Fill an empty ledger and return whether its totals continue from the file."""
         try:
             state = _parse(self._path.read_bytes())
             reason = self._find_fault(state, monotonic_seconds)
             if reason is None and not state["is_complete"]:
                 load_remains(state, ledger)
-                reason = "the run before did not end in order: all pods begin a new segment"
+                reason = "the previous run did not shut down cleanly: all pods begin a new segment"
             elif reason is None:
-                self._path.unlink()  # used once: what is shown from now on is more than it holds
+                self._path.unlink()  # used once, because from now on more is shown than it holds
                 load_ledger(state, ledger)
         except FileNotFoundError:
             return False
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             reason = f"it cannot be used: {error}"
         if reason is not None:
-            _log.warning("totals do not go on from state file %s: %s", self._path, reason)
+            _log.warning("totals do not continue from state file %s: %s", self._path, reason)
             return False
         return True
 
@@ -97,7 +97,7 @@ class StateFile:
         if not self._boot_id:
             return "the id of this boot cannot be read"
         if state["boot_id"] != self._boot_id:
-            return "the node was booted since"
+            return "the node has booted since"
         age = now - float(state["monotonic_seconds"])
         if not 0 <= age <= MAX_AGE_SECONDS:
             return f"it is {age:.0f} s old, more than {MAX_AGE_SECONDS:.0f} s"
@@ -183,7 +183,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
 
 
 def load_remains(state: dict[str, Any], ledger: NodeLedger) -> None:
-    """Take up what an unclean end cannot have changed: idle floors and final values.
+    """Restore what an unclean end cannot have changed: idle floors and final values.
 
     Raises:
         KeyError, TypeError, ValueError: the state is malformed; the ledger is as it was.

@@ -86,7 +86,7 @@ def _open_driver(library: str) -> None:
     """Open NVML.
 
     Raises:
-        SourceError: there is no driver, or it does not answer.
+        SourceError: the driver is missing or does not answer.
     """
     try:
         if library and pynvml.nvmlLib is None:
@@ -100,8 +100,8 @@ def _find_gpu(index: int, allow_mock: bool) -> Any:
     """Return the handle of a GPU.
 
     Raises:
-        MockRefusedError: it is a stand-in, of which nothing real can be learnt.
-        SourceError: there is no such GPU.
+        MockRefusedError: the GPU is a stand-in, which teaches nothing real.
+        SourceError: the GPU does not exist.
     """
     count = pynvml.nvmlDeviceGetCount()
     if not 0 <= index < count:
@@ -109,7 +109,7 @@ def _find_gpu(index: int, allow_mock: bool) -> Any:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     name = str(pynvml.nvmlDeviceGetName(handle))
     if "mock" in name.lower() and not allow_mock:
-        raise MockRefusedError(f"{name} is a stand-in: what it does says nothing about a real GPU")
+        raise MockRefusedError(f"{name} is a stand-in: its behaviour says nothing about a real GPU")
     return handle
 
 

@@ -1,8 +1,8 @@
 """Load for the GPU: a program that works in a rhythm, run as a child process.
 
-The exporter itself must not import CUDA libraries; any program serves that takes
-`PERIOD_MS DUTY SHIFT_MS` as arguments, prints `ready` when it works, and on SIGTERM one line of
-JSON with `iterations` and `seconds`. benchmarks/exporter/gpu_load.py is one, with PyTorch.
+The exporter itself must not import CUDA libraries. Any program will do that takes `PERIOD_MS DUTY
+SHIFT_MS` as arguments, prints `ready` once it works, and on SIGTERM one line of JSON with
+`iterations` and `seconds`. benchmarks/exporter/gpu_load.py is one, with PyTorch.
 """
 
 import contextlib

@@ -208,7 +208,7 @@ def find_step(samples: Sequence[PolledSample], name: str) -> dict[str, float] | 
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float] | None:
-    """Return minimum, median, 99th percentile and maximum, None of nothing."""
+    """Return minimum, median, 99th percentile and maximum; all None without values."""
     if not values:
         return None
     ordered = sorted(values)

@@ -3,7 +3,7 @@
 The kubelet names such a device by driver, pool and name; the driver's ResourceSlices at the API
 server tell the UUID behind the name. Slices change rarely: they are read when a claim names a
 device that is not known, at most every half minute, in a thread of their own, because no tick may
-wait for an API server. Until that reading has ended, who holds what is not known. A device that
+wait for an API server. Until that reading has ended, holders are not known. A device that
 stays unknown is not guessed: its energy is free, and the log says so once.
 
 Source: Kubernetes API resource.k8s.io, ResourceSlice, `spec.devices[].attributes`.

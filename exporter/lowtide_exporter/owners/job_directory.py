@@ -17,7 +17,7 @@ from lowtide_exporter.readings import Allocation
 _LINE_MAX: Final = 256
 _LINES_MAX: Final = 64
 _NO_FILE: Final = frozenset({errno.ELOOP, errno.ENXIO})
-"""What opening a link or a socket fails with."""
+"""Errors of opening a link or a socket."""
 _FILE_MAX_BYTES: Final = _LINE_MAX * _LINES_MAX
 
 
@@ -60,10 +60,10 @@ def _read_jobs(path: Path) -> list[Allocation]:
 
 
 def _read_text(path: Path) -> str:
-    """Return the beginning of a plain file; empty for whatever else has the name, or had it."""
+    """Return the beginning of a plain file; empty if it is gone or is anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, IsADirectoryError):  # the job's epilog was faster than we
+    except (FileNotFoundError, IsADirectoryError):  # the job's epilog has removed it meanwhile
         return ""
     except OSError as error:
         if error.errno in _NO_FILE:

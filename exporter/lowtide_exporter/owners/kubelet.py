@@ -2,8 +2,7 @@
 
 The PodResources API of the kubelet has no UID, labels or times: `pods` adds those. It is polled,
 because missed events would never heal. One connection is kept; after a kubelet restart the next
-question makes a new one. A failure raises `SourceError`; what was known before stays known to the
-ledger.
+question makes a new one. A failure raises `SourceError`, and the ledger keeps what it knew.
 
 Source: k8s.io/kubelet/pkg/apis/podresources/v1, messages List and GetAllocatableResources.
 """
@@ -63,7 +62,7 @@ class Kubelet:
         self._parsed: tuple[Allocation, ...] = ()
 
     def allocations(self) -> tuple[Allocation, ...]:
-        """See `DeviceOwners`; most seconds bring the same bytes, which mean the same."""
+        """See `DeviceOwners`; most answers repeat the last one's bytes and are not parsed again."""
         answer = self._ask(_LIST)
         if answer != self._answer:
             self._parsed = parse_allocations(answer, self._resource_names)
@@ -119,7 +118,7 @@ def _parse_pod(message: bytes, resource_names: frozenset[str]) -> tuple[Allocati
             containers.append(read_message(value))
     if not name or not namespace:
         raise MalformedAnswerError(
-            f"kubelet: pod without name or namespace ({namespace!r}/{name!r})"
+            f"kubelet: a pod without name or namespace ({namespace!r}/{name!r})"
         )
     parsed = (
         _parse_container(namespace, name, container, resource_names) for container in containers

@@ -21,7 +21,7 @@ from lowtide_exporter.readings import PodRecord
 _log = logging.getLogger(__name__)
 
 _WATCH_SECONDS: Final = 60
-"""The server ends a watch after this time; a connection that died silently is noticed soon."""
+"""The server ends a watch after this time, so a connection that died silently is noticed soon."""
 _EXCHANGE_SECONDS: Final = _WATCH_SECONDS + 15.0
 """For a whole watch or list, however slowly it comes."""
 _LIST_MAX_BYTES: Final = 64 << 20
@@ -77,7 +77,7 @@ class PodWatcher:
                 began = self._clock()
                 self._watch()
                 pause = max(0.0, _WATCH_APART_SECONDS - (self._clock() - began))
-            except Exception as error:  # whatever it is: a thread that is gone is not noticed
+            except Exception as error:  # any error: the end of this thread would go unnoticed
                 if not isinstance(error, _WATCH_GOES_ON) or isinstance(error, MalformedAnswerError):
                     self._version = ""  # an event may have been missed: a new list heals that
                 pause = self._note_failure(error, pause)

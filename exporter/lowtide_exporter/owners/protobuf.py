@@ -36,7 +36,7 @@ def read_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (field number, value) of one message: an int for numbers, bytes for all else.
 
     Raises:
-        MalformedAnswerError: the data is no protobuf message.
+        MalformedAnswerError: the data is not a protobuf message.
     """
     at, end = 0, len(data)
     while at < end:

@@ -31,7 +31,7 @@ from h2.exceptions import H2Error
 
 _READ_BYTES: Final = 1 << 16
 _PREFIX: Final = struct.Struct(">BI")
-"""Before each message: whether it is compressed, and its length."""
+"""What precedes each message: whether it is compressed, and its length."""
 _CONFIGURATION: Final = H2Configuration(
     client_side=True,
     header_encoding=None,
@@ -40,7 +40,7 @@ _CONFIGURATION: Final = H2Configuration(
     validate_inbound_headers=False,
     normalize_inbound_headers=False,
 )
-"""Headers out are constants, three of those in are read as bytes: no pass over them pays."""
+"""Headers sent are constants, and three received are read as bytes: no pass over them pays."""
 _STATUS_NAMES: Final = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
     *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
@@ -132,7 +132,7 @@ class _Answer:
 
 
 class UnaryClient:
-    """Calls methods of the server on a unix socket; connects when it must, and anew.
+    """Calls methods of the server on a unix socket; connects, and reconnects, when it must.
 
     For one thread, and for methods that only read: a call whose connection turns out to be closed
     is made once more on a new one. Answers of over `answer_max_bytes` are refused.
@@ -187,7 +187,7 @@ class UnaryClient:
         if isinstance(error, OSError):
             return RpcError("UNAVAILABLE", f"{self._socket_path}: {error}")
         if isinstance(error, H2Error):
-            return RpcError("INTERNAL", f"the answer is no HTTP/2: {error}")
+            return RpcError("INTERNAL", f"the answer is not HTTP/2: {error}")
         return error
 
     def _exchange(self, method: str, request: bytes, deadline: float) -> _Answer:
@@ -206,7 +206,7 @@ class UnaryClient:
             raise _ConnectionLostError from None
         try:
             self._flush(connected, deadline)
-        except OSError:  # the answer is here; only the connection is of no more use
+        except OSError:  # the answer is complete; only the connection is of no further use
             self.close()
         if answer.is_last:
             self.close()

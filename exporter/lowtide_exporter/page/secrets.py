@@ -1,6 +1,6 @@
 """Secrets of the server, read again when their files change: a password, a certificate.
 
-Kubernetes renews both in place. A file that cannot be used any more is said once, and what was read
+Kubernetes renews both in place. A file that has become unusable is logged once, and what was read
 before stays in force: a half-written file must neither open the page nor close it.
 """
 
@@ -39,7 +39,7 @@ class RenewedFile:
         try:
             self._read()
         except (ExporterSettingsError, OSError) as error:
-            _log.warning("%s changed and cannot be used, the old one stays: %s", self, error)
+            _log.warning("%s changed and cannot be used, so the old one stays: %s", self, error)
         else:
             _log.info("%s changed and was read again", self)
 
@@ -58,7 +58,7 @@ class RenewedFile:
 
 
 class Credentials:
-    """Authorization header that is let in; without a file all are."""
+    """Authorization header that is required; without a file, none is."""
 
     def __init__(self, path: str) -> None:
         """Read the file.
@@ -72,7 +72,7 @@ class Credentials:
 
     @property
     def header(self) -> bytes | None:
-        """The header in force, None where none is asked for."""
+        """The header in force, None where none is required."""
         if self._file is not None:
             self._file.renew()
         return self._header

@@ -2,9 +2,8 @@
 
 A scrape renders the present snapshot and asks no device. The text of a tick is rendered once and
 kept, so a storm of scrapes costs one rendering. There are `_CONNECTIONS_MAX` places; when all are
-taken, a new connection takes the place of the oldest: whoever asks and listens is done in
-milliseconds, so the oldest is one that drips, and no number of such connections keeps a probe or
-a scrape out.
+taken, a new connection takes the place of the oldest: a proper client is done in milliseconds, so
+the oldest is one that drips, and no number of such connections keeps a probe or a scrape out.
 """
 
 import contextlib
@@ -45,8 +44,8 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 class Renderer:
     """Renders what `take` returns, at most once per tick and format.
 
-    Ticks that come no more must not look like the present: after `_KEPT_MAX_SECONDS` the page is
-    rendered anew, with ages that have grown.
+    A page must not look current once ticks have stopped: after `_KEPT_MAX_SECONDS` it is rendered
+    anew, with ages that have grown.
     """
 
     def __init__(
@@ -108,13 +107,13 @@ class ExporterServer(ThreadingHTTPServer):
             self._certificate = load_certificate(
                 context, settings.tls_certificate, settings.tls_key
             )
-            # The handshake belongs into the connection's own thread, not into accept().
+            # The handshake belongs in the connection's own thread, not in accept().
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
 
     def _listen(self, address: str, port: int) -> None:
-        """Bind to an address, without one to all; a node may have only one of the families.
+        """Bind to an address, or to all without one; a node may have only one of the families.
 
         Raises:
             OSError: the port is taken, or the address is not this node's.
@@ -142,7 +141,7 @@ class ExporterServer(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection; a certificate that was renewed holds from this one on."""
+        """Accept a connection, under the renewed certificate if it has changed."""
         if self._certificate is not None:
             self._certificate.renew()
         return super().get_request()
@@ -168,7 +167,7 @@ class ExporterServer(ThreadingHTTPServer):
             self._places.release()
 
     def _drop_oldest(self) -> None:
-        """Hang up the connection that has been open for longest; its thread ends by that."""
+        """Hang up the connection that has been open longest, which ends its thread."""
         with self._open_lock:
             if self._open:
                 oldest = self._open.pop(next(iter(self._open)))
@@ -176,7 +175,7 @@ class ExporterServer(ThreadingHTTPServer):
                     socket.socket.shutdown(oldest, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log a broken connection quietly: a scraper that hangs up is no fault of ours."""
+        """Log a broken connection quietly: a scraper that hangs up is not our fault."""
         _log.debug("connection from %s broke", client_address, exc_info=True)
 
 

@@ -30,14 +30,14 @@ _UNALLOCATED: Final = {
     CPU: ((Part.ACTIVE, UnallocatedReason.SYSTEM), (Part.IDLE_HELD, UnallocatedReason.FREE)),
     DRAM: ((Part.IDLE_HELD, UnallocatedReason.FREE),),
 }
-"""Energy of no pod that is shown at zero too: what appears with a value has lost its first step."""
+"""Reasons shown at zero too: a series that first appears with a value has lost its first step."""
 
 LabelledValue = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """Whether a source's last read worked and how old its last good read is."""
+    """Whether a source's last read worked, and the age of its last good read."""
 
     is_up: bool
     age_seconds: float | None = None
@@ -61,7 +61,7 @@ class Snapshot:
     samples: Mapping[str, tuple[LabelledValue, ...]] = field(default_factory=dict)
 
     def value(self, family: Family, **labels: str) -> float | None:
-        """Return one sample's value, None where there is no such series."""
+        """Return one sample's value, None where the series does not exist."""
         for values, number in self.samples.get(family.name, ()):
             if dict(zip(family.labels, values, strict=True)) == labels:
                 return number

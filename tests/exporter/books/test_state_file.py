@@ -323,7 +323,7 @@ def test_finished_pods_stay_finished(node, state):
     ],
 )
 def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, change, reason):
-    """It is said why, and counters begin at zero with a new segment start."""
+    """The log says why, and counters begin at zero with a new segment start."""
     prepare(node, state)
     path = tmp_path / "state.json"
     _, body = path.read_bytes().split(b"\n")
