@@ -159,6 +159,8 @@ def _differing(
     version: Callable[[Key], str | None],
 ) -> list[Key]:
     """Return the keys whose object is gone, new, another one or of another version."""
-    gone = {key for key, uid in known.items() if key not in there or there[key].uid != uid}
+    gone = dict.fromkeys(
+        key for key, uid in known.items() if key not in there or there[key].uid != uid
+    )
     changed = [key for key, one in there.items() if key not in gone and version(key) != one.version]
     return [*gone, *changed]

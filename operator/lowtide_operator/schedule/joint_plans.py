@@ -115,8 +115,8 @@ class Desk:
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _newest: dict[str, Forecast] = field(default_factory=dict)
     """The forecast that each zone is planned by."""
-    _open: set[Key] = field(default_factory=set)
-    """Jobs without an answer."""
+    _open: dict[Key, None] = field(default_factory=dict)
+    """Jobs without an answer, in the order in which they asked."""
     _valid_until: datetime = _NEVER
     """The answers of all other jobs hold until then."""
     _pass: "asyncio.Task[None] | None" = None
@@ -147,7 +147,7 @@ class Desk:
             or known.is_over(self.around.now())
         ):
             self._entries[key] = _Entry(request, forecast)
-            self._open.add(key)
+            self._open[key] = None
         while (entry := self._entries.get(key)) is not None:
             if entry.plan is not None or entry.failed:
                 return entry.plan
@@ -158,7 +158,7 @@ class Desk:
     def forget(self, key: Key) -> None:
         """Drop a job that no longer waits."""
         self._entries.pop(key, None)
-        self._open.discard(key)
+        self._open.pop(key, None)
 
     def plan_by(self, forecast: Forecast) -> None:
         """Plan the jobs of a zone again, by its new forecast."""
@@ -179,7 +179,7 @@ class Desk:
     def _use_room(self) -> None:
         self._freed = None
         self._entries = {key: e.renewed(e.forecast) for key, e in self._entries.items()}
-        self._open = set(self._entries)
+        self._open = dict.fromkeys(self._entries)
         self._plan_again()
 
     def _plan_again(self) -> None:
@@ -244,7 +244,7 @@ class Desk:
             for key, request, forecast in self.around.questions_ahead():
                 if key not in self._entries:
                     self._entries[key] = _Entry(request, forecast)
-                    self._open.add(key)
+                    self._open[key] = None
         return {key: self._entries[key] for key in self._open}
 
     def _reopen(self, now: datetime) -> None:
@@ -257,7 +257,7 @@ class Desk:
                     entry.forecast = newest
             elif entry.forecast is not newest or entry.is_over(now):
                 self._entries[key] = entry.renewed(newest)
-                self._open.add(key)
+                self._open[key] = None
             else:
                 self._valid_until = min(self._valid_until, entry.plan.look_again_at)
 
@@ -267,7 +267,7 @@ class Desk:
         entry.plan, entry.failed = plan, plan is None
         if self._entries.get(key) is not entry:
             return
-        self._open.discard(key)
+        self._open.pop(key, None)
         if plan is None:
             return
         self._valid_until = min(self._valid_until, plan.look_again_at)
