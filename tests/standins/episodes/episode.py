@@ -303,8 +303,8 @@ class Episode:
             raise self._fail(f"{api.calls - calls} calls in {hours:.0f} h for {jobs} jobs")
         writes = api.writes
         await self._sleep(QUIET_SECONDS, watcher)
-        # A deadline may pass, and energy may become final: one write a job, and no heartbeat.
-        if api.writes - writes > len(world.jobs):
+        # A deadline may come near and pass, energy may become final: two writes, no heartbeat.
+        if api.writes - writes > 2 * len(world.jobs):
             states = {name: brief(body.get("status")) for name, body in world.jobs.items()}
             raise self._fail(f"{api.writes - writes} writes while nothing changes: {states}")
         for name, body in world.jobs.items():
