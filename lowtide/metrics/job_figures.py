@@ -7,9 +7,6 @@ job is read from, it becomes a `JobFigures`, so what is refused here is refused 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from math import isfinite
-from typing import Final
 
 from lowtide.metrics.domain import (
     require_above,
@@ -19,55 +16,16 @@ from lowtide.metrics.domain import (
     require_ratio,
     require_text,
 )
+from lowtide.metrics.figure_domains import (
+    CHOICES,
+    NOT_NEGATIVE,
+    TEXTS,
+    moment_of,
+    out_of_domain,
+    require_agreement,
+    require_property,
+)
 from lowtide.metrics.properties import PROPERTIES
-from lowtide.metrics.result import MetricError, Refusal
-from lowtide.units import parse_timestamp
-
-NOT_NEGATIVE: Final = (
-    "energy_joules",
-    "duration_seconds",
-    "cost_amount",
-    "operational_grams",
-    "embodied_grams",
-    "sci_grams_per_unit",
-    "sci_low",
-    "sci_high",
-    "run_seconds",
-    "functional_units",
-    "epochs",
-    "epochs_planned",
-    "reference_rows",
-    "run_now_grams",
-    "stated_power_watts",
-    "stated_grams_per_kwh",
-    "resolution_seconds",
-    "embodied_total_grams",
-)
-CHOICES: Final = {
-    "energy_kind": ("Measured", "Modelled", "Mixed"),
-    "signal": ("Average", "Marginal"),
-    "cost_kind": ("instance", "electricity"),
-    "pue_kind": ("Measured", "Assumed"),
-    "label": ("A", "B", "C", "D", "E"),
-}
-"""Texts that a field may hold."""
-TEXTS: Final = (
-    "name",
-    "functional_unit",
-    "sci_range_basis",
-    "label_reason",
-    "reference",
-    "zone",
-    "intensity_source",
-    "model",
-    "dataset",
-    "environment",
-    "uid",
-    "embodied_source",
-    "boundary_text",
-)
-AGREEMENT_RATIO: Final = 0.01
-"""Difference up to which two statements of the same figure agree, as in `lowtide explain`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,19 +200,21 @@ class JobFigures:
             if text is not None:
                 require_text(name, text)
         if not self.name:
-            raise _refusal("name", "the name is empty: give every job a name")
+            raise out_of_domain("name", "the name is empty: give every job a name")
         for name, choices in CHOICES.items():
             text = getattr(self, name)
             if text is not None and text not in choices:
-                raise _refusal(name, f"{name} is {text!r:.40}, expected {' or '.join(choices)}")
+                raise out_of_domain(
+                    name, f"{name} is {text!r:.40}, expected {' or '.join(choices)}"
+                )
         for key, letter in self.letters.items():
             if key not in PROPERTIES or letter not in CHOICES["label"]:
-                raise _refusal("letters", f"letters holds {key!r:.40}: {letter!r:.40}")
+                raise out_of_domain("letters", f"letters holds {key!r:.40}: {letter!r:.40}")
         currency = self.cost_currency
         if currency is not None and not (
             len(currency) == 3 and currency.isascii() and currency.isupper()
         ):
-            raise _refusal(
+            raise out_of_domain(
                 "cost_currency",
                 f"cost_currency is {currency!r:.40}, expected three capitals such as USD",
             )
@@ -267,16 +227,16 @@ class JobFigures:
         known = [value for value in (low, score, high) if value is not None]
         if known != sorted(known):
             shown = " to ".join("unknown" if end is None else f"{end:g}" for end in (low, high))
-            raise _refusal(
+            raise out_of_domain(
                 "sci_low", f"the range of the SCI is {shown}, which does not hold {score or 0:g}"
             )
         moments = [
-            _moment(name, text)
+            moment_of(name, text)
             for name in ("started_at", "finished_at")
             if (text := getattr(self, name)) is not None
         ]
         if moments != sorted(moments):
-            raise _refusal(
+            raise out_of_domain(
                 "finished_at", f"finished_at {self.finished_at} is before {self.started_at}"
             )
 
@@ -290,7 +250,7 @@ class JobFigures:
         """
         carbon, units, score = self.carbon_grams, self.functional_units, self.sci_grams_per_unit
         if carbon is not None and units and score is not None:
-            _require_agreement("sci_grams_per_unit", score, carbon / units, "(O + M) / R")
+            require_agreement("sci_grams_per_unit", score, carbon / units, "(O + M) / R")
         same = {
             "accuracy_top1": (self.accuracy, 1.0, "accuracy"),
             "training_energy": (self.energy_joules, 3.6e6, "energy_joules"),
@@ -299,7 +259,7 @@ class JobFigures:
         for key, (figure, factor, name) in same.items():
             stated = self.properties.get(key)
             if stated is not None and figure is not None:
-                _require_agreement(key, stated, figure / factor, name)
+                require_agreement(key, stated, figure / factor, name)
 
     @property
     def carbon_grams(self) -> float | None:
@@ -331,37 +291,3 @@ class JobFigures:
     def metric(self, family: str) -> MetricFigure | None:
         """Return the first metric whose name starts with `family`, for example `SAM`."""
         return next((m for m in self.metrics if m.name.startswith(family)), None)
-
-
-def require_property(key: str, value: float | None) -> None:
-    """Refuse a value that no property of this name can have.
-
-    Raises:
-        MetricError: the key is unknown, or the value is outside the property's domain.
-    """
-    prop = PROPERTIES.get(key)
-    if prop is None:
-        raise _refusal("properties", f"{key!r:.40} is not a rated property")
-    if value is None:
-        return
-    if prop.unit == "fraction":
-        require_accuracy(value, key)
-    else:
-        require_at_least(key, value)
-
-
-def _require_agreement(name: str, stated: float, computed: float, source: str) -> None:
-    allowed = AGREEMENT_RATIO * max(abs(stated), abs(computed))
-    if not isfinite(computed) or abs(stated - computed) > allowed:
-        raise _refusal(name, f"{name} is {stated:g}, but {source} is {computed:g}")
-
-
-def _moment(name: str, text: str) -> datetime:
-    try:
-        return parse_timestamp(text)
-    except (ValueError, OverflowError) as error:
-        raise _refusal(name, f"{name} is {text!r:.40}, not an RFC 3339 time") from error
-
-
-def _refusal(name: str, message: str) -> MetricError:
-    return MetricError(Refusal.OUT_OF_DOMAIN, name, message)

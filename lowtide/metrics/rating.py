@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from lowtide.metrics.compound import Compound, Weighted, compound_letter
-from lowtide.metrics.job_figures import require_property
+from lowtide.metrics.figure_domains import require_property
 from lowtide.metrics.letters import (
     Letter,
     index_of,

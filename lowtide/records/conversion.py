@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from lowtide.metrics.job_figures import NOT_NEGATIVE, EnergyShare, JobFigures, MetricFigure
+from lowtide.metrics.figure_domains import NOT_NEGATIVE
+from lowtide.metrics.job_figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
 from lowtide.records.errors import ReportError, shown
 from lowtide.records.tables import parse_number

@@ -6,7 +6,7 @@ import click
 
 from lowtide.cli.calculators.output import calculator, choice_of
 from lowtide.metrics.compound import Compound
-from lowtide.metrics.job_figures import require_property
+from lowtide.metrics.figure_domains import require_property
 from lowtide.metrics.properties import PROPERTIES, Task
 from lowtide.metrics.rating import Missing, rate
 from lowtide.metrics.reference import ReferenceSet
