@@ -17,6 +17,7 @@ from lowtide.metrics.result import MetricError
 from lowtide.report import comparison as report
 from lowtide.report import comparison_export as export
 from lowtide.report import latex
+from lowtide.report.group_table import render_groups
 
 COLOURS = {"better": "green", "worse": "red"}
 NAMES = {one.name.replace(" ", "-").casefold(): one.name for one in QUANTITIES}
@@ -125,7 +126,7 @@ def _of_groups(
         return latex.groups_to_latex(made, by)
     if output == "bibtex":
         return latex.to_bibtex(jobs, groups=True)
-    return report.render_groups(made, by=by, width=_width(), paint=_paint)
+    return render_groups(made, by=by, width=_width(), paint=_paint)
 
 
 def _width() -> int:
