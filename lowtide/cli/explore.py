@@ -10,7 +10,8 @@ from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.jobs import ReportError, from_trainingjob, read_path
-from lowtide.report.explorer import job_data, render_page, shipped_data
+from lowtide.report.explorer import render_page, shipped_data
+from lowtide.report.explorer_jobs import job_data
 
 
 @click.command("explore")

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from lowtide.cli.main import main
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.report import explorer
-from lowtide.report.explorer import job_data, render_page, shipped_data
+from lowtide.report.explorer import render_page, shipped_data
+from lowtide.report.explorer_jobs import job_data
 
 
 def run(*arguments: str) -> Result:

@@ -19,7 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.letters import Letter
-from lowtide.report.explorer import job_data, render_page
+from lowtide.report.explorer import render_page
+from lowtide.report.explorer_jobs import job_data
 from lowtide.report.label import draw_label
 from lowtide.report.label_content import LabelContent, Pictogram, content_of
 

@@ -31,7 +31,8 @@ from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.sam import EnergyUnit, sam
 from lowtide.metrics.strep import compound_index, group_weights
 from lowtide.records.imagenet import measurements, published_reference
-from lowtide.report.explorer import job_data, render_page, shipped_data
+from lowtide.report.explorer import render_page, shipped_data
+from lowtide.report.explorer_jobs import job_data
 
 pytestmark = pytest.mark.slow
 
