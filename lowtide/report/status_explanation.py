@@ -24,7 +24,8 @@ from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
 from lowtide.records.fields import Manifest, mapping, mappings, number, text
 from lowtide.report.explanation import Derivation, make_step
-from lowtide.trainingjob.results import EfficiencyStatus, RatedProperty, TrainingStatus
+from lowtide.trainingjob.results import TrainingStatus
+from lowtide.trainingjob.scores import EfficiencyStatus, RatedProperty
 
 PER_HOUR: Final = ConsumptionUnit.WH_PER_HOUR
 

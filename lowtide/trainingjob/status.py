@@ -19,17 +19,19 @@ from lowtide.trainingjob.base import (
 )
 from lowtide.trainingjob.results import (
     CarbonStatus,
+    EnergyComponent,
+    EnergyStatus,
+    EpochEntry,
+    TrainingStatus,
+)
+from lowtide.trainingjob.scores import (
     CostStatus,
     CounterfactualStatus,
     EfficiencyMetric,
     EfficiencyStatus,
-    EnergyComponent,
-    EnergyStatus,
-    EpochEntry,
     RatedProperty,
     SciRange,
     SciStatus,
-    TrainingStatus,
 )
 
 __all__ = [
