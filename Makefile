@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 export PYTHON
-# The machine's own list of authorities, where it has one: a company's mirror is on no other.
+# The machine's own list of authorities, where it has one, may hold a company's mirror.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := true
 endif

@@ -1,8 +1,7 @@
 """The dashboards as Grafana's JSON, made from `lowtide.report.dashboards`.
 
-Units, the data source variable, the variables for namespace and job, and the links from a series
-to the job's page are Grafana's side of what the panels say; nothing is added that the page drawn
-without Grafana could not show.
+Units, the variables for data source, namespace and job, and the links from a series to the job's
+page are added for Grafana; everything else is also on the page drawn without Grafana.
 """
 
 import json
@@ -43,7 +42,7 @@ DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
 INTERVAL_ONLY = ("auto", "auto_count", "auto_min")
-"""Fields that the SDK writes into every variable; Grafana 13 knows them of intervals alone."""
+"""Fields that the SDK writes into every variable; Grafana 13 knows them only in intervals."""
 
 
 def text(board: Dashboard) -> str:
@@ -85,7 +84,7 @@ def _dashboard(board: Dashboard) -> dashboard.Dashboard:
 
 
 def _variable(name: str) -> dashboard.QueryVariable:
-    """Return a choice of namespaces or jobs; at first all of them."""
+    """Return a choice of namespaces or jobs; all of them by default."""
     within = '{namespace=~"$namespace"}' if name == "trainingjob" else ""
     return (
         dashboard.QueryVariable(name)

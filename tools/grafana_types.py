@@ -1,8 +1,8 @@
 """Cuts the types of Grafana's dashboards out of `@grafana/schema`, for `tests/dashboards`.
 
 `npm pack @grafana/schema`, unpack, then
-`python tools/grafana_types.py package tests/dashboards/grafana-types.json`. Written are the fields
-of the interfaces and the values of the enumerations that the committed dashboards reach; tests then
+`python tools/grafana_types.py package tests/dashboards/grafana-types.json`. It writes the fields of
+the interfaces and the values of the enumerations that the committed dashboards reach, so that tests
 need no network. `@grafana/schema` has no type for a query of Prometheus. Apache-2.0, Grafana Labs.
 """
 

@@ -70,7 +70,7 @@ def schemas(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what constrains a value, with every object closed whose fields are listed."""
+    """Return a schema's constraints, with every object closed whose fields are listed."""
     kept = {key: schema[key] for key in KEPT if key in schema}
     if kept.pop("format", None) == "int-or-string":
         kept["type"] = LOOSE["int-or-string"]

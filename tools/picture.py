@@ -1,7 +1,7 @@
 """Draws a page as a PNG in headless Chromium: `picture.py page.html picture.png --height 900`.
 
-For the pictures in the documentation: what they show is a page that a command wrote, seen in a real
-browser. Needs the Debian packages chromium and chromium-driver (`tools/install-browser`).
+For the pictures in the documentation, which show a page written by a command in a real browser.
+Needs the Debian packages chromium and chromium-driver (`tools/install-browser`).
 """
 
 import argparse
@@ -21,7 +21,7 @@ READY_SECONDS = 20
 
 
 def draw(page: Path, width: int, height: int) -> Image.Image:
-    """Return what a screen of this size shows of a page."""
+    """Return the PNG of a page on a screen of this size."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium") or shutil.which("google-chrome"))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):

@@ -29,7 +29,7 @@ from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
 COUNTERS = {"CounterMetricFamily", "_by_outcome"}
-"""What the operator's collector makes counters with; their series end in `_total`."""
+"""Functions with which the operator's collector makes counters; their series end in `_total`."""
 HEAD = "Generated from the code by `make generate`.\n"
 
 
@@ -41,7 +41,7 @@ def api_text() -> str:
         "",
         HEAD,
         "`lowtide.dev/v1alpha1`, kind `TrainingJob`, short name `tj`. Quantities in `status` are",
-        "integers or decimal texts with the unit in the name; what cannot be had is absent, and a",
+        "integers or decimal texts with the unit in the name; an unknown value is absent, and a",
         "condition says why.",
     ]
     for part in ("spec", "status"):

@@ -108,7 +108,7 @@ CURVE: Final = (
     default="table",
     show_default=True,
     metavar="table|json|FILE",
-    help="A FILE that ends in .svg, .pdf or .png gets the curve between grams and money.",
+    help="Also a FILE ending in .svg, .pdf or .png, for the curve between grams and money.",
 )
 def command(
     traces: tuple[Path, ...],
@@ -133,11 +133,11 @@ def command(
       lowtide backtest DE.csv --prices DE-prices.csv --objective both --price-per-tonne 100
       lowtide backtest DE.csv --prices DE-prices.csv --interruptible -o curve.svg
 
-    A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast; what is taken
-    where the names of the columns leave a choice is said on standard error. Every 11 hours
-    after 30 days of history a job is submitted; its emissions are settled on the actual values
-    and compared with running at once. Nothing is measured here: savings are those of a job of
-    constant power on past data.
+    A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast; where the names of
+    the columns leave a choice, standard error says which was taken. Every 11 hours after 30 days of
+    history a job is submitted; its emissions are settled on the actual values and compared with
+    running at once. Nothing is measured here: savings are those of a job of constant power on past
+    data.
 
     Prices are a CSV file with the columns time and, for example, eur_per_mwh; one for each trace,
     in the same order. They are known as a day-ahead market publishes them: at noon (UTC) for the
@@ -321,7 +321,7 @@ def _percent(value: float | None, *, digits: int = 1) -> str:
 
 
 def _unit(objective: Objective) -> str:
-    """Return what the savings count."""
+    """Return what is saved, in words."""
     if objective.kind is ObjectiveKind.BOTH:
         return f"money with {objective.price_per_tonne:g} for each tonne"
     return "money" if objective.kind is ObjectiveKind.COST else "grams"

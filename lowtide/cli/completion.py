@@ -1,4 +1,4 @@
-"""`lowtide completion`: completion of words for shells and for kubectl.
+"""`lowtide completion`: word completion for shells and for kubectl.
 
 kubectl asks a program called `kubectl_complete-lowtide` for the words behind `kubectl lowtide`;
 that program is `answer_kubectl`.

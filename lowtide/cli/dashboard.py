@@ -32,7 +32,7 @@ class StartType(click.ParamType):  # type: ignore[type-arg]  # not generic in cl
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime | timedelta:
-        """Return a time or a duration, or end with what would be right."""
+        """Return a time or a duration, or fail with what would be right."""
         if isinstance(value, datetime | timedelta):
             return value
         if "T" in str(value):
@@ -65,7 +65,7 @@ class StartType(click.ParamType):  # type: ignore[type-arg]  # not generic in cl
     show_default=True,
     help="Start: a time with an offset, or a length before the end.",
 )
-@click.option("--to", "end", type=MOMENT, help="End; now when it is left out.")
+@click.option("--to", "end", type=MOMENT, help="End; default: now.")
 @click.option("-n", "--namespace", help="Only this namespace.")
 @click.option("--job", help="Only this TrainingJob, on the dashboard of jobs.")
 @click.option(
@@ -131,7 +131,7 @@ def command(
 
 
 def step_seconds(span: timedelta, scrape_interval: timedelta) -> int:
-    """Return the distance of two values: no finer than the samples, and at most 300 of them."""
+    """Return the distance of two values: no finer than the samples, and at most 300 values."""
     return max(
         1,
         math.ceil(scrape_interval.total_seconds()),
@@ -185,7 +185,7 @@ def ask(
 
 
 def _names(server: PrometheusApi, first: float, last: float) -> frozenset[str] | None:
-    """Return which metrics there are, `None` where the server answers queries but not this.
+    """Return the names of the metrics, `None` where the server answers only queries.
 
     Raises:
         PrometheusApiError: it does not answer queries either.

@@ -25,7 +25,7 @@ FORMS = {
     "impact-framework-csv": "observations.csv",
     "report": "report.json",
 }
-"""Forms, and what they are called inside an archive."""
+"""Forms, and their file names inside an archive."""
 
 
 @click.command("disclose")
@@ -121,7 +121,7 @@ def _text(job: JobFigures, publisher: Publisher, output: str, calculated: date) 
 
 
 def _write_archive(file: Path, job: JobFigures, publisher: Publisher, calculated: date) -> None:
-    """Write every form that the job's figures allow, and why the others are not there."""
+    """Write every form that the job's figures allow, and why the others are missing."""
     stamp = (calculated.year, calculated.month, calculated.day, 0, 0, 0)
     lacking = []
     try:

@@ -23,13 +23,13 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # not generic in
     name = "duration"
 
     def __init__(self, *, zero: bool = False) -> None:
-        """Accept zero only where `zero` says so."""
+        """Accept zero only if `zero` says so."""
         self._zero = zero
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Return the duration, or end with what would be right."""
+        """Return the duration, or fail with what would be right."""
         if isinstance(value, timedelta):
             return value
         text = str(value)
@@ -52,7 +52,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in c
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Return the time in UTC, or end with what would be right."""
+        """Return the time in UTC, or fail with what would be right."""
         if isinstance(value, datetime):
             return value
         try:
@@ -71,7 +71,7 @@ class PercentType(click.ParamType):  # type: ignore[type-arg]  # not generic in 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the ratio, or end with what would be right."""
+        """Return the ratio, or fail with what would be right."""
         if isinstance(value, float):
             return value
         try:

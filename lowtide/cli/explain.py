@@ -65,7 +65,7 @@ def _load(reference: str, cluster: KubectlTarget) -> tuple[dict[str, Any], JobFi
         if not exists(reference):
             manifest = fetch_trainingjob(reference, cluster)
             return manifest, _explained(manifest)
-        # A TrainingJob is read as it stands: its contradictions are what is explained.
+        # A TrainingJob is read as it stands, because its contradictions are to be explained.
         if path.is_file() and path.suffix.lower() in DOCUMENTS:
             manifest = parse_document(path)
             if isinstance(manifest, dict) and manifest.get("kind") == "TrainingJob":

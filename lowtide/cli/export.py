@@ -47,7 +47,7 @@ FORMS: Final = {
 @click.option(
     "--training-type",
     type=click.Choice(["pre-training", "fine-tuning"]),
-    help="What the run was, for a model card and the bills of materials; not stated when left out.",
+    help="Kind of training, for a model card and the bills of materials; not stated when left out.",
 )
 @cluster_options
 def command(
@@ -57,7 +57,7 @@ def command(
     training_type: str | None,
     cluster: KubectlTarget,
 ) -> None:
-    r"""Write a job's figures where people already look.
+    r"""Write a job's figures for the tools that people already use.
 
     \b
     Examples:

@@ -35,14 +35,14 @@ class JobsNotFoundError(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class KubectlTarget:
-    """Cluster and namespace that names refer to; `None` means kubectl's own default."""
+    """Cluster and namespace of jobs given by name; `None` means kubectl's own default."""
 
     namespace: str | None = None
     context: str | None = None
     kubeconfig: str | None = None
 
     def within(self, namespace: str) -> "KubectlTarget":
-        """Return the same with this namespace, or with its own where none is given."""
+        """Return the same cluster with this namespace, or with its own where none is given."""
         return replace(self, namespace=namespace or self.namespace)
 
 
@@ -68,7 +68,7 @@ def load_jobs(references: Sequence[str], cluster: KubectlTarget) -> tuple[JobFig
 
 
 def exists(reference: str) -> bool:
-    """Return whether a file or directory of this name is here; no name is too odd to ask."""
+    """Return whether a file or directory of this name is here, however odd the name."""
     try:
         return Path(reference).exists()
     except (OSError, ValueError):

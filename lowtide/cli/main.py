@@ -15,7 +15,7 @@ import lowtide
 SUBCOMMANDS: Final = {
     "status": "list jobs: state, start, progress, energy",
     "watch": "watch jobs wait and run",
-    "explain": "say why a job waits, or what became of it",
+    "explain": "explain why a job waits, or how it ended",
     "run-now": "start a waiting job at once",
     "suspend": "keep a job from starting, or pause it",
     "resume": "let a suspended job go on",
@@ -39,11 +39,11 @@ class LazyGroup(click.Group):
     """A group whose subcommands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which people meet them."""
+        """Return the names in the order in which people need them."""
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command called `cmd_name`, or `None` when there is none."""
+        """Return the command called `cmd_name`, or `None` if it does not exist."""
         if cmd_name not in SUBCOMMANDS:
             return None
         module = importlib.import_module(f"lowtide.cli.{cmd_name.replace('-', '_')}")

@@ -54,7 +54,7 @@ def complete_jobs(
 
 
 def trace_options(command: Command) -> Command:
-    """Add what the columns of a CSV trace do not always say: --utc and --factor."""
+    """Add what a CSV trace's columns do not always say: --utc and --factor."""
     command = click.option(
         "--factor",
         type=click.Choice([str(one) for one in Factor if one is not Factor.UNKNOWN]),
@@ -79,7 +79,7 @@ def _headers(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 
 
 def prometheus_access_options(command: Command) -> Command:
-    """Add what a protected Prometheus needs: a token, a certificate authority, headers."""
+    """Add the options for a protected Prometheus: a token, a certificate authority, headers."""
     command = click.option(
         "--prometheus-header",
         "prometheus_headers",
@@ -89,8 +89,10 @@ def prometheus_access_options(command: Command) -> Command:
         help="Header of every query, such as X-Scope-OrgID=team for Mimir; may be repeated.",
     )(command)
     command = click.option(
-        "--prometheus-ca-file", type=_FILE, help="Certificates that its https is checked against."
+        "--prometheus-ca-file",
+        type=_FILE,
+        help="Certificates that Prometheus' https is checked against.",
     )(command)
     return click.option(
-        "--prometheus-token-file", type=_FILE, help="File with a bearer token for it."
+        "--prometheus-token-file", type=_FILE, help="File with a bearer token for Prometheus."
     )(command)

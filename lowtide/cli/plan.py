@@ -207,7 +207,7 @@ def _troubles(state: ZoneState) -> tuple[Failure, ...]:
 
 
 def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> bool:
-    """Print to standard error what the reader takes where the file leaves a choice.
+    """Print to standard error which choices were made where the file is ambiguous.
 
     Returns whether times without an offset are UTC.
     """
@@ -270,7 +270,7 @@ def request_for(
     *,
     replace_with: dict[str, Any],
 ) -> Request:
-    """Return the request that the options make of the planner."""
+    """Return the planner's request that the options describe."""
     earliest = max(now, not_before or now)
     request = Request(
         key="job",

@@ -19,7 +19,7 @@ from lowtide.units import format_duration, format_time_column
 CHART_HEIGHT: Final = 6
 MARGIN: Final = 20
 PARTS_MAX: Final = 3
-"""So many changes of the source are named; a forecast with gaps may have thousands."""
+"""Changes of the source that are named; a forecast with gaps may have thousands."""
 WIDTH_MAX: Final = 110
 WORDS: Final = {
     Source.PROVIDER: "provider",

@@ -37,7 +37,7 @@ def objective_options(command: Command) -> Command:
     @click.option(
         "--price-per-tonne",
         type=click.FloatRange(min=0),
-        help="What a tonne of CO2 equivalent counts, in the currency of the prices; with both.",
+        help="Price of a tonne of CO2 equivalent, in the currency of the prices; for both.",
     )
     @functools.wraps(command)
     def with_objective(

@@ -1,7 +1,7 @@
 """Price forecasts on the command line, from a file of published prices.
 
 A replay of the past sees what a day-ahead market had published by then: at noon (UTC) the prices
-of the next day. Otherwise whatever the file holds is published.
+of the next day. Otherwise everything in the file counts as published.
 """
 
 from dataclasses import replace
@@ -45,6 +45,6 @@ def prices_at(
 
 
 def published_until(now: datetime) -> datetime:
-    """Return until when day-ahead prices are known at a time."""
+    """Return the end of the day-ahead prices known at a time."""
     day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return day + timedelta(days=2 if now.astimezone(UTC).hour >= PUBLICATION_HOUR else 1)

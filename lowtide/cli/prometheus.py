@@ -236,7 +236,7 @@ def _labels(metric: Any) -> Mapping[str, str]:
 
 
 def _samples(values: Any) -> list[tuple[float, float]]:
-    """Return the finite samples of a series; NaN is what Prometheus calls no value.
+    """Return the finite samples of a series; in Prometheus, NaN stands for no value.
 
     Raises:
         TypeError, ValueError, OverflowError: they are not pairs of a time and a number in order.

@@ -23,7 +23,7 @@ from lowtide.records.references import reference_from_jobs
 
 @click.command("reference")
 @click.argument("jobs", nargs=-1, required=True, shell_complete=complete_jobs)
-@click.option("--name", required=True, help="What ratings call the set, for example `team 2026`.")
+@click.option("--name", required=True, help="The set's name in ratings, for example `team 2026`.")
 @click.option("--model", help="Job whose values have index 1; else the best of each property.")
 @click.option(
     "--any-framework", is_flag=True, help="Make the set for the hardware, whatever the framework."
@@ -81,7 +81,7 @@ def _of(jobs: tuple[JobFigures, ...], name: str) -> JobFigures:
 
 
 def _checked(made: ReferenceSet, jobs: tuple[JobFigures, ...]) -> ReferenceSet:
-    """Return the set if it can rate anything."""
+    """Return the set if it can rate a property, else fail."""
     if not made.boundaries:
         raise click.ClickException(
             f"no property has five values among the {len(jobs)} jobs, so nothing can be rated"

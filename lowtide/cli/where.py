@@ -38,7 +38,7 @@ class Place:
         return None if self.made is None else self.made.planned_grams_per_kwh
 
     def cost_per_kwh(self, objective: Objective) -> float | None:
-        """Return what a kilowatt-hour is expected to count as planned; `None` if not known."""
+        """Return the cost of a kilowatt-hour as planned, in the objective; `None` if not known."""
         price = None if self.made is None else self.made.planned_price_per_kwh
         if self.grams_per_kwh is None or (objective.needs_prices and price is None):
             return None

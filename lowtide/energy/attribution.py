@@ -54,7 +54,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What one owner has a right to in an interval.
+    """What one owner is entitled to in an interval.
 
     `held_ratio` is the share of the device that it held (0 to 1, all claims together at most 1):
     it decides the idle energy. `active_weight` is relative to the other claims and decides the
@@ -129,7 +129,7 @@ def attribute_energy(
     other_active_weights: Mapping[UnallocatedReason, float] | None = None,
     unclaimed: UnallocatedReason = UnallocatedReason.FREE,
 ) -> Attribution:
-    """Return who gets the energy of one interval on one device.
+    """Return the split of one interval's energy on one device.
 
     Idle energy goes to each claim by `held_ratio`, the ratio that is not held to `unclaimed`.
     Active energy goes by `active_weight`; `other_active_weights` (for example processes outside

@@ -45,7 +45,7 @@ def busy_ratio(
     """Return the share of an interval for which a load of `load_watts` ran, 0 to 1.
 
     `load_watts` is the power, idle floor included, at the end of the interval at which the device
-    was held. None where nothing can be told: the power is not known, or hardly above the floor.
+    was held. None where the power is not known, or hardly above the floor.
     """
     if load_watts is None or idle_watts is None or seconds <= 0:
         return None
@@ -139,7 +139,7 @@ def _settle_change(
 
 
 def _ratio(moment: float | None, start_at: float, end_at: float) -> float | None:
-    """Return where in the interval `moment` lies, 0 to 1; None where that says nothing."""
+    """Return where in the interval `moment` lies, 0 to 1; None where it tells nothing."""
     bounds = _bounds(moment, start_at, end_at)
     return None if bounds is None else sum(bounds) / 2
 

@@ -36,7 +36,7 @@ class SettledSlot:
 
 @dataclass(frozen=True, slots=True)
 class Utilisation:
-    """Mean SM utilisation of a time-sliced GPU over an interval, by who ran there.
+    """Mean SM utilisation of a time-sliced GPU over an interval, by owner.
 
     `by_owner` and `others` (processes in no pod) have the same unit; only their ratios matter.
     """

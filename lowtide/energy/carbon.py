@@ -1,7 +1,7 @@
 """Emissions of a run: joules in time become grams of CO2 equivalent.
 
 Energy is multiplied slot by slot with the intensity of the time it was used in, never as a sum with
-a mean. Where intensity is missing while energy was used there is no total: the result says
+a mean. Where intensity is missing while energy was used, there is no total: the result says
 `intensity_missing` and which share could be priced. Average and marginal stay apart because a
 result carries its signal and savings refuse a pair of different ones. Source:
 docs/explanation/metrics.md#emissions and

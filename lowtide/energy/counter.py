@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from lowtide.limits import believable_counter, can_have_drawn, watts_max
 
 POWER_GAP_MAX_SECONDS: Final = 65.0
-"""The longest pause between two readings in use; what power did in a longer one is not known."""
+"""The longest pause bridged between two power readings; in a longer one, power is not known."""
 STUCK_AFTER_SECONDS: Final = 10.0
 """A hundred refreshes of the slowest counter known (0.1 s)."""
 LOSS_SECONDS: Final = 5.0
@@ -24,7 +24,7 @@ LOSS_SECONDS: Final = 5.0
 
 
 class CounterStep(StrEnum):
-    """Kind of a reading."""
+    """What a reading turned out to be."""
 
     FIRST = "first"
     COUNTED = "counted"
@@ -68,7 +68,7 @@ class Increment(NamedTuple):
     counter_millijoules: int | None = None
     """Energy that the counter saw in that time, for the cross-check; None where it is silent."""
     is_lost: bool = False
-    """Whether the device drew more in that time than can be known."""
+    """Whether an unknown part of the energy of that time is missing."""
 
 
 @dataclass(slots=True)
@@ -205,7 +205,7 @@ class CounterMeter:
         drawn, covered_seconds = self._take_drawn()
         seconds = self._pass_time(reading)
         is_lost = seconds - covered_seconds > LOSS_SECONDS
-        # What was lost must not come with the counter later, to whoever holds the device then.
+        # What was lost must not come with the counter later and go to a later holder.
         self._is_stale |= is_lost and self.last_raw is not None
         if drawn is None:
             return Increment(CounterStep.FIRST, is_lost=is_lost)

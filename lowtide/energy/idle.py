@@ -1,11 +1,11 @@
 """Power that a device draws while nothing uses it.
 
-The floor separates what a job caused from what the device would have drawn anyway. It is learnt
-from free time only, as a low quantile, so that a straggling clock-down or a stray process does
-not raise it. "Free" is what the kubelet says, and something that it does not list may use the
-device all the same: so a floor that is learnt only falls. Until enough free time was seen the
-floor is 0 W: everything then counts as active, which is honest, where a typical figure from a data
-sheet would be a guess.
+The floor separates the power that a job caused from what the device would have drawn anyway. It is
+learnt from free time only, as a low quantile, so that a straggling clock-down or a stray process
+does not raise it. "Free" is what the kubelet says, but something that it does not list may still
+use the device, so a learnt floor only falls. Until enough free time was seen the floor is 0 W:
+everything then counts as active, which is honest, where a typical figure from a data sheet would be
+a guess.
 """
 
 from bisect import bisect_left, insort

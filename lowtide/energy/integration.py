@@ -47,7 +47,7 @@ class SamplesError(EnergyError):
 
 
 class EnergyWarning(StrEnum):
-    """What a reader of an energy figure must know."""
+    """Warnings about an energy figure."""
 
     FALL_INSIDE_SEGMENT = "fall_inside_segment"
     """A counter fell although its segment did not change; its maximum was taken."""
@@ -81,11 +81,11 @@ class PodEnergy:
     """What one pod used.
 
     `total_joules` is `None` where no series was stored. `parts` lists the sums per component
-    (gpu, cpu, dram), part (active, idle_held), attribution method and quality; a component that
-    is not there was not measured. `profile` is empty where it was added to that of a job instead.
-    `segments` counts how often the exporter began from zero.
-    `final` says that the end marker was seen. `energy_coverage_ratio` is the share of the run
-    inside segments, `time_coverage_ratio` the share with samples close enough together.
+    (gpu, cpu, dram), part (active, idle_held), attribution method and quality; an absent component
+    was not measured. `profile` is empty where it was added to that of a job instead. `segments`
+    counts how often the exporter began from zero. `final` says that the end marker was seen.
+    `energy_coverage_ratio` is the share of the run inside segments, `time_coverage_ratio` the share
+    with samples close enough together.
     """
 
     pod_uid: str
@@ -103,8 +103,8 @@ class PodEnergy:
 class PodSummation:
     """Sums up what one pod used, from samples that come piece by piece in time order.
 
-    `run_start` and `run_end` are when the pod held its devices, `None` where the samples shall say
-    it. Energy before the run, of a pod whose image was being pulled, stays at its time back to
+    `run_start` and `run_end` are when the pod held its devices, `None` to take them from the
+    samples. Energy before the run, of a pod whose image was being pulled, stays at its time back to
     `earliest`; all other energy outside the run goes to its nearest second. `end_marker_seconds` is
     when the values became final, if that is known already.
 
@@ -193,7 +193,7 @@ class PodSummation:
         return [*(warning for warning, is_so in found.items() if is_so), *self._warnings]
 
     def _begin_of(self, step: TrackAdvance) -> float:
-        """Return from when on the step's energy is known: its first ones begin with the run."""
+        """Return when the step's energy begins: a counter's first step begins with the run."""
         if step.begin is not None:
             return step.begin.time_seconds
         first = step.samples[0].time_seconds

@@ -1,4 +1,4 @@
-"""Running sums of counters and of time, in an amount of memory that no length of a run changes.
+"""Running sums of counters and of time, in memory that does not grow with the length of a run.
 
 The samples of a long run come piece by piece, in time order. What is kept between two pieces is
 the last sample of every counter, a profile of bounded resolution and the time that is covered.
@@ -52,7 +52,7 @@ class CounterSums:
         self.segments: set[float | None] = set()
 
     def take(self, counters: Iterable[Series], starts: Iterable[Series]) -> list[TrackAdvance]:
-        """Add the next samples; those that were given before count once."""
+        """Add the next samples; repeated ones count once."""
         tracks, unusable = tracks_of_pod(counters, self._with_earlier(starts))
         self.unusable += unusable
         steps = [step for track in tracks if (step := self._advance(track)) is not None]

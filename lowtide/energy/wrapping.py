@@ -1,8 +1,8 @@
 """Counters of a fixed range that start again at zero, as CPU packages have them.
 
 RAPL's range is 262,144 J on many machines: a package at 250 W wraps every 17 minutes. Differences
-are unwrapped here, so that what is exported never falls. A reading that no package can have
-reached is doubted until the next one decides whether it was garbage or a new beginning.
+are unwrapped here, so that what is exported never falls. A reading that no package can have reached
+is doubted until the next one decides whether it was garbage or a restart.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class WrappingMeter:
     def advance(self, microjoules: int, range_microjoules: int, at_seconds: float) -> int:
         """Return the millijoules since the last reading that was believed; 0 for the first one.
 
-        Of several wraps between two readings one is seen, so `is_doubtful` is set where the pause
+        Several wraps between two readings look like one, so `is_doubtful` is set where the pause
         was long enough for more than one.
         """
         self.is_doubtful = False

@@ -26,7 +26,7 @@ COURSE_WEEKS: Final = 8
 COURSE_WEIGHT: Final = 0.5
 COURSE_SMOOTHING_HOURS: Final = 5
 COURSE_PRIOR_WEEKS: Final = 3
-"""Weeks without any course that stand beside the known ones, so that few weeks say little."""
+"""Weeks without a course that are averaged with the known ones, so that few weeks say little."""
 
 
 @dataclass(frozen=True, slots=True)

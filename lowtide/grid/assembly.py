@@ -1,6 +1,6 @@
 """Assembly of a zone's chain of cached providers from its settings.
 
-Nothing is asked here, so an unreachable service or a missing file is no error.
+Nothing is asked here, so an unreachable service or a missing file is not an error.
 """
 
 import logging
@@ -17,7 +17,7 @@ from lowtide.grid.storage import StorageError, read_text
 from lowtide.grid.trace_columns import TraceFileError
 
 REFRESH: Final = timedelta(seconds=300)
-"""How often a zone without providers looks for actual values; there are none."""
+"""How often a zone without providers is looked at."""
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ def build_chain(
 ) -> Chain:
     """Return the zone's providers in the settings' order.
 
-    The second one of a kind is called `kind-2`, and so on. `started` is when replays begin that
-    name no time of their own; `throttles` is shared by all zones of a program.
+    The second one of a kind is called `kind-2`, and so on. `started` is when replays begin that do
+    not name a time themselves; `throttles` is shared by all zones of a program.
     """
     providers: list[CachedProvider] = []
     for one in settings.providers:

@@ -1,4 +1,4 @@
-"""Climatology of a grid: what an hour of a month is usually like, the last thing before nothing.
+"""Climatology of a grid: what an hour of a month is usually like, the last resort.
 
 A table of twelve months by 24 UTC hours, from a CSV file with the columns `month,hour,g_per_kwh`.
 It is used only where neither a provider nor three days of history exist, and every slot that comes
@@ -42,8 +42,8 @@ def read_climatology(lines: Sequence[str], *, origin: str) -> Climatology:
     """Return the table in the lines of a CSV file.
 
     Raises:
-        TraceFileError: a column, an hour or a value is missing, doubled or impossible; the message
-            names the line.
+        TraceFileError: a column, an hour or a value is missing, given twice or impossible; the
+        message names the line.
     """
     reader = csv.DictReader(lines)
     if tuple(reader.fieldnames or ()) != COLUMNS:

@@ -26,7 +26,7 @@ class Credential:
         """Return the token without surrounding white space.
 
         Raises:
-            Unauthorized: there is no file or variable, it is empty, or it cannot be a token.
+            Unauthorized: the file or variable is missing or empty, or cannot be a token.
         """
         if self.file is not None:
             where = f"file {self.file}"

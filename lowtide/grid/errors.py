@@ -56,7 +56,7 @@ class Unavailable(GridError):
 
 
 class BadAnswer(GridError):
-    """The answer has not the documented shape: HTML, garbage, wrong fields, times out of order."""
+    """The answer lacks the documented shape: HTML, garbage, wrong fields, times out of order."""
 
     reason = "BadAnswer"
 

@@ -246,7 +246,7 @@ def carry_anomaly(
 
     The anomaly at the seam is the mean over the last three covered hours before it and fades from
     there; before the first covered slot it is that of `base`. The second array says which values
-    come from the profile. NaN remains where there is no profile.
+    come from the profile. NaN remains where the profile is not known.
     """
     count = len(provider)
     known = np.isfinite(provider)

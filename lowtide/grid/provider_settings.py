@@ -17,7 +17,7 @@ from lowtide.grid.series import Factor, Signal
 from lowtide.grid.trace_columns import IntensityUnit
 
 PUBLIC_REFRESH_MIN_SECONDS: Final = 300
-"""How often a public service may be asked at most for the same thing."""
+"""The shortest time between two equal requests to a public service."""
 
 
 class GridSettings(BaseModel):
@@ -99,7 +99,7 @@ class TokenSettings(ServiceSettings):
 
 
 class PrometheusAccessSettings(ServiceSettings):
-    """A Prometheus server, with whatever its queries need."""
+    """A Prometheus server, with what its queries need."""
 
     query: str = Field(min_length=1, max_length=2000)
     """PromQL that gives one series; `$zone` stands for the zone's code."""
@@ -146,9 +146,9 @@ class ReplaySettings(GridSettings):
     """Plays a trace of the past from a chosen moment on."""
 
     trace_start: AwareDatetime
-    """The moment of the trace that happens at `wallStart`."""
+    """The moment of the trace that is replayed at `wallStart`."""
     wall_start: AwareDatetime | None = None
-    """When it happens; default: when the program starts, so a restart begins anew."""
+    """When the replay begins; default: when the program starts, so a restart begins anew."""
     speed: float = Field(default=1.0, gt=0, le=86400)
     """How many trace seconds pass in one second."""
 

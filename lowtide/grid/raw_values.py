@@ -1,6 +1,6 @@
 """Raw values and their times as points: the one place that decides what is missing.
 
-Every source sends something that looks clean and is not: null, -1, NaN, zero in a zone that always
+Every source sends values that look clean and are not: null, -1, NaN, zero in a zone that always
 burns something, the same hour twice. All of these become `None` here. A missing value never becomes
 a number, and times that run backwards make the whole answer unusable, because then nothing says
 which value belongs to which hour. Pure.

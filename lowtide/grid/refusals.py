@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 BODY_MAX_BYTES: Final = 16 * 1024
-"""So much of an error's body is looked at."""
+"""Bytes of an error's body that are looked at."""
 REASON_MAX_CHARACTERS: Final = 160
 SECRET_MIN_CHARACTERS: Final = 4
 _FIELDS: Final = ("message", "detail", "details", "error_description", "error", "title", "reason")

@@ -30,7 +30,7 @@ def slot_start(index: int, slot_seconds: int) -> datetime:
 def native_slot_seconds(*series: TimedPoints | None) -> int | None:
     """Return the shortest of the usual point lengths of the series in seconds.
 
-    `None` where no series has a point. The median, so that one odd point decides nothing.
+    `None` where no series has a point. A median, so that one odd point decides nothing.
     """
     lengths = [
         median((point.end - point.start).total_seconds() for point in one.points)

@@ -29,7 +29,7 @@ Seconds = Annotated[float, Field(ge=0, lt=32503680000)]
 
 
 class StorageError(ValueError):
-    """Stored text is not what this version writes."""
+    """Stored text is damaged or of another version."""
 
 
 class _Stored(BaseModel):
@@ -117,7 +117,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str | None:
-    """Return the content of `path`, or `None` where there is no such file.
+    """Return the content of `path`, or `None` where the file does not exist.
 
     Raises:
         StorageError: it is larger than anything written here, or not text.

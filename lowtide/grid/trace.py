@@ -26,13 +26,13 @@ from lowtide.units import format_duration, format_time_column
 ROWS_MAX: Final = 2_000_000
 YEARS: Final = range(1971, 3000)
 NO_VALUE: Final = frozenset({"", "null", "none", "nan", "na", "n/a", "-"})
-"""What a cell without a value may hold, in small letters."""
+"""Texts of a cell without a value, in small letters."""
 STEPS_SHOWN_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One slot of a trace in g/kWh; `None` is a cell without a value, oddities stay as they are."""
+    """One slot of a trace in g/kWh; `None` is an empty cell, odd values stay as they are."""
 
     start: datetime
     actual: float | None
@@ -50,7 +50,7 @@ class GridTrace:
     factor: Factor = Factor.UNKNOWN
     """Which emissions the intensity includes, as far as the file says."""
     notes: tuple[str, ...] = ()
-    """What was taken where the file left a choice, in sentences for people."""
+    """Choices made where the file is ambiguous, in sentences for people."""
     utc_was_assumed: bool = False
     """Whether times without an offset were taken as UTC though nothing declares it."""
 
@@ -91,8 +91,8 @@ def read_trace(
 
     Raises:
         TraceFileError: a column is missing or ambiguous, a unit contradicts a column's name, a cell
-            is no number, a time is no time or has no offset, times run backwards, or there are no
-            rows.
+            is not a number, a time is malformed or has no offset, times run backwards, or there are
+            no rows.
     """
     reader = csv.reader(lines)
     try:
@@ -100,7 +100,7 @@ def read_trace(
         columns = find_columns(header, unit=unit, factor=factor)
         rows = _rows(reader, len(header), columns, times_are_utc or columns.times_are_utc)
     except csv.Error as error:
-        raise TraceFileError(f"line {reader.line_num} is no CSV text: {error}") from None
+        raise TraceFileError(f"line {reader.line_num} is not CSV text: {error}") from None
     if not rows:
         raise TraceFileError("there are no rows below the header")
     return GridTrace(
@@ -160,8 +160,8 @@ def parse_slot_start(text: str, where: str, times_are_utc: bool) -> datetime:
     """Return the UTC time in a cell; `where` is the line for the error.
 
     Raises:
-        TraceFileError: it is no ISO 8601 time, its year cannot be meant, or it has no offset and
-            the times were not declared to be in UTC.
+        TraceFileError: it is not an ISO 8601 time, its year cannot be meant, or it has no offset
+        and the times were not declared to be in UTC.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -199,7 +199,7 @@ def _grams(text: str, where: str, unit: IntensityUnit) -> float | None:
 
 
 def _step_notes(starts: Sequence[datetime]) -> list[str]:
-    """Return a sentence on the steps of the rows where they change on the way."""
+    """Return a sentence on the steps of the rows where they change."""
     lengths = slot_lengths(sorted(set(starts)))
     if lengths is None or len(set(lengths)) == 1:
         return []

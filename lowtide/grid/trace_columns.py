@@ -2,8 +2,8 @@
 
 A name that says what it holds exactly is taken first, then one with a unit of intensity, then one
 with a usual word. Of a direct and a life-cycle column the one that is asked for is taken, life
-cycle by default, as services do. Where two columns fit equally the file is refused; whatever else
-is taken than the documented names is said in a note. Pure: names in, places out.
+cycle by default, as services do. Where two columns fit equally the file is refused; a note names
+every column taken by another name than the documented ones. Pure: names in, places out.
 """
 
 import re
@@ -20,7 +20,7 @@ GRAMS_COLUMNS: Final = ("g_per_kwh", "actual_g_per_kwh")
 FORECAST_COLUMNS: Final = ("forecast", "forecast_g_per_kwh", "day_ahead_forecast_g_per_kwh")
 EXPECTED: Final = "write time,g_per_kwh or time,g_per_kwh,forecast"
 SHOWN_MAX: Final = 120
-"""So much of a header is shown in an error."""
+"""Characters of a header that an error shows."""
 
 
 class IntensityUnit(StrEnum):
@@ -60,7 +60,7 @@ class TraceColumns:
     times_are_utc: bool
     """Whether the name of the time column says UTC."""
     notes: tuple[str, ...]
-    """What was taken where the names are not the documented ones, in sentences."""
+    """Columns taken by other names than the documented ones, in sentences."""
 
 
 _UNITS: Final = (

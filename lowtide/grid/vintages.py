@@ -1,4 +1,4 @@
-"""Forecasts as they were when they were made: what a provider said, and when.
+"""Forecasts as they were made: what a provider said, and when.
 
 Only with these can a forecast be compared with what came true: its bias, its head error, and what
 plans based on it would have saved. A vintage is a series with `generated_at` and `fetched_at`.
@@ -65,7 +65,7 @@ class Vintages:
         return replace(self, items=(*items, forecast)[-self.kept_max :])
 
     def past(self, now: datetime) -> tuple[Point, ...]:
-        """Return, for every slot that began before `now`, what was last expected before it began.
+        """Return, for every slot that began before `now`, its last forecast before it began.
 
         A slot that no vintage foretold is left out. A forecast that was made while its slot was
         already running counts for that slot only where nothing earlier did.

@@ -22,8 +22,8 @@ class WatchedFile(Generic[ContentT]):
     def __init__(self, path: Path, read: Callable[[Iterable[str]], ContentT], what: str) -> None:
         """Remember where the file is; it is read at the first question, so it may come later.
 
-        `read` makes the content of the lines, or raises `TraceFileError`; `what` is what the file
-        should be, for the error.
+        `read` turns the lines into the content, or raises `TraceFileError`; `what` names, for the
+        error, what the file should be.
         """
         self.path = path
         self._read = read
@@ -42,7 +42,7 @@ class WatchedFile(Generic[ContentT]):
         """Return the newest version that could be read.
 
         Raises:
-            Unavailable: there is no readable file.
+            Unavailable: the file cannot be read.
             BadAnswer: it has never been what it should be.
         """
         with self._lock:

@@ -258,8 +258,8 @@ def build_zones(
 
     `folder` keeps history, vintages and cached answers over restarts; without it they last as
     long as the process. `history` replaces the one in the folder, for callers that keep it
-    elsewhere, such as in a ConfigMap. `started` is when replays begin that name no time of their
-    own. A climatology that cannot be read is left out with a warning.
+    elsewhere, such as in a ConfigMap. `started` is when replays begin that do not name a time
+    themselves. A climatology that cannot be read is left out with a warning.
     """
     throttles = Throttles()
     cache = SeriesCache(None if folder is None else folder / "cache")

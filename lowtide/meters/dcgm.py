@@ -35,7 +35,7 @@ class DcgmPage:
 
     def __init__(self, url: str) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise SourceError(f"DCGM: {url!r} is no http address")
+            raise SourceError(f"DCGM: {url!r} is not an http address")
         self._url = url
         self._failures = 0
         self._retry_at = 0.0
@@ -44,7 +44,7 @@ class DcgmPage:
         """Return the activity (0 to 1) by GPU UUID and GPU instance id.
 
         Raises:
-            SourceError: the page does not come, or is no metrics page.
+            SourceError: the page does not come, or is not a metrics page.
         """
         if monotonic_seconds < self._retry_at:
             raise SourceError("DCGM: left alone after repeated failures")
@@ -64,7 +64,7 @@ def parse_activity(page: str) -> dict[InstanceKey, float]:
     """Return the activity of every MIG instance on a metrics page, best field first.
 
     Raises:
-        MalformedAnswerError: the text is no metrics page.
+        MalformedAnswerError: the text is not a metrics page.
     """
     found: dict[str, dict[InstanceKey, float]] = {}
     try:
@@ -77,7 +77,7 @@ def parse_activity(page: str) -> dict[InstanceKey, float]:
                 if is_known and instance.isdigit() and uuid and ratio is not None:
                     found.setdefault(sample.name, {})[uuid, int(instance)] = ratio
     except (ValueError, KeyError, IndexError) as error:
-        raise MalformedAnswerError(f"DCGM: no metrics page: {error}") from None
+        raise MalformedAnswerError(f"DCGM: not a metrics page: {error}") from None
     activity: dict[InstanceKey, float] = {}
     for spellings in reversed(_FIELDS):
         for name in spellings:

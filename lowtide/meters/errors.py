@@ -1,7 +1,7 @@
 """Errors of what is read: a meter, a kubelet, an API server.
 
 SourceError                 a source cannot be read now; the others go on
-├── MockRefusedError        the NVML library is a stand-in and that was not allowed
+├── MockRefusedError        the NVML library is a stand-in, which was not allowed
 └── MalformedAnswerError    a source answered with something that cannot be understood
 """
 

@@ -55,13 +55,13 @@ def open_url(
     Redirects are not followed. The caller closes the answer.
 
     Raises:
-        OSError, http.client.HTTPException: there is no such peer, or it does not answer in time.
-        SourceError: the file of authorities cannot be used, or the address is none.
+        OSError, http.client.HTTPException: the peer is missing, or does not answer in time.
+        SourceError: the file of authorities, or the address, cannot be used.
     """
     until = time.monotonic() + seconds
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise SourceError(f"{url!r} is no http address")
+        raise SourceError(f"{url!r} is not an http address")
     port = parts.port or _PORTS[parts.scheme]
     connected = _connect(parts.hostname, port, until)
     try:
@@ -75,7 +75,7 @@ def open_url(
     except BaseException:
         connected.close()
         raise
-    connected.close()  # the answer reads from it on, and closes it in the end
+    connected.close()  # the answer goes on reading from it, and closes it in the end
     return answer
 
 

@@ -1,4 +1,4 @@
-"""Interfaces of the meters: each is a module of its own, and one that fails takes no other down."""
+"""Interfaces of the meters: each is a module of its own, and no failure takes another down."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ class GpuMeters(Protocol):
         """
 
     def survey_soon(self) -> None:
-        """Look for new devices at the next read: a pod holds one that is not known."""
+        """Look for new devices at the next read, as a pod holds an unknown one."""
 
     def close(self) -> None:
         """Let go of the driver."""
@@ -30,7 +30,7 @@ class ZoneMeters(Protocol):
         """Return one reading per zone.
 
         Raises:
-            SourceError: there is none, or they may not be read.
+            SourceError: no zone exists, or none may be read.
         """
 
 
@@ -47,7 +47,7 @@ class UseMeters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostMeters:
-    """The CPU side of a node: its energy, and who used it."""
+    """The CPU side of a node: its energy, and the use of pods."""
 
     zones: ZoneMeters
     use: UseMeters

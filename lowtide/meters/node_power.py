@@ -122,7 +122,7 @@ def parse_power(text: bytes) -> float:
     """Return the watts in a Power or EnvironmentMetrics resource.
 
     Raises:
-        MalformedAnswerError: there is no power in it.
+        MalformedAnswerError: it holds no power.
     """
     try:
         body: Any = json.loads(text)
@@ -139,7 +139,7 @@ def parse_power(text: bytes) -> float:
 
 
 class NodePower:
-    """Reads a meter in a daemon thread; the rest is safe to read from any thread."""
+    """Reads a meter in a daemon thread; its values are safe to read from any thread."""
 
     def __init__(self, meter: NodeMeter, clock: Callable[[], float] = time.monotonic) -> None:
         self._meter = meter
@@ -161,7 +161,7 @@ class NodePower:
         """Read the meter and remember what it said."""
         try:
             watts = self._meter.read()
-        except Exception as error:  # whatever it is: a thread that is gone is not noticed
+        except Exception as error:  # any error: the end of this thread would go unnoticed
             if self.error is None:
                 _log.warning("source %s is down: %s", self.source, error)
             self.error = error

@@ -107,7 +107,7 @@ class NvmlMeters:
 
         Raises:
             SourceError: the driver cannot be reached; it is tried again with growing pauses.
-            MockRefusedError: the library is a stand-in and that was not allowed.
+            MockRefusedError: the library is a stand-in, which was not allowed.
         """
         self._open(monotonic_seconds)
         try:
@@ -279,7 +279,7 @@ class NvmlMeters:
         except pynvml.NVMLError as error:
             _raise_if_driver_gone(error)
             return self._give_up(device, now, str(error))
-        except (ValueError, TypeError, ArithmeticError) as error:  # costs this GPU only
+        except (ValueError, TypeError, ArithmeticError) as error:  # affects this GPU only
             return self._give_up(device, now, f"an answer that cannot be understood: {error!r}")
         device.error, device.backoff_seconds = None, 0.0
         return reading
@@ -360,7 +360,7 @@ class NvmlMeters:
         return self._calls.call("nvml", function, *arguments)
 
     def _optional(self, function: Any, *arguments: Any) -> Any:
-        """Return the answer, or None where this device does not know the question."""
+        """Return the answer, or None where the device does not support the call."""
         try:
             return self._call(function, *arguments)
         except pynvml.NVMLError as error:

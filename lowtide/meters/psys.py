@@ -1,7 +1,7 @@
 """Meter of the platform's own RAPL zone: packages, memory and what hangs on the board.
 
-It is a cross-check of the whole node and nothing else: its joules contain those of the packages,
-so `rapl` never counts it. Not every platform has the zone, and what it covers is the maker's word.
+It is a cross-check of the whole node and nothing else: its joules contain those of the packages, so
+`rapl` never counts it. Not every platform has the zone, and the maker decides what it covers.
 Kernel documentation: Documentation/power/powercap/powercap.rst.
 """
 
@@ -14,7 +14,7 @@ from lowtide.meters.errors import SourceError
 
 _ZONE: Final = "psys"
 _FIRST_SECONDS: Final = 1.0
-"""Length of the first measurement; each later one lasts since the one before."""
+"""Length of the first measurement; each later one begins where the last one ended."""
 
 _Moment = tuple[float, dict[str, tuple[int, int]]]
 
@@ -39,7 +39,7 @@ class PsysMeter:
         """Return the power in watts.
 
         Raises:
-            SourceError: there is no platform zone, or it may not be read.
+            SourceError: no platform zone exists, or it may not be read.
         """
         if self._last is None:
             self._last = self._look()
@@ -47,7 +47,7 @@ class PsysMeter:
         (began, before), self._last = self._last, self._look()
         now, after = self._last
         if before.keys() != after.keys() or now <= began:
-            raise SourceError("psys: the zones changed, so there is no difference yet")
+            raise SourceError("psys: the zones changed, so no difference is known yet")
         microjoules = sum(
             energy - before[name][0] + (highest + 1 if energy < before[name][0] else 0)
             for name, (energy, highest) in after.items()

@@ -3,7 +3,7 @@
 Only zones called `package-N` and `dram` count: psys contains the package, the package contains
 core and uncore, and an mmio zone repeats the package, so adding them would count joules twice. Some
 processors show one zone per die (`package-N-die-M`) and let all dies of a package show the same
-counter: such a mirror counts once. A zone that cannot be read takes no other down.
+counter: such a mirror counts once. A zone that cannot be read does not affect the others.
 Kernel documentation: Documentation/power/powercap/powercap.rst.
 """
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _SURVEY_SECONDS: Final = 60.0
 _DIE: Final = "-die-"
 _READ_SECONDS: Final = 0.02
-"""Two files that are read one after the other are read within this time."""
+"""Two files read one after the other are read within this time."""
 _MIRROR_MICROJOULES: Final = round(1e6 * PACKAGE_WATTS_MAX * _READ_SECONDS)
 """Counters of dies that were never further apart than this are one counter."""
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 THROTTLE_REASONS: Final = ("power_cap", "power_brake", "thermal", "slowdown", "sync_boost")
-"""Why clocks are below what they could be; that nothing is to be done is no reason."""
+"""Why clocks are below what they could be; an idle GPU is not a reason."""
 
 
 class PowerKind(StrEnum):
@@ -35,7 +35,7 @@ class GpuIdentity:
     driver: str
     """Version of the driver."""
     is_mock: bool
-    """Whether a stand-in speaks, which measures nothing real."""
+    """Whether the library is a stand-in, which measures nothing real."""
     multiprocessors: int | None = None
     """Number of multiprocessors of the whole GPU."""
 
@@ -51,7 +51,7 @@ class MigInstance:
 
 # A named tuple is made and hashed in half the time of a frozen dataclass: one per GPU and tick.
 class GpuReading(NamedTuple):
-    """Reading of one GPU; what is for information only may be some seconds old."""
+    """Reading of one GPU; values for information only may be some seconds old."""
 
     identity: GpuIdentity
     """Name, model and driver."""

@@ -30,8 +30,8 @@ def read_prices(
     `source` names the file in the series and in errors.
 
     Raises:
-        TraceFileError: a column is missing or ambiguous, a cell is no price, a time is no time or
-            has no offset, times run backwards, or there are fewer than two rows.
+        TraceFileError: a column is missing or ambiguous, a cell is not a price, a time is malformed
+        or has no offset, times run backwards, or there are fewer than two rows.
     """
     reader = csv.reader(lines)
     try:
@@ -40,7 +40,7 @@ def read_prices(
         place, currency, per_mwh = _price_column(header, time)
         values = _values(reader, len(header), time, place, times_are_utc or times_in_utc)
     except csv.Error as error:
-        raise TraceFileError(f"line {reader.line_num} is no CSV text: {error}") from None
+        raise TraceFileError(f"line {reader.line_num} is not CSV text: {error}") from None
     try:
         points = price_points(values, source=source, per_mwh=per_mwh)
     except BadAnswer as error:

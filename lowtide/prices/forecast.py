@@ -13,12 +13,12 @@ class PriceBasis(StrEnum):
     PROFILE = "profile"
     """The zone's own past: hour of day and course of the week."""
     FLAT = "flat"
-    """Too little is known: the mean of what is."""
+    """Too little is known: the mean of the known prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceForecast:
-    """What a kilowatt-hour costs in the slots to come, fees and taxes included; without gaps."""
+    """Cost of a kilowatt-hour in the slots to come, fees and taxes included; without gaps."""
 
     zone: str
     """Lowtide's name of the zone."""

@@ -1,7 +1,7 @@
-"""From foreign prices and their times to points: what counts as a missing price.
+"""Raw prices and their times as points: the one place that decides what is missing.
 
-A price is missing where it is null, no number, not finite or beyond every market's limit; zero and
-negative prices are real. A time with two different prices has none. Pure.
+A price is missing where it is null, not a number, not finite or beyond every market's limit; zero
+and negative prices are real. A time with two different prices has none. Pure.
 """
 
 from collections.abc import Sequence

@@ -41,8 +41,8 @@ class PriceSeries(TimedSeries[PricePoint]):
     """Prices per kilowatt-hour of one zone in one currency; a gap means "not known".
 
     Raises:
-        SeriesError: as for every series, where the currency is no ISO 4217 code, and where a
-            price is not finite or beyond `LARGEST_PER_KWH`.
+        SeriesError: as for every series, where the currency is not an ISO 4217 code, and where a
+        price is not finite or beyond `LARGEST_PER_KWH`.
     """
 
     currency: str

@@ -1,4 +1,4 @@
-"""The prices section of the settings: what electricity costs in a zone, and who says so.
+"""The prices section of the settings: what electricity costs in a zone, and the source.
 
 Pydantic models at the edge; `lowtide.prices.providers.factory` turns them into providers. A zone
 has one currency, which no provider may contradict and nothing converts.

@@ -1,4 +1,4 @@
-"""Fees and taxes on top of a market price: what is really paid for a kilowatt-hour."""
+"""Fees and taxes on top of a market price, for the price really paid per kilowatt-hour."""
 
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -27,11 +27,11 @@ class Surcharge:
             raise ValueError(f"the tax ratio {self.tax_ratio} is not between 0 and 10")
 
     def paid(self, per_kwh: float) -> float:
-        """Return what is paid for a kilowatt-hour at a market price; negative where it is."""
+        """Return what is paid for a kilowatt-hour at a market price; it may be negative."""
         return (per_kwh + self.per_kwh) * (1 + self.tax_ratio)
 
     def on_series(self, prices: PriceSeries) -> PriceSeries:
-        """Return the series with what is paid instead of market prices."""
+        """Return the series with the price paid instead of market prices."""
         points = tuple(
             PricePoint(p.start, p.end, None if p.per_kwh is None else self.paid(p.per_kwh))
             for p in prices.points
@@ -39,7 +39,7 @@ class Surcharge:
         return replace(prices, points=points)
 
     def on_forecast(self, forecast: PriceForecast) -> PriceForecast:
-        """Return the forecast with what is paid; errors grow by the tax and not by the fees."""
+        """Return the forecast of the price paid; errors grow by the tax and not by the fees."""
         week = forecast.with_week
         return replace(
             forecast,

@@ -3,7 +3,7 @@
 A published price is final, so what was received once stays valid: after an outage the prices that
 are already known carry on to their end, and the forecast takes over there. Providers are asked in
 the settings' order; the first one whose prices reach the present counts. `refresh` asks the
-network (from a worker thread); what is made of its state is pure.
+network (from a worker thread); the rest is pure.
 """
 
 import threading
@@ -29,7 +29,7 @@ from lowtide.prices.surcharge import Surcharge
 PAST_DAYS: Final = 57
 """Days asked for at first: eight weeks for the course of the week, and one for a late start."""
 OVERLAP: Final = timedelta(days=1)
-"""What is asked again later, so that a day that was published in parts becomes whole."""
+"""Time that is asked for again, so that a day published in parts becomes whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ CASES = [
         labels=OPERATOR,
         fires_minute=11,
         resolved_minute=45,
-        description="30% of the looks of op ended in an error.",
+        description="30% of the reconciliations of op ended in an error.",
     ),
     Case(
         alert="StatusWriteFailures",
@@ -166,7 +166,7 @@ CASES = [
         labels={"node": "n1"},
         fires_minute=76,
         resolved_minute=80,
-        description="The exporter of node n1 answered an hour ago and does not now; "
+        description="The exporter of node n1 answered an hour ago and does not answer now; "
         "energy used there is not counted.",
     ),
     Case(
@@ -181,8 +181,8 @@ CASES = [
         labels={"node": "n1"},
         fires_minute=15,
         resolved_minute=30,
-        description="Node n1 offers 8 GPUs and no exporter of it answers; "
-        "energy used there is not counted.",
+        description="Node n1 offers 8 GPUs, but no exporter answers there; "
+        "their energy is not counted.",
     ),
     Case(
         alert="MeasurementGap",

@@ -181,7 +181,7 @@ def _rows_of(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
 
 
 def _decimal(text: str, decimal_comma: bool) -> str:
-    """Return a number as the text that it is in the file, with a decimal point."""
+    """Return a number as its text in the file, with a decimal point."""
     parse_number(text, decimal_comma=decimal_comma)
     return text.replace(",", ".")
 

@@ -64,7 +64,7 @@ def sci_command(
             "--pue, not both"
         )
     if Scope(scope) is not Scope.LOCATION:
-        # O is refused too where it was made with a market-based factor.
+        # O is refused too where a market-based factor went into it.
         operational(energy_kwh=(), intensity_grams_per_kwh=(), scope=Scope(scope))
     if operational_grams is None and not energy_kwh:
         raise click.UsageError(

@@ -33,7 +33,7 @@ def predict_command(
       lowtide calc predict --epoch 153 --epoch 151 --epoch 157 --planned 15 --unit s
       lowtide calc predict --share 0.1 19 --share 0.2 28 --share 0.5 55 --unit kWh
 
-    It holds if all epochs run and epochs are alike; early stopping and drift break it.
+    It holds if all epochs run and are alike; early stopping and drift break it.
     """
     if bool(epoch) == bool(share):
         raise click.UsageError("give --epoch values with --planned, or --share pairs")

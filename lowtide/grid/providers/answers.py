@@ -23,7 +23,7 @@ def parse_time(text: object, *, source: str) -> datetime:
     """Return the UTC time of an ISO 8601 text with an offset.
 
     Raises:
-        BadAnswer: it is no text, no time, or has no offset.
+        BadAnswer: it is not text, not a time, or has no offset.
     """
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
@@ -38,7 +38,7 @@ def parsed(model: type[ModelT], content: object, *, source: str, zone: str) -> M
     """Return `content` as `model`.
 
     Raises:
-        BadAnswer: it has not that shape; the message names the first wrong field, not its value.
+        BadAnswer: it has another shape; the message names the first wrong field, not its value.
     """
     try:
         return model.model_validate(content)
@@ -62,7 +62,7 @@ class Origin:
     zero_possible: bool = False
     """Whether 0 g/kWh can be true."""
     remark: str = ""
-    """What the source of every series says beside the name, such as `derived`."""
+    """A remark beside the name in every series' source, such as `derived`."""
 
     @property
     def source(self) -> str:
@@ -81,7 +81,7 @@ class Origin:
     ) -> IntensitySeries:
         """Return the readings as a series; see `points_of` for `step` and errors.
 
-        Data of the project's stand-in say so in the series' source.
+        The series' source says when the project's stand-in gave the data.
         """
         source = f"{self.source} (stand-in)" if is_stand_in else self.source
         points = points_of(readings, source=source, step=step, zero_possible=self.zero_possible)

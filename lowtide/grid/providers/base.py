@@ -33,7 +33,7 @@ class Provider(Protocol):
 
     @property
     def signal(self) -> Signal:
-        """What all its values describe."""
+        """What the provider's values describe."""
         ...
 
     def forecast(self, zone: str, now: datetime) -> IntensitySeries:
@@ -49,7 +49,7 @@ class Provider(Protocol):
         """Return what is known of the intensity in the slots that overlap `[start, end)`, g/kWh.
 
         Values that may still change are marked `estimated`. Callers pass an `end` that is not in
-        the future: a replayed trace would otherwise tell it.
+        the future, which a replayed trace would otherwise reveal.
 
         Raises:
             NotOffered: this provider has no actual values.

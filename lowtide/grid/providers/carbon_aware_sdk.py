@@ -122,13 +122,13 @@ class CarbonAwareSdk(ServiceProvider):
 
 
 def _minutes(number: object) -> timedelta | None:
-    """Return a length in minutes, or `None` where it is none."""
+    """Return a length in minutes, or `None` where the value is not a length."""
     known = usable(number)
     return None if known is None or known > MINUTES_MAX else timedelta(minutes=known)
 
 
 def _duration(text: object) -> timedelta | None:
-    """Return a duration such as `00:05:00`, or `None` where it is none."""
+    """Return a duration such as `00:05:00`, or `None` where the text is not one."""
     try:
         length = TypeAdapter(timedelta).validate_python(text)
     except ValidationError:

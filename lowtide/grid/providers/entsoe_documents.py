@@ -30,11 +30,11 @@ class Document:
 def read_document(body: bytes, *, zone: str) -> Document:
     """Return the content of a GL_MarketDocument; consumption (pumped storage) is left out.
 
-    A negative quantity (a plant's own use) or one that is no number is missing, for itself alone.
+    A quantity that is negative (a plant's own use) or not a number is missing; the others count.
 
     Raises:
         NoData: the service acknowledges that it has nothing, with its reason.
-        BadAnswer: it is no such document, or a position or time in it is none.
+        BadAnswer: it is another document, or a position or time in it is malformed.
     """
     root = open_document(body, zone=zone, kind="GL_MarketDocument")
     found: dict[str, dict[datetime, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -56,7 +56,7 @@ def read_document(body: bytes, *, zone: str) -> Document:
 
 
 def _hourly(quantities: Mapping[datetime, list[float]], step: timedelta) -> MegawattsByHour:
-    """Return hourly means; an hour with too few or doubled values is left out."""
+    """Return hourly means; an hour with too few or repeated values is left out."""
     return {
         hour: sum(values) / len(values)
         for hour, values in quantities.items()

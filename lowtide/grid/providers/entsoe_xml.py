@@ -1,4 +1,4 @@
-"""ENTSO-E's XML as such: documents of time series with periods, positions and values.
+"""ENTSO-E's XML: documents of time series with periods, positions and values.
 
 Guide: https://documenter.getpostman.com/view/7009892/2s93JtP3F6. A point's position may be left out
 where its value repeats the one before it (curve type A03); in other curves a missing position is
@@ -31,7 +31,7 @@ def open_document(body: bytes, *, zone: str, kind: str) -> ET.Element:
 
     Raises:
         NoData: the service acknowledges that it has nothing, with its reason.
-        BadAnswer: it is no such document.
+        BadAnswer: it is another document, or not XML.
     """
     if b"<!DOCTYPE" in body:
         raise BadAnswer(f"ENTSO-E sent a document type declaration for zone {zone}")
@@ -57,11 +57,11 @@ def slot_values(
 ) -> Iterator[tuple[datetime, timedelta, float]]:
     """Yield start, length and value of every slot of a series whose value is known.
 
-    `label` is the element of the value. A value that is no number, or not `usable`, is missing for
-    itself alone; in a curve that repeats values it is repeated as missing.
+    `label` is the element of the value. A value that is not a number, or not `usable`, is missing
+    and the others count; in a curve that repeats values it is repeated as missing.
 
     Raises:
-        BadAnswer: a resolution, a time or a position is none, or a period is impossibly long.
+        BadAnswer: a resolution, a time or a position is malformed, or a period impossibly long.
     """
     repeats = series.findtext("{*}curveType") == REPEATING_CURVE
     for period in series.iterfind("{*}Period"):
@@ -88,7 +88,7 @@ def _point(
     try:
         position = int(point.findtext("{*}position", default=""))
     except ValueError:
-        raise BadAnswer("ENTSO-E sent a point whose position is no number") from None
+        raise BadAnswer("ENTSO-E sent a point whose position is not a number") from None
     try:
         value = float(point.findtext(f"{{*}}{label}", default=""))
     except ValueError:

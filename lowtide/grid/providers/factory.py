@@ -48,7 +48,7 @@ TITLES: Final[Mapping[str, str]] = {
     "watttime": "WattTime",
 }
 REMARKS: Final[Mapping[str, str]] = {"entsoe": "derived"}
-"""What the series of a kind say beside its name."""
+"""Remark beside the name in the source of a kind's series."""
 CALLS_PER_MINUTE: Final[Mapping[str, int]] = {
     "entsoe": 200,  # 400 lead to a ban of ten minutes
     "watttime": 300,  # 3000 in five minutes are allowed
@@ -89,8 +89,8 @@ def build_provider(
 ) -> Provider:
     """Return the provider that the settings describe, for one zone.
 
-    `started` is when a replay begins that names no time of its own. Nothing is asked or read yet,
-    so an unreachable service or a missing file is no error here.
+    `started` is when a replay begins that does not name a time itself. Nothing is asked or read
+    yet, so an unreachable service or a missing file is not an error here.
     """
     if isinstance(settings, FileSettings):
         return _file(settings, zone, signal, started)

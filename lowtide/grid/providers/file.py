@@ -111,7 +111,7 @@ class FileProvider:
 
         Raises:
             NotOffered: the file is about another zone.
-            Unavailable: there is no readable file.
+            Unavailable: the file cannot be read.
             BadAnswer: it has never been a valid trace.
         """
         if zone != self._zone:

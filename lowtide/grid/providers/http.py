@@ -105,7 +105,7 @@ class HttpClient:
 
         Raises:
             Unauthorized: 401 or 403, never retried.
-            RateLimited: 429, still after a pause of up to 10 s; or the own limit is used up.
+            RateLimited: 429, even after a pause of up to 10 s; or our own limit is used up.
             Unavailable: no connection, time-out, 5xx.
             BadAnswer: another status, too large, or a redirect to another origin.
         """
@@ -226,13 +226,13 @@ class HttpClient:
 
 
 class _Disconnected(Unavailable):
-    """No connection, or one that broke: worth one retry, unlike a time-out."""
+    """No connection, or a broken one: worth one retry, unlike a time-out."""
 
 
 def _secrets(
     params: Mapping[str, str] | None, headers: Mapping[str, str] | None
 ) -> tuple[str, ...]:
-    """Return what was sent and must never be shown: header values and named parameters."""
+    """Return the values sent that must never be shown: headers and named parameters."""
     sent = [
         part
         for name, value in (headers or {}).items()
@@ -244,7 +244,7 @@ def _secrets(
 
 
 def _first_bytes(response: requests.Response) -> bytes:
-    """Return the beginning of an error's body, as much as one read gives; none where it fails."""
+    """Return the beginning of an error's body, as much as one read gives; empty where it fails."""
     try:
         return bytes(response.raw.read1(BODY_MAX_BYTES, decode_content=True))
     except (urllib3.exceptions.HTTPError, OSError):

@@ -130,7 +130,7 @@ def _one_series(found: Sequence[_Range], zone: str) -> list[RawValue]:
     """Return the values of one series, which may come in two parts: estimated and final ones.
 
     Raises:
-        BadAnswer: the series differ in anything else than `is_estimated`.
+        BadAnswer: the series differ in anything but `is_estimated`.
     """
     labels = [
         {name: text for name, text in one.metric.items() if name != ESTIMATED_LABEL}
@@ -161,7 +161,7 @@ def _time(seconds: float) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        raise BadAnswer("Prometheus sent a time that is none") from None
+        raise BadAnswer("Prometheus sent a malformed time") from None
 
 
 def _number(text: str) -> float | None:

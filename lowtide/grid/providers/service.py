@@ -25,7 +25,7 @@ class ServiceProvider:
 
     @property
     def signal(self) -> Signal:
-        """What all its values describe."""
+        """What the provider's values describe."""
         return self.origin.signal
 
     def code_of(self, zone: str) -> str:

@@ -156,7 +156,7 @@ class WattTime(ServiceProvider):
             )
         if meta.signal_type not in (None, SIGNAL_TYPES[self.signal]):
             raise BadAnswer(
-                f"{self.client.name} sent another signal than {SIGNAL_TYPES[self.signal]} for "
+                f"{self.client.name} sent a signal other than {SIGNAL_TYPES[self.signal]} for "
                 f"zone {zone}: average and marginal intensity are never mixed"
             )
 

@@ -1,4 +1,4 @@
-"""What every source of prices offers, whatever its protocol.
+"""Interface of a source of prices, whatever its protocol.
 
 A provider turns foreign answers into one series of prices per kWh in the zone's currency, and
 nothing else: it does not cache, does not choose between sources and reads no clock.
@@ -25,7 +25,7 @@ class PriceProvider(Protocol):
         The end may lie in the future: whatever is known of it is returned.
 
         Raises:
-            GridError: none could be had; the subclass says why.
+            GridError: no price could be had; the subclass says why.
         """
         ...
 
@@ -43,7 +43,7 @@ def checked_prices(prices: PriceSeries, start: datetime, end: datetime) -> Price
 
 
 def require_currency(found: str, wanted: str, *, source: str, zone: str) -> None:
-    """Refuse prices in another currency than the zone's.
+    """Refuse prices in a currency other than the zone's.
 
     Raises:
         BadAnswer: they are.

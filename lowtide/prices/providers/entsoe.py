@@ -60,7 +60,7 @@ def read_prices_document(body: bytes, *, zone: str, currency: str) -> tuple[Pric
 
     Raises:
         NoData: the service acknowledges that it has nothing, with its reason.
-        BadAnswer: it is no such document, in another currency or unit, or a time in it is none.
+        BadAnswer: it is another document, currency or unit, or a time in it is malformed.
     """
     root = open_document(body, zone=zone, kind="Publication_MarketDocument")
     every = root.findall("{*}TimeSeries")
@@ -86,7 +86,7 @@ def _is_price(per_mwh: float) -> bool:
 
 
 def _finest(found: Mapping[timedelta, Mapping[datetime, float]]) -> tuple[PricePoint, ...]:
-    """Return the points of all steps in order, the finer ones where several tell the same time."""
+    """Return the points of all steps in order, the finer ones where several cover the same time."""
     points: list[PricePoint] = []
     for step in sorted(found):
         finer = {_begin(point, step) for point in points}

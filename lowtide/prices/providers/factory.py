@@ -1,4 +1,4 @@
-"""From the settings of prices to providers; the only place that knows all of them."""
+"""Factory of price providers from settings; the only place that knows all of them."""
 
 from datetime import timedelta
 from typing import Final, assert_never

@@ -1,7 +1,7 @@
 """A Prometheus query as a source of prices that an exporter already gives.
 
-A range query ends at the present, so such prices are those of the past and of now; what is to come
-is then forecast from them, unless the exporter writes samples ahead of their time.
+A range query ends at the present, so such prices are those of the past and of now; later ones are
+forecast from them, unless the exporter writes samples ahead of their time.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What `helm test` runs: one line per component and its answer; exit code 1 when one is missing.
+"""Program of `helm test`: one line per component and its answer; exit code 1 when one is missing.
 
 Standard library only, because it runs in the operator's image as a plain script.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 TIMEOUT_SECONDS = 10
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SCRAPED = 'lowtide_operator_exporters{state="answering"}'
-"""There only with directScrape."""
+"""Present only with directScrape."""
 
 
 def page(url: str, **options: object) -> str:
