@@ -36,7 +36,7 @@ import yaml
 from kubernetes.aio import client
 
 from lowtide import names
-from lowtide_operator.cluster.client import connect
+from lowtide_operator.cluster.connection import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))

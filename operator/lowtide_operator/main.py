@@ -29,8 +29,10 @@ from lowtide import __version__, names
 from lowtide_operator.app import App, lane_of, utc_now
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
-from lowtide_operator.cluster.client import Cluster, ClusterError, connect
+from lowtide_operator.cluster.client import Cluster
+from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError

@@ -8,7 +8,7 @@ from typing import Final
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide.planning.durations import learn
 from lowtide_operator.app import App
-from lowtide_operator.cluster.client import (
+from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
     RefusedError,

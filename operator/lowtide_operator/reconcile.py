@@ -15,7 +15,7 @@ from math import inf
 from typing import Final
 
 from lowtide_operator.app import App
-from lowtide_operator.cluster.client import (
+from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
     ConflictError,

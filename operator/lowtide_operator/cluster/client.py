@@ -8,17 +8,22 @@ meanings of a 409 (the name exists, or the object has changed) have an exception
 """
 
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from lowtide import names
+from lowtide_operator.cluster.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    NotLeadingError,
+    UnreachableError,
+    translated,
+)
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.objects.key import Key
 
@@ -32,7 +37,6 @@ EVENTS_READ: Final = 50
 """Events of one Job that are read at most."""
 PAGE_OBJECTS: Final = 500
 """Objects in one answer to a list."""
-MESSAGE_MAX_LENGTH: Final = 900
 
 
 class ObjectIdentity(NamedTuple):
@@ -42,43 +46,6 @@ class ObjectIdentity(NamedTuple):
     name: str
     uid: str
     version: str
-
-
-class ClusterError(Exception):
-    """A request to the API server failed.
-
-    ClusterError
-    ├── RefusedError        400, 403, 422: the request itself is not acceptable
-    ├── AlreadyExistsError  409 on create
-    ├── ConflictError       409 on a write: the object has changed since it was read
-    ├── NotLeadingError     the Lease is held by another operator: nothing was sent
-    └── UnreachableError    no answer, 429 or 5xx: the same request may work later
-    """
-
-    def __init__(self, message: str, *, status: int = 0, retry_after_seconds: float = 0.0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
-
-
-class RefusedError(ClusterError):
-    """The request is not acceptable; the message is the API server's."""
-
-
-class AlreadyExistsError(ClusterError):
-    """An object of this name exists."""
-
-
-class ConflictError(ClusterError):
-    """The object has changed since it was read."""
-
-
-class NotLeadingError(ClusterError):
-    """This operator does not hold the Lease, so it writes nothing."""
-
-
-class UnreachableError(ClusterError):
-    """The API server gave no usable answer; the same request may work later."""
 
 
 class Cluster:
@@ -345,7 +312,7 @@ class Cluster:
     async def _absent_if_404(self, call: Any) -> Body | None:
         try:
             return await self._call(call)
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def _write_timeout(self) -> float:
@@ -364,85 +331,10 @@ class Cluster:
         try:
             return dict(await call)
         except ApiException as error:
-            raise _translated(error) from None
+            raise translated(error) from None
         except TimeoutError:
             raise UnreachableError(
                 f"the API server gave no answer within {self._timeout:g} s"
             ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(f"the API server cannot be reached: {error}") from None
-
-
-class _NotFoundError(ClusterError):
-    """The object is gone."""
-
-
-def _translated(error: ApiException) -> ClusterError:
-    message = _server_message(error)
-    kind: type[ClusterError] = UnreachableError
-    match error.status:
-        case 404:
-            kind = _NotFoundError
-        case 409:
-            kind = ConflictError
-        case 400 | 403 | 422:
-            kind = RefusedError
-    return kind(message, status=error.status or 0, retry_after_seconds=_retry_after(error))
-
-
-def _server_message(error: ApiException) -> str:
-    """Return the message of the API server's Status object, in one line."""
-    try:
-        text = json.loads(error.body or "")["message"]
-    except (KeyError, TypeError, ValueError):
-        text = f"the API server answered {error.status} {error.reason}"
-    return " ".join(str(text).split())[:MESSAGE_MAX_LENGTH]
-
-
-def _retry_after(error: ApiException) -> float:
-    try:
-        return max(0.0, float((error.headers or {}).get("Retry-After", 0)))
-    except (TypeError, ValueError):
-        return 0.0
-
-
-async def connect(*, workers: int) -> client.ApiClient:
-    """Return a client of the cluster this process runs in, else of the current kubeconfig.
-
-    Raises:
-        ClusterError: neither is there.
-    """
-    configuration = client.Configuration()
-    try:
-        config.load_incluster_config(  # type: ignore[no-untyped-call]
-            client_configuration=configuration
-        )
-    except config.ConfigException:
-        try:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
-                # The library reads the variable once, when it is imported.
-                config_file=os.environ.get("KUBECONFIG"),
-                client_configuration=configuration,
-            )
-        except (config.ConfigException, OSError) as error:
-            raise ClusterError(f"no cluster: not inside one, and no kubeconfig ({error})") from None
-    configuration.connection_pool_maxsize = workers
-    # Only the queue retries.
-    configuration.retries = None
-    # With trust_env the session reads the environment and ~/.netrc for every request, in two
-    # other threads.
-    configuration.client_session_kwargs = {"trust_env": False}
-    configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
-    return client.ApiClient(configuration)
-
-
-def _environment_proxy(server: str) -> str | None:
-    """Return the proxy that the environment names for a server, `None` for a direct way.
-
-    The client can talk to proxies of plain HTTP only.
-    """
-    address = urlsplit(server)
-    if not address.hostname or proxy_bypass(address.hostname):
-        return None
-    proxy = getproxies().get(address.scheme, "")
-    return proxy if proxy.startswith("http://") else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide.trainingjob import crd
-from lowtide_operator.cluster.client import ClusterError
+from lowtide_operator.cluster.errors import ClusterError
 
 SHOWN: Final = 3
 """Fields named in the message; the others are only counted."""

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from lowtide_operator.cluster.client import ClusterError, RefusedError
+from lowtide_operator.cluster.errors import ClusterError, RefusedError
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)

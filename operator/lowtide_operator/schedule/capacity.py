@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from lowtide import names
-from lowtide_operator.cluster.client import ClusterError
+from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.objects.gpus import GPU_RESOURCES, gpus_of_pod
 from lowtide_operator.objects.views import Body
 

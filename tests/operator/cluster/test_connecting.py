@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lowtide_operator.cluster.client import Cluster, connect
+from lowtide_operator.cluster.client import Cluster
+from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.leadership import Leadership
 
 PROXY = "http://proxy.example.org:3128"

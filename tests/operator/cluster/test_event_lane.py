@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lowtide_operator.cluster import event_lane
-from lowtide_operator.cluster.client import ClusterError, RefusedError, UnreachableError
+from lowtide_operator.cluster.errors import ClusterError, RefusedError, UnreachableError
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.tally import Tally
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from standins.kubernetes.fake_api import JOBS, LEASES, TRAININGJOBS, FakeApi
 
-from lowtide_operator.cluster.client import Cluster, NotLeadingError, connect
+from lowtide_operator.cluster.client import Cluster
+from lowtide_operator.cluster.connection import connect
+from lowtide_operator.cluster.errors import NotLeadingError
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
 from lowtide_operator.objects.key import Key
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lowtide_operator.cluster.client import RefusedError, UnreachableError
+from lowtide_operator.cluster.errors import RefusedError, UnreachableError
 from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus
 
 

@@ -7,12 +7,8 @@ from typing import Any
 
 from standins.episodes.world import NAMESPACE, Body, World
 
-from lowtide_operator.cluster.client import (
-    AlreadyExistsError,
-    ConflictError,
-    ObjectIdentity,
-    UnreachableError,
-)
+from lowtide_operator.cluster.client import ObjectIdentity
+from lowtide_operator.cluster.errors import AlreadyExistsError, ConflictError, UnreachableError
 from lowtide_operator.objects.key import Key
 
 

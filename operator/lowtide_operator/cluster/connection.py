@@ -1,0 +1,54 @@
+"""Connection to the API server: where it is, with which rights, and through which proxy.
+
+The client that is returned never retries, because the queue does.
+"""
+
+import os
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from kubernetes.aio import client, config
+
+from lowtide_operator.cluster.errors import ClusterError
+
+
+async def connect(*, workers: int) -> client.ApiClient:
+    """Return a client of the cluster this process runs in, else of the current kubeconfig.
+
+    Raises:
+        ClusterError: neither is there.
+    """
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(  # type: ignore[no-untyped-call]
+            client_configuration=configuration
+        )
+    except config.ConfigException:
+        try:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                # The library reads the variable once, when it is imported.
+                config_file=os.environ.get("KUBECONFIG"),
+                client_configuration=configuration,
+            )
+        except (config.ConfigException, OSError) as error:
+            raise ClusterError(f"no cluster: not inside one, and no kubeconfig ({error})") from None
+    configuration.connection_pool_maxsize = workers
+    # Only the queue retries.
+    configuration.retries = None
+    # With trust_env the session reads the environment and ~/.netrc for every request, in two
+    # other threads.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
+    return client.ApiClient(configuration)
+
+
+def _environment_proxy(server: str) -> str | None:
+    """Return the proxy that the environment names for a server, `None` for a direct way.
+
+    The client can talk to proxies of plain HTTP only.
+    """
+    address = urlsplit(server)
+    if not address.hostname or proxy_bypass(address.hostname):
+        return None
+    proxy = getproxies().get(address.scheme, "")
+    return proxy if proxy.startswith("http://") else None
