@@ -5,7 +5,7 @@ and named. Energy is never scaled up; savings are counted against the same run p
 submission, on the intensity that was really seen.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -35,14 +35,12 @@ from lowtide_operator.measuring.reading import JobReading
 from lowtide_operator.measuring.references import EMPTY_SHELF, Shelf
 from lowtide_operator.measuring.savings import counterfactual_status
 from lowtide_operator.measuring.scores import cost_status, efficiency_status, sci_status
+from lowtide_operator.measuring.verdict import message_without_series, verdict_on
 from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.settings import EmbodiedSettings, OperatorSettings
 from lowtide_operator.status.attempts import ran_seconds
 from lowtide_operator.status.conditions import Reason, shortened
 
-COVERAGE_ENOUGH: Final = 0.95
-"""Below this share of the running time the figures are called partial
-(docs/explanation/energy.md#from-samples-to-a-jobs-joules)."""
 COMPONENTS: Final = ("gpu", "cpu", "dram")
 MODELLED: Final = frozenset({"model"})
 
@@ -72,7 +70,9 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     energy = reading.energy(pods)
     if energy.total_joules is None:
         return Measurement(
-            status="False", reason=Reason.NO_EXPORTER, message=_no_series(ledger.status.attempts)
+            status="False",
+            reason=Reason.NO_EXPORTER,
+            message=message_without_series(ledger.status.attempts),
         )
     carbon = None
     if ledger.intensity is not None:
@@ -83,7 +83,7 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     grams = None if carbon is None else carbon.grams
     complete = ledger.status.attempts[-1].outcome == "Complete"
     run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
-    reason, message = _verdict(energy, carbon)
+    reason, message = verdict_on(energy, carbon)
     attempts = ledger.status.attempts
     used = _energy_status(energy, held_seconds, run_seconds).model_copy(
         update={"gpu_count": reading.gpu_count(numbers), "mock": reading.is_mock()}
@@ -179,48 +179,6 @@ def embodied_of(model: str, table: Mapping[str, EmbodiedSettings]) -> EmbodiedSe
     """Return the row of a GPU model: the longest key that begins its name, else `default`."""
     matching = [key for key in table if model.startswith(key)]
     return table.get(max(matching, key=len)) if matching else table.get("default")
-
-
-def _verdict(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, str]:
-    """Return reason and message of Measured for a job whose energy is known."""
-    parts = []
-    reason = Reason.MEASURED
-    if carbon is None or carbon.grams is None:
-        reason = Reason.NOT_PRICED
-        share = 0.0 if carbon is None else carbon.covered_ratio
-        parts.append(
-            f"the grid's intensity is known for {100 * share:.0f} % of the energy only, so carbon "
-            "and SCI are not reported"
-        )
-    elif carbon.estimated_ratio > 0:
-        reason = Reason.PROVISIONAL
-        parts.append(
-            f"{100 * carbon.estimated_ratio:.0f} % of the energy is priced with estimated "
-            "intensity until actual values arrive"
-        )
-    if energy.pods_without_series or energy.energy_coverage_ratio < COVERAGE_ENOUGH:
-        reason = Reason.PARTIAL if reason is Reason.MEASURED else reason
-        parts.append(
-            f"energy is known for {100 * energy.energy_coverage_ratio:.0f} % of the running time"
-        )
-    if not energy.final and not energy.pods_without_series:
-        parts.append(
-            "the end markers of some pods were not stored; their last seconds may be missing"
-        )
-    return reason, "; ".join(parts)
-
-
-def _no_series(attempts: Iterable[Attempt]) -> str:
-    pods = [pod for attempt in attempts for pod in attempt.pods if pod.start is not None]
-    if not pods:
-        return "no energy series for any pod of this job; carbon and SCI are not reported"
-    first = pods[0]
-    where = f" on node {first.node}" if first.node else ""
-    others = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
-    return (
-        f"no energy series for pod {first.name}{where}{others}: no exporter ran there, or "
-        "it was not scraped in time; carbon and SCI are not reported"
-    )
 
 
 def _energy_status(
