@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from lowtide.meters.dcgm import InstanceKey
 from lowtide.meters.errors import SourceError
-from lowtide_exporter.books.gpu_account import Activity, GpuAccount
+from lowtide_exporter.books.gpu_account import GpuAccount
+from lowtide_exporter.books.interval import Activity
 
 _POD: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
 _DCGM_PERIOD_SECONDS: Final = 5.0

@@ -18,7 +18,7 @@ from lowtide.meters.interfaces import GpuMeters, HostMeters
 from lowtide.meters.node_power import NodePower
 from lowtide.meters.readings import GpuReading, HostUse, ZoneReading
 from lowtide_exporter.activity import ActivityReader
-from lowtide_exporter.books.gpu_account import Activity
+from lowtide_exporter.books.interval import Activity
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import StateFile
 from lowtide_exporter.owners.kubelet import DeviceOwners

@@ -9,13 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lowtide.energy.attribution import (
-    Attribution,
-    Method,
-    Owner,
-    UnallocatedReason,
-    attribute_energy,
-)
+from lowtide.energy.attribution import Method, Owner, UnallocatedReason, attribute_energy
 from lowtide.energy.attribution_boundary import (
     Holder,
     SlotShare,
@@ -23,57 +17,26 @@ from lowtide.energy.attribution_boundary import (
     settle_gap,
     settle_interval,
 )
-from lowtide.energy.attribution_sharing import SettledSlot, Utilisation, claim_slots
-from lowtide.energy.counter import (
-    CounterMeter,
-    CounterReading,
-    CounterStep,
-    Increment,
-)
+from lowtide.energy.attribution_sharing import SettledSlot, claim_slots
+from lowtide.energy.counter import CounterMeter, CounterReading, CounterStep, Increment
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
 from lowtide.limits import believable_counter, believable_watts, can_be_idle
 from lowtide.meters.readings import GpuIdentity, GpuReading
-from lowtide_exporter.books.pod_accounts import is_without_uid
+from lowtide_exporter.books.interval import (
+    Activity,
+    Interval,
+    utilisation_by_owner,
+    weights_of_others,
+)
 from lowtide_exporter.books.slots import HeldSlot
 
 GAP_SECONDS: Final = 5.0
 """A longer time without a reading or an answer on holders is a gap; no change in it is guessed."""
 CALMER_WEIGHT: Final = 0.5
 """Loads change in the last second too, so the mean of the last and the least power is taken."""
-_ROUNDING: Final = 1e-9
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One settled interval of one GPU.
-
-    `held_seconds` is the time each owner held the GPU, weighted with its share of it. `cut_pods`
-    held it at an end of an interval in which energy is missing that may be theirs.
-    """
-
-    attribution: Attribution
-    quality: Quality
-    start_at: float
-    held_seconds: Mapping[Owner, float]
-    cut_pods: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """What is known of a shared GPU's load since the last interval.
-
-    `instances` is how busy each MIG instance was (0 to 1, by UUID), `pods` the mean SM utilisation
-    of each pod's processes (by pod key, any unit), `others` that of processes in no pod. `is_due`
-    is False while a measurement over the open interval is still running: its energy waits.
-    """
-
-    instances: Mapping[str, float] = field(default_factory=dict)
-    pods: Mapping[str, float] = field(default_factory=dict)
-    others: float = 0.0
-    is_due: bool = True
 
 
 @dataclass(slots=True)
@@ -196,13 +159,13 @@ class GpuAccount:
             if is_free_known and not before and not is_gap:
                 self._learn_floor()
         self._remember_load(before)
-        utilisation = None if is_gap else _by_owner(settled or [], activity)
+        utilisation = None if is_gap else utilisation_by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
             energy - idle,
             idle,
             claims,
-            other_active_weights=_others(utilisation, settled or []) if claims else None,
+            other_active_weights=weights_of_others(utilisation, settled or []) if claims else None,
             unclaimed=UnallocatedReason.UNMAPPED if settled is None else UnallocatedReason.FREE,
         )
         held = {claim.owner: claim.held_ratio * seconds for claim in claims}
@@ -373,34 +336,3 @@ def _believable(reading: GpuReading) -> GpuReading:
 
 def _highest(*watts: float | None) -> float | None:
     return max((value for value in watts if value is not None), default=None)
-
-
-def _by_owner(slots: list[SettledSlot], activity: Activity) -> Utilisation | None:
-    """Return utilisation by container; all containers of a pod share that of its processes.
-
-    Processes are found by the UID of their pod. None where a holder's UID is not known, as its
-    processes would be taken for others'.
-    """
-    if not activity.pods and activity.others <= 0:
-        return None
-    owners = {share.owner for slot in slots for share in slot.shares}
-    if any(is_without_uid(owner.pod) for owner in owners):
-        return None
-    containers = Counter(owner.pod for owner in owners)
-    shares = {o: activity.pods.get(o.pod, 0.0) / containers[o.pod] for o in owners}
-    strangers = sum(v for pod, v in activity.pods.items() if pod not in containers)
-    return Utilisation(shares, activity.others + strangers)
-
-
-def _others(
-    utilisation: Utilisation | None, slots: list[SettledSlot]
-) -> dict[UnallocatedReason, float] | None:
-    """Return, by reason, the weight of active energy that no slot's holder drew."""
-    if utilisation is not None:
-        return {UnallocatedReason.FOREIGN: utilisation.others} if utilisation.others > 0 else None
-    free = sum(
-        (slot.size_ratio if slot.active_ratio is None else slot.active_ratio)
-        * (1.0 - sum(share.active_ratio for share in slot.shares))
-        for slot in slots
-    )
-    return {UnallocatedReason.FREE: free} if free > _ROUNDING else None

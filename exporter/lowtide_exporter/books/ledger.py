@@ -16,8 +16,9 @@ from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterStep
 from lowtide.energy.idle import IdleFloor
 from lowtide.meters.readings import Domain, GpuReading, ZoneReading
-from lowtide_exporter.books.gpu_account import GAP_SECONDS, Activity, GpuAccount, Interval
+from lowtide_exporter.books.gpu_account import GAP_SECONDS, GpuAccount
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
+from lowtide_exporter.books.interval import Activity, Interval
 from lowtide_exporter.books.names import NameWatch
 from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey, key_without_uid
 from lowtide_exporter.books.slots import HeldSlot, SlotMap, map_slots

@@ -13,7 +13,7 @@ from lowtide.meters.readings import (
     PodUse,
     ZoneReading,
 )
-from lowtide_exporter.books.gpu_account import Activity
+from lowtide_exporter.books.interval import Activity
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.state_file import dump_ledger, load_ledger
 from lowtide_exporter.page.snapshot import LoopStatus, take_snapshot
