@@ -14,8 +14,9 @@ from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import ExporterSettings
+from lowtide_operator.measuring.reading import JobReading
 from lowtide_operator.measuring.settlement import Ledger, settle
-from lowtide_operator.samples.of_pods import ended_pods, read_pods
+from lowtide_operator.samples.of_pods import end_times, read_pods
 from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.store import SampleStore
@@ -109,17 +110,21 @@ async def figures(source, node, start, end, uid="uid-net-1-abcde"):
     )
     slack = timedelta(seconds=2 * SCRAPE_SECONDS)
     window = (begin - slack, moment(node, node.seconds))
-    samples = await read_pods(source, "ml", [attempt], *window)
-    marked = await ended_pods(source, "ml", [attempt], *window)
+    ends = await end_times(source, "ml", [uid], *window)
+    reading = JobReading(
+        [attempt], scrape_interval_seconds=SCRAPE_SECONDS, earliest=begin, end_times=ends
+    )
+    async for piece in read_pods(source, "ml", [uid], *window):
+        reading.take(piece)
     ledger = Ledger(
         spec=parse_spec({"template": {}}),
         status=TrainingJobStatus(attempts=(attempt,)),
-        samples=samples,
+        samples=reading,
         intensity=None,
         baseline_start=begin,
     )
     section = {"prometheus": {"scrapeIntervalSeconds": SCRAPE_SECONDS}}
-    return settle(ledger, OperatorSettings.model_validate(section)).energy, marked
+    return settle(ledger, OperatorSettings.model_validate(section)).energy, set(ends)
 
 
 def draw(node, start, end):
