@@ -8,6 +8,7 @@ Source: docs/explanation/metrics.md#comparing-jobs.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
@@ -235,11 +236,14 @@ def _percent(
 ) -> tuple[float | None, Undefined | None]:
     if baseline is None or candidate is None:
         return None, Undefined.VALUE_MISSING
-    if baseline == 0 or abs(candidate) > abs(baseline) * 1e300:
+    if baseline == 0:
         return None, Undefined.BASELINE_ZERO
-    if abs(candidate) > 1e300:
-        return (candidate / baseline - 1) * 100, None
-    return (candidate - baseline) / baseline * 100, None
+    # Of large numbers the difference loses nothing by division first, and cannot overflow.
+    ratio = (
+        candidate / baseline - 1 if abs(candidate) > 1e300 else (candidate - baseline) / baseline
+    )
+    percent = ratio * 100
+    return (percent, None) if isfinite(percent) else (None, Undefined.BASELINE_ZERO)
 
 
 def compare(
