@@ -18,12 +18,12 @@ import pynvml
 from lowtide.limits import believable_counter, believable_ratio
 from lowtide.meters.calls import CallLog
 from lowtide.meters.errors import MockRefusedError, SourceError
-from lowtide.meters.nvml_fields import (
-    code_of,
-    make_buffer,
-    read_fields,
-    value_of,
-    watts_of,
+from lowtide.meters.nvml_fields import code_of, make_buffer, read_fields, value_of, watts_of
+from lowtide.meters.nvml_models import (
+    ARCHITECTURES,
+    cores_per_multiprocessor,
+    power_usage_is_mean,
+    throttle_reasons,
 )
 from lowtide.meters.readings import GpuIdentity, GpuReading, MigInstance
 
@@ -47,25 +47,7 @@ _ABSENT: Final = frozenset(
         pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
     }
 )
-_ARCHITECTURES: Final = {
-    value: name.removeprefix("NVML_DEVICE_ARCH_").lower()
-    for name, value in vars(pynvml).items()
-    if name.startswith("NVML_DEVICE_ARCH_") and isinstance(value, int)
-}
-_CORES_PER_MULTIPROCESSOR: Final = {"volta": 64, "turing": 64, "hopper": 128, "ada": 128}
-"""CUDA programming guide, table of arithmetic throughput; Ampere differs by chip."""
 _CLOCKS: Final = {"sm": pynvml.NVML_CLOCK_SM, "memory": pynvml.NVML_CLOCK_MEM}
-_THROTTLE_MASKS: Final = {
-    "power_cap": pynvml.nvmlClocksThrottleReasonSwPowerCap,
-    "power_brake": pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown,
-    "thermal": pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
-    | pynvml.nvmlClocksThrottleReasonSwThermalSlowdown,
-    "slowdown": pynvml.nvmlClocksThrottleReasonHwSlowdown,
-    "sync_boost": pynvml.nvmlClocksThrottleReasonSyncBoost,
-}
-"""Bits of nvml.h, "Clocks event reasons", by the names of `THROTTLE_REASONS`."""
-_MEAN_OF_A_SECOND: Final = frozenset({"ampere", "ada", "hopper"})
-_GA100_MODELS: Final = ("A100", "A30", "A800")
 
 
 @dataclass(slots=True)
@@ -214,7 +196,7 @@ class NvmlMeters:
                 f"the NVML library is a stand-in (driver {driver}, GPU {model}): it measures "
                 "nothing real; add --allow-mock if this is a test"
             )
-        architecture = _ARCHITECTURES.get(
+        architecture = ARCHITECTURES.get(
             self._optional(pynvml.nvmlDeviceGetArchitecture, handle), "unknown"
         )
         return GpuIdentity(
@@ -229,9 +211,7 @@ class NvmlMeters:
 
     def _multiprocessors(self, handle: Any, model: str, architecture: str) -> int | None:
         cores = self._optional(pynvml.nvmlDeviceGetNumGpuCores, handle)
-        per_unit = _CORES_PER_MULTIPROCESSOR.get(architecture)
-        if architecture == "ampere":
-            per_unit = 64 if any(name in model for name in _GA100_MODELS) else 128
+        per_unit = cores_per_multiprocessor(model, architecture)
         return cores // per_unit if cores and per_unit else None
 
     def _refresh(self, device: _Device) -> None:
@@ -247,7 +227,7 @@ class NvmlMeters:
             if (megahertz := self._optional(pynvml.nvmlDeviceGetClockInfo, device.handle, kind))
         }
         bits = self._optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, device.handle)
-        device.throttled_by = None if bits is None else _throttle_reasons(bits)
+        device.throttled_by = None if bits is None else throttle_reasons(bits)
         mode = self._optional(pynvml.nvmlDeviceGetMigMode, device.handle)
         device.mig_enabled = bool(mode and mode[0])
         device.instances = self._list_instances(device.handle) if device.mig_enabled else ()
@@ -333,7 +313,7 @@ class NvmlMeters:
         if average is None and instant is None:
             milliwatts = self._optional(pynvml.nvmlDeviceGetPowerUsage, device.handle)
             watts = None if milliwatts is None else milliwatts / 1000
-            is_mean = _power_usage_is_mean(device.identity)
+            is_mean = power_usage_is_mean(device.identity)
             average, instant = (watts, None) if is_mean else (None, watts)
         return self._reading(
             device,
@@ -366,21 +346,6 @@ class NvmlMeters:
         except pynvml.NVMLError as error:
             _raise_if_driver_gone(error)
             return None
-
-
-def _throttle_reasons(bits: int) -> frozenset[str]:
-    """Return the names of `THROTTLE_REASONS` of which a bit is set."""
-    return frozenset(name for name, mask in _THROTTLE_MASKS.items() if bits & mask)
-
-
-def _power_usage_is_mean(identity: GpuIdentity) -> bool:
-    """Return whether nvmlDeviceGetPowerUsage is the mean of a second on this GPU.
-
-    Yang et al., "Part-time power measurements: nvidia-smi's lack of attention", SC'24, table of
-    sensors: Hopper, Ada and GA10x average over a second, GA100 and what is older do not.
-    """
-    is_ga100 = any(name in identity.model for name in _GA100_MODELS)
-    return identity.architecture in _MEAN_OF_A_SECOND and not is_ga100
 
 
 def _text(value: str | bytes) -> str:
