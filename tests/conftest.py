@@ -1,4 +1,4 @@
-"""What all tests share: in which order they run, and how long and how hard Hypothesis tries.
+"""Settings of all tests: their order, and how long and how hard Hypothesis tries.
 
 No deadline per example: on a busy machine that measures the machine and not the code. The same
 examples each time, so that a failure belongs to a change; `--hypothesis-profile=explore` looks

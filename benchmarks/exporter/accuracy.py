@@ -7,9 +7,9 @@ true energy has a closed form. Beside it, from the same readings and scrapes:
                                shows the pod's label on it (the common design of GPU exporters)
   last power x interval        the power reading at each scrape, times the scrape interval
 
-Each job runs with the start and finish times of an API server, in whole seconds, which is what
-is promised for, and without any. Then a day of jobs and faults. Ends with 1 where a promise is
-not kept.
+Each job runs with the start and finish times of an API server, in whole seconds, for which the
+promises hold, and without any. Then a day of jobs and faults. Ends with 1 where a promise is not
+kept.
 
 Run: PYTHONPATH=tests python benchmarks/exporter/accuracy.py [--jobs 100] [--hours 24]
 """
@@ -55,7 +55,7 @@ class Table:
     is_silent: bool = False
 
     def allocations(self) -> tuple[Allocation, ...]:
-        """Return who holds what, unless the kubelet is made silent."""
+        """Return the holders, unless the kubelet is made silent."""
         if self.is_silent:
             raise SourceError("kubelet: no answer")
         return tuple(Allocation("ml", pod, "main", ids) for pod, ids in self.rows.items())
@@ -279,7 +279,7 @@ def _break_something(
 
 def main() -> int:
     """Print the tables; return 1 where a promise is not kept."""
-    logging.disable(logging.WARNING)  # the faults are ours
+    logging.disable(logging.WARNING)  # the faults are deliberate
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100, help="jobs of 75 s for each row")
     parser.add_argument("--hours", type=float, default=24.0, help="length of the day of faults")

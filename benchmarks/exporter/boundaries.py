@@ -42,7 +42,7 @@ def with_times(
 def with_load(
     older: Holder | None, newer: Holder | None, start: float, end: float, busy: float | None
 ) -> tuple[SlotShare, ...]:
-    """Lowtide's rule: the load tells for how long, the API's times between which bounds."""
+    """Lowtide's rule: the load tells how long the job ran, the API's times give the bounds."""
     return settle_interval(older, newer, start, end, busy=busy)
 
 
@@ -53,7 +53,7 @@ def energy_between(jobs: list[Job], start: float, end: float) -> float:
 
 
 def holder_at(jobs: list[Job], moment: float) -> Holder | None:
-    """Return who holds the GPU, with the API's times in whole seconds."""
+    """Return the GPU's holder, with the API's times in whole seconds."""
     for index, (begin, stop) in enumerate(jobs):
         if begin <= moment < stop:
             return Holder(Owner(str(index), "main"), float(int(begin)))

@@ -1,12 +1,12 @@
 """Cost of the exporter: CPU time, memory, scrape time, calls. Prints a table.
 
 The installed exporter runs as a process against the stand-in NVML and a stand-in kubelet in
-another process: 8 GPUs, 100 pods. CPU time is the process's own (the stand-ins' apart from the
-library's calls are not in it), so another program on the machine disturbs it little. With
---rivals PYTHON (an interpreter with rivals.txt installed) the pollers of codecarbon and zeus run
-against the same library at the same rate; they only poll, where the exporter also asks the
-kubelet, attributes and serves. Budgets are printed with verdicts; on a machine that others use
-read the ratios, because waking up on cold caches costs two to three times as much there.
+another process: 8 GPUs, 100 pods. CPU time is the process's own (of the stand-ins, only the
+library's calls are in it), so another program on the machine disturbs it little. With --rivals
+PYTHON (an interpreter with rivals.txt installed) the pollers of codecarbon and zeus run against the
+same library at the same rate; they only poll, where the exporter also asks the kubelet, attributes
+and serves. Budgets are printed with verdicts; on a machine that others use read the ratios, because
+waking up on cold caches costs two to three times as much there.
 
 Run: PYTHONPATH=tests python benchmarks/exporter/cost.py [--seconds 30] [--rivals PYTHON]
 """

@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="one seed, shown in full")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    os.fsync = lambda _: None  # no history asks what a crash of the machine leaves
+    os.fsync = lambda _: None  # no history crashes the machine, so nothing need reach the disk
     seeds = [options.seed] if options.seed is not None else None
     broken = 0
     with tempfile.TemporaryDirectory() as directory:

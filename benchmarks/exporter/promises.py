@@ -15,7 +15,7 @@ from sharing import print_shares
 
 def main() -> int:
     """Print all tables and return the exit code."""
-    logging.disable(logging.WARNING)  # the faults are ours
+    logging.disable(logging.WARNING)  # the faults are deliberate
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100, help="jobs of 75 s for each row")
     parser.add_argument("--hours", type=float, default=24.0, help="length of the day of faults")

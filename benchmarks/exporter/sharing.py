@@ -2,7 +2,7 @@
 
 Two pods share one GPU of the stand-in for half an hour; each works at a level that changes every
 few minutes. The truth is by definition: the floor goes by what is held, and above it every busy
-multiprocessor draws the same. Real silicon may differ; nobody can measure it per pod.
+multiprocessor draws the same. Real silicon may differ, but cannot be measured per pod.
 
 Run: PYTHONPATH=tests python benchmarks/exporter/sharing.py
 """
@@ -113,7 +113,7 @@ def _draw(node: Node, units: tuple[int, int]) -> None:
 
 
 def _truth(kind: str, units: tuple[int, int]) -> list[float]:
-    """Return the joules of both pods by the rule that the module states."""
+    """Return the joules of both pods by the rule stated above."""
     part = SECONDS / len(LEVELS)
     joules = []
     for pod in range(2):

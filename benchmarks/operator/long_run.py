@@ -1,4 +1,4 @@
-"""Reading of one long run: peak memory, and how late the event loop gets meanwhile.
+"""Reading of one long run: peak memory, and lag of the event loop meanwhile.
 
 Run: `.venv/bin/python benchmarks/operator/long_run.py DAYS PODS`. A stand-in for Prometheus answers
 with what exporters store every 30 s of pods of eight GPUs; everything else is the operator's own.

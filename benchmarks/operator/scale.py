@@ -10,9 +10,9 @@ the clean hours of a forecast, half of them ready to pause. The operator runs tw
 this machine. The first time it sees them all: it plans each, records an Event and writes the
 status. The second time nothing has changed; then a newer forecast arrives that means the same.
 Every figure has its budget beside it (docs/explanation/operator-at-scale.md); the exit code is 1
-where one is not kept. Beside the operator's CPU time stands that of the API server, which shares
-the cores and bounds how soon ten thousand Events and statuses can be written. The namespace is
-removed at the end.
+where one is not kept. The API server's CPU time stands beside the operator's, because it shares the
+cores and bounds how soon ten thousand Events and statuses can be written. The namespace is removed
+at the end.
 """
 
 import argparse
@@ -90,10 +90,10 @@ def manifest(number: int) -> dict[str, Any]:
 
 
 def write_grid(path: Path, *, more: float = 0.0) -> None:
-    """Write hours of which all past ones and the next are dirty, and clean ones after them.
+    """Write hours: dirty ones up to and including the next, then clean ones.
 
-    `more` is added to the clean ones only: what is off by the same everywhere is a bias, and
-    corrected.
+    `more` is added to the clean ones only, because an equal error everywhere is corrected as a
+    bias.
     """
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     lines = ["time,g_per_kwh,forecast"]
@@ -185,7 +185,7 @@ class Run:
         raise SystemExit(f"not done after {LIMIT_SECONDS} s: {self.figures()}")
 
     def report(self, title: str, figures: dict[str, float]) -> dict[str, Any]:
-        """Return what the phase took that ends now, and begin the next."""
+        """Return the cost of the phase that ends now, and begin the next."""
         now, cpu, server = time.monotonic(), self._cpu_seconds(), server_cpu_seconds()
         found = {
             "phase": title,
@@ -274,7 +274,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def reachable_cluster() -> Iterator[None]:
-    """Have a cluster whose kubeconfig and kubectl the environment names, with the definition.
+    """Provide a cluster with the definition; the environment names its kubeconfig and kubectl.
 
     Raises:
         ClusterError: KUBECONFIG names a cluster that is not meant for tests, or none can be had.
@@ -292,7 +292,7 @@ def reachable_cluster() -> Iterator[None]:
         subprocess.run(apply, check=True, stdout=sys.stderr)
         listed = ["kubectl", "get", names.PLURAL, "--all-namespaces", "--chunk-size=1"]
         while subprocess.run(listed, stdout=subprocess.DEVNULL, timeout=60).returncode != 0:
-            time.sleep(POLL_SECONDS)  # a new definition is served a little later
+            time.sleep(POLL_SECONDS)  # a new definition is served after a moment
         yield
 
 

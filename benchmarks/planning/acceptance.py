@@ -47,7 +47,7 @@ RIVAL_MARGIN = 0.3
 
 
 def replay(trace: BacktestTrace, case: Case) -> list[Backtest]:
-    """Return all classes on one trace; those that see the same share the fused forecasts."""
+    """Return all classes on one trace; those with equal input share the fused forecasts."""
     submissions = trace.submissions(LONGEST_WINDOW_HOURS)
     first, last = int(submissions[0]), int(submissions[-1]) + LONGEST_WINDOW_HOURS
     views = {
@@ -82,7 +82,7 @@ class Row:
 
 
 def print_row(result: Backtest, reference: float) -> Row:
-    """Print one row and return what the verdict needs of it."""
+    """Print one row and return its part in the verdict."""
     job, policies = result.job_class, result.policies
     ours = policies[LOWTIDE].saving_percent
     rivals = {name: policies[name].saving_percent for name in (BEST_WINDOW, THRESHOLD)}

@@ -8,8 +8,8 @@ mind. Its true running time is drawn around that length; the product's planner, 
 says, gets the duration from the rule and a forecast of the strict case. A run that ends after its
 deadline is missed; savings are settled on the actual intensity. A series has forty runs.
 
-The rules differ in what they take from the declared duration and from the runs before. The last
-one is the product's.
+The rules differ in their use of the declared duration and of earlier runs. The last one is the
+product's.
 """
 
 import os
@@ -62,7 +62,7 @@ Rule: TypeAlias = Callable[[Sequence[float], float | None], Durations]
 
 
 def declared_first(runs: Sequence[float], declared: float | None) -> Durations:
-    """Return what is declared, else the median of whatever ran, else the default."""
+    """Return the declared duration, else the median of all runs, else the default."""
     usual = declared or (median(runs) if runs else DEFAULT)
     if declared is None and len(runs) >= SEEN:
         return usual, max(usual, quantiles(runs, n=10, method="inclusive")[8])
@@ -70,20 +70,20 @@ def declared_first(runs: Sequence[float], declared: float | None) -> Durations:
 
 
 def series_alone(runs: Sequence[float], declared: float | None) -> Durations:
-    """Return the quantiles of five runs or more, else what is declared."""
+    """Return the quantiles of five runs or more, else the declared duration."""
     if len(runs) < SEEN:
         return declared_first((), declared)
     return median(runs), quantiles(runs, n=10, method="inclusive")[8]
 
 
 def series_and_declared_guard(runs: Sequence[float], declared: float | None) -> Durations:
-    """Return the same with a guard for the longer of series and declared duration."""
+    """Return the same, guarded by the longer of series and declared duration."""
     usual, high = series_alone(runs, declared)
     return usual, max(high, RATIO * (declared or 0.0))
 
 
 def latest_runs(runs: Sequence[float], declared: float | None) -> Durations:
-    """Return the quantiles of the last ten runs, else what is declared."""
+    """Return the quantiles of the last ten runs, else the declared duration."""
     return series_alone(runs[-10:], declared)
 
 
@@ -156,7 +156,7 @@ class Account:
 
 
 def forecast_at(views: Views, hour: int) -> Forecast:
-    """Return what the strict case shows at an hour of the trace."""
+    """Return the forecast of the strict case at an hour of the trace."""
     row = hour - views.first
     return Forecast(
         zone="trace",

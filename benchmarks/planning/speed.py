@@ -160,7 +160,7 @@ def print_single_decisions() -> None:
 
 
 def print_many_jobs(count: int) -> None:
-    """Print how long a planning pass takes, with and without a calendar, and what it holds."""
+    """Print the time of a planning pass, with and without a calendar, and its memory."""
     requests, forecasts = build_jobs(count)
     print(f"\n{count} waiting jobs, three zones, half of them pausing    CPU s   limit")
     limit = MANY_LIMIT if count == 10_000 else None
@@ -190,7 +190,7 @@ def print_many_jobs(count: int) -> None:
 
 
 def print_memory() -> None:
-    """Print by how much the peak of memory grows when the same pass is made again and again."""
+    """Print the growth of the memory peak when the same pass is repeated."""
     requests, forecasts = build_jobs(500)
     capacity = Calendar(400)
     plan_all(NOW, requests, forecasts, capacity)

@@ -195,7 +195,7 @@ def test_reads_prices_of_any_unit_and_says_the_currency(tmp_path):
     ],
 )
 def test_a_price_file_that_cannot_be_read_is_refused(tmp_path, rows, message):
-    """With the row or the column."""
+    """The message names the row or the column."""
     with pytest.raises(BacktestError, match=message):
         read_prices(write(tmp_path / "p.csv", *rows))
 
@@ -211,7 +211,7 @@ def test_prices_must_cover_the_trace(tmp_path):
 
 
 def test_clairvoyant_is_the_best_in_the_objective(priced):
-    """No policy saves more of what is minimised."""
+    """No policy saves more of the minimised quantity."""
     policies = run_backtest(priced, FOUR_HOURS, Case.ROLLING, objective=BOTH).policies
 
     best = policies[CLAIRVOYANT].objective_saving_percent

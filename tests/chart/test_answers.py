@@ -1,4 +1,4 @@
-"""The script of `helm test`: what it says about the answers it gets."""
+"""The script of `helm test`: its words about the answers it gets."""
 
 import importlib.util
 import socket
@@ -39,7 +39,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_exporters_are_counted_where_the_operator_scrapes_them(
     answers: ModuleType, monkeypatch: pytest.MonkeyPatch, lines: str, said: str
 ) -> None:
-    """Only those that answered it; where Prometheus scrapes, nothing is said about them."""
+    """Only exporters that answered count; where Prometheus scrapes, none is mentioned."""
     monkeypatch.setattr(answers, "page", lambda url: lines)
 
     assert answers.operator() == said
@@ -48,7 +48,7 @@ def test_exporters_are_counted_where_the_operator_scrapes_them(
 def test_an_operator_without_its_series_is_no_answer(
     answers: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else's page is not taken for the operator's."""
+    """Another program's page is not taken for the operator's."""
     monkeypatch.setattr(answers, "page", lambda url: "up 1\n")
 
     with pytest.raises(ValueError, match="no series named lowtide_operator"):

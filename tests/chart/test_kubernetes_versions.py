@@ -77,14 +77,14 @@ def faults(document: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
 
 @pytest.fixture(scope="module", params=FILES, ids=[path.stem for path in FILES])
 def schemas(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What one version serves."""
+    """Kinds and schemas that one version serves."""
     found: dict[str, Any] = json.loads(request.param.read_text())
     found["version"] = request.param.stem.removeprefix("kubernetes-")
     return found
 
 
 def test_oldest_schema_is_of_the_oldest_version_that_the_chart_accepts() -> None:
-    """The two files are those of the two ends of what is supported."""
+    """The two files are those of the oldest and the newest supported version."""
     chart = yaml.safe_load((ROOT / "charts" / "lowtide" / "Chart.yaml").read_text())
     (oldest,) = re.findall(r">=(\d+\.\d+)\.", chart["kubeVersion"])
     cluster = (ROOT / "tests" / "cluster" / "kubernetes" / "go.mod").read_text()

@@ -72,7 +72,7 @@ def test_direct_scraping_that_cannot_be_is_refused(
 
 
 def test_claimed_devices_need_a_right_of_their_own(render: Render, pick: Pick) -> None:
-    """Get and list on ResourceSlices, and only where it is asked for."""
+    """The role gets get and list on ResourceSlices only where the values ask for it."""
     with_slices = {"exporter": {"readResourceSlices": True}}
 
     rules = pick(render(with_slices), "ClusterRole", "lowtide-exporter")["rules"]
@@ -86,7 +86,7 @@ def test_claimed_devices_need_a_right_of_their_own(render: Render, pick: Pick) -
 
 
 def test_processes_of_the_node_are_seen_only_on_request(render: Render, pick: Pick) -> None:
-    """hostPID, and no privilege with it."""
+    """The pod gets hostPID, and no privilege with it."""
     values = {"exporter": {"hostPID": True}}
 
     spec = pick(render(values), "DaemonSet", "lowtide-exporter")["spec"]["template"]["spec"]
@@ -97,7 +97,7 @@ def test_processes_of_the_node_are_seen_only_on_request(render: Render, pick: Pi
     assert "hostPID" not in plain
 
 
-def test_existing_dcgm_exporter_is_asked_on_the_own_node(render: Render, pick: Pick) -> None:
+def test_existing_dcgm_exporter_is_asked_on_the_same_node(render: Render, pick: Pick) -> None:
     """The address may name the node: the exporter, not the kubelet, puts its address in."""
     url = "http://$(NODE_ADDRESS):9400/metrics"
     documents = render({"exporter": {"dcgm": {"url": url}}})
@@ -121,7 +121,7 @@ def test_no_dcgm_exporter_is_asked_by_default(render: Render, pick: Pick) -> Non
     assert "LOWTIDE_DCGM_URL" not in {variable["name"] for variable in container["env"]}
 
 
-def test_address_of_dcgm_exporter_must_be_one(refusal: Callable[..., str]) -> None:
+def test_address_of_dcgm_exporter_must_be_a_url(refusal: Callable[..., str]) -> None:
     """A host without http is refused at install time, with the path of the value."""
     assert "url" in refusal({"exporter": {"dcgm": {"url": "nvidia-dcgm-exporter:9400"}}})
 
@@ -175,7 +175,7 @@ def test_the_chart_knows_how_often_the_operator_scrapes(render: Render) -> None:
 def test_the_operator_believes_the_targets_that_the_chart_makes(
     own: dict[str, Any], labels: dict[str, str], render: Render, pick: Pick
 ) -> None:
-    """Unless the settings say otherwise, or name no Prometheus."""
+    """This holds unless the settings say otherwise, or name no Prometheus."""
     values = {
         "monitoring": {"serviceMonitor": {"enabled": True}},
         "settings": {"prometheus": own},

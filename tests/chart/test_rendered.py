@@ -1,4 +1,4 @@
-"""What the chart renders: rights, security contexts, switches."""
+"""Objects that the chart renders: rights, security contexts, switches."""
 
 import re
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_crd_is_kept_at_uninstall_unless_told_otherwise(render: Render, pick: Pi
     assert "annotations" not in not_kept
 
 
-def test_crd_can_be_left_to_somebody_else(render: Render) -> None:
+def test_crd_can_be_installed_by_other_means(render: Render) -> None:
     """With crds.enabled false nothing cluster-wide is defined."""
     kinds = {document["kind"] for document in render({"crds": {"enabled": False}})}
 
@@ -89,7 +89,7 @@ def test_operator_has_the_documented_rights_and_no_more(render: Render, pick: Pi
 
 
 def test_counting_the_nodes_gpus_adds_the_right_to_list_nodes(render: Render, pick: Pick) -> None:
-    """Off it is not there; on it is that one verb, also beside the Roles of namespaces."""
+    """Off, the role is absent; on, it has that one verb, also beside the Roles of namespaces."""
     values = {"settings": {"capacityFromNodes": True}, "watchNamespaces": ["one"]}
 
     role = pick(render(values), "ClusterRole", "lowtide-operator-nodes")
@@ -141,7 +141,7 @@ def test_namespaced_mode_needs_roles_only(render: Render) -> None:
 
 
 def test_people_get_trainingjobs_through_the_built_in_roles(render: Render, pick: Pick) -> None:
-    """Editors may write TrainingJobs, viewers only read them, and nobody writes status."""
+    """Editors may write TrainingJobs, viewers only read them, and neither may write status."""
     documents = render()
     editor = pick(documents, "ClusterRole", "lowtide-editor")
     viewer = pick(documents, "ClusterRole", "lowtide-viewer")

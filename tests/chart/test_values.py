@@ -1,4 +1,4 @@
-"""What the chart accepts as values, and how it says no."""
+"""Values that the chart accepts, and its words when it refuses one."""
 
 import json
 from collections.abc import Callable

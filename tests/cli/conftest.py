@@ -23,7 +23,7 @@ print((folder / "answer.json").read_text())
 
 
 class FakeKubectl:
-    """What it answers next, and what it was asked."""
+    """The next answer of kubectl, and the arguments it was called with."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

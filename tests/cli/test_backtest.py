@@ -24,7 +24,7 @@ def write(path: Path, *rows: str) -> Path:
 
 
 def test_prints_one_object_per_trace_and_class():
-    """The shape that other programs read."""
+    """The objects have the shape that other programs read."""
     result = run(SHIPPED, "--length", "4h", "--slack", "24h", "--forecast", "none", "-o", "json")
 
     assert result.exit_code == 0
@@ -121,7 +121,7 @@ def test_finer_traces_are_averaged_and_say_so(tmp_path):
 
 
 def test_short_gaps_are_filled_and_counted(tmp_path):
-    """A null between 1 and 3 becomes 2; a negative value is no value."""
+    """A null between 1 and 3 becomes 2; a negative value counts as missing."""
     rows = [
         "2021-07-01T00:00Z,1",
         "2021-07-01T01:00Z,",
@@ -179,8 +179,8 @@ def test_short_gaps_are_filled_and_counted(tmp_path):
         ),
     ],
 )
-def test_a_file_that_is_no_trace_is_refused_with_its_row(tmp_path, rows, message):
-    """What is wrong, where, and what would be right."""
+def test_a_file_that_is_not_a_trace_is_refused_with_its_row(tmp_path, rows, message):
+    """The message says what is wrong, where, and what would be right."""
     with pytest.raises(BacktestError, match=message):
         read_trace(write(tmp_path / "bad.csv", *rows))
 
@@ -208,7 +208,7 @@ def test_prices_add_savings_in_money_and_two_rivals(tmp_path):
 
 
 def test_a_table_with_prices_shows_grams_and_money(tmp_path):
-    """Beside the saving of the objective."""
+    """Both stand beside the saving of the objective."""
     result = run(
         SHIPPED, "--prices", price_file(tmp_path), "--length", "2h", "--slack", "6h",
         "--objective", "cost",

@@ -1,4 +1,4 @@
-"""What the Tab key fills in: subcommands, options, and the jobs of the cluster."""
+"""Words that the Tab key fills in: subcommands, options, and the jobs of the cluster."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ Run = Callable[..., Result]
 
 
 def words(capsys: pytest.CaptureFixture[str], *typed: str) -> list[str]:
-    """Return what kubectl is answered, without the explanations."""
+    """Return the words that kubectl gets, without the explanations."""
     answer_kubectl(typed)
     return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
 
@@ -43,7 +43,7 @@ def test_jobs_are_completed_in_the_namespace_that_was_typed(
 def test_no_cluster_completes_nothing_and_says_nothing(
     capsys: pytest.CaptureFixture[str], kubectl: Any
 ) -> None:
-    """An error in the middle of a line that is being typed would help nobody."""
+    """An error in the middle of a line that is being typed would not help."""
     kubectl.fails("connection refused")
 
     assert words(capsys, "resume", "") == [":4"]
@@ -52,7 +52,7 @@ def test_no_cluster_completes_nothing_and_says_nothing(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_script_of_each_shell_is_printed(lowtide: Run, shell: str) -> None:
-    """What is printed asks the program by its variable."""
+    """The printed script asks the program by its variable."""
     result = lowtide("completion", shell)
 
     assert result.exit_code == 0

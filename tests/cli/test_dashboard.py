@@ -1,4 +1,4 @@
-"""`lowtide dashboard`: what it asks Prometheus over HTTP, what it writes, and how it says no."""
+"""`lowtide dashboard`: its questions to Prometheus over HTTP, its page, and its refusals."""
 
 import json
 import re
@@ -21,7 +21,7 @@ START = 1_772_409_600.0  # 2026-03-02T00:00:00Z
 
 
 class FakePrometheus(ThreadingHTTPServer):
-    """Knows one series; keeps what it was asked."""
+    """Knows one series; keeps the questions it was asked."""
 
     daemon_threads = True
     asked: list[tuple[str, dict[str, str], str | None]]
@@ -88,7 +88,7 @@ def server() -> Iterator[FakePrometheus]:
 
 @pytest.fixture
 def url(server: FakePrometheus) -> str:
-    """Where it answers."""
+    """Address of the Prometheus."""
     return f"http://127.0.0.1:{server.server_port}"
 
 

@@ -25,7 +25,7 @@ def test_a_value_outside_its_domain_has_no_letter(value: str) -> None:
 
 
 def test_a_rating_names_its_set_data_set_and_environment() -> None:
-    """Who reads the letter can see against whom."""
+    """A reader of the letter sees what it was rated against."""
     result = calc("rating", "--value", "accuracy_top1=0.7", "--missing", "worst")
 
     assert f"ImageNet in {ImageNet}" in result.stdout
@@ -42,7 +42,7 @@ def test_an_environment_is_never_chosen_silently() -> None:
 
 @pytest.mark.parametrize("extra", [("--pue", "1.5"), ("--intensity", "300"), ("--energy-kwh", "4")])
 def test_a_given_o_is_not_combined_with_what_would_change_it(extra: tuple[str, str]) -> None:
-    """Otherwise the factor would be ignored."""
+    """The factor would be ignored otherwise."""
     result = calc("sci", "--operational-grams", "5", "--embodied-grams", "1", *extra)
 
     assert result.exit_code == 2
@@ -76,7 +76,7 @@ def test_a_missing_intensity_is_not_called_a_missing_energy() -> None:
 
 
 def test_without_energy_it_is_the_energy_that_is_missing() -> None:
-    """Not the intensity."""
+    """The message does not blame the intensity."""
     result = calc("sci", "--embodied-grams", "1")
 
     assert result.exit_code == 2

@@ -86,7 +86,7 @@ def test_status_for_machines_carries_the_status_unchanged(
     assert parse(result.stdout) == [{"namespace": "team", "name": "bert", "status": JOB["status"]}]
 
 
-def test_no_jobs_is_said_and_is_no_error(lowtide: Run, kubectl: Any) -> None:
+def test_no_jobs_is_said_and_is_not_an_error(lowtide: Run, kubectl: Any) -> None:
     """Standard output stays empty for scripts; people read why."""
     kubectl.answers({"items": []})
 
@@ -150,7 +150,7 @@ def test_run_now_leaves_a_started_job_alone(lowtide: Run, kubectl: Any) -> None:
 def test_a_name_can_never_become_an_option(
     lowtide: Run, kubectl: Any, verb: str, name: str
 ) -> None:
-    """What is no object name is refused before kubectl is started."""
+    """An invalid object name is refused before kubectl is started."""
     kubectl.answers(JOB)
 
     result = lowtide(verb, "--", name)

@@ -23,7 +23,7 @@ LONGEST_CPU_SECONDS = 5.0
 
 
 class Answers:
-    """What kubectl and Prometheus answer next."""
+    """The next answers of kubectl and Prometheus."""
 
     def __init__(self) -> None:
         self.case = Case(())
@@ -102,7 +102,7 @@ def impossible(result: Result) -> list[str]:
 
 
 def test_malformed_inputs_are_refused_with_a_sentence(answers: Answers, tmp_path: Path) -> None:
-    """A sample of what the slow test tries."""
+    """A sample of the slow test's inputs."""
     faults = [fault for seed in range(QUICK) for fault in tried(seed, answers, tmp_path)]
 
     assert faults == []
@@ -112,7 +112,7 @@ def test_malformed_inputs_are_refused_with_a_sentence(answers: Answers, tmp_path
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("first", range(QUICK, QUICK + ALL, CHUNK))
 def test_fifty_thousand_malformed_inputs(answers: Answers, tmp_path: Path, first: int) -> None:
-    """Over all verbs that read files, or answers of kubectl and Prometheus."""
+    """They cover all verbs that read files, or answers of kubectl and Prometheus."""
     faults = [
         fault for seed in range(first, first + CHUNK) for fault in tried(seed, answers, tmp_path)
     ]

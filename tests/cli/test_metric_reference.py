@@ -25,7 +25,7 @@ def examples() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("command", "output"), examples())
 def test_the_page_shows_what_the_command_prints(command: str, output: str) -> None:
-    """To the letter."""
+    """The two are equal to the letter."""
     program, *arguments = shlex.split(command)
 
     result = CliRunner().invoke(main, arguments)

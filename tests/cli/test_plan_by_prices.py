@@ -72,7 +72,7 @@ def test_a_replay_knows_no_price_before_it_was_published(tmp_path):
 
 
 def test_people_read_price_and_alternatives(tmp_path):
-    """In the table beside the grams."""
+    """Both stand in the table beside the grams."""
     result = run(
         "plan", "--zone", "DE", "--duration", "1h", "--trace", SHIPPED, "--at", AT,
         "--prices", price_file(tmp_path, "de", 15), "--objective", "both",

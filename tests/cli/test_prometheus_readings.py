@@ -91,7 +91,7 @@ def test_pods_of_one_job_are_put_together(
 def test_pods_that_no_job_made_are_left_out(
     server: FakePrometheus, prometheus: PrometheusApi
 ) -> None:
-    """A notebook on the same GPU node is nobody's training job."""
+    """A notebook on the same GPU node is not a training job."""
     server.answers = {"pod_energy": [({"namespace": "team", "pod": "notebook"}, "7")]}
 
     assert readings(prometheus, rate_seconds=8) == {}

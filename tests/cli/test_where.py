@@ -38,7 +38,7 @@ def traces(tmp_path: Path) -> list[str]:
 
 
 def test_the_cleanest_zone_comes_first_with_its_start(traces: list[str]) -> None:
-    """Who can wait goes south, who cannot goes north."""
+    """A job that can wait goes south, one that cannot goes north."""
     patient = json.loads(run(*traces, "--output", "json").stdout)
     hasty = json.loads(run(*traces, "--slack", "0h", "--output", "json").stdout)
 
@@ -50,7 +50,7 @@ def test_the_cleanest_zone_comes_first_with_its_start(traces: list[str]) -> None
 
 
 def test_the_table_names_the_winner_and_the_kind(traces: list[str]) -> None:
-    """For people."""
+    """The table is for people."""
     result = run(*traces)
 
     assert result.exit_code == 0, result.stderr

@@ -53,7 +53,7 @@ class _Receiver(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    """One that runs, and what it has sent to people."""
+    """A running Alertmanager, and the notifications that it has sent."""
 
     url: str
     inbox: Inbox = field(repr=False)

@@ -1,9 +1,9 @@
 """Fixtures of the tests that need a real cluster.
 
 `KUBECONFIG` set: that cluster, if it is meant for tests (`singlenode.access`). Otherwise the
-cluster of this machine: one that somebody started with `up` is used and left alone; if there is
-none it is started once for the whole run and removed at the end, unless LOWTIDE_KEEP_CLUSTER is
-set. Tests that start clusters of their own come first, while the machine has none.
+cluster of this machine: one that was started with `up` is used and left alone; if there is none it
+is started once for the whole run and removed at the end, unless LOWTIDE_KEEP_CLUSTER is set. Tests
+that start clusters of their own come first, while the machine has none.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What stands beside a job that was measured: the stand-ins' own truth, and the raw samples."""
+"""Evidence beside a measured job: the stand-ins' own truth, and the raw samples."""
 
 import json
 import time
@@ -57,11 +57,11 @@ def query(expression: str) -> list[dict[str, Any]]:
 
 
 def energy_of(pod: dict[str, Any]) -> list[tuple[float, float, float]]:
-    """Return when a pod used how much: begin and end in Unix seconds, and joules.
+    """Return the energy of a pod in time: start and end in Unix seconds, and joules.
 
-    Straight from the exporter's counters as Prometheus holds them, each from zero at the begin of
-    its pod's segment. The last joules are scraped after the pod's end; no joule counts outside
-    the time in which the pod ran by its status.
+    Straight from the exporter's counters as Prometheus holds them, each from zero at the start of
+    its pod's segment. The last joules are scraped after the pod's end; no joule counts outside the
+    time in which the pod ran by its status.
     """
     chosen = f'{{pod_uid="{pod["uid"]}"}}[1h]'
     begin = min(_values(f"lowtide_pod_segment_start_timestamp_seconds{chosen}"))

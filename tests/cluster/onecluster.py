@@ -1,8 +1,8 @@
 """One cluster for all processes of one run of the tests.
 
 The workers of pytest-xdist each have fixtures of their own. The first that needs the cluster
-starts it, the others join; the starter removes it when the last of them has let it go. Whoever
-comes later starts another one.
+starts it, the others join; the starter removes it when the last of them has let it go. A later
+worker starts another one.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from singlenode.progress import Progress
 
 @contextmanager
 def shared(layout: Layout, *, keep: bool) -> Iterator[Layout]:
-    """Have a cluster: one that was started with `up`, or that of this run.
+    """Provide a cluster: one that was started with `up`, or that of this run.
 
     With `keep` it stays for later runs. Otherwise nothing of it may be left afterwards.
     """
@@ -43,7 +43,7 @@ def shared(layout: Layout, *, keep: bool) -> Iterator[Layout]:
 
 
 def _remove(layout: Layout, users: Path, before: footprint.Footprint) -> None:
-    """Remove the cluster once nobody uses it; nobody joins meanwhile."""
+    """Remove the cluster once it is not in use; no worker joins meanwhile."""
     with cache.lock(layout.cache / "tests.lock"), cache.lock(users):
         single_node.down(layout, Progress())
         assert footprint.take().new_since(before) == {}, "the cluster left something behind"

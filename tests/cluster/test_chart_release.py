@@ -155,7 +155,7 @@ def await_log(inside: Kubectl, pods: str, words: str) -> str:
 
 
 def test_notes_name_the_next_command(release: str) -> None:
-    """Whoever installs it reads how to check that it works."""
+    """The user reads how to check that the release works."""
     assert f"helm test lowtide --namespace {RELEASE_NAMESPACE}" in release
 
 
@@ -264,7 +264,7 @@ def test_second_release_is_refused_with_what_to_do(
 def test_missing_secret_is_named_at_install_time(
     release: str, install: Callable[..., str], helm: Helm
 ) -> None:
-    """The operator runs without it, and whoever installs reads which one is missing."""
+    """The operator runs without it, and the user reads which one is missing."""
     printed = install(helm, credentials=[{"secretName": "grid-token"}])
 
     assert f"The Secret grid-token does not exist in namespace {RELEASE_NAMESPACE} yet" in printed
@@ -274,7 +274,7 @@ def test_namespace_without_rights_is_refused_and_stays_empty(
     release: str, helm: Helm, kubectl: Kubectl, namespace: str, images: dict[str, str],
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    """Who may only read a namespace gets the API server's sentence, and no half release."""
+    """A user who may only read a namespace gets the API server's sentence, and no half release."""
     inside, file = kubectl.within(namespace), tmp_path / "values.yaml"
     few = {
         "crds": {"enabled": False},

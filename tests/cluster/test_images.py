@@ -1,4 +1,4 @@
-"""The images hold working programs that run as nobody in particular."""
+"""The images hold working programs that run as any unprivileged user."""
 
 import os
 from typing import Any

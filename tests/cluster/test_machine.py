@@ -1,4 +1,4 @@
-"""The cluster comes and goes whole, whatever happens to whoever starts it."""
+"""The cluster comes and goes whole, whatever happens to its starter."""
 
 import json
 import signal
@@ -80,7 +80,7 @@ def test_ctrl_c_while_starting_removes_everything(vacant_machine: Layout, start:
 
 @pytest.mark.usefixtures("programs")
 def test_down_removes_what_a_killed_starter_left(vacant_machine: Layout, start: Starter) -> None:
-    """SIGKILL leaves processes running that nobody waits for; `down` finds them all."""
+    """SIGKILL of the starter leaves its processes running; `down` finds them all."""
     before = footprint.take()
     process = start("up")
     await_process(vacant_machine, "kubelet", of=process)

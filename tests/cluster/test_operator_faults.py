@@ -228,7 +228,7 @@ def test_a_life_with_a_kill_in_every_state_has_one_job_and_one_story(
     tell_to_end(here)
     until(
         lambda: here.json("get", "job", "net-1")["status"].get("completionTime"),
-        "the Job ended while nobody looked",
+        "the Job ended while no operator looked",
     )
     operator.start()
     until(lambda: is_true(here, "Complete"), "complete")

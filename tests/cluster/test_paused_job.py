@@ -336,7 +336,7 @@ def test_counterfactual_is_the_same_run_at_submission_without_its_resumes(paused
 
 
 def test_best_possible_run_is_told_after_the_deadline(paused: Paused) -> None:
-    """Nobody does better second by second, and hour by hour nobody should do much worse.
+    """No run does better second by second, and hour by hour none should do much worse.
 
     The least is computed at mean power. A process that loads draws less than that, so a run whose
     resumes were cheap may lie below it, and then is the best possible itself.

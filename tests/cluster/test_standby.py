@@ -81,7 +81,7 @@ class Pair:
         return dict(found[0]["spec"]) if found else {}
 
     def leader(self) -> str:
-        """Who holds the Lease; empty for nobody."""
+        """Holder of the Lease; empty if it is free."""
         return str(self.lease().get("holderIdentity") or "")
 
     def first_leads(self) -> tuple[Replica, str]:
@@ -174,7 +174,7 @@ def has_job(here: Kubectl, name: str) -> Callable[[], bool]:
 def test_the_standby_takes_over_from_a_killed_leader(
     pair: Pair, here: Kubectl, create: Callable[[str], None]
 ) -> None:
-    """A job that comes while nobody leads is started by the standby, once."""
+    """A job created while no operator leads is started by the standby, once."""
     first, leader = pair.first_leads()
     pair.start_standby()
     create("before")

@@ -53,7 +53,7 @@ def test_started_process_is_named_by_its_pid_file_and_killed(tmp_path: Path) -> 
 
 
 def test_recycled_pid_is_not_killed(tmp_path: Path) -> None:
-    """A pid file whose start time is another process's names nobody, and nobody is killed."""
+    """A pid file whose start time is another process's names no process, and none is killed."""
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
         identity = Identity.of(stranger.pid)
         assert identity is not None
@@ -68,8 +68,8 @@ def test_recycled_pid_is_not_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "12", "twelve 3", "99999999 1"])
-def test_useless_pid_file_names_nobody(tmp_path: Path, content: str) -> None:
-    """A half-written or foreign pid file is no reason to fail."""
+def test_useless_pid_file_names_no_process(tmp_path: Path, content: str) -> None:
+    """A half-written or foreign pid file does not make the tool fail."""
     (tmp_path / "odd.pid").write_text(content)
 
     assert processes.read_pid_file(tmp_path / "odd.pid") is None
@@ -123,7 +123,7 @@ DEAD = Identity(pid=os.getpid(), started_ticks=1)
         pytest.param(True, DEAD, DEAD, True, id="its process is gone"),
     ],
 )
-def test_cluster_is_abandoned_when_nobody_is_left_who_needs_it(
+def test_cluster_is_abandoned_when_no_process_needs_it_any_more(
     complete: bool, starter: Identity, bound: Identity | None, abandoned: bool
 ) -> None:
     """Only an abandoned cluster may be removed by the next `up`."""
@@ -190,7 +190,7 @@ def test_contexts_for_tests_are_used(context: str, named: str | None) -> None:
 
 @pytest.mark.parametrize(("context", "named"), [("production", None), ("kind-kind", "other")])
 def test_other_contexts_are_refused(context: str, named: str | None) -> None:
-    """Tests never touch a cluster that somebody merely happens to be logged in to."""
+    """Tests never touch a cluster that the user merely happens to be logged in to."""
     with pytest.raises(ForbiddenContextError, match=f"LOWTIDE_TEST_CONTEXT={context}"):
         access.check_context(context, named)
 
@@ -278,7 +278,7 @@ def test_host_torch_mounts_nothing_writable_but_scratch() -> None:
     assert {mount["name"] for mount in lent.volume_mounts} == {v["name"] for v in lent.volumes}
 
 
-def test_failed_command_says_what_it_said() -> None:
+def test_failed_command_is_quoted() -> None:
     """The last lines of a failing program are in the message."""
     with pytest.raises(CommandFailedError, match="ended with status 3:\nno such thing"):
         run(["sh", "-c", "echo no such thing >&2; exit 3"])

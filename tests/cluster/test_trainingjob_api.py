@@ -64,9 +64,7 @@ def mark_started(inside: Kubectl) -> None:
     )
 
 
-def test_pod_fields_that_nobody_knows_are_kept(
-    inside: Kubectl, create: Callable[..., None]
-) -> None:
+def test_unknown_pod_fields_are_kept(inside: Kubectl, create: Callable[..., None]) -> None:
     """A template may use fields newer than Lowtide; the Job API judges them, not the CRD."""
     create()
 

@@ -24,7 +24,7 @@ def definition(kubectl: Kubectl) -> None:
 
 @pytest.fixture
 def inside(kubectl: Kubectl, namespace: str) -> Kubectl:
-    """Kubectl in a fresh namespace with one job, which nobody looks at."""
+    """Kubectl in a fresh namespace with one job, which no operator looks at."""
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}
     kubectl.within(namespace).apply(
         {
@@ -52,7 +52,7 @@ def spec(inside: Kubectl) -> dict[str, Any]:
 def test_a_job_is_listed_watched_and_explained(
     inside: Kubectl, namespace: str, verb: plugin.Verb
 ) -> None:
-    """What nobody has filled in is left open, and said."""
+    """Fields that no operator has filled in are left open, and the verbs say so."""
     where = ("-n", namespace)
 
     listed = json.loads(verb("lowtide", "status", *where, "-o", "json"))
@@ -66,7 +66,7 @@ def test_a_job_is_listed_watched_and_explained(
 def test_verbs_that_ask_write_what_an_operator_will_read(
     inside: Kubectl, namespace: str, verb: plugin.Verb
 ) -> None:
-    """The wish is in the object, whoever acts on it later."""
+    """The wish is in the object, for an operator to act on later."""
     where = ("-n", namespace)
 
     verb("lowtide", "resume", NAME, *where)

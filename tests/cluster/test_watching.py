@@ -1,4 +1,4 @@
-"""What people watch, on real data: dashboards, rules, a real Alertmanager, and the verbs.
+"""Views that people watch, on real data: dashboards, rules, a real Alertmanager, and the verbs.
 
 One release, one training that really runs, and a job that waits; every query of the dashboards and
 rules is asked from the Prometheus that scraped them.
@@ -157,7 +157,7 @@ def test_every_recording_rule_records(seen: Seen, rules: dict[str, Any]) -> None
 
 
 def test_every_metric_of_an_alert_is_there(seen: Seen, rules: dict[str, Any]) -> None:
-    """An alert on a series that nobody serves would never fire."""
+    """An alert on a series that no program serves would never fire."""
     names = {
         name
         for group in rules["groups"]

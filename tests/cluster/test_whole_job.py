@@ -54,7 +54,9 @@ def test_power_follows_the_training(measured_day: MeasuredDay) -> None:
     assert float(measured_day.status["energy"]["meanPowerWatts"]) > 3 * stage.IDLE_WATTS
 
 
-def test_energy_of_pods_and_of_nobody_adds_up_to_the_devices(measured_day: MeasuredDay) -> None:
+def test_energy_of_pods_and_unallocated_energy_add_up_to_the_devices(
+    measured_day: MeasuredDay,
+) -> None:
     """The residual of independently kept totals is zero on every node."""
     assert measured_day.residuals_joules
     assert max(map(abs, measured_day.residuals_joules)) <= RESIDUAL_JOULES

@@ -1,4 +1,4 @@
-"""What the tests of the documentation share."""
+"""Fixtures of the documentation's tests."""
 
 import re
 from collections.abc import Callable

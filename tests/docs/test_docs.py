@@ -88,7 +88,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page, anchors):
 
 
 def test_every_page_can_be_reached_from_the_readme():
-    """A page that nobody links to is not documentation."""
+    """A page without a link to it is not documentation."""
     seen, waiting = set(), [README]
     while waiting:
         page = waiting.pop().resolve()
@@ -134,7 +134,7 @@ def test_every_lowtide_command_can_be_parsed(page, monkeypatch):
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_what_a_page_shows_is_what_the_command_prints(page, tmp_path, monkeypatch):
-    """To the letter; a last line of three dots leaves the rest out."""
+    """The output is equal to the letter; a last line of three dots leaves the rest out."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for _, name, text in BLOCK.findall(page.read_text("utf-8")):

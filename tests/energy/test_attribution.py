@@ -90,7 +90,7 @@ def test_attribution_conserves_energy(active, idle, held, foreign):
 @QUICK
 @given(ENERGY, ENERGY, claims(), st.randoms())
 def test_order_of_claims_does_not_matter(active, idle, held, random):
-    """Who comes first in a list must not decide who pays."""
+    """The order of a list must not decide which pod pays."""
     shuffled = random.sample(held, len(held))
 
     assert attribute_energy(active, idle, held) == attribute_energy(active, idle, shuffled)
@@ -98,7 +98,7 @@ def test_order_of_claims_does_not_matter(active, idle, held, random):
 
 @QUICK
 @given(st.integers(0, 10**9), st.integers(0, 10**9), claims())
-def test_more_energy_never_takes_from_anybody_what_exceeds_rounding(less, more, held):
+def test_more_energy_lowers_no_share_by_more_than_rounding(less, more, held):
     """A pod's share grows with the energy, up to the millijoule that rounding moves."""
     small, large = sorted((less, more))
 
@@ -153,7 +153,7 @@ def test_the_only_holder_of_a_whole_device_gets_all_of_it(active, idle, weight):
 
 @pytest.mark.parametrize(("active", "idle"), [(-1, 5), (5, -1)])
 def test_negative_energy_is_refused_for_an_only_holder_too(active, idle):
-    """A device gives nothing back."""
+    """A device never gives energy back."""
     claim = Claim(
         owner=Owner("uid-0", "main"), held_ratio=1.0, active_weight=1.0, method=Method.EXCLUSIVE
     )
@@ -162,7 +162,7 @@ def test_negative_energy_is_refused_for_an_only_holder_too(active, idle):
         attribute_energy(active, idle, [claim])
 
 
-def test_energy_of_nobody_says_why():
+def test_energy_without_a_claim_says_why():
     """Without claims, everything is unallocated under the reason given."""
     result = attribute_energy(7, 3, [], unclaimed=UnallocatedReason.UNMAPPED)
 

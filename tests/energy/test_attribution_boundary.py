@@ -1,4 +1,4 @@
-"""Who gets an interval in which the holder changed."""
+"""Split of an interval in which the holder changed."""
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ def test_one_holder_at_both_ends_gets_all():
 
 
 def test_a_free_slot_has_no_share():
-    """Nobody at both ends: nobody in between."""
+    """No holder at either end means none in between."""
     assert settle_interval(None, None, START, END) == ()
 
 

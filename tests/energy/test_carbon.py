@@ -71,7 +71,7 @@ def test_time_outside_the_series_is_missing(start: float, end: float) -> None:
     assert operational_grams(profile((start, end, 1)), hourly(100, 100)).grams is None
 
 
-def test_a_gap_without_energy_hurts_nobody() -> None:
+def test_a_gap_without_energy_does_no_harm() -> None:
     """Intensity may be missing while the job paused."""
     result = operational_grams(profile((0, 1, 1), (1, 2, 0), (2, 3, 1)), hourly(100, None, 300))
 

@@ -246,7 +246,7 @@ def test_power_over_a_long_gap_is_not_guessed():
     assert meter.total.millijoules == 770_000
 
 
-def test_a_jump_is_not_energy_where_no_limit_is_told_either():
+def test_a_jump_is_not_energy_even_if_no_power_limit_is_known():
     """A petajoule in a second: garbage, whatever the limit is."""
     meter = CounterMeter()
     meter.advance(CounterReading(at_seconds=0.0, counter_millijoules=1000))

@@ -213,7 +213,7 @@ def test_a_last_sample_before_the_end_lowers_the_coverage() -> None:
     assert not result.final
 
 
-def test_samples_that_are_no_amount_are_left_out_with_a_warning() -> None:
+def test_unusable_samples_are_left_out_with_a_warning() -> None:
     """A stale marker or a garbled value never becomes energy."""
     result = integrate([series({20: 4000, 50: float("nan"), 60: -1, 80: 15000})])
 

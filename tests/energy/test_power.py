@@ -46,7 +46,7 @@ def test_a_long_gap_is_left_out_and_said() -> None:
     assert result.covered_ratio == pytest.approx(10 / 31)
 
 
-def test_one_sample_is_no_energy() -> None:
+def test_one_sample_gives_no_energy() -> None:
     """Power without time is not known energy, and not zero."""
     assert integrate_power([0], [100]).energy_joules is None
 

@@ -35,8 +35,8 @@ def test_refuses_an_interval_that_does_not_end_after_it_starts() -> None:
 
 
 @pytest.mark.parametrize("joules", [-1.0, float("nan"), float("inf")])
-def test_refuses_energy_that_is_no_amount(joules: float) -> None:
-    """Negative and non-finite energy is a fault of the caller."""
+def test_refuses_negative_and_non_finite_energy(joules: float) -> None:
+    """Such energy is a fault of the caller."""
     with pytest.raises(ProfileError, match="finite number >= 0"):
         interval(0, 1, joules)
 

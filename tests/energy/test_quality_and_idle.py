@@ -132,7 +132,7 @@ def test_without_activity_size_decides(activity):
 
 
 def test_one_silent_instance_makes_all_static():
-    """A mixture of measured and guessed activity would favour somebody."""
+    """A mixture of measured and guessed activity would favour one of the pods."""
     claims = claim_slots([mig(P, 16, 1.0), mig(Q, 64, None)])
 
     assert {claim.method for claim in claims} == {Method.MIG_STATIC}

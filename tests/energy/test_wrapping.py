@@ -36,7 +36,7 @@ def test_one_wrong_reading_costs_nothing(wrong):
     assert meter.millijoules == meter.handed_out_millijoules
 
 
-def test_a_jump_that_stays_is_no_energy():
+def test_a_jump_that_stays_is_not_energy():
     """A counter that began anew (a node that slept or was moved) counts from there, and says so."""
     meter = WrappingMeter()
     start, anew = 200_000_000_000, 100_000_000_000

@@ -1,4 +1,4 @@
-"""What the page says besides energy: the node's power, clocks, reasons for low ones."""
+"""Figures of the page besides energy: the node's power, clocks, reasons for low ones."""
 
 import pytest
 from standins.nvml.control import gpu_uuid

@@ -80,7 +80,7 @@ def test_a_lost_gpu_is_not_hammered(node):
 
 
 def test_a_long_gap_in_which_the_holder_changed_is_unmapped(node):
-    """Nobody knows who drew what in a minute without readings: it is not guessed.
+    """The shares in a minute without readings are unknown and not guessed.
 
     No segment of the first pod reaches into the gap: the energy there is missing, and is seen to.
     """
@@ -293,7 +293,7 @@ def test_a_read_while_the_driver_is_away_raises_a_source_error(node):
 
 
 def test_numbers_that_no_gpu_can_give_are_not_known(node):
-    """A negative counter, a power that is no number or a megawatt: absent, and nothing breaks."""
+    """A negative counter, a power of NaN or a megawatt: absent, and nothing breaks."""
     node.run_until(110)
     read, wrong = node.meters.read, iter((-1, -1, -1))
 

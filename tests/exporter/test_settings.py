@@ -64,7 +64,7 @@ def test_a_wrong_setting_says_what_would_be_right(arguments, message):
 
 
 def test_a_wrong_variable_is_named_as_a_variable():
-    """Whoever set a variable is not told about a flag."""
+    """A user who set a variable is not told about a flag."""
     with pytest.raises(ExporterSettingsError, match="LOWTIDE_PORT is 'x'"):
         parse_settings([], {"LOWTIDE_PORT": "x"})
 

@@ -1,4 +1,4 @@
-"""What the past says: profile, bias, head error, spread, and the fit of the filter."""
+"""Analysis of the past: profile, bias, head error, spread, and the fit of the filter."""
 
 from dataclasses import replace
 

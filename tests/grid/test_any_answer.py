@@ -166,7 +166,7 @@ def test_one_wrong_thing_anywhere_is_survived(kind, data):
 @settings(max_examples=8, deadline=None)
 @given(content=anything)
 def test_any_json_at_all_is_survived(kind, content):
-    """What is valid JSON and nothing else."""
+    """The answer is valid JSON and nothing else is sure."""
     check(kind, json.loads(json.dumps(content)))
 
 

@@ -42,7 +42,7 @@ def test_a_failure_on_the_way_is_remembered(fake, hourly):
     assert answer.failures == (Failure("first", "Unauthorized", "First answered 401 for zone DE"),)
 
 
-def test_a_provider_without_forecasts_is_no_failure(fake, hourly):
+def test_a_provider_without_forecasts_is_not_a_failure(fake, hourly):
     """Not having a kind of data is not an outage."""
     first, second = fake("first"), fake("second")
     second.expected = hourly(NOW, [400])
@@ -93,7 +93,7 @@ def test_a_fresh_second_choice_goes_before_an_old_first_one(fake, hourly):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_chain_that_has_no_such_data_says_so(fake, count):
-    """That is no outage and no condition either."""
+    """That is neither an outage nor a condition."""
     with pytest.raises(NotOffered, match="zone DE"):
         chain(*[fake()] * count).forecast("DE", NOW)
 

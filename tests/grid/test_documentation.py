@@ -1,4 +1,4 @@
-"""What the documentation shows must be what the settings accept."""
+"""The settings must accept what the documentation shows."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_every_example_is_accepted(block):
 
 
 def test_every_kind_is_described_and_shown():
-    """A kind that nobody can find does not exist."""
+    """A kind that is not on the page does not exist for its readers."""
     shown = {
         provider["kind"]
         for block in BLOCKS

@@ -53,7 +53,7 @@ def test_reads_the_documented_forecast(server, provider):
 
 
 def test_the_inclusive_last_point_is_not_a_slot(server, provider):
-    """Six hours come as seven points; the seventh would be an hour nobody forecast."""
+    """Six hours come as seven points; the seventh would be an hour without a forecast."""
     server.gives_json(forecast_answer([300, 290, 280, 270, 260, 250, 1]))
 
     assert provider.forecast("DE", NOW).points[-1].end == datetime(2026, 3, 1, 18, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_a_value_that_says_nothing_is_missing_and_never_clean(server, provider, 
 
 
 @pytest.mark.parametrize("bad", [None, 0, -1])
-def test_a_forecast_without_one_value_is_no_forecast(server, provider, bad):
+def test_a_forecast_without_one_value_is_not_a_forecast(server, provider, bad):
     """All null, all zero and all -1 are no data, whatever the status says."""
     server.gives_json(forecast_answer([bad] * 7))
 

@@ -142,7 +142,7 @@ def test_a_doubled_hour_declared_as_utc_is_unknown(path):
 
 
 def test_zero_and_negative_values_are_missing(path):
-    """A file of zeros is no clean grid."""
+    """A file of zeros does not describe a clean grid."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,0\n2026-03-01T01:00Z,-1\n")
 
     with pytest.raises(NoData):
@@ -229,7 +229,7 @@ def test_a_file_speaks_for_one_zone(path):
 
 
 def test_a_series_names_its_file_and_that_it_is_replayed(path):
-    """Nobody takes a trace of another year for the present grid."""
+    """A trace of another year is not taken for the present grid."""
     path.write_text("time,g_per_kwh\n2026-03-01T00:00Z,300\n2026-03-01T01:00Z,310\n")
     moved = Replay(START, START + timedelta(days=365))
     in_place = Replay(START, START)

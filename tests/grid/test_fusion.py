@@ -106,7 +106,7 @@ def test_actuals_that_lag_make_no_hole():
 
 
 def test_a_forecast_older_than_a_day_is_dropped():
-    """Its points are still ahead, but nobody stands for them any more."""
+    """Its points are still ahead, but too old to be trusted."""
     actual = past(20)
     provider = hourly([300.0] * 480 + [1.0] * 10, actual.points[0].start)
 
@@ -119,7 +119,7 @@ def test_a_forecast_older_than_a_day_is_dropped():
     assert aging.generated_at == NOW - 13 * HOUR
 
 
-def test_nothing_known_is_no_forecast():
+def test_nothing_known_gives_no_forecast():
     """No series, or series without a value."""
     assert fuse(NOW, None) is None
     assert fuse(NOW, hourly([None] * 5, SLOT - 5 * HOUR)) is None

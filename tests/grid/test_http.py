@@ -126,7 +126,7 @@ def test_another_status_is_a_bad_answer(server, client, status):
         pytest.param(b"[" * 9000, "not JSON", id="deeply nested"),
     ],
 )
-def test_what_is_not_json_is_a_bad_answer(server, client, body, message):
+def test_an_answer_that_is_not_json_is_a_bad_answer(server, client, body, message):
     """Garbage with status 200 is an error, never an empty answer."""
     server.gives(server.reply(raw=body))
 
@@ -197,7 +197,7 @@ def test_a_dropped_connection_is_retried(server, client):
     assert get(client)[0] == {"a": 1}
 
 
-def test_nobody_listening_is_unavailable(pauses):
+def test_a_port_without_a_server_is_unavailable(pauses):
     """A refused connection is reported in one sentence."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))

@@ -118,7 +118,7 @@ def test_a_value_that_never_moves_is_said_to_be_constant(server):
 
 
 def test_sends_the_headers_that_a_tenant_needs(server):
-    """Mimir and Cortex answer nobody without X-Scope-OrgID."""
+    """Mimir and Cortex answer no query without X-Scope-OrgID."""
     server.gives_json(matrix([(0, "300"), (3600, "310")]))
 
     provider(server, headers={"X-Scope-OrgID": "team-a"}).actuals("DE", START, START + 2 * HOUR)
@@ -162,7 +162,7 @@ def test_reads_a_forecast_by_its_lead_times(server):
     assert series.points[0].start == START
 
 
-def test_a_label_that_is_no_lead_time_is_refused(server):
+def test_a_label_that_is_not_a_lead_time_is_refused(server):
     """Without a lead time a value has no slot."""
     server.gives_json(vector(("soon", "310")))
 

@@ -50,7 +50,7 @@ def test_half_a_slot_must_be_known():
 
 
 def test_nothing_known_is_all_missing():
-    """No series at all is no zero either."""
+    """No series at all does not mean zero either."""
     assert np.isnan(values_on_slots(None, 0, 3, 3600)).all()
 
 

@@ -49,7 +49,7 @@ def test_says_that_it_is_a_stand_in(healthy_stand_in):
 
 
 def test_series_carry_the_mark(provider):
-    """Nobody can take a replayed trace for a live grid."""
+    """A replayed trace cannot be taken for a live grid."""
     assert provider.forecast("DE", datetime.now(UTC)).source == "electricity-maps (stand-in)"
 
 

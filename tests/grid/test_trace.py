@@ -31,7 +31,7 @@ def test_a_download_with_two_intensities_gives_the_life_cycle_and_says_so():
 
 
 def test_the_wanted_factor_chooses_the_column():
-    """Whoever plans on direct emissions gets them from the same file."""
+    """A user who plans by direct emissions gets them from the same file."""
     trace = read(PORTAL, *PORTAL_ROWS, factor=Factor.DIRECT)
 
     assert [row.actual for row in trace.rows] == [100, 110]

@@ -1,4 +1,4 @@
-"""Forecasts as they were when they were made."""
+"""Forecasts as they were made."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -73,7 +73,7 @@ def test_vintages_are_thinned_and_bounded(vintage):
 
 
 def test_a_forecast_must_say_when_it_came(hourly, vintage):
-    """Without it nobody can know what a plan could have used; zones stay apart."""
+    """Without the time it is unknown which plans could have used it; zones stay apart."""
     with pytest.raises(SeriesError, match="when it was fetched"):
         Vintages().with_added(hourly(START, [1]))
     with pytest.raises(SeriesError, match="different zones"):

@@ -75,7 +75,7 @@ def test_a_peer_that_drips_is_given_up_at_the_deadline(peer, beginning):
         pytest.param([b"hello\r\n\r\n"], "hello", id="no HTTP"),
     ],
 )
-def test_what_is_no_answer_is_an_error(peer, pieces, reason):
+def test_a_malformed_answer_is_an_error(peer, pieces, reason):
     with pytest.raises(SourceError, match=reason):
         fetch(peer(pieces), seconds=10, bytes_max=1000)
 

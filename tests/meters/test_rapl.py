@@ -58,7 +58,7 @@ def test_zones_that_may_not_be_read_are_a_source_error(host):
 
 
 @pytest.mark.parametrize("file", ["energy_uj", "max_energy_range_uj"])
-def test_a_zone_that_cannot_be_read_takes_no_other_down(host, file, caplog):
+def test_a_zone_that_cannot_be_read_does_not_affect_the_others(host, file, caplog):
     """The package counts on where its memory zone is broken; the log says so once."""
     set_joules(host, 100.0, 10.0)
     make_unreadable(host, "intel-rapl:0:1", file)

@@ -47,7 +47,7 @@ def test_units_belong_to_one_persona(persona: Persona, unit: AiUnit) -> None:
     assert refused.value.reason is Refusal.UNIT_MISMATCH
 
 
-def test_a_training_job_is_no_provider_unit() -> None:
+def test_a_training_job_is_not_a_provider_unit() -> None:
     """It is not even on the list: such a score is called SCI and not SCI-AI."""
     assert "TrainingJob" not in set(AiUnit)
 
@@ -135,7 +135,7 @@ def test_a_product_of_one_uncertain_factor_keeps_its_relative_width(
     assert range_.high - range_.low == pytest.approx(4 * value * ratio, rel=1e-9, abs=1e-9)
 
 
-def test_an_error_that_nobody_stated_is_not_varied_and_said() -> None:
+def test_an_error_that_is_not_stated_is_not_varied_and_is_named() -> None:
     """100 g ± 5 % alone; the basis names what is not in it."""
     embodied = Bounds(0, 0, 0)
     found = sci_uncertainty(

@@ -130,7 +130,7 @@ def test_refuses_figures_made_in_different_ways(
 
 
 def test_an_override_shows_the_difference_and_says_so() -> None:
-    """Whoever insists gets the number with a warning."""
+    """A user who insists gets the number with a warning."""
     result = compare([job("a"), job("b", boundary=("gpu",))], allow_mismatch=True)
 
     percent = result.row("energy").differences[0].percent
@@ -275,7 +275,7 @@ def test_notes_tell_partial_and_provisional_energy() -> None:
     )
 
 
-def test_one_job_alone_is_no_comparison() -> None:
+def test_one_job_alone_cannot_be_compared() -> None:
     """The message says what is needed."""
     with pytest.raises(MetricError, match="needs at least two"):
         compare([job()])

@@ -141,7 +141,7 @@ def test_a_higher_target_is_never_reached_earlier(one: float, other: float) -> N
 
 
 def test_missing_epochs_are_a_sentence_of_the_caller() -> None:
-    """Whoever asks for the times gets the reason that it gave."""
+    """The times carry the reason that the caller gave."""
     result = by_name(efficiency(replace(JOB, no_epochs="nobody wrote them down")))["TTCAPC"]
 
     assert (result.reason, result.sentence) == ("too_few_samples", "nobody wrote them down")

@@ -285,7 +285,7 @@ def test_the_result_object_is_json_with_the_keys_of_the_reference() -> None:
 
 
 def test_a_result_has_either_a_value_or_a_reason() -> None:
-    """There is no fourth outcome."""
+    """Every result is one or the other."""
     with pytest.raises(ValueError, match="either a value or a reason"):
         Result(name="x", value=None, unit="")
     with pytest.raises(ValueError, match="is not a result"):

@@ -127,7 +127,7 @@ def test_the_oldest_age_is_that_of_the_first_waiting_key(queue: WorkQueue, clock
 
 
 async def test_slow_work_waits_in_a_lane_of_its_own(clock: Clock) -> None:
-    """B has ended: its look takes none of the workers that start jobs, and is no stuck queue."""
+    """B has ended: its look takes none of the workers that start jobs, and no queue is stuck."""
     ended = {B}
     queue = WorkQueue(
         clock=clock,

@@ -1,4 +1,4 @@
-"""What one job is told: the promises that hold whatever a forecast says."""
+"""Plans of one job: the promises that hold whatever a forecast says."""
 
 import math
 from dataclasses import replace
@@ -64,7 +64,7 @@ def test_runs_at_the_latest_start_whatever_the_forecast_says(now, forecast, job)
     assert answer.reason is PlanReason.LATEST_START
 
 
-def test_a_wake_up_within_the_margin_is_no_alarm(now, job):
+def test_a_wake_up_within_the_margin_raises_no_alarm(now, job):
     """One minute after the latest start the margin of five still covers the run."""
     late = job(margin_seconds=300)
 
@@ -407,9 +407,7 @@ def test_refuses_a_forecast_that_contradicts_itself(now, forecast, job):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("field", ["grams_per_kwh", "spread_grams_per_kwh"])
-def test_refuses_a_forecast_with_a_value_that_is_no_intensity(
-    now, forecast, job, field, place, value
-):
+def test_refuses_a_forecast_with_an_impossible_intensity(now, forecast, job, field, place, value):
     """Wherever it stands; comparing alone overlooks what is not a number behind another value."""
     values = [1.0, 2.0, 3.0]
     values[place] = value

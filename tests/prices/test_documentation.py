@@ -1,4 +1,4 @@
-"""What the page on prices shows must be what the settings accept."""
+"""The settings must accept what the page on prices shows."""
 
 import re
 from pathlib import Path

@@ -37,7 +37,7 @@ def test_an_impossible_price_is_refused(value):
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "E1R"])
 def test_a_currency_is_an_iso_code(currency):
-    """What is no code would not be recognised as another currency."""
+    """An invalid code would not be recognised as another currency."""
     with pytest.raises(SeriesError, match="ISO 4217"):
         hourly(0.1, currency=currency)
 

@@ -206,7 +206,7 @@ def test_values_are_there_as_a_table(page: WebDriver) -> None:
 
 
 def test_stand_ins_are_marked(page: WebDriver) -> None:
-    """Nobody takes figures of mock GPUs for real ones."""
+    """Figures of mock GPUs are not taken for real ones."""
     assert "not real" in page.find_element(By.ID, "mock").text
 
 

@@ -105,7 +105,7 @@ def test_a_missing_mandatory_figure_fails_the_export(
 
 
 def test_all_missing_fields_are_named_at_once(densenet: Job) -> None:
-    """Whoever publishes sees the whole list, not one field per try."""
+    """The publisher sees the whole list, not one field per try."""
     densenet["metadata"]["uid"] = "not-a-uuid"
     densenet["status"]["energy"]["final"] = False
 

@@ -123,7 +123,7 @@ def test_the_ranking_shows_energy_second_and_the_environment(page: WebDriver) ->
 
 
 def test_a_click_anywhere_in_a_row_opens_its_card(page: WebDriver) -> None:
-    """The cell of the accuracy is no button, and works."""
+    """The cell of the accuracy is not a button, but works."""
     cells = page.find_elements(By.CSS_SELECTOR, "#ranking tbody tr:nth-child(3) td")
     name = cells[0].text
     cells[3].click()

@@ -104,7 +104,7 @@ def test_label_carries_numbers_sources_date_and_letter(densenet: dict[str, Any])
 
 
 def test_a_stand_in_s_label_says_so_in_large_type(densenet: dict[str, Any]) -> None:
-    """Nobody may mistake it for a measurement."""
+    """It must not be mistaken for a measurement."""
     mock = texts(draw_label(label_of(densenet)))
     densenet["status"]["energy"]["mock"] = False
     real = texts(draw_label(label_of(densenet)))

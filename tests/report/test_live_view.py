@@ -1,4 +1,4 @@
-"""The live view: what is read from a TrainingJob, and what a person sees of it."""
+"""The live view: its reading of a TrainingJob, and the picture that a person sees."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -197,7 +197,7 @@ def test_plain_output_says_each_thing_once() -> None:
     ],
 )
 def test_energy_so_far_is_a_figure_for_people(joules: float, text: str) -> None:
-    """A thousandth of a joule in a job's first second tells nobody anything."""
+    """A thousandth of a joule in a job's first second tells a reader nothing."""
     job = replace(live_job(manifest()), reading=LiveReading(energy_joules=joules))
 
     assert text in drawn(scene(job), width=140)

@@ -135,7 +135,7 @@ def test_absent_optimum_says_why() -> None:
 
 
 @pytest.mark.parametrize("status", [{}, None])
-def test_job_that_nobody_looked_at(status: Any) -> None:
+def test_job_that_no_operator_looked_at(status: Any) -> None:
     """Without any status the operator is the first thing to check."""
     assert story(status or {}) == ["bert: the operator has not looked at it yet; is it running?"]
 

@@ -27,7 +27,7 @@ def test_no_directory_called_operator_is_a_package() -> None:
 
 
 def test_standard_library_wins_with_the_repository_root_on_the_path() -> None:
-    """The folder `operator/` is harmless as long as it is no package."""
+    """The folder `operator/` is harmless as long as it is not a package."""
     code = "import operator; print(operator.__file__)"
 
     run = subprocess.run(

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 60
 
-# The tool that fetches promtool and helm belongs to the test cluster, which is no package.
+# The tool that fetches promtool and helm belongs to the test cluster, which is not a package.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 
 

@@ -342,7 +342,7 @@ def test_rules_pass_the_linter(promtool: Path, rules_file: Path) -> None:
 
 
 def test_every_alert_has_a_case(alerts: dict[str, dict[str, Any]]) -> None:
-    """An alert that nobody tried is not shipped."""
+    """An alert without a test is not shipped."""
     assert {case.alert for case in CASES} == set(alerts)
 
 
@@ -374,7 +374,7 @@ def test_nothing_fires_without_data(
 def test_power_is_recorded_per_job(promtool: Path, rules_file: Path) -> None:
     """Pods of plain and of indexed Jobs are given to the TrainingJob that exists.
 
-    600 J a minute are 10 W; both pods of `many` together 20 W; the notebook is nobody's.
+    600 J a minute are 10 W; both pods of `many` together 20 W; the notebook belongs to no job.
     """
     pods = ["bert-1-2-abcde", "many-1-0-abcde", "many-1-1-fghij", "notebook"]
     series = {
@@ -407,7 +407,7 @@ def test_power_is_recorded_per_job(promtool: Path, rules_file: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
 def test_runbook_exists_and_answers_the_three_questions(case: Case) -> None:
-    """Whoever is called at night finds what it means, how to confirm it and what to do."""
+    """A person called at night finds what it means, how to confirm it and what to do."""
     page = (ROOT / "docs" / "runbooks" / f"{case.page}.md").read_text(encoding="utf-8")
 
     assert page.startswith(f"# {case.alert}\n")

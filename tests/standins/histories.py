@@ -1,4 +1,4 @@
-"""Histories of a node from one seed: pods, faults and what an operator is told in the end.
+"""Histories of a node from one seed: pods, faults and the figures that an operator gets in the end.
 
 The truth is integrated here, from powers that are constant between changes. The exporter's real
 loop reads stand-ins of driver, kubelet and API server on a virtual clock, a scraper stores its
@@ -29,7 +29,7 @@ LIMIT_WATTS = 700.0
 TICK_SECONDS = 1.1
 """The longest time between two ticks: the period and its jitter."""
 DOUBT_SECONDS = 7.0
-"""Until a gap is seen, a pod is shown as if all was counted: five seconds, two ticks."""
+"""Until a gap is seen, a pod is shown as if fully counted: five seconds, two ticks."""
 SCRAPE_SECONDS = 15.0
 AFTER_SECONDS = 160.0
 NAMES = ("web-0", "web-1", "train")
@@ -133,7 +133,7 @@ class Node:
             self.spells.append(Spell(kind, start, start + length, gpu, dice.random()))
 
     def _load_unseen(self, gpu: Gpu, start: float, end: float) -> None:
-        """Let something that the kubelet does not list use the GPU where it is free."""
+        """Use the free GPU by a process that the kubelet does not list."""
         held = [(p.start - 3.0, p.end + 3.0) for p in self.pods_ever if p.gpu == gpu.index]
         if start < 40 or any(start < until and since < end for since, until in held):
             return
@@ -192,10 +192,10 @@ class Node:
         return int(1000 * gpu.joules(began, self.now)) + (10**9 if began < 0 else 0)
 
     def survey_soon(self) -> None:
-        """Nothing to look for."""
+        """Do nothing: there is nothing to look for."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to let go of."""
 
     def allocations(self) -> tuple[Allocation, ...]:
         if self.spell("silent_kubelet"):
@@ -237,7 +237,7 @@ class Node:
 
 @dataclass
 class Told:
-    """What the operator is told of one pod."""
+    """Figures that the operator gets of one pod."""
 
     pod: Pod
     true_joules: float
@@ -271,7 +271,7 @@ class History:
         )
 
     def run(self) -> list[Told]:
-        """Live through it and return what is told of every pod."""
+        """Live through it and return the figures of every pod."""
         node, dice = self.node, self.node.dice
         ends = [p.end for p in node.pods_ever]
         until = max([node.length, *ends]) + AFTER_SECONDS
@@ -302,12 +302,12 @@ class History:
         if spell.kind == "no_state":
             self._path.unlink(missing_ok=True)
         self.node.now += 1.0 + 60 * spell.value**2
-        self.node.records = None  # what the process knew of the API server went with it
+        self.node.records = None  # the process's knowledge of the API server is lost with it
         self._loop = self._start()
         self._loop.restore()
 
     def _scrape(self) -> None:
-        """Store the page as Prometheus would, and look at what no page may do."""
+        """Store the page as Prometheus would, and check what must hold of every page."""
         at = UNIX_START + self.node.now
         page = self._loop.snapshot().samples
         seen: dict[str, dict] = defaultdict(dict)
@@ -356,7 +356,7 @@ class History:
         return told
 
     def _lies(self, told: Told) -> list[str]:
-        """Return what the figures of a pod say that is not so."""
+        """Return the errors in the figures of a pod."""
         energy, pod = told.energy, told.pod
         reported = energy.total_joules or 0.0
         by_quality = {part.quality: 0.0 for part in energy.parts}
@@ -369,16 +369,16 @@ class History:
         faults = []
         modelled = 0.01 * by_quality.get("power_integrated", 0.0)
         most = 1.001 * told.true_joules + modelled + edge
-        if gpu.is_mig:  # the rest of the GPU's energy is the held instance's too, by its rule
+        if gpu.is_mig:  # the rule gives the rest of the GPU's energy to the held instance too
             most += edge
         if reported > most:
             faults.append(f"reported {reported:.0f} J of {told.true_joules:.0f} J")
         missing = 0.999 * told.true_joules - reported - edge
         unknown = (1 - energy.energy_coverage_ratio) * (pod.end - pod.start)
         allowed = unknown + DOUBT_SECONDS * (energy.segments > 1 or unknown > 0)
-        # A clock that is wrong tells a segment's start as wrongly.
+        # A wrong clock gives a segment's start the same error.
         allowed += sum(abs(s.value) for s in self.node.spells if s.kind == "clock")
-        if gpu.is_mig:  # half of the idle floor is that of the part which nobody holds
+        if gpu.is_mig:  # half of the idle floor belongs to the free instance
             missing -= 0.5 * IDLE_WATTS * (pod.end - pod.start)
         if missing > 1.001 * allowed * pod.watts and not by_quality.keys() & set(RARE):
             faults.append(
@@ -396,7 +396,7 @@ def _moment(seconds: float) -> datetime:
 
 
 def find_faults(seeds: range, directory: Path) -> list[str]:
-    """Return what histories of these seeds found wrong, each with its seed."""
+    """Return the faults found by histories of these seeds, each with its seed."""
     found = []
     for seed in seeds:
         history = History(seed, directory)

@@ -36,7 +36,7 @@ class HostTrees:
         (self.procfs / "meminfo").write_text(f"MemTotal: {self.memory_bytes // 1024} kB\n")
 
     def set_pod(self, uid: str, cpu_seconds: float, memory_bytes: int = 0) -> None:
-        """Set what a pod has used; its cgroup is made where it is missing."""
+        """Set a pod's use; its cgroup is made if it is missing."""
         name = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice"
         directory = self.cgroup / "kubepods.slice" / "kubepods-burstable.slice" / name
         (directory / ("a" * 64)).mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ program ends with 1.
 
 The promises: after SIGTERM the process leaves with 75 and the next attempt starts at the batch
 where this one stopped; after SIGKILL nothing before the last checkpoint is done again; and the
-weights at the end are those of a training that nobody disturbed, bit for bit.
+weights at the end are those of an undisturbed training, bit for bit.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
 """A Prometheus for tests in one process: it stores pages and answers range selectors.
 
 Small on purpose: every sample of a page is stored at the scrape's time under the target's
-`instance`, and an instant query with a range selector returns what lies in the range, left edge
-excluded (Prometheus 3, docs/querying/basics, "Range vector selectors"). Matchers know `=` and
-`=~`. It shares no code with the operator's own store, so that the two can be compared.
+`instance`, and an instant query with a range selector returns the samples in the range, left edge
+excluded (Prometheus 3, docs/querying/basics, "Range vector selectors"). Matchers know `=` and `=~`.
+It shares no code with the operator's own store, so that the two can be compared.
 """
 
 import json
@@ -29,7 +29,7 @@ class PrometheusStandIn:
         )
 
     def store(self, page: str, at_seconds: float, instance: str) -> None:
-        """Store a page that a target gave."""
+        """Store a target's page."""
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
                 labels = tuple(sorted({**sample.labels, "instance": instance}.items()))

@@ -77,7 +77,7 @@ def test_two_are_kept(store, directory):
     ],
 )
 def test_a_damaged_file_is_set_aside_for_the_one_before(store, directory, damage, caplog):
-    """Nothing is trained on with altered weights, and nobody has to clean up first."""
+    """Nothing is trained on with altered weights, and no cleaning up is needed first."""
     store.save(content(1), batches=1)
     newest = directory / store.save(content(2), batches=2).name
     newest.write_bytes(damage(newest.read_bytes()))
@@ -192,7 +192,7 @@ def test_training_starts_anew_if_every_checkpoint_is_damaged(store, directory, c
 
 
 def test_a_whole_file_of_another_program_is_not_taken_for_damaged(store, directory):
-    """It may be somebody's work: say so and touch nothing."""
+    """It may be the user's work: the trainer says so and touches nothing."""
     torch.save({"weights": 1}, directory / "checkpoint-0000000001.pt")
 
     with pytest.raises(CheckpointError, match="was not written by this version"):

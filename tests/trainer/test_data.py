@@ -153,7 +153,7 @@ def test_classes_without_images_are_an_error(tmp_path):
         load(tmp_path)
 
 
-def test_a_file_that_is_no_image_is_named(folder):
+def test_a_file_that_is_not_an_image_is_named(folder):
     """The one among thousands that must be replaced."""
     for path in folder.rglob("*.png"):
         path.write_bytes(b"GIF89a but not really")

@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_said_and_reported(trainer, capsys, extra, exit_c
 
 
 def test_wrong_flags_are_reported_where_the_environment_says(tmp_path, monkeypatch, capsys):
-    """The status of the job shows the typing error; nobody has to look for logs."""
+    """The status of the job shows the typing error, so the user need not look for logs."""
     path = tmp_path / "message"
     monkeypatch.setenv("LOWTIDE_REPORT_PATH", str(path))
 

@@ -130,7 +130,7 @@ def test_a_later_attempt_counts_on_where_the_first_stopped(time, written):
 
 
 def test_a_figure_that_makes_no_sense_is_left_out_and_warned_about_once(time, written, caplog):
-    """A percentage or a loss that is no number must not end a training of days."""
+    """A percentage or a loss of NaN must not end a training of days."""
     reporter = make(time, written, model="m" * 200)
     reporter.start()
     for _ in range(2):

@@ -197,7 +197,7 @@ def test_with_accumulated_gradients_a_pause_waits_for_the_step(pod):
 
 
 def test_a_stop_without_a_state_says_what_is_lost(pod):
-    """The code of a process that SIGTERM ended: it is no failure, but nothing was saved."""
+    """The code of a process that SIGTERM ended: not a failure, but nothing was saved."""
 
     def train():
         with lowtide_trainer.run(epochs=2) as run:

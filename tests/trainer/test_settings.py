@@ -184,7 +184,7 @@ def test_threads_follow_the_cpu_limit_of_cgroup_v2(tmp_path):
 
 @pytest.mark.parametrize("controller", ["cpu", "cpu,cpuacct"])
 def test_threads_follow_the_cpu_limit_of_cgroup_v1(tmp_path, controller):
-    """A quota of minus one is no limit; without any file all cores are used."""
+    """A quota of minus one means no limit; without any file all cores are used."""
     unlimited = usable_cores(tmp_path)
     (tmp_path / controller).mkdir()
     (tmp_path / controller / "cpu.cfs_period_us").write_text("100000")

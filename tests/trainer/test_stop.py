@@ -64,7 +64,7 @@ def test_a_second_signal_ends_the_process_at_once():
 
 
 def test_outside_the_main_thread_a_request_warns_and_training_goes_on(caplog):
-    """Python delivers signals to the main thread only; that is no reason to end a training."""
+    """Python delivers signals to the main thread only; that must not end a training."""
     found = []
 
     def train():

@@ -28,7 +28,7 @@ class Module:
 
     @property
     def directory(self) -> Path:
-        """Where its sources lie."""
+        """Folder of its sources."""
         return SOURCES / self.name
 
     @property

@@ -62,7 +62,7 @@ def lock(path: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def lock_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock on `path` if nobody else does; yields whether it is held."""
+    """Hold the lock on `path` if it is free; yields whether it is held."""
     if not path.exists():
         yield False
         return
@@ -81,7 +81,7 @@ def lock_if_free(path: Path) -> Iterator[bool]:
 def entry(parent: Path, key: str, build: Callable[[Path, int], None]) -> Path:
     """Return the directory `parent/key`, made by `build(directory, lock)` if it is not there.
 
-    Making one removes those of `parent` that nobody has asked for in two weeks.
+    Making one removes those of `parent` that have not been used for two weeks.
     """
     final = parent / key
     if final.is_dir():

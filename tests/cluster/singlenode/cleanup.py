@@ -1,10 +1,9 @@
 """Removes a cluster whole, from whatever state it is in.
 
-Needs no cooperation of what it removes: a cluster whose starter, or whose every process, was
-killed is taken away like a healthy one. Each step looks at what is there and may be repeated;
-after an interruption the next call goes on. The order matters: the kubelet and containerd end
-before the containers that they would start again, and a directory goes when nothing is mounted
-below it.
+Needs no cooperation: a cluster whose starter, or whose every process, was killed is removed like a
+healthy one. Each step looks at what is there and may be repeated; after an interruption the next
+call goes on. The order matters: the kubelet and containerd end before the containers that they
+would start again, and a directory goes when nothing is mounted below it.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ _SHIM_SOCKETS = Path("/run/containerd/s")
 def remove(layout: Layout) -> None:
     """Leave nothing of the cluster: processes, mounts, network, control groups, directories.
 
-    Requests to end that arrive meanwhile are ignored: half a removal helps nobody.
+    Requests to end that arrive meanwhile are ignored: half a removal is of no use.
     """
     if layout.state.exists():
         with _undisturbed():
@@ -75,7 +74,7 @@ def _remove(layout: Layout) -> None:
 
 
 def unmount_builds(layout: Layout) -> None:
-    """Unmount what a killed build of an image left; a build that runs is left alone."""
+    """Unmount the leftovers of killed image builds; a running build is left alone."""
     places = (layout.cache / "images").glob("*/.lock"), (layout.cache / "base-image").glob(".lock")
     for lock in itertools.chain(*places):
         with cache.lock_if_free(lock) as held:
@@ -87,7 +86,7 @@ def _kill_containers(layout: Layout) -> None:
     """End all containers, then the shims that hold them.
 
     A container's processes are known by their control group, a shim by the address of our
-    containerd among its arguments: neither can be anybody else's.
+    containerd among its arguments, so neither can belong to anything else.
     """
     for _ in range(5):  # a process may fork while the list is read
         inside = [
@@ -146,7 +145,7 @@ def _remove_system_files(layout: Layout) -> None:
         _SHIM_SOCKETS,
         _SHIM_SOCKETS.parent,
     ):
-        with contextlib.suppress(OSError):  # not there, or somebody else's files are in it
+        with contextlib.suppress(OSError):  # not there, or it holds foreign files
             directory.rmdir()
 
 

@@ -1,7 +1,7 @@
 """Starts and removes the cluster of this machine.
 
-`up` either ends with a cluster that answers, or removes what it started and raises. What runs
-is `processes`' business, what it is told `controlplane`'s, `node`'s and `services`'.
+`up` either ends with a cluster that answers, or removes what it started and raises. `processes`
+runs the programs; `controlplane`, `node` and `services` make their arguments.
 """
 
 import json
@@ -35,7 +35,7 @@ from singlenode.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What may differ between two clusters."""
+    """Options in which two clusters may differ."""
 
     gpus: int = 2
     """Number of GPUs that the node says it has."""
@@ -96,9 +96,9 @@ def down(layout: Layout, progress: Progress) -> bool:
 
 
 def refuse_second() -> None:
-    """Raise OccupiedError if a cluster that somebody needs is on this machine.
+    """Raise OccupiedError if a cluster in use is on this machine.
 
-    `up` asks this itself; who builds images first asks before, not minutes later.
+    `up` checks this itself; callers that first build images check before, not minutes later.
     """
     owner = ownership.current()
     if owner is not None and not owner.is_abandoned and _some_process_runs(owner):
@@ -225,7 +225,7 @@ def _kubectl(layout: Layout, programs: binaries.Binaries, *arguments: str, text:
 
 
 def _apply(layout: Layout, programs: binaries.Binaries, manifests: list[services.Manifest]) -> None:
-    """Create objects of a cluster that has none yet."""
+    """Create the first objects of a new cluster."""
     bundle = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
     _kubectl(layout, programs, "create", "--validate=false", "-f", "-", text=bundle)
 

@@ -56,7 +56,7 @@ def run(
             errors="replace",
             env={**os.environ, **(environment or {})},
             cwd=directory,
-            process_group=0,  # Ctrl-C reaches us alone, and we decide what becomes of it
+            process_group=0,  # Ctrl-C reaches only this process, which decides what to do
             preexec_fn=None if outlives_caller else _die_with_parent,
         )
     except FileNotFoundError as error:
@@ -128,8 +128,8 @@ def watch(
 def beside(argv: Sequence[str | Path]) -> Iterator[None]:
     """Run a program while the body runs, and wait for it; its stderr is the caller's.
 
-    A body that fails asks it to end (SIGTERM) and waits until it has cleaned up. The program's
-    own failure is left to whoever needs what it was to make: they try again, and say why not.
+    A body that fails asks it to end (SIGTERM) and waits until it has cleaned up. The program's own
+    failure is left to the caller that needs its product: it tries again, and says why not.
     """
     with subprocess.Popen(
         [str(part) for part in argv],

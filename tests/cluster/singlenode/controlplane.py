@@ -58,7 +58,7 @@ def api_server(layout: Layout) -> list[str]:
 
 
 def controller_manager(layout: Layout) -> list[str]:
-    """Return the controller manager's arguments; it is the only one, so it elects nobody."""
+    """Return the controller manager's arguments; it is the only one, so it needs no election."""
     kubeconfig = layout.pki / "controller-manager.kubeconfig"
     return [
         "kube-controller-manager",
@@ -78,7 +78,7 @@ def controller_manager(layout: Layout) -> list[str]:
 
 
 def scheduler(layout: Layout) -> list[str]:
-    """Return the scheduler's arguments; it is the only one, so it elects nobody."""
+    """Return the scheduler's arguments; it is the only one, so it needs no election."""
     kubeconfig = layout.pki / "scheduler.kubeconfig"
     return [
         "kube-scheduler",

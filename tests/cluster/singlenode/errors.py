@@ -1,4 +1,4 @@
-"""What can go wrong with the test cluster, each told in one sentence.
+"""Errors of the test cluster, each told in one sentence.
 
 ClusterError
 ├── UnsupportedMachineError   this machine cannot run the cluster, and why

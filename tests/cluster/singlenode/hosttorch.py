@@ -20,7 +20,7 @@ _IMAGE_PACKAGES = Path("/opt/lowtide/site-packages")
 
 @dataclass(frozen=True, slots=True)
 class HostTorch:
-    """What a pod's manifest needs; each field in the form of the Pod API."""
+    """Fields of a pod's manifest, each in the form of the Pod API."""
 
     volumes: list[dict[str, Any]]
     volume_mounts: list[dict[str, Any]]

@@ -188,7 +188,7 @@ def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress)
 
 
 def _empty(directory: Path) -> None:
-    """Remove all that was built; the lock stays, we hold it."""
+    """Remove everything built except the lock, which is held."""
     mounts.unmount_below(directory)
     for part in directory.iterdir():
         if part.is_dir():
@@ -196,7 +196,7 @@ def _empty(directory: Path) -> None:
 
 
 def _pull_base(workshop: _Workshop) -> None:
-    """Give Buildah the base image, if it has it not."""
+    """Give Buildah the base image, if it lacks it."""
     known = workshop.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
     if workshop.foundation.reference not in known:
         workshop.buildah("pull", f"docker-archive:{workshop.foundation.archive}")

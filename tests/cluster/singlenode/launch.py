@@ -1,4 +1,4 @@
-"""Starts a process that nobody owns: `python -I launch.py PIDFILE LOGFILE PROGRAM ARGUMENT…`.
+"""Starts a process without an owner: `python -I launch.py PIDFILE LOGFILE PROGRAM ARGUMENT…`.
 
 The pid file is written by the new process itself, before it becomes PROGRAM: there is no
 moment at which a killed starter leaves a process that no pid file names. The process gets

@@ -1,4 +1,4 @@
-"""Where the test cluster keeps its files, and the addresses it uses.
+"""Directories of the test cluster, and the addresses it uses.
 
 Two places: the *state* of the one running cluster, removed by `down`, and the *cache* of what
 takes minutes to make (binaries, images), which outlives clusters and checkouts. Nothing else

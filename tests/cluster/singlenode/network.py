@@ -1,7 +1,7 @@
 """The node's address, the pods' network, and their removal.
 
-What the kernel had before is written down when a cluster starts (`Before`), so that removal
-takes away exactly what came: firewall chains, addresses, links and kernel settings.
+What the kernel had before is written down when a cluster starts (`Before`), so that removal takes
+away only what was added: firewall chains, addresses, links and kernel settings.
 """
 
 import json
@@ -13,7 +13,7 @@ from singlenode.errors import CommandFailedError
 from singlenode.layout import ADDRESS, BRIDGE, NETWORK, POD_NETWORK
 
 BEFORE = "before.json"
-"""Name of the record in the state directory; whoever finds it knows that things were started."""
+"""Name of the record in the state directory; it is there once anything was started."""
 
 _TABLES = ("nat", "filter", "mangle", "raw")
 _OUR_PREFIXES = ("KUBE-", "CNI-")
@@ -34,7 +34,7 @@ _KERNEL_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the machine had before the cluster."""
+    """State of the machine before the cluster."""
 
     chains: tuple[str, ...]
     """`command table chain`, one string each."""

@@ -1,4 +1,4 @@
-"""One cluster per machine: who has it, and whether it still counts.
+"""Ownership of the machine's one cluster: its starter, and whether it is still in use.
 
 The address, the firewall chains and the kubelet's directory exist once per machine, whatever
 the state directory. A record in `/run` names the cluster; a lock beside it is held while one is
@@ -33,13 +33,13 @@ class Owner:
     starter: Identity
     starter_command: str
     complete: bool = False
-    """Whether it came up wholly."""
+    """Whether it came up completely."""
     bound: Identity | None = None
     """The process it lives for; None when it is to stay until `down`."""
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether nobody needs it: its starter was killed midway, or the one it lived for."""
+        """Whether it is no longer needed: its starter was killed midway, or its process is gone."""
         if not self.complete:
             return not self.starter.is_alive
         return self.bound is not None and not self.bound.is_alive
@@ -128,7 +128,7 @@ def _lock() -> int:
             owner = current()
             raise OccupiedError(
                 "a test cluster is being started or stopped on this machine: "
-                f"{owner or 'by a process that has not said more yet'}"
+                f"{owner or 'by a process that is not known yet'}"
             ) from None
         except FileNotFoundError:
             pass  # the holder before us removed the file: take the next one

@@ -17,7 +17,7 @@ _DAYS = "30"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody the API server knows by certificate."""
+    """A user whom the API server knows by certificate."""
 
     file: str
     user: str

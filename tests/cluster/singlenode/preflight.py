@@ -1,4 +1,4 @@
-"""Says before anything is touched why this machine cannot run the cluster."""
+"""Checks, before anything is touched, whether this machine can run the cluster."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ _LONGEST_SOCKET = 107
 """Characters of a socket's path; with the final zero the kernel's 108 bytes (unix(7))."""
 
 _LONGEST_ENDING = ".ttrpc"
-"""What containerd appends to the name of its socket."""
+"""Suffix that containerd appends to the name of its socket."""
 
 
 def check_machine(layout: Layout) -> None:

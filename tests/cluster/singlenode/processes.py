@@ -1,7 +1,7 @@
 """Long-lived processes, each started and stopped by its own pid file.
 
 A pid file holds the pid and the start time of its process; both must match before anything is
-signalled, so a pid that the kernel has given to somebody else is never touched.
+signalled, so a pid that the kernel has given to another process is never touched.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process for all time: a pid alone is used again, with its start time it is not."""
+    """A process for all time: unlike a pid alone, a pid with its start time is never reused."""
 
     pid: int
     started_ticks: int
@@ -40,7 +40,7 @@ class Identity:
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Whether this process still runs."""
         return Identity.of(self.pid) == self
 
 

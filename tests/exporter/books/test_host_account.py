@@ -207,7 +207,7 @@ def test_the_idle_power_of_the_cpus_survives_a_restart(cpu_node, host, tmp_path)
 
 
 def test_a_pod_without_gpu_that_is_deleted_ended_when_it_was_gone(cpu_node, host):
-    """Nobody told when: the moment at which it was missed is the end, not its beginning."""
+    """Its end is not known: the moment at which it was missed counts, not its beginning."""
     know(cpu_node, ("a", UID_A, 4.0))
     run(cpu_node, host, 20, watts=100, busy_cores=4, pods={UID_A: 4})
     cpu_node.delete_pod("a")
@@ -218,7 +218,7 @@ def test_a_pod_without_gpu_that_is_deleted_ended_when_it_was_gone(cpu_node, host
 
 
 def test_a_zone_without_permission_leaves_the_gpus_measured(cpu_node, host, monkeypatch, caplog):
-    """Only root may read CPU energy: said once, absent, and everything else goes on."""
+    """Only root may read CPU energy: the log says so once, and everything else goes on."""
     read = Path.read_text
 
     def refuse(path, *arguments, **options):

@@ -36,7 +36,7 @@ def test_hours_of_faults_conserve_every_millijoule(accuracy, capsys):
 
 
 @pytest.mark.slow
-def test_our_error_is_a_hundredth_of_the_common_designs(accuracy, tmp_path):
+def test_the_error_is_a_hundredth_of_the_common_designs(accuracy, tmp_path):
     """One 75 s job scraped every 30 s: below 0.1 percent where a labelled counter loses tens."""
     errors = accuracy.run_job(tmp_path, 75.0, 30.0, accuracy.random.Random(1))
 

@@ -95,8 +95,8 @@ class TestTimeSlicing:
         assert shared.pod_joules("a", method="sm_share", part="active") > 0
         assert conserved(shared)
 
-    def test_a_process_outside_pods_sends_its_share_to_nobody(self, shared):
-        """Somebody on the host uses the GPU beside the pods: foreign, not theirs."""
+    def test_the_share_of_a_process_outside_pods_goes_to_no_pod(self, shared):
+        """A process of the host uses the GPU beside the pods: its share is foreign, not theirs."""
         for pid, uid in ((11, UID_A), (12, UID_B), (13, None)):
             add_process(shared, pid, uid)
         self.start(shared)
@@ -257,7 +257,7 @@ class TestMig:
         assert shared.value("lowtide_source_up", source="dcgm") == 0
 
     def test_free_instances_and_uncut_slices_are_free(self, shared):
-        """Only the small instance is held: 116 of 132 SM of the floor belong to nobody."""
+        """Only the small instance is held: 116 of 132 SM of the floor are free."""
         self.start(shared)
         shared.end_pod("large")
         shared.run_until(140)
@@ -268,7 +268,7 @@ class TestMig:
         assert free == pytest.approx(10_000 * 116 / 132, rel=0.001)
 
     def test_a_lost_gpu_keeps_its_instances(self, shared, caplog):
-        """Who holds one of them holds no unknown device, and gets the energy of the gap."""
+        """The holder of one does not hold an unknown device, and gets the energy of the gap."""
         self.start(shared)
         before = shared.pod_joules("large")
         shared.control.gpu(0).error = pynvml.NVML_ERROR_GPU_IS_LOST
@@ -323,13 +323,13 @@ def test_both_spellings_of_dcgm_are_read(page, activity):
     assert parse_activity(page) == activity
 
 
-def test_a_page_that_is_no_page_is_refused():
-    """An error page of a proxy is no activity of zero."""
-    with pytest.raises(MalformedAnswerError, match="no metrics page"):
+def test_a_page_of_another_kind_is_refused():
+    """An error page of a proxy does not mean an activity of zero."""
+    with pytest.raises(MalformedAnswerError, match="not a metrics page"):
         parse_activity("<html>{oops</html>")
 
 
-def test_a_value_that_is_no_number_is_not_known():
+def test_a_value_that_is_not_a_number_is_not_known():
     """Unlike zero, which would take the instance's energy away."""
     page = OLD_PAGE.replace('GPU_I_ID="7"} 0.5', 'GPU_I_ID="7"} NaN')
 
@@ -338,7 +338,7 @@ def test_a_value_that_is_no_number_is_not_known():
 
 @pytest.mark.parametrize("blank", ["140737488355328.0", "NaN", "-1", "2147483632"])
 def test_a_blank_is_not_known_and_the_next_best_field_counts(blank):
-    """DCGM's blank numbers are far above 1 (dcgm_structs.h): they are no instance at full load."""
+    """DCGM's blank numbers are far above 1 (dcgm_structs.h): they do not mean full load."""
     page = NEW_PAGE.replace("0.25", blank)
 
     assert parse_activity(page) == {("GPU-1", 7): 0.5}

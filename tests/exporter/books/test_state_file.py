@@ -111,7 +111,7 @@ def test_a_pod_keeps_its_account_while_the_api_server_is_silent(node, state):
 
 
 def test_a_change_of_holder_during_a_long_gap_is_not_guessed(node, state):
-    """Nobody saw when: the gap's energy is unmapped, and no segment of a pod covers it."""
+    """The time of the change is unknown: the gap's energy is unmapped, and in no pod's segment."""
     prepare(node, state)
     node.delete_pod("job")
     node.start_pod("next", GPU_0)
@@ -340,7 +340,7 @@ def test_unusable_state_starts_new_segments(node, state, tmp_path, caplog, chang
 
 
 def test_state_of_an_unknown_boot_is_not_used(node, tmp_path, caplog):
-    """Without the boot's id nobody knows whether the counters are still the same."""
+    """Without the boot's id it is unknown whether the counters are still the same."""
     state = StateFile(str(tmp_path / "state.json"), "")
     prepare(node, state)
 

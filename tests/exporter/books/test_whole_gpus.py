@@ -289,7 +289,7 @@ def test_a_silent_kubelet_costs_nothing_where_the_holder_stays(node):
 
 
 def test_a_silence_that_hides_a_change_of_holder_is_unmapped(node):
-    """20 s: nobody saw when, and the two draw different powers. Both begin a new segment."""
+    """The time of the change in 20 s is unknown, and powers differ. Both begin a new segment."""
     node.start_pod("first", GPU_0)
     node.run_until(110)
     node.owners.table = None
@@ -376,7 +376,7 @@ def test_a_gpu_named_by_its_device_node_is_that_gpu(node):
     assert node.value("lowtide_pod_gpu_share_ratio", pod="job", uuid=gpu_uuid(1)) == 1
 
 
-def test_energy_of_nobody_is_shown_at_zero_before_there_is_any(node):
+def test_unallocated_energy_is_shown_at_zero_before_there_is_any(node):
     """A counter that appears with a value has lost its first step to every rate."""
     node.tick()
 

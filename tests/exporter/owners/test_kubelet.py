@@ -47,7 +47,7 @@ def test_every_form_of_device_id_is_read(kubelet, client):
 
 
 def test_other_resources_and_pods_without_devices_are_left_out(kubelet, client):
-    """A network card is no GPU."""
+    """A network card is not a GPU."""
     kubelet.give("ml", "nic", "nic-0", resource="example.com/nic")
     kubelet.give("ml", "web")
 

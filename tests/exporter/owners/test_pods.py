@@ -232,7 +232,7 @@ def test_times_of_a_finished_pod_are_read():
     ],
 )
 def test_a_pod_works_for_a_trainingjob_only_if_a_job_controls_it(owners, uid):
-    """A label alone is what anybody may write on a pod."""
+    """Any user may write a label on a pod, so a label alone does not count."""
     item = pod("a")
     item["metadata"] |= {
         "labels": {"lowtide.dev/trainingjob-uid": "u-net"},
@@ -265,7 +265,7 @@ def test_a_restarted_container_does_not_end_its_pod():
 @pytest.mark.parametrize(
     "item", [{}, {"metadata": {"uid": "u"}}, {"metadata": {"name": "a", "namespace": "b"}}]
 )
-def test_an_object_that_is_no_pod_is_refused(item):
+def test_an_object_that_is_not_a_pod_is_refused(item):
     """A pod without UID, name or namespace cannot be accounted for."""
     with pytest.raises(MalformedAnswerError, match="pod without"):
         parse_pod(item)

@@ -169,7 +169,7 @@ def test_a_missing_socket_is_named(tmp_path):
         (answering(b"", trailers=[("grpc-status", "99")]), "UNKNOWN"),
     ],
 )
-def test_what_is_no_answer_is_an_error_with_its_reason(serve, step, reason):
+def test_a_malformed_answer_is_an_error_with_its_reason(serve, step, reason):
     """Bad frames, bad statuses and refusals each say what they are."""
     _, client = serve(step)
 

@@ -188,7 +188,7 @@ def test_basic_auth_lets_in_only_the_right_user(node, tmp_path):
 
 @pytest.mark.parametrize("content", [None, "no colon"])
 def test_an_unusable_password_file_is_refused(node, tmp_path, content):
-    """It must not start without the protection that was asked for."""
+    """The exporter must not start without the protection that was asked for."""
     secret = tmp_path / "auth"
     if content is not None:
         secret.write_text(content)
@@ -201,7 +201,7 @@ def test_an_unusable_password_file_is_refused(node, tmp_path, content):
 
 
 def test_https_with_a_certificate(node, tmp_path):
-    """TLS 1.2 or newer, from two PEM files; a client that talks plain HTTP disturbs nobody."""
+    """TLS 1.2 or newer, from two PEM files; a client that talks plain HTTP disturbs no other."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     make_certificate(key, certificate)
     context = ssl.create_default_context(cafile=str(certificate))

@@ -32,7 +32,7 @@ def terms(identity: str) -> LeaseTerms:
 
 
 def holder(api: FakeApi) -> str | None:
-    """Who the Lease says leads."""
+    """The leader by the Lease."""
     lease = api.get(LEASES, "lowtide-operator")
     return None if lease is None else lease["spec"].get("holderIdentity")
 

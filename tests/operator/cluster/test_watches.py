@@ -1,4 +1,4 @@
-"""What kopf is told to leave alone: it copies no objects and writes nothing into them."""
+"""Kopf leaves objects alone: it copies none and writes nothing into them."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -37,7 +37,7 @@ def test_objects_that_kopf_hears_of_are_not_copied(persistence: Any) -> None:
 
 
 def test_a_list_that_is_refused_is_tried_again_for_ever() -> None:
-    """Kopf ends the operator after the last wait, for all namespaces; so there is no last one."""
+    """Kopf ends the operator after the last wait, for all namespaces, so the waits have no end."""
     waits = kopf_settings(OperatorSettings()).networking.error_backoffs
     assert isinstance(waits, Iterable)
     first = list(islice(waits, 1000))

@@ -588,7 +588,7 @@ def test_an_edit_after_the_start_is_told_once_with_what_still_counts() -> None:
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"])
 @pytest.mark.parametrize("begun", [False, True])
 def test_the_last_moment_there_is_can_be_asked_for(field: str, text: str, begun: bool) -> None:
-    """Whoever writes the year 9999 means "never mind", and gets a plan and a status."""
+    """A user who writes the year 9999 means "never mind", and gets a plan and a status."""
     schedule = {field: text, "expectedDurationSeconds": 31_536_000}
     known = {"child": CHILD, "pods": (POD,)} if begun else {}
 

@@ -63,7 +63,7 @@ def run(*spans: tuple[float, float]) -> EnergyProfile:
     )
 
 
-def test_the_begin_of_every_resume_is_restart_work() -> None:
+def test_the_start_of_every_resume_is_restart_work() -> None:
     """A quarter of an hour each, the short last attempt as a whole; the first start is free."""
     attempts = (attempt(1, 0, 1), attempt(2, 2, 4), attempt(3, 5, 5.1))
 
@@ -76,7 +76,7 @@ def test_the_begin_of_every_resume_is_restart_work() -> None:
 
 
 def test_without_permission_to_pause_nothing_is_taken_for_restart_work() -> None:
-    """Nobody said what a resume costs, so the baseline is not made smaller by a guess."""
+    """The cost of a resume is not stated, so the baseline is not made smaller by a guess."""
     assert restart_work(spec(may_pause=False), (attempt(1, 0, 1), attempt(2, 2, 4))) == ()
 
 
@@ -195,7 +195,7 @@ def test_a_dirtier_choice_has_a_negative_reach() -> None:
     [None, grid([400.0] * 7), grid([400.0] * 8, estimated=True)],
     ids=["nothing", "an hour short", "estimates"],
 )
-def test_hours_that_nobody_saw_leave_the_optimum_open(intensity: AverageSeries | None) -> None:
+def test_unknown_hours_leave_the_optimum_open(intensity: AverageSeries | None) -> None:
     """Nothing is guessed: the reason says what it waits for."""
     status = measured(100.0, 400.0, attempt(1, 4, 5))
 

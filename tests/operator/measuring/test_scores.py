@@ -210,7 +210,7 @@ def test_a_set_without_a_framework_is_for_all_of_them(ended: Run, folder: Path) 
 
 
 def test_an_unusable_set_is_named_and_the_job_is_measured(ended: Run, folder: Path) -> None:
-    """A file that is no set, one with a NaN; the good one beside them still counts elsewhere."""
+    """A file of another kind, a set with a NaN; the good set beside them still counts elsewhere."""
     (folder / "a.yaml").write_text("[]")
     values = {"training_energy": [float("nan"), 1, 1, 1]}
     (folder / "b.json").write_text(json.dumps({**TEAM_SET, "boundaries": values}))
@@ -225,7 +225,7 @@ def test_an_unusable_set_is_named_and_the_job_is_measured(ended: Run, folder: Pa
 
 
 def test_a_failed_job_has_no_letter(ended: Run) -> None:
-    """Half a training is no training."""
+    """Half a training cannot be rated."""
     section = efficiency_of(ended(report(), outcome="Failed"))
 
     assert (section.label, section.message) == (None, "only completed jobs are rated")
@@ -408,7 +408,7 @@ def test_explain_computes_the_status_again_and_agrees(ended: Run, tmp_path: Path
 
 
 def test_explain_finds_a_letter_that_does_not_follow(ended: Run, tmp_path: Path) -> None:
-    """Somebody wrote an A over a D."""
+    """An A was written over a D."""
     status = a_status(report()).to_api()
     status["efficiency"] = {**efficiency_of(ended(report())).to_api(), "label": "A"}
     job = {"kind": "TrainingJob", "metadata": {"name": "net"}, "spec": {}, "status": status}

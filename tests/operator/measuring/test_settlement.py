@@ -147,7 +147,7 @@ def test_both_attempts_of_a_failed_start_count_and_are_listed() -> None:
     assert found.attempts == {1: (5_400_000, pytest.approx(150.0))}
 
 
-def test_an_hour_whose_intensity_nobody_knows_is_not_priced() -> None:
+def test_an_hour_of_unknown_intensity_is_not_priced() -> None:
     """Energy is reported, carbon and SCI are not."""
     found = settled(steady("a", 3.6e6), intensity([100.0, 100.0, None]))
     assert found.reason is Reason.NOT_PRICED

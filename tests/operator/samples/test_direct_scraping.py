@@ -142,7 +142,7 @@ def refuse(node: Node) -> None:
 
 
 def babble(node: Node) -> None:
-    """Answer something that is no metrics page."""
+    """Answer something that is not a metrics page."""
     node.text = "<html>" + "x" * 1000
 
 
@@ -271,7 +271,7 @@ async def test_the_password_of_the_exporters_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\x00\x01", "up 1\n", "# TYPE x counter\nx_total 1\n"])
-def test_what_is_no_page_of_an_exporter_is_refused(text: str) -> None:
+def test_a_page_of_another_program_is_refused(text: str) -> None:
     """An empty page would look like pods that are gone."""
     with pytest.raises(PageError):
         parse_page(text)
@@ -468,7 +468,7 @@ def run_job(api: Any, training_job: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -516,7 +516,7 @@ async def test_a_restarted_operator_measures_from_its_own_store(
     run_job: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """The job ends while nobody looks and its exporter goes with its node: the file still knows."""
+    """Job and exporter end while the operator is down; its file still has the samples."""
     node = Node()
     everything = {
         "zones": zones(1000),

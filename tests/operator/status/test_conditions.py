@@ -10,7 +10,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
-    """A new message is no transition."""
+    """A new message is not a transition."""
     first = Conditions((), now=NOON, generation=1)
     first.set(ConditionType.RUNNING, "False", Reason.WAITING, "a")
     later = Conditions(first.build(), now=NOON + HOUR, generation=2)

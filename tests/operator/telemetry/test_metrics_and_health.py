@@ -1,4 +1,4 @@
-"""What the operator says about itself: metrics page and health page, and kubectl's columns."""
+"""The operator's words about itself: metrics page, health page, and kubectl's columns."""
 
 import asyncio
 import socket
@@ -196,7 +196,7 @@ def test_the_columns_of_kubectl(status: dict[str, Any], expected: tuple[str | No
 
 
 def test_providers_show_their_place_and_what_their_forecasts_were_worth() -> None:
-    """The one that would have saved more is asked first; what nobody could judge has no sample."""
+    """The one that would have saved more is asked first; unjudged forecasts have no sample."""
     files = [{"kind": "file", "path": "/a.csv"}, {"kind": "file", "path": "/b.csv"}]
     settings = OperatorSettings.model_validate({"zones": {"DE": {"providers": files}}})
     forecasts = Forecasts(settings, clock=lambda: NOON)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Reply:
-    """What the scripted server answers once; `raw` is sent as it is instead of `content`.
+    """One answer of the scripted server; `raw` is sent as it is instead of `content`.
 
     `delay` holds the answer back until it is set, `drip_seconds` pauses after every byte of it,
     `drop` closes the connection instead.

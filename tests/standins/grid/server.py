@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.send_body(200, body, "application/json")
 
     def misbehaved(self, path: str) -> bool:
-        """Answer as a failing mode wants it; return whether that was all."""
+        """Answer as a failing mode does; return whether the answer is complete."""
         mode = self.service.mode
         if mode in (*STATUS_MODES, "down", "html"):
             with self.service.lock:

@@ -1,4 +1,4 @@
-"""What the stand-in answers: routes, shapes and deliberate faults; everything but HTTP."""
+"""Answers of the stand-in: routes, shapes and deliberate faults; everything but HTTP."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ class RefusalError(Exception):
 
 
 class Service:
-    """What the routes answer; everything but HTTP."""
+    """Answers of the routes, without HTTP."""
 
     def __init__(self, replay: Replay, zone: str, token: str | None) -> None:
         self.replay = replay

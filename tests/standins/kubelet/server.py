@@ -1,6 +1,6 @@
 """A kubelet's PodResources socket with a table that can be swapped, failed and delayed.
 
-For where the real kubelet cannot be made to misbehave. It encodes with protobuf, from messages
+For faults that the real kubelet cannot be made to show. It encodes with protobuf, from messages
 that are compiled in memory: no generated code is kept.
 """
 

@@ -51,13 +51,13 @@ def status_body(code: int, reason: str, message: str) -> web.Response:
 
 
 class FakeApi:
-    """The server's state, with methods for what other controllers would do."""
+    """The server's state, with methods that act as other controllers would."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, str, str], Body] = {}
         self.requests: list[tuple[str, str]] = []
         self.calls: set[tuple[str, str, str]] = set()
-        """What a role would have to allow: verb, API group, resource."""
+        """Rights that a role would have to grant: verb, API group, resource."""
         self.job_refusal: Callable[[Body], tuple[int, str] | None] = lambda manifest: None
         self.fail_next: list[Callable[[str, str], int | None]] = []
         self.series: dict[str, list[tuple[dict[str, str], list[tuple[float, float]]]]] = {}
@@ -69,7 +69,7 @@ class FakeApi:
         """Plurals and namespaces whose requests are answered with this code."""
         self.prometheus_hangs = False
         self.is_deaf = False
-        """Changes are not told to the watches, as if their connections were broken."""
+        """Whether watches hear of no changes, as if their connections were broken."""
         self._oldest = 0
         self._cut = asyncio.Event()
         self._versions = itertools.count(1000)
@@ -78,7 +78,7 @@ class FakeApi:
         self._log: defaultdict[Kind, list[tuple[int, str, Body]]] = defaultdict(list)
         self._changed = asyncio.Event()
 
-    # What tests and other controllers do.
+    # Actions of tests and other controllers.
 
     def create(self, kind: Kind, manifest: Body) -> Body:
         """Store a new object and tell the watchers."""

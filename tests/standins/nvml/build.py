@@ -1,6 +1,6 @@
 """Compile the stand-in NVML library; the result is cached by content, outside the checkout.
 
-The header comes from the `nvidia-nvml-dev` package and stays there (its licence forbids to ship
+The header comes from the `nvidia-nvml-dev` package and stays there (its licence forbids shipping
 it). Run as a script to put the library into a directory that a container mounts:
 
     python tests/standins/nvml/build.py DIRECTORY
@@ -68,7 +68,7 @@ def build_library(cache: Path | None = None) -> Path:
         )
         if result.returncode:
             raise StandInBuildError(f"{compiler} failed:\n{result.stderr}")
-        made.replace(target)  # two builders at once both end with a whole file
+        made.replace(target)  # two builders at once both get a whole file
     return target
 
 

@@ -106,7 +106,7 @@ class Control:
         self.path = path
         self._block = Block.from_buffer(self._map)
         if self._block.magic != MAGIC or len(self._map) != ctypes.sizeof(Block):
-            raise ValueError(f"{path} is no control file of this stand-in")
+            raise ValueError(f"{path} is not a control file of this stand-in")
 
     @classmethod
     def create(cls, path: Path, gpus: int = 8) -> "Control":

@@ -1,7 +1,7 @@
-"""Let the stand-in GPUs draw what the owning pods really work.
+"""Make the stand-in GPUs draw power for the work that their pods really do.
 
-A small host daemon: it asks the kubelet's real PodResources socket who holds which GPU, reads the
-CPU time of that pod's cgroup, and writes it into the control file, so that
+A small host daemon: it asks the kubelet's real PodResources socket which pod holds which GPU, reads
+the CPU time of that pod's cgroup, and writes it into the control file, so that
 
     energy of a GPU = idle_watts * time + watts_per_core * CPU seconds of its holders
 
@@ -98,7 +98,7 @@ class Follower:
             gpu.idle_watts, gpu.watts_per_core = idle_watts, watts_per_core
 
     def step(self) -> None:
-        """Ask who holds what, and move the CPU time used since the last step."""
+        """Ask for the holders, and move the CPU time used since the last step."""
         try:
             listed = self._owners.allocations()
         except SourceError:
@@ -121,7 +121,7 @@ class Follower:
         self._last_seconds = now
 
     def finish(self) -> None:
-        """Write down what pods that still run have used so far."""
+        """Write down the use so far of pods that still run."""
         for holding in self._holdings.values():
             self._finish(holding, self._control.now_seconds(), is_running=True)
 
