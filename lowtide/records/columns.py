@@ -51,11 +51,11 @@ class Meaning:
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "energy_joules": (
         "energy", "energy_consumed", "energy_consumption", "total_energy", "electricity",
-        "consumption", "energy_used", "train_energy",
+        "consumption", "energy_used", "train_energy", "training_energy",
     ),
     "duration_seconds": (
-        "time", "duration", "runtime", "run_time", "train_time", "wall_time", "walltime",
-        "elapsed", "elapsed_time",
+        "time", "duration", "runtime", "run_time", "train_time", "training_time", "wall_time",
+        "walltime", "elapsed", "elapsed_time",
     ),
     "operational_grams": (
         "co2", "co2e", "co2eq", "co2_eq", "carbon", "emissions", "emission", "co2_emissions",
@@ -78,6 +78,11 @@ ACCURACY: Final = (
     "eval_accuracy", "acc", "top1", "top_1", "top1_accuracy", "top_1_accuracy", "acc1",
 )  # fmt: skip
 TOP5: Final = ("top5", "top_5", "top5_accuracy", "top_5_accuracy", "acc5")
+COUNTS: Final = (
+    "parameter_count", "parameters_count", "params", "n_params", "num_params", "n_parameters",
+    "num_parameters",
+)  # fmt: skip
+"""Headers that count parameters one by one; `parameters` is Lowtide's own and in millions."""
 COST: Final = ("cost", "price", "cost_amount", "compute_cost", "cloud_compute_cost")
 PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("name", "run", "run_name", "experiment"),
@@ -120,6 +125,8 @@ def meaning_of(header: str) -> Meaning | str:
     bracketed = IN_BRACKETS.match(header)
     words = _normal(bracketed[1] if bracketed else header)
     unit = bracketed[2] if bracketed else None
+    if unit is None and words in COUNTS:
+        return Meaning("parameters", 1e-6)
     for field, names in PLAIN.items():
         if unit is None and words in names:
             return Meaning(field, rank=names.index(words))

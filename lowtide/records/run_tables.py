@@ -137,6 +137,12 @@ def _is_range(cell: str) -> bool:
     return re.fullmatch(r"\D{0,3}[\d.,]+\s*[–-]\s*\D{0,3}[\d.,]+", cell) is not None
 
 
+def _taken(column: str, meaning: Meaning) -> str:
+    """Return a column and what it became, with the unit of a property, which no header names."""
+    unit = f" ({PROPERTIES[meaning.field].unit})" if meaning.field in PROPERTIES else ""
+    return f"{column}{unit}" if column == meaning.field else f"{column} as {meaning.field}{unit}"
+
+
 def _notes(
     form: Form,
     where: str,
@@ -144,13 +150,11 @@ def _notes(
     dropped: Sequence[str],
     ranges: Sequence[str],
 ) -> list[str]:
-    own = not form.tool and all(c in OWN or c in PROPERTIES for c in form.meanings)
+    own = not form.tool and all(c in OWN for c in form.meanings)
     notes = []
     if not own or form.left_out:
         of = f" ({form.tool})" if form.tool else ""
-        taken = ", ".join(
-            c if c == m.field else f"{c} as {m.field}" for c, m in form.meanings.items()
-        )
+        taken = ", ".join(_taken(c, m) for c, m in form.meanings.items())
         notes.append(f"{where}{of}: columns taken: {taken}")
     if form.left_out:
         named = [f"{column} ({reason})" for column, reason in form.left_out.items()]

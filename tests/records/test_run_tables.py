@@ -26,6 +26,8 @@ def read(folder: Path, content: str, name: str = "runs.csv") -> Records:
         ("energy (MWh)", "2", "energy_joules", 2000 * KWH),
         ("energy (mWh)", "2", "energy_joules", 7.2),
         ("kWh", "2", "energy_joules", 2 * KWH),
+        ("training_energy_kwh", "2", "energy_joules", 2 * KWH),
+        ("training_time_hours", "2", "duration_seconds", 7200),
         ("time (h)", "1.5", "duration_seconds", 5400),
         ("duration_min", "3", "duration_seconds", 180),
         ("Hours", "12", "duration_seconds", 43200),
@@ -45,6 +47,24 @@ def test_a_header_with_its_unit_is_read_in_base_units(
     (job,) = read(tmp_path, f"name,{header}\na,{cell}\n").jobs
 
     assert getattr(job, field) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "millions"),
+    [
+        ("parameters", "25.6", 25.6),
+        ("params", "25600000", 25.6),
+        ("num_parameters", "2090", 0.00209),
+    ],
+)
+def test_a_number_of_parameters_is_said_with_its_unit(
+    tmp_path: Path, header: str, cell: str, millions: float
+) -> None:
+    """`parameters` is the property in millions; the usual words for a count are counts."""
+    found = read(tmp_path, f"name,accuracy,{header}\na,0.9,{cell}\n")
+
+    assert found.jobs[0].properties["parameters"] == pytest.approx(millions, rel=1e-12)
+    assert any("parameters (million)" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
