@@ -59,12 +59,12 @@ def _figures(
     if plan.run_now_grams_per_kwh is not None:
         rows.append(("run now", f"{plan.run_now_grams_per_kwh:.0f} g/kWh over the whole run"))
     if plan.planned_grams_per_kwh is not None and plan.saving_ratio is not None:
-        saving = f"{100 * plan.saving_ratio:.1f} % less" if plan.saving_ratio > 0 else "no saving"
+        saving = _change(plan.saving_ratio) or "no saving"
         rows.append(("planned", f"{plan.planned_grams_per_kwh:.0f} g/kWh, {saving}"))
     if plan.planned_price_per_kwh is not None and plan.run_now_price_per_kwh is not None:
-        less = plan.money_saving_ratio
-        words = f", {100 * less:.1f} % less" if less is not None and less > 0 else ""
-        rows.append(("price", f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh{words}"))
+        words = _change(plan.money_saving_ratio)
+        price = f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh"
+        rows.append(("price", f"{price}, {words}" if words else price))
     for index, segment in enumerate(plan.segments):
         span = f"{format_time_column(segment.start)} to {format_time_column(segment.end)}"
         length = format_duration((segment.end - segment.start).total_seconds())
@@ -76,6 +76,14 @@ def _figures(
     if plan.would_change:
         rows.append(("would change", plan.would_change))
     return rows
+
+
+def _change(saving_ratio: float | None) -> str:
+    """Return the saving in words, empty where nothing changes or nothing is known."""
+    percent = f"{100 * abs(saving_ratio or 0.0):.1f}"
+    if saving_ratio is None or percent == "0.0":
+        return ""
+    return f"{percent} % {'less' if saving_ratio > 0 else 'more'}"
 
 
 def _latest_start(now: datetime, plan: Plan) -> str:

@@ -199,7 +199,9 @@ def _document(place: Place, objective: Objective) -> dict[str, Any]:
 
 def _lines(places: list[Place], objective: Objective) -> list[str]:
     width = max(len("zone"), *(len(place.zone) for place in places))
-    lines = [f"{'zone':<{width}}  g/kWh  start              at once"]
+    priced = any(p.made and p.made.planned_price_per_kwh is not None for p in places)
+    head = f"{'zone':<{width}}  g/kWh  start              at once"
+    lines = [f"{head:<{width + 37}}  price" if priced else head]
     for place in places:
         cost = place.cost_per_kwh(objective)
         if place.made is None or place.grams_per_kwh is None or cost is None:
@@ -209,9 +211,9 @@ def _lines(places: list[Place], objective: Objective) -> list[str]:
         at_once = "–" if now is None else f"{now:.0f} g/kWh"
         start = format_time_column(place.made.segments[0].start)
         price = place.made.planned_price_per_kwh
-        paid = "" if price is None else f"  {price:.3g} {place.made.currency}/kWh"
-        line = f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once}{paid}"
-        lines.append(line)
+        paid = "" if price is None else f"{price:.3g} {place.made.currency}/kWh"
+        line = f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once:<9}  {paid}"
+        lines.append(line.rstrip())
     best = places[0]
     kind = (best.signal or "kind not stated").lower()
     first = {

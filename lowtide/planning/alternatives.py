@@ -45,12 +45,13 @@ def _part(one: Alternative) -> str:
     if not one.plan.segments:
         return f"{name} has nothing to choose"
     start = format_time_column(one.plan.segments[0].start)
-    saved = [
-        f"{100 * ratio:.0f} % of the {what}"
-        for ratio, what in (
-            (one.plan.saving_ratio, "grams"),
-            (one.plan.money_saving_ratio, "money"),
+    changes = [
+        f"{100 * abs(ratio):.0f} % {less if ratio >= 0 else 'more'} {what}"
+        for ratio, less, what in (
+            (one.plan.saving_ratio, "fewer", "grams"),
+            (one.plan.money_saving_ratio, "less", "money"),
         )
         if ratio is not None
     ]
-    return f"{name} would start at {start}" + (f" and save {' and '.join(saved)}" if saved else "")
+    with_what = f" with {' and '.join(changes)}" if changes else ""
+    return f"{name} would start at {start}{with_what}"

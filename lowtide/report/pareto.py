@@ -22,6 +22,9 @@ BEST: Final = "#8a8f98"
 GRID: Final = "#d9dce1"
 INK: Final = "#22262b"
 DOT: Final = 2.5
+LABEL_WIDTH: Final = 44.0
+LABEL_HEIGHT: Final = 9.0
+"""Room of a label: points nearer than this share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,39 @@ def pareto_drawing(title: str, points: Sequence[CurvePoint]) -> Drawing:
         ]
     shapes.append(Text((LEFT + RIGHT) / 2, BOTTOM + 32, "grams saved", 9, Anchor.MIDDLE, fill=INK))
     shapes.append(Text(6, TOP - 12, "money saved", 9, fill=INK))
+    labels: list[Text] = []
     for place, (words, colour, curve) in enumerate(curves):
         line = [(_place(x, across, LEFT, RIGHT), _place(y, upward, BOTTOM, TOP)) for x, y in curve]
         shapes.append(_line(line, colour))
         shapes += [rectangle(x - DOT, y - DOT, 2 * DOT, 2 * DOT, fill=colour) for x, y in line]
         shapes.append(Text(RIGHT - 90 * (2 - place), 32, words, 9, fill=colour))
         if place == 0:
-            shapes += [
-                Text(x + 5, y - 4, point.label, 7, fill=colour)
-                for (x, y), point in zip(line, points, strict=True)
-            ]
+            labels = _labels(line, [point.label for point in points])
+    shapes += labels
     return Drawing(WIDTH, HEIGHT, title, tuple(shapes))
+
+
+def _labels(line: Sequence[tuple[float, float]], names: Sequence[str]) -> list[Text]:
+    """Return the labels of the planner's points, one for neighbours that would cover each other."""
+    groups: list[list[int]] = []
+    for number, (x, y) in enumerate(line):
+        if groups:
+            first_x, first_y = line[groups[-1][0]]
+            if abs(x - first_x) < LABEL_WIDTH and abs(y - first_y) < LABEL_HEIGHT:
+                groups[-1].append(number)
+                continue
+        groups.append([number])
+    texts = []
+    for group in groups:
+        x, y = line[group[0]]
+        words = " to ".join(dict.fromkeys(names[number] for number in (group[0], group[-1])))
+        left = x < (LEFT + RIGHT) / 2
+        anchor = Anchor.START if left else Anchor.END
+        # The curve falls to the right: its free side is above at the left and below at the right.
+        texts.append(
+            Text(x + (5 if left else -5), y - 5 if left else y + 9, words, 7, anchor, fill=OURS)
+        )
+    return texts
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str) -> Polygon:

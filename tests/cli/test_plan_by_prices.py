@@ -124,3 +124,16 @@ def test_money_needs_prices(verb):
 
     assert result.exit_code == 2
     assert "--prices" in result.stderr
+
+
+def test_a_plan_that_emits_more_says_how_much(tmp_path):
+    """Prices that are low at 20:00 only lead away from the clean noon."""
+    result = run(
+        "plan", "--zone", "DE", "--duration", "1h", "--trace", SHIPPED, "--at", "2021-08-11T10:00Z",
+        "--prices", price_file(tmp_path, "de", 20), "--objective", "cost",
+    )  # fmt: skip
+
+    planned = next(line for line in result.stdout.splitlines() if line.startswith("  planned"))
+    assert planned.endswith("% more")
+    assert "cost alone would start at 2021-08-11 20:00Z with" in result.stdout
+    assert "% more grams and 90 % less money" in result.stdout

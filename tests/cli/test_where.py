@@ -106,3 +106,16 @@ def test_a_zone_without_a_trace_cannot_be_planned_at_another_time(traces: list[s
 
     assert result.exit_code == 2
     assert "--at needs a --trace of every zone" in result.stderr
+
+
+def test_the_price_of_a_plan_has_a_column_of_its_own(traces: list[str], tmp_path: Path) -> None:
+    """It is the price of the planned start and not the one at once."""
+    prices = tmp_path / "prices.csv"
+    hours = [f"2026-03-{2 + n // 24:02d}T{n % 24:02d}:00:00Z,80\n" for n in range(72)]
+    prices.write_text("time,eur_per_mwh\n" + "".join(hours))
+    given = [part for zone in ("north", "south") for part in ("--prices", f"{zone}={prices}")]
+
+    head, first, *_ = run(*traces, *given).stdout.splitlines()
+
+    assert head.split() == ["zone", "g/kWh", "start", "at", "once", "price"]
+    assert first[head.index("at once") :].split("  ") == ["400 g/kWh", "0.08 EUR/kWh"]
