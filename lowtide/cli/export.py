@@ -94,7 +94,7 @@ def _read(reference: str, cluster: KubectlTarget) -> tuple[JobFigures, tuple[Run
 
 def _only(jobs: tuple[JobFigures, ...], reference: str) -> JobFigures:
     if len(jobs) != 1:
-        raise click.UsageError(f"{reference} holds {len(jobs)} jobs: give one")
+        raise click.UsageError(f"{reference} holds {len(jobs)} jobs, but one is exported at a time")
     return jobs[0]
 
 

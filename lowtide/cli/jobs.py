@@ -82,7 +82,12 @@ def fetch_trainingjob(reference: str, cluster: KubectlTarget) -> dict[str, Any]:
         JobsNotFoundError: kubectl is missing, answers with an error or not in time.
     """
     namespace, name = split_reference(reference)
-    return kubectl_json(["get", RESOURCE, name], cluster.within(namespace))
+    try:
+        return kubectl_json(["get", RESOURCE, name], cluster.within(namespace))
+    except JobsNotFoundError as error:
+        if Path(name).suffix:
+            raise JobsNotFoundError(f"no file {reference} is here; as a job: {error}") from error
+        raise
 
 
 def fetch_all(cluster: KubectlTarget, *, all_namespaces: bool = False) -> list[dict[str, Any]]:

@@ -165,7 +165,7 @@ def document(job: JobFigures, publisher: Publisher, *, calculated: date) -> str:
     lines += [f"- missing: {text}" for text in missing] or ["All mandatory fields are there."]
     lines += [
         "",
-        f"Contact: {publisher.contact_name or '–'} <{publisher.contact_email or '–'}>",
+        f"Contact: {_contact(publisher)}",
         "",
     ]
     return "\n".join(lines)
@@ -173,13 +173,17 @@ def document(job: JobFigures, publisher: Publisher, *, calculated: date) -> str:
 
 def _terms(job: JobFigures) -> list[tuple[str, str, str]]:
     energy = job.energy_joules
-    signal = (job.signal or "kind not stated").lower()
+    signal = "intensity of a kind that is not stated"
+    if job.signal is not None:
+        signal = f"{job.signal.lower()} intensity"
+    units = job.functional_units
+    count = "not known" if units is None else f"{format_significant(units, 6)} {_unit(job)}"
     return [
         ("E", "–" if energy is None else format_energy(energy), (job.energy_kind or "–").lower()),
-        ("O", _mass(job.operational_grams), f"sum of E × I over time, {signal} intensity"),
+        ("O", _mass(job.operational_grams), f"sum of E × I over time, {signal}"),
         ("M", _mass(job.embodied_grams), job.embodied_source or "source not stated"),
         ("C = O + M", _mass(job.carbon_grams), "failed attempts included"),
-        ("R", f"{format_significant(job.functional_units or 0, 6)} {_unit(job)}", "completed only"),
+        ("R", count, "completed only"),
     ]
 
 
@@ -228,6 +232,12 @@ def _overhead(job: JobFigures) -> tuple[str, str]:
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     return lines + [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+
+
+def _contact(publisher: Publisher) -> str:
+    name, address = publisher.contact_name, publisher.contact_email
+    known = [text for text in (name, f"<{address}>" if address else None) if text]
+    return " ".join(known) or "not stated"
 
 
 def _mass(grams: float | None) -> str:

@@ -209,7 +209,7 @@ def _cites(names: Sequence[str]) -> str:
         keys.append("gsf-sci")
     if "SAM" in names:
         keys.append("gowda2023watt")
-    return rf"Measured and compared with Lowtide \cite{{{','.join(keys)}}}."
+    return rf"Compared with Lowtide \cite{{{','.join(keys)}}}."
 
 
 def _tabular(head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:

@@ -65,7 +65,13 @@ def test_hours_come_from_the_attempts(source: str, tmp_path: Path) -> None:
     [
         pytest.param(JOB, [], 2, "Missing option '--to'", id="no form"),
         pytest.param(JOB, ["--to", "excel"], 2, "is not one of", id="no such form"),
-        pytest.param([JOB, JOB], ["--to", "mlflow"], 2, "holds 2 jobs: give one", id="two jobs"),
+        pytest.param(
+            [JOB, JOB],
+            ["--to", "mlflow"],
+            2,
+            "holds 2 jobs, but one is exported at a time",
+            id="two jobs",
+        ),
         pytest.param({**JOB, "status": {}}, ["--to", "spdx"], 1, "no measured energy", id="new"),
         pytest.param(
             {**JOB, "status": {}}, ["--to", "huggingface"], 1, "no operational", id="card"

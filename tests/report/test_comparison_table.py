@@ -205,6 +205,7 @@ def test_every_citation_has_its_entry(densenet: Job, inception: Job) -> None:
     entries = to_bibtex(made.jobs, groups=False)
     cited = re.findall(r"\\cite\{([^}]*)\}", to_latex(made, quantity("energy")))
 
+    assert "Measured and" not in to_latex(made, quantity("energy")), "others may have measured"
     keys = set(re.findall(r"@\w+\{([^,]+),", entries))
     assert {key for keys_ in cited for key in keys_.split(",")} <= keys
     assert "intensity1" in keys
@@ -445,6 +446,19 @@ def test_a_failing_kubectl_is_one_sentence(
 
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+def test_a_file_that_is_not_here_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt file name is a possible job name too, so both are said."""
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\necho 'Error: not found' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    result = run("a.csv", "b.csv")
+
+    assert result.exit_code == 1
+    assert "no file a.csv is here; as a job: Error: not found" in result.stderr
 
 
 def test_without_kubectl_the_message_says_what_is_missing(

@@ -127,6 +127,18 @@ def test_the_document_shows_what_is_missing_instead_of_failing(densenet: Job) ->
     assert "these numbers are not real" in text
 
 
+def test_what_the_document_does_not_know_is_no_number(densenet: Job) -> None:
+    """Neither a functional unit of zero nor an empty address."""
+    del densenet["status"]["sci"]
+    del densenet["status"]["carbon"]["signal"]
+
+    text = document(from_trainingjob(densenet), Publisher(), calculated=DAY)
+
+    assert "| R | not known | completed only |" in text
+    assert "sum of E × I over time, intensity of a kind that is not stated |" in text
+    assert "Contact: not stated" in text
+
+
 def test_the_document_has_boundary_method_and_coefficients(densenet: Job) -> None:
     """What a reader needs next to each score (SCI specification 1.0, Appendix A)."""
     text = document(from_trainingjob(densenet), PUBLISHER, calculated=DAY)

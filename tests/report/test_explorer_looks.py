@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 DAY = date(2026, 12, 1)
 
 
-def job(name: str, *, joules: float, accuracy: float, **changes: Any) -> JobFigures:
+def job(name: str, *, joules: float | None, accuracy: float, **changes: Any) -> JobFigures:
     """Return a finished run of ten minutes on one H200."""
     return replace(
         JobFigures(
@@ -110,6 +110,22 @@ def test_the_story_names_the_frugal_and_the_accurate(browser: WebDriver, tmp_pat
 
     assert "Least energy: small (2 kWh, 70.0 %)" in story
     assert "most accurate: large (5 kWh, 80.0 %), 2.5 times the energy for 10 points" in story
+
+
+def test_the_story_compares_only_jobs_with_a_known_energy(
+    browser: WebDriver, tmp_path: Path
+) -> None:
+    """One of unknown energy may be more accurate than the one that is named."""
+    jobs = [
+        job("small", joules=7.2e6, accuracy=0.7),
+        job("large", joules=18e6, accuracy=0.8),
+        job("unmetered", joules=None, accuracy=0.9),
+    ]
+    opened(browser, tmp_path, jobs)
+
+    story = element(browser, "story").text
+
+    assert "most accurate of those with a known energy: large" in story
 
 
 def test_the_ranking_shows_energy_second_and_the_environment(page: WebDriver) -> None:

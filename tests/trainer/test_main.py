@@ -59,7 +59,9 @@ def test_a_training_reports_what_it_reached(trainer, capsys):
     """One line for each epoch, and a report that says it all."""
     assert trainer.run() == 0
 
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    assert "the report of this training is" in said.err
+    lines = said.out.splitlines()
     assert lines[0].startswith("tiny on digits  64 images of 16 px, 64 for validation")
     assert [line.split("  ")[0] for line in lines[1:]] == [
         *("epoch 1/3", "epoch 2/3", "epoch 3/3", "finished"),

@@ -14,7 +14,7 @@ from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import TrainingOutcome
 from lowtide_trainer.errors import TrainerError, UsageError
 from lowtide_trainer.metrics import serve_metrics
-from lowtide_trainer.report import report_path, report_writer
+from lowtide_trainer.report import report_path, report_writer, say_where
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.settings import EXEC_HELP, TrainerSettings, parse_settings
 from lowtide_trainer.stop import StopRequest
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 TrainingOutcome.FAILED, str(error)
             )
             return _complain(error, EXIT_CODE_WRONG_USE)
+        say_where(settings.report_path)
         reporter = Reporter(
             write=report_writer(settings.report_path),
             model=settings.model,

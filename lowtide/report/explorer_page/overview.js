@@ -122,9 +122,12 @@ function storyOf(items) {
   const top = rated.length ? Math.min(...rated.map((i) => i.rating.letter)) : null;
   const unit = energyUnit(items);
   const text = (item) => `${item.row.model} (${short(item.energy * unit.factor)} ${unit.label}, ${percent(item.accuracy)})`;
-  const parts = [least === best && known.length > 1 ? `${text(best)} needs the least energy and is the most accurate` : `Least energy: ${text(least)}`];
+  // A job of unknown energy may be more accurate still: it has no place in this comparison.
+  const unknown = items.filter((i) => i.energy === null && i.accuracy !== null).length;
+  const among = unknown ? " of those with a known energy" : "";
+  const parts = [least === best && known.length > 1 ? `${text(best)} needs the least energy and is the most accurate${among}` : `Least energy: ${text(least)}`];
   if (least !== best) {
-    parts.push(`most accurate: ${text(best)}, ${short(best.energy / least.energy)} times the energy for ${short(100 * (best.accuracy - least.accuracy))} points`);
+    parts.push(`most accurate${among}: ${text(best)}, ${short(best.energy / least.energy)} times the energy for ${short(100 * (best.accuracy - least.accuracy))} points`);
   }
   if (top !== null) {
     const holders = [...new Set(rated.filter((i) => i.rating.letter === top).map((i) => i.row.model))];
