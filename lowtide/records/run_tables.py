@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.properties import PROPERTIES
-from lowtide.records.columns import OWN
+from lowtide.records.columns import OWN, Meaning
 from lowtide.records.conversion import NUMBERS, WHOLE, figures_from
 from lowtide.records.errors import ReportError, shown
 from lowtide.records.run_table_forms import Form, Row, form_of
