@@ -48,7 +48,7 @@ def believable_watts(watts: float | None, highest: float = GPU_WATTS_MAX) -> flo
 
 
 def believable_ratio(ratio: float | None) -> float | None:
-    """Return a ratio from 0 to 1, None for a number that is none."""
+    """Return a ratio from 0 to 1, None for any other number."""
     if ratio is None or not 0 <= ratio <= 1 + _RATIO_SLACK:
         return None
     return min(1.0, ratio)

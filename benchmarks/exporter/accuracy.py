@@ -222,13 +222,13 @@ def run_day(gpus: int = 8, seconds: float = 86_400.0) -> bool:
             node.loop.tick()
         node.loop.tick()
         pods = node.ledger.pods.millijoules("gpu")
-        nobody = sum(node.ledger.unallocated.values())
+        unallocated = sum(node.ledger.unallocated.values())
         waiting = sum(gpu.waiting_millijoules for gpu in node.ledger.gpus.values())
         devices = sum(gpu.meter.total.millijoules for gpu in node.ledger.gpus.values())
         node.meters.close()
     print(f"{seconds / 3600:.0f} virtual hours, {gpus} GPUs, {started} pods, faults {faults}")
-    print(f"devices {devices} mJ = pods {pods} + unallocated {nobody} + open {waiting} mJ")
-    residual = devices - pods - nobody - waiting
+    print(f"devices {devices} mJ = pods {pods} + unallocated {unallocated} + open {waiting} mJ")
+    residual = devices - pods - unallocated - waiting
     print(f"residual {residual} mJ{verdict(residual == 0, 'every millijoule once')}")
     return residual == 0
 

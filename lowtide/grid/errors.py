@@ -38,7 +38,7 @@ class GridError(Exception):
 
 
 class Unauthorized(GridError):
-    """The provider refused the credential, or there is none."""
+    """The credential was refused or is missing."""
 
     reason = "Unauthorized"
 

@@ -132,7 +132,7 @@ def time_column(header: Sequence[str]) -> tuple[int, bool]:
     """Return the place of the time column, and whether its name says UTC.
 
     Raises:
-        TraceFileError: there is none, or two fit equally.
+        TraceFileError: no column fits, or two fit equally.
     """
     names = [_plain(name) for name in header]
     time = _one_of(header, _time_ranks(names), "time")

@@ -192,7 +192,7 @@ def make_meter(setting: str, *, sysfs: str, credentials_file: str, ca_file: str)
     """Return the meter that `--node-power` names: `hwmon`, `psys`, or a Redfish resource's URL.
 
     Raises:
-        UnknownMeterError: it is none of them.
+        UnknownMeterError: it names another meter.
     """
     if setting == HwmonMeter.source:
         return HwmonMeter(sysfs)

@@ -200,8 +200,8 @@ class ClusterSettings(ApiModel):
     lease_name: Annotated[str, Field(min_length=1, max_length=253)] = "lowtide-operator"
     """Name of the Lease; operators that serve the same namespaces share one."""
     lease_seconds: Annotated[int, Field(ge=3, le=300)] = 12
-    """How long a Lease lasts after its last renewal: the longest time that nobody leads after a
-    leader died, plus leaseRetrySeconds."""
+    """How long a Lease lasts after its last renewal: the longest time without a leader after
+    one died, plus leaseRetrySeconds."""
     lease_retry_seconds: Annotated[float, Field(ge=1, le=60)] = 2
     """Distance between two renewals, and between two looks of a standby."""
 

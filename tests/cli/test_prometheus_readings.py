@@ -118,7 +118,7 @@ def test_token_is_sent_from_its_file(server: FakePrometheus, tmp_path: Path) -> 
 def test_unusable_answer_is_one_sentence(
     server: FakePrometheus, prometheus: PrometheusApi, status: int, raw: bytes, words: str
 ) -> None:
-    """What Prometheus said instead is in the message."""
+    """The message holds the words of Prometheus."""
     server.status, server.raw = status, raw
 
     with pytest.raises(PrometheusApiError, match=words):

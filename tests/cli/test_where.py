@@ -61,7 +61,7 @@ def test_the_table_names_the_winner_and_the_kind(traces: list[str]) -> None:
 
 
 def test_a_zone_that_cannot_be_planned_stays_in_the_list(traces: list[str], tmp_path: Path) -> None:
-    """With the reason, after the others; alone it is a failure."""
+    """It stands after the others with the reason; alone it is a failure."""
     empty = tmp_path / "empty.csv"
     empty.write_text("time,g_per_kwh\n")
     lost = ["--zone", "lost", "--trace", f"lost={empty}"]

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 REFERENCE, STEADY = "inceptionv3", "steady"
 ENERGY_TOLERANCE = 0.005
 BUSY_WATTS = stage.IDLE_WATTS + stage.WATTS_PER_CORE
-"""What the stand-in draws while a loop has a core of its own."""
+"""Power that the stand-in draws while a loop has a core of its own."""
 UNTIMED_SECONDS = 5 * stage.SCRAPE_SECONDS
 """How long the reference runs before the operator is lost; gaps above three scrapes are untimed."""
 EDGES_SECONDS = 1.5
@@ -51,7 +51,7 @@ class Outlived:
 
     @property
     def energy(self) -> dict[str, Any]:
-        """What its status says about energy."""
+        """The energy section of its status."""
         return dict(self.job["status"]["energy"])
 
     @property
@@ -66,7 +66,7 @@ class Outlived:
 
     @property
     def message(self) -> str:
-        """What the condition Measured says."""
+        """The message of the condition Measured."""
         found = [c for c in self.job["status"]["conditions"] if c["type"] == "Measured"]
         return str(found[0]["message"])
 

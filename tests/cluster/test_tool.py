@@ -102,7 +102,7 @@ def test_work_beside_a_failure_is_asked_to_end_and_waited_for(tmp_path: Path) ->
 
 
 def test_work_beside_is_complete_when_both_are(tmp_path: Path) -> None:
-    """What runs beside a body has ended when the body's `with` does."""
+    """The program beside a body has ended when the body's `with` does."""
     with beside(["/bin/sh", "-c", f"sleep 0.1; touch {tmp_path / 'made'}"]):
         pass
 

@@ -34,7 +34,7 @@ def faults(value: Any, kind: str, where: str, panel: str = "") -> list[str]:
         return []
     if "values" in TYPES[name]:
         values = TYPES[name]["values"]
-        return [] if str(value) in values else [f"{where}: {value!r} is none of {values}"]
+        return [] if str(value) in values else [f"{where}: {value!r} is not one of {values}"]
     if not isinstance(value, dict):
         return []
     fields = TYPES[name]["fields"]
@@ -76,7 +76,7 @@ def test_every_field_and_value_is_known_to_the_newest_grafana(path: Path) -> Non
         ),
         pytest.param(
             lambda board: board["panels"][0]["options"].update(graphMode="lines"),
-            "'lines' is none of",
+            "'lines' is not one of",
             id="value",
         ),
         pytest.param(

@@ -247,7 +247,7 @@ def test_a_run_of_centuries_is_refused(job: JobFigures, occasion: Occasion) -> N
 def test_a_stand_in_is_marked_in_every_form(
     form: object, job: JobFigures, occasion: Occasion
 ) -> None:
-    """Whoever reads one of them sees that nothing real was measured."""
+    """A reader of any form sees that nothing real was measured."""
     assert MOCK_MARK in form.export(replace(job, mock=True), occasion)  # type: ignore[attr-defined]
     assert MOCK_MARK not in form.export(job, occasion)  # type: ignore[attr-defined]
 

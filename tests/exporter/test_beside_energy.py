@@ -41,7 +41,7 @@ def test_the_nodes_power_stands_beside_that_of_its_gpus(node, tmp_path):
 
 
 def test_without_a_node_meter_there_is_no_series(node):
-    """Not asked for is absent, not 0."""
+    """A figure that is not asked for is absent, not 0."""
     node.run_until(103)
 
     assert node.series("lowtide_node_power_watts") == []

@@ -162,7 +162,7 @@ async def test_a_restarted_operator_has_the_energy_of_the_time_it_was_away(ways)
     await ways.run_until(130)
     node.start_pod("net-1-abcde", gpu_uuid(0))
     await ways.run_until(175)
-    node.run_until(400)  # nobody scrapes
+    node.run_until(400)  # without a scrape
     ways.restart_operator()
     await ways.run_until(430)
     node.end_pod("net-1-abcde")

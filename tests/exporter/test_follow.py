@@ -90,7 +90,7 @@ def test_energy_is_idle_power_times_time_plus_slope_times_cpu(
 
 
 def test_a_pod_that_ran_before_the_daemon_counts_from_its_first_look(cgroup, tmp_path, kubelet):
-    """What it used before is in no counter."""
+    """Its use before that is in no counter."""
     (tmp_path / "logs" / f"ml_job_{UID}").mkdir(parents=True)
     control = Control.create(tmp_path / "state", 1)
     control.set_clock(100)

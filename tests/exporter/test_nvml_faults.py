@@ -194,7 +194,7 @@ def test_a_gpu_without_counter_is_integrated_from_power(node):
 
 
 def test_a_gpu_without_counter_and_power_has_no_energy_series(node):
-    """What cannot be measured is absent, not zero."""
+    """Energy that cannot be measured is absent, not zero."""
     node.control.gpu(0).energy_error = pynvml.NVML_ERROR_NOT_SUPPORTED
     node.control.gpu(0).power_error = pynvml.NVML_ERROR_NOT_SUPPORTED
 

@@ -202,7 +202,7 @@ def test_a_forecast_hour_without_wind_is_missing(server, provider):
 
 
 def test_more_wind_than_load_is_unknown_and_not_clean(server, provider):
-    """What else must run then is beyond the model."""
+    """The plants that must run then are beyond the model."""
     server.gives(
         server.reply(raw=document(series([1000, 1000], out=True))),
         server.reply(raw=document(series([400, 1200], "B19"))),

@@ -107,7 +107,7 @@ def test_a_nonsense_retry_after_is_ignored(server, client, pauses):
 
 @pytest.mark.parametrize("status", [400, 404, 418])
 def test_another_status_is_a_bad_answer(server, client, status):
-    """What the service refuses today it refuses in a second, too."""
+    """A request that is refused now is refused in a second, too."""
     server.gives_json({}, status=status)
 
     with pytest.raises(BadAnswer, match=str(status)):

@@ -49,7 +49,7 @@ def test_a_file_of_the_other_factor_is_refused():
 
 
 def test_the_documented_names_need_no_note():
-    """What is exactly as documented was not chosen."""
+    """A column named as documented leaves no choice to note."""
     trace = read("time,g_per_kwh,forecast", "2024-01-01T00:00Z,1,2", "2024-01-01T01:00Z,3,")
 
     assert trace.notes == ()
@@ -105,7 +105,7 @@ def test_a_header_that_leaves_a_doubt_is_refused(header, message):
 
 
 def test_a_time_without_an_offset_needs_a_word_for_utc():
-    """From the caller, or from the name of the column."""
+    """The word comes from the caller or from the name of the column."""
     row = "2024-01-01T00:00,1"
 
     with pytest.raises(TraceFileError, match=r"line 2: time .* has no offset.*--utc"):

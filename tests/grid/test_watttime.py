@@ -183,7 +183,7 @@ def test_reads_the_past(server, provider):
 
 
 def test_no_representation_shows_token_or_password(server, provider):
-    """What a debugger or a log prints of the provider is harmless."""
+    """A debugger or a log may print the provider without harm."""
     server.gives(server.reply({"token": "hush"}), server.reply(answer([1000])))
     provider.forecast("X", NOW)
 

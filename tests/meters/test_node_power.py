@@ -166,7 +166,7 @@ def test_the_platforms_zone_gives_the_mean_power_between_two_readings(tmp_path):
 
 
 def test_a_node_without_platform_zone_says_so(tmp_path):
-    """Most servers have none, and a zone that holds no number is none."""
+    """Most servers have none, and a zone that holds no number does not count."""
     trees = HostTrees(tmp_path)
     trees.set_zone("0", "package-0", 50.0)
     with pytest.raises(SourceError, match="no zone of that name"):

@@ -215,7 +215,7 @@ def test_a_bad_table_is_one_sentence(tmp_path: Path, content: str, sentence: str
 
 
 def test_a_job_without_a_report_has_reasons_in_place_of_figures() -> None:
-    """In the library; the commands show what the status says."""
+    """This is about the library; the commands show the status."""
     found = efficiency(Measures(accuracy=None, energy_joules=1.0, duration_seconds=1.0))
 
     assert all(one.value is None and one.sentence for one in found)

@@ -184,7 +184,7 @@ def test_whatever_a_run_used_is_not_compared_over_data_sets(quantity: str) -> No
 
 
 def test_a_data_set_is_the_same_in_other_letters() -> None:
-    """As for reference sets."""
+    """The rule is that of reference sets."""
     found = compare([job("a", dataset="ImageNet"), job("b", dataset="imagenet ")])
 
     assert found.mismatches == ()
@@ -265,7 +265,7 @@ def test_three_jobs_are_each_compared_with_the_first() -> None:
 
 
 def test_notes_tell_partial_and_provisional_energy() -> None:
-    """What forbids nothing is still said."""
+    """Facts that forbid nothing are still noted."""
     result = compare([job("a"), job("b", coverage_ratio=0.9, final=False, zone="FR")])
 
     assert result.notes == (

@@ -129,7 +129,7 @@ def test_a_target_accuracy_is_reached_with_its_cell(target: float, seconds: floa
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_target_is_never_reached_earlier(one: float, other: float) -> None:
-    """Never reached counts as later than all."""
+    """A target never reached counts as later than all."""
     low, high = sorted((one, other))
     times = [
         by_name(efficiency(replace(TRACE, target_accuracy=target)))["TTCAPC"].value
@@ -142,6 +142,6 @@ def test_a_higher_target_is_never_reached_earlier(one: float, other: float) -> N
 
 def test_missing_epochs_are_a_sentence_of_the_caller() -> None:
     """The times carry the reason that the caller gave."""
-    result = by_name(efficiency(replace(JOB, no_epochs="nobody wrote them down")))["TTCAPC"]
+    result = by_name(efficiency(replace(JOB, no_epochs="they were not written down")))["TTCAPC"]
 
-    assert (result.reason, result.sentence) == ("too_few_samples", "nobody wrote them down")
+    assert (result.reason, result.sentence) == ("too_few_samples", "they were not written down")

@@ -55,7 +55,7 @@ def test_an_environment_is_hardware_and_framework(
 def test_a_set_for_the_hardware_is_for_every_framework(
     asked: str, offered: str, same: bool
 ) -> None:
-    """Never the other way round."""
+    """A set for one framework is never for the hardware."""
     assert is_same_environment(asked, offered) is same
 
 
@@ -71,7 +71,7 @@ def test_the_more_exact_set_comes_first() -> None:
 
 
 def test_without_a_fitting_set_the_first_three_are_named() -> None:
-    """And how many more there are."""
+    """The message also says how many more there are."""
     sets = [a_set(f"A100 x{n}") for n in (1, 2, 4, 8)]
 
     found = reference_for(sets, task=Task.TRAINING, dataset="digits", environment="T4 x1")

@@ -366,7 +366,7 @@ def test_a_missing_value_has_no_letter_and_no_compound() -> None:
 
 
 def test_a_weight_of_zero_excludes_a_property() -> None:
-    """Then its missing value does not matter either."""
+    """Its missing value does not matter then either."""
     reference = small_reference(weights={**DEFAULT_WEIGHTS, "accuracy_top1": Decimal(0)})
 
     assert rate({"training_energy": 2.8}, reference).letter is Letter.B
@@ -421,7 +421,7 @@ def test_a_built_reference_takes_the_best_or_the_named_values() -> None:
 
 
 def test_a_reference_set_survives_its_file() -> None:
-    """What to_json writes, parse_reference reads."""
+    """parse_reference reads what to_json writes."""
     reference = small_reference()
 
     assert parse_reference(reference.to_json()) == reference

@@ -117,7 +117,7 @@ async def test_a_change_during_a_failing_look_does_not_defeat_the_backoff(
 
 
 def test_the_oldest_age_is_that_of_the_first_waiting_key(queue: WorkQueue, clock: Clock) -> None:
-    """What the health page watches: it grows while no worker is free."""
+    """The health page watches this age: it grows while no worker is free."""
     assert queue.oldest_age_seconds == 0
     queue.add(A)
     clock.now += 7

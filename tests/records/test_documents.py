@@ -72,7 +72,7 @@ def test_norway_is_a_zone_and_not_a_flag(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run.json", "runs.csv"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, name: str) -> None:
-    """As Excel saves CSV UTF-8."""
+    """Excel saves "CSV UTF-8" with one."""
     content = '{"kind": "JobFigures", "name": "a", "energy_joules": 5}'
     path = tmp_path / name
     text = content if name.endswith("json") else "name,energy_joules\na,5\n"

@@ -51,7 +51,7 @@ def test_exported_runs_are_compared(export: Path) -> None:
 def test_an_export_that_cannot_be_used_is_one_sentence(
     export: Path, change: tuple[str, str], sentence: str
 ) -> None:
-    """With the run's id where one is to blame."""
+    """The sentence has the run's id where one is to blame."""
     export.write_text(EXPORT.replace(*change), encoding="utf-8")
 
     with pytest.raises(ReportError, match=sentence):

@@ -97,7 +97,7 @@ def test_refused_differences_show_their_reason(densenet: Job, inception: Job) ->
 def test_another_number_of_epochs_is_named_beside_each_change(
     densenet: Job, inception: Job
 ) -> None:
-    """And in the answer."""
+    """It is also named in the answer."""
     densenet["status"]["training"]["epochs"] = 90
     inception["status"]["training"]["epochs"] = 9
 
@@ -262,7 +262,7 @@ def test_the_table_compiles(tmp_path: Path, densenet: Job, inception: Job) -> No
 
 
 def test_a_report_file_gives_the_same_figures_back(tmp_path: Path, densenet: Job) -> None:
-    """What to_report writes, read_path reads."""
+    """read_path reads what to_report writes."""
     job = from_trainingjob(densenet)
 
     path = save(tmp_path / "a.json", to_report(job))
@@ -436,7 +436,7 @@ def test_names_are_asked_of_the_cluster_through_kubectl(
 def test_a_failing_kubectl_is_one_sentence(
     tmp_path: Path, script: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What kubectl said is passed on."""
+    """The words of kubectl are passed on."""
     program = tmp_path / "kubectl"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

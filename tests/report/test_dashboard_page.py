@@ -137,7 +137,7 @@ def test_curve_keeps_its_gaps() -> None:
 
 
 def test_several_queries_of_a_table_meet_in_the_row_of_their_job() -> None:
-    """What one query does not know of a job stays empty."""
+    """A cell that no query knows stays empty."""
     shown = panel(PanelKind.TABLE, PanelUnit.NONE, Query("lowtide_a", "a"), Query("lowtide_b", "b"))
     one = {"namespace": "ml", "trainingjob": "one"}
     two = {"namespace": "ml", "trainingjob": "two"}
@@ -213,7 +213,7 @@ def test_panel_without_data_says_why(expression: str, names: set[str] | None, wo
 
 
 def test_refused_query_is_the_reason_of_its_panel_alone() -> None:
-    """What Prometheus said stands in the panel; the others are drawn."""
+    """The words of Prometheus stand in the panel; the others are drawn."""
     shown = panel(PanelKind.STAT, PanelUnit.NONE, Query("lowtide_a"))
     other = panel(PanelKind.STAT, PanelUnit.NONE, Query("lowtide_b"))
     answers = {

@@ -207,7 +207,7 @@ def test_tabs_are_reached_by_keys_and_every_view_draws(page: WebDriver) -> None:
 
 
 def test_a_link_shows_the_same(browser: WebDriver, address: str, page: WebDriver) -> None:
-    """What is on screen is in the address."""
+    """The address holds the state of the screen."""
     Select(element(page, "task")).select_by_value("inference")
     Select(element(page, "x")).select_by_value("parameters")
     Select(element(page, "scale")).select_by_value("index")
@@ -435,7 +435,7 @@ def test_a_price_shows_what_a_result_costs(page: WebDriver) -> None:
 
 
 def test_the_page_prints_as_a_pdf(page: WebDriver) -> None:
-    """What the button does, without its dialog."""
+    """The test prints as the button does, without its dialog."""
     data = base64.b64decode(page.print_page())
 
     assert data.startswith(b"%PDF-")

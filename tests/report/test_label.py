@@ -94,7 +94,7 @@ def test_label_shows_letters_of_the_published_reference() -> None:
 
 
 def test_label_carries_numbers_sources_date_and_letter(densenet: dict[str, Any]) -> None:
-    """What is printed can be read off the drawing."""
+    """The printed texts can be read off the drawing."""
     shown = texts(draw_label(label_of(densenet)))
 
     for text in ("DenseNet-121", "4.31 Wh", "3 min 32 s", "86.1%", "2026-12-01"):
@@ -132,7 +132,7 @@ def test_letters_of_the_status_are_on_the_label(densenet: dict[str, Any]) -> Non
 
 
 def test_a_job_without_a_letter_says_why_on_its_label(densenet: dict[str, Any]) -> None:
-    """In the words of its status."""
+    """The words are those of its status."""
     densenet["status"]["efficiency"] = {"message": "the data set is not reported"}
 
     content = label_of(densenet)

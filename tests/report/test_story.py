@@ -162,7 +162,7 @@ def test_letter_names_its_reference_where_there_is_one(
 
 
 def test_reason_of_a_pod_is_quoted_as_it_is() -> None:
-    """What people look up is spelled as Kubernetes spells it."""
+    """A word that people look up is spelled as Kubernetes spells it."""
     attempt = {"start": "2026-11-30T20:34:50Z"}
     held = {"display": {"state": "ImagePullBackOff"}, "attempts": [attempt]}
 

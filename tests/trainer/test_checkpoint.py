@@ -46,7 +46,7 @@ def test_an_empty_directory_has_no_checkpoint(store):
 
 
 def test_the_newest_checkpoint_comes_back(store):
-    """What was saved is read, with what the report says about it."""
+    """The saved state is read, with its figures of the report."""
     store.save(content(1), batches=5)
     saved = store.save(content(2), batches=10)
 
@@ -201,7 +201,7 @@ def test_a_whole_file_of_another_program_is_not_taken_for_damaged(store, directo
 
 
 def test_a_directory_that_cannot_be_made_is_said_at_once(tmp_path):
-    """Not after an hour of training."""
+    """The error does not wait for an hour of training."""
     (tmp_path / "file").touch()
 
     with pytest.raises(CheckpointError, match="cannot be created"):
@@ -210,7 +210,7 @@ def test_a_directory_that_cannot_be_made_is_said_at_once(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_directory_that_cannot_be_written_to_is_said_at_once(tmp_path):
-    """With what to change in the Pod."""
+    """The sentence says what to change in the Pod."""
     tmp_path.chmod(0o500)
 
     with pytest.raises(CheckpointError, match="fsGroup"):

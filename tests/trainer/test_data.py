@@ -127,25 +127,25 @@ def test_images_are_cut_to_their_middle(tmp_path):
     ],
 )
 def test_more_images_than_there_are_is_an_error(changes, sentence):
-    """With how many there are."""
+    """The error says how many there are."""
     with pytest.raises(DataError, match=sentence):
         load(**changes)
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    """With its name."""
+    """The error has its name."""
     with pytest.raises(DataError, match="nowhere does not exist"):
         load(tmp_path / "nowhere")
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
-    """With what it should hold."""
+    """The error says what it should hold."""
     with pytest.raises(DataError, match="0 sub-folders: it needs one of images for each class"):
         load(tmp_path)
 
 
 def test_classes_without_images_are_an_error(tmp_path):
-    """With the endings that are known."""
+    """The error lists the endings that are known."""
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
 

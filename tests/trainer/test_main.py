@@ -169,7 +169,7 @@ def test_a_full_disk_at_a_stop_is_a_failure(trainer, monkeypatch):
 
 
 def test_a_checkpoint_of_another_model_is_refused(trainer, capsys):
-    """With what differs and what to do."""
+    """The sentence says what differs and what to do."""
     assert trainer.run_with_checkpoints() == 0
 
     assert trainer.run_with_checkpoints("--batch-size", "8") == 1

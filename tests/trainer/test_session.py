@@ -79,7 +79,7 @@ def test_an_epoch_without_figures_counts_too(pod):
 
 
 def test_a_loop_that_breaks_off_counts_what_it_finished(pod):
-    """Early stopping: the epoch that was broken off is none, nor is the batch under way."""
+    """Early stopping: the epoch that was broken off does not count, nor the batch under way."""
     with lowtide_trainer.run(epochs=5) as run:
         for epoch in run.epochs():
             for number, _ in enumerate(run.batches(loader())):
@@ -245,7 +245,7 @@ def test_a_checkpoint_of_another_program_is_refused(pod):
 
 
 def test_an_object_without_a_state_is_refused_at_the_start(pod):
-    """Not after hours of training that could then not be paused."""
+    """The error comes before hours of training that could not be paused."""
     with pytest.raises(UsageError, match="state 0 is a list, which has no state_dict"):
         lowtide_trainer.run(state=[[1, 2]]).__enter__()
 

@@ -41,7 +41,7 @@ def test_every_flag_may_come_from_the_environment():
 
 
 def test_a_flag_wins_over_the_environment():
-    """What is written on the command line is meant."""
+    """The command line is taken at its word."""
     arguments = ["train", "--epochs", "2", "--report-path", "/mine", "--metrics-port", "9000"]
     environment = {
         "LOWTIDE_MODEL": "tiny",
@@ -90,7 +90,7 @@ def test_a_flag_wins_over_the_environment():
     ],
 )
 def test_wrong_use_is_said_in_one_sentence(arguments, environment, sentence):
-    """What was wrong and what would be right."""
+    """The sentence says what was wrong and what would be right."""
     with pytest.raises(UsageError) as raised:
         parse_settings(arguments, environment)
 

@@ -50,7 +50,7 @@ def test_a_signal_lets_the_batch_end_and_the_state_be_saved(number):
 
 
 def test_a_second_signal_ends_the_process_at_once():
-    """Whoever asks twice does not want to wait for a checkpoint."""
+    """A user who asks twice does not want to wait for a checkpoint."""
     process = start(endless=True)
 
     process.terminate()

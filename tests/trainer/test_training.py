@@ -110,7 +110,7 @@ def test_a_last_batch_of_one_image_is_left_out():
 
 
 def test_a_checkpoint_of_another_training_is_refused():
-    """With the first setting that differs."""
+    """The error names the first setting that differs."""
     state = begin().state()
 
     with pytest.raises(CheckpointMismatchError, match="with batch_size 16, this training has 8"):

@@ -112,7 +112,7 @@ def test_a_command_killed_for_memory_is_named(tmp_path):
     ],
 )  # fmt: skip
 def test_a_command_that_cannot_be_started_is_named(tmp_path, command, status, sentence):
-    """In the shell's own codes, and in the report."""
+    """The exit code is the shell's own, and the report says the same."""
     wrapped = Wrapped(tmp_path, *command)
 
     assert wrapped.end() == status

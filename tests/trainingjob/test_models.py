@@ -113,5 +113,5 @@ def test_masses_keep_places_from_a_gram_on_and_digits_below(
 def test_a_stated_difference_is_that_of_the_stated_texts(
     minuend: str, subtrahend: str | None, difference: str | None
 ) -> None:
-    """Whoever subtracts what is written gets what is written."""
+    """Stated figures subtract to the stated difference."""
     assert difference_text(minuend, subtrahend) == difference

@@ -194,7 +194,7 @@ class _FencedLock(LeaseLock):
         return succeeded
 
     async def release(self) -> None:
-        """Write that nobody holds the Lease; a failure only makes the standby wait longer."""
+        """Release the Lease; a failure only makes the standby wait longer."""
         try:
             async with asyncio.timeout(self.terms.retry_seconds):
                 lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)

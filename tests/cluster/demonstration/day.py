@@ -41,7 +41,7 @@ class ReplayedDay:
 
     @property
     def note(self) -> str:
-        """What is not real, for the foot of every view."""
+        """The parts that are not real, for the foot of every view."""
         return (
             "grid: stand-in that replays 16 August 2021 in Germany, chosen because waiting pays on"
             f" it, 1 h = {self.slot_seconds} s · GPUs: mock, power follows CPU"

@@ -35,7 +35,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the parts of the demo share."""
+    """State that the parts of the demo share."""
 
     layout: Layout
     programs: Binaries

@@ -44,7 +44,7 @@ class BaseImage:
 
     @property
     def key(self) -> str:
-        """What changes with its content."""
+        """Text that changes with its content."""
         return self.directory.name
 
     @property

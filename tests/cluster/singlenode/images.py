@@ -66,7 +66,7 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """What a pod writes as its image."""
+        """Name that a pod gives as its image."""
         return f"{self.repository}:{self.tag}"
 
 

@@ -205,5 +205,5 @@ def test_a_kubelet_that_hangs_is_given_up(kubelet, client, monkeypatch):
     ],
 )
 def test_a_replica_id_names_its_device(device_id, parts):
-    """What stands behind the double colon is the replica."""
+    """The part behind the double colon is the replica."""
     assert split_device_id(device_id) == parts

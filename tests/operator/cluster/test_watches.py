@@ -20,7 +20,7 @@ class Uncopied(dict[str, Any]):
 
 @pytest.fixture
 def persistence() -> Any:
-    """What kopf is told about remembering."""
+    """Settings of kopf about remembering."""
     return kopf_settings(OperatorSettings()).persistence
 
 

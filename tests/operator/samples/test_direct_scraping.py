@@ -211,11 +211,11 @@ async def test_a_name_without_addresses_is_said() -> None:
         raise OSError("Name or service not known")
 
     store = store_in(None)
-    settings = ScrapingSettings(url="http://nobody.test:9400/metrics")
+    settings = ScrapingSettings(url="http://absent.test:9400/metrics")
     async with aiohttp.ClientSession() as session:
         exporters = Exporters(session, settings, store, lambda: NOON, resolve)
         await exporters.scrape()
-        with pytest.raises(ExportersError, match=r"nobody\.test has no address"):
+        with pytest.raises(ExportersError, match=r"absent\.test has no address"):
             await exporters.started_at()
     store.close()
 
@@ -387,7 +387,7 @@ def test_samples_outlive_the_process(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The operator starts, says so, and keeps the old file for whoever wants to look."""
+    """The operator starts, says so, and keeps the old file for inspection."""
     (tmp_path / FILE_NAME).write_bytes(b"no database" * 500)
     store = store_in(tmp_path)
     fill(store, [10.0])

@@ -113,7 +113,7 @@ async def test_missing_token_is_one_sentence_with_the_setting(tmp_path: Path) ->
 
 
 async def test_token_is_in_no_message(token: Path) -> None:
-    """What is refused is named by its file, never by its content."""
+    """A refused token is named by its file, never by its content."""
     token.write_text("wrong-but-secret")
     async with protected() as url:
         with pytest.raises(PrometheusError) as caught:

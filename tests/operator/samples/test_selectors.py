@@ -10,7 +10,7 @@ def test_no_value_can_change_a_query() -> None:
 
 
 def test_an_absent_label_is_an_empty_text() -> None:
-    """As in Prometheus."""
+    """This is Prometheus' own rule."""
     matches = Selector("m", equal={"pod_uid": ""}, like={"pod": "a|b"}).matcher()
     assert matches({"pod": "b"})
     assert not matches({"pod": "b", "pod_uid": "u"})

@@ -79,7 +79,7 @@ class Nodes:
 
 @pytest.fixture
 def changes() -> list[str]:
-    """What the pool has told."""
+    """Changes that the pool has told."""
     return []
 
 

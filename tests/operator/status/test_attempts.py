@@ -27,7 +27,7 @@ def seen(number: int, *, start: datetime | None = NOON, end: datetime | None = N
 
 
 def test_hundred_pods_give_the_same_status_at_every_look() -> None:
-    """And all of them are in it."""
+    """All of the pods are in it."""
     pods = [seen(number) for number in range(100)]
     once = with_pods(with_attempt((), "net-1"), pods)
     assert with_pods(once, pods) == once
