@@ -22,11 +22,17 @@ class Allocation:
     """One container's devices as the kubelet lists them."""
 
     namespace: str
+    """Namespace of the pod."""
     pod: str
+    """Name of the pod; the kubelet does not tell its uid."""
     container: str
+    """Name of the container."""
     device_ids: tuple[str, ...]
+    """Devices as the device plugin named them."""
     cpu_ids: tuple[int, ...] = ()
+    """CPUs that are pinned to the container."""
     claims: tuple[ClaimedDevice, ...] = ()
+    """Devices held through Dynamic Resource Allocation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,26 +78,29 @@ class EnergyPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodEnergy:
-    """What one pod used.
-
-    `total_joules` is `None` where no series was stored. `parts` lists the sums per component
-    (gpu, cpu, dram), part (active, idle_held), attribution method and quality; an absent component
-    was not measured. `profile` is empty where it was added to that of a job instead. `segments`
-    counts how often the exporter began from zero. `final` says that the end marker was seen.
-    `energy_coverage_ratio` is the share of the run inside segments, `time_coverage_ratio` the share
-    with samples close enough together.
-    """
+    """Energy of one pod."""
 
     pod_uid: str
+    """The pod's uid."""
     total_joules: float | None
+    """Sum over all parts; `None` where no series was stored."""
     parts: tuple[EnergyPart, ...]
+    """Sums per component (gpu, cpu, dram), part (active, idle_held), method and quality;
+    an absent component was not measured."""
     profile: EnergyProfile
+    """Energy in time; empty where it was added to that of a job instead."""
     run: Span
+    """When the pod held its devices."""
     segments: int
+    """How often the exporter began from zero."""
     final: bool
+    """Whether the end marker was seen."""
     energy_coverage_ratio: float
+    """Share of the run inside segments."""
     time_coverage_ratio: float
+    """Share of the run with samples close enough together."""
     warnings: tuple[EnergyWarning, ...]
+    """What is doubtful about the sums."""
 
 
 class PodSummation:

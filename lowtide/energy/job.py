@@ -14,21 +14,26 @@ from lowtide.energy.profile import EnergyProfile, merge_profiles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnergy:
-    """What all pods of a job used, attempts included.
-
-    `total_joules` sums the pods that have series and is `None` if none has; `pods_without_series`
-    names the others. Coverage is weighted by the pods' run times.
-    """
+    """Energy of all pods of a job, attempts included."""
 
     total_joules: float | None
+    """Sum over the pods that have series; `None` if none has."""
     parts: tuple[EnergyPart, ...]
+    """Sums per component, part, attribution method and quality."""
     profile: EnergyProfile
+    """Energy in time."""
     pods: tuple[PodEnergy, ...]
+    """The pods that have series."""
     pods_without_series: tuple[str, ...]
+    """Uids of the pods that have none."""
     final: bool
+    """Whether the end marker of every pod was seen."""
     energy_coverage_ratio: float
+    """Share of the runs inside segments, weighted by the pods' run times."""
     time_coverage_ratio: float
+    """Share of the runs with samples close enough together, weighted likewise."""
     warnings: tuple[EnergyWarning, ...]
+    """What is doubtful about the sums."""
 
     @property
     def joules_by_component(self) -> Mapping[str, float]:

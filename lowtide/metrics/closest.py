@@ -194,8 +194,10 @@ def exact(value: Number) -> Fraction:
 
 def _exact(field: str, value: Number) -> Fraction:
     try:
-        return exact(value)
-    except ValueError as error:
+        number = exact(value)
+        float(number)  # A cell's centre is a float, so what no float holds has no cell.
+        return number
+    except (ValueError, OverflowError) as error:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN,
             field,

@@ -9,6 +9,7 @@ published weights belong to these units.
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 
 from lowtide.metrics.apc import (
     APC_METHOD,
@@ -184,7 +185,8 @@ def _closest(measures: Measures, chosen: Parameters, *, cost: bool) -> Result:
 def _mean_power_watts(measures: Measures) -> float | None:
     if measures.energy_joules is None or not measures.duration_seconds:
         return None
-    return measures.energy_joules / measures.duration_seconds
+    watts = measures.energy_joules / measures.duration_seconds
+    return watts if isfinite(watts) else None
 
 
 def _cents_per_wh(measures: Measures) -> float:

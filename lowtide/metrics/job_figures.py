@@ -7,6 +7,7 @@ job is read from, it becomes a `JobFigures`, so what is refused here is refused 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 
 from lowtide.metrics.domain import (
     require_above,
@@ -266,7 +267,7 @@ class JobFigures:
         """O + M, `None` where either is unknown."""
         if self.operational_grams is None or self.embodied_grams is None:
             return None
-        return self.operational_grams + self.embodied_grams
+        return _finite(self.operational_grams + self.embodied_grams)
 
     @property
     def score_grams_per_unit(self) -> float | None:
@@ -274,11 +275,9 @@ class JobFigures:
         if self.sci_grams_per_unit is not None:
             return self.sci_grams_per_unit
         carbon = self.carbon_grams
-        return (
-            None
-            if carbon is None or not self.functional_units
-            else (carbon / self.functional_units)
-        )
+        if carbon is None or not self.functional_units:
+            return None
+        return _finite(carbon / self.functional_units)
 
     @property
     def mean_power_watts(self) -> float | None:
@@ -286,8 +285,13 @@ class JobFigures:
         seconds = self.run_seconds or self.duration_seconds
         if self.energy_joules is None or not seconds:
             return None
-        return self.energy_joules / seconds
+        return _finite(self.energy_joules / seconds)
 
     def metric(self, family: str) -> MetricFigure | None:
         """Return the first metric whose name starts with `family`, for example `SAM`."""
         return next((m for m in self.metrics if m.name.startswith(family)), None)
+
+
+def _finite(value: float) -> float | None:
+    """Return a derived figure, `None` where no float holds it: inputs may be finite and extreme."""
+    return value if isfinite(value) else None
