@@ -2,7 +2,7 @@
 
 A record holds energy and emissions per attempt, so each attempt is spread evenly over its time;
 the column `basis` says so. The hours of a job sum to its attempts, and an hour in which it did not
-run has no row. Embodied emissions are no part of it: in an inventory they are purchased goods.
+run has no row. Embodied emissions are not part of it: in an inventory they are purchased goods.
 """
 
 import csv

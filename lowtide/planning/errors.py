@@ -5,7 +5,7 @@
     ├── ForecastError   a forecast is inconsistent with itself
     └── BacktestError      a backtest trace cannot be replayed
 
-An infeasible deadline is no error: such a job runs now, and its plan says why.
+An infeasible deadline is not an error: such a job runs now, and its plan says why.
 """
 
 

@@ -72,7 +72,7 @@ def _sentence(now: datetime, request: Request, plan: Plan, change: str) -> str:
 
 
 def _at(moment: datetime) -> str:
-    """Return a time in UTC, with seconds only where it is no whole minute."""
+    """Return a time in UTC, with seconds only where it is not a whole minute."""
     nearest = (moment.astimezone(UTC) + timedelta(microseconds=500_000)).replace(microsecond=0)
     if nearest.second == 0:
         return format_time_column(nearest)

@@ -263,7 +263,7 @@ def _beginning(message: str) -> dict[str, Any]:
     """Return the members of a JSON object that stand complete before the text breaks off.
 
     The kubelet keeps the first bytes of a message that is too long. Only a report that begins as
-    one is read this way: any other text is no report.
+    one is read this way: any other text is not a report.
     """
     members: dict[str, Any] = {}
     if not message.startswith('{"schemaVersion":'):

@@ -18,7 +18,7 @@ def configure_logging(settings: OperatorSettings) -> None:
     logging.basicConfig(level=settings.server.log_level.upper(), handlers=[handler], force=True)
     for name in ("kopf", "aiohttp", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # A lost race for the Lease is no error; the library writes a traceback for it.
+    # A lost race for the Lease is not an error; the library writes a traceback for it.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
 
 

@@ -39,7 +39,7 @@ def _plain_url(url: str | None, example: str) -> str | None:
     """Return a URL without a slash at its end, `None` for an empty one.
 
     Raises:
-        ValueError: it is no http(s) URL, or holds more than an address and a path.
+        ValueError: it is not an http(s) URL, or holds more than an address and a path.
     """
     if url is None or not url:
         return None

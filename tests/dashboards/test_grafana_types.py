@@ -38,7 +38,7 @@ def faults(value: Any, kind: str, where: str, panel: str = "") -> list[str]:
     if not isinstance(value, dict):
         return []
     fields = TYPES[name]["fields"]
-    found = [f"{where}.{key} is no field of {name}" for key in value if key not in fields]
+    found = [f"{where}.{key} is not a field of {name}" for key in value if key not in fields]
     if name == "Dashboard":  # an object without a name of its own
         found += faults(value["templating"]["list"], "Array<VariableModel>", f"{where}.templating")
     for key in value.keys() & fields.keys():
@@ -65,13 +65,15 @@ def test_every_field_and_value_is_known_to_the_newest_grafana(path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param(lambda board: board.update(titel="x"), ".titel is no field", id="dashboard"),
+        pytest.param(
+            lambda board: board.update(titel="x"), ".titel is not a field", id="dashboard"
+        ),
         pytest.param(
             lambda board: board["panels"][0]["gridPos"].update(width=3), ".width is no", id="place"
         ),
         pytest.param(
             lambda board: board["panels"][0]["options"]["reduceOptions"].update(calc=[]),
-            ".calc is no field",
+            ".calc is not a field",
             id="options of a panel",
         ),
         pytest.param(
@@ -81,14 +83,14 @@ def test_every_field_and_value_is_known_to_the_newest_grafana(path: Path) -> Non
         ),
         pytest.param(
             lambda board: board["templating"]["list"][0].update(includeEverything=True),
-            ".includeEverything is no field",
+            ".includeEverything is not a field",
             id="variable",
         ),
         pytest.param(
             lambda board: next(panel for panel in board["panels"] if panel["type"] == "timeseries")[
                 "fieldConfig"
             ]["defaults"]["custom"].update(fillOpacityy=3),
-            ".fillOpacityy is no field",
+            ".fillOpacityy is not a field",
             id="style of a curve",
         ),
     ],

@@ -177,7 +177,7 @@ def test_the_course_of_the_week_is_half_of_what_eight_weeks_show(per_day):
     noons = ahead[per_day // 2 :: per_day]
     assert noons == pytest.approx([-160 / 11] * 5 + [400 / 11] * 2 + [-160 / 11] * 2)
     assert ahead[: 7 * per_day].sum() == pytest.approx(0, abs=1e-6)
-    # What the course explains is no anomaly: 7 / 11 of 100 above and of 40 below remain.
+    # What the course explains is not an anomaly: 7 / 11 of 100 above and of 40 below remain.
     assert known.anomaly[-per_day // 2] == pytest.approx(700 / 11)
     assert known.anomaly[-2 * per_day - per_day // 2] == pytest.approx(-280 / 11)
 

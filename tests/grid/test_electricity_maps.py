@@ -111,7 +111,7 @@ def test_a_value_that_says_nothing_is_missing_and_never_clean(server, provider, 
 
 @pytest.mark.parametrize("bad", [None, 0, -1])
 def test_a_forecast_without_one_value_is_not_a_forecast(server, provider, bad):
-    """All null, all zero and all -1 are no data, whatever the status says."""
+    """All null, all zero and all -1 mean no data, whatever the status says."""
     server.gives_json(forecast_answer([bad] * 7))
 
     with pytest.raises(NoData, match="no usable forecast for zone DE"):

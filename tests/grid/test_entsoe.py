@@ -87,7 +87,7 @@ def test_a_left_out_position_is_missing_in_other_curves(server):
 
 
 def test_quarter_hours_become_hours_by_their_mean():
-    """100, 200, 300, 400 MW are 250 MW over the hour; three quarters are no hour."""
+    """100, 200, 300, 400 MW are 250 MW over the hour; three quarters do not make an hour."""
     assert hours(document(series([100, 200, 300, 400], resolution="PT15M"))) == [250]
     assert hours(document(series([100, 200, 300], resolution="PT15M"))) == []
 

@@ -126,7 +126,7 @@ def test_nothing_known_gives_no_forecast():
 
 
 def test_too_little_history_is_a_flat_line():
-    """Two days are no profile; a flat line makes every job run at once."""
+    """Two days do not make a profile; a flat line makes every job run at once."""
     found = fuse(NOW, past(2, NIGHT_AND_DAY), horizon_slots=24)
 
     assert set(found.sources) == {Source.FLAT}

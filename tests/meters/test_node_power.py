@@ -71,7 +71,7 @@ def add_hwmon(root, number, name, microwatts=None):
 
 
 def test_only_the_acpi_meter_counts(tmp_path):
-    """A graphics card and a power supply have power files too: they are no node meters."""
+    """A graphics card and a power supply have power files too: they are not node meters."""
     add_hwmon(tmp_path, 0, "amdgpu", 90_000_000)
     add_hwmon(tmp_path, 1, "power_meter", 2_200_500_000)
     add_hwmon(tmp_path, 2, "pmbus", 1_000_000_000)

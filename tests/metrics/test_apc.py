@@ -200,7 +200,7 @@ def test_cost_uses_its_own_step() -> None:
         pytest.param([TrainingPoint(-1, "0.5", "1")], id="before the start"),
         pytest.param([TrainingPoint(60, "50", "1")], id="accuracy in percent"),
         pytest.param([TrainingPoint(60, "0.5", "-1")], id="negative consumption"),
-        pytest.param([TrainingPoint(60, "half", "1")], id="accuracy is no number"),
+        pytest.param([TrainingPoint(60, "half", "1")], id="accuracy is not a number"),
         pytest.param([TrainingPoint(60, "NaN", "1")], id="accuracy is NaN"),
         pytest.param([TrainingPoint(60, "0.5", Decimal("Infinity"))], id="infinite consumption"),
     ],

@@ -189,7 +189,7 @@ def test_a_stream_goes_on_where_it_was_left(pod):
 
 
 def test_with_accumulated_gradients_a_pause_waits_for_the_step(pod):
-    """Gradients are no part of a checkpoint: two batches make a step, so the third is finished."""
+    """Gradients are not part of a checkpoint: two batches make a step, so the third is finished."""
     with pytest.raises(SystemExit):
         paused_training(1, accumulate=2)
 

@@ -115,7 +115,7 @@ def test_real_unions_are_refused() -> None:
 
 
 def test_dates_of_the_spec_are_bounded() -> None:
-    """Outside of these years a date plus a duration is no date."""
+    """Outside of these years a date plus a duration is not a date."""
     rules = schema_of("spec")["properties"]["schedule"]["x-kubernetes-validations"]
     bounded = {rule["fieldPath"] for rule in rules if "timestamp(" in rule["rule"]}
     dates = {

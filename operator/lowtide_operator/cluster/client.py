@@ -3,7 +3,7 @@
 Bodies are plain dicts through `CustomObjectsApi`, because the typed client rejects pod fields that
 are newer than itself; pods, which that class does not reach, are listed through the same
 `ApiClient`. Every call has a timeout, a content type and the field manager. The queue
-retries, this module does not. A 404 means that the object is gone and is no error; the two
+retries, this module does not. A 404 means that the object is gone and is not an error; the two
 meanings of a 409 (the name exists, or the object has changed) have an exception each.
 """
 

@@ -89,7 +89,7 @@ def job_manifest(
 
 
 def _with_labels(metadata: Manifest, ours: Mapping[str, str]) -> Any:
-    """Return the labels with ours; what is no mapping is left for the API server to refuse."""
+    """Return the labels with ours; anything but a mapping is left for the API server to refuse."""
     labels = metadata.get("labels")
     return {**(labels or {}), **ours} if labels is None or isinstance(labels, dict) else labels
 

@@ -247,7 +247,7 @@ def _result(body: bytes) -> list[Any]:
 
 
 def _reason_in(body: bytes) -> str:
-    """Return what an answer that is no success says."""
+    """Return the words of an unsuccessful answer."""
     try:
         document = json.loads(body)
         reason = f"{document.get('errorType', 'error')}: {document.get('error', '')}"

@@ -36,7 +36,7 @@ def test_a_missing_job_directory_is_a_source_error(tmp_path):
 
 
 def test_a_file_of_garbage_costs_only_itself(tmp_path):
-    """Bytes that are no text, and a file without end: the other GPUs' jobs are still known."""
+    """Bytes that are not text, and a file without end: the other GPUs' jobs are still known."""
     (tmp_path / "0").write_bytes(b"\xff\xfe\n")
     with (tmp_path / "1").open("wb") as file:
         file.truncate(1 << 40)  # a terabyte of nothing

@@ -40,7 +40,7 @@ def test_names_labels_and_owner_are_those_that_others_rely_on() -> None:
 
 
 def test_disruptions_pauses_and_deleted_pods_are_excused() -> None:
-    """They are no failures of the training."""
+    """None of them is a failure of the training."""
     spec = manifest(pod())["spec"]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     disruption, exits = spec["podFailurePolicy"]["rules"]

@@ -106,7 +106,7 @@ def ended(name: str, **state: Any) -> dict[str, Any]:
 
 
 def test_a_pod_runs_from_the_start_of_its_first_container() -> None:
-    """Ten minutes of pulling the image are no running time."""
+    """Ten minutes of pulling the image do not count as running time."""
     waiting = {"name": "train", "state": {"waiting": {"reason": "ContainerCreating"}}}
     assert pod_view(pod("Pending", waiting)).start is None
     running = {"name": "train", "state": {"running": {"startedAt": text(10)}}}
