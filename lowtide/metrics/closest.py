@@ -75,7 +75,15 @@ def cell_of(accuracy: Number, consumption: Number, grid: ApcGrid) -> Cell:
     row = min(floor(acc / step_acc), ceil(1 / step_acc) - 1)
     column = floor(cons / step_cons)
     half = Fraction(1, 2)
-    return Cell(row, column, float((row + half) * step_acc), float((column + half) * step_cons))
+    try:
+        return Cell(row, column, float((row + half) * step_acc), float((column + half) * step_cons))
+    except OverflowError as error:
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN,
+            "consumption",
+            f"the centre of the cell of a consumption of {float(cons):g} is larger than any float: "
+            "choose a larger unit",
+        ) from error
 
 
 def closest(accuracy: Number, consumption: Number, grid: ApcGrid) -> float:
@@ -187,7 +195,9 @@ def exact(value: Number) -> Fraction:
         # As a fraction, 1e9999999 has ten million digits.
         if not decimal.is_finite() or abs(decimal.adjusted()) > MOST_DIGITS:
             raise ValueError(f"{text[:40]!r} is not a finite decimal number")
-        return Fraction(decimal)
+        number = Fraction(decimal)
+        float(number)  # Fails where the number has more digits than a float can hold.
+        return number
     except (InvalidOperation, OverflowError) as error:
         raise ValueError(f"{value!r:.40} is not a finite decimal number") from error
 
@@ -201,5 +211,5 @@ def _exact(field: str, value: Number) -> Fraction:
         raise MetricError(
             Refusal.OUT_OF_DOMAIN,
             field,
-            f"{field} is {value!r:.40}, but it must be a decimal number",
+            f"{field} is {value!r:.40}, but it must be a decimal number that a float can hold",
         ) from error

@@ -177,7 +177,7 @@ def _terms(job: JobFigures) -> list[tuple[str, str, str]]:
     if job.signal is not None:
         signal = f"{job.signal.lower()} intensity"
     units = job.functional_units
-    count = "not known" if units is None else f"{format_significant(units, 6)} {_unit(job)}"
+    count = "not known" if units is None else f"{units:.15g} {_unit(job)}"
     return [
         ("E", "–" if energy is None else format_energy(energy), (job.energy_kind or "–").lower()),
         ("O", _mass(job.operational_grams), f"sum of E × I over time, {signal}"),

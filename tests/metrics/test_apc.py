@@ -285,3 +285,16 @@ def test_a_pair_lies_in_its_cell(accuracy: Decimal, consumption: Decimal) -> Non
 
     assert abs(cell.accuracy - float(accuracy)) <= 0.005 + 1e-12
     assert abs(cell.consumption - float(consumption)) <= 0.05 + 1e-12
+
+
+@pytest.mark.parametrize("consumption", ["1" + "0" * 350, "1e350"])
+def test_a_number_beyond_every_float_is_refused(consumption: str) -> None:
+    """Fractions hold it, and the formula's floats cannot."""
+    with pytest.raises(MetricError, match="a decimal number that a float can hold"):
+        cell_of("0.5", consumption, ApcGrid(b=1))
+
+
+def test_a_cell_whose_centre_is_beyond_every_float_is_refused() -> None:
+    """1.75e308 lies in the second cell of 1.7e308, whose centre is at 2.55e308."""
+    with pytest.raises(MetricError, match="larger than any float: choose a larger unit"):
+        cell_of("0.5", "1.75e308", ApcGrid(b=1, delta_consumption="1.7e308"))

@@ -304,3 +304,21 @@ def test_a_percentage_does_not_depend_on_the_unit(a: float, b: float, factor: fl
 
     assert plain is not None
     assert scaled == pytest.approx(plain, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "figure"),
+    [
+        ({"energy_joules": 1e300, "duration_seconds": 1e-300}, "mean_power_watts"),
+        ({"operational_grams": 1.7e308, "embodied_grams": 1.7e308}, "carbon_grams"),
+        (
+            {"operational_grams": 1e300, "functional_units": 1e-300, "sci_grams_per_unit": None},
+            "score_grams_per_unit",
+        ),
+    ],
+)
+def test_a_figure_that_no_float_can_hold_is_unknown(changes: dict[str, Any], figure: str) -> None:
+    """Each input is a number that somebody may have written; what follows of it is none."""
+    huge = job("b", **changes)
+
+    assert getattr(huge, figure) is None

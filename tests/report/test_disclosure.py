@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,15 @@ def test_what_the_document_does_not_know_is_no_number(densenet: Job) -> None:
     assert "| R | not known | completed only |" in text
     assert "sum of E × I over time, intensity of a kind that is not stated |" in text
     assert "Contact: not stated" in text
+
+
+def test_a_count_is_written_in_full(densenet: Job) -> None:
+    """A million images are no power of ten, and one training job has no decimals."""
+    one = from_trainingjob(densenet)
+    many = replace(one, functional_units=1281167.0)
+
+    assert "| R | 1 training job | completed only |" in document(one, Publisher(), calculated=DAY)
+    assert "| R | 1281167 training job |" in document(many, Publisher(), calculated=DAY)
 
 
 def test_the_document_has_boundary_method_and_coefficients(densenet: Job) -> None:
