@@ -83,7 +83,7 @@ def settings_text() -> str:
 
 def metrics_text() -> str:
     """Return docs/reference/series.md: every series of exporter and operator."""
-    lines = ["# Metrics", "", HEAD, "## Exporter", "", "Port 9400, `/metrics`.", ""]
+    lines = ["# Time series", "", HEAD, "## Exporter", "", "Port 9400, `/metrics`.", ""]
     lines += ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     lines += [
         f"| `{family.name}` | {family.kind} | {', '.join(family.labels)} | {_cell(family.text)} |"

@@ -76,6 +76,7 @@ UNITS: Final[Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]] = {
 ACCURACY: Final = (
     "accuracy", "test_accuracy", "test_acc", "val_accuracy", "val_acc", "validation_accuracy",
     "eval_accuracy", "acc", "top1", "top_1", "top1_accuracy", "top_1_accuracy", "acc1",
+    "accuracy_top1",
 )  # fmt: skip
 TOP5: Final = ("top5", "top_5", "top5_accuracy", "top_5_accuracy", "acc5")
 COUNTS: Final = (
@@ -115,7 +116,7 @@ PUE: Final = re.compile(r"^(.*?)\s*(?:[·*×x]|\bincl(?:uding|\.)?)\s*PUE$", re.
 
 def meaning_of(header: str) -> Meaning | str:
     """Return what a header names, or the reason why its column is left out."""
-    if header in OWN or header in PROPERTIES:
+    if header in OWN or (header in PROPERTIES and header not in ACCURACY):
         return Meaning(header)
     if (overhead := PUE.match(header)) is not None:
         found = meaning_of(overhead[1])

@@ -36,6 +36,7 @@ def read(folder: Path, content: str, name: str = "runs.csv") -> Records:
         ("CO₂ (gCO2eq)", "5", "operational_grams", 5),
         ("accuracy (%)", "91.2", "accuracy", 0.912),
         ("val_acc", "0.9", "accuracy", 0.9),
+        ("accuracy_top1", "0.9", "accuracy", 0.9),
         ("cost (EUR)", "3.2", "cost_amount", 3.2),
         ("Power (kW)", "1.2", "stated_power_watts", 1200),
     ],
