@@ -53,7 +53,9 @@ def test_a_restricted_network_lets_the_operator_scrape(render: Render, pick: Pic
 
     operator = peers["spec"]["ingress"][0]["from"][-1]["podSelector"]["matchLabels"]
     assert operator["app.kubernetes.io/component"] == "operator"
-    assert without["spec"]["ingress"][0]["from"] == [{"podSelector": {}}]
+    named, test = without["spec"]["ingress"][0]["from"]
+    assert named == {"podSelector": {}}
+    assert test["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
 
 
 @pytest.mark.parametrize(

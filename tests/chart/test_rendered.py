@@ -429,5 +429,6 @@ def test_only_prometheus_may_scrape_by_default(render: Render, pick: Pick) -> No
     (probes, scrapes) = pick(render(), "NetworkPolicy", "lowtide-operator")["spec"]["ingress"]
     assert [port["port"] for port in probes["ports"]] == ["health"]
     assert [port["port"] for port in scrapes["ports"]] == ["metrics"]
-    (peer,) = scrapes["from"]
-    assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
+    prometheus, test = (peer["podSelector"]["matchLabels"] for peer in scrapes["from"])
+    assert prometheus == {"app.kubernetes.io/name": "prometheus"}
+    assert test["app.kubernetes.io/component"] == "test"

@@ -44,8 +44,10 @@ def decide_lost(seen: Observation, draft: Draft, settings: OperatorSettings) -> 
     draft.section(attempts=draft.attempts or with_attempt((), child_name(seen.job.key)))
     name = draft.attempts[-1].name
     message = f"Job {name} was deleted before its end was seen: create a new TrainingJob to run it"
-    ends = [pod.end for pod in draft.attempts[-1].pods if pod.end is not None]
-    at = max(ends) if ends else seen.now
+    pods = draft.attempts[-1].pods
+    ends = [pod.end for pod in pods if pod.end is not None]
+    # A pod whose end was not seen may have run until now; its samples tell how long it did.
+    at = max(ends) if ends and len(ends) == len(pods) else seen.now
     draft.section(attempts=with_end(draft.attempts, at, DELETED))
     draft.condition(ConditionType.COMPLETE, "False", Reason.JOB_DELETED)
     draft.condition(ConditionType.FAILED, "True", Reason.JOB_DELETED, message)

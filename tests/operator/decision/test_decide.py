@@ -304,6 +304,15 @@ def test_a_job_lost_by_a_clock_that_is_behind_ends_no_earlier_than_it_began() ->
     assert lost.status.attempts[0].end == CREATED
 
 
+def test_a_lost_job_whose_last_pod_was_still_running_ends_when_that_is_noticed() -> None:
+    """An end that was seen of an earlier pod is not the end of the later one."""
+    earlier = replace(POD, name="net-1-first", uid="pod-0", end=CREATED + timedelta(minutes=10))
+    view = after(job(), decide(seen(job(), child=CHILD, pods=(earlier, POD)), SETTINGS))
+    noticed = CREATED + timedelta(hours=2)
+    lost = decide(seen(view, now=noticed, child_is_gone=True), SETTINGS)
+    assert lost.status.attempts[0].end == noticed
+
+
 def test_another_controllers_job_is_left_alone() -> None:
     """spec.managedBy hands the job over: no action, no status."""
     decision = decide(seen(job(managedBy="example.com/other")), SETTINGS)
