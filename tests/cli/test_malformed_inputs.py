@@ -17,7 +17,7 @@ from lowtide.cli import jobs as cluster_jobs
 from lowtide.cli import prometheus
 from lowtide.cli.main import main
 
-QUICK, ALL, CHUNK = 400, 50_000, 2_500
+QUICK, ALL, CHUNK = 100, 50_000, 2_500
 LONGEST_CPU_SECONDS = 5.0
 """Time of the processor, so that a busy machine fails nothing."""
 

@@ -61,6 +61,7 @@ def measure(control, nvml_library):
     return run
 
 
+@pytest.mark.slow
 def test_the_report_finds_what_the_meters_do(measure, control, tmp_path):
     """Refresh, step, latency, floor and the counter's gain, each within a tenth of what was set."""
     control.set_latency(LATENCY_SECONDS)

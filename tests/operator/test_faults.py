@@ -283,6 +283,7 @@ async def test_a_grid_service_that_fails_never_keeps_a_job_waiting(
     assert condition(api, "Planned")["reason"] == "NoForecast"
 
 
+@pytest.mark.slow
 async def test_a_killed_start_is_finished_by_the_next_operator_without_a_second_job(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:

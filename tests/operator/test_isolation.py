@@ -113,6 +113,7 @@ async def test_a_job_that_the_operator_fails_at_says_so_and_no_other_notices(
         await api.until(lambda: api.get(JOBS, "poison-1"), 8)
 
 
+@pytest.mark.slow
 async def test_a_prometheus_that_hangs_delays_no_start(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
@@ -13,6 +14,7 @@ HANGING_SECONDS = 5
 """kopf waits this long for a task that does not end (kopf/_core/reactor/running.py)."""
 
 
+@pytest.mark.slow
 async def test_a_sigterm_ends_an_idle_operator_at_once(
     api: Any, kubeconfig: Path, training_job: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def stop_at_line(monkeypatch, beginning):
     monkeypatch.setattr(module, "_say", say_and_stop)
 
 
+@pytest.mark.slow
 def test_a_training_reports_what_it_reached(trainer, capsys):
     """One line for each epoch, and a report that says it all."""
     assert trainer.run() == 0

@@ -76,7 +76,9 @@ def test_a_paused_process_goes_on_to_the_same_weights(tmp_path):
     lines = second.end()
 
     assert first.process.returncode == EXIT_CODE_PAUSED
-    assert first.errors == "SIGTERM: stopping after this batch\n"
+    where, stopped = first.errors.splitlines()
+    assert where == f"lowtide: the report of this training is {first.report_path}"
+    assert stopped == "SIGTERM: stopping after this batch"
     assert paused.outcome is TrainingOutcome.PAUSED
     assert second.process.returncode == whole.process.returncode == 0
     assert lines[1].startswith("resumed after ")
@@ -101,7 +103,7 @@ def test_a_real_network_trains_and_resumes_exactly(tmp_path, model):
 
     assert first.process.returncode == EXIT_CODE_PAUSED
     assert whole.process.returncode == second.process.returncode == 0
-    assert whole.errors == ""
+    assert whole.errors == f"lowtide: the report of this training is {whole.report_path}\n"
     assert lines[-1].rpartition(" ")[2] == expected.rpartition(" ")[2]
     assert 0 < second.report.resumed_samples < 64
     assert whole.report.samples == second.report.samples == 64

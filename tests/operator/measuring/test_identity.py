@@ -235,6 +235,7 @@ def test_a_store_that_refuses_large_answers_is_asked_for_shorter_pieces() -> Non
     assert joules(measured(store, attempt(pod("a")))) == 3_600_000
 
 
+@pytest.mark.slow
 def test_nine_days_are_read_in_pieces_of_a_bounded_number_of_samples() -> None:
     """The store would refuse a piece of more than twice what one should hold."""
     store = Store(most_samples=50_000)
