@@ -51,6 +51,22 @@ def restart_work(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Sp
     return tuple(spans)
 
 
+def resumes(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
+    """Return the stretches of `restart_work`, each from the end of the attempt before.
+
+    A pod draws energy before its first container runs, and an attempt starts only then; what a
+    resume draws in between is a cost of resuming too.
+    """
+    ends = {attempt.number: attempt.end for attempt in attempts}
+    numbers = {attempt.start: attempt.number for attempt in attempts}
+    spans = []
+    for span in restart_work(spec, attempts):
+        before = ends.get(numbers[span.start] - 1)
+        start = span.start if before is None else min(before, span.start)
+        spans.append(Span(start, span.end))
+    return tuple(spans)
+
+
 def counterfactual_status(
     profile: EnergyProfile,
     carbon: CarbonResult,
@@ -61,7 +77,7 @@ def counterfactual_status(
     baseline_start: datetime,
 ) -> CounterfactualStatus:
     """Return the emissions of the same run at `baseline_start`, and what waiting avoided."""
-    repeated = restart_work(spec, status.attempts)
+    repeated = resumes(spec, status.attempts)
     run_now = counterfactual(profile, start=baseline_start, series=intensity, restart_work=repeated)
     avoided = saving(actual=carbon, run_now=run_now)
     message = None

@@ -272,8 +272,8 @@ def _by_attempt(
 ) -> dict[int, tuple[int, float | None]]:
     """Return joules and grams of every attempt, by its number.
 
-    Attempts follow one another, so what was emitted between the start of one and that of the next
-    is its own.
+    Attempts follow one another, so what was emitted between the end of the one before and its own
+    end is its own: a pod draws energy before its first container runs.
     """
     used: dict[int, list[PodEnergy]] = {}
     for uid, pod in pods.items():
@@ -283,7 +283,11 @@ def _by_attempt(
     ends = [pod.run.end for pod in pods.values()]
     ends += [interval.end for interval in energy.profile.intervals]
     starts = [min(pod.run.start for pod in used[number]) for number in sorted(used)]
-    starts = [min([*starts[:1], *(i.start for i in energy.profile.intervals[:1])]), *starts[1:]]
+    over = [max(pod.run.end for pod in used[number]) for number in sorted(used)]
+    starts = [
+        min([*starts[:1], *(i.start for i in energy.profile.intervals[:1])]),
+        *(min(before, start) for before, start in zip(over, starts[1:], strict=False)),
+    ]
     for number, (start, end) in zip(sorted(used), pairwise([*starts, max(ends)]), strict=True):
         grams = None
         if ledger.intensity is not None and end > start:

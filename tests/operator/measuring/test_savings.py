@@ -18,7 +18,12 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_operator.decision.due import hindsight_due
-from lowtide_operator.measuring.savings import counterfactual_status, restart_work, with_hindsight
+from lowtide_operator.measuring.savings import (
+    counterfactual_status,
+    restart_work,
+    resumes,
+    with_hindsight,
+)
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.conditions import Reason
 
@@ -73,6 +78,15 @@ def test_the_start_of_every_resume_is_restart_work() -> None:
         (2 * HOUR, 2.25 * HOUR),
         (5 * HOUR, 5.1 * HOUR),
     ]
+
+
+def test_what_a_resuming_pod_draws_before_its_first_container_belongs_to_the_resume() -> None:
+    """From the end of the attempt before; the first attempt has none."""
+    attempts = (attempt(1, 0, 1), attempt(2, 2, 4))
+
+    spans = resumes(spec(), attempts)
+
+    assert [(s.start - SUBMITTED, s.end - SUBMITTED) for s in spans] == [(HOUR, 2.25 * HOUR)]
 
 
 def test_without_permission_to_pause_nothing_is_taken_for_restart_work() -> None:
