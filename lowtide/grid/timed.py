@@ -4,6 +4,7 @@ Times are kept in UTC, whatever zone they were given in: Python compares and sub
 one local zone by their clock faces, which is wrong by an hour across a change of summer time.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +49,7 @@ PointT = TypeVar("PointT", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
-class TimedSeries(Generic[PointT]):
+class TimedSeries(ABC, Generic[PointT]):
     """Points in time order that do not overlap; gaps are allowed and mean "not known".
 
     Raises:
@@ -81,13 +82,13 @@ class TimedSeries(Generic[PointT]):
         object.__setattr__(self, "_starts", tuple(point.start for point in points))
 
     @classmethod
+    @abstractmethod
     def check_value(cls, value: float, start: datetime) -> None:
         """Refuse a value that this kind of series cannot hold.
 
         Raises:
             SeriesError: `value` cannot be true; `start` is the start of its slot.
         """
-        raise NotImplementedError
 
     def at(self, moment: datetime) -> float | None:
         """Return the value at `moment`, or `None` where it is not known."""

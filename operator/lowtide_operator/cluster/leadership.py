@@ -83,7 +83,7 @@ class Leadership:
         await self._turn.wait()
 
     async def run(self) -> None:
-        """Stand for election and hold the Lease; return at once where there is none to hold.
+        """Stand for election and hold the Lease; where there is none to hold, wait until cancelled.
 
         Raises:
             LostLeadershipError: the Lease was held and is lost.
@@ -115,7 +115,7 @@ class Leadership:
         self._turn.set()
 
     def stop(self) -> None:
-        """Let whoever waits for a turn go on to its end; nothing may be written without a Lease."""
+        """Let workers that wait for their turn end; they may not write without the Lease."""
         self._turn.set()
 
     async def release(self) -> None:

@@ -8,7 +8,7 @@ absent, and `message` says why. Source:
 docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
@@ -37,18 +37,7 @@ def restart_work(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Sp
 
     Each is the start of a resumed attempt, for the restart cost in the spec, at most the attempt.
     """
-    interruption = spec.schedule.interruption
-    cost = timedelta(seconds=interruption.restart_cost_seconds if interruption.allowed else 0)
-    spans = []
-    for attempt in attempts:
-        if attempt.number == 1 or attempt.start is None:
-            continue
-        end = attempt.start + cost
-        if attempt.end is not None:
-            end = min(end, attempt.end)
-        if end > attempt.start:
-            spans.append(Span(attempt.start, end))
-    return tuple(spans)
+    return tuple(span for _, span in _resumed(spec, attempts))
 
 
 def resumes(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
@@ -57,14 +46,27 @@ def resumes(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, .
     A pod draws energy before its first container runs, and an attempt starts only then; what a
     resume draws in between is a cost of resuming too.
     """
+    return tuple(
+        span if before is None else Span(min(before, span.start), span.end)
+        for before, span in _resumed(spec, attempts)
+    )
+
+
+def _resumed(
+    spec: TrainingJobSpec, attempts: Sequence[Attempt]
+) -> Iterator[tuple[datetime | None, Span]]:
+    """Yield the end of the attempt before, if known, and the restart work of each resume."""
+    interruption = spec.schedule.interruption
+    cost = timedelta(seconds=interruption.restart_cost_seconds if interruption.allowed else 0)
     ends = {attempt.number: attempt.end for attempt in attempts}
-    numbers = {attempt.start: attempt.number for attempt in attempts}
-    spans = []
-    for span in restart_work(spec, attempts):
-        before = ends.get(numbers[span.start] - 1)
-        start = span.start if before is None else min(before, span.start)
-        spans.append(Span(start, span.end))
-    return tuple(spans)
+    for attempt in attempts:
+        if attempt.number == 1 or attempt.start is None:
+            continue
+        end = attempt.start + cost
+        if attempt.end is not None:
+            end = min(end, attempt.end)
+        if end > attempt.start:
+            yield ends.get(attempt.number - 1), Span(attempt.start, end)
 
 
 def counterfactual_status(
