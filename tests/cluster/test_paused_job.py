@@ -378,7 +378,11 @@ def test_best_possible_run_is_told_after_the_deadline(paused: Paused) -> None:
 
 
 def test_job_never_rested_past_its_latest_start(paused: Paused) -> None:
-    """At every resume the 90th percentile of what was left still fitted before the deadline."""
+    """At every resume the 90th percentile of what was left still fitted before the deadline.
+
+    Whether the job then ends in time is up to the machine: a run that takes longer than that
+    percentile ends late, as it would without the operator.
+    """
     high = HIGH_RATIO * paused.undisturbed_seconds
     worked = 0.0
     for number, attempt in enumerate(paused.attempts):
@@ -387,5 +391,3 @@ def test_job_never_rested_past_its_latest_start(paused: Paused) -> None:
         latest = paused.deadline - (high - worked) - resume - RESERVE_SECONDS
         assert start <= latest + LOOK_SECONDS
         worked += end - start - resume
-
-    assert seconds_of(paused.attempts[-1]["end"]) < paused.deadline
