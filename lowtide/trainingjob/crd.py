@@ -63,11 +63,11 @@ LAST_DATE: Final = "3000-01-01T00:00:00Z"
 """Dates of the spec lie between these, so that sums of dates and durations are dates."""
 
 
-def _date_bounds(field: str) -> Schema:
+def _date_bounds(field: str, path: str = "spec.schedule") -> Schema:
     return {
         "rule": f"!has(self.{field}) || (self.{field} >= timestamp('{FIRST_DATE}')"
         f" && self.{field} < timestamp('{LAST_DATE}'))",
-        "message": f"spec.schedule.{field} must lie in the years 2000 to 2999",
+        "message": f"{path}.{field} must lie in the years 2000 to 2999",
         "fieldPath": f".{field}",
     }
 
@@ -81,6 +81,8 @@ _SCHEDULE_RULES: Final = [
         "message": "spec.schedule.startNoEarlierThan must be before spec.schedule.deadline",
     },
 ]
+
+_FINISH_LIMIT_RULES: Final = [_date_bounds("limit", "spec.budget.finish")]
 
 _FUNCTIONAL_UNIT_RULES: Final = [
     {
@@ -111,6 +113,8 @@ _COLUMNS: Final = [
     _column("Signal", ".status.carbon.signal", wide=True),
     _column("Coverage", ".status.energy.energyCoverage", wide=True),
     _column("Accuracy", ".status.training.accuracy", wide=True),
+    _column("Predicted", ".status.display.predicted", wide=True),
+    _column("Finish", ".status.display.finish", wide=True),
     _column("Plan", ".status.plan.explanation", wide=True),
 ]
 
@@ -185,6 +189,8 @@ def custom_resource_definition() -> Schema:
     spec["properties"]["schedule"]["default"] = {}
     spec["properties"]["schedule"]["x-kubernetes-validations"] = _SCHEDULE_RULES
     spec["properties"]["functionalUnit"]["x-kubernetes-validations"] = _FUNCTIONAL_UNIT_RULES
+    finish = spec["properties"]["budget"]["properties"]["finish"]
+    finish["x-kubernetes-validations"] = _FINISH_LIMIT_RULES
     root: Schema = {
         "type": "object",
         "description": "TrainingJob runs a training job when the grid is clean, measured and "

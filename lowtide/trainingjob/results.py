@@ -44,6 +44,22 @@ class EpochEntry(ApiModel):
     )
 
 
+class CheckpointStatus(ApiModel):
+    """The newest checkpoint that the trainer reported."""
+
+    saved_at: Timestamp | None = Field(default=None, description="savedAt is when it was saved.")
+    batches: Count | None = Field(
+        default=None, description="batches is how many batches of training are in it."
+    )
+    size_bytes: Count | None = Field(default=None, description="sizeBytes is its size.")
+    duration_seconds: PositiveDecimal | None = Field(
+        default=None, description="durationSeconds is how long saving it took."
+    )
+    longest_seconds: PositiveDecimal | None = Field(
+        default=None, description="longestSeconds is the longest that saving one was seen to take."
+    )
+
+
 class TrainingStatus(ApiModel):
     """training is what the trainer reported."""
 
@@ -54,6 +70,9 @@ class TrainingStatus(ApiModel):
         default=None, description="epochsPlanned is how many were asked for."
     )
     samples: Count | None = Field(default=None, description="samples is how many were seen.")
+    samples_planned: Count | None = Field(
+        default=None, description="samplesPlanned is how many are trained on in all."
+    )
     accuracy: PositiveDecimal | None = Field(
         default=None, description="accuracy is a fraction in 0 to 1, on the validation data."
     )
@@ -83,6 +102,9 @@ class TrainingStatus(ApiModel):
     )
     started_at: Timestamp | None = Field(
         default=None, description="startedAt is when the first batch began."
+    )
+    checkpoint: CheckpointStatus | None = Field(
+        default=None, description="checkpoint is the newest one."
     )
     history: Annotated[tuple[EpochEntry, ...], Field(max_length=HISTORY_LIMIT)] = Field(
         default=(), description="history is the run epoch by epoch; long runs merge neighbours."

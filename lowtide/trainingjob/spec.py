@@ -9,6 +9,7 @@ from lowtide.grid.series import Signal
 from lowtide.metrics.sam import EnergyUnit
 from lowtide.metrics.sci import FunctionalUnitKind
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal, Timestamp
+from lowtide.trainingjob.budget import Budget
 
 MAX_SECONDS = 31_536_000
 """One year: an upper bound for every duration, so that CEL can estimate its costs."""
@@ -188,6 +189,10 @@ class TrainingJobSpec(ApiModel):
         default_factory=Hardware, description="hardware overrides embodied emissions."
     )
     price: Price | None = Field(default=None, description="price turns time and energy into money.")
+    budget: Budget | None = Field(
+        default=None,
+        description="budget limits energy, grams, money or the end, and says what to do.",
+    )
     metrics: Metrics = Field(default_factory=Metrics, description="metrics chooses parameters.")
     ttl_seconds_after_finished: Seconds | None = Field(
         default=None,

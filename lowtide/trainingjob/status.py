@@ -17,8 +17,16 @@ from lowtide.trainingjob.base import (
     ShortText,
     Timestamp,
 )
+from lowtide.trainingjob.prediction import (
+    PredictedAmount,
+    PredictedFigures,
+    PredictedMoment,
+    PredictionReview,
+    PredictionStatus,
+)
 from lowtide.trainingjob.results import (
     CarbonStatus,
+    CheckpointStatus,
     EnergyComponent,
     EnergyStatus,
     EpochEntry,
@@ -41,6 +49,7 @@ __all__ = [
     "Attempt",
     "AttemptPod",
     "CarbonStatus",
+    "CheckpointStatus",
     "Condition",
     "CostStatus",
     "CounterfactualStatus",
@@ -52,6 +61,11 @@ __all__ = [
     "EpochEntry",
     "PlanSegment",
     "PlanStatus",
+    "PredictedAmount",
+    "PredictedFigures",
+    "PredictedMoment",
+    "PredictionReview",
+    "PredictionStatus",
     "RatedProperty",
     "SciRange",
     "SciStatus",
@@ -202,6 +216,12 @@ class Display(ApiModel):
     avoided: ShortText | None = Field(
         default=None, description="avoided is what waiting saved; ~ marks what is expected."
     )
+    predicted: ShortText | None = Field(
+        default=None, description="predicted is the energy of the whole run and its 90 % interval."
+    )
+    finish: ShortText | None = Field(
+        default=None, description="finish is the predicted end of the run."
+    )
 
 
 class TrainingJobStatus(ApiModel):
@@ -220,6 +240,9 @@ class TrainingJobStatus(ApiModel):
     )
     training: TrainingStatus | None = Field(
         default=None, description="training is the trainer's report."
+    )
+    prediction: PredictionStatus | None = Field(
+        default=None, description="prediction is what the whole run is expected to use."
     )
     energy: EnergyStatus | None = Field(default=None, description="energy is what the pods used.")
     carbon: CarbonStatus | None = Field(default=None, description="carbon is what that emitted.")
