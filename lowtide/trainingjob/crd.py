@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from lowtide import names
-from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.spec import TEMPLATE_OR_TARGET, TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 
 Schema = dict[str, Any]
@@ -50,6 +50,16 @@ _ROOT_RULES: Final = [
 ]
 
 _SPEC_RULES: Final = [
+    {
+        "rule": "has(self.template) != has(self.targetRef)",
+        "message": TEMPLATE_OR_TARGET,
+    },
+    {
+        "rule": "has(self.targetRef) == has(oldSelf.targetRef)"
+        " && (!has(self.targetRef) || self.targetRef == oldSelf.targetRef)",
+        "message": "spec.targetRef cannot be changed: create a new TrainingJob",
+        "fieldPath": ".targetRef",
+    },
     {
         "rule": "has(self.managedBy) == has(oldSelf.managedBy)"
         " && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)",

@@ -1,9 +1,12 @@
-"""Spec of a TrainingJob, which people write. Everything but the template has a default."""
+"""Spec of a TrainingJob, which people write.
+
+Everything has a default but what is run: a Job template, or the workload that targetRef names.
+"""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lowtide.grid.series import Signal
 from lowtide.metrics.sam import EnergyUnit
@@ -16,6 +19,12 @@ MAX_SECONDS = 31_536_000
 
 Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+TEMPLATE_OR_TARGET: Final = (
+    "spec needs either a template (a Job to create) or a targetRef (a workload that exists), "
+    "and not both"
+)
 
 
 class Policy(StrEnum):
@@ -177,6 +186,26 @@ class Metrics(ApiModel):
     )
 
 
+class TargetRef(ApiModel):
+    """targetRef names a workload of the same namespace that somebody else wrote."""
+
+    api_version: Annotated[
+        str,
+        Field(
+            min_length=2,
+            max_length=253,
+            pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$",
+        ),
+    ] = Field(description="apiVersion is group and version of its kind, for example batch/v1.")
+    kind: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")] = (
+        Field(description="kind is its kind, for example Job or JobSet.")
+    )
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"),
+    ] = Field(description="name is its name.")
+
+
 class TrainingJobSpec(ApiModel):
     """spec is what the user wants."""
 
@@ -208,9 +237,23 @@ class TrainingJobSpec(ApiModel):
     managed_by: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
         default=None, description="managedBy names another controller that takes this job over."
     )
-    template: dict[str, Any] = Field(
+    template: dict[str, Any] | None = Field(
+        default=None,
         description=(
             "template is a batch/v1 JobTemplateSpec (metadata and spec of the Job to create); it "
             "is checked by the API server when the job is first seen."
-        )
+        ),
     )
+    target_ref: TargetRef | None = Field(
+        default=None,
+        description=(
+            "targetRef names an existing workload instead of a template: it is held, released, "
+            "paused and measured where it is, and neither object owns the other."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _runs_one_thing(self) -> "TrainingJobSpec":
+        if (self.template is None) == (self.target_ref is None):
+            raise ValueError(TEMPLATE_OR_TARGET)
+        return self

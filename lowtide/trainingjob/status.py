@@ -69,6 +69,7 @@ __all__ = [
     "RatedProperty",
     "SciRange",
     "SciStatus",
+    "TargetStatus",
     "TrainingJobStatus",
     "TrainingStatus",
 ]
@@ -126,6 +127,13 @@ class PlanStatus(ApiModel):
     )
     would_change: LongText | None = Field(
         default=None, description="wouldChange names what could lead to another plan."
+    )
+    value_sources: Annotated[tuple[ShortText, ...], Field(max_length=16)] = Field(
+        default=(),
+        description=(
+            "valueSources says of each value that was not written into this TrainingJob by hand "
+            "where it comes from, for example `deadline: annotation of JobSet bert`."
+        ),
     )
     expected_duration_seconds: Count | None = Field(
         default=None, description="expectedDurationSeconds is the running time planned with."
@@ -187,7 +195,9 @@ class Attempt(ApiModel):
     """One time the job ran: from its start to its end or to its next pause."""
 
     number: Annotated[int, Field(ge=1)] = Field(description="number counts attempts from 1.")
-    name: Annotated[str, Field(max_length=63)] = Field(description="name is the batch Job's name.")
+    name: Annotated[str, Field(max_length=253)] = Field(
+        description="name is the name of the batch Job, or of the workload that targetRef names."
+    )
     start: Timestamp | None = Field(default=None, description="start is when it started.")
     end: Timestamp | None = Field(default=None, description="end is when it ended.")
     outcome: ShortText | None = Field(
@@ -200,6 +210,22 @@ class Attempt(ApiModel):
     pods: Annotated[tuple[AttemptPod, ...], Field(max_length=MAX_PODS)] = Field(
         default=(),
         description="pods are the pods that were seen, the first ones if there are many.",
+    )
+
+
+class TargetStatus(ApiModel):
+    """target is the workload that spec.targetRef led to."""
+
+    api_version: Annotated[str, Field(max_length=253)] = Field(
+        description="apiVersion is group and version of its kind."
+    )
+    kind: Annotated[str, Field(max_length=63)] = Field(description="kind is its kind.")
+    name: Annotated[str, Field(max_length=253)] = Field(description="name is its name.")
+    uid: Annotated[str, Field(max_length=64)] = Field(
+        description="uid is its identity; another one under the same name is another run."
+    )
+    gpus: Count | None = Field(
+        default=None, description="gpus is how many GPUs its pods hold at a time."
     )
 
 
@@ -234,6 +260,9 @@ class TrainingJobStatus(ApiModel):
         default=None, description="observedGeneration is the generation acted upon."
     )
     display: Display | None = Field(default=None, description="display is for kubectl's columns.")
+    target: TargetStatus | None = Field(
+        default=None, description="target is the workload that spec.targetRef led to."
+    )
     plan: PlanStatus | None = Field(default=None, description="plan is what is intended.")
     attempts: Annotated[tuple[Attempt, ...], Field(max_length=MAX_ATTEMPTS)] = Field(
         default=(), description="attempts are the times the job ran, in time order."

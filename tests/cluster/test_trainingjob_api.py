@@ -99,8 +99,13 @@ def test_defaults_are_written_into_the_schedule(
         ),
         pytest.param(
             {"template": None},
-            '(spec.template: Required value|missing required field "template")',
-            id="no template",
+            "spec needs either a template .* or a targetRef .* and not both",
+            id="nothing to run",
+        ),
+        pytest.param(
+            {"targetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"}},
+            "spec needs either a template .* or a targetRef .* and not both",
+            id="two things to run",
         ),
         pytest.param(
             {

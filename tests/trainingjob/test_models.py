@@ -30,7 +30,20 @@ def test_a_template_is_enough() -> None:
             "spec.zone is not a field of a TrainingJob",
             id="unknown field",
         ),
-        pytest.param({}, "spec.template: Field required", id="no template"),
+        pytest.param({}, "spec needs either a template .* or a targetRef", id="nothing to run"),
+        pytest.param(
+            {
+                "template": TEMPLATE,
+                "targetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"},
+            },
+            "spec needs either a template .* and not both",
+            id="two things to run",
+        ),
+        pytest.param(
+            {"targetRef": {"apiVersion": "batch/v1", "kind": "job", "name": "bert"}},
+            "spec.targetRef.kind: .*'job'",
+            id="kind in lower case",
+        ),
         pytest.param(
             {"template": TEMPLATE, "schedule": {"maxDelaySeconds": "soon"}},
             "spec.schedule.maxDelaySeconds: .*'soon'",

@@ -76,7 +76,8 @@ class Record:
         metadata = body["metadata"]
         spec = dict(body.get("spec") or {})
         template = spec.get("template")
-        spec["template"] = {}
+        if template is not None:
+            spec["template"] = {}
         annotations = metadata.get("annotations") or {}
         status = body.get("status") or {}
         is_readable = nested_at_most(template, NESTED_MAX)
