@@ -16,13 +16,13 @@ import click
 import yaml
 from pydantic import BaseModel
 
+from lowtide.accounts import settings as account_settings
 from lowtide.cli.main import main as command_line
 from lowtide.grid import provider_settings
 from lowtide.grid import settings as grid_settings
 from lowtide.prices import settings as price_settings
-from lowtide.trainingjob import crd
+from lowtide.trainingjob import crd, schedule_settings
 from lowtide_exporter.page import catalogue
-from lowtide_operator import score_settings
 from lowtide_operator import settings as operator_settings
 from lowtide_operator.telemetry import metrics as operator_metrics
 from lowtide_operator.telemetry.price_metrics import price_families
@@ -57,7 +57,8 @@ def settings_text() -> str:
     """Return docs/reference/settings.md: every field of the operator's settings file."""
     docs = {
         **_attribute_docs(operator_settings),
-        **_attribute_docs(score_settings),
+        **_attribute_docs(account_settings),
+        **_attribute_docs(schedule_settings),
         **_attribute_docs(grid_settings),
         **_attribute_docs(provider_settings),
         **_attribute_docs(price_settings),

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from lowtide.accounts.figures import Measurement
 from lowtide.planning import Calendar, Forecast, Request
 from lowtide.planning.durations import learn
+from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
@@ -15,13 +17,7 @@ from lowtide_operator.cluster.errors import (
     UnreachableError,
 )
 from lowtide_operator.decision.due import needs_measuring
-from lowtide_operator.decision.observation import (
-    ForecastView,
-    Measurement,
-    Observation,
-    Prepared,
-    StartRefusal,
-)
+from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
@@ -36,7 +32,6 @@ from lowtide_operator.objects.views import (
     pod_view,
     template_of,
 )
-from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
+from lowtide.trainingjob.conditions import Reason, has_end
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
@@ -36,7 +37,6 @@ from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
 from lowtide_operator.observe import observe
-from lowtide_operator.status.conditions import Reason, has_end
 from lowtide_operator.status.events import event_manifest, notes_between
 from lowtide_operator.status.merge_patch import merge_patch
 from lowtide_operator.workqueue import Lane

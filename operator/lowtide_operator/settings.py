@@ -14,21 +14,23 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lowtide.accounts.settings import (
+    DEFAULT_EMBODIED,
+    EmbodiedSettings,
+    RatingSettings,
+    UncertaintySettings,
+)
 from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.settings import ZoneSettings
-from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
 from lowtide.prices.settings import ZonePriceSettings
-from lowtide.trainingjob.base import ApiModel, PositiveDecimal
+from lowtide.trainingjob.base import ApiModel
+from lowtide.trainingjob.schedule_settings import PositiveSeconds, ScheduleSettings, Seconds
 from lowtide.trainingjob.spec import Price
-from lowtide_operator.score_settings import RatingSettings, UncertaintySettings
 
 ENV_SETTINGS: Final = "LOWTIDE_SETTINGS"
 ENV_PREFIX: Final = "LOWTIDE_OPERATOR_"
 SECTION_SEPARATOR: Final = "__"
-
-Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 
 class OperatorSettingsError(Exception):
@@ -49,25 +51,6 @@ def _plain_url(url: str | None, example: str) -> str | None:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not contain credentials, a query or a fragment")
     return url.rstrip("/")
-
-
-class ScheduleSettings(ApiModel):
-    """Defaults of a job that does not say when it may run."""
-
-    maximum_delay_seconds: Seconds = 86_400
-    """Longest wait before the start of a job without deadline and maxDelaySeconds; 24 h."""
-    expected_duration_seconds: PositiveSeconds = 3_600
-    """Running time of a job that states none and has no history in its series; 1 h."""
-    duration_high_ratio: Annotated[float, Field(ge=1, le=10)] = 1.2
-    """90th percentile of the running time over the expected one while history is short."""
-    start_latency_seconds: Seconds = 120
-    """Time from the decision to start until a pod runs; kept free before the latest start."""
-    margin_seconds: Seconds = 300
-    """Spare time kept free before the deadline."""
-    forecast_patience_seconds: Seconds = 60
-    """How long a job waits for the first forecast after the operator's start, then runs without."""
-    look_again_seconds: PositiveSeconds = 900
-    """Longest time between two decisions about a waiting job."""
 
 
 class PrometheusSettings(ApiModel):
@@ -153,17 +136,6 @@ class ForecastSettings(ApiModel):
     compare_seconds: PositiveSeconds = 3_600
     """Distance between two comparisons of a zone's providers by what plans based on their forecasts
     would have saved; a clearly better one is asked first after 14 days of evidence."""
-
-
-class EmbodiedSettings(ApiModel):
-    """Embodied emissions of one GPU with its share of the server."""
-
-    grams_per_gpu: PositiveDecimal
-    """Emissions of making it, in grams of CO2 equivalent."""
-    lifespan_seconds: Annotated[int, Field(ge=1)] = DEFAULT_LIFESPAN_SECONDS
-    """Expected life: four years of 8,760 hours (GSF SCI guide)."""
-    source: Annotated[str, Field(max_length=256)] = "settings"
-    """Where the figure comes from, shown in the status."""
 
 
 class QueueSettings(ApiModel):
@@ -320,20 +292,6 @@ class OperatorSettings(ApiModel):
             return next(iter(self.zones))
         return self.default_zone
 
-
-DEFAULT_EMBODIED: Final[Mapping[str, EmbodiedSettings]] = {
-    "NVIDIA A100": EmbodiedSettings(
-        grams_per_gpu="318000",
-        source="Chien et al., HotCarbon 2023: A100 with its share of the server",
-    ),
-    "NVIDIA H100": EmbodiedSettings(
-        grams_per_gpu="164000",
-        source="NVIDIA product carbon footprint summary, HGX H100: an eighth of the board",
-    ),
-    "default": EmbodiedSettings(
-        grams_per_gpu="150000", source="GSF Impact Framework 1.1, SCI-E default per GPU (rough)"
-    ),
-}
 
 RELOADABLE: Final = frozenset(
     {

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from lowtide import names
 from lowtide.cli.main import main
 from lowtide.grid.settings import ZoneSettings
+from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.report import parse_report
 from lowtide.trainingjob.status import (
@@ -28,7 +29,6 @@ from lowtide.trainingjob.status import (
 )
 from lowtide_exporter.page import catalogue
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.display import display_of
 from lowtide_operator.telemetry.metrics import JOB_FIGURES, SUMMED
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families

@@ -10,12 +10,12 @@ from aiohttp.test_utils import TestServer
 from standins.nvml.control import gpu_uuid
 from standins.prometheus import PrometheusStandIn
 
+from lowtide.accounts.reading import JobReading
+from lowtide.accounts.settlement import Ledger, settle
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_exporter.page.server import ExporterServer, Renderer
 from lowtide_exporter.settings import ExporterSettings
-from lowtide_operator.measuring.reading import JobReading
-from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.samples.of_pods import end_times, read_pods
 from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters

@@ -5,9 +5,9 @@ import json
 import pytest
 from standins.episodes.hostile import handle, hostile_body
 
+from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide_operator.objects.records import Record
 from lowtide_operator.objects.views import Fault
-from lowtide_operator.status.conditions import ConditionType, find
 
 
 @pytest.mark.parametrize("first", range(0, 400, 50))

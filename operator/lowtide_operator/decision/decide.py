@@ -14,6 +14,7 @@ The job is in one of four situations, each with its own module:
 
 from typing import Final
 
+from lowtide.trainingjob.conditions import Reason, has_end
 from lowtide_operator.decision.draft import Decision, Draft
 from lowtide_operator.decision.ended import decide_ended, decide_lost
 from lowtide_operator.decision.observation import Observation
@@ -21,7 +22,6 @@ from lowtide_operator.decision.running import decide_running
 from lowtide_operator.decision.waiting import decide_waiting, refuse
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason, has_end
 
 MANAGED_BY: Final = "lowtide.dev/operator"
 """Value of spec.managedBy that means this operator; absent means the same."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lowtide.trainingjob.conditions import Conditions, ConditionType, Truth
+from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
+from lowtide.trainingjob.times import whole_seconds
 from lowtide_operator.decision.actions import Action
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.status.conditions import Conditions, ConditionType, Truth
-from lowtide_operator.status.display import display_of
-from lowtide_operator.status.times import whole_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Due dates of what an ended job still owes: its figures, their final price, its hindsight."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
+from lowtide.accounts.savings import WITHOUT_CHOICE
+from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, Reason, find, has_end
 
 
 def needs_measuring(status: TrainingJobStatus, now: datetime, settings: OperatorSettings) -> bool:
@@ -39,10 +39,6 @@ def _is_recent(status: TrainingJobStatus, now: datetime, settings: OperatorSetti
     ends = [attempt.end for attempt in status.attempts if attempt.end is not None]
     last = timedelta(seconds=settings.measurement.reprice_until_seconds)
     return bool(ends) and now < max(ends) + last
-
-
-WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
-"""Plans that allowed one start only, so that nothing better was possible."""
 
 
 def hindsight_due(

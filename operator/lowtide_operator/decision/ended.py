@@ -8,19 +8,21 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+from lowtide.accounts.figures import Measurement
+from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.base import grams_text
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import CarbonStatus
+from lowtide.trainingjob.training import training_status
 from lowtide.units import format_duration
 from lowtide_operator.decision.actions import DeleteTrainingJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.due import hindsight_due, is_unfinished, needs_measuring
-from lowtide_operator.decision.observation import Measurement, Observation
+from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import with_attempt, with_end, with_pods
-from lowtide_operator.status.conditions import ConditionType, Reason, find
-from lowtide_operator.status.training import training_status
+from lowtide_operator.status.attempts import with_pods
 
 DELETED = "Deleted"
 SECTIONS = ("training", "energy", "carbon", "sci", "counterfactual", "efficiency", "cost")

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final
 
+from lowtide.trainingjob.attempts import with_attempt
+from lowtide.trainingjob.conditions import ConditionType, Reason, has_end, is_true, shortened
+from lowtide.trainingjob.window import window_of
 from lowtide_operator.decision.actions import CreateJob
 from lowtide_operator.decision.draft import Decision, Draft
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.decision.window import window_of
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import with_attempt
-from lowtide_operator.status.conditions import ConditionType, Reason, has_end, is_true, shortened
 
 AGAIN_SECONDS: Final = 300.0
 """A job that cannot be handled is looked at again after so long, or at its latest start."""

@@ -4,20 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lowtide.accounts.figures import Measurement
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Plan, Request
 from lowtide.planning.durations import Experience
-from lowtide.trainingjob.status import (
-    CarbonStatus,
-    CostStatus,
-    CounterfactualStatus,
-    EfficiencyStatus,
-    EnergyStatus,
-    SciStatus,
-    TrainingStatus,
-)
+from lowtide.trainingjob.conditions import Reason, Truth
 from lowtide_operator.objects.views import ChildView, JobView, PodView
-from lowtide_operator.status.conditions import Reason, Truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,28 +40,6 @@ class StartRefusal:
     reason: Reason
     message: str
     lasting: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """Figures of an ended job; a section that cannot be had is `None`."""
-
-    status: Truth
-    """Of the condition Measured, as `reason` and `message`; Unknown: it will be tried again."""
-    reason: Reason
-    message: str
-    training: TrainingStatus | None = None
-    """The trainer's report with the energy of its epochs."""
-    energy: EnergyStatus | None = None
-    carbon: CarbonStatus | None = None
-    sci: SciStatus | None = None
-    counterfactual: CounterfactualStatus | None = None
-    efficiency: EfficiencyStatus | None = None
-    cost: CostStatus | None = None
-    attempts: dict[int, tuple[int, float | None]] = field(default_factory=dict)
-    """Joules and grams by attempt number."""
-    pods: dict[str, int] = field(default_factory=dict)
-    """Joules by pod uid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from typing import Final
 
 from lowtide.planning import Plan, PlanReason, Request, Segment
 from lowtide.planning.guard import latest_start
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
+from lowtide.trainingjob.window import Window
+from lowtide.trainingjob.written_plan import is_same_plan, plan_status
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import request_after_start
-from lowtide_operator.decision.window import Window
-from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.views import ChildView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 
 NEVER_PAUSED: Final = frozenset(
     {

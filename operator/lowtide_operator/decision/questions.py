@@ -1,20 +1,18 @@
-"""Questions to the planner: the one module that turns a job into a planner's `Request`.
+"""Questions to the planner about a job that was observed.
 
 A job asks before its start, while it runs or rests, and once more in hindsight.
 """
 
-from datetime import datetime
-
-from lowtide.planning import PlanReason, Request
+from lowtide.planning import Request
+from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.requests import Applicant, has_waited, request_to_go_on, request_to_start
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
+from lowtide.trainingjob.window import Window, window_of
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.objects.views import ChildView, Fault
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import ran_seconds
-from lowtide_operator.status.conditions import Reason
 
 
 def question_of(seen: Observation, settings: OperatorSettings) -> Request | None:
@@ -51,24 +49,14 @@ def request_before_start(
     at_once: Reason | None,
 ) -> Request:
     """Return the job as the planner sees it before its start."""
-    interruption = spec.schedule.interruption
-    minimum = spec.schedule.minimum_saving_percent / 100
-    runs_anyway = at_once in (Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED)
-    return Request(
-        key=seen.job.uid,
-        earliest=seen.now if at_once is Reason.RUN_NOW_REQUESTED else window.earliest,
-        deadline=window.deadline,
-        remaining_seconds=window.duration_seconds,
-        remaining_high_seconds=window.high_seconds,
-        interruptible=interruption.allowed and not runs_anyway,
-        restart_cost_seconds=float(interruption.restart_cost_seconds),
-        # No saving is large enough for a job that is to run at once.
-        minimum_saving_ratio=float("1e9") if runs_anyway else minimum,
-        gpus=seen.job.gpus,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
-        waited=not runs_anyway and _has_waited(seen),
-        created=seen.job.created,
+    return request_to_start(
+        spec,
+        window,
+        settings.schedule,
+        Applicant(key=seen.job.uid, created=seen.job.created, gpus=seen.job.gpus),
+        at_once=at_once,
+        now=seen.now,
+        waited=has_waited(remembered_plan(seen)),
     )
 
 
@@ -76,14 +64,6 @@ def remembered_plan(seen: Observation) -> PlanStatus | None:
     """Return the plan in the status if it was made for the spec as it is now."""
     status = seen.job.status
     return status.plan if status.observed_generation == seen.job.generation else None
-
-
-def _has_waited(seen: Observation) -> bool:
-    plan_before = remembered_plan(seen)
-    return plan_before is not None and plan_before.reason in (
-        PlanReason.CLEANEST_WINDOW,
-        PlanReason.CAPACITY_SHORT,
-    )
 
 
 def reason_to_run(seen: Observation, spec: TrainingJobSpec) -> Reason | None:
@@ -105,58 +85,13 @@ def request_after_start(
     draft: Draft,
     settings: OperatorSettings,
 ) -> Request:
-    """Return the job as the planner sees it after its start.
-
-    What was worked is the time it ran, less what every resume cost.
-    """
-    attempts = draft.attempts
-    cost = float(spec.schedule.interruption.restart_cost_seconds)
-    worked = max(0.0, ran_seconds(attempts, seen.now) - cost * (len(attempts) - 1))
-    last = attempts[-1]
-    return Request(
-        key=seen.job.uid,
-        earliest=window.earliest,
-        deadline=window.deadline,
-        remaining_seconds=max(0.0, window.duration_seconds - worked),
-        remaining_high_seconds=max(0.0, window.high_seconds - worked),
-        interruptible=True,
-        restart_cost_seconds=cost,
-        started=True,
+    """Return the job as the planner sees it after its start."""
+    return request_to_go_on(
+        spec,
+        window,
+        settings.schedule,
+        Applicant(key=seen.job.uid, created=seen.job.created, gpus=seen.job.gpus),
+        attempts=draft.attempts,
+        now=seen.now,
         running=not child.suspended,
-        minimum_saving_ratio=spec.schedule.minimum_saving_percent / 100,
-        gpus=seen.job.gpus,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
-        waited=True,
-        since=last.end if child.suspended else last.start,
-        created=seen.job.created,
-    )
-
-
-def request_in_hindsight(
-    spec: TrainingJobSpec,
-    earliest: datetime,
-    deadline: datetime,
-    seconds: float,
-    settings: OperatorSettings,
-) -> Request:
-    """Return an ended job as the planner sees it when its hours are known.
-
-    `seconds` is the running time without repeated work.
-    """
-    interruption = spec.schedule.interruption
-    return Request(
-        key="hindsight",
-        earliest=earliest,
-        deadline=deadline,
-        remaining_seconds=seconds,
-        remaining_high_seconds=seconds,
-        interruptible=interruption.allowed,
-        restart_cost_seconds=float(interruption.restart_cost_seconds)
-        if interruption.allowed
-        else 0.0,
-        minimum_saving_ratio=0.0,
-        gpus=0,
-        latency_seconds=settings.schedule.start_latency_seconds,
-        margin_seconds=settings.schedule.margin_seconds,
     )

@@ -1,10 +1,10 @@
 """Risk that a job misses its deadline, as the condition DeadlineAtRisk."""
 
+from lowtide.trainingjob.conditions import ConditionType, Reason
+from lowtide.trainingjob.times import clock_text
+from lowtide.trainingjob.window import Window
 from lowtide.units import format_duration
 from lowtide_operator.decision.draft import Draft
-from lowtide_operator.decision.window import Window
-from lowtide_operator.status.conditions import ConditionType, Reason
-from lowtide_operator.status.times import clock_text
 
 
 def set_risk(draft: Draft, at_risk: bool, window: Window) -> None:

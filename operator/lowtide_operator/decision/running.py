@@ -11,19 +11,20 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide import names
+from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
+from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
+from lowtide.trainingjob.times import whole_seconds
+from lowtide.trainingjob.window import Window, window_of
 from lowtide_operator.decision.actions import ResumeJob, SuspendJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
-from lowtide_operator.decision.window import Window, window_of
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.views import ChildView, Fault, PodView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import ran_seconds, with_attempt, with_end, with_pods
-from lowtide_operator.status.conditions import ConditionType, Reason, find, shortened
-from lowtide_operator.status.times import whole_seconds
+from lowtide_operator.status.attempts import with_pods
 
 PAUSED = "Paused"
 MOST_RESTARTS: Final = 6

@@ -11,8 +11,12 @@ from datetime import datetime, timedelta
 from lowtide import names
 from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.guard import is_at_risk, latest_start
+from lowtide.trainingjob.attempts import with_attempt
+from lowtide.trainingjob.conditions import ConditionType, Reason
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
+from lowtide.trainingjob.window import Window, window_of
+from lowtide.trainingjob.written_plan import is_same_plan, plan_status
 from lowtide_operator.decision.actions import CreateJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
@@ -24,12 +28,8 @@ from lowtide_operator.decision.questions import (
     request_before_start,
 )
 from lowtide_operator.decision.risk import set_risk
-from lowtide_operator.decision.window import Window, window_of
-from lowtide_operator.decision.written_plan import is_same_plan, plan_status
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import with_attempt
-from lowtide_operator.status.conditions import ConditionType, Reason
 
 
 def decide_waiting(

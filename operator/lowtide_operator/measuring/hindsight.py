@@ -7,14 +7,14 @@ and samples need not be kept until the deadline.
 from dataclasses import replace
 from datetime import datetime
 
+from lowtide.accounts.figures import Measurement
+from lowtide.accounts.savings import with_hindsight
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.decision.due import hindsight_due
-from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.measure import SeenIntensity
-from lowtide_operator.measuring.savings import with_hindsight
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 
 async def look_back(
@@ -39,7 +39,7 @@ async def look_back(
     intensity = None
     if due is not None and now >= due[0] and start is not None and zone:
         intensity = await grid.seen_between(zone, start, due[0])
-    known = with_hindsight(status, job.spec, intensity, settings)
+    known = with_hindsight(status, job.spec, intensity, settings.schedule)
     if known == status.counterfactual:
         return figures
     if figures is not None:

@@ -10,13 +10,14 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from lowtide.accounts.figures import Measurement
+from lowtide.accounts.reading import JobReading
+from lowtide.accounts.references import References
+from lowtide.accounts.settlement import Ledger, settle
 from lowtide.grid.series import IntensitySeries
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
-from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.measuring.reading import JobReading
-from lowtide_operator.measuring.references import References
-from lowtide_operator.measuring.settlement import Ledger, settle
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.samples.of_pods import (
     PODS_AT_ONCE,
@@ -27,7 +28,6 @@ from lowtide_operator.samples.of_pods import (
 )
 from lowtide_operator.samples.source import Samples, SamplesUnavailableError
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 SCRAPES_BEHIND: Final = 2
 """Samples are read from this many scrape intervals before the first start."""

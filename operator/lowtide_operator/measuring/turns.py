@@ -10,12 +10,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from lowtide_operator.decision.observation import Measurement
+from lowtide.accounts.figures import Measurement
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide_operator.measuring.measure import Measurer, still_waiting
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, Reason, find
 
 LOG: Final = logging.getLogger(__name__)
 AT_ONCE: Final = 4

@@ -8,11 +8,11 @@ so a month takes no more memory than an hour. Nothing is computed here.
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide import names
+from lowtide.accounts.samples import PodSamples
 from lowtide.energy.samples import Series
 from lowtide_operator.samples.source import (
     Samples,
@@ -30,49 +30,6 @@ PODS_AT_ONCE: Final = 50
 """Pods in one query."""
 INFO_REACH: Final = timedelta(hours=1)
 """GPUs are described by what was stored this long before the pods' end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodSamples:
-    """Raw series of a job's pods, by metric."""
-
-    energy: tuple[Series, ...] = ()
-    """Joules of every counter since its segment began."""
-    segment_start: tuple[Series, ...] = ()
-    """Unix time at which the counters' segment began."""
-    end_marker: tuple[Series, ...] = ()
-    """Unix time at which the counters became final."""
-    held: tuple[Series, ...] = ()
-    """GPU-seconds held, by GPU model."""
-    share: tuple[Series, ...] = ()
-    """Share of each GPU that the pod held."""
-    gpus: tuple[Series, ...] = ()
-    """Description of these GPUs, by their uuid."""
-    owner: tuple[Series, ...] = ()
-    """TrainingJob that each pod works for."""
-
-    @property
-    def pod_uids(self) -> frozenset[str]:
-        """Uids of the pods that have an energy series."""
-        return frozenset(series.pod_uid for series in self.energy if series.pod_uid)
-
-    @property
-    def end_times(self) -> dict[str, float]:
-        """Unix time at which the values of each pod became final, by uid."""
-        ends: dict[str, float] = {}
-        for series in self.end_marker:
-            for sample in series.samples:
-                ends[series.pod_uid] = max(sample.value, ends.get(series.pod_uid, 0.0))
-        return ends
-
-    @property
-    def most_samples(self) -> int:
-        """Samples of the metric that has most of them."""
-        parts = (
-            *(self.energy, self.segment_start, self.end_marker),
-            *(self.held, self.share, self.owner),
-        )
-        return max(sum(len(series.samples) for series in part) for part in parts)
 
 
 PIECE_METRICS: Final = {

@@ -19,6 +19,7 @@ import aiohttp
 from lowtide import names
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
+from lowtide.trainingjob.conditions import Reason
 from lowtide.units import parse_timestamp
 from lowtide_operator.samples.bounded_body import bounded_body
 from lowtide_operator.samples.exporter_page import COUNTERS
@@ -28,7 +29,6 @@ from lowtide_operator.samples.source import (
     TooManySamplesError,
 )
 from lowtide_operator.settings import PrometheusSettings
-from lowtide_operator.status.conditions import Reason
 
 JOULES_SO_FAR: Final = (
     "sum by (namespace, pod_uid) "

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from lowtide.energy.samples import Series
-from lowtide_operator.status.conditions import Reason
+from lowtide.trainingjob.conditions import Reason
 
 
 class SamplesUnavailableError(Exception):

@@ -19,12 +19,12 @@ from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
+from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView
 from lowtide_operator.schedule.estimates import with_estimates
 from lowtide_operator.schedule.prices import Prices
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason, shortened
 
 LOG: Final = logging.getLogger(__name__)
 THREADS: Final = 4

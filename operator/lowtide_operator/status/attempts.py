@@ -1,23 +1,14 @@
-"""Attempts in a job's status: which pods ran when.
+"""Pods in the attempts of a job's status: which of them ran when.
 
 The energy is found by them later, so a pod that was seen once is never forgotten, and a known
 time is never replaced by an unknown one.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from lowtide.trainingjob.status import MAX_ATTEMPTS, MAX_PODS, Attempt, AttemptPod
+from lowtide.trainingjob.status import MAX_PODS, Attempt, AttemptPod
+from lowtide.trainingjob.times import whole_seconds
 from lowtide_operator.objects.views import PodView
-from lowtide_operator.status.times import whole_seconds
-
-
-def with_attempt(attempts: tuple[Attempt, ...], name: str) -> tuple[Attempt, ...]:
-    """Return the attempts with an open one of the Job `name` at the end."""
-    if attempts and attempts[-1].end is None:
-        return attempts
-    number = attempts[-1].number + 1 if attempts else 1
-    return (*attempts, Attempt(number=number, name=name))[-MAX_ATTEMPTS:]
 
 
 def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[Attempt, ...]:
@@ -51,28 +42,6 @@ def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[A
         }
     )
     return tuple(updated)
-
-
-def with_end(attempts: tuple[Attempt, ...], at: datetime, outcome: str) -> tuple[Attempt, ...]:
-    """Return the attempts with the last one ended, if it was still open.
-
-    It ends no earlier than its pods began: the operator's clock may be behind that of their node.
-    """
-    if not attempts or attempts[-1].end is not None:
-        return attempts
-    began = [pod.start for pod in attempts[-1].pods if pod.start is not None]
-    end = max([whole_seconds(at), *began])
-    ended = attempts[-1].model_copy(update={"end": end, "outcome": outcome})
-    return (*attempts[:-1], ended)
-
-
-def ran_seconds(attempts: Iterable[Attempt], now: datetime) -> float:
-    """Return for how long the job has run, pauses excluded."""
-    return sum(
-        max(0.0, ((attempt.end or now) - attempt.start).total_seconds())
-        for attempt in attempts
-        if attempt.start is not None
-    )
 
 
 def _refreshed(pod: AttemptPod, seen: PodView | None) -> AttemptPod:

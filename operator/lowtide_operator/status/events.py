@@ -10,10 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.trainingjob.status import Condition, TrainingJobStatus
-from lowtide.units import format_energy, format_mass
-from lowtide_operator.objects.views import API_VERSION, JobView
-from lowtide_operator.status.conditions import (
+from lowtide.trainingjob.conditions import (
     ConditionType,
     Reason,
     find,
@@ -21,6 +18,9 @@ from lowtide_operator.status.conditions import (
     is_true,
     shortened,
 )
+from lowtide.trainingjob.status import Condition, TrainingJobStatus
+from lowtide.units import format_energy, format_mass
+from lowtide_operator.objects.views import API_VERSION, JobView
 
 NOTE_MAX_LENGTH: Final = 1024
 """Limit of events.k8s.io/v1."""

@@ -7,9 +7,9 @@ is there. Of the jobs that wait or ended long ago the sums by state tell enough.
 from collections.abc import Iterable
 from typing import Final
 
+from lowtide.trainingjob.conditions import ConditionType
 from lowtide_operator.objects.records import Record
 from lowtide_operator.objects.summary import ENDED_STATES
-from lowtide_operator.status.conditions import ConditionType
 
 JOBS_MAX: Final = 250
 """Jobs with series of their own: a scrape of so many takes less than a tenth of a second."""

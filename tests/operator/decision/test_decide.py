@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowtide.accounts.figures import Measurement
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Plan, Request, Source, plan
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
 from lowtide_operator.decision import intent
@@ -17,18 +19,11 @@ from lowtide_operator.decision.actions import CreateJob, DeleteTrainingJob, Resu
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.due import needs_measuring
-from lowtide_operator.decision.observation import (
-    ForecastView,
-    Measurement,
-    Observation,
-    Prepared,
-    StartRefusal,
-)
+from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView, PodView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, Reason, find
 from lowtide_operator.status.events import notes_between
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
 from lowtide_operator.decision.actions import CreateJob
@@ -15,7 +16,6 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import ConditionType, find
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lowtide import names
+from lowtide.accounts.figures import Measurement
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
-from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView

@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+from lowtide.accounts.figures import Measurement
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, TrainingJobStatus
-from lowtide_operator.decision.observation import Measurement
 from lowtide_operator.measuring.turns import AT_ONCE, MeasuringTurns
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SETTINGS = OperatorSettings()

@@ -15,12 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
 from lowtide.grid.scoring import ForecastScore
+from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.display import display_of
 from lowtide_operator.tally import Tally
 from lowtide_operator.telemetry.health import UnhealthyError, check
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics

@@ -14,6 +14,7 @@ from standins.episodes.world import EPOCH, Body, EnergyStore, World
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Source
+from lowtide.trainingjob.conditions import Reason
 from lowtide_operator.app import App, lane_of
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
@@ -29,7 +30,6 @@ from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 from lowtide_operator.tally import Tally
 from lowtide_operator.wall_clock import follow_wall_clock
 from lowtide_operator.workqueue import Backoff, Lane, WorkQueue

@@ -17,8 +17,8 @@ from typing import Any
 
 from lowtide import names
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.trainingjob.conditions import Reason
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
-from lowtide_operator.status.conditions import Reason
 
 EPOCH = datetime(2026, 11, 30, tzinfo=UTC)
 NAMESPACE = "ml"

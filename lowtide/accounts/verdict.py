@@ -8,8 +8,8 @@ from typing import Final
 
 from lowtide.energy.carbon import CarbonResult
 from lowtide.energy.job import JobEnergy
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.status import Attempt
-from lowtide_operator.status.conditions import Reason
 
 COVERAGE_ENOUGH: Final = 0.95
 """Below this share of the running time the figures are called partial

@@ -1,8 +1,8 @@
 """Texts of kubectl's columns, written for people; no code reads them back."""
 
+from lowtide.trainingjob.conditions import ENDS, ConditionType, Reason, find, has_end, is_true
 from lowtide.trainingjob.status import Display, TrainingJobStatus
 from lowtide.units import format_energy, format_mass, format_time_column, joules_to_kwh
-from lowtide_operator.status.conditions import ENDS, ConditionType, Reason, find, has_end, is_true
 
 UNIT_WORDS = {
     "TrainingJob": "job",

@@ -12,13 +12,25 @@ from itertools import pairwise
 from math import fsum
 from typing import Any, Final
 
+from lowtide.accounts.epochs import with_energy
+from lowtide.accounts.figures import Measurement
+from lowtide.accounts.rating import Rated
+from lowtide.accounts.reading import JobReading
+from lowtide.accounts.references import EMPTY_SHELF, Shelf
+from lowtide.accounts.samples import PodSamples
+from lowtide.accounts.savings import counterfactual_status
+from lowtide.accounts.scores import cost_status, efficiency_status, sci_status
+from lowtide.accounts.settings import AccountSettings, EmbodiedSettings
+from lowtide.accounts.verdict import message_without_series, verdict_on
 from lowtide.energy.carbon import CarbonResult, operational_grams
 from lowtide.energy.integration import PodEnergy
 from lowtide.energy.job import JobEnergy
 from lowtide.energy.profile import Span
 from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
+from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.base import grams_text
+from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
@@ -28,18 +40,6 @@ from lowtide.trainingjob.status import (
     EnergyStatus,
     TrainingJobStatus,
 )
-from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.measuring.epochs import with_energy
-from lowtide_operator.measuring.rating import Rated
-from lowtide_operator.measuring.reading import JobReading
-from lowtide_operator.measuring.references import EMPTY_SHELF, Shelf
-from lowtide_operator.measuring.savings import counterfactual_status
-from lowtide_operator.measuring.scores import cost_status, efficiency_status, sci_status
-from lowtide_operator.measuring.verdict import message_without_series, verdict_on
-from lowtide_operator.samples.of_pods import PodSamples
-from lowtide_operator.settings import EmbodiedSettings, OperatorSettings
-from lowtide_operator.status.attempts import ran_seconds
-from lowtide_operator.status.conditions import Reason, shortened
 
 COMPONENTS: Final = ("gpu", "cpu", "dram")
 MODELLED: Final = frozenset({"model"})
@@ -63,7 +63,7 @@ class Ledger:
     """Reference sets for the rating."""
 
 
-def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
+def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
     """Return the figures of a job whose last samples are stored, or will never be."""
     reading = _reading_of(ledger, settings)
     pods = reading.pods()
@@ -127,7 +127,7 @@ def settle(ledger: Ledger, settings: OperatorSettings) -> Measurement:
     )
 
 
-def _reading_of(ledger: Ledger, settings: OperatorSettings) -> JobReading:
+def _reading_of(ledger: Ledger, settings: AccountSettings) -> JobReading:
     """Return the sums over the job's samples."""
     samples = ledger.samples
     if isinstance(samples, JobReading):
@@ -143,7 +143,7 @@ def _reading_of(ledger: Ledger, settings: OperatorSettings) -> JobReading:
 
 
 def _embodied(
-    ledger: Ledger, held_seconds: Mapping[str, float], settings: OperatorSettings
+    ledger: Ledger, held_seconds: Mapping[str, float], settings: AccountSettings
 ) -> tuple[float | None, dict[str, Any]]:
     """Return the job's embodied share of the hardware in grams, and the fields that explain it."""
     own = ledger.spec.hardware

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from lowtide_operator.status.conditions import Conditions, ConditionType, Reason, shortened
+from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, shortened
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ which the figures that need it repeat.
 from collections.abc import Sequence
 
 from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.report import EpochRecord, parse_report
 from lowtide.trainingjob.status import EpochEntry, TrainingStatus
-from lowtide_operator.status.conditions import shortened
 
 
 def training_status(message: str | None) -> TrainingStatus:

@@ -7,8 +7,8 @@ import pytest
 
 from lowtide.planning.durations import DurationSource, PastRun, learn
 from lowtide.trainingjob.models import parse_spec
-from lowtide_operator.decision.window import window_of
-from lowtide_operator.settings import ScheduleSettings
+from lowtide.trainingjob.schedule_settings import ScheduleSettings
+from lowtide.trainingjob.window import window_of
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 SETTINGS = ScheduleSettings(start_latency_seconds=120, margin_seconds=300)

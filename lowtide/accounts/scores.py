@@ -1,5 +1,8 @@
 """Scores of an ended job: SCI, efficiency and cost, from measured figures. Pure."""
 
+from lowtide.accounts.rating import Rated, rating_fields
+from lowtide.accounts.references import Shelf
+from lowtide.accounts.settings import AccountSettings, UncertaintySettings
 from lowtide.energy.job import JobEnergy
 from lowtide.grid.series import Signal
 from lowtide.metrics.efficiency import Measures, Parameters, efficiency
@@ -9,6 +12,7 @@ from lowtide.metrics.sci import Basis, FunctionalUnitKind, sci
 from lowtide.metrics.uncertainty import embodied_bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
 from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.spec import Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
     CostStatus,
@@ -19,11 +23,6 @@ from lowtide.trainingjob.status import (
     TrainingStatus,
 )
 from lowtide.units import joules_to_kwh
-from lowtide_operator.measuring.rating import Rated, rating_fields
-from lowtide_operator.measuring.references import Shelf
-from lowtide_operator.score_settings import UncertaintySettings
-from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import shortened
 
 MODELLED = "model"
 """Quality of modelled joules."""
@@ -147,7 +146,7 @@ def efficiency_status(
     training: TrainingStatus | None,
     job: Rated,
     run_seconds: float,
-    settings: OperatorSettings,
+    settings: AccountSettings,
     shelf: Shelf,
 ) -> EfficiencyStatus:
     """Return accuracy set against energy, and the letter; each has a value or a reason."""
@@ -198,13 +197,13 @@ def efficiency_parameters(spec: TrainingJobSpec) -> Parameters:
     )
 
 
-def price_of(spec: TrainingJobSpec, settings: OperatorSettings) -> Price | None:
+def price_of(spec: TrainingJobSpec, settings: AccountSettings) -> Price | None:
     """Return the job's own price, else that of the settings."""
     return spec.price or settings.price
 
 
 def cost_status(
-    spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: OperatorSettings
+    spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: AccountSettings
 ) -> CostStatus | None:
     """Return the cost of the run; the two amounts are different quantities and never added."""
     price = price_of(spec, settings)

@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from lowtide.accounts.samples import PodSamples
 from lowtide.energy.integration import PodEnergy, PodSummation
 from lowtide.energy.job import JobEnergy, job_energy
 from lowtide.energy.running_sums import CounterSums, ProfileSum
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.status import Attempt
-from lowtide_operator.samples.of_pods import PodSamples
 
 SECOND = timedelta(seconds=1)
 

@@ -1,10 +1,10 @@
 """Plan of a job as its status holds it, and when a new one is worth a write."""
 
 from lowtide.planning.types import Plan
+from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.status import MAX_SEGMENTS, PlanSegment, PlanStatus
-from lowtide_operator.decision.window import Window
-from lowtide_operator.status.conditions import shortened
-from lowtide_operator.status.times import nearest_second, whole_seconds
+from lowtide.trainingjob.times import nearest_second, whole_seconds
+from lowtide.trainingjob.window import Window
 
 SAVING_STEP_PERCENT = 2.0
 """An expected saving that moved by less is not written: ten thousand waiting jobs would rewrite

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lowtide.accounts.settings import RatingSettings
 from lowtide.metrics.properties import Task
 from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.result import MetricError
 from lowtide.records.imagenet import environments, published_reference
 from lowtide.records.jobs import ReportError
 from lowtide.records.references import read_reference
-from lowtide_operator.score_settings import RatingSettings
 
 SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
 FILES_MAX: Final = 64

@@ -7,16 +7,16 @@ written beside it, so that it can be checked without the set.
 from dataclasses import dataclass
 from typing import Any
 
+from lowtide.accounts.references import Shelf
+from lowtide.accounts.settings import RatingSettings
 from lowtide.metrics.environment import environment_name, reference_for
 from lowtide.metrics.properties import PROPERTIES, Task, training_values
 from lowtide.metrics.rating import PropertyRating, Rating, rate
 from lowtide.metrics.result import SENTENCES, MetricError
 from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.status import EnergyStatus, RatedProperty, TrainingStatus
 from lowtide.units import joules_to_kwh
-from lowtide_operator.measuring.references import Shelf
-from lowtide_operator.score_settings import RatingSettings
-from lowtide_operator.status.conditions import shortened
 
 MESSAGE_LENGTH = 1024
 

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from lowtide.accounts.figures import Measurement
+from lowtide.accounts.samples import PodSamples
+from lowtide.accounts.settlement import Ledger, embodied_of, settle
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.series import AverageSeries, Point
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import (
     Attempt,
@@ -16,11 +20,7 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
     TrainingStatus,
 )
-from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.measuring.settlement import Ledger, embodied_of, settle
-from lowtide_operator.samples.of_pods import PodSamples
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 STARTED = SUBMITTED + timedelta(hours=2)

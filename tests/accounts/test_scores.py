@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from lowtide.accounts.figures import Measurement
+from lowtide.accounts.references import References
+from lowtide.accounts.samples import PodSamples
+from lowtide.accounts.settings import RatingSettings
+from lowtide.accounts.settlement import Ledger, settle
 from lowtide.cli.main import main
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.series import AverageSeries, Point
@@ -22,13 +27,8 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
     TrainingStatus,
 )
-from lowtide_operator.decision.observation import Measurement
-from lowtide_operator.measuring.references import References
-from lowtide_operator.measuring.settlement import Ledger, settle
-from lowtide_operator.samples.of_pods import PodSamples
-from lowtide_operator.score_settings import RatingSettings
+from lowtide.trainingjob.training import training_status
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.training import training_status
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)

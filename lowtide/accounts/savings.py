@@ -17,17 +17,18 @@ from lowtide.energy.carbon import CarbonResult, counterfactual, saving
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Source, plan
+from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.base import difference_text, grams_text
+from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.requests import request_in_hindsight
+from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
+from lowtide.trainingjob.times import clock_text
 from lowtide.units import joules_to_kwh
-from lowtide_operator.decision.due import WITHOUT_CHOICE
-from lowtide_operator.decision.questions import request_in_hindsight
-from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.attempts import ran_seconds
-from lowtide_operator.status.conditions import Reason
-from lowtide_operator.status.times import clock_text
 
+WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
+"""Plans that allowed one start only, so that nothing better was possible."""
 _NOTHING_TO_SAVE: Final = 1e-6
 """Below this share of the run-now emissions a possible saving is a rounding error."""
 
@@ -115,7 +116,7 @@ def with_hindsight(
     status: TrainingJobStatus,
     spec: TrainingJobSpec,
     intensity: IntensitySeries | None,
-    settings: OperatorSettings,
+    settings: ScheduleSettings,
 ) -> CounterfactualStatus | None:
     """Return the counterfactual of a measured job with the best possible run added.
 
@@ -192,7 +193,7 @@ def _least_grams(
     known: CounterfactualStatus,
     actual: Forecast,
     deadline: datetime,
-    settings: OperatorSettings,
+    settings: ScheduleSettings,
 ) -> float | None:
     """Return the emissions of the best run inside the job's window, in grams."""
     total = status.energy.total_joules if status.energy else None

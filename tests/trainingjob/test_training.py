@@ -2,7 +2,7 @@
 
 import json
 
-from lowtide_operator.status.training import training_status
+from lowtide.trainingjob.training import training_status
 
 
 def message(**values: object) -> str:

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
+from lowtide.accounts.savings import (
+    counterfactual_status,
+    restart_work,
+    resumes,
+    with_hindsight,
+)
 from lowtide.energy.carbon import operational_grams
 from lowtide.energy.profile import EnergyInterval, EnergyProfile
 from lowtide.grid.series import AverageSeries, Point
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import (
     Attempt,
@@ -18,14 +25,7 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide_operator.decision.due import hindsight_due
-from lowtide_operator.measuring.savings import (
-    counterfactual_status,
-    restart_work,
-    resumes,
-    with_hindsight,
-)
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 
 SUBMITTED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -169,7 +169,7 @@ def test_the_best_piece_of_two_hours_is_found_among_the_actual_ones() -> None:
     actual = grid([400.0, 400.0, 400.0, 400.0, 300.0, 200.0, 100.0, 400.0])
     status = measured(500.0, 800.0, attempt(1, 4, 6))
 
-    found = with_hindsight(status, spec(may_pause=False), actual, SETTINGS)
+    found = with_hindsight(status, spec(may_pause=False), actual, SETTINGS.schedule)
 
     assert found is not None
     assert found.clairvoyant_grams == "300.0000"
@@ -186,7 +186,7 @@ def test_the_best_pauses_pay_for_their_resumes() -> None:
     actual = grid([400.0, 100.0, 400.0, 400.0, 400.0, 100.0, 400.0, 400.0])
     status = measured(500.0, 500.0, attempt(1, 0, 2))
 
-    found = with_hindsight(status, spec(), actual, SETTINGS)
+    found = with_hindsight(status, spec(), actual, SETTINGS.schedule)
 
     assert found is not None
     assert found.clairvoyant_grams == "300.0000"
@@ -198,7 +198,7 @@ def test_a_dirtier_choice_has_a_negative_reach() -> None:
     actual = grid([400.0, 200.0, 600.0] + [400.0] * 5)
     status = measured(600.0, 400.0, attempt(1, 2, 3))
 
-    found = with_hindsight(status, spec(may_pause=False), actual, SETTINGS)
+    found = with_hindsight(status, spec(may_pause=False), actual, SETTINGS.schedule)
 
     assert found is not None
     assert found.reach_percent == "-100.0"
@@ -213,7 +213,7 @@ def test_unknown_hours_leave_the_optimum_open(intensity: AverageSeries | None) -
     """Nothing is guessed: the reason says what it waits for."""
     status = measured(100.0, 400.0, attempt(1, 4, 5))
 
-    found = with_hindsight(status, spec(may_pause=False), intensity, SETTINGS)
+    found = with_hindsight(status, spec(may_pause=False), intensity, SETTINGS.schedule)
 
     assert found is not None
     assert found.clairvoyant_grams is None
@@ -228,7 +228,7 @@ def test_where_nothing_could_be_saved_there_is_no_reach() -> None:
     """A flat grid: a share of nothing is not a number."""
     status = measured(400.0, 400.0, attempt(1, 0, 1))
 
-    found = with_hindsight(status, spec(may_pause=False), grid([400.0] * 8), SETTINGS)
+    found = with_hindsight(status, spec(may_pause=False), grid([400.0] * 8), SETTINGS.schedule)
 
     assert found is not None
     assert found.clairvoyant_grams == "400.0000"
@@ -240,7 +240,7 @@ def test_a_job_that_had_no_choice_has_no_optimum() -> None:
     """With policy Immediate no other start was allowed, and nothing is looked up later."""
     status = measured(400.0, 400.0, attempt(1, 0, 1), reason=Reason.POLICY_IMMEDIATE)
 
-    found = with_hindsight(status, spec(), grid([400.0] * 8), SETTINGS)
+    found = with_hindsight(status, spec(), grid([400.0] * 8), SETTINGS.schedule)
 
     assert found is not None
     assert found.clairvoyant_grams is None
@@ -251,7 +251,7 @@ def test_a_job_that_had_no_choice_has_no_optimum() -> None:
 def test_it_is_due_from_the_deadline_on_until_it_is_known() -> None:
     """For six hours, the time in which providers still publish."""
     open_one = measured(100.0, 400.0, attempt(1, 4, 5))
-    known = with_hindsight(open_one, spec(), grid([400.0] * 8), SETTINGS)
+    known = with_hindsight(open_one, spec(), grid([400.0] * 8), SETTINGS.schedule)
 
     assert hindsight_due(open_one, SETTINGS) == (DEADLINE, DEADLINE + 6 * HOUR)
     assert hindsight_due(open_one.model_copy(update={"counterfactual": known}), SETTINGS) is None

@@ -1,0 +1,137 @@
+"""Requests to the planner: the one module that turns a job into a planner's `Request`. Pure.
+
+A job asks before its start, while it runs or rests, and once more in hindsight.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lowtide.planning import PlanReason, Request
+from lowtide.trainingjob.attempts import ran_seconds
+from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.schedule_settings import ScheduleSettings
+from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.status import Attempt, PlanStatus
+from lowtide.trainingjob.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applicant:
+    """Identity of the job that asks."""
+
+    key: str
+    """Unique within a planning pass."""
+    created: datetime
+    """Orders jobs of equal latest start."""
+    gpus: int = 1
+    """GPUs that the job holds while it runs."""
+
+
+def request_to_start(
+    spec: TrainingJobSpec,
+    window: Window,
+    settings: ScheduleSettings,
+    job: Applicant,
+    *,
+    at_once: Reason | None,
+    now: datetime,
+    waited: bool,
+) -> Request:
+    """Return the job as the planner sees it before its start.
+
+    `at_once` is why it runs as soon as it may, `waited` whether a plan made it wait before.
+    """
+    interruption = spec.schedule.interruption
+    minimum = spec.schedule.minimum_saving_percent / 100
+    runs_anyway = at_once in (Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED)
+    return Request(
+        key=job.key,
+        earliest=now if at_once is Reason.RUN_NOW_REQUESTED else window.earliest,
+        deadline=window.deadline,
+        remaining_seconds=window.duration_seconds,
+        remaining_high_seconds=window.high_seconds,
+        interruptible=interruption.allowed and not runs_anyway,
+        restart_cost_seconds=float(interruption.restart_cost_seconds),
+        # No saving is large enough for a job that is to run at once.
+        minimum_saving_ratio=float("1e9") if runs_anyway else minimum,
+        gpus=job.gpus,
+        latency_seconds=settings.start_latency_seconds,
+        margin_seconds=settings.margin_seconds,
+        waited=waited and not runs_anyway,
+        created=job.created,
+    )
+
+
+def has_waited(plan_before: PlanStatus | None) -> bool:
+    """Return whether an earlier plan made the job wait."""
+    return plan_before is not None and plan_before.reason in (
+        PlanReason.CLEANEST_WINDOW,
+        PlanReason.CAPACITY_SHORT,
+    )
+
+
+def request_to_go_on(
+    spec: TrainingJobSpec,
+    window: Window,
+    settings: ScheduleSettings,
+    job: Applicant,
+    *,
+    attempts: Sequence[Attempt],
+    now: datetime,
+    running: bool,
+) -> Request:
+    """Return the job as the planner sees it after its start; `attempts` holds at least one.
+
+    What was worked is the time it ran, less what every resume cost.
+    """
+    cost = float(spec.schedule.interruption.restart_cost_seconds)
+    worked = max(0.0, ran_seconds(attempts, now) - cost * (len(attempts) - 1))
+    last = attempts[-1]
+    return Request(
+        key=job.key,
+        earliest=window.earliest,
+        deadline=window.deadline,
+        remaining_seconds=max(0.0, window.duration_seconds - worked),
+        remaining_high_seconds=max(0.0, window.high_seconds - worked),
+        interruptible=True,
+        restart_cost_seconds=cost,
+        started=True,
+        running=running,
+        minimum_saving_ratio=spec.schedule.minimum_saving_percent / 100,
+        gpus=job.gpus,
+        latency_seconds=settings.start_latency_seconds,
+        margin_seconds=settings.margin_seconds,
+        waited=True,
+        since=last.start if running else last.end,
+        created=job.created,
+    )
+
+
+def request_in_hindsight(
+    spec: TrainingJobSpec,
+    earliest: datetime,
+    deadline: datetime,
+    seconds: float,
+    settings: ScheduleSettings,
+) -> Request:
+    """Return an ended job as the planner sees it when its hours are known.
+
+    `seconds` is the running time without repeated work.
+    """
+    interruption = spec.schedule.interruption
+    return Request(
+        key="hindsight",
+        earliest=earliest,
+        deadline=deadline,
+        remaining_seconds=seconds,
+        remaining_high_seconds=seconds,
+        interruptible=interruption.allowed,
+        restart_cost_seconds=float(interruption.restart_cost_seconds)
+        if interruption.allowed
+        else 0.0,
+        minimum_saving_ratio=0.0,
+        gpus=0,
+        latency_seconds=settings.start_latency_seconds,
+        margin_seconds=settings.margin_seconds,
+    )
