@@ -1,14 +1,19 @@
 """Alternatives to a plan by carbon and cost: what each alone would have chosen, and saved."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from lowtide.grid.forecast import Forecast
 from lowtide.planning.objective import Objective, ObjectiveKind
-from lowtide.planning.planner import plan
+from lowtide.planning.planner import plan_each
 from lowtide.planning.types import Plan, Request
 from lowtide.prices.forecast import PriceForecast
 from lowtide.units import format_time_column
+
+ALONE: Final = Objective(), Objective(ObjectiveKind.COST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,27 @@ def alternatives(
 
     They are plans of the job by itself: room that others hold is not looked at.
     """
-    if prices is None:
-        return ()
-    objectives = Objective(), Objective(ObjectiveKind.COST)
-    return tuple(
-        Alternative(one, plan(now, replace(request, objective=one), forecast, prices=prices))
-        for one in objectives
-    )
+    key = request.key
+    return alternatives_of_all(now, [request], {key: forecast}, {key: prices}).get(key, ())
+
+
+def alternatives_of_all(
+    now: datetime,
+    requests: Sequence[Request],
+    forecasts: Mapping[str, Forecast | None],
+    prices: Mapping[str, PriceForecast | None],
+) -> dict[str, tuple[Alternative, ...]]:
+    """Return the alternatives of many jobs by key, planned together; not of those without prices.
+
+    A job that cannot be planned is left out and harms no other.
+    """
+    priced = [request for request in requests if prices.get(request.key) is not None]
+    found: defaultdict[str, tuple[Alternative, ...]] = defaultdict(tuple)
+    for objective in ALONE if priced else ():
+        asked = [replace(request, objective=objective) for request in priced]
+        for key, plan in plan_each(now, asked, forecasts, prices=prices).plans.items():
+            found[key] = (*found[key], Alternative(objective, plan))
+    return dict(found)
 
 
 def alternatives_sentence(found: tuple[Alternative, ...]) -> str:

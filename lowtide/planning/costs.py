@@ -6,7 +6,7 @@ forecast, as far as everything is known that the objective needs.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite
+from math import ceil, isfinite
 
 import numpy as np
 
@@ -45,6 +45,8 @@ def cost_forecast(
 ) -> CostForecast | None:
     """Return the costs under an objective, `None` where a forecast that it needs is missing.
 
+    They begin with the first slot in which everything is known.
+
     Raises:
         ForecastError: a forecast is inconsistent with itself.
     """
@@ -54,12 +56,15 @@ def cost_forecast(
     grams = np.array(forecast.grams_per_kwh, dtype=np.float64)
     spread = np.array(forecast.spread_grams_per_kwh, dtype=np.float64)
     money = errors = None
+    late = 0
     if prices is not None and objective.needs_prices:
         check_prices(prices)
-        money, errors = _on_slots(prices, forecast)
-        grams, spread = grams[: len(money)], spread[: len(money)]
+        # A price forecast may have been made a slot after that of the intensity.
+        late = max(0, ceil((prices.start - forecast.start).total_seconds() / forecast.slot_seconds))
+        money, errors = _on_slots(prices, forecast, late)
+        grams, spread = (row[late : late + len(money)] for row in (grams, spread))
     return CostForecast(
-        start=forecast.start,
+        start=forecast.start + timedelta(seconds=late * forecast.slot_seconds),
         slot_seconds=forecast.slot_seconds,
         slot_hours=forecast.slot_hours,
         costs=objective.costs(grams, money),
@@ -88,16 +93,15 @@ def check_prices(prices: PriceForecast) -> None:
         )
 
 
-def _on_slots(prices: PriceForecast, forecast: Forecast) -> tuple[Array, Array]:
-    """Return mean price and spread in each slot of an intensity forecast that they cover."""
+def _on_slots(prices: PriceForecast, forecast: Forecast, late: int) -> tuple[Array, Array]:
+    """Return mean price and spread in those slots from the `late`-th on that they cover."""
     values = np.array(prices.price_per_kwh, dtype=np.float64)
     spread = np.array(prices.spread_per_kwh, dtype=np.float64)
     slot = forecast.slot_seconds
-    offset = (forecast.start - prices.start).total_seconds()
-    if offset < 0:
-        return values[:0], spread[:0]
-    reach = int((prices.end - forecast.start).total_seconds() // slot)
-    count = max(0, min(len(forecast.grams_per_kwh), reach))
+    start = forecast.start + timedelta(seconds=late * slot)
+    offset = (start - prices.start).total_seconds()
+    reach = int((prices.end - start).total_seconds() // slot)
+    count = max(0, min(len(forecast.grams_per_kwh) - late, reach))
     if offset == 0 and prices.slot_seconds == slot:
         return values[:count], spread[:count]
     edges = np.arange(len(values) + 1, dtype=np.float64) * prices.slot_seconds

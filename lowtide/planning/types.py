@@ -108,6 +108,8 @@ class Plan:
     """Mean price of a run at once."""
     currency: str | None = None
     """Currency of the prices."""
+    alternatives: str = ""
+    """Sentence on what carbon alone and cost alone would have chosen; empty where not asked."""
     money_saving_ratio: float | None = None
     """As `saving_ratio`, in money; `None` too where a run at once costs nothing or less."""
     objective_saving_ratio: float | None = None

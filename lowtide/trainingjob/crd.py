@@ -94,6 +94,17 @@ _SCHEDULE_RULES: Final = [
 
 _FINISH_LIMIT_RULES: Final = [_date_bounds("limit", "spec.budget.finish")]
 
+_OBJECTIVE_RULES: Final = [
+    {
+        "rule": "!has(self.pricePerTonne) || !has(self.kind) || self.kind == 'Both'",
+        "message": "spec.schedule.objective.pricePerTonne is for kind Both",
+    },
+    {
+        "rule": "!has(self.currency) || has(self.pricePerTonne)",
+        "message": "spec.schedule.objective.currency is that of pricePerTonne, which is missing",
+    },
+]
+
 _FUNCTIONAL_UNIT_RULES: Final = [
     {
         "rule": "!has(self.kind) || self.kind != 'Custom' || (has(self.count) && has(self.name))",
@@ -198,6 +209,8 @@ def custom_resource_definition() -> Schema:
     # Defaults below an absent parent are not written, so the parent gets an empty one.
     spec["properties"]["schedule"]["default"] = {}
     spec["properties"]["schedule"]["x-kubernetes-validations"] = _SCHEDULE_RULES
+    schedule = spec["properties"]["schedule"]["properties"]
+    schedule["objective"]["x-kubernetes-validations"] = _OBJECTIVE_RULES
     spec["properties"]["functionalUnit"]["x-kubernetes-validations"] = _FUNCTIONAL_UNIT_RULES
     finish = spec["properties"]["budget"]["properties"]["finish"]
     finish["x-kubernetes-validations"] = _FINISH_LIMIT_RULES

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lowtide.planning import PlanReason, Request
+from lowtide.planning.objective import CARBON, Objective
 from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
@@ -37,6 +38,7 @@ def request_to_start(
     at_once: Reason | None,
     now: datetime,
     waited: bool,
+    objective: Objective = CARBON,
 ) -> Request:
     """Return the job as the planner sees it before its start.
 
@@ -60,6 +62,7 @@ def request_to_start(
         margin_seconds=settings.margin_seconds,
         waited=waited and not runs_anyway,
         created=job.created,
+        objective=objective,
     )
 
 
@@ -80,6 +83,7 @@ def request_to_go_on(
     attempts: Sequence[Attempt],
     now: datetime,
     running: bool,
+    objective: Objective = CARBON,
 ) -> Request:
     """Return the job as the planner sees it after its start; `attempts` holds at least one.
 
@@ -105,6 +109,7 @@ def request_to_go_on(
         waited=True,
         since=last.start if running else last.end,
         created=job.created,
+        objective=objective,
     )
 
 

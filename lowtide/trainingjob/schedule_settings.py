@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lowtide.trainingjob.base import ApiModel
+from lowtide.trainingjob.spec import ObjectiveChoice
 
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=31_536_000)]
@@ -27,3 +28,10 @@ class ScheduleSettings(ApiModel):
     """How long a job waits for the first forecast after the operator's start, then runs without."""
     look_again_seconds: PositiveSeconds = 900
     """Longest time between two decisions about a waiting job."""
+    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice)
+    """What plans minimise where neither the job nor its namespace says: grams (Carbon), money
+    (Cost), or money with pricePerTonne (Both)."""
+    namespace_objectives: Annotated[dict[str, ObjectiveChoice], Field(max_length=1024)] = Field(
+        default_factory=dict
+    )
+    """The same for the jobs of single namespaces, by name; it goes before the one for all."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lowtide.grid.series import Signal
 from lowtide.metrics.sam import EnergyUnit
 from lowtide.metrics.sci import FunctionalUnitKind
+from lowtide.planning.objective import ObjectiveKind
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal, Timestamp
 from lowtide.trainingjob.budget import Budget
 
@@ -46,6 +47,40 @@ class Interruption(ApiModel):
         default=900,
         description="restartCostSeconds is the full-power running time that one resume costs.",
     )
+
+
+class ObjectiveChoice(ApiModel):
+    """objective says what a plan minimises; the rest is the namespace's, or the settings'."""
+
+    kind: ObjectiveKind | None = Field(
+        default=None,
+        description=(
+            "kind is Carbon (grams), Cost (money) or Both (money with a price on every tonne); "
+            "absent means the default of the namespace or of the settings, else Carbon."
+        ),
+    )
+    price_per_tonne: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "pricePerTonne is the price of a tonne of CO2 equivalent in the currency of the zone's "
+            "electricity prices; Both needs one."
+        ),
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)] | None = Field(
+        default=None,
+        description=(
+            "currency is the ISO 4217 code of pricePerTonne; a zone with prices in another one is "
+            "planned by carbon alone, because nothing is converted."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ObjectiveChoice":
+        if self.price_per_tonne is not None and self.kind not in (None, ObjectiveKind.BOTH):
+            raise ValueError(f"pricePerTonne is for kind Both, and kind is {self.kind}")
+        if self.currency is not None and self.price_per_tonne is None:
+            raise ValueError("currency is that of pricePerTonne, which is missing")
+        return self
 
 
 class Schedule(ApiModel):
@@ -84,6 +119,10 @@ class Schedule(ApiModel):
     )
     interruption: Interruption = Field(
         default_factory=Interruption, description="interruption says whether the job may be paused."
+    )
+    objective: ObjectiveChoice | None = Field(
+        default=None,
+        description="objective says what the plan minimises: grams, money or both.",
     )
 
 

@@ -17,6 +17,7 @@ from lowtide.trainingjob.base import (
     ShortText,
     Timestamp,
 )
+from lowtide.trainingjob.electricity import ElectricityStatus
 from lowtide.trainingjob.prediction import (
     PredictedAmount,
     PredictedFigures,
@@ -56,6 +57,7 @@ __all__ = [
     "Display",
     "EfficiencyMetric",
     "EfficiencyStatus",
+    "ElectricityStatus",
     "EnergyComponent",
     "EnergyStatus",
     "EpochEntry",
@@ -165,6 +167,39 @@ class PlanStatus(ApiModel):
     )
     expected_saving_percent: Decimal | None = Field(
         default=None, description="expectedSavingPercent compares the two."
+    )
+    objective: ShortText | None = Field(
+        default=None, description="objective is what was minimised: Carbon, Cost or Both."
+    )
+    price_per_tonne: PositiveDecimal | None = Field(
+        default=None, description="pricePerTonne is what a tonne counted, in currency; for Both."
+    )
+    objective_note: LongText | None = Field(
+        default=None,
+        description="objectiveNote says why the plan is by carbon alone where prices should count.",
+    )
+    currency: Annotated[str, Field(max_length=3)] | None = Field(
+        default=None, description="currency is that of the zone's electricity prices."
+    )
+    planned_price_per_kwh: Decimal | None = Field(
+        default=None, description="plannedPricePerKwh is the expected mean price as planned."
+    )
+    run_now_price_per_kwh: Decimal | None = Field(
+        default=None,
+        description=(
+            "runNowPricePerKwh is the expected mean price of running at once, as seen when the job "
+            "was first planned."
+        ),
+    )
+    expected_money_saving_percent: Decimal | None = Field(
+        default=None, description="expectedMoneySavingPercent compares the two."
+    )
+    alternatives: LongText | None = Field(
+        default=None,
+        description=(
+            "alternatives says what carbon alone and cost alone would have chosen and saved, where "
+            "prices count."
+        ),
     )
     forecast_source: ShortText | None = Field(
         default=None, description="forecastSource names the providers and fallbacks used."
@@ -283,3 +318,7 @@ class TrainingJobStatus(ApiModel):
         default=None, description="efficiency sets accuracy against consumption."
     )
     cost: CostStatus | None = Field(default=None, description="cost is money.")
+    electricity: ElectricityStatus | None = Field(
+        default=None,
+        description="electricity is what the energy cost at the zone's prices in time, and saved.",
+    )

@@ -77,7 +77,7 @@ class App:
     templates: Accepted = field(default_factory=Accepted)
     """Templates that the API server has lately accepted."""
     told: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """What was last said of each zone's forecast: status, reason, message."""
+    """What was last said of each zone's forecast and prices: status, reason, message."""
     clock: Callable[[], datetime] = utc_now
     """The wall clock."""
     random: Callable[[], float] = random.random
@@ -95,11 +95,12 @@ class App:
         there is something new to say about the forecast itself.
         """
         view = self.forecasts.view(Grid(zone=zone))
-        said = (view.status, view.reason, view.message)
+        said = (view.status, view.reason, f"{view.message} {view.price_trouble}")
         is_news = self.told.get(zone) != said
         self.told[zone] = said
-        if view.forecast is not None:
-            self.desk.plan_by(view.forecast)
+        outlook = self.forecasts.outlook(zone)
+        if outlook is not None:
+            self.desk.plan_by(outlook)
         for record in self.cache.records():
             concerned = record.summary.plans_with_forecast and record.summary.zone in (zone, None)
             if concerned and (is_news or record.key not in self.desk):

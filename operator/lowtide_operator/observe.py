@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.accounts.figures import Measurement
-from lowtide.planning import Calendar, Forecast, Request
+from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide_operator.app import App
@@ -17,7 +17,13 @@ from lowtide_operator.cluster.errors import (
     UnreachableError,
 )
 from lowtide_operator.decision.due import needs_measuring
-from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
+from lowtide_operator.decision.observation import (
+    ForecastView,
+    Observation,
+    Prepared,
+    StartRefusal,
+    ZoneOutlook,
+)
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
@@ -57,11 +63,11 @@ class JobsAround:
         """Return the jobs that hold GPUs."""
         return self._app().cache.running_keys()
 
-    def newest_forecast(self, zone: str) -> Forecast | None:
-        """Return the forecast of a zone as it is now."""
-        return self._app().forecasts.newest(zone)
+    def newest_outlook(self, zone: str) -> ZoneOutlook | None:
+        """Return what jobs of a zone are planned by now."""
+        return self._app().forecasts.outlook(zone)
 
-    def questions_ahead(self) -> Iterator[tuple[Key, Request, Forecast]]:
+    def questions_ahead(self) -> Iterator[tuple[Key, Request, ZoneOutlook]]:
         """Return the questions of the jobs that are looked at next."""
         return questions_ahead(self._app())
 
@@ -97,7 +103,7 @@ async def observe(job: JobView, app: App) -> Observation:
     return seen
 
 
-def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
+def questions_ahead(app: App) -> Iterator[tuple[Key, Request, ZoneOutlook]]:
     """Yield the questions of the jobs that are looked at next, as far as they are known.
 
     No request is made. A job that is not waiting, or is planned already, is left out.
@@ -111,9 +117,12 @@ def questions_ahead(app: App) -> Iterator[tuple[Key, Request, Forecast]]:
         if job.deleting or job.status.attempts or app.cache.child(job) is not None:
             continue
         seen = _at_hand(job, now, app)
-        request, forecast = question_of(seen, app.settings), seen.forecast.forecast
-        if request is not None and forecast is not None:
-            yield key, request, forecast
+        request, outlook = (
+            question_of(seen, app.settings),
+            app.forecasts.outlook(seen.forecast.zone),
+        )
+        if request is not None and outlook is not None:
+            yield key, request, outlook
 
 
 def _at_hand(job: JobView, now: datetime, app: App) -> Observation:
@@ -136,11 +145,11 @@ async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:
 
 async def _with_plan(seen: Observation, app: App) -> Observation:
     """Return the observation of a waiting job with its plan from a pass over all of them."""
-    request, forecast = question_of(seen, app.settings), seen.forecast.forecast
-    if request is None or forecast is None:
+    request, outlook = question_of(seen, app.settings), app.forecasts.outlook(seen.forecast.zone)
+    if request is None or outlook is None:
         app.desk.forget(seen.job.key)
         return seen
-    plan = await app.desk.ask(seen.job.key, request, forecast)
+    plan = await app.desk.ask(seen.job.key, request, outlook)
     return seen if plan is None else replace(seen, prepared=Prepared(request, plan))
 
 

@@ -8,8 +8,23 @@ from lowtide.accounts.figures import Measurement
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Plan, Request
 from lowtide.planning.durations import Experience
+from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.conditions import Reason, Truth
 from lowtide_operator.objects.views import ChildView, JobView, PodView
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZoneOutlook:
+    """What jobs of a zone are planned by; compared by identity: the same object, the same plans."""
+
+    forecast: Forecast
+    prices: PriceForecast | None = None
+    """`None` where the zone has no prices, or none is known."""
+
+    @property
+    def zone(self) -> str:
+        """Return the zone's name."""
+        return self.forecast.zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +33,12 @@ class ForecastView:
 
     forecast: Forecast | None = None
     """`None` where nothing is known."""
+    prices: PriceForecast | None = None
+    """`None` where the zone has no prices, or none is known."""
+    price_trouble: str | None = None
+    """Why `prices` is `None`."""
+    prices_pending_until: datetime | None = None
+    """The first prices of the zone are awaited until then."""
     zone: str | None = None
     signal: Signal | None = None
     status: Truth = "Unknown"

@@ -13,12 +13,14 @@ from typing import Final
 from lowtide.planning import Plan, PlanReason, Request, Segment
 from lowtide.planning.guard import latest_start
 from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.objectives import ObjectiveInForce
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
 from lowtide.trainingjob.window import Window
 from lowtide.trainingjob.written_plan import is_same_plan, plan_status
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
+from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import request_after_start
 from lowtide_operator.objects.views import ChildView
@@ -67,12 +69,14 @@ def wish_of(
     request = request_after_start(seen, child, spec, window, draft, settings)
     if request.remaining_seconds <= 0:
         return RUN
-    if seen.forecast.forecast is None:
-        return _without_forecast(seen, child, request, draft)
+    prices_until = prices_awaited_until(seen, settings.schedule)
+    if seen.forecast.forecast is None or prices_until is not None:
+        until = prices_until or seen.forecast.pending_until
+        return _without_forecast(seen, child, request, draft, until)
     intended = planned(seen, request)
     draft.look_at(intended.look_again_at)
     draft.look_in(settings.schedule.look_again_seconds)
-    _write_plan(intended, window, child, draft)
+    _write_plan(intended, window, objective_of(seen, settings.schedule), child, draft)
     if intended.run:
         return RUN
     message = "" if draft.plan is None else draft.plan.explanation or ""
@@ -94,11 +98,15 @@ def _may_be_paused(
     )
 
 
-def _without_forecast(seen: Observation, child: ChildView, request: Request, draft: Draft) -> Wish:
-    """Return what to do while nothing is known of the grid: go on running, or rest as planned."""
+def _without_forecast(
+    seen: Observation, child: ChildView, request: Request, draft: Draft, until: datetime | None
+) -> Wish:
+    """Return what to do while nothing is known of the grid: go on running, or rest as planned.
+
+    The first forecast or the first prices are awaited until `until`.
+    """
     if not child.suspended:
         return RUN
-    until = seen.forecast.pending_until
     if draft.plan is not None and draft.plan.start is not None and draft.plan.start > seen.now:
         until = draft.plan.start
     if until is None or seen.now >= min(until, latest_start(request)):
@@ -107,7 +115,9 @@ def _without_forecast(seen: Observation, child: ChildView, request: Request, dra
     return Wish(False, Reason.CLEANER_LATER, (draft.plan and draft.plan.explanation) or "")
 
 
-def _write_plan(intended: Plan, window: Window, child: ChildView, draft: Draft) -> None:
+def _write_plan(
+    intended: Plan, window: Window, in_force: ObjectiveInForce, child: ChildView, draft: Draft
+) -> None:
     """Draft the new plan, unless it means the same as the one that is written."""
     shown = replace(intended, segments=_from_attempt(intended.segments, child, draft))
     written = plan_status(
@@ -116,6 +126,7 @@ def _write_plan(intended: Plan, window: Window, child: ChildView, draft: Draft) 
         reason=str(intended.reason),
         explanation=intended.explanation,
         remembered=draft.plan,
+        in_force=in_force,
     )
     if not is_same_plan(draft.plan, written):
         draft.section(plan=written)

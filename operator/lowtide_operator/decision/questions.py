@@ -10,6 +10,11 @@ from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
 from lowtide.trainingjob.window import Window, window_of
 from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.objectives import (
+    objective_fault,
+    objective_of,
+    prices_awaited_until,
+)
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.views import ChildView, Fault
 from lowtide_operator.settings import OperatorSettings
@@ -25,15 +30,20 @@ def question_of(seen: Observation, settings: OperatorSettings) -> Request | None
     if isinstance(spec, Fault) or spec.suspend:
         return None
     window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
-    if fault_of(seen, window) is not None or seen.forecast.forecast is None:
+    if fault_of(seen, window, settings) is not None or seen.forecast.forecast is None:
+        return None
+    if prices_awaited_until(seen, settings.schedule) is not None:
         return None
     return request_before_start(seen, spec, window, settings, reason_to_run(seen, spec))
 
 
-def fault_of(seen: Observation, window: Window) -> tuple[Reason, str] | None:
+def fault_of(
+    seen: Observation, window: Window, settings: OperatorSettings
+) -> tuple[Reason, str] | None:
     """Return why the job cannot run as it is written."""
-    if window.fault is not None:
-        return Reason.INVALID_SCHEDULE, window.fault
+    fault = window.fault or objective_fault(seen, settings.schedule)
+    if fault is not None:
+        return Reason.INVALID_SCHEDULE, fault
     if seen.forecast.fault is not None:
         return seen.forecast.fault, seen.forecast.message
     if seen.template_refusal is not None and seen.template_refusal.lasting:
@@ -57,6 +67,7 @@ def request_before_start(
         at_once=at_once,
         now=seen.now,
         waited=has_waited(remembered_plan(seen)),
+        objective=objective_of(seen, settings.schedule).objective,
     )
 
 
@@ -94,4 +105,5 @@ def request_after_start(
         attempts=draft.attempts,
         now=seen.now,
         running=not child.suspended,
+        objective=objective_of(seen, settings.schedule).objective,
     )

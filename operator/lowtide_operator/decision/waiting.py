@@ -20,6 +20,7 @@ from lowtide.trainingjob.written_plan import is_same_plan, plan_status
 from lowtide_operator.decision.actions import CreateJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
+from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import (
     fault_of,
@@ -45,7 +46,7 @@ def decide_waiting(
     )
     if seen.forecast.zone is not None:
         draft.section(carbon=CarbonStatus(zone=seen.forecast.zone, signal=seen.forecast.signal))
-    fault = fault_of(seen, window)
+    fault = fault_of(seen, window, settings)
     if fault is not None:
         refuse(draft, *fault)
         return
@@ -103,16 +104,22 @@ def _follow_plan(
     remembered = remembered_plan(seen)
     at_once = reason_to_run(seen, spec)
     request = request_before_start(seen, spec, window, settings, at_once)
-    if at_once is None and seen.forecast.forecast is None:
-        until = _patience_ends(seen, request, remembered)
+    if at_once is None:
+        until = _patience_ends(seen, request, remembered, settings)
         if until is not None and seen.now < until:
             _await_forecast(draft, until, remembered)
             return
+    in_force = objective_of(seen, settings.schedule)
     intended = planned(seen, request)
     runs = intended.run or (at_once is Reason.POLICY_OBSERVE and seen.now >= request.earliest)
     reason, explanation = _words(at_once, intended, remembered)
     written = plan_status(
-        intended, window, reason=reason, explanation=explanation, remembered=remembered
+        intended,
+        window,
+        reason=reason,
+        explanation=explanation,
+        remembered=remembered,
+        in_force=in_force,
     )
     if remembered is not None and is_same_plan(remembered, written):
         written = remembered
@@ -140,13 +147,21 @@ def _start(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
 
 
 def _patience_ends(
-    seen: Observation, request: Request, remembered: PlanStatus | None
+    seen: Observation,
+    request: Request,
+    remembered: PlanStatus | None,
+    settings: OperatorSettings,
 ) -> datetime | None:
     """Return until when the job waits without any forecast; never past its latest start.
 
-    With a remembered plan until its start, without one while the first fetch is under way.
+    With a remembered plan until its start, without one while the first fetch is under way. The
+    first prices are awaited in the same way, by a job that they count for.
     """
     until = seen.forecast.pending_until
+    if seen.forecast.forecast is not None:
+        until = prices_awaited_until(seen, settings.schedule)
+        if until is None:
+            return None
     if remembered is not None and remembered.start is not None:
         until = remembered.start
     return None if until is None else min(until, latest_start(request))

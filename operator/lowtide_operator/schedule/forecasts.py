@@ -19,9 +19,10 @@ from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
+from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import Grid
-from lowtide_operator.decision.observation import ForecastView
+from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.schedule.estimates import with_estimates
 from lowtide_operator.schedule.prices import Prices
 from lowtide_operator.settings import OperatorSettings
@@ -155,7 +156,9 @@ class Forecasts:
         grids = build_zones(
             settings.zones, started=self._started, folder=settings.history_directory
         )
-        self.prices = Prices(settings, clock=clock, pool=self._pool)
+        self.prices = Prices(settings, clock=clock, pool=self._pool, intensity_of=self.newest)
+        self.prices.on_news = lambda zone: self.on_news(zone)
+        self._outlooks: dict[str, ZoneOutlook] = {}
         self.zones: Mapping[str, Zone] = {name: Zone(grid) for name, grid in grids.items()}
 
     async def run(self) -> None:
@@ -201,7 +204,9 @@ class Forecasts:
         for failure in news.state.failures:
             if failure not in before:
                 LOG.warning("zone %s: %s", name, failure.message)
-        if zone.learn(news):
+        is_news = zone.learn(news)
+        await self.prices.fuse(name)
+        if is_news:
             self.on_news(name)
 
     async def _compare(self, name: str, zone: Zone) -> None:
@@ -228,6 +233,16 @@ class Forecasts:
         found = self.zones.get(zone)
         return None if found is None or found.known is None else found.known.forecast
 
+    def outlook(self, zone: str | None) -> ZoneOutlook | None:
+        """Return what jobs of a zone are planned by; the same object until a part of it changes."""
+        forecast = None if zone is None else self.newest(zone)
+        if zone is None or forecast is None:
+            return None
+        prices, known = self.prices.forecasts.get(zone), self._outlooks.get(zone)
+        if known is None or known.forecast is not forecast or known.prices is not prices:
+            known = self._outlooks[zone] = ZoneOutlook(forecast, prices)
+        return known
+
     def view(self, grid: Grid) -> ForecastView:
         """Return what is known about the grid of a job."""
         name = grid.zone or self._settings.zone_of_unmarked_jobs
@@ -248,10 +263,17 @@ class Forecasts:
                 f"spec.grid.signal is {grid.signal}, zone {name} has {signal} intensity: the two "
                 "are never mixed; leave spec.grid.signal out or choose another zone",
             )
-        view = ForecastView(zone=name, signal=signal)
+        patience = timedelta(seconds=self._settings.schedule.forecast_patience_seconds)
+        until = self._started + patience
+        view = ForecastView(
+            zone=name,
+            signal=signal,
+            prices=self.prices.forecasts.get(name),
+            price_trouble=self.prices.trouble(name),
+            prices_pending_until=until if self.prices.is_pending(name) else None,
+        )
         if zone.known is None:
-            patience = timedelta(seconds=self._settings.schedule.forecast_patience_seconds)
-            return replace(view, pending_until=self._started + patience)
+            return replace(view, pending_until=until)
         return _view_of(zone.known, view, from_provider=zone.has_provider_forecast)
 
     async def seen_between(
@@ -270,6 +292,10 @@ class Forecasts:
         except TimeoutError:
             LOG.warning("zone %s: its providers take too long to say what was", zone)
             return None
+
+    def paid_between(self, zone: str, start: datetime, end: datetime) -> PriceSeries | None:
+        """Return what a kilowatt-hour of a zone cost in `[start, end)`, or `None`."""
+        return self.prices.paid_between(zone, start, end)
 
     def close(self) -> None:
         """Let the threads end; those that wait for a provider end with its timeout."""

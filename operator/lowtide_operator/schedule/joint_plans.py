@@ -1,7 +1,7 @@
 """Joint plans of all waiting jobs: one pass of the planner for many, not one for each.
 
 A look at a job asks for its plan and gets one that was made in a pass. A pass takes every job
-with a plan that is missing or out of date (a newer forecast, the next slot, other room), so that
+with a plan that is missing or out of date (newer forecasts, the next slot, other room), so that
 jobs of a zone share their tables and, where GPUs are limited, take room in one order: by latest
 start, then by creation. A job whose plan changed is looked at again; the others are left in peace.
 `decide` still decides: it uses a plan only for the question that it would have asked itself.
@@ -16,8 +16,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from lowtide.planning import Calendar, Forecast, Plan, PlanReason, Request, plan_each
+from lowtide.planning import Calendar, Plan, PlanReason, Request, plan_each
+from lowtide.planning.alternatives import alternatives_of_all, alternatives_sentence
 from lowtide.planning.booking import reservation
+from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.tally import Tally
@@ -44,7 +46,7 @@ class _Entry:
     """Question about a job, and the answer once there is one."""
 
     request: Request
-    forecast: Forecast
+    outlook: ZoneOutlook
     """The forecast to plan by."""
     before: Plan | None = None
     """The answer that this one replaces."""
@@ -55,17 +57,17 @@ class _Entry:
     failed: bool = False
     """The planner cannot answer."""
 
-    def is_about(self, request: Request, forecast: Forecast) -> bool:
+    def is_about(self, request: Request, outlook: ZoneOutlook) -> bool:
         """Return whether this is the question, now or at the next look."""
-        return self.forecast is forecast and request in (self.request, self._next)
+        return self.outlook is outlook and request in (self.request, self._next)
 
     def is_over(self, now: datetime) -> bool:
         """Return whether the answer is out of date."""
         return self.plan is not None and now >= self.plan.look_again_at
 
-    def renewed(self, forecast: Forecast) -> "_Entry":
-        """Return the same question by another forecast or at another time, not answered yet."""
-        return _Entry(self._next, forecast, before=self.plan)
+    def renewed(self, outlook: ZoneOutlook) -> "_Entry":
+        """Return the same question by another outlook or at another time, not answered yet."""
+        return _Entry(self._next, outlook, before=self.plan)
 
     @property
     def _next(self) -> Request:
@@ -92,11 +94,11 @@ class Surroundings(Protocol):
         """Return the jobs that hold GPUs."""
         ...
 
-    def newest_forecast(self, zone: str) -> Forecast | None:
+    def newest_outlook(self, zone: str) -> ZoneOutlook | None:
         """Return the forecast of a zone as it is now."""
         ...
 
-    def questions_ahead(self) -> Iterable[tuple[Key, Request, Forecast]]:
+    def questions_ahead(self) -> Iterable[tuple[Key, Request, ZoneOutlook]]:
         """Return the questions of jobs that are looked at next, so that a pass plans them too."""
         ...
 
@@ -113,7 +115,7 @@ class Desk:
     tally: Tally
     around: Surroundings
     _entries: dict[Key, _Entry] = field(default_factory=dict)
-    _newest: dict[str, Forecast] = field(default_factory=dict)
+    _newest: dict[str, ZoneOutlook] = field(default_factory=dict)
     """The forecast that each zone is planned by."""
     _open: dict[Key, None] = field(default_factory=dict)
     """Jobs without an answer, in the order in which they asked."""
@@ -135,18 +137,18 @@ class Desk:
         """Return whether a job's plan is kept up to date here."""
         return key in self._entries
 
-    async def ask(self, key: Key, request: Request, forecast: Forecast) -> Plan | None:
+    async def ask(self, key: Key, request: Request, outlook: ZoneOutlook) -> Plan | None:
         """Return the plan of a waiting job, made now or still valid; `None` if none can be made."""
         # The look may have seen an older forecast than others were planned with meanwhile.
-        forecast = self.around.newest_forecast(forecast.zone) or forecast
-        self._learn(forecast)
+        outlook = self.around.newest_outlook(outlook.zone) or outlook
+        self._learn(outlook)
         known = self._entries.get(key)
         if (
             known is None
-            or not known.is_about(request, forecast)
+            or not known.is_about(request, outlook)
             or known.is_over(self.around.now())
         ):
-            self._entries[key] = _Entry(request, forecast)
+            self._entries[key] = _Entry(request, outlook)
             self._open[key] = None
         while (entry := self._entries.get(key)) is not None:
             if entry.plan is not None or entry.failed:
@@ -160,14 +162,14 @@ class Desk:
         self._entries.pop(key, None)
         self._open.pop(key, None)
 
-    def plan_by(self, forecast: Forecast) -> None:
-        """Plan the jobs of a zone again, by its new forecast."""
-        self._learn(forecast)
+    def plan_by(self, outlook: ZoneOutlook) -> None:
+        """Plan the jobs of a zone again, by its new outlook."""
+        self._learn(outlook)
         self._plan_again()
 
-    def _learn(self, forecast: Forecast) -> None:
-        if self._newest.get(forecast.zone) is not forecast:
-            self._newest[forecast.zone] = forecast
+    def _learn(self, outlook: ZoneOutlook) -> None:
+        if self._newest.get(outlook.zone) is not outlook:
+            self._newest[outlook.zone] = outlook
             self._valid_until = _LONG_AGO
 
     def room_changed(self) -> None:
@@ -178,7 +180,7 @@ class Desk:
 
     def _use_room(self) -> None:
         self._freed = None
-        self._entries = {key: e.renewed(e.forecast) for key, e in self._entries.items()}
+        self._entries = {key: e.renewed(e.outlook) for key, e in self._entries.items()}
         self._open = dict.fromkeys(self._entries)
         self._plan_again()
 
@@ -225,9 +227,9 @@ class Desk:
         if capacity is not None:
             calendar = self.bookings.calendar(capacity, now, self.around.running_keys())
         requests = [entry.request for entry in stale.values()]
-        forecasts = {entry.request.key: entry.forecast for entry in stale.values()}
+        outlooks = {entry.request.key: entry.outlook for entry in stale.values()}
         plans = await loop.run_in_executor(
-            self._pool, plan_together, now, requests, forecasts, calendar
+            self._pool, plan_together, now, requests, outlooks, calendar
         )
         ended = loop.time()
         self._gather_until = ended + GATHER_SECONDS if len(stale) < SMALL_PASS_JOBS else ended
@@ -241,9 +243,9 @@ class Desk:
         if now >= self._valid_until:
             self._reopen(now)
         if self._open:
-            for key, request, forecast in self.around.questions_ahead():
+            for key, request, outlook in self.around.questions_ahead():
                 if key not in self._entries:
-                    self._entries[key] = _Entry(request, forecast)
+                    self._entries[key] = _Entry(request, outlook)
                     self._open[key] = None
         return {key: self._entries[key] for key in self._open}
 
@@ -251,11 +253,11 @@ class Desk:
         """Ask again for every job with an answer that is out of date."""
         self._valid_until = _NEVER
         for key, entry in self._entries.items():
-            newest = self._newest.get(entry.forecast.zone, entry.forecast)
+            newest = self._newest.get(entry.outlook.zone, entry.outlook)
             if entry.plan is None:
                 if key in self._open:
-                    entry.forecast = newest
-            elif entry.forecast is not newest or entry.is_over(now):
+                    entry.outlook = newest
+            elif entry.outlook is not newest or entry.is_over(now):
                 self._entries[key] = entry.renewed(newest)
                 self._open[key] = None
             else:
@@ -279,14 +281,21 @@ class Desk:
 def plan_together(
     now: datetime,
     requests: Sequence[Request],
-    forecasts: Mapping[str, Forecast | None],
+    outlooks: Mapping[str, ZoneOutlook],
     calendar: Calendar | None,
 ) -> dict[str, Plan]:
     """Return the plans by key; a job that cannot be planned is left out and harms no other."""
-    found = plan_each(now, requests, forecasts, calendar)
+    forecasts = {key: outlook.forecast for key, outlook in outlooks.items()}
+    prices = {key: outlook.prices for key, outlook in outlooks.items()}
+    found = plan_each(now, requests, forecasts, calendar, prices)
     for key, error in found.failures.items():
         LOG.warning("job %s cannot be planned: %r", key, error)
-    return found.plans
+    weighing = [one for one in requests if one.objective.needs_prices and one.key in found.plans]
+    others = alternatives_of_all(now, weighing, forecasts, prices)
+    said = {key: alternatives_sentence(those) for key, those in others.items()}
+    return found.plans | {
+        key: replace(found.plans[key], alternatives=sentence) for key, sentence in said.items()
+    }
 
 
 def differs(old: Plan, new: Plan) -> bool:

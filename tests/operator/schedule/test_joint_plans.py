@@ -12,6 +12,7 @@ import pytest
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
+from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule import joint_plans as desk_module
 from lowtide_operator.schedule.bookings import Bookings
@@ -23,9 +24,9 @@ HOUR = timedelta(hours=1)
 DIRTY_THEN_CLEAN = [400.0] * 4 + [100.0, 200.0, 300.0] + [400.0] * 20
 
 
-def forecast(values: list[float] = DIRTY_THEN_CLEAN) -> Forecast:
+def outlook(values: list[float] = DIRTY_THEN_CLEAN) -> ZoneOutlook:
     """Return an hourly forecast from noon on that is never wrong."""
-    return Forecast(
+    forecast = Forecast(
         zone="DE",
         signal=Signal.AVERAGE,
         start=NOON,
@@ -34,6 +35,7 @@ def forecast(values: list[float] = DIRTY_THEN_CLEAN) -> Forecast:
         spread_grams_per_kwh=(0.0,) * len(values),
         sources=(Source.PROVIDER,) * len(values),
     )
+    return ZoneOutlook(forecast)
 
 
 def request(name: str, *, hours: float = 1, until: float = 12) -> Request:
@@ -57,8 +59,8 @@ class Stand:
         self.clock = NOON
         self.capacity = capacity
         self.changed: list[str] = []
-        self.known: Forecast | None = None
-        self.ahead: list[tuple[Key, Request, Forecast]] = []
+        self.known: ZoneOutlook | None = None
+        self.ahead: list[tuple[Key, Request, ZoneOutlook]] = []
         self.bookings, self.tally = Bookings(), Tally()
         self.desk = Desk(bookings=self.bookings, tally=self.tally, around=self)
 
@@ -71,16 +73,16 @@ class Stand:
     def running_keys(self) -> tuple[Key, ...]:
         return ()
 
-    def newest_forecast(self, zone: str) -> Forecast | None:
+    def newest_outlook(self, zone: str) -> ZoneOutlook | None:
         return self.known
 
-    def questions_ahead(self) -> list[tuple[Key, Request, Forecast]]:
+    def questions_ahead(self) -> list[tuple[Key, Request, ZoneOutlook]]:
         return self.ahead
 
     def plan_changed(self, key: Key) -> None:
         self.changed.append(key.name)
 
-    async def ask(self, name: str, known: Forecast, wanted: Request | None = None) -> Plan:
+    async def ask(self, name: str, known: ZoneOutlook, wanted: Request | None = None) -> Plan:
         plan = await self.desk.ask(Key("ml", name), wanted or request(name), known)
         assert plan is not None
         return plan
@@ -106,7 +108,7 @@ async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_lates
     order: str,
 ) -> None:
     """One GPU, three cleanest hours: the most urgent takes the best, in whatever order they ask."""
-    known = forecast()
+    known = outlook()
     wanted = {
         "a": request("a", until=8),
         "b": request("b", until=9),
@@ -121,7 +123,7 @@ async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_lates
 
 async def test_jobs_that_are_looked_at_next_are_planned_in_the_same_pass() -> None:
     """A look that comes to a thousand more finds their plans made for them."""
-    known = forecast()
+    known = outlook()
     async with standing() as stand:
         stand.ahead = [(Key("ml", name), request(name), known) for name in "bcd"]
         for name in "abcd":
@@ -133,7 +135,7 @@ async def test_a_job_that_asks_alone_is_planned_at_once(monkeypatch: pytest.Monk
     """Nothing was planned lately, so there is no other job to wait for."""
     monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
     async with standing() as stand, asyncio.timeout(10):
-        plan = await stand.ask("a", forecast())
+        plan = await stand.ask("a", outlook())
     assert plan.segments[0].start == NOON + 4 * HOUR
 
 
@@ -142,7 +144,7 @@ async def test_jobs_that_ask_one_after_the_other_share_a_pass(
 ) -> None:
     """While a list of jobs arrives, a pass for each would cost many times as much."""
     monkeypatch.setattr(desk_module, "GATHER_SECONDS", 0.5)
-    known = forecast()
+    known = outlook()
     async with standing() as stand:
         await stand.ask("first", known)
         asking = []
@@ -159,7 +161,7 @@ async def test_after_a_large_pass_the_next_one_does_not_wait(
     """Where so many wait already, the next pass is large too."""
     monkeypatch.setattr(desk_module, "GATHER_SECONDS", 3600.0)
     monkeypatch.setattr(desk_module, "SMALL_PASS_JOBS", 3)
-    known = forecast()
+    known = outlook()
     async with standing() as stand, asyncio.timeout(10):
         await asyncio.gather(*(stand.ask(name, known) for name in "abc"))
         await stand.ask("d", known)
@@ -168,7 +170,7 @@ async def test_after_a_large_pass_the_next_one_does_not_wait(
 
 async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -> None:
     """Otherwise two looks at a time would plan all jobs to and fro between two forecasts."""
-    older, newest = forecast(), forecast([50.0, *DIRTY_THEN_CLEAN[1:]])
+    older, newest = outlook(), outlook([50.0, *DIRTY_THEN_CLEAN[1:]])
     async with standing() as stand:
         stand.known = newest
         late = await stand.ask("late", older)
@@ -181,7 +183,7 @@ async def test_a_look_that_saw_an_older_forecast_gets_the_plan_by_the_newest() -
 
 async def test_a_later_job_takes_only_the_room_that_is_left() -> None:
     """First come, first served: no reservation is moved for a newcomer."""
-    known = forecast()
+    known = outlook()
     async with standing(capacity=1) as stand:
         await stand.ask("calm", known, request("calm", until=20))
         late = await stand.ask("urgent", known, request("urgent", until=8))
@@ -190,7 +192,7 @@ async def test_a_later_job_takes_only_the_room_that_is_left() -> None:
 
 async def test_a_plan_that_holds_costs_no_second_pass() -> None:
     """Neither does the next look, for which the job has waited; the next hour does."""
-    known = forecast()
+    known = outlook()
     async with standing() as stand:
         first = await stand.ask("a", known)
         again = await stand.ask("a", known, replace(request("a"), waited=True))
@@ -202,7 +204,7 @@ async def test_a_plan_that_holds_costs_no_second_pass() -> None:
 
 async def test_at_the_next_hour_one_look_brings_all_plans_up_to_date() -> None:
     """The others find theirs made when they are looked at."""
-    known = forecast()
+    known = outlook()
     names = [f"job-{number}" for number in range(20)]
     async with standing() as stand:
         await asyncio.gather(*(stand.ask(name, known) for name in names))
@@ -214,7 +216,7 @@ async def test_at_the_next_hour_one_look_brings_all_plans_up_to_date() -> None:
 
 async def test_a_new_forecast_wakes_those_only_whose_plan_it_changes() -> None:
     """The clean hour moves out of reach of one job, and stays where it is for the other."""
-    known, newer = forecast(), forecast([400.0, 400.0, 50.0, 400.0, *DIRTY_THEN_CLEAN[4:]])
+    known, newer = outlook(), outlook([400.0, 400.0, 50.0, 400.0, *DIRTY_THEN_CLEAN[4:]])
     short, long = request("short", until=6), request("long", hours=2, until=20)
     async with standing() as stand:
         await stand.ask("short", known, short)
@@ -230,8 +232,8 @@ async def test_a_new_forecast_wakes_those_only_whose_plan_it_changes() -> None:
 async def test_the_same_intention_by_a_newer_forecast_wakes_no_job() -> None:
     """A gram more or less everywhere changes no stretch and no saving worth a word."""
     async with standing() as stand:
-        await stand.ask("a", forecast())
-        stand.desk.plan_by(forecast([value + 1 for value in DIRTY_THEN_CLEAN]))
+        await stand.ask("a", outlook())
+        stand.desk.plan_by(outlook([value + 1 for value in DIRTY_THEN_CLEAN]))
         await stand.settle()
     assert stand.changed == []
     assert stand.tally.planning_passes == 2
@@ -240,7 +242,7 @@ async def test_the_same_intention_by_a_newer_forecast_wakes_no_job() -> None:
 async def test_room_that_is_given_back_is_planned_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job that had to take the second-best hour hears that the best one is free."""
     monkeypatch.setattr(desk_module, "ROOM_SECONDS", 0.01)
-    known = forecast()
+    known = outlook()
     async with standing(capacity=1) as stand:
         await stand.ask("first", known)
         await stand.ask("second", known)
@@ -264,9 +266,9 @@ async def test_news_during_a_pass_is_not_lost(monkeypatch: pytest.MonkeyPatch) -
         return plan_together(*arguments)
 
     monkeypatch.setattr(desk_module, "plan_together", held)
-    newer = forecast([50.0, *DIRTY_THEN_CLEAN[1:]])
+    newer = outlook([50.0, *DIRTY_THEN_CLEAN[1:]])
     async with standing() as stand:
-        asking = asyncio.create_task(stand.ask("a", forecast()))
+        asking = asyncio.create_task(stand.ask("a", outlook()))
         await begun.wait()
         stand.desk.plan_by(newer)
         go_on.set()
@@ -282,7 +284,7 @@ async def test_a_job_that_cannot_be_planned_does_not_harm_the_others() -> None:
     impossible = replace(request("bad"), remaining_high_seconds=1.0)
     async with standing() as stand:
         bad, good = await asyncio.gather(
-            stand.desk.ask(Key("ml", "bad"), impossible, forecast()), stand.ask("good", forecast())
+            stand.desk.ask(Key("ml", "bad"), impossible, outlook()), stand.ask("good", outlook())
         )
     assert bad is None
     assert good.segments[0].start == NOON + 4 * HOUR
@@ -290,7 +292,7 @@ async def test_a_job_that_cannot_be_planned_does_not_harm_the_others() -> None:
 
 def test_what_counts_as_a_different_plan() -> None:
     """Another stretch, or a saving that moved by two points; not the words, not a second."""
-    known = {"uid-a": forecast()}
+    known = {"uid-a": outlook()}
     plan = plan_together(NOON, [request("a")], known, None)["uid-a"]
     assert plan.reason is PlanReason.CLEANEST_WINDOW
     assert not differs(plan, replace(plan, explanation="other words"))

@@ -46,6 +46,8 @@ class Episode:
         capacity = self._dice.choice((None, 1, 3))
         self._program = Program(self._world, self._api, self._store, capacity)
         self._story: list[str] = []
+        self._tastes = random.Random(seed)
+        """Dice of what does not change the story: the objectives of jobs."""
         self._excused: set[str] = set()
         """TrainingJobs whose Job went before any status told of it, in an operator that died."""
         self._untold: set[str] = set()
@@ -99,6 +101,7 @@ class Episode:
                     self._events_away,
                     self._store_away,
                     self._grid_away,
+                    self._prices_away,
                     self._step_clock,
                     self._lose_node,
                     self._fill_cluster,
@@ -113,6 +116,11 @@ class Episode:
             "expectedDurationSeconds": self._dice.randrange(120, 4000),
             "interruption": {"allowed": self._dice.random() < 0.5, "restartCostSeconds": 60},
         }
+        objective = self._tastes.choice(
+            (None, {"kind": "Cost"}, {"kind": "Both", "pricePerTonne": "100"})
+        )
+        if objective is not None:
+            schedule["objective"] = objective
         if self._dice.random() < 0.3:
             later = self._dice.randrange(600, 5 * 3600)
             schedule["deadline"] = self._world.text(self._world.now + later)
@@ -229,6 +237,9 @@ class Episode:
     async def _grid_away(self) -> None:
         self._background(1800, lambda on: setattr(self._program.grid, "is_away", on), "the grid")
 
+    async def _prices_away(self) -> None:
+        self._background(3600, lambda on: setattr(self._program.grid, "prices_away", on), "prices")
+
     async def _fill_cluster(self) -> None:
         self._background(900, lambda on: setattr(self._world, "no_room", on), "room")
 
@@ -284,7 +295,7 @@ class Episode:
         api, program, world = self._api, self._program, self._world
         api.noise, api.is_down, api.events_down = 0.0, False, False
         self._store.is_away = self._store.hangs = False
-        program.grid.is_away = program.in_gap = world.no_room = False
+        program.grid.is_away = program.grid.prices_away = program.in_gap = world.no_room = False
         program.drops = 0.0
         world.clock_offset = 0.0
         program.disturb(310)

@@ -6,7 +6,9 @@ come late, twice or not at all, and a new list follows a gap.
 
 import asyncio
 import contextlib
+import random
 from collections import deque
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from standins.episodes.api import Api
@@ -14,13 +16,15 @@ from standins.episodes.world import EPOCH, Body, EnergyStore, World
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Source
+from lowtide.prices.fusion import forecast_prices
+from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.trainingjob.conditions import Reason
 from lowtide_operator.app import App, lane_of
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
-from lowtide_operator.decision.observation import ForecastView
+from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.measuring.turns import MeasuringTurns
@@ -49,14 +53,20 @@ SETTINGS = OperatorSettings.model_validate(
 
 
 class Grid:
-    """The forecasts of one zone: hourly values that are known for three days, or nothing."""
+    """The forecasts of one zone: hourly values that are known for three days, or nothing.
+
+    Its prices are published as far; some are negative. Their source may be away too.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._values = [world.dice.uniform(50, 500) for _ in range(24 * DAYS)]
         self._made = -1
         self._forecast: Forecast | None = None
+        self._outlook: ZoneOutlook | None = None
         self.is_away = False
+        self.prices_away = False
+        self.published = published_prices(world)
 
     def newest(self, zone: str) -> Forecast | None:
         if self.is_away:
@@ -80,14 +90,39 @@ class Grid:
             )
         return self._forecast
 
-    def view(self, grid: Any) -> ForecastView:
+    def outlook(self, zone: str | None) -> ZoneOutlook | None:
+        """Return the newest forecast with the prices as far as they are published."""
         forecast = self.newest(ZONE)
         if forecast is None:
+            return None
+        before = self._outlook
+        if (
+            before is None
+            or before.forecast is not forecast
+            or (before.prices is None) is not self.prices_away
+        ):
+            prices = None
+            if not self.prices_away:
+                prices = forecast_prices(
+                    forecast.start, self.published, horizon_slots=len(forecast.grams_per_kwh)
+                )
+            self._outlook = ZoneOutlook(forecast, prices)
+        return self._outlook
+
+    def paid_between(self, zone: str, start: datetime, end: datetime) -> PriceSeries:
+        """Return the prices that were published; they are known whatever is away now."""
+        return self.published.between(start, end)
+
+    def view(self, grid: Any) -> ForecastView:
+        outlook = self.outlook(ZONE)
+        if outlook is None:
             return ForecastView(
                 zone=ZONE, signal=Signal.AVERAGE, status="False", reason=Reason.NO_PROVIDER
             )
         return ForecastView(
-            forecast=forecast,
+            forecast=outlook.forecast,
+            prices=outlook.prices,
+            price_trouble="the prices are away" if outlook.prices is None else None,
             zone=ZONE,
             signal=Signal.AVERAGE,
             status="True",
@@ -96,6 +131,17 @@ class Grid:
 
     async def seen_between(self, zone: str, start: Any, end: Any) -> None:
         await asyncio.sleep(0.01)
+
+
+def published_prices(world: World) -> PriceSeries:
+    """Return hourly prices for three days, drawn beside the dice of the story."""
+    dice = random.Random(world.dice.getstate()[1][0])
+    hour = timedelta(hours=1)
+    points = tuple(
+        PricePoint(EPOCH + k * hour, EPOCH + (k + 1) * hour, dice.uniform(-0.1, 0.4))
+        for k in range(24 * DAYS)
+    )
+    return PriceSeries(ZONE, "episode", points, "EUR")
 
 
 class Program:
