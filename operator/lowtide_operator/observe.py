@@ -25,6 +25,7 @@ from lowtide_operator.decision.observation import (
     ZoneOutlook,
 )
 from lowtide_operator.decision.questions import question_of
+from lowtide_operator.decision.start import is_held
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
@@ -88,7 +89,7 @@ async def observe(job: JobView, app: App) -> Observation:
     if has_end(job.status.conditions):
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
-        pods = await _pods(job, app)
+        pods = () if _has_no_pods(job, child) else await _pods(job, app)
         uids = {pod.uid for pod in pods}
         uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
         return replace(
@@ -170,14 +171,18 @@ async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:
     if child is not None:
         return child, False
     if not job.status.attempts:
-        # Started, and deleted before its start could be written down: it is not started again.
-        return None, app.cache.has_started(job)
+        return None, False
     body = await app.cluster.get_job(job.key.namespace, job.status.attempts[-1].name)
     found = None if body is None else child_view(body)
     if found is None or found.owner_uid != job.uid or body is None:
         return None, True
     app.cache.remember_child(body)
     return found, False
+
+
+def _has_no_pods(job: JobView, child: ChildView) -> bool:
+    """Return whether a Job surely has no pods yet, so that none need to be listed."""
+    return is_held(child, job.status.attempts) and child.active == 0
 
 
 async def _pods(job: JobView, app: App) -> tuple[PodView, ...]:

@@ -150,7 +150,6 @@ async def _decided(job: JobView, app: App) -> tuple[Observation, Decision]:
     except Exception as error:
         LOG.exception("%s: cannot be handled; its status says so", job.key)
         app.tally.jobs_faulty.add(job.key)
-        seen = replace(seen, child_is_gone=app.cache.has_started(job))
         return seen, decide_in_spite(seen, error, app.settings)
     app.tally.jobs_faulty.discard(job.key)
     return seen, decision
@@ -181,7 +180,7 @@ async def _carry_out(action: Action, app: App) -> StartRefusal | None:
         case SuspendJob() | ResumeJob():
             suspended = isinstance(action, SuspendJob)
             body = await app.cluster.set_suspended(
-                action.namespace, action.name, suspended=suspended
+                action.namespace, action.name, action.uid, suspended=suspended
             )
             if body is not None:
                 app.cache.remember_child(body)
@@ -244,6 +243,12 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
         app.events.post(event_manifest(job, note, now=app.clock(), instance=app.instance))
     try:
         body = await app.cluster.patch_status(job.key, patch, job.resource_version)
+    except RefusedError:
+        app.tally.status_writes["error"] += 1
+        if starts := patch.get("attempts"):
+            # No start waits for a status that the API server will not take in another place.
+            await app.cluster.patch_status(job.key, {"attempts": starts}, job.resource_version)
+        raise
     except ConflictError:
         app.tally.status_writes["conflict"] += 1
         await _read_again(job.key, app)

@@ -1,6 +1,5 @@
 """The real operator against a small API server: one fault concerns one job, one gap one moment."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -44,20 +43,39 @@ async def test_a_failing_events_api_holds_up_no_status_and_starts_no_job_twice(
     assert len(created) == 2
 
 
-async def test_a_job_deleted_before_any_status_was_written_is_not_started_again(
+async def test_a_job_has_no_pods_before_a_status_holds_its_start(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
-    """Status writes fail for a while, and the user deletes the Job meanwhile."""
+    """Status writes fail for a while, and the user deletes the suspended Job: it is made anew."""
     api.create(TRAININGJOBS, training_job(schedule=AT_ONCE))
     api.fail_next = [lambda method, path: 500 if path.endswith("/status") else None] * 1000
     async with operator():
-        await api.until(lambda: api.get(JOBS, "net-1"))
-        await asyncio.sleep(0.3)
+        first = await api.until(lambda: api.get(JOBS, "net-1"))
+        tries = len(api.writes("/status"))
+        await api.until(lambda: len(api.writes("/status")) > tries + 1)
+        assert api.get(JOBS, "net-1")["spec"]["suspend"] is True
         api.delete(JOBS, "net-1")
-        await asyncio.sleep(0.3)
         api.fail_next = []
-        await api.until(lambda: condition(api, "net", "Failed").get("reason") == "JobDeleted")
-    assert api.get(JOBS, "net-1") is None
+        await api.until(lambda: (api.get(JOBS, "net-1") or first)["spec"]["suspend"] is False)
+    status = api.get(TRAININGJOBS, "net")["status"]
+    assert [attempt["name"] for attempt in status["attempts"]] == ["net-1"]
+    assert api.get(JOBS, "net-1")["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+async def test_a_status_that_is_refused_keeps_no_job_from_its_start(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """The API server takes nothing but the record of the start."""
+
+    def refusal(method: str, path: str) -> int | None:
+        return 422 if path.endswith("/status") and len(api.writes("/status")) != 2 else None
+
+    api.create(TRAININGJOBS, training_job(schedule=AT_ONCE))
+    api.fail_next = [refusal] * 1000
+    async with operator():
+        await api.until(lambda: api.get(JOBS, "net-1"))
+        await api.until(lambda: api.get(JOBS, "net-1")["spec"]["suspend"] is False)
+    assert list(api.get(TRAININGJOBS, "net")["status"]) == ["attempts"]
 
 
 @pytest.mark.slow

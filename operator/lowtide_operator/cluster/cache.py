@@ -21,7 +21,6 @@ class Cache:
         self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
         self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
         self._parsed: dict[Key, tuple[Record, JobView]] = {}
-        self._started: dict[Key, str] = {}
 
     def remember(self, body: Body) -> Key | None:
         """Keep a TrainingJob; return its key, or `None` if nothing new is in it.
@@ -51,7 +50,6 @@ class Cache:
             return False
         self._jobs.pop(key, None)
         self._parsed.pop(key, None)
-        self._started.pop(key, None)
         if known is not None and known.series is not None:
             runs = self._past[key.namespace, known.series]
             runs.pop(key, None)
@@ -77,7 +75,6 @@ class Cache:
         if known is not None and known.resource_version == child.resource_version:
             return None
         self._children[child.owner][child.name] = child
-        self._started[child.owner] = child.owner_uid
         return child.owner
 
     def forget_child(self, body: Body) -> Key | None:
@@ -100,10 +97,6 @@ class Cache:
     def children(self) -> Iterator[ChildView]:
         """Return all batch Jobs, in no particular order."""
         return iter([child for few in self._children.values() for child in few.values()])
-
-    def has_started(self, job: JobView) -> bool:
-        """Return whether a batch Job of this very TrainingJob was ever seen by this process."""
-        return self._started.get(job.key) == job.uid
 
     def record(self, key: Key) -> Record | None:
         """Return what is kept of a TrainingJob."""

@@ -207,8 +207,14 @@ class Cluster:
             and event.get("reason") == "FailedCreate"
         ]
 
-    async def set_suspended(self, namespace: str, name: str, *, suspended: bool) -> Body | None:
-        """Suspend or resume a batch Job; `None` if it is gone."""
+    async def set_suspended(
+        self, namespace: str, name: str, uid: str, *, suspended: bool
+    ) -> Body | None:
+        """Suspend or resume a batch Job; `None` if it is gone.
+
+        Raises:
+            ClusterError: the Job of this name is another one, or the API server did not answer.
+        """
         return await self._absent_if_404(
             self._objects.patch_namespaced_custom_object(
                 "batch",
@@ -216,7 +222,7 @@ class Cluster:
                 namespace,
                 "jobs",
                 name,
-                {"spec": {"suspend": suspended}},
+                {"metadata": {"uid": uid}, "spec": {"suspend": suspended}},
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
                 _request_timeout=self._write_timeout(),

@@ -11,7 +11,7 @@ from lowtide_operator.objects.key import Key
 
 @dataclass(frozen=True, slots=True)
 class CreateJob:
-    """Create the batch Job of an attempt, owned by the TrainingJob with this uid.
+    """Create the batch Job of an attempt, suspended, owned by the TrainingJob with this uid.
 
     It was decided for this generation of the spec; a newer one is decided again.
     """
@@ -24,18 +24,23 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True)
 class SuspendJob:
-    """Suspend a batch Job: its pods get SIGTERM and are removed."""
+    """Suspend a batch Job: its pods get SIGTERM and are removed.
+
+    Another Job of the same name is left alone.
+    """
 
     namespace: str
     name: str
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeJob:
-    """Let a suspended batch Job go on."""
+    """Let a suspended batch Job go on, or begin; another Job of the same name is left alone."""
 
     namespace: str
     name: str
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)

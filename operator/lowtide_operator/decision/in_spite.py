@@ -14,8 +14,9 @@ from lowtide.trainingjob.window import window_of
 from lowtide_operator.decision.actions import CreateJob
 from lowtide_operator.decision.draft import Decision, Draft
 from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.start import has_run, is_held, record_or_resume
 from lowtide_operator.objects.job_manifest import child_name
-from lowtide_operator.objects.views import Fault, JobView
+from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
 AGAIN_SECONDS: Final = 300.0
@@ -33,9 +34,20 @@ def decide_in_spite(seen: Observation, error: Exception, settings: OperatorSetti
     about = ConditionType.MEASURED if ended else ConditionType.RUNNING
     draft.condition(about, "Unknown", Reason.HANDLING_FAILED, message)
     draft.look_in(AGAIN_SECONDS)
-    if not (ended or seen.child is not None or seen.child_is_gone or draft.attempts):
+    if ended or seen.child_is_gone:
+        return draft.finish()
+    if seen.child is not None:
+        _release(seen, seen.child, draft)
+    elif not draft.attempts:
         _guard(seen, draft, settings)
     return draft.finish()
+
+
+def _release(seen: Observation, child: ChildView, draft: Draft) -> None:
+    """Let a Job that was created begin, unless its user has it wait."""
+    spec = seen.job.spec
+    if is_held(child, draft.attempts) and (isinstance(spec, Fault) or not spec.suspend):
+        record_or_resume(seen, child, draft)
 
 
 def _guard(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
@@ -55,6 +67,7 @@ def _guard(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
         return
     draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
     draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
+    draft.look_in(0)
 
 
 def patience_seconds(job: JobView, now: datetime) -> float:
@@ -62,7 +75,7 @@ def patience_seconds(job: JobView, now: datetime) -> float:
     status = job.status
     if has_end(status.conditions) or isinstance(job.spec, Fault) or job.spec.suspend:
         return inf
-    if status.attempts and not is_true(status.conditions, ConditionType.PAUSED):
+    if has_run(status.attempts) and not is_true(status.conditions, ConditionType.PAUSED):
         return inf
     start = None if status.plan is None else status.plan.start
     left = 0.0 if start is None else (start - now).total_seconds()

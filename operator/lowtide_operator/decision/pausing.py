@@ -23,6 +23,7 @@ from lowtide_operator.decision.intent import planned
 from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import request_after_start
+from lowtide_operator.decision.start import has_run
 from lowtide_operator.objects.views import ChildView
 from lowtide_operator.settings import OperatorSettings
 
@@ -86,9 +87,8 @@ def wish_of(
 def _may_be_paused(
     seen: Observation, child: ChildView, spec: TrainingJobSpec, plan: PlanStatus | None
 ) -> bool:
-    started = any(attempt.start is not None for attempt in seen.job.status.attempts)
     return (
-        started
+        has_run(seen.job.status.attempts)
         and spec.schedule.interruption.allowed
         and spec.schedule.policy is Policy.CARBON_OPTIMAL
         and not seen.job.run_now

@@ -16,11 +16,12 @@ from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortene
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.trainingjob.window import Window, window_of
-from lowtide_operator.decision.actions import ResumeJob, SuspendJob
+from lowtide_operator.decision.actions import SuspendJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
+from lowtide_operator.decision.start import has_run, is_held, record_or_resume
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.views import ChildView, Fault, PodView
 from lowtide_operator.settings import OperatorSettings
@@ -58,9 +59,11 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         if wish.run:
             wish = _restarts_left(seen, draft)
     if wish.run == child.suspended and not child.queued:
-        act = ResumeJob if wish.run else SuspendJob
-        draft.act(act(child.owner.namespace, child.name))
-    if child.suspended:
+        if wish.run:
+            record_or_resume(seen, child, draft)
+        else:
+            draft.act(SuspendJob(child.owner.namespace, child.name, child.uid))
+    if child.suspended and not (wish.run and is_held(child, draft.attempts)):
         _say_suspended(seen, child, wish, draft, settings)
     else:
         _say_running(seen, draft, settings)
@@ -112,7 +115,7 @@ def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
     planned = find(draft.before.conditions, ConditionType.PLANNED)
     start = whole_seconds(child.created)
     if draft.plan is not None and planned is not None and planned.status == "True":
-        if draft.plan.reason not in NO_ROOM or not _has_run(draft):
+        if draft.plan.reason not in NO_ROOM or not has_run(draft.attempts):
             return
         start = min(a.start for a in draft.attempts if a.start is not None)
     end = whole_seconds(start + timedelta(seconds=window.duration_seconds))
@@ -133,8 +136,7 @@ def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
 
 def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
     left = max(0.0, window.high_seconds - ran_seconds(draft.attempts, seen.now))
-    started = any(attempt.start is not None for attempt in draft.attempts)
-    if started and not (seen.child is not None and seen.child.suspended):
+    if has_run(draft.attempts) and not (seen.child is not None and seen.child.suspended):
         # While it runs, its expected end does not move: no new verdict with every look.
         first = min(a.start for a in draft.attempts if a.start is not None)
         at_risk = first + timedelta(seconds=window.high_seconds) > window.deadline
@@ -148,7 +150,7 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
 def _say_suspended(
     seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: OperatorSettings
 ) -> None:
-    if child.queued and not any(a.start is not None for a in draft.attempts):
+    if child.queued and not has_run(draft.attempts):
         message = f"Kueue holds Job {child.name} until its queue has room"
         draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
         draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
@@ -156,6 +158,8 @@ def _say_suspended(
     reason = wish.reason if not wish.run else Reason.SUSPENDED
     draft.condition(ConditionType.RUNNING, "False", reason, wish.message)
     draft.condition(ConditionType.PAUSED, "True", reason, wish.message)
+    if is_held(child, draft.attempts):
+        return
     if child.active == 0 and not any(pod.phase == "Running" for pod in seen.pods):
         draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
     else:
@@ -183,16 +187,12 @@ def _say_running(seen: Observation, draft: Draft, settings: OperatorSettings) ->
         reason = Reason.FAILED_CREATE
         message = f"the Job's pods cannot be created: {seen.creation_failure}"
     draft.condition(ConditionType.RUNNING, "False", reason, message)
-    if reason in NO_ROOM and draft.plan is not None and not _has_run(draft):
+    if reason in NO_ROOM and draft.plan is not None and not has_run(draft.attempts):
         # A window is promised to no job that has no room to run in.
         explanation = shortened(f"waits for room: {message}")
         waiting = {"segments": (), "start": None, "reason": reason, "explanation": explanation}
         draft.section(plan=draft.plan.model_copy(update=waiting))
     draft.look_in(settings.cluster.pod_poll_seconds)
-
-
-def _has_run(draft: Draft) -> bool:
-    return any(attempt.start is not None for attempt in draft.attempts)
 
 
 def _pending_message(seen: Observation) -> str:

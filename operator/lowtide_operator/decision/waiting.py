@@ -141,7 +141,8 @@ def _start(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
         draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
         draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
         draft.condition(ConditionType.RUNNING, "False", Reason.PODS_PENDING)
-        draft.look_in(settings.cluster.pod_poll_seconds)
+        # The Job is released by the next look, which finds its start recorded.
+        draft.look_in(0)
     else:
         draft.condition(ConditionType.RUNNING, "False", seen.refusal.reason, seen.refusal.message)
 

@@ -34,7 +34,7 @@ DEFAULT_RETRIES: Final = 1
 def job_manifest(
     key: Key, uid: str, template: Mapping[str, Any], *, attempt: int, settle_seconds: float
 ) -> Manifest:
-    """Return the Job to create for one attempt.
+    """Return the Job to create for one attempt, suspended until its start is recorded.
 
     Added are labels, the controller reference, environment variables and, where the template
     leaves them open: `restartPolicy: Never`, `backoffLimit: 1` (unless retries are counted per
@@ -64,6 +64,7 @@ def job_manifest(
     if isinstance(spec.get("ttlSecondsAfterFinished"), int):
         least = KEEP_FINISHED_SECONDS + round(settle_seconds)
         spec["ttlSecondsAfterFinished"] = max(spec["ttlSecondsAfterFinished"], least)
+    spec["suspend"] = True
     _add_environment(pod, key, attempt)
     return {
         "apiVersion": "batch/v1",

@@ -63,7 +63,7 @@ async def test_a_standby_writes_nothing(api: FakeApi, kubeconfig: Any) -> None:
         with pytest.raises(NotLeadingError, match="nothing is written"):
             await cluster.patch_status(Key("default", "net"), {"plan": None}, "1")
         with pytest.raises(NotLeadingError):
-            await cluster.set_suspended("default", "net-1", suspended=True)
+            await cluster.set_suspended("default", "net-1", "uid-1", suspended=True)
         assert api.writes() == []
     finally:
         await client.close()

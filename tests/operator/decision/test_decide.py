@@ -374,7 +374,7 @@ def test_an_interruptible_job_rests_when_the_grid_gets_dirty() -> None:
     """An hour of work is left, and the next clean hour is five hours away."""
     dirty = forecast_of([400.0] * 5 + [50.0] * 40, CREATED + HOUR)
     look = seen(started(), now=CREATED + HOUR, forecast=dirty, child=CHILD, pods=(POD,))
-    assert decide(look, SETTINGS).actions == (SuspendJob("ml", "net-1"),)
+    assert decide(look, SETTINGS).actions == (SuspendJob("ml", "net-1", "job-1"),)
 
 
 def test_a_resting_job_resumes_when_its_next_stretch_begins() -> None:
@@ -389,7 +389,7 @@ def test_a_resting_job_resumes_when_its_next_stretch_begins() -> None:
     assert view.status.attempts[0].outcome == "Paused"
     clean = forecast_of([50.0] * 40, CREATED + 6 * HOUR)
     wake = decide(seen(view, now=CREATED + 6 * HOUR, forecast=clean, child=suspended), SETTINGS)
-    assert wake.actions == (ResumeJob("ml", "net-1"),)
+    assert wake.actions == (ResumeJob("ml", "net-1", "job-1"),)
     view = after(view, wake)
     on = decide(seen(view, now=CREATED + 6 * HOUR, forecast=clean, child=CHILD), SETTINGS)
     assert [attempt.number for attempt in on.status.attempts] == [1, 2]
@@ -467,13 +467,45 @@ def test_a_training_that_stops_by_itself_again_and_again_is_not_restarted_for_ev
     )
     view = after(job(), decide(seen(job(), child=CHILD, pods=stopped), SETTINGS))
     decision = decide(seen(view, child=CHILD, pods=stopped), SETTINGS)
-    assert decision.actions == ((SuspendJob("ml", "net-1"),) if rests else ())
+    assert decision.actions == ((SuspendJob("ml", "net-1", "job-1"),) if rests else ())
     if rests:
         resting = replace(CHILD, suspended=True, active=0, ready=0)
         later = decide(seen(after(view, decision), child=resting, pods=stopped), SETTINGS)
         assert later.actions == ()
         assert condition(later, ConditionType.PAUSED) == ("True", "RestartsExhausted")
         assert "7 pods ended with exit code 143" in words(later, ConditionType.PAUSED)
+
+
+HELD = replace(CHILD, suspended=True, active=0, ready=0, started=None)
+"""The Job as it was created: suspended, without pods."""
+
+
+def test_a_job_is_released_by_the_look_that_finds_its_start_recorded() -> None:
+    """Create, record, release: a Job whose start no status holds is never let go."""
+    view = job(schedule={"policy": "Immediate"})
+    create = decide(seen(view), SETTINGS)
+    assert create.actions == (CreateJob(KEY, "uid-1", 1, attempt=1),)
+    record = decide(seen(view, child=HELD), SETTINGS)
+    assert (record.actions, record.look_again_seconds) == ((), 0)
+    assert [attempt.name for attempt in record.status.attempts] == ["net-1"]
+    for recorded in (create, record):
+        release = decide(seen(after(view, recorded), child=HELD), SETTINGS)
+        assert release.actions == (ResumeJob("ml", "net-1", "job-1"),)
+        assert condition(release, ConditionType.PAUSED) == ("False", "NotPaused")
+        assert release.status.display is not None
+        assert release.status.display.state == "Starting"
+
+
+def test_a_job_suspended_before_its_release_waits_and_begins_its_first_attempt_later() -> None:
+    """The user sets spec.suspend between creation and release, and takes it back."""
+    view, rests = job(schedule={"policy": "Immediate"}), job(suspend=True)
+    created = decide(seen(view), SETTINGS)
+    rest = decide(seen(after(rests, created), child=HELD), SETTINGS)
+    assert rest.actions == ()
+    assert condition(rest, ConditionType.PAUSED) == ("True", "Suspended")
+    on = decide(seen(after(view, rest), child=HELD), SETTINGS)
+    assert on.actions == (ResumeJob("ml", "net-1", "job-1"),)
+    assert [attempt.number for attempt in on.status.attempts] == [1]
 
 
 def ended(at: datetime, **spec: Any) -> JobView:

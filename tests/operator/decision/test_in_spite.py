@@ -10,11 +10,11 @@ import pytest
 from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
-from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.actions import CreateJob, ResumeJob
 from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import JobView
+from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -89,5 +89,40 @@ def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
     assert patience_seconds(planned, CREATED + 2 * HOUR) == 30
     assert patience_seconds(job(), CREATED) == 30
     assert patience_seconds(job(suspend=True), CREATED) == inf
-    runs = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),))
+    held = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),))
+    assert patience_seconds(replace(planned, status=held), CREATED + 2 * HOUR) == 30
+    runs = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1", start=CREATED),))
     assert patience_seconds(replace(planned, status=runs), CREATED + 2 * HOUR) == inf
+
+
+@pytest.mark.parametrize(
+    ("view", "starts"),
+    [
+        pytest.param(job(), True, id="held"),
+        pytest.param(replace(job(), spec=Fault("unreadable")), True, id="spec unreadable by now"),
+        pytest.param(job(suspend=True), False, id="suspended by its user"),
+    ],
+)
+def test_a_job_that_was_created_is_released_whatever_fails(view: JobView, starts: bool) -> None:
+    """Its start is recorded by one look, and the next one lets it go."""
+    child = ChildView(
+        name="net-1",
+        uid="job-1",
+        owner=view.key,
+        owner_uid=view.uid,
+        resource_version="7",
+        created=CREATED,
+        suspended=True,
+        queued=False,
+        active=0,
+        ready=0,
+        started=None,
+        ending=None,
+        deleting=False,
+    )
+    record = decide_in_spite(Observation(now=CREATED, job=view, child=child), FAULT, SETTINGS)
+    assert record.actions == ()
+    assert [one.name for one in record.status.attempts] == (["net-1"] if starts else [])
+    recorded = replace(view, status=TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),)))
+    release = decide_in_spite(Observation(now=CREATED, job=recorded, child=child), FAULT, SETTINGS)
+    assert release.actions == ((ResumeJob("ml", "net-1", "job-1"),) if starts else ())

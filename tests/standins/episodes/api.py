@@ -2,14 +2,23 @@
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from standins.episodes.world import NAMESPACE, Body, World
 
 from lowtide_operator.cluster.client import ObjectIdentity
-from lowtide_operator.cluster.errors import AlreadyExistsError, ConflictError, UnreachableError
+from lowtide_operator.cluster.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    RefusedError,
+    UnreachableError,
+)
 from lowtide_operator.objects.key import Key
+
+
+async def _go_on(count: int, moment: str) -> None:
+    """Hold nothing up."""
 
 
 class Api:
@@ -22,6 +31,8 @@ class Api:
         self.is_down = False
         self.events_down = False
         self.calls = 0
+        self.hold: Callable[[int, str], Awaitable[None]] = _go_on
+        """Awaited before and after each request has its effect, with the request's number."""
         self.writes = 0
         self.events: set[str] = set()
 
@@ -29,6 +40,7 @@ class Api:
         """Do something after a delay, unless a fault prevents it or hides that it was done."""
         dice = self._world.dice
         self.calls += 1
+        number = self.calls
         self.writes += write
         slow = self.noise > 0 and dice.random() < 0.01
         await asyncio.sleep(dice.uniform(0.01, 8.0 if slow else 0.2))
@@ -40,7 +52,9 @@ class Api:
             raise UnreachableError(f"answered {code}", status=code, retry_after_seconds=wait)
         if write and dice.random() < self.noise / 2:
             raise ConflictError("the object has been modified", status=409)
+        await self.hold(number, "before")
         result = copy.deepcopy(effect())
+        await self.hold(number, "after")
         if dice.random() < self.noise / 2:
             raise UnreachableError("the answer was cut off", status=0)
         await asyncio.sleep(dice.uniform(0, 0.1))
@@ -84,10 +98,16 @@ class Api:
             raise UnreachableError("etcdserver: request timed out", status=500)
         await self._call(lambda: self.events.add(manifest["metadata"]["name"]))
 
-    async def set_suspended(self, namespace: str, name: str, *, suspended: bool) -> Body | None:
-        found: Body | None = await self._call(
-            lambda: self._world.suspend_child(name, suspended), write=True
-        )
+    async def set_suspended(
+        self, namespace: str, name: str, uid: str, *, suspended: bool
+    ) -> Body | None:
+        def effect() -> Body | None:
+            child = self._world.children.get(name)
+            if child is not None and child["metadata"]["uid"] != uid:
+                raise RefusedError("metadata.uid: field is immutable", status=422)
+            return self._world.suspend_child(name, suspended)
+
+        found: Body | None = await self._call(effect, write=True)
         return found
 
     async def list_pods(self, namespace: str, trainingjob_uid: str) -> list[Body]:

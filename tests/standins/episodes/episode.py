@@ -1,7 +1,7 @@
 """One episode: users, faults and deaths for some hours, then calm; the promises are kept.
 
-at most one Job is ever created for a TrainingJob
-it is created no later than 60 s after its latest start, if an operator is up and can
+at most one Job ever starts for a TrainingJob
+it starts no later than 60 s after its latest start, if an operator is up and can
 in the calm, the status of every job says what is, and nothing more is written
 the energy in the status is what the store holds
 calls are bounded, and nothing is kept of what is gone
@@ -48,9 +48,8 @@ class Episode:
         self._story: list[str] = []
         self._tastes = random.Random(seed)
         """Dice of what does not change the story: the objectives of jobs."""
-        self._excused: set[str] = set()
-        """TrainingJobs whose Job went before any status told of it, in an operator that died."""
-        self._untold: set[str] = set()
+        self._without: set[str] = set()
+        """TrainingJobs whose Job was deleted by a user."""
 
     async def run(self) -> None:
         """Play the episode.
@@ -186,19 +185,11 @@ class Episode:
         if child is None:
             return
         self._tell(f"delete Job {name}-1")
-        owner = child["metadata"]["ownerReferences"][0]["uid"]
-        body = self._world.jobs.get(name)
-        told = body is not None and (body.get("status") or {}).get("attempts")
-        if not told:
-            self._untold.add(owner)
-            if not self._program.is_up:
-                self._excused.add(owner)
+        self._without.add(child["metadata"]["ownerReferences"][0]["uid"])
         self._world.delete_child(f"{name}-1")
 
     async def _kill(self) -> None:
         self._tell("the operator is killed")
-        # What only the dead one knew is lost.
-        self._excused |= self._untold
         await self._program.kill()
         await asyncio.sleep(self._dice.expovariate(1 / 60))
         self._tell("an operator starts")
@@ -262,9 +253,9 @@ class Episode:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(STEP_SECONDS)
-            for uid, count in self._world.created.items():
-                if count > 1 and uid not in self._excused:
-                    raise self._fail(f"{count} Jobs were created for {uid}")
+            for uid, count in self._world.started.items():
+                if count > 1:
+                    raise self._fail(f"{count} Jobs were started for {uid}")
             if self._program.in_gap or self._api.is_down or not self._program.is_up:
                 self._program.disturb(1)
                 continue
@@ -273,9 +264,10 @@ class Episode:
 
     def _check_start(self, name: str, body: Body) -> None:
         uid = body["metadata"]["uid"]
-        if self._world.created[uid] or body["spec"].get("suspend"):
+        if self._world.started[uid] or uid in self._without or body["spec"].get("suspend"):
             return
-        if f"{name}-1" in self._world.children:
+        there = self._world.children.get(f"{name}-1")
+        if there is not None and there["metadata"]["ownerReferences"][0]["uid"] != uid:
             # The Job of the one before still has the name.
             self._world.changed_at[uid] = self._world.now
             return
@@ -348,9 +340,10 @@ class Episode:
         if any(c["reason"] == "HandlingFailed" for c in held.values()):
             raise self._fail(f"{name}: the operator failed at it: {brief(status)}")
         child = self._world.children.get(f"{name}-1")
-        if not self._world.created[uid]:
+        if not self._world.started[uid]:
             waits = held["Planned"]["status"] != "True" or held["Running"]["reason"] == "NameTaken"
-            if not (waits or latest_start(body) is None):
+            rests = body["spec"].get("suspend") or uid in self._without
+            if not (waits or rests or latest_start(body) is None):
                 raise self._fail(f"{name} was never started: {brief(status)}")
             return
         ended = [kind for kind in ("Complete", "Failed") if held[kind]["status"] == "True"]

@@ -60,6 +60,7 @@ class Work:
     done_seconds: float = 0.0
     saves: bool = False
     fails: bool = False
+    has_started: bool = False
 
 
 @dataclass
@@ -77,8 +78,8 @@ class World:
     """All pods that ever were, by uid."""
     work: dict[str, Work] = field(default_factory=dict)
     """By uid of the child."""
-    created: Counter[str] = field(default_factory=Counter)
-    """Jobs created, by the uid of their TrainingJob."""
+    started: Counter[str] = field(default_factory=Counter)
+    """Jobs that were ever not suspended, by the uid of their TrainingJob."""
     changed_at: dict[str, float] = field(default_factory=dict)
     """When a TrainingJob was last touched by its user, by uid."""
 
@@ -165,7 +166,6 @@ class World:
         body = copy.deepcopy(manifest)
         body["metadata"] |= {"uid": f"job-{next(self._uids)}", "creationTimestamp": self.text()}
         owner = body["metadata"]["ownerReferences"][0]
-        self.created[owner["uid"]] += 1
         self.children[body["metadata"]["name"]] = body
         owned = self.jobs.get(owner["name"])
         spec = owned["spec"] if owned else {}
@@ -176,8 +176,15 @@ class World:
             saves=schedule.get("interruption", {}).get("allowed", False),
             fails=self.dice.random() < 0.1,
         )
+        self._note_start(body)
         self.after(0.5, 30, self._add_pod, body["metadata"]["uid"])
         return self.store("ADDED", "children", body)
+
+    def _note_start(self, child: Body) -> None:
+        work = self.work[child["metadata"]["uid"]]
+        if not (child["spec"].get("suspend") or work.has_started):
+            work.has_started = True
+            self.started[child["metadata"]["ownerReferences"][0]["uid"]] += 1
 
     def suspend_child(self, name: str, suspended: bool) -> Body | None:
         """Set spec.suspend of a Job, as the API server and the Job controller answer to it."""
@@ -186,6 +193,7 @@ class World:
             return child
         if bool(child["spec"].get("suspend")) != suspended:
             child["spec"]["suspend"] = suspended
+            self._note_start(child)
             self.store("MODIFIED", "children", child)
             action = self._rest if suspended else self._add_pod
             self.after(0.5, 20, action, child["metadata"]["uid"])

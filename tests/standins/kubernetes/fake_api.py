@@ -350,6 +350,9 @@ class FakeApi:
         if stored is None:
             return status_body(404, "NotFound", f"{request.path} not found")
         patch = json.loads(await request.text())
+        uid = (patch.get("metadata") or {}).get("uid", stored["metadata"]["uid"])
+        if uid != stored["metadata"]["uid"]:
+            return status_body(422, "Invalid", "metadata.uid: field is immutable")
         wanted = (patch.get("metadata") or {}).pop("resourceVersion", None)
         if wanted not in (None, stored["metadata"]["resourceVersion"]):
             return status_body(409, "Conflict", "the object has been modified")

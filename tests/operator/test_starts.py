@@ -1,0 +1,85 @@
+"""The start of a job, with the operator killed before or after each of its requests in turn.
+
+The user deletes the Job at that moment, or leaves it; the next operator must neither start the
+training twice nor forget it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+
+import pytest
+from standins.episodes import virtual_time
+from standins.episodes.api import Api
+from standins.episodes.program import Program
+from standins.episodes.world import EnergyStore, World
+
+NAME = "net"
+REQUESTS = 12
+"""More than a start needs: the template is checked, the Job made, recorded and released."""
+DAY_SECONDS = 24 * 3600.0
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> Iterator[None]:
+    """Leave out what an operator says of its death."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+async def killed_at(number: int, moment: str, *, deletes: bool) -> tuple[int, str, bool]:
+    """Return how many Jobs started, the state a day later, and whether a released Job was deleted.
+
+    The operator dies at its request `number`, before or after the API server has acted on it.
+    """
+    world = World(random.Random(number))
+    api, store = Api(world), EnergyStore(world)
+    program = Program(world, api, store, None)
+    reached = asyncio.Event()
+
+    async def hold(count: int, when: str) -> None:
+        if (count, when) == (number, moment):
+            reached.set()
+            await asyncio.Event().wait()
+
+    api.hold = hold
+    program.start()
+    template = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "x"}]}}}}
+    schedule = {"policy": "Immediate", "expectedDurationSeconds": 600}
+    body = world.create_job(NAME, {"schedule": schedule, "template": template})
+    await asyncio.wait([asyncio.create_task(reached.wait())], timeout=DAY_SECONDS)
+    await program.kill()
+    had_started = bool(world.started[body["metadata"]["uid"]])
+    child = world.children.get(f"{NAME}-1")
+    has_ended = bool(child and (child.get("status") or {}).get("conditions"))
+    is_lost = deletes and had_started and not has_ended
+    if deletes and child is not None and not has_ended:
+        world.delete_child(f"{NAME}-1")
+    program.start()
+    await asyncio.sleep(DAY_SECONDS)
+    await program.kill()
+    state = world.jobs[NAME]["status"]["display"]["state"]
+    return world.started[body["metadata"]["uid"]], state, is_lost
+
+
+@pytest.mark.parametrize("deletes", [False, True], ids=["left alone", "Job deleted"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+def test_no_death_within_a_start_starts_a_job_twice(
+    number: int, moment: str, deletes: bool
+) -> None:
+    """A Job that was let go and deleted is lost for good; every other one runs to its end, once."""
+    starts, state, is_lost = virtual_time.run(killed_at(number, moment, deletes=deletes))
+    assert starts <= 1
+    if is_lost:
+        assert state == "Failed"
+    elif not deletes:
+        assert (starts, state in ("Complete", "Failed")) == (1, True)
+
+
+def test_the_requests_of_a_start_are_all_among_those_that_are_interrupted() -> None:
+    """The last request of the list comes after the training has started."""
+    states = {virtual_time.run(killed_at(n, "after", deletes=True))[2] for n in (1, REQUESTS)}
+    assert states == {False, True}
