@@ -58,6 +58,13 @@ METRIC_RETIRED_ENERGY: Final = "lowtide_node_retired_energy_joules_total"
 METRIC_RESIDUAL: Final = "lowtide_attribution_residual_joules"
 METRIC_SOURCE_UP: Final = "lowtide_source_up"
 
+# The operator's series about the grid, which the command line reads back from Prometheus.
+METRIC_INTENSITY: Final = "lowtide_operator_intensity_grams_per_kwh"
+METRIC_FORECAST: Final = "lowtide_operator_forecast_grams_per_kwh"
+METRIC_FORECAST_SPREAD: Final = "lowtide_operator_forecast_spread_grams_per_kwh"
+METRIC_PRICE: Final = "lowtide_operator_price_per_kwh"
+METRIC_DEFAULT_ZONE: Final = "lowtide_operator_default_zone_info"
+
 # The trainer's series; every one carries no label but those the scrape adds.
 METRIC_TRAINER_EPOCHS: Final = "lowtide_trainer_epochs_total"
 METRIC_TRAINER_EPOCHS_PLANNED: Final = "lowtide_trainer_epochs_planned"

@@ -44,6 +44,19 @@ REFINEMENTS: dict[str, Schema] = {
     "operator.historyVolume": {"type": "object"},
     "operator.podSecurityContext": {"type": "object"},
     "operator.securityContext": {"type": "object"},
+    "exporter.ownerResources": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "group": {"type": "string", "pattern": "^[a-z0-9.-]*$"},
+                "kind": {"type": "string", "pattern": "^[A-Za-z0-9]+$"},
+                "resource": {"type": "string", "pattern": "^[a-z0-9]+$"},
+            },
+            "required": ["group", "kind", "resource"],
+            "additionalProperties": False,
+        },
+    },
     "exporter.podSecurityContext": {"type": "object"},
     "exporter.securityContext": {"type": "object"},
     "exporter.nodeSelector": _STRING_MAP,

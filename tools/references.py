@@ -25,6 +25,7 @@ from lowtide.trainingjob import crd, schedule_settings
 from lowtide_exporter.page import catalogue
 from lowtide_operator import settings as operator_settings
 from lowtide_operator.telemetry import metrics as operator_metrics
+from lowtide_operator.telemetry.forecast_metrics import forecast_families
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 
@@ -104,7 +105,13 @@ def metrics_text() -> str:
     for name, text in operator_metrics.SUMMED.items():
         lines.append(f"| `lowtide_trainingjobs_{name}` | {_cell(text)} |")
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in _literal_metrics()]
-    for family in (*provider_families({}), *price_families({}, datetime.now(UTC))):
+    now = datetime.now(UTC)
+    collected = (
+        *forecast_families({}, now, None),
+        *provider_families({}),
+        *price_families({}, now),
+    )
+    for family in collected:
         lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")
     return "\n".join(lines) + "\n"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lowtide.meters.readings import GpuIdentity, GpuReading
+from lowtide.ownership import OwnerReference
 from lowtide_exporter.readings import Allocation, PodRecord
 
 _GPUS: Final = 4
@@ -110,6 +111,7 @@ class DemoNode:
                 uid=job.uid,
                 started_at=math.floor(job.began + self._unix_offset),
                 containers=("trainer",),
+                controller=OwnerReference("batch", "v1", "Job", job.name, f"job-{job.uid}"),
             )
             for _, job in self._jobs()
         )

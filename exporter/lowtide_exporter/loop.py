@@ -17,6 +17,7 @@ from lowtide.meters.errors import MockRefusedError, SourceError
 from lowtide.meters.interfaces import GpuMeters, HostMeters
 from lowtide.meters.node_power import NodePower
 from lowtide.meters.readings import GpuReading, HostUse, ZoneReading
+from lowtide.ownership import POD, OwnerReference
 from lowtide_exporter.activity import ActivityReader
 from lowtide_exporter.books.interval import Activity
 from lowtide_exporter.books.ledger import NodeLedger
@@ -56,6 +57,13 @@ class PodInformant(Protocol):
         """The pods, None while they are not known."""
 
 
+class OwnerInformant(Protocol):
+    """Knows what stands at the top of a pod's owners."""
+
+    def of(self, namespace: str, controller: OwnerReference) -> OwnerReference | None:
+        """Return the top owner behind a pod's controller, `None` while it is not known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSources:
     """Sources of one node: everything that is read on it; None where a source is absent."""
@@ -66,6 +74,8 @@ class NodeSources:
     """Holders of the GPUs: the kubelet or a directory of jobs."""
     pods: PodInformant | None = None
     """Pods of the node with UID, start and end."""
+    top_owners: OwnerInformant | None = None
+    """What stands at the top of the pods' owners; None takes what controls a pod."""
     host: HostMeters | None = None
     """CPU packages, memory, and what pods use of them."""
     activity: ActivityReader | None = None
@@ -109,6 +119,7 @@ class ExporterLoop:
         self._meters = sources.meters
         self._owners = sources.owners
         self._pods = sources.pods
+        self._top_owners = sources.top_owners
         self._calls = parts.calls
         self._state = parts.state
         self._activity = sources.activity
@@ -159,13 +170,15 @@ class ExporterLoop:
         gpus = self._read_gpus()
         monotonic, unix = self._monotonic(), self._unix()
         allocations = self._read_allocations(monotonic) if mapping_due else None
+        pods = self._read_pods()
         seen = TickReadings(
             monotonic_seconds=monotonic,
             unix_seconds=unix,
             gpus=gpus,
             allocations=allocations,
             mapping_due=mapping_due,
-            pods=self._read_pods(),
+            pods=pods,
+            owners=self._owners_of(pods or ()),
             pods_are_current=self._pods is not None and self._pods.is_up,
             advertised_replicas=self._replicas,
             zones=self._read_zones(monotonic),
@@ -310,6 +323,18 @@ class ExporterLoop:
             return None
         self._watch.note_age("api", self._pods.is_up, self._pods.good_at)
         return self._pods.pods
+
+    def _owners_of(self, pods: tuple[PodRecord, ...]) -> dict[str, OwnerReference]:
+        """Return the top owners that are known, by the pods' UIDs."""
+        found = {record.uid: self._owner_of(record) for record in pods if record.uid}
+        return {uid: owner for uid, owner in found.items() if owner is not None}
+
+    def _owner_of(self, record: PodRecord) -> OwnerReference | None:
+        if record.controller is None:
+            return OwnerReference("", "v1", POD, record.name, record.uid)
+        if self._top_owners is None:
+            return record.controller
+        return self._top_owners.of(record.namespace, record.controller)
 
 
 def _is_replicated(allocation: Allocation) -> bool:

@@ -25,6 +25,7 @@ from lowtide_exporter.owners.claims import ClaimResolver
 from lowtide_exporter.owners.job_directory import JobDirectory
 from lowtide_exporter.owners.kubelet import DeviceOwners, Kubelet
 from lowtide_exporter.owners.pods import PodWatcher
+from lowtide_exporter.owners.top_owners import TopOwners
 from lowtide_exporter.settings import ExporterSettings, host_in_url
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ def close_sources(sources: NodeSources) -> None:
     """Let go of devices and connections."""
     if isinstance(sources.pods, PodWatcher):
         sources.pods.stop()
+    if isinstance(sources.top_owners, TopOwners):
+        sources.top_owners.stop()
     if sources.node_power is not None:
         sources.node_power.stop()
     if sources.owners is not None:
@@ -48,6 +51,7 @@ def node_sources(settings: ExporterSettings, calls: CallLog) -> NodeSources:
         meters=meters,
         owners=_device_owners(settings),
         pods=_pod_watcher(settings),
+        top_owners=_top_owners(settings),
         host=_host_meters(settings),
         activity=_activity_reader(settings, meters),
         node_power=_node_power(settings),
@@ -116,6 +120,16 @@ def _pod_watcher(settings: ExporterSettings) -> PodWatcher | None:
     watcher = PodWatcher(api=api, node_name=settings.node_name)
     watcher.start()
     return watcher
+
+
+def _top_owners(settings: ExporterSettings) -> TopOwners | None:
+    """Return a started finder of top owners, None where no API server is asked."""
+    api, resources = _api_server(settings), settings.owner_resources_by_kind
+    if api is None or not resources:
+        return None
+    owners = TopOwners(api, resources)
+    owners.start()
+    return owners
 
 
 def _api_server(settings: ExporterSettings) -> ApiServer | None:

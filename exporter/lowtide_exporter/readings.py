@@ -3,9 +3,11 @@
 `None` means not known.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lowtide.meters.readings import GpuReading, HostUse, ZoneReading
+from lowtide.ownership import OwnerReference
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +59,8 @@ class PodRecord:
     """CPU cores requested by all containers."""
     trainingjob_uid: str = ""
     """UID of the TrainingJob that a Job's pod works for; empty for other pods."""
+    controller: OwnerReference | None = None
+    """Object that controls the pod; None where nothing does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ class TickReadings:
     """False between two questions to the kubelet: energy waits for the next answer."""
     pods: tuple[PodRecord, ...] | None = None
     """Pods of the node; None where the API server was never reached."""
+    owners: Mapping[str, OwnerReference] = field(default_factory=dict)
+    """Top owners of these pods by the pods' UIDs, as far as they are known."""
     pods_are_current: bool = True
     """Whether the API server's watch is up, so that changes there are known here at once."""
     advertised_replicas: dict[str, int] = field(default_factory=dict)

@@ -27,6 +27,20 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
 
+_OWNER_RESOURCE: Final = re.compile(r"([a-z0-9.-]*)/([A-Za-z0-9]+)=([a-z0-9]+)")
+DEFAULT_OWNER_RESOURCES: Final = ",".join(
+    (
+        "apps/ReplicaSet=replicasets",
+        "apps/Deployment=deployments",
+        "apps/StatefulSet=statefulsets",
+        "batch/Job=jobs",
+        "jobset.x-k8s.io/JobSet=jobsets",
+        "ray.io/RayCluster=rayclusters",
+    )
+)
+"""Between a pod and a Deployment, CronJob, JobSet, TrainJob, RayJob or RayService stand these."""
+
+
 def _setting(
     default: Any, text: str, *, low: float | None = None, high: float | None = None
 ) -> Any:
@@ -73,6 +87,11 @@ class ExporterSettings:
     api_server: str = _setting("", "URL of the API server; empty takes the one of the cluster")
     api_token_file: str = _setting(f"{_SERVICE_ACCOUNT}/token", "bearer token for the API server")
     api_ca_file: str = _setting(f"{_SERVICE_ACCOUNT}/ca.crt", "CA certificate of the API server")
+    owner_resources: str = _setting(
+        DEFAULT_OWNER_RESOURCES,
+        "objects that are asked for their owner, as `group/Kind=resource`, comma-separated; "
+        "empty shows a pod under what controls it",
+    )
     retain_seconds: float = _setting(
         300.0, "time that an ended pod stays exported, s", low=1, high=86400
     )
@@ -128,9 +147,32 @@ class ExporterSettings:
         return self.dcgm_url.replace(NODE_ADDRESS, host_in_url(self.node_address))
 
     @property
+    def owner_resources_by_kind(self) -> dict[tuple[str, str], str]:
+        """The resource of each kind that is asked for its owner, by group and kind."""
+        return parse_owner_resources(self.owner_resources)
+
+    @property
     def resource_names(self) -> frozenset[str]:
         """The resource names that mean a GPU."""
         return frozenset(name.strip() for name in self.gpu_resources.split(",") if name.strip())
+
+
+def parse_owner_resources(text: str) -> dict[tuple[str, str], str]:
+    """Return the resource by group and kind.
+
+    Raises:
+        ExporterSettingsError: an entry has another form.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _OWNER_RESOURCE.fullmatch(entry)
+        if match is None:
+            raise ExporterSettingsError(
+                f"--owner-resources has {entry!r}: give group/Kind=resource, for example "
+                "batch/Job=jobs"
+            )
+        found[match[1], match[2]] = match[3]
+    return found
 
 
 def host_in_url(address: str) -> str:
@@ -214,6 +256,7 @@ def _check(settings: ExporterSettings) -> None:
             f"--nvml-library is {settings.nvml_library}: another library than the driver's is only "
             "for tests, add --allow-mock"
         )
+    parse_owner_resources(settings.owner_resources)
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise ExporterSettingsError(
             "HTTPS needs both --tls-certificate and --tls-key; one is missing"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
+from lowtide_exporter.settings import DEFAULT_OWNER_RESOURCES
 from lowtide_operator.settings import RELOADABLE, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,14 @@ OPERATOR_RIGHTS = {
     ("", "pods"): {"list"},
     ("events.k8s.io", "events"): {"create", "list"},
 }
-EXPORTER_RIGHTS = {("", "pods"): {"get", "list", "watch"}}
+OWNERS = (
+    *(("apps", f"{kind}s") for kind in ("replicaset", "deployment", "statefulset")),
+    *(("batch", "jobs"), ("jobset.x-k8s.io", "jobsets"), ("ray.io", "rayclusters")),
+)
+EXPORTER_RIGHTS = {
+    ("", "pods"): {"get", "list", "watch"},
+    **{resource: {"get"} for resource in OWNERS},
+}
 EVERYTHING_ON = {
     "monitoring": {
         name: {"enabled": True}
@@ -100,11 +108,33 @@ def test_counting_the_nodes_gpus_adds_the_right_to_list_nodes(render: Render, pi
     assert "lowtide-operator-nodes" not in {d["metadata"]["name"] for d in render()}
 
 
-def test_exporter_may_only_read_pods(render: Render, pick: Pick) -> None:
-    """The exporter writes nothing to the API."""
+def test_exporter_may_only_read_pods_and_their_owners(render: Render, pick: Pick) -> None:
+    """The exporter writes nothing to the API, and lists nothing but pods."""
     role = pick(render(), "ClusterRole", "lowtide-exporter")
 
     assert rights(role) == EXPORTER_RIGHTS
+
+
+def test_rights_and_setting_of_owners_are_one_list(render: Render, pick: Pick) -> None:
+    """A kind of another team gets its right and is asked; an empty list takes both away."""
+    workflow = {"group": "argoproj.io", "kind": "Workflow", "resource": "workflows"}
+    rendered = render({"exporter": {"ownerResources": [workflow]}})
+    without = render({"exporter": {"ownerResources": []}})
+
+    def setting(documents: Any) -> str:
+        (container,) = pick(documents, "DaemonSet", "lowtide-exporter")["spec"]["template"]["spec"][
+            "containers"
+        ]
+        named = {entry["name"]: entry.get("value") for entry in container["env"]}
+        return str(named["LOWTIDE_OWNER_RESOURCES"])
+
+    assert setting(rendered) == "argoproj.io/Workflow=workflows"
+    assert rights(pick(rendered, "ClusterRole", "lowtide-exporter"))[
+        "argoproj.io", "workflows"
+    ] == {"get"}
+    assert setting(without) == ""
+    assert set(rights(pick(without, "ClusterRole", "lowtide-exporter"))) == {("", "pods")}
+    assert setting(render()) == DEFAULT_OWNER_RESOURCES
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING_ON, {"watchNamespaces": ["one"]}])

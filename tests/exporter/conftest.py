@@ -19,7 +19,7 @@ from lowtide_exporter.readings import Allocation, PodRecord
 
 MONOTONIC_START = 5000.0
 UNIX_START = 1_800_000_000.0
-SOURCES = {"host", "activity", "node_power"}
+SOURCES = {"host", "activity", "node_power", "top_owners"}
 GPU_0, GPU_1, GPU_2 = (gpu_uuid(i) for i in range(3))
 
 

@@ -1,5 +1,6 @@
 """The loop: sources that fail in unforeseen ways, ticks that hang, and never in step."""
 
+import dataclasses
 import threading
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from standins.nvml.control import gpu_uuid
 from lowtide.meters.errors import SourceError
 from lowtide.meters.interfaces import HostMeters
 from lowtide.meters.readings import HostUse
+from lowtide.ownership import OwnerReference
 from lowtide_exporter.page.server import Renderer
 from lowtide_exporter.source_watch import SourceWatch
 
@@ -192,3 +194,36 @@ def test_a_source_that_appears_during_a_scrape_does_not_break_it():
     finally:
         stop.set()
         writer.join()
+
+
+class _KnownOwners:
+    """Top owners by the controller's uid; what is not there is not known yet."""
+
+    def __init__(self, known):
+        self.known = known
+
+    def of(self, namespace, controller):
+        return self.known.get(controller.uid)
+
+
+def test_a_pod_is_shown_under_its_top_owner_also_when_it_is_known_after_the_end(node):
+    """The look-up of a pod of seconds may take longer than the pod; its series stays the same."""
+    job = OwnerReference("batch", "v1", "Job", "net-w-0", "u-job")
+    trainjob = OwnerReference("trainer.kubeflow.org", "v1alpha1", "TrainJob", "net", "u-tj")
+    owners = _KnownOwners({})
+    node.loop = node.make_loop(period_seconds=1.0, top_owners=owners)
+    node.start_pod("short", gpu_uuid(0))
+    node.pods.pods = tuple(dataclasses.replace(pod, controller=job) for pod in node.pods.pods)
+    node.run_until(105)
+    assert node.value("lowtide_pod_owner_info", pod="short", owner_kind="") == 1
+
+    node.pods.pods = tuple(dataclasses.replace(pod, is_terminal=True) for pod in node.pods.pods)
+    node.owners.table = ()
+    node.run_until(115)
+    assert node.value("lowtide_pod_end_timestamp_seconds", pod="short") is not None
+    owners.known = {"u-job": trainjob}
+    node.run_until(117)
+
+    ((labels, _),) = node.series("lowtide_pod_owner_info")
+    assert (labels["owner_kind"], labels["owner_name"]) == ("TrainJob", "net")
+    assert labels["owner_uid"] == "u-tj"

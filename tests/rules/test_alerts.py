@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from standins.promtool import run_promtool, selector
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = "https://lowtide.dev/docs/runbooks"
@@ -34,11 +34,6 @@ class Case:
     resolved_minute: int
     description: str
     labels: dict[str, str] = field(default_factory=dict)
-
-
-def selector(name: str, **labels: str) -> str:
-    """Return a series in the notation of Prometheus."""
-    return name + "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
 
 
 CASES = [
@@ -314,23 +309,6 @@ def unit_tests(case: Case, rule: dict[str, Any]) -> dict[str, Any]:
             at(case.resolved_minute, []),
         ],
     }
-
-
-def run_promtool(promtool: Path, rules_file: Path, tests: list[dict[str, Any]]) -> None:
-    """Run promtool on test groups; its own words are the failure."""
-    groups = [group["name"] for group in yaml.safe_load(rules_file.read_text())["groups"]]
-    document = {
-        "rule_files": [str(rules_file)],
-        "evaluation_interval": "1m",
-        # An alert on a recorded series sees it only if that was evaluated before.
-        "group_eval_order": sorted(groups, key=lambda name: name != "lowtide-recording"),
-        "tests": tests,
-    }
-    target = rules_file.with_name("tests.yaml")
-    target.write_text(yaml.safe_dump(document, sort_keys=False))
-    command = [promtool, "test", "rules", target]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_rules_pass_the_linter(promtool: Path, rules_file: Path) -> None:

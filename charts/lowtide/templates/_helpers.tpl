@@ -147,3 +147,12 @@ imagePullSecrets:
   # list: only an Event says why the Job controller cannot create pods.
   verbs: [create, list]
 {{- end }}
+
+{{- /* Objects that the exporter asks for their owner, as its setting takes them. */ -}}
+{{- define "lowtide.exporter.ownerResources" -}}
+{{- $entries := list -}}
+{{- range .Values.exporter.ownerResources -}}
+{{- $entries = append $entries (printf "%s/%s=%s" .group .kind .resource) -}}
+{{- end -}}
+{{- join "," $entries -}}
+{{- end }}

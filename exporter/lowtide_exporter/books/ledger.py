@@ -98,6 +98,7 @@ class NodeLedger:
         if seen.mapping_due:
             self._settle_gpus(readings, seen, activities or {})
             self._follow_lives(seen)
+        self._take_owners(seen)
         return bool(self._unknown_ids - unknown_before)
 
     def _settle_gpus(
@@ -301,6 +302,14 @@ class NodeLedger:
                 continue
             if account.key == self._key_without_uid((account.namespace, account.name)):
                 self._name(account, record)
+
+    def _take_owners(self, seen: TickReadings) -> None:
+        """Note top owners, also of pods that ended before theirs was known."""
+        for uid, owner in seen.owners.items():
+            account = self.pods.get(uid)
+            if account is not None and owner.uid != account.owner_uid:
+                account.owner_kind, account.owner_name = owner.kind, owner.name
+                account.owner_uid = owner.uid
 
     def _is_trusted(self, record: PodRecord) -> bool:
         return self._names.is_trusted((record.namespace, record.name), record.started_at)

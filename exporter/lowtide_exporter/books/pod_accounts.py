@@ -94,6 +94,12 @@ class PodAccount:
     """Whether a run of the exporter before this one has counted it: not in this run's balance."""
     trainingjob_uid: str = ""
     """UID of the TrainingJob that the pod works for; empty where there is none."""
+    owner_kind: str = ""
+    """Kind of the pod's top owner; empty while it is not known."""
+    owner_name: str = ""
+    """Its name."""
+    owner_uid: str = ""
+    """Its UID."""
 
     @property
     def shown_uid(self) -> str:

@@ -15,7 +15,15 @@ from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide.meters.exchange import open_url
 
 
-class GoneError(SourceError):
+class RefusedError(SourceError):
+    """The server answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"API server answered {status} {reason}")
+        self.status = status
+
+
+class GoneError(RefusedError):
     """The version asked for is too old: list again."""
 
 
@@ -27,25 +35,29 @@ class ApiServer:
         self._token_file = Path(token_file)
         self._ca_file = Path(ca_file)
 
-    def get(self, path: str, query: dict[str, str], seconds: float) -> http.client.HTTPResponse:
+    def get(
+        self, path: str, query: dict[str, str], seconds: float, *, accept: str = "application/json"
+    ) -> http.client.HTTPResponse:
         """Return the open answer of a GET; the caller reads and closes it within `seconds`.
 
         Raises:
             GoneError: the resource version is too old.
-            SourceError: the server refused, or the token or CA file cannot be read.
+            RefusedError: the server answered with an error.
+            SourceError: the token or CA file cannot be read.
             OSError: it cannot be reached.
         """
-        target = f"{self._url.path.rstrip('/')}{path}?{urllib.parse.urlencode(query)}"
+        target = f"{self._url.path.rstrip('/')}{urllib.parse.quote(path)}"
+        target += f"?{urllib.parse.urlencode(query)}" if query else ""
         answer = open_url(
             self._url._replace(path="", query="").geturl() + target,
             seconds=seconds,
-            headers={"Accept": "application/json", **self._authorisation()},
+            headers={"Accept": accept, **self._authorisation()},
             ca_file=str(self._ca_file),
         )
         if answer.status != http.HTTPStatus.OK:
             answer.close()
-            kind = GoneError if answer.status == http.HTTPStatus.GONE else SourceError
-            raise kind(f"API server answered {answer.status} {answer.reason}")
+            is_gone = answer.status == http.HTTPStatus.GONE
+            raise (GoneError if is_gone else RefusedError)(answer.status, answer.reason)
         return answer
 
     def _authorisation(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide.meters.errors import MalformedAnswerError, SourceError
+from lowtide.ownership import controller_of
 from lowtide_exporter.owners.api_server import ApiServer, GoneError, parse_object
 from lowtide_exporter.readings import PodRecord
 
@@ -182,6 +183,7 @@ def parse_pod(item: dict[str, Any]) -> PodRecord:
         containers=tuple(entry.get("name", "") for entry in spec.get("containers") or []),
         cpu_request_cores=sum(_cpu_request(entry) for entry in spec.get("containers") or []),
         trainingjob_uid=_trainingjob_of(metadata),
+        controller=controller_of(metadata),
     )
 
 

@@ -151,9 +151,10 @@ POD_SEGMENT: Final = Family(
 POD_OWNER: Final = Family(
     names.METRIC_POD_OWNER,
     MetricType.GAUGE,
-    (*_POD_ID, "trainingjob_uid"),
+    (*_POD_ID, "trainingjob_uid", "owner_kind", "owner_name", "owner_uid"),
     "",
-    "Always 1; the TrainingJob that a pod works for, as the API server says",
+    "Always 1; the TrainingJob that a pod works for and the object at the top of its owners, "
+    "as the API server says; empty while not known",
 )
 POD_END: Final = Family(
     names.METRIC_POD_END,

@@ -151,8 +151,9 @@ def _pods(ledger: NodeLedger) -> Iterator[_Row]:
     for account in ledger.exported_pods():
         pod = (account.namespace, account.name, account.shown_uid)
         yield catalogue.POD_SEGMENT, pod, account.segment_start
-        if account.uid and account.trainingjob_uid:
-            yield catalogue.POD_OWNER, (*pod, account.trainingjob_uid), 1
+        if account.uid:
+            owner = (account.owner_kind, account.owner_name, account.owner_uid)
+            yield catalogue.POD_OWNER, (*pod, account.trainingjob_uid, *owner), 1
         if account.end_timestamp is not None:
             yield catalogue.POD_END, pod, account.end_timestamp
         yield from _pod_energy(account, pod)

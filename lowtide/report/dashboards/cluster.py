@@ -26,7 +26,7 @@ CLUSTER = Dashboard(
             "Intensity now",
             "Carbon intensity of each zone; average and marginal are never mixed.",
             PanelUnit.GRAMS_PER_KWH,
-            Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),
+            Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}} {{factor}}"),
         ),
         stat(
             "Emitted by finished jobs",
@@ -67,7 +67,9 @@ CLUSTER = Dashboard(
             description="What the operator plans with; jobs should run in the valleys.",
             kind=PanelKind.TIMESERIES,
             unit=PanelUnit.GRAMS_PER_KWH,
-            queries=(Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}}"),),
+            queries=(
+                Query("lowtide_operator_intensity_grams_per_kwh", "{{zone}} {{signal}} {{factor}}"),
+            ),
         ),
         Panel(
             title="Running and waiting jobs",

@@ -66,7 +66,7 @@ JOB = Dashboard(
                 Query(
                     "lowtide_operator_intensity_grams_per_kwh and on (zone) "
                     f"group by (zone) (lowtide_trainingjob_info{_JOB})",
-                    "{{zone}} {{signal}}",
+                    "{{zone}} {{signal}} {{factor}}",
                 ),
             ),
         ),

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from lowtide import __version__
 from lowtide_operator.app import App
 from lowtide_operator.objects.records import Record
+from lowtide_operator.telemetry.forecast_metrics import forecast_families
 from lowtide_operator.telemetry.job_choice import shown_jobs
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
@@ -211,6 +212,9 @@ class OperatorCollector(Collector):
             for (provider, reason), count in sorted(zone.failures.items()):
                 failures.add_metric([name, provider, reason], count)
         yield from (intensity, age, horizon, available, failures)
+        yield from forecast_families(
+            self._app.forecasts.zones, now, self._app.settings.zone_of_unmarked_jobs
+        )
         yield from provider_families(self._app.forecasts.zones)
         yield from price_families(self._app.forecasts.prices.known, now)
 

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from lowtide import names
 from lowtide.prices.zone import PriceState
 
 
 def price_families(known: Mapping[str, PriceState], now: datetime) -> Iterator[Metric]:
     """Yield the families about prices; a zone without a known price has no sample."""
     paid = GaugeMetricFamily(
-        "lowtide_operator_price_per_kwh",
+        names.METRIC_PRICE,
         "Price of a kilowatt-hour now, fees and taxes included, in the currency of the label",
         labels=["zone", "currency", "provider"],
     )

@@ -71,17 +71,18 @@ def test_the_job_of_a_pod_is_told_until_the_pod_is_no_longer_exported(node, stat
     node.end_pod("job")
     node.run_until(60)
 
-    assert node.series("lowtide_pod_owner_info") == [
-        (
-            {
-                "namespace": "ml",
-                "pod": "job",
-                "pod_uid": "uid-job",
-                "trainingjob_uid": "uid-of-net",
-            },
-            1,
-        )
-    ]
+    assert (
+        {
+            "namespace": "ml",
+            "pod": "job",
+            "pod_uid": "uid-job",
+            "trainingjob_uid": "uid-of-net",
+            "owner_kind": "Pod",
+            "owner_name": "job",
+            "owner_uid": "uid-job",
+        },
+        1,
+    ) in node.series("lowtide_pod_owner_info")
 
 
 def test_no_value_falls_over_a_restart(node, state):

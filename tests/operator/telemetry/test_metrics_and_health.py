@@ -4,7 +4,7 @@ import asyncio
 import socket
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
+from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
+from lowtide.grid.series import Factor, Signal
 from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cluster.cache import Cache
@@ -22,6 +24,7 @@ from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
+from lowtide_operator.telemetry.forecast_metrics import forecast_families, hourly
 from lowtide_operator.telemetry.health import UnhealthyError, check
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
 from lowtide_operator.telemetry.provider_metrics import provider_families
@@ -297,6 +300,33 @@ async def test_the_price_of_now_is_a_series_in_its_currency(app: Any) -> None:
     labels = '{currency="EUR",provider="tariff",zone="DE"}'
     assert f"lowtide_operator_price_per_kwh{labels} 0.42" in shown
     assert 'lowtide_operator_price_published_seconds{zone="DE"} 691200.0' in shown
+
+
+def test_the_forecast_in_use_is_kept_hour_by_hour_for_those_who_ask_later() -> None:
+    """Half hours from 11:30 on, asked at 12:10: hour 0 is 12 to 13 h; an hour cut off is left out.
+
+    By hand: slots 100, 200, 300, 400, 500, 600; 12 h holds 200 and 300, 13 h holds 400 and 500,
+    and of 14 h only the first half is known.
+    """
+    forecast = Forecast(
+        zone="DE",
+        signal=Signal.AVERAGE,
+        start=NOON - timedelta(minutes=30),
+        slot_seconds=1800,
+        grams_per_kwh=(100.0, 200.0, 300.0, 400.0, 500.0, 600.0),
+        spread_grams_per_kwh=(0.0, 10.0, 20.0, 30.0, 40.0, 50.0),
+        sources=(Source.PROVIDER,) * 6,
+        factor=Factor.LIFE_CYCLE,
+    )
+
+    assert list(hourly(forecast, NOON + timedelta(minutes=10))) == [(250.0, 15.0), (450.0, 35.0)]
+    zone = SimpleNamespace(known=SimpleNamespace(forecast=forecast))
+    families = list(forecast_families({"DE": zone}, NOON, "DE"))  # type: ignore[dict-item]
+    samples = [(s.name, s.labels, s.value) for family in families for s in family.samples]
+    assert samples[0] == ("lowtide_operator_default_zone_info", {"zone": "DE"}, 1)
+    labels = {"zone": "DE", "signal": "Average", "factor": "life-cycle", "ahead_hours": "1"}
+    assert ("lowtide_operator_forecast_grams_per_kwh", labels, 450.0) in samples
+    assert ("lowtide_operator_forecast_spread_grams_per_kwh", labels, 35.0) in samples
 
 
 async def test_prices_of_a_provider_that_fails_leave_the_operator_running(
