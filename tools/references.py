@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from lowtide.accounts import settings as account_settings
 from lowtide.cli.main import main as command_line
-from lowtide.grid import provider_settings
+from lowtide.grid import overhead_settings, provider_settings
 from lowtide.grid import settings as grid_settings
 from lowtide.prices import settings as price_settings
 from lowtide.trainingjob import crd, schedule_settings
@@ -62,6 +62,7 @@ def settings_text() -> str:
         **_attribute_docs(schedule_settings),
         **_attribute_docs(grid_settings),
         **_attribute_docs(provider_settings),
+        **_attribute_docs(overhead_settings),
         **_attribute_docs(price_settings),
     }
     lines = [
@@ -168,6 +169,8 @@ def _settings_models(root: type[BaseModel]) -> Iterator[tuple[str, type[BaseMode
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
             yield name, field.annotation
     yield "zones.NAME", grid_settings.ZoneSettings
+    yield "pue.ZONE", overhead_settings.OverheadSettings
+    yield "pue.ZONE.prometheus", provider_settings.QuerySettings
     yield "embodied.MODEL", operator_settings.EmbodiedSettings
     for name, model in sorted(vars(provider_settings).items()):
         if (

@@ -20,6 +20,7 @@ from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.samples.prometheus import Prometheus
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.settings import OperatorSettings
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -125,7 +126,7 @@ async def main(days: float, pods: int) -> None:
 
     watching = asyncio.create_task(watch())
     began = time.monotonic()
-    found = await Measurer(store, NoGrid()).measure(
+    found = await Measurer(store, NoGrid(), Overheads()).measure(
         job(end, pods), end + timedelta(hours=1), SETTINGS
     )
     took = time.monotonic() - began

@@ -62,6 +62,7 @@ def sci_status(
     embodied: float | None,
     energy: JobEnergy,
     signal: Signal | None,
+    includes_overhead: bool,
     complete: bool,
     uncertainty: UncertaintySettings,
 ) -> SciStatus:
@@ -91,7 +92,7 @@ def sci_status(
         ),
         energy_kwh=joules_to_kwh(energy.total_joules or 0.0),
         coverage=energy.energy_coverage_ratio,
-        warnings=(Caution.PUE_NOT_INCLUDED,),
+        warnings=() if includes_overhead else (Caution.PUE_NOT_INCLUDED,),
     )
     reasons = () if result.reason is None else (str(result.reason),)
     range_, without_range = None, result.sentence

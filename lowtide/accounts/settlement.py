@@ -6,7 +6,7 @@ submission, on the intensity that was really seen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import fsum
@@ -26,10 +26,11 @@ from lowtide.energy.carbon import CarbonResult, operational_grams
 from lowtide.energy.integration import PodEnergy
 from lowtide.energy.job import JobEnergy
 from lowtide.energy.profile import Span
+from lowtide.grid.overhead import Overhead, with_overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.trainingjob.attempts import ran_seconds
-from lowtide.trainingjob.base import grams_text
+from lowtide.trainingjob.base import decimal_text, grams_text
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -59,12 +60,19 @@ class Ledger:
     """Seen intensity from submission to the end; `None` if nothing is known."""
     baseline_start: datetime
     """Earliest time at which the job could have started."""
+    overhead: Overhead | None = None
+    """The data centre's factor on the energy; `None` if neither job nor settings give one."""
     references: Shelf = EMPTY_SHELF
     """Reference sets for the rating."""
 
 
 def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
-    """Return the figures of a job whose last samples are stored, or will never be."""
+    """Return the figures of a job whose last samples are stored, or will never be.
+
+    Grams of every kind (the job's, those of running at once, of an attempt) carry the overhead.
+    """
+    pue = None if ledger.overhead is None else ledger.overhead.pue
+    ledger = replace(ledger, intensity=with_overhead(ledger.intensity, pue))
     reading = _reading_of(ledger, settings)
     pods = reading.pods()
     energy = reading.energy(pods)
@@ -83,7 +91,7 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
     grams = None if carbon is None else carbon.grams
     complete = ledger.status.attempts[-1].outcome == "Complete"
     run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
-    reason, message = verdict_on(energy, carbon)
+    reason, message = verdict_on(energy, carbon, ledger.overhead)
     attempts = ledger.status.attempts
     used = _energy_status(energy, held_seconds, run_seconds).model_copy(
         update={"gpu_count": reading.gpu_count(numbers), "mock": reading.is_mock()}
@@ -110,6 +118,7 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
             embodied=embodied,
             energy=energy,
             signal=None if carbon is None else carbon.signal,
+            includes_overhead=pue is not None,
             complete=complete,
             uncertainty=settings.uncertainty,
         ),
@@ -232,7 +241,9 @@ def _carbon_status(
     known = ledger.status.carbon or CarbonStatus()
     operational = None if carbon is None else carbon.grams
     total = None if operational is None or embodied is None else operational + embodied
+    overhead = ledger.overhead or Overhead()
     mean = None if carbon is None else carbon.mean_grams_per_kwh
+    mean = None if mean is None else mean / (overhead.pue or 1.0)
     step = None if carbon is None else carbon.resolution_seconds
     return CarbonStatus(
         operational_grams=grams_text(operational),
@@ -243,7 +254,13 @@ def _carbon_status(
         zone=known.zone if carbon is None else carbon.zone,
         source=None if carbon is None else shortened(carbon.source, 256),
         resolution_seconds=None if step is None else round(step),
-        provisional=None if operational is None or carbon is None else carbon.estimated_ratio > 0,
+        provisional=None
+        if operational is None or carbon is None
+        else carbon.estimated_ratio > 0 or overhead.message is not None,
+        pue=decimal_text(overhead.pue),
+        pue_kind=None if overhead.kind is None else overhead.kind.value,
+        pue_source=None if overhead.source is None else shortened(overhead.source, 256),
+        pue_message=None if overhead.message is None else shortened(overhead.message),
         **hardware,
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from lowtide.energy.carbon import CarbonResult
 from lowtide.energy.job import JobEnergy
+from lowtide.grid.overhead import Overhead
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.status import Attempt
 
@@ -16,7 +17,9 @@ COVERAGE_ENOUGH: Final = 0.95
 (docs/explanation/energy.md#from-samples-to-a-jobs-joules)."""
 
 
-def verdict_on(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, str]:
+def verdict_on(
+    energy: JobEnergy, carbon: CarbonResult | None, overhead: Overhead | None = None
+) -> tuple[Reason, str]:
     """Return reason and message of Measured for a job whose energy is known."""
     parts = []
     reason = Reason.MEASURED
@@ -33,6 +36,10 @@ def verdict_on(energy: JobEnergy, carbon: CarbonResult | None) -> tuple[Reason, 
             f"{100 * carbon.estimated_ratio:.0f} % of the energy is priced with estimated "
             "intensity until actual values arrive"
         )
+    if overhead is not None and overhead.message is not None:
+        # Asked for again like an estimated intensity: what is away now may answer later.
+        reason = Reason.PROVISIONAL if reason is Reason.MEASURED else reason
+        parts.append(f"carbon leaves out the data centre's overhead: {overhead.message}")
     if energy.pods_without_series or energy.energy_coverage_ratio < COVERAGE_ENOUGH:
         reason = Reason.PARTIAL if reason is Reason.MEASURED else reason
         parts.append(

@@ -83,6 +83,7 @@ def texts_of(job: JobFigures) -> dict[str, str]:
         "boundary": ", ".join(job.boundary or ()) or None,
         "qualities": ", ".join(job.qualities) or None,
         "signal": job.signal,
+        "pue_kind": job.pue_kind,
         "zone": job.zone,
         "intensity_source": job.intensity_source,
         "functional_unit": job.functional_unit,
@@ -102,4 +103,7 @@ def method_sentence(job: JobFigures) -> str:
     kind = (job.energy_kind or "method not stated").lower()
     signal = f"{job.signal.lower()} intensity" if job.signal else "kind of intensity not stated"
     zone = f" of {job.zone}" if job.zone else ""
-    return f"{mock}Lowtide; energy of {parts}: {kind}; {signal}{zone}, location-based"
+    overhead = ""
+    if job.pue is not None:
+        overhead = f"; PUE {job.pue:.4g} ({(job.pue_kind or 'kind not stated').lower()})"
+    return f"{mock}Lowtide; energy of {parts}: {kind}; {signal}{zone}, location-based{overhead}"

@@ -41,8 +41,8 @@ class PolledSettings(GridSettings):
     """How long an answer is reused; at least 300 for a public service."""
 
 
-class ServiceSettings(PolledSettings):
-    """A source that is asked over HTTP."""
+class EndpointSettings(GridSettings):
+    """A server that is asked over HTTP."""
 
     url: str
     """Base URL, http or https, without credentials or query."""
@@ -61,6 +61,10 @@ class ServiceSettings(PolledSettings):
                 "tokenFile or tokenEnv"
             )
         return url.rstrip("/")
+
+
+class ServiceSettings(PolledSettings, EndpointSettings):
+    """A source that is asked over HTTP again and again."""
 
     @model_validator(mode="after")
     def _public_services_are_spared(self) -> Self:
@@ -98,7 +102,7 @@ class TokenSettings(ServiceSettings):
         return Credential(file=self.token_file, variable=self.token_env)
 
 
-class PrometheusAccessSettings(ServiceSettings):
+class QuerySettings(EndpointSettings):
     """A Prometheus server, with what its queries need."""
 
     query: str = Field(min_length=1, max_length=2000)
@@ -118,6 +122,10 @@ class PrometheusAccessSettings(ServiceSettings):
         if self.token_file is None and self.token_env is None:
             return None
         return Credential(file=self.token_file, variable=self.token_env)
+
+
+class PrometheusAccessSettings(ServiceSettings, QuerySettings):
+    """A Prometheus server that is asked again and again."""
 
 
 class _Source(PolledSettings):

@@ -53,6 +53,7 @@ TEXTS: Final = (
     "environment",
     "uid",
     "embodied_source",
+    "pue_source",
     "boundary_text",
 )
 AGREEMENT_RATIO: Final = 0.01

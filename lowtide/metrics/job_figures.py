@@ -161,6 +161,8 @@ class JobFigures:
     """Overhead factor of the data centre, at least 1; `None`: unknown and not included."""
     pue_kind: str | None = None
     """`Measured` or `Assumed`."""
+    pue_source: str | None = None
+    """Where the factor comes from."""
     energy_includes_pue: bool = False
     """The energy is that of the data centre, not of the hardware."""
     boundary_text: str | None = None

@@ -96,6 +96,7 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             embodied_lifespan_seconds=carbon.number("embodiedLifespanSeconds"),
             pue=carbon.number("pue"),
             pue_kind=carbon.text("pueKind"),
+            pue_source=carbon.text("pueSource"),
             boundary_text=sci.text("boundary"),
             shares=tuple(_share(item) for item in components),
             unavailable=energy.texts("unavailable"),

@@ -176,11 +176,12 @@ def _terms(job: JobFigures) -> list[tuple[str, str, str]]:
     signal = "intensity of a kind that is not stated"
     if job.signal is not None:
         signal = f"{job.signal.lower()} intensity"
+    factor = "" if job.pue is None else "PUE × "
     units = job.functional_units
     count = "not known" if units is None else f"{units:.15g} {_unit(job)}"
     return [
         ("E", "–" if energy is None else format_energy(energy), (job.energy_kind or "–").lower()),
-        ("O", _mass(job.operational_grams), f"sum of E × I over time, {signal}"),
+        ("O", _mass(job.operational_grams), f"sum of {factor}E × I over time, {signal}"),
         ("M", _mass(job.embodied_grams), job.embodied_source or "source not stated"),
         ("C = O + M", _mass(job.carbon_grams), "failed attempts included"),
         ("R", count, "completed only"),
@@ -199,7 +200,7 @@ def _components(job: JobFigures) -> list[tuple[str, ...]]:
 def _coefficients(job: JobFigures) -> list[tuple[str, str, str]]:
     mean = "–"
     if job.operational_grams is not None and job.energy_joules:
-        grams = job.operational_grams / joules_to_kwh(job.energy_joules)
+        grams = job.operational_grams / joules_to_kwh(job.energy_joules) / (job.pue or 1.0)
         mean = f"{format_significant(grams, 4)} g/kWh (energy-weighted, shown only)"
     step = "" if job.resolution_seconds is None else f", step {job.resolution_seconds:g} s"
     return [
@@ -226,7 +227,8 @@ def _overhead(job: JobFigures) -> tuple[str, str]:
     """Return the factor of the data centre and whether it was measured or assumed."""
     if job.pue is None:
         return "not included", "no figure of the data centre"
-    return f"{job.pue:g}", (job.pue_kind or "kind not stated").lower()
+    kind = (job.pue_kind or "kind not stated").lower()
+    return f"{job.pue:.4g}", f"{kind}, {job.pue_source}" if job.pue_source else kind
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

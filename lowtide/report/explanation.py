@@ -183,6 +183,7 @@ def _steps(job: JobFigures) -> Iterator[Derivation]:
     energy, seconds = job.energy_joules, job.run_seconds or job.duration_seconds
     o, m, r = job.operational_grams, job.embodied_grams, job.functional_units
     unit = unit_word(job.functional_unit or "unit")
+    overhead = "" if job.pue is None else f"{job.pue:g} * "
     yield make_step(
         "energy in kWh", "{energy} J / 3 600 000", "kWh", {"energy": energy},
         lambda v: joules_to_kwh(v["energy"]), None,
@@ -193,8 +194,9 @@ def _steps(job: JobFigures) -> Iterator[Derivation]:
         HALF_JOULE / seconds if seconds else 0.0,
     )  # fmt: skip
     yield make_step(
-        "mean intensity", "{O} g / ({energy} J / 3 600 000)", "g/kWh",
-        {"O": o, "energy": energy or None}, lambda v: v["O"] / joules_to_kwh(v["energy"]),
+        "mean intensity", f"{{O}} g / ({overhead}{{energy}} J / 3 600 000)", "g/kWh",
+        {"O": o, "energy": energy or None},
+        lambda v: v["O"] / (joules_to_kwh(v["energy"]) * (job.pue or 1.0)),
         job.stated_grams_per_kwh,
         HALF_JOULE / energy * (job.stated_grams_per_kwh or 0.0) if energy else 0.0,
     )  # fmt: skip

@@ -1,9 +1,9 @@
 """Manifest of a job for the GSF Impact Framework (1.x), to recompute it with that tool.
 
-One observation per job: its energy, the energy-weighted mean intensity O / E, its embodied
-emissions and its functional units; the pipeline multiplies, adds and divides as SCI does. The mean
-is exact here only because it comes from time-resolved grams; it must not be used with another
-energy. An undefined score has no manifest.
+One observation per job: its energy, the energy-weighted mean intensity of the grid, the overhead of
+the data centre where it is known, its embodied emissions and its functional units; the pipeline
+multiplies, adds and divides as SCI does. The mean is exact here only because it comes from
+time-resolved grams; it must not be used with another energy. An undefined score has no manifest.
 """
 
 import csv
@@ -35,6 +35,8 @@ def impact_manifest(job: JobFigures) -> dict[str, Any]:
     if missing:
         raise DisclosureError(f"{job.name} has no manifest: {', '.join(missing)} not known")
     energy_kwh = joules_to_kwh(job.energy_joules or 0.0)
+    overhead = {} if job.pue is None else {"pue": job.pue}
+    intensity = (job.operational_grams or 0.0) / energy_kwh / (job.pue or 1.0)
     description = (
         f"{job.functional_unit or 'unit'}; {(job.signal or 'kind not stated').lower()} intensity, "
         f"location-based, zone {job.zone or 'not stated'}, energy-weighted mean over the run"
@@ -50,7 +52,7 @@ def impact_manifest(job: JobFigures) -> dict[str, Any]:
                 "operational": _plugin(
                     "Multiply",
                     {
-                        "input-parameters": ["energy", "grid/carbon-intensity"],
+                        "input-parameters": ["energy", *overhead, "grid/carbon-intensity"],
                         "output-parameter": "carbon-operational",
                     },
                 ),
@@ -73,7 +75,8 @@ def impact_manifest(job: JobFigures) -> dict[str, Any]:
                             "timestamp": job.started_at,
                             "duration": job.duration_seconds,
                             "energy": energy_kwh,
-                            "grid/carbon-intensity": (job.operational_grams or 0.0) / energy_kwh,
+                            **overhead,
+                            "grid/carbon-intensity": intensity,
                             "carbon-embodied": job.embodied_grams,
                             UNITS_FIELD: job.functional_units,
                         }

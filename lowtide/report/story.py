@@ -114,6 +114,13 @@ def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tup
         yield "changes by", change
 
 
+def _overhead_words(carbon: Manifest) -> str:
+    """Return the overhead of the data centre in the grams; nothing where none was to be had."""
+    if (factor := number(carbon.get("pue"))) is not None:
+        return f", PUE {factor:.4g} ({text(carbon.get('pueKind')).lower() or 'kind not stated'})"
+    return ", without the PUE, which is not known" if carbon.get("pueMessage") else ""
+
+
 def _results(status: Manifest) -> Iterator[tuple[str, str]]:
     energy, carbon = mapping(status.get("energy")), mapping(status.get("carbon"))
     if (joules := number(energy.get("totalJoules"))) is not None:
@@ -124,7 +131,8 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         mean = number(carbon.get("meanGramsPerKwh"))
         suffix = "" if mean is None else f" at {mean:.0f} g/kWh"
         signal = text(carbon.get("signal")).lower()
-        yield "carbon", f"{format_mass(grams)}{suffix}, {signal} intensity of {carbon.get('zone')}"
+        where = f"{signal} intensity of {carbon.get('zone')}"
+        yield "carbon", f"{format_mass(grams)}{suffix}, {where}{_overhead_words(carbon)}"
     sci = mapping(status.get("sci"))
     if (score := number(sci.get("gramsPerUnit"))) is not None:
         range_ = mapping(sci.get("uncertainty"))

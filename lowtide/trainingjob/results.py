@@ -5,7 +5,7 @@ decimal texts with the unit in the name. The inputs of a figure are beside it, s
 `lowtide explain` can compute it again.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -177,14 +177,14 @@ class CarbonStatus(ApiModel):
     """carbon is what the energy and the hardware emitted."""
 
     operational_grams: PositiveDecimal | None = Field(
-        default=None, description="operationalGrams is O = sum of E x I."
+        default=None, description="operationalGrams is O = sum of PUE x E x I."
     )
     embodied_grams: PositiveDecimal | None = Field(
         default=None, description="embodiedGrams is M, the job's share of making the hardware."
     )
     total_grams: PositiveDecimal | None = Field(default=None, description="totalGrams is O + M.")
     mean_grams_per_kwh: PositiveDecimal | None = Field(
-        default=None, description="meanGramsPerKwh is O over E."
+        default=None, description="meanGramsPerKwh is the grid's: O over PUE x E."
     )
     signal: Signal | None = Field(default=None, description="signal is Average or Marginal.")
     zone: ShortText | None = Field(default=None, description="zone is the grid zone.")
@@ -204,4 +204,20 @@ class CarbonStatus(ApiModel):
     )
     embodied_lifespan_seconds: Count | None = Field(
         default=None, description="embodiedLifespanSeconds is EL that went with it."
+    )
+    pue: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "pue is the overhead of the data centre in operationalGrams; absent means that it is "
+            "not known and not included."
+        ),
+    )
+    pue_kind: Literal["Measured", "Assumed"] | None = Field(
+        default=None, description="pueKind is Measured or Assumed."
+    )
+    pue_source: ShortText | None = Field(
+        default=None, description="pueSource says where pue comes from."
+    )
+    pue_message: LongText | None = Field(
+        default=None, description="pueMessage says why a configured pue is not known."
     )

@@ -20,6 +20,8 @@ MAX_SECONDS = 31_536_000
 
 Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+PUE_PATTERN = r"^([1-9](\.[0-9]+)?|10(\.0+)?)$"
+"""A decimal number from 1 to 10 as text."""
 
 
 TEMPLATE_OR_TARGET: Final = (
@@ -138,6 +140,13 @@ class Grid(ApiModel):
     signal: Signal | None = Field(
         default=None,
         description="signal is Average or Marginal, never mixed; absent means the zone's own.",
+    )
+    pue: Annotated[str, Field(pattern=PUE_PATTERN, max_length=32)] | None = Field(
+        default=None,
+        description=(
+            "pue is the overhead of the data centre, from 1 to 10, as an assumption; absent means "
+            "that of the operator's settings for the zone."
+        ),
     )
 
 

@@ -306,7 +306,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
-    measuring = MeasuringTurns(Measurer(samples, forecasts), queue.add)
+    measuring = MeasuringTurns(Measurer(samples, forecasts, forecasts.overheads), queue.add)
     app = App(
         settings=settings,
         cluster=cluster,

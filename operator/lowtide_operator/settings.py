@@ -21,6 +21,7 @@ from lowtide.accounts.settings import (
     UncertaintySettings,
 )
 from lowtide.grid.headers import PlainHeaders
+from lowtide.grid.overhead_settings import OverheadSettings
 from lowtide.grid.settings import ZoneSettings
 from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
 from lowtide.prices.settings import ZonePriceSettings
@@ -215,6 +216,8 @@ class OperatorSettings(ApiModel):
         default_factory=dict
     )
     """What electricity costs in these zones, by name."""
+    pue: Annotated[dict[str, OverheadSettings], Field(max_length=64)] = Field(default_factory=dict)
+    """Overhead of the data centre (PUE) behind these zones, by name; absent: not included."""
     capacity_gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs that planned jobs may use at the same time; absent: not limited."""
     capacity_from_nodes: bool = False
@@ -260,13 +263,14 @@ class OperatorSettings(ApiModel):
         return self
 
     @model_validator(mode="after")
-    def _prices_have_a_zone(self) -> "OperatorSettings":
-        strange = sorted(set(self.prices) - set(self.zones))
-        if strange:
-            raise ValueError(
-                f"prices are given for {strange[0]!r}, which is not among the zones "
-                f"({', '.join(sorted(self.zones)) or 'none'}): add it there"
-            )
+    def _prices_and_overheads_have_a_zone(self) -> "OperatorSettings":
+        for what, given in (("prices are", self.prices), ("pue is", self.pue)):
+            strange = sorted(set(given) - set(self.zones))
+            if strange:
+                raise ValueError(
+                    f"{what} given for {strange[0]!r}, which is not among the zones "
+                    f"({', '.join(sorted(self.zones)) or 'none'}): add it there"
+                )
         return self
 
     @model_validator(mode="after")
@@ -300,6 +304,7 @@ RELOADABLE: Final = frozenset(
         "measurement",
         "embodied",
         "price",
+        "pue",
         "capacity_gpus",
         "rating",
         "uncertainty",

@@ -9,6 +9,7 @@ from lowtide.accounts.figures import Measurement
 from lowtide.accounts.samples import PodSamples
 from lowtide.accounts.settlement import Ledger, embodied_of, settle
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.grid.overhead import Overhead, OverheadKind
 from lowtide.grid.series import AverageSeries, Point
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
@@ -84,6 +85,7 @@ def settled(
     samples: PodSamples,
     grid: AverageSeries | None,
     found: TrainingJobStatus | None = None,
+    overhead: Overhead | None = None,
     **spec: Any,
 ) -> Measurement:
     """Return the figures of a job."""
@@ -92,6 +94,7 @@ def settled(
         status=found or status(),
         samples=samples,
         intensity=grid,
+        overhead=overhead,
         baseline_start=SUBMITTED,
     )
     return settle(ledger, SETTINGS)
@@ -236,3 +239,38 @@ def test_the_longest_matching_gpu_model_counts() -> None:
     models = ["A100-SXM4-40GB", "A100-SXM4-80GB", "T4"]
     rows = [embodied_of(model, table) for model in models]
     assert [row.grams_per_gpu for row in rows if row is not None] == ["1", "2", "3"]
+
+
+def test_the_overhead_of_the_data_centre_is_in_every_gram_and_in_no_joule() -> None:
+    """1 kWh at 100 g/kWh and a PUE of 1.25 are 125 g; at submission it would have been 500 g."""
+    overhead = Overhead(pue=1.25, kind=OverheadKind.MEASURED, source="Prometheus, zone DE")
+    found = settled(steady("a", 3.6e6), intensity([400.0, 400.0, 100.0]), overhead=overhead)
+    assert found.energy is not None
+    assert found.energy.total_joules == 3_600_000
+    assert found.carbon is not None
+    assert found.carbon.operational_grams == "125.0000"
+    assert found.carbon.mean_grams_per_kwh == "100.0"
+    assert (found.carbon.pue, found.carbon.pue_kind) == ("1.25", "Measured")
+    assert found.carbon.pue_source == "Prometheus, zone DE"
+    assert found.counterfactual is not None
+    assert found.counterfactual.run_now_grams == "500.0000"
+    assert found.counterfactual.avoided_grams == "375.0000"
+    assert found.counterfactual.avoided_percent == "75.0"
+    assert found.attempts[1][1] == pytest.approx(125.0)
+    assert found.sci is not None
+    assert "pue_not_included" not in found.sci.warnings
+    assert float(found.sci.grams_per_unit or 0) == pytest.approx(125 + 3600)
+
+
+def test_an_overhead_that_is_not_known_is_left_out_said_and_asked_for_again() -> None:
+    """The grams are those of the grid alone, and provisional."""
+    overhead = Overhead(message="the PUE is not known: Prometheus answered 503")
+    found = settled(steady("a", 3.6e6), intensity([400.0, 400.0, 100.0]), overhead=overhead)
+    assert found.reason is Reason.PROVISIONAL
+    assert "carbon leaves out the data centre's overhead" in found.message
+    assert found.carbon is not None
+    assert (found.carbon.operational_grams, found.carbon.pue) == ("100.0000", None)
+    assert found.carbon.pue_message == "the PUE is not known: Prometheus answered 503"
+    assert found.carbon.provisional is True
+    assert found.sci is not None
+    assert "pue_not_included" in found.sci.warnings

@@ -184,3 +184,14 @@ def test_the_operator_believes_the_targets_that_the_chart_makes(
         "settings": {"prometheus": own},
     }
     assert settings_of(render(values), pick).prometheus.exporter_labels == labels
+
+
+def test_the_overhead_of_a_zone_is_a_number_or_a_query(render: Render, pick: Pick) -> None:
+    """The operator reads both from the chart's settings."""
+    query = {"url": "http://prometheus:9090", "query": "site_pue"}
+    pue = {"DE": {"value": 1.25, "kind": "Measured"}, "FR": {"prometheus": query}}
+    values = {"settings": {"zones": {"DE": {}, "FR": {}}, "pue": pue}}
+    found = settings_of(render(values), pick).pue
+    assert (found["DE"].value, found["DE"].kind) == (1.25, "Measured")
+    assert found["FR"].prometheus is not None
+    assert found["FR"].prometheus.query == "site_pue"

@@ -57,6 +57,11 @@ def test_every_value_carries_a_description() -> None:
             id="wrong type of a setting",
         ),
         pytest.param({"watchNamespaces": ["Not_A_Name"]}, ["watchNamespaces"], id="not a name"),
+        pytest.param(
+            {"settings": {"zones": {"DE": {}}, "pue": {"DE": {"value": 0.9}}}},
+            ["pue", "value"],
+            id="a data centre that uses less than its computers",
+        ),
     ],
 )
 def test_refuses_bad_values_naming_their_path(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from demonstration import stage
-from measuredday import MeasuredDay
+from measuredday import PUE, MeasuredDay
 
 from lowtide.cli.main import main
 
@@ -70,6 +70,20 @@ def test_sci_is_operational_and_embodied_grams_of_one_job(measured_day: Measured
     assert float(sci["gramsPerUnit"]) == pytest.approx(grams, rel=1e-3)
     assert sci["functionalUnit"] == "TrainingJob"
     assert carbon["signal"] == "Average"
+
+
+def test_the_data_centre_s_overhead_is_in_the_grams_and_called_an_assumption(
+    measured_day: MeasuredDay,
+) -> None:
+    """O is the grid's mean times energy times the factor, and the job's own factor is assumed."""
+    carbon, energy = measured_day.status["carbon"], measured_day.status["energy"]
+    kwh = energy["totalJoules"] / 3.6e6
+
+    assert (carbon["pue"], carbon["pueKind"]) == (PUE, "Assumed")
+    assert float(carbon["operationalGrams"]) == pytest.approx(
+        float(PUE) * kwh * float(carbon["meanGramsPerKwh"]), rel=2e-3
+    )
+    assert "pue_not_included" not in measured_day.status["sci"].get("warnings", ())
 
 
 def test_waiting_avoided_what_running_at_once_would_have_emitted(measured_day: MeasuredDay) -> None:

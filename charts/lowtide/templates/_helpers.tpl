@@ -119,7 +119,7 @@ imagePullSecrets:
 {{/* The part of the settings that takes effect only at a start of the operator. */}}
 {{- define "lowtide.restartSettings" -}}
 {{- $settings := include "lowtide.settings" . | fromYaml }}
-{{- omit $settings "capacityGpus" "defaultZone" "embodied" "measurement" "price" "rating" "schedule" "uncertainty" | toYaml }}
+{{- omit $settings "capacityGpus" "defaultZone" "embodied" "measurement" "price" "pue" "rating" "schedule" "uncertainty" | toYaml }}
 {{- end }}
 
 {{/* The rules that the operator needs in each namespace whose jobs it runs. */}}

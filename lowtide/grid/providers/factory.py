@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from lowtide.grid.provider_settings import (
     CarbonAwareSdkSettings,
     ElectricityMapsSettings,
+    EndpointSettings,
     EnergyChartsSettings,
     EntsoESettings,
     FileSettings,
     NesoSettings,
     PrometheusProviderSettings,
     ProviderSettings,
-    ServiceSettings,
     WattTimeSettings,
 )
 from lowtide.grid.providers.answers import Origin
@@ -152,7 +152,7 @@ def origin_of(settings: ProviderSettings, signal: Signal, remark: str = "") -> O
 
 
 def client_of(
-    kind: str, settings: ServiceSettings, throttles: Throttles, *, title: str = ""
+    kind: str, settings: EndpointSettings, throttles: Throttles, *, title: str = ""
 ) -> HttpClient:
     """Return the client of a service; those of one host share a limit."""
     return HttpClient(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.savings import with_hindsight
+from lowtide.grid.overhead import with_overhead
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.decision.due import hindsight_due
@@ -39,6 +40,8 @@ async def look_back(
     intensity = None
     if due is not None and now >= due[0] and start is not None and zone:
         intensity = await grid.seen_between(zone, start, due[0])
+        pue = status.carbon and status.carbon.pue
+        intensity = with_overhead(intensity, float(pue) if pue else None)
     known = with_hindsight(status, job.spec, intensity, settings.schedule)
     if known == status.counterfactual:
         return figures

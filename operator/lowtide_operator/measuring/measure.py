@@ -7,6 +7,7 @@ never replaced by poorer ones.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from lowtide.accounts.figures import Measurement
 from lowtide.accounts.reading import JobReading
 from lowtide.accounts.references import References
 from lowtide.accounts.settlement import Ledger, settle
+from lowtide.grid.overhead import Overhead, RunSpan
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
@@ -52,6 +54,20 @@ class SeenIntensity(Protocol):
         ...
 
 
+class KnownOverheads(Protocol):
+    """A source of the data centre's overhead (PUE)."""
+
+    async def of_run(
+        self,
+        spec: TrainingJobSpec,
+        zone: str | None,
+        spans: Sequence[RunSpan],
+        settings: OperatorSettings,
+    ) -> Overhead | None:
+        """Return the factor of a run, or `None` where none is to be had."""
+        ...
+
+
 class Measurer:
     """Reader of the figures of ended jobs; `samples` is `None` if no source is configured."""
 
@@ -59,9 +75,11 @@ class Measurer:
         self,
         samples: Samples | None,
         intensity: SeenIntensity,
+        overheads: KnownOverheads,
     ) -> None:
         self._samples = samples
         self._intensity = intensity
+        self._overheads = overheads
         self._references = References()
 
     async def measure(self, job: JobView, now: datetime, settings: OperatorSettings) -> Measurement:
@@ -134,6 +152,7 @@ class Measurer:
             status=job.status,
             samples=reading,
             intensity=intensity,
+            overhead=await self._overheads.of_run(spec, zone, _ran(attempts), settings),
             baseline_start=baseline,
             references=await asyncio.to_thread(self._references.shelf, settings.rating),
         )
@@ -151,6 +170,15 @@ class Measurer:
         started = await samples.started_at()
         settle_time = timedelta(seconds=settings.measurement.settle_seconds)
         return started is None or now >= started + settle_time
+
+
+def _ran(attempts: tuple[Attempt, ...]) -> list[RunSpan]:
+    """Return the stretches in which the job ran, as far as both their ends are known."""
+    return [
+        (a.start, a.end)
+        for a in attempts
+        if a.start is not None and a.end is not None and a.start < a.end
+    ]
 
 
 def _last_ends(attempts: tuple[Attempt, ...]) -> list[datetime]:

@@ -24,6 +24,7 @@ from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.schedule.estimates import with_estimates
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.schedule.prices import Prices
 from lowtide_operator.settings import OperatorSettings
 
@@ -159,6 +160,7 @@ class Forecasts:
         self.prices = Prices(settings, clock=clock, pool=self._pool, intensity_of=self.newest)
         self.prices.on_news = lambda zone: self.on_news(zone)
         self._outlooks: dict[str, ZoneOutlook] = {}
+        self.overheads = Overheads(self._pool)
         self.zones: Mapping[str, Zone] = {name: Zone(grid) for name, grid in grids.items()}
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.samples.source import Selector, TooManySamplesError
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.settings import OperatorSettings
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -134,7 +135,7 @@ def measured(store: Store, *attempts: Attempt, created: datetime = NOON - MINUTE
         status=TrainingJobStatus(attempts=attempts),
     )
     now = max(a.end or NOON for a in attempts) + 24 * HOUR
-    return asyncio.run(Measurer(store, NoGrid()).measure(job, now, SETTINGS))
+    return asyncio.run(Measurer(store, NoGrid(), Overheads()).measure(job, now, SETTINGS))
 
 
 def joules(found: Measurement) -> int | None:

@@ -263,3 +263,26 @@ async def test_a_finished_job_is_rated_with_the_set_in_the_folder(
     assert letters == {"training_energy": "A", "accuracy_top1": "C"}
     assert status(api)["energy"]["gpuModel"] == "NVIDIA A100-SXM4-40GB"
     assert status(api)["sci"]["uncertainty"]["energyRatio"] == "0.05"
+
+
+def pue_matrix(text: str) -> str:
+    """Return Prometheus' answer of one series with this value since the start of the hour."""
+    hour = time.time() // 3600 * 3600
+    series = {"metric": {}, "values": [[hour - 3600, text], [hour, text]]}
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series]}})
+
+
+async def test_the_data_centre_s_overhead_is_read_from_prometheus(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    """7200 J at 300 g/kWh and a PUE of 1.5 are 0.9 g."""
+    api.pue_answer = (200, pue_matrix("1.5"))
+    pue = {"XX": {"prometheus": {"url": f"{api.url}/prometheus", "query": "site_pue"}}}
+    async with operator(prometheus=prometheus(api), zones=zones(1000), pue=pue):
+        await finished(7200.0)
+        await api.until(lambda: measured(api).get("status") == "True")
+    carbon = status(api)["carbon"]
+    assert (carbon["pue"], carbon["pueKind"]) == ("1.5", "Measured")
+    assert float(carbon["operationalGrams"]) == pytest.approx(0.9)
+    assert "pue_not_included" not in status(api)["sci"].get("warnings", ())
+    assert "site_pue" in api.queries

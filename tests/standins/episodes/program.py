@@ -14,7 +14,7 @@ from typing import Any, cast
 from standins.episodes.api import Api
 from standins.episodes.world import EPOCH, Body, EnergyStore, World
 
-from lowtide.grid.series import Signal
+from lowtide.grid.series import IntensitySeries, Signal
 from lowtide.planning import Forecast, Source
 from lowtide.prices.fusion import forecast_prices
 from lowtide.prices.series import PricePoint, PriceSeries
@@ -26,13 +26,14 @@ from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
-from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.measuring.measure import KnownOverheads, Measurer
 from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.joint_plans import Desk
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
 from lowtide_operator.wall_clock import follow_wall_clock
@@ -67,6 +68,8 @@ class Grid:
         self.is_away = False
         self.prices_away = False
         self.published = published_prices(world)
+        self.seen: IntensitySeries | None = None
+        """The intensity that was really seen; `None`: nothing is known of it."""
 
     def newest(self, zone: str) -> Forecast | None:
         if self.is_away:
@@ -129,8 +132,9 @@ class Grid:
             reason=Reason.FORECAST_IN_USE,
         )
 
-    async def seen_between(self, zone: str, start: Any, end: Any) -> None:
+    async def seen_between(self, zone: str, start: Any, end: Any) -> IntensitySeries | None:
         await asyncio.sleep(0.01)
+        return self.seen
 
 
 def published_prices(world: World) -> PriceSeries:
@@ -150,6 +154,7 @@ class Program:
     def __init__(self, world: World, api: Api, store: EnergyStore, capacity: int | None) -> None:
         self._world, self._api, self._store = world, api, store
         self._settings = SETTINGS.model_copy(update={"capacity_gpus": capacity})
+        self.overheads: KnownOverheads = Overheads()
         self.grid = Grid(world)
         self.app: App | None = None
         self.in_gap = False
@@ -186,7 +191,8 @@ class Program:
             queue=queue,
             forecasts=cast("Any", self.grid),
             measuring=MeasuringTurns(
-                Measurer(cast("Any", self._store), cast("Any", self.grid)), queue.add
+                Measurer(cast("Any", self._store), cast("Any", self.grid), self.overheads),
+                queue.add,
             ),
             exporters=None,
             live=LiveEnergy(None, world.wall),

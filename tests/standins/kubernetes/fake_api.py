@@ -65,6 +65,8 @@ class FakeApi:
         self.prometheus_started: datetime | None = None
         self.queries: list[str] = []
         self.grid_answer = (200, "{}")
+        self.pue_answer = (200, "{}")
+        """Status and body of every range query."""
         self.refused: dict[str, int] = {}
         """Plurals and namespaces whose requests are answered with this code."""
         self.prometheus_hangs = False
@@ -215,6 +217,7 @@ class FakeApi:
                 web.get("/apis/{group}/{version}", self._resources),
                 web.post("/prometheus/api/v1/query", self._query),
                 web.get("/prometheus/api/v1/status/runtimeinfo", self._runtime),
+                web.get("/prometheus/api/v1/query_range", self._range),
                 web.get("/v4/{route:.*}", self._grid),
             ]
         )
@@ -386,6 +389,11 @@ class FakeApi:
         if started is None:
             return web.Response(status=404, text="not that kind")
         return web.json_response({"status": "success", "data": {"startTime": started.isoformat()}})
+
+    async def _range(self, request: web.Request) -> web.Response:
+        self.queries.append(request.query["query"])
+        code, text = self.pue_answer
+        return web.Response(status=code, text=text, content_type="application/json")
 
     async def _query(self, request: web.Request) -> web.Response:
         form = await request.post()
