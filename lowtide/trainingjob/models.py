@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from lowtide.trainingjob.base import ApiModel
-from lowtide.trainingjob.spec import TrainingJobSpec
+from lowtide.trainingjob.spec import TEMPLATE_OR_TARGET, TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 
 
@@ -32,9 +32,12 @@ def parse_spec(spec: dict[str, Any]) -> TrainingJobSpec:
         InvalidTrainingJobError: with the field's path, what was wrong and the value seen.
     """
     try:
-        return TrainingJobSpec.model_validate(spec)
+        parsed = TrainingJobSpec.model_validate(spec)
     except ValidationError as error:
         raise InvalidTrainingJobError("; ".join(_sentences(error))) from error
+    if (parsed.template is None) == (parsed.target_ref is None):
+        raise InvalidTrainingJobError(TEMPLATE_OR_TARGET)
+    return parsed
 
 
 def _sentences(error: ValidationError) -> list[str]:

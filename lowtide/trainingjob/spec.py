@@ -299,9 +299,3 @@ class TrainingJobSpec(ApiModel):
             "paused and measured where it is, and neither object owns the other."
         ),
     )
-
-    @model_validator(mode="after")
-    def _runs_one_thing(self) -> "TrainingJobSpec":
-        if (self.template is None) == (self.target_ref is None):
-            raise ValueError(TEMPLATE_OR_TARGET)
-        return self

@@ -15,7 +15,10 @@ def test_what_was_parsed_for_a_pass_serves_one_look_unless_the_job_has_changed()
             "creationTimestamp": "2026-11-30T12:00:00Z",
             "resourceVersion": version,
         }
-        return {"metadata": metadata, "spec": {"schedule": {"maxDelaySeconds": delay}}}
+        return {
+            "metadata": metadata,
+            "spec": {"template": {}, "schedule": {"maxDelaySeconds": delay}},
+        }
 
     cache, key = Cache(), Key("ml", "net")
     cache.remember(body("1", 60))
