@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast lint generate bench clean
+.PHONY: help install demo test test-fast lint generate images bench clean
 
 help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
@@ -17,6 +17,7 @@ help:
 	@echo "make install    .venv with everything and the lowtide command"
 	@echo "make lint       ruff, mypy, import-linter, generated files"
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
+	@echo "make images     the three images, with docker, podman or buildah (REGISTRY=..., PUSH=1)"
 	@echo "make bench      the tables behind the performance claims"
 	@echo "make clean      remove .venv and caches in this folder"
 
@@ -48,6 +49,12 @@ lint: install
 
 generate: install
 	$(BIN)/python tools/generate.py
+
+# BASE_IMAGE: any that has Python 3.11 or newer with venv; a digest in it is kept to.
+images: install
+	@$(BIN)/python tools/images/build.py $(IMAGES) $(if $(REGISTRY),--registry $(REGISTRY)) \
+	  $(if $(PUSH),--push) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+	  $(if $(BUILDER),--builder $(BUILDER)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
 bench: install

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from singlenode import access, archive, cache, discovery, node, preflight, processes, wheelhouse
+from singlenode import access, archive, cache, discovery, node, preflight, processes
 from singlenode.binaries import MODULES, Module
 from singlenode.commands import beside, run
 from singlenode.errors import (
@@ -255,18 +255,6 @@ def test_image_archive_has_the_parts_that_loaders_read(tmp_path: Path) -> None:
     assert manifest["RepoTags"] == ["example/pause:1"]
     assert len(manifest["Layers"]) == len(configuration["rootfs"]["diff_ids"]) == 1
     assert configuration["config"]["Entrypoint"] == ["/pause"]
-
-
-def test_requirements_of_an_extra_include_those_it_refers_to() -> None:
-    """`lowtide[operator]` needs what `lowtide[cli]` needs, and what everything needs."""
-    names = {
-        requirement.split(">")[0].split(";")[0]
-        for requirement in wheelhouse.required(("operator",))
-    }
-
-    assert {"kopf", "pydantic", "prometheus-client"} <= names
-    assert not any(name.startswith("lowtide") for name in names)
-    assert wheelhouse.required(()) != []
 
 
 def test_host_torch_mounts_nothing_writable_but_scratch() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 _PYTHON = Path("/opt/host/python")
 _PACKAGES = Path("/opt/host/site-packages")
 _IMAGE_PACKAGES = Path("/opt/lowtide/site-packages")
-"""Where the trainer's image keeps its own packages (trainer/Dockerfile)."""
+"""Where the trainer's image keeps its own packages (tools/images/Dockerfile)."""
 
 
 @dataclass(frozen=True, slots=True)

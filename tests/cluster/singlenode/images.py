@@ -1,4 +1,4 @@
-"""The project's own images, from its own Dockerfiles, for the cluster of this machine.
+"""The project's own images, from its own Dockerfile, for the cluster of this machine.
 
 An image is named by the hash of everything that it is made from: an unchanged tree builds
 nothing, and a changed one can never run as an old image under the same name.
@@ -19,36 +19,33 @@ from singlenode.progress import Progress
 
 REPOSITORY_PREFIX = "lowtide.dev"
 
+_DOCKERFILE = REPOSITORY / "tools" / "images" / "Dockerfile"
+_RUNTIME = REPOSITORY / "tools" / "images" / "runtime.py"
+_EPOCH_SECONDS = 1767225600  # 2026-01-01: files of equal content make equal layers
+
 _MOST_IMAGES = 150
 """Every change of the tree adds three images of some megabytes; past this many we start anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one image is made."""
+    """How one image is made: the target of the Dockerfile, and what is installed in it."""
 
     name: str
-    dockerfile: Path
-    extras: tuple[str, ...]
-    build_arguments: tuple[str, ...] = ()
+    target: str
+    requirement: str
+    pins: str
+    """File of pinned wheels below `tools/images/requirements`."""
     workshop: str = "small"
     """Images of one workshop share layers, and wait for each other while they are built."""
 
 
-OPERATOR = Recipe("operator", REPOSITORY / "operator" / "Dockerfile", ("operator",))
-EXPORTER = Recipe("exporter", REPOSITORY / "exporter" / "Dockerfile", ("exporter",))
-TRAINER = Recipe(
-    # Without torch, which pods take from the host: see `hosttorch`.
-    "trainer",
-    REPOSITORY / "trainer" / "Dockerfile",
-    (),
-    ("REQUIREMENT=lowtide",),
-)
+OPERATOR = Recipe("operator", "operator", "lowtide[operator]", "operator")
+EXPORTER = Recipe("exporter", "exporter", "lowtide[exporter]", "exporter")
+TRAINER = Recipe("trainer", "trainer", "lowtide", "core")
+"""Without torch, which pods take from the host: see `hosttorch`."""
 TRAINER_WITH_TORCH = Recipe(
-    "trainer-with-torch",
-    REPOSITORY / "trainer" / "Dockerfile",
-    ("trainer",),
-    workshop="large",
+    "trainer-with-torch", "trainer", "lowtide[trainer]", "trainer", workshop="large"
 )
 
 RECIPES = (OPERATOR, EXPORTER, TRAINER)
@@ -167,9 +164,9 @@ def _send(ctr: list[str], directory: Path, references: list[str]) -> None:
 def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress) -> Image:
     """Return one image."""
     layout, foundation = workshop.layout, workshop.foundation
-    needed = wheelhouse.dependencies(recipe.extras, foundation.python_version, layout, progress)
+    needed = wheelhouse.dependencies(recipe.pins, foundation.python_version, layout, progress)
     key = cache.digest(
-        [recipe.dockerfile, foundation.key, needed.name, wheel.name, *recipe.build_arguments]
+        [_DOCKERFILE, _RUNTIME, foundation.key, needed.name, wheel.name, recipe.requirement]
     )
     image = workshop.image(recipe.name, f"{REPOSITORY_PREFIX}/{recipe.name}", key)
     with cache.lock(workshop.lock):
@@ -182,6 +179,7 @@ def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress)
             for left in (context, workshop.directory / "tmp"):  # of a build that was killed
                 shutil.rmtree(left, ignore_errors=True)
             wheelhouse.assemble(context, needed, wheel)
+            shutil.copy(_RUNTIME, context)
             _run_dockerfile(recipe, context, workshop, image)
             shutil.rmtree(context)
     return image
@@ -204,12 +202,16 @@ def _pull_base(workshop: _Workshop) -> None:
 
 def _run_dockerfile(recipe: Recipe, context: Path, workshop: _Workshop, image: Image) -> None:
     local = f"localhost/lowtide-{recipe.name}"
-    arguments = (f"BASE_IMAGE={workshop.foundation.reference}", *recipe.build_arguments)
+    arguments = (
+        f"BASE_IMAGE={workshop.foundation.reference}",
+        f"REQUIREMENT={recipe.requirement}",
+    )
     try:
         workshop.buildah(
             "build", "--isolation=chroot", "--layers", "--pull=never",
             *(f"--build-arg={argument}" for argument in arguments),
-            "--file", recipe.dockerfile, "--tag", local, context,
+            f"--timestamp={_EPOCH_SECONDS}", "--target", recipe.target,
+            "--file", _DOCKERFILE, "--tag", local, context,
         )  # fmt: skip
         workshop.push(local, image)
     finally:

@@ -1,14 +1,12 @@
 """Wheelhouses: the directories that the images are built from, without a network.
 
-The dependencies of an image are fetched once per version of `pyproject.toml` and
-`constraints.txt`; the project's own wheel is built from the tree, once per content.
+The dependencies of an image are fetched once per version of its pins; the project's own wheel is
+built from the tree, once per content.
 """
 
 import os
-import re
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 
 from singlenode import cache
@@ -43,38 +41,20 @@ def project_wheel(layout: Layout, progress: Progress) -> Path:
     return cache.entry(layout.cache / "project-wheel", key, build)
 
 
-def dependencies(extras: tuple[str, ...], python: str, layout: Layout, progress: Progress) -> Path:
-    """Return the directory with the wheels that `lowtide[extras]` needs under Python `python`."""
-    requirements = required(extras)
-    constraints = REPOSITORY / "constraints.txt"
-    label = "-".join(extras) or "core"
+def dependencies(pins: str, python: str, layout: Layout, progress: Progress) -> Path:
+    """Return the directory with the wheels that `pins` lists, for Python `python`."""
+    tool = REPOSITORY / "tools" / "images" / "wheels.py"
+    requirements = REPOSITORY / "tools" / "images" / "requirements" / f"{pins}.txt"
 
     def build(directory: Path, _lock: int) -> None:
-        progress.step(f"fetching the wheels of {label} for Python {python}")
+        progress.step(f"fetching the wheels of {pins} for Python {python}")
         run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:",
-             "--python-version", python, "--dest", directory, "--constraint", constraints,
-             *requirements],
+            [sys.executable, tool, requirements, directory, "--python", python],
             timeout_seconds=1800,
-        )  # fmt: skip
+        )
 
-    key = cache.digest([python, constraints, *requirements])
-    return cache.entry(layout.cache / "wheels" / label, key, build)
-
-
-def required(extras: tuple[str, ...]) -> list[str]:
-    """Return the requirements of `lowtide[extras]` in pyproject.toml, its own extras resolved."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    found = set(project["dependencies"])
-    waiting = [f"lowtide[{','.join(extras)}]"] if extras else []
-    while waiting:
-        match = re.fullmatch(r"lowtide\[(.+)\]", requirement := waiting.pop())
-        if match is None:
-            found.add(requirement)
-            continue
-        for extra in match[1].split(","):
-            waiting += project["optional-dependencies"][extra.strip()]
-    return sorted(found)
+    key = cache.digest([python, requirements])
+    return cache.entry(layout.cache / "wheels" / pins, key, build)
 
 
 def assemble(directory: Path, needed: Path, wheel: Path) -> None:

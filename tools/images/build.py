@@ -1,0 +1,197 @@
+"""The images of operator, exporter and trainer, built from this checkout: `make images`.
+
+Built twice from one commit and one base image they have the same digests. Beside the images comes
+`build/images/images.json`, with names, digests, sizes and what is largest in each.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import builders
+import wheels
+
+REPOSITORY = wheels.REPOSITORY
+HERE = Path(__file__).resolve().parent
+SOURCE = "https://lowtide.dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image: the target of the Dockerfile, and what is installed in it."""
+
+    name: str
+    requirement: str
+    description: str
+
+
+IMAGES = (
+    Image("operator", "lowtide[operator]", "Runs TrainingJobs when the grid is clean"),
+    Image("exporter", "lowtide[exporter]", "Counts the joules of every pod on a GPU node"),
+    Image("trainer", "lowtide[trainer]", "Trains, saves checkpoints and reports; with torch"),
+)
+KNOWN = f"there are {', '.join(image.name for image in IMAGES)}"
+
+
+def main() -> int:
+    """Build what the command line asks for; return 0, or 1 with one sentence."""
+    arguments = parser().parse_args()
+    if unknown := sorted(set(arguments.names) - {image.name for image in IMAGES}):
+        print(f"error: there is no image {', '.join(unknown)}: {KNOWN}", file=sys.stderr)
+        return 1
+    try:
+        builder = builders.choose(arguments.builder, arguments.storage)
+        say(f"building with {builder.program}")
+        made = build_all(arguments, builder)
+    except (builders.BuildError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    file = arguments.output / "images.json"
+    file.write_text(json.dumps(made, indent=2) + "\n")
+    for one in made:
+        print(f"{one['reference']}  {one['digest']}  {one['megabytes']} MB")
+    say(f"written: {file}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    found = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    found.add_argument("names", nargs="*", help="operator, exporter, trainer (default: all)")
+    found.add_argument("--registry", default="localhost", help="with a path, before /lowtide")
+    found.add_argument("--push", action="store_true", help="send them to the registry")
+    found.add_argument("--base-image", default="docker.io/library/python:3.13-slim")
+    found.add_argument("--builder", choices=["docker", "podman", "buildah"])
+    found.add_argument("--platform", choices=wheels.MACHINES, help="default: this machine's")
+    found.add_argument("--output", type=Path, default=REPOSITORY / "build" / "images")
+    found.add_argument("--storage", type=Path, help="where podman and buildah keep their files")
+    return found
+
+
+def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[dict[str, object]]:
+    """Return what `images.json` says of the images, once they are built, saved and pushed."""
+    wanted = [image for image in IMAGES if not arguments.names or image.name in arguments.names]
+    say(f"pulling {arguments.base_image}")
+    base = builder.base(arguments.base_image)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    layout = arguments.output / "oci"
+    shutil.rmtree(layout, ignore_errors=True)
+    made = []
+    for one in wanted:
+        tag = f"{arguments.registry}/lowtide/{one.name}:{version()}"
+        build_one(one, tag, base, builder, arguments)
+        digest = builder.save(tag, layout)
+        if arguments.push:
+            say(f"pushing {tag}")
+            builder.push(tag)
+        size, largest = contents(layout, digest) if builder.program != "docker" else (0, [])
+        made.append(
+            {
+                "name": one.name,
+                "reference": tag,
+                "digest": digest,
+                "baseName": base.name,
+                "baseDigest": base.digest,
+                "python": base.python,
+                "megabytes": round(size / 1e6),
+                "largest": largest,
+            }
+        )
+    return made
+
+
+def build_one(
+    image: Image,
+    tag: str,
+    base: builders.Base,
+    builder: builders.Builder,
+    arguments: argparse.Namespace,
+) -> None:
+    """Fetch the wheels of one image and build it."""
+    context = arguments.output / "context" / image.name
+    shutil.rmtree(context, ignore_errors=True)
+    (context / "dependencies").mkdir(parents=True)
+    say(f"fetching the wheels of {image.name} for Python {base.python}")
+    requirements = HERE / "requirements" / f"{image.name}.txt"
+    wheels.fetch(requirements, context / "dependencies", base.python, arguments.platform)
+    wheels.project_wheel(context / "application", commit_seconds())
+    shutil.copy(HERE / "runtime.py", context)
+    say(f"building {tag}")
+    builder.build(
+        builders.Build(
+            dockerfile=HERE / "Dockerfile",
+            context=context,
+            target=image.name,
+            tag=tag,
+            arguments={"BASE_IMAGE": base.reference, "REQUIREMENT": image.requirement},
+            labels=labels(image, base),
+            epoch_seconds=commit_seconds(),
+            platform=arguments.platform,
+        )
+    )
+    shutil.rmtree(context)
+
+
+def labels(image: Image, base: builders.Base) -> dict[str, str]:
+    """Return the labels that the image specification of the OCI defines."""
+    spec = "org.opencontainers.image"
+    return {
+        f"{spec}.title": f"lowtide-{image.name}",
+        f"{spec}.description": image.description,
+        f"{spec}.version": version(),
+        f"{spec}.revision": git("rev-parse", "HEAD"),
+        f"{spec}.url": SOURCE,
+        f"{spec}.licenses": "Apache-2.0",
+        f"{spec}.base.name": base.name.partition("@")[0],
+        f"{spec}.base.digest": base.digest,
+    }
+
+
+def contents(layout: Path, digest: str) -> tuple[int, list[str]]:
+    """Return the bytes of an image unpacked, and its five largest parts, as `31 MB opt/…`."""
+
+    def blob(name: str) -> Path:
+        return layout / "blobs" / name.replace(":", "/")
+
+    sizes: Counter[str] = Counter()
+    for layer in json.loads(blob(digest).read_text())["layers"]:
+        with tarfile.open(blob(layer["digest"])) as files:
+            for file in files:
+                name = file.name.removeprefix("./")
+                depth = 6 if "packages/" in name else 3
+                sizes["/".join(name.split("/")[:depth])] += file.size
+    largest = [f"{size / 1e6:.0f} MB {name}" for name, size in sizes.most_common(5)]
+    return sum(sizes.values()), largest
+
+
+def version() -> str:
+    """Return the version, from the one place that has it."""
+    text = (REPOSITORY / "lowtide" / "__init__.py").read_text()
+    return text.partition('__version__ = "')[2].partition('"')[0]
+
+
+def commit_seconds() -> int:
+    """Return the time that files and images are dated with: SOURCE_DATE_EPOCH or the commit's."""
+    return int(os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct"))
+
+
+def git(*arguments: str) -> str:
+    """Return what Git answers about this checkout."""
+    argv = ["git", "-C", str(REPOSITORY), *arguments]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"lowtide: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
