@@ -15,7 +15,7 @@ from lowtide.meters.errors import MalformedAnswerError, SourceError
 from lowtide.meters.exchange import open_url
 
 
-class RefusedError(SourceError):
+class LookupRefusedError(SourceError):
     """The server answered with an error; `status` is its HTTP status."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -23,7 +23,7 @@ class RefusedError(SourceError):
         self.status = status
 
 
-class GoneError(RefusedError):
+class GoneError(LookupRefusedError):
     """The version asked for is too old: list again."""
 
 
@@ -42,7 +42,7 @@ class ApiServer:
 
         Raises:
             GoneError: the resource version is too old.
-            RefusedError: the server answered with an error.
+            LookupRefusedError: the server answered with an error.
             SourceError: the token or CA file cannot be read.
             OSError: it cannot be reached.
         """
@@ -57,7 +57,7 @@ class ApiServer:
         if answer.status != http.HTTPStatus.OK:
             answer.close()
             is_gone = answer.status == http.HTTPStatus.GONE
-            raise (GoneError if is_gone else RefusedError)(answer.status, answer.reason)
+            raise (GoneError if is_gone else LookupRefusedError)(answer.status, answer.reason)
         return answer
 
     def _authorisation(self) -> dict[str, str]:

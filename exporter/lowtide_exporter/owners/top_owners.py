@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lowtide.meters.errors import SourceError
 from lowtide.ownership import OwnerReference, controller_of
-from lowtide_exporter.owners.api_server import ApiServer, RefusedError, parse_object
+from lowtide_exporter.owners.api_server import ApiServer, LookupRefusedError, parse_object
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class TopOwners:
         parent: OwnerReference | None = None
         try:
             parent = self._parent_of(namespace, owner)
-        except RefusedError as error:
+        except LookupRefusedError as error:
             again_at = self._clock() + _REFUSED_SECONDS
             self._note_refusal(owner, error)
         except (SourceError, OSError, http.client.HTTPException) as error:
@@ -126,7 +126,7 @@ class TopOwners:
         """Return what controls an object now; `None` where nothing does or it is another one.
 
         Raises:
-            RefusedError: the server has no such object, or does not allow the question.
+            LookupRefusedError: the server has no such object, or does not allow the question.
             SourceError, OSError, HTTPException: there is no usable answer now.
         """
         root = f"/apis/{owner.group}/{owner.version}" if owner.group else f"/api/{owner.version}"
@@ -139,7 +139,7 @@ class TopOwners:
         parent = controller_of(metadata)
         return None if parent is not None and parent.uid == owner.uid else parent
 
-    def _note_refusal(self, owner: OwnerReference, error: RefusedError) -> None:
+    def _note_refusal(self, owner: OwnerReference, error: LookupRefusedError) -> None:
         if error.status != http.HTTPStatus.NOT_FOUND and owner.kind not in self._was_refused:
             self._was_refused.add(owner.kind)
             _log.warning(
