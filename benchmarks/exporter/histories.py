@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from standins.histories import History
+from standins.histories.history import History
 
 
 def main() -> int:
@@ -41,11 +41,10 @@ def _show(history: History, told: list) -> None:
     for spell in history.node.spells:
         print(spell)
     for item in told:
-        energy = item.energy
         print(
-            f"{item.pod}: true {item.true_joules:.0f} J, told {energy.total_joules} J in "
-            f"{energy.segments} segments, coverage {energy.energy_coverage_ratio:.3f}, "
-            f"final {energy.final}, {sorted({part.quality for part in energy.parts})}"
+            f"{item.pod}: true {item.true_joules:.1f} J, told {item.joules} J, coverage "
+            f"{item.coverage:.4f}, {sorted(item.qualities)}, ends uncertain by "
+            f"{item.uncertain_joules:.0f} J"
         )
 
 

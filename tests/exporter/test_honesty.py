@@ -6,7 +6,7 @@ runs it alone and tells what happened.
 """
 
 import pytest
-from standins.histories import find_faults
+from standins.histories.history import find_faults
 
 BLOCK = 125
 

@@ -290,10 +290,13 @@ class GpuAccount:
         )
 
     def note_finishes(self, finish_time: Callable[[str], float | None]) -> None:
-        """Add finish times that became known to the holders of the open interval's start."""
+        """Add finish times that became known to the holders of the open interval's start.
+
+        One that was told stays: the API server forgets a pod that is deleted.
+        """
         for device_id, slot in self.slots.items():
             finished_at = finish_time(slot.holder.owner.pod)
-            if finished_at != slot.holder.finished_at:
+            if finished_at is not None and finished_at != slot.holder.finished_at:
                 holder = replace(slot.holder, finished_at=finished_at)
                 self.slots = {**self.slots, device_id: replace(slot, holder=holder)}
 

@@ -302,6 +302,8 @@ class NodeLedger:
                 continue
             if account.key == self._key_without_uid((account.namespace, account.name)):
                 self._name(account, record)
+        for gpu in self.gpus.values():  # noted now: the pod may be deleted before the next answer
+            gpu.note_finishes(self._finish_time)
 
     def _take_owners(self, seen: TickReadings) -> None:
         """Note top owners, also of pods that ended before theirs was known."""
@@ -360,8 +362,6 @@ class NodeLedger:
         if slots.unknown_ids - self._unknown_ids:
             _log.warning("device ids of no known GPU: %s", sorted(slots.unknown_ids)[:8])
         self._unknown_ids = slots.unknown_ids
-        for gpu in self.gpus.values():
-            gpu.note_finishes(self._finish_time)
         return slots
 
     def _finish_time(self, pod: str) -> float | None:

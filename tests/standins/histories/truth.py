@@ -1,0 +1,81 @@
+"""Truth about the pods of a history, and what cannot be known about them.
+
+A pod begins and ends between two looks at its GPU. What was drawn between them is known; when in
+it the pod held the GPU is known from the load, if the load is plain to see. Only where something
+hides that is an error allowed, and no larger than what could happen in the time in question.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from standins.histories.node import IDLE_WATTS, Gpu, Node, Pod
+
+GAP_SECONDS = 5.0
+"""Nothing of a longer time is given to a pod that did not hold the GPU at both of its ends."""
+VISIBLE_WATTS = 2 * IDLE_WATTS
+"""The length of a smaller load is not taken from its energy."""
+TOLD_SECONDS = 1.0
+"""The API server tells whole seconds."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A moment at which a GPU was read and its holder was known."""
+
+    at: float
+    has_counter: bool
+    has_power: bool
+    is_floor_known: bool
+
+
+def look_at(node: Node, gpu: Gpu, *, is_floor_known: bool) -> Look | None:
+    """Return the look that was just taken, `None` where the GPU or its holder was not known."""
+    if node.spell("driver_away") or node.spell("lost", gpu.index) or node.spell("silent_kubelet"):
+        return None
+    has_counter = not (node.spell("no_counter", gpu.index) or node.spell("garbage", gpu.index))
+    has_power = node.spell("no_power", gpu.index) is None
+    if not has_counter and not has_power:
+        return None
+    return Look(node.now, has_counter, has_power, is_floor_known)
+
+
+def joules_in_doubt(node: Node, pod: Pod, looks: list[Look], *, is_integrated: bool) -> float:
+    """Return the most by which the pod's energy can be wrong because of its two ends."""
+    return sum(
+        _doubt_at(node, pod, looks, at, is_integrated=is_integrated) for at in (pod.start, pod.end)
+    )
+
+
+def _doubt_at(
+    node: Node, pod: Pod, looks: list[Look], at: float, *, is_integrated: bool
+) -> float:
+    after = bisect_right(looks, at, key=lambda look: look.at)
+    if not 0 < after < len(looks):
+        return 0.0
+    first, last = looks[after - 1], looks[after]
+    seconds = last.at - first.at
+    if seconds > GAP_SECONDS:
+        return 0.0
+    gpu = node.gpus[pod.gpu]
+    held = last if at == pod.start else first
+    changes = [c for c in gpu.changes if first.at <= c[0] <= last.at]
+    is_plain = first.is_floor_known and last.is_floor_known and len(changes) == 1
+    if not gpu.is_mig and is_plain and pod.watts > VISIBLE_WATTS and held.has_power:
+        doubt = 0.0
+    else:
+        told = any(
+            s.kind == "api_away" and s.start < at + TOLD_SECONDS and at < s.end for s in node.spells
+        )
+        hidden = seconds if told else min(seconds, TOLD_SECONDS)
+        doubt = hidden * (IDLE_WATTS if is_plain else max(IDLE_WATTS, pod.watts))
+    if is_integrated:
+        doubt += seconds * max(abs(b[1] - a[1]) for a, b in _steps(gpu, changes))
+    return doubt
+
+
+def _steps(gpu: Gpu, changes: list[tuple[float, float]]):
+    """Yield each change of power with the one before it."""
+    ordered = [(float("-inf"), IDLE_WATTS), *gpu.changes]
+    for before, change in zip(ordered, ordered[1:], strict=False):
+        if change in changes:
+            yield before, change
