@@ -1,8 +1,8 @@
-"""Whatever happens to a node, no figure says more than the truth, and less is said to be less.
+"""Whatever happens to a node, no status says more than the truth, and less is said to be less.
 
 Each history is one seed: pods with returning names, losses, resets, garbage, silence, kills with
 and without state, clock steps. A failure prints its seed; `benchmarks/exporter/histories.py --seed`
-runs it alone and tells what happened.
+runs it alone and tells what happened. docs/decisions/ends-of-a-pod.md says what is allowed and why.
 """
 
 import pytest

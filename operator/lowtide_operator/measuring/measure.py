@@ -21,6 +21,7 @@ from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
 from lowtide_operator.objects.views import Fault, JobView
+from lowtide_operator.samples.lives import NamedPod
 from lowtide_operator.samples.of_pods import (
     PODS_AT_ONCE,
     end_times,
@@ -218,7 +219,7 @@ async def _sum_up(
             await asyncio.to_thread(reading.take, piece)
         known = reading.pods_with_energy
         nameless = {
-            pod.name: pod.uid
+            pod.name: NamedPod(pod.uid, *seen[pod.uid])
             for attempt in attempts
             for pod in attempt.pods
             if pod.uid in batch and pod.uid not in known and pod.start is not None

@@ -14,6 +14,7 @@ from typing import Final
 from lowtide import names
 from lowtide.accounts.samples import PodSamples
 from lowtide.energy.samples import Series
+from lowtide_operator.samples.lives import Lives, NamedPod
 from lowtide_operator.samples.source import (
     Samples,
     Selector,
@@ -95,17 +96,18 @@ async def read_pods(
 
 
 async def read_pods_without_uid(
-    source: Samples, namespace: str, uids: Mapping[str, str], start: datetime, end: datetime
+    source: Samples, namespace: str, pods: Mapping[str, NamedPod], start: datetime, end: datetime
 ) -> AsyncIterator[PodSamples]:
     """Yield the series of an exporter that may not ask the API server, and so knows no uids.
 
-    `uids` are those of pods that the API server named, by their whole name; a series counts only
-    if its namespace and its pod are one of these and it has no uid of its own.
+    `pods` are those that the API server named, by their whole name; a series counts only if its
+    namespace and its pod are one of these, it has no uid of its own, and its counters began and
+    ended when the pod did: names come back.
 
     Raises:
         SamplesUnavailableError: there is no usable answer.
     """
-    for batch in _batches(sorted(uids)):
+    for batch in _batches(sorted(pods)):
         pattern = "|".join(re.escape(name) for name in batch)
         wanted = {
             field: Selector(
@@ -113,12 +115,17 @@ async def read_pods_without_uid(
             )
             for field, metric in PIECE_METRICS.items()
         }
+        lives = Lives()
+        marks = {field: wanted[field] for field in ("segment_start", "end_marker")}
+        async for piece in _pieces(source, marks, start, end):
+            lives.take(piece)
         async for piece in _pieces(source, wanted, start, end):
             yield PodSamples(
                 **{
                     field: tuple(
-                        Series({**s.labels, "pod_uid": uids[s.labels["pod"]]}, s.samples)
-                        for s in getattr(piece, field)
+                        part
+                        for series in getattr(piece, field)
+                        if (part := lives.part_of(pods[series.labels["pod"]], series)).samples
                     )
                     for field in PIECE_METRICS
                 }

@@ -288,6 +288,29 @@ def test_a_silent_kubelet_costs_nothing_where_the_holder_stays(node):
     assert node.unallocated_joules(reason="unmapped") == 0
 
 
+def test_an_end_that_was_told_while_the_kubelet_was_silent_is_remembered(node):
+    """The pod ends in second 200 and is deleted at once; the kubelet answers again at 203.
+
+    A load of 30 W above the floor does not show how long it ran. The end lies in the second from
+    200 on, its middle is 1.5 s after the last answer: 1.5 s of the floor of 70 W and 30 J.
+    """
+    node.control.set_trace(0, [(0.0, 70.0), (130.0, 100.0), (200.0, 70.0)])
+    node.run_until(130)
+    node.start_pod("job", GPU_0)
+    node.run_until(199)
+    before = node.pod_joules("job")
+
+    node.end_pod("job", finished_at=node.unix(200.0))
+    node.owners.table = None
+    node.run_until(201)
+    node.pods.pods = ()
+    node.run_until(202)
+    node.owners.table = ()
+    node.run_until(203)
+
+    assert node.pod_joules("job") - before == pytest.approx(1.5 * 70.0 + 30.0, abs=0.1)
+
+
 def test_a_silence_that_hides_a_change_of_holder_is_unmapped(node):
     """The time of the change in 20 s is unknown, and powers differ. Both begin a new segment."""
     node.start_pod("first", GPU_0)

@@ -229,6 +229,18 @@ def test_an_exporter_without_uids_is_believed_on_the_whole_name_of_a_pod_that_wa
     assert joules(measured(store, attempt(pod("a")))) == 100_000
 
 
+def test_a_name_that_came_back_is_no_other_pods_energy() -> None:
+    """Three pods of one name follow one another, and their series have the same labels."""
+    early, late = NOON - 30 * MINUTE, NOON + HOUR + 10 * MINUTE
+    store = Store()
+    store.add("", 5_000_000, pod="net-1-a", start=early, end=early + 20 * MINUTE)
+    store.add("", 7_000_000, pod="net-1-a", start=late, end=late + 20 * MINUTE)
+    without = measured(store, attempt(pod("a")))
+    assert without.energy is None
+    store.add("", 100_000, pod="net-1-a")
+    assert joules(measured(store, attempt(pod("a")))) == 100_000
+
+
 def test_a_store_that_refuses_large_answers_is_asked_for_shorter_pieces() -> None:
     """No sample is lost by it."""
     store = Store(most_samples=40)

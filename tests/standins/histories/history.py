@@ -11,7 +11,7 @@ from pathlib import Path
 
 from standins.histories.node import IDLE_WATTS, Node, Pod, Spell
 from standins.histories.statuses import GRAMS_PER_KWH, SCRAPE_SECONDS, OperatorSide
-from standins.histories.truth import Look, joules_in_doubt, look_at
+from standins.histories.truth import Look, joules_in_doubt, joules_lost_with_counters, look_at
 
 from lowtide.meters.calls import CallLog
 from lowtide.trainingjob.status import TrainingJobStatus
@@ -151,6 +151,7 @@ class History:
                 self.faults.append(f"residual of {value} J at {self.node.now:.0f} s")
         for uid, values in seen.items():
             self._look(uid, values)
+
     def _look(self, uid: str, values: dict) -> None:
         starts = [v for (name, _), v in values.items() if name == POD_SEGMENT.name]
         for (name, labels), value in values.items():
@@ -191,6 +192,8 @@ class History:
         # A wrong clock gives a segment's start the same error.
         unseen += sum(abs(s.value) for s in self.node.spells if s.kind == "clock")
         known = watts * (pod.end - pod.start - unknown - unseen)
+        if "suspect" in told.qualities:
+            known -= joules_lost_with_counters(self.node, pod, self._looks[pod.gpu])
         if told_joules < 0.999 * known - told.uncertain_joules - WHOLE_JOULE:
             faults.append(
                 f"{told_joules} J of {true:.0f} J are told, {known:.0f} J by a coverage of "

@@ -13,6 +13,7 @@ from standins.histories.node import UNIX_START, Pod
 
 from lowtide import names
 from lowtide.grid.series import AverageSeries, Point
+from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.observation import Observation
@@ -22,7 +23,6 @@ from lowtide_operator.objects.views import child_view, pod_view
 from lowtide_operator.samples.exporter_page import Page, parse_page
 from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.status.conditions import Reason
 
 SCRAPE_SECONDS = 15.0
 GRAMS_PER_KWH = 360.0
@@ -61,12 +61,24 @@ class OperatorSide:
     async def _status(self, measurer: Measurer, pod: Pod, now: datetime) -> TrainingJobStatus:
         job = Record.of(_training_job(pod)).view()
         job = replace(job, status=TrainingJobStatus(carbon=CarbonStatus(zone="XX")))
-        child = child_view(_job(pod))
-        seen = Observation(now=now, job=job, child=child, pods=(pod_view(_pod(pod)),))
-        job = replace(job, status=decide(seen, self._settings).status)
+        runs = Observation(
+            now=moment(pod.start + 1.0),
+            job=job,
+            child=child_view(_job(pod, has_ended=False)),
+            pods=(pod_view(_pod(pod, has_ended=False)),),
+        )
+        job = replace(job, status=decide(runs, self._settings).status)
+        ended = Observation(
+            now=now,
+            job=job,
+            child=child_view(_job(pod, has_ended=True)),
+            pods=(pod_view(_pod(pod, has_ended=True)),),
+        )
+        job = replace(job, status=decide(ended, self._settings).status)
         figures = await measurer.measure(job, now, self._settings)
-        assert figures.reason is not Reason.SETTLING, f"{pod.uid} is awaited for ever"
-        return decide(replace(seen, job=job, measurement=figures), self._settings).status
+        assert figures.status != "Unknown", f"{pod.uid} is awaited for ever: {figures.message}"
+        assert figures.reason is not Reason.NEVER_RAN, f"{pod.uid} ran, the status does not know it"
+        return decide(replace(ended, job=job, measurement=figures), self._settings).status
 
     async def samples(self, selector, start, end):
         """Return stored samples, as the scraping operator does."""
@@ -108,23 +120,30 @@ def _training_job(pod: Pod) -> dict:
     return {"metadata": metadata, "spec": {"template": {}}}
 
 
-def _job(pod: Pod) -> dict:
+def _job(pod: Pod, *, has_ended: bool) -> dict:
     owner = {"apiVersion": f"{names.GROUP}/{names.VERSION}", "kind": names.KIND}
     owner |= {"controller": True, "name": pod.uid, "uid": f"job-of-{pod.uid}"}
     metadata = {"name": f"{pod.uid}-1", "namespace": NAMESPACE, "uid": f"child-of-{pod.uid}"}
     metadata |= {"creationTimestamp": _text(pod.start - 1.0), "ownerReferences": [owner]}
     end = {"type": "Complete", "status": "True", "lastTransitionTime": _text(pod.end)}
-    return {"metadata": metadata, "status": {"conditions": [end]}}
+    status = {"conditions": [end]} if has_ended else {"active": 1, "ready": 1}
+    return {"metadata": metadata, "status": status}
 
 
-def _pod(pod: Pod) -> dict:
-    ran = {"exitCode": 0, "startedAt": _text(pod.start), "finishedAt": _text(pod.end)}
+def _pod(pod: Pod, *, has_ended: bool) -> dict:
+    began = {"startedAt": _text(pod.start)}
+    ended = {**began, "exitCode": 0, "finishedAt": _text(pod.end)}
     return {
         "metadata": {"name": pod.name, "uid": pod.uid},
         "spec": {"nodeName": "node"},
         "status": {
-            "phase": "Succeeded",
+            "phase": "Succeeded" if has_ended else "Running",
             "startTime": _text(pod.start),
-            "containerStatuses": [{"name": "main", "state": {"terminated": ran}}],
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "state": {"terminated": ended} if has_ended else {"running": began},
+                }
+            ],
         },
     }

@@ -23,7 +23,6 @@ class Look:
     """A moment at which a GPU was read and its holder was known."""
 
     at: float
-    has_counter: bool
     has_power: bool
     is_floor_known: bool
 
@@ -32,11 +31,10 @@ def look_at(node: Node, gpu: Gpu, *, is_floor_known: bool) -> Look | None:
     """Return the look that was just taken, `None` where the GPU or its holder was not known."""
     if node.spell("driver_away") or node.spell("lost", gpu.index) or node.spell("silent_kubelet"):
         return None
-    has_counter = not (node.spell("no_counter", gpu.index) or node.spell("garbage", gpu.index))
     has_power = node.spell("no_power", gpu.index) is None
-    if not has_counter and not has_power:
+    if not has_power and node.spell("no_counter", gpu.index):
         return None
-    return Look(node.now, has_counter, has_power, is_floor_known)
+    return Look(node.now, has_power, is_floor_known)
 
 
 def joules_in_doubt(node: Node, pod: Pod, looks: list[Look], *, is_integrated: bool) -> float:
@@ -46,16 +44,30 @@ def joules_in_doubt(node: Node, pod: Pod, looks: list[Look], *, is_integrated: b
     )
 
 
-def _doubt_at(
-    node: Node, pod: Pod, looks: list[Look], at: float, *, is_integrated: bool
-) -> float:
+def joules_lost_with_counters(node: Node, pod: Pod, looks: list[Look]) -> float:
+    """Return the most that restarts of the GPU's counter cost the pod.
+
+    What was drawn between the last look before a restart and the restart itself was never shown.
+    """
+    resets = (s.start for s in node.spells if s.kind == "reset" and s.gpu == pod.gpu)
+    around = (_looks_around(looks, at) for at in resets if pod.start <= at <= pod.end)
+    return sum(pod.watts * (both[1].at - both[0].at) for both in around if both is not None)
+
+
+def _looks_around(looks: list[Look], at: float) -> tuple[Look, Look] | None:
+    """Return the last look before a moment and the first one after it, `None` if in a gap."""
     after = bisect_right(looks, at, key=lambda look: look.at)
-    if not 0 < after < len(looks):
+    if not 0 < after < len(looks) or looks[after].at - looks[after - 1].at > GAP_SECONDS:
+        return None
+    return looks[after - 1], looks[after]
+
+
+def _doubt_at(node: Node, pod: Pod, looks: list[Look], at: float, *, is_integrated: bool) -> float:
+    around = _looks_around(looks, at)
+    if around is None:
         return 0.0
-    first, last = looks[after - 1], looks[after]
+    first, last = around
     seconds = last.at - first.at
-    if seconds > GAP_SECONDS:
-        return 0.0
     gpu = node.gpus[pod.gpu]
     held = last if at == pod.start else first
     changes = [c for c in gpu.changes if first.at <= c[0] <= last.at]
@@ -69,13 +81,5 @@ def _doubt_at(
         hidden = seconds if told else min(seconds, TOLD_SECONDS)
         doubt = hidden * (IDLE_WATTS if is_plain else max(IDLE_WATTS, pod.watts))
     if is_integrated:
-        doubt += seconds * max(abs(b[1] - a[1]) for a, b in _steps(gpu, changes))
+        doubt += seconds * max(abs(gpu.watts(first.at) - watts) for _, watts in changes)
     return doubt
-
-
-def _steps(gpu: Gpu, changes: list[tuple[float, float]]):
-    """Yield each change of power with the one before it."""
-    ordered = [(float("-inf"), IDLE_WATTS), *gpu.changes]
-    for before, change in zip(ordered, ordered[1:], strict=False):
-        if change in changes:
-            yield before, change
