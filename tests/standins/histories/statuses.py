@@ -22,6 +22,7 @@ from lowtide_operator.objects.records import Record
 from lowtide_operator.objects.views import child_view, pod_view
 from lowtide_operator.samples.exporter_page import Page, parse_page
 from lowtide_operator.samples.store import SampleStore
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.settings import OperatorSettings
 
 SCRAPE_SECONDS = 15.0
@@ -55,7 +56,7 @@ class OperatorSide:
         self._store.close()
 
     async def _statuses(self, pods: list[Pod], now: datetime) -> list[TrainingJobStatus]:
-        measurer = Measurer(self, self)
+        measurer = Measurer(self, self, Overheads())
         return [await self._status(measurer, pod, now) for pod in pods]
 
     async def _status(self, measurer: Measurer, pod: Pod, now: datetime) -> TrainingJobStatus:
