@@ -23,7 +23,30 @@ LABEL_TRAININGJOB: Final = "lowtide.dev/trainingjob"
 LABEL_TRAININGJOB_UID: Final = "lowtide.dev/trainingjob-uid"
 LABEL_ATTEMPT: Final = "lowtide.dev/attempt"
 
+LABEL_SCHEDULE: Final = "lowtide.dev/schedule"
+"""Of a workload that somebody wrote: `true` asks Lowtide to schedule it."""
+LABEL_HELD: Final = "lowtide.dev/held"
+"""Of a workload that Lowtide keeps from running, or has paused; `lowtide release` finds it."""
+LABEL_MADE_FOR: Final = "lowtide.dev/made-for"
+"""Of a TrainingJob that the operator made for a labelled workload: the workload's uid."""
+
 ANNOTATION_RUN_NOW: Final = "lowtide.dev/run-now"
+ANNOTATION_LATEST_START: Final = "lowtide.dev/latest-start"
+"""Of a held workload: when it starts at the latest."""
+ANNOTATION_VALUE_SOURCES: Final = "lowtide.dev/value-sources"
+"""Of a TrainingJob that the operator made: where its values come from, as JSON."""
+ANNOTATION_FAULT: Final = "lowtide.dev/annotation-fault"
+"""Of a TrainingJob that the operator made: which annotation cannot be used, in one sentence."""
+
+# Read from a labelled workload and from its namespace.
+ANNOTATION_DEADLINE: Final = "lowtide.dev/deadline"
+ANNOTATION_MAX_DELAY: Final = "lowtide.dev/max-delay"
+ANNOTATION_EXPECTED_DURATION: Final = "lowtide.dev/expected-duration"
+ANNOTATION_INTERRUPTIBLE: Final = "lowtide.dev/interruptible"
+ANNOTATION_RESTART_COST: Final = "lowtide.dev/restart-cost"
+ANNOTATION_ZONE: Final = "lowtide.dev/zone"
+ANNOTATION_SERIES: Final = "lowtide.dev/series"
+ANNOTATION_POLICY: Final = "lowtide.dev/policy"
 
 # Written by the operator into the first container of a training pod.
 ENV_TRAININGJOB: Final = "LOWTIDE_TRAININGJOB"

@@ -5,6 +5,7 @@ carbon intensity in grams per kilowatt-hour. Functions named `format_*` scale fo
 output never uses them.
 """
 
+import re
 from datetime import UTC, datetime
 from math import floor, log10
 from typing import Final
@@ -91,6 +92,30 @@ def format_time_column(moment: datetime) -> str:
 def format_timestamp(moment: datetime) -> str:
     """Return a UTC time as Kubernetes writes it: `2026-12-01T02:15:00Z`, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+UNIT_SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)", re.IGNORECASE)
+_WHOLE: Final = re.compile(rf"\s*(?:{_PART.pattern}\s*)+", re.IGNORECASE)
+LONGEST_DURATION_SECONDS: Final = 366 * 86400
+
+
+def parse_duration(text: str, *, zero: bool = False) -> float:
+    """Return the seconds of a duration with its units written out: `24h`, `1d 12h`, `30s`.
+
+    A bare number is refused: 24 would mean a day to one person and 24 s to another.
+
+    Raises:
+        ValueError: it is not a duration, longer than 366 days, or zero where `zero` forbids that.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration: write 24h, 90m, 1d12h or 30s")
+    seconds = sum(
+        float(number) * UNIT_SECONDS[unit.lower()] for number, unit in _PART.findall(text)
+    )
+    if seconds > LONGEST_DURATION_SECONDS or (seconds == 0 and not zero):
+        raise ValueError(f"{text!r} is not between 1 s and 366 days")
+    return seconds
 
 
 def parse_timestamp(text: str) -> datetime:

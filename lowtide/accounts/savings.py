@@ -27,7 +27,9 @@ from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJo
 from lowtide.trainingjob.times import clock_text
 from lowtide.units import joules_to_kwh
 
-WITHOUT_CHOICE: Final = frozenset({Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED})
+WITHOUT_CHOICE: Final = frozenset(
+    {Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED, Reason.NOT_SCHEDULED}
+)
 """Plans that allowed one start only, so that nothing better was possible."""
 _NOTHING_TO_SAVE: Final = 1e-6
 """Below this share of the run-now emissions a possible saving is a rounding error."""

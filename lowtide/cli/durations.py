@@ -3,18 +3,12 @@
 A bare number is refused: `--duration 24` would mean a day to one person and 24 s to another.
 """
 
-import re
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import click
 
-from lowtide.units import parse_timestamp
-
-UNIT_SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
-PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)")
-WHOLE: Final = re.compile(rf"\s*(?:{PART.pattern}\s*)+", re.IGNORECASE)
-LONGEST: Final = timedelta(days=366)
+from lowtide.units import parse_duration, parse_timestamp
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1
@@ -32,16 +26,10 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # not generic in
         """Return the duration, or fail with what would be right."""
         if isinstance(value, timedelta):
             return value
-        text = str(value)
-        if not WHOLE.fullmatch(text):
-            self.fail(f"{text!r} is not a duration: write 24h, 90m, 1d12h or 30s", param, ctx)
-        seconds = sum(
-            float(number) * UNIT_SECONDS[unit.lower()]
-            for number, unit in re.findall(PART.pattern, text, re.IGNORECASE)
-        )
-        if seconds > LONGEST.total_seconds() or (seconds == 0 and not self._zero):
-            self.fail(f"{text!r} is not between 1 s and 366 days", param, ctx)
-        return timedelta(seconds=seconds)
+        try:
+            return timedelta(seconds=parse_duration(str(value), zero=self._zero))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1

@@ -68,6 +68,11 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken"
     """A Job of the same name exists that does not belong to this TrainingJob."""
 
+    TARGET_MISSING = "TargetMissing"
+    """The workload that spec.targetRef names does not exist yet."""
+    UNKNOWN_KIND = "UnknownKind"
+    """The settings do not list the kind that spec.targetRef names, or it may not be read."""
+
     # ForecastAvailable
     FORECAST_IN_USE = "ForecastInUse"
     """A provider's forecast is in use."""
@@ -85,6 +90,8 @@ class Reason(StrEnum):
     """The policy is Observe: the job runs at once, waiting is only recorded."""
     RUN_NOW_REQUESTED = "RunNowRequested"
     """The annotation lowtide.dev/run-now asked for it."""
+    NOT_SCHEDULED = "NotScheduled"
+    """The workload cannot be kept waiting, so it runs at once; the message says why."""
     SUSPENDED = "Suspended"
     """spec.suspend is true."""
     INVALID = "Invalid"
@@ -103,6 +110,8 @@ class Reason(StrEnum):
     """The job has ended."""
 
     # Running, Paused
+    POD_LEFT = "PodLeft"
+    """A pod of the workload is still being removed; the workload goes on when it is gone."""
     QUEUED = "Queued"
     """Kueue holds the Job until its queue has room."""
     WAITING = "Waiting"

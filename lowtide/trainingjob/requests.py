@@ -46,10 +46,12 @@ def request_to_start(
     """
     interruption = spec.schedule.interruption
     minimum = spec.schedule.minimum_saving_percent / 100
-    runs_anyway = at_once in (Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED)
+    # What no plan may keep waiting starts as soon as it is seen.
+    is_due = at_once in (Reason.RUN_NOW_REQUESTED, Reason.NOT_SCHEDULED)
+    runs_anyway = is_due or at_once is Reason.POLICY_IMMEDIATE
     return Request(
         key=job.key,
-        earliest=now if at_once is Reason.RUN_NOW_REQUESTED else window.earliest,
+        earliest=now if is_due else window.earliest,
         deadline=window.deadline,
         remaining_seconds=window.duration_seconds,
         remaining_high_seconds=window.high_seconds,

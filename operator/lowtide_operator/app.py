@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.cluster.accepted import Accepted
+from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
+from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import ENDED_LIVES
+from lowtide_operator.objects.workload_kinds import WorkloadKind
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings
@@ -70,6 +73,12 @@ class App:
     """Events that wait to be recorded."""
     census: Census
     """Comparison of the cache with the API server."""
+    adoption: Adoption
+    """Workloads that are taken up because of their label."""
+    workloads: WorkloadWatch
+    """Watch of the labelled workloads."""
+    kinds: tuple[WorkloadKind, ...] = ()
+    """Kinds of workloads that TrainingJobs may name."""
     instance: str
     """Name of this process in Events."""
     nodes: NodePool | None = None

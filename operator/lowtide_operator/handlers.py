@@ -11,6 +11,7 @@ import kopf
 
 from lowtide import names
 from lowtide_operator.app import App
+from lowtide_operator.objects.key import Key
 
 DELETED = "DELETED"
 LISTED = None
@@ -37,6 +38,11 @@ def take_training_job(app: App, change: str | None, body: Any) -> None:
     """Take an event about a TrainingJob in."""
     if change is LISTED and app.cache.knows(body):
         app.census.soon()
+    if change == DELETED:
+        metadata = body["metadata"]
+        record = app.cache.record(Key(metadata["namespace"], metadata["name"]))
+        if record is not None and record.target is not None:
+            app.adoption.job_deleted(record.target, record.key.namespace)
     seen = app.cache.forget if change == DELETED else app.cache.remember
     if key := seen(body):
         app.queue.add(key)

@@ -27,6 +27,7 @@ import kopf
 
 from lowtide import __version__, names
 from lowtide_operator.app import App, lane_of, utc_now
+from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.client import Cluster
@@ -37,6 +38,7 @@ from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
 from lowtide_operator.cluster.watches import kopf_settings
+from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.measuring.measure import Measurer
@@ -141,6 +143,8 @@ async def serve(
             asyncio.create_task(app.census.run()),
             asyncio.create_task(follow_wall_clock(app.queue, app.clock)),
             asyncio.create_task(app.live.run(settings.cluster.running_look_seconds)),
+            asyncio.create_task(app.workloads.run()),
+            asyncio.create_task(_adopt(app)),
         ]
         if app.exporters is not None:
             helpers.append(asyncio.create_task(app.exporters.run()))
@@ -223,6 +227,12 @@ async def _drain(
     await asyncio.gather(*workers, return_exceptions=True)
 
 
+async def _adopt(app: App) -> None:
+    """Take up labelled workloads while this operator leads."""
+    await app.leadership.turn()
+    await app.adoption.run(lambda: app.leadership.remaining_seconds > 0)
+
+
 async def _until_served(app: App) -> None:
     """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever.
 
@@ -268,7 +278,10 @@ async def _any_serves(app: App, namespaces: Sequence[str | None]) -> bool:
 @asynccontextmanager
 async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     # Besides the workers, Events, the census and the Lease need a connection each.
+    kinds = settings.workloads.entries()
     connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS + 2
+    # Each watch of workloads holds one, and what takes them up needs another.
+    connections += len(kinds) * max(1, len(settings.cluster.namespaces)) + 1
     api = await connect(workers=connections)
     session = aiohttp.ClientSession(trust_env=False)
     queue = WorkQueue(
@@ -307,6 +320,12 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
     measuring = MeasuringTurns(Measurer(samples, forecasts, forecasts.overheads), queue.add)
+    adoption = Adoption(
+        cluster, cache, kinds, settings.cluster.namespaces, on_change=queue.add, clock=utc_now
+    )
+    workloads = WorkloadWatch(
+        cluster, kinds, settings.cluster.namespaces, adoption.workload_changed
+    )
     app = App(
         settings=settings,
         cluster=cluster,
@@ -330,6 +349,9 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
             on_change=queue.add,
         ),
         instance=socket.gethostname(),
+        adoption=adoption,
+        workloads=workloads,
+        kinds=kinds,
         nodes=NodePool(cluster, desk.room_changed) if settings.capacity_from_nodes else None,
     )
     forecasts.on_news = app.plan_again

@@ -9,6 +9,7 @@ from lowtide.accounts.figures import Measurement
 from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
+from lowtide.trainingjob.spec import TargetRef
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
@@ -26,10 +27,12 @@ from lowtide_operator.decision.observation import (
 )
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.decision.start import is_held
+from lowtide_operator.decision.workload import has_begun, why_at_once
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (
+    Body,
     ChildView,
     Fault,
     JobView,
@@ -38,6 +41,13 @@ from lowtide_operator.objects.views import (
     creation_failure,
     pod_view,
     template_of,
+)
+from lowtide_operator.objects.workload_kinds import WorkloadKind, kind_of
+from lowtide_operator.objects.workloads import (
+    is_there,
+    own_pods,
+    selectors_of,
+    workload_view,
 )
 
 LOOK_AHEAD: Final = 256
@@ -84,6 +94,8 @@ async def observe(job: JobView, app: App) -> Observation:
         ClusterError: the API server did not answer.
     """
     now = app.clock()
+    if not isinstance(job.spec, Fault) and job.spec.target_ref is not None:
+        return await _with_workload(_at_hand(job, now, app), job.spec.target_ref, app)
     child, gone = await _child(job, app)
     seen = replace(_at_hand(job, now, app), child=child, child_is_gone=gone)
     if has_end(job.status.conditions):
@@ -102,6 +114,66 @@ async def observe(job: JobView, app: App) -> Observation:
     if not isinstance(job.spec, Fault) and not gone:
         return await _with_plan(await _with_template(seen, app), app)
     return seen
+
+
+async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observation:
+    """Return the observation of a job whose workload somebody else wrote."""
+    job, now = seen.job, seen.now
+    if has_end(job.status.conditions):
+        return replace(seen, measurement=await _figures(job, now, app))
+    kind = kind_of(app.kinds, ref.api_version, ref.kind)
+    if kind is None:
+        listed = ", ".join(one.kind for one in app.kinds) or "none"
+        return _unknown_kind(
+            seen,
+            f"spec.targetRef.kind {ref.kind} is not among the kinds that "
+            f"the operator's settings list ({listed}): add it to workloads.kinds",
+        )
+    try:
+        body = await app.cluster.get_workload(kind, job.key.namespace, ref.name)
+    except RefusedError as error:
+        return _unknown_kind(seen, f"{ref.kind} {ref.name} may not be read: {error}")
+    known = job.made_for if job.status.target is None else job.status.target.uid
+    if body is None or (known and known != body["metadata"]["uid"]):
+        missing = (
+            f"there is no {ref.kind} {ref.name} in namespace {job.key.namespace}: create it, or "
+            "correct spec.targetRef"
+        )
+        return replace(seen, child_is_gone=bool(known), missing=missing)
+    view = workload_view(kind, body, job.key, job.uid)
+    pods = await _pods_of_workload(kind, body, app)
+    seen = replace(
+        seen,
+        job=replace(job, gpus=view.gpus),
+        workload=view,
+        pods=pods,
+        template_checked=True,
+        runs_at_once=why_at_once(job, view),
+    )
+    if not has_begun(view, pods, job.status, now):
+        return await _with_plan(seen, app)
+    uids = {pod.uid for pod in pods}
+    uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
+    active = sum(is_there(pod) for pod in pods)
+    return replace(
+        seen,
+        child=replace(view.child, active=active),
+        joules_so_far=app.live.of_pods(job.key.namespace, uids),
+        calendar=_calendar(now, app),
+    )
+
+
+def _unknown_kind(seen: Observation, message: str) -> Observation:
+    refusal = StartRefusal(Reason.UNKNOWN_KIND, message, lasting=True)
+    return replace(seen, template_refusal=refusal)
+
+
+async def _pods_of_workload(kind: WorkloadKind, body: Body, app: App) -> tuple[PodView, ...]:
+    metadata = body["metadata"]
+    found: list[Body] = []
+    for selector in selectors_of(kind, body):
+        found += await app.cluster.list_pods_selected(metadata["namespace"], selector)
+    return tuple(pod_view(pod) for pod in own_pods(kind, metadata["uid"], found))
 
 
 def questions_ahead(app: App) -> Iterator[tuple[Key, Request, ZoneOutlook]]:

@@ -26,6 +26,8 @@ from lowtide_operator.decision.actions import (
     Action,
     CreateJob,
     DeleteTrainingJob,
+    FreeWorkload,
+    HoldWorkload,
     ResumeJob,
     SuspendJob,
 )
@@ -36,8 +38,10 @@ from lowtide_operator.decision.observation import Observation, StartRefusal
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
+from lowtide_operator.objects.workload_kinds import kind_of
+from lowtide_operator.objects.workloads import free_patch, hold_patch, workload_view
 from lowtide_operator.observe import observe
-from lowtide_operator.status.events import event_manifest, notes_between
+from lowtide_operator.status.events import event_manifest, notes_between, workload_event
 from lowtide_operator.status.merge_patch import merge_patch
 from lowtide_operator.workqueue import Lane
 
@@ -126,7 +130,7 @@ async def reconcile(key: Key, app: App) -> float | None:
     if job.deleting or is_managed_elsewhere(job):
         return None
     seen, decision = await _decided(job, app)
-    _book(job, decision, app)
+    _book(seen.job, decision, app)
     refusal = None
     for action in decision.actions:
         refusal = await _carry_out(action, app)
@@ -185,9 +189,35 @@ async def _carry_out(action: Action, app: App) -> StartRefusal | None:
             if body is not None:
                 app.cache.remember_child(body)
             return None
+        case HoldWorkload() | FreeWorkload():
+            await _switch_workload(action, app)
+            return None
         case DeleteTrainingJob():
             await app.cluster.delete_training_job(action.key, action.uid)
             return None
+
+
+async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> None:
+    """Hold a workload or let it go; one that was replaced or has ended is left alone.
+
+    Raises:
+        ConflictError: it changed in between, or the operator does not know its kind any more.
+    """
+    ref = action.target
+    kind = kind_of(app.kinds, ref.api_version, ref.kind)
+    if kind is None:
+        raise ConflictError(f"kind {ref.kind} is not in the settings any more")
+    body = await app.cluster.get_workload(kind, ref.namespace, ref.name)
+    if body is None or body["metadata"]["uid"] != ref.uid:
+        raise ConflictError(f"{ref} was replaced meanwhile")
+    view = workload_view(kind, body, Key(ref.namespace, ref.name), "")
+    if view.child.ending is not None:
+        return
+    if isinstance(action, HoldWorkload):
+        patch = hold_patch(view, action.until)
+    else:
+        patch = free_patch(kind, body)
+    await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
 
 
 async def _create(action: CreateJob, app: App) -> StartRefusal | None:
@@ -241,6 +271,10 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
     for note in notes_between(job.status, decision.status):
         LOG.info("%s: %s: %s", job.key, note.reason, note.text)
         app.events.post(event_manifest(job, note, now=app.clock(), instance=app.instance))
+        target = decision.status.target
+        if target is not None:
+            event = workload_event(job, target, note, now=app.clock(), instance=app.instance)
+            app.events.post(event)
     try:
         body = await app.cluster.patch_status(job.key, patch, job.resource_version)
     except RefusedError:

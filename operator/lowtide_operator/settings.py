@@ -28,6 +28,7 @@ from lowtide.prices.settings import ZonePriceSettings
 from lowtide.trainingjob.base import ApiModel
 from lowtide.trainingjob.schedule_settings import PositiveSeconds, ScheduleSettings, Seconds
 from lowtide.trainingjob.spec import Price
+from lowtide_operator.workload_settings import WorkloadSettings
 
 ENV_SETTINGS: Final = "LOWTIDE_SETTINGS"
 ENV_PREFIX: Final = "LOWTIDE_OPERATOR_"
@@ -243,6 +244,8 @@ class OperatorSettings(ApiModel):
     """Letters A to E."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings)
     """The range of the score."""
+    workloads: WorkloadSettings = Field(default_factory=WorkloadSettings)
+    """Workloads of other controllers that TrainingJobs may name."""
     queue: QueueSettings = Field(default_factory=QueueSettings)
     """The work queue."""
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)

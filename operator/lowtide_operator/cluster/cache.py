@@ -21,6 +21,7 @@ class Cache:
         self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
         self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
         self._parsed: dict[Key, tuple[Record, JobView]] = {}
+        self._naming: defaultdict[tuple[str, str, str], set[Key]] = defaultdict(set)
 
     def remember(self, body: Body) -> Key | None:
         """Keep a TrainingJob; return its key, or `None` if nothing new is in it.
@@ -33,7 +34,11 @@ class Cache:
         if known is not None and known.resource_version == metadata.get("resourceVersion", ""):
             return None
         record = Record.of(body)
+        if known is not None:
+            self._unname(known)
         self._jobs[record.key] = record
+        if record.target is not None:
+            self._naming[_named(record)].add(record.key)
         if record.series is not None and record.past is not None:
             self._past[record.key.namespace, record.series][record.key] = record.past
         return record.key
@@ -49,6 +54,8 @@ class Cache:
         if known is not None and known.uid != uid:
             return False
         self._jobs.pop(key, None)
+        if known is not None:
+            self._unname(known)
         self._parsed.pop(key, None)
         if known is not None and known.series is not None:
             runs = self._past[key.namespace, known.series]
@@ -56,6 +63,18 @@ class Cache:
             if not runs:
                 del self._past[key.namespace, known.series]
         return True
+
+    def naming(self, namespace: str, kind: str, name: str) -> tuple[Key, ...]:
+        """Return the TrainingJobs that name a workload by its kind and name."""
+        return tuple(self._naming.get((namespace, kind, name), ()))
+
+    def _unname(self, record: Record) -> None:
+        if record.target is None:
+            return
+        keys = self._naming[_named(record)]
+        keys.discard(record.key)
+        if not keys:
+            del self._naming[_named(record)]
 
     def knows(self, body: Body) -> bool:
         """Return whether a TrainingJob of this name is kept."""
@@ -142,3 +161,8 @@ class Cache:
     def records(self) -> Iterator[Record]:
         """Return all records, in no particular order."""
         return iter(tuple(self._jobs.values()))
+
+
+def _named(record: Record) -> tuple[str, str, str]:
+    _, kind, name = record.target or ("", "", "")
+    return record.key.namespace, kind, name

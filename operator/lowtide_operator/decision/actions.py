@@ -5,8 +5,10 @@ wanted is left alone. So a kill between an action and the status write does no h
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.workloads import WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,22 @@ class ResumeJob:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldWorkload:
+    """Keep a workload that somebody else wrote from running, or pause it, with our mark on it."""
+
+    target: WorkloadRef
+    until: datetime | None
+    """Its latest start, which the mark names; `None` where a user suspended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeWorkload:
+    """Let a workload that somebody else wrote run, and take our mark off."""
+
+    target: WorkloadRef
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteTrainingJob:
     """Delete a TrainingJob that asked for it; one created again under its name stays."""
 
@@ -51,4 +69,4 @@ class DeleteTrainingJob:
     uid: str
 
 
-Action = CreateJob | SuspendJob | ResumeJob | DeleteTrainingJob
+Action = CreateJob | SuspendJob | ResumeJob | HoldWorkload | FreeWorkload | DeleteTrainingJob

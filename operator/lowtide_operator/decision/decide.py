@@ -20,6 +20,7 @@ from lowtide_operator.decision.ended import decide_ended, decide_lost
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.running import decide_running
 from lowtide_operator.decision.waiting import decide_waiting, refuse
+from lowtide_operator.decision.workload import decide_missing, say_target
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
@@ -44,8 +45,11 @@ def decide(seen: Observation, settings: OperatorSettings) -> Decision:
         decide_lost(seen, draft, settings)
     elif isinstance(job.spec, Fault):
         refuse(draft, Reason.INVALID_SPEC, job.spec.message)
+    elif seen.missing:
+        decide_missing(seen, draft, settings)
     else:
         decide_waiting(seen, job.spec, draft, settings)
+    say_target(seen, draft)
     return draft.finish()
 
 

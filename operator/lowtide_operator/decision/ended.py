@@ -33,7 +33,11 @@ def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) ->
     """Draft what to do for a job that completed or failed."""
     ending = None if seen.child is None else seen.child.ending
     if ending is not None:
-        attempts = with_pods(draft.attempts, seen.pods)
+        attempts = draft.attempts
+        if seen.workload is not None and seen.pods:
+            # It may have ended between two looks, before its start was written down.
+            attempts = attempts or with_attempt((), seen.workload.ref.name)
+        attempts = with_pods(attempts, seen.pods)
         draft.section(attempts=with_end(attempts, ending.at, ending.outcome))
         _say_ended(ending, draft)
         _read_report(seen, draft)
@@ -42,19 +46,29 @@ def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) ->
 
 def decide_lost(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Draft what to do for a started job whose batch Job is gone."""
-    # Its start may not have been written down before it was deleted.
-    draft.section(attempts=draft.attempts or with_attempt((), child_name(seen.job.key)))
-    name = draft.attempts[-1].name
-    message = f"Job {name} was deleted before its end was seen: create a new TrainingJob to run it"
+    spec = seen.job.spec
+    target = None if isinstance(spec, Fault) else spec.target_ref
+    if target is None:
+        # Its start may not have been written down before it was deleted.
+        draft.section(attempts=draft.attempts or with_attempt((), child_name(seen.job.key)))
+        what = f"Job {draft.attempts[-1].name}"
+        message = f"{what} was deleted before its end was seen: create a new TrainingJob to run it"
+    else:
+        message = f"{target.kind} {target.name} was deleted before its end was seen"
+    if draft.attempts:
+        _end_of_lost(seen, draft)
+    draft.condition(ConditionType.COMPLETE, "False", Reason.JOB_DELETED)
+    draft.condition(ConditionType.FAILED, "True", Reason.JOB_DELETED, message)
+    _close(draft)
+    _measure(seen, draft, settings)
+
+
+def _end_of_lost(seen: Observation, draft: Draft) -> None:
     pods = draft.attempts[-1].pods
     ends = [pod.end for pod in pods if pod.end is not None]
     # A pod whose end was not seen may have run until now; its samples tell how long it did.
     at = max(ends) if ends and len(ends) == len(pods) else seen.now
     draft.section(attempts=with_end(draft.attempts, at, DELETED))
-    draft.condition(ConditionType.COMPLETE, "False", Reason.JOB_DELETED)
-    draft.condition(ConditionType.FAILED, "True", Reason.JOB_DELETED, message)
-    _close(draft)
-    _measure(seen, draft, settings)
 
 
 def _say_ended(ending: Ending, draft: Draft) -> None:

@@ -11,12 +11,13 @@ from typing import Final
 from lowtide.trainingjob.attempts import with_attempt
 from lowtide.trainingjob.conditions import ConditionType, Reason, has_end, is_true, shortened
 from lowtide.trainingjob.window import window_of
-from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.actions import CreateJob, FreeWorkload
 from lowtide_operator.decision.draft import Decision, Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.start import has_run, is_held, record_or_resume
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import ChildView, Fault, JobView
+from lowtide_operator.objects.workloads import WorkloadRef
 from lowtide_operator.settings import OperatorSettings
 
 AGAIN_SECONDS: Final = 300.0
@@ -65,9 +66,16 @@ def _guard(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     if seen.now < latest:
         draft.look_at(latest)
         return
-    draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
-    draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
-    draft.look_in(0)
+    target = seen.job.status.target
+    if target is not None:
+        where = seen.job.key.namespace
+        ref = WorkloadRef(where, target.api_version, target.kind, target.name, target.uid)
+        draft.act(FreeWorkload(ref))
+        draft.section(attempts=with_attempt(draft.attempts, target.name))
+    elif spec.target_ref is None:
+        draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
+        draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
+        draft.look_in(0)
 
 
 def patience_seconds(job: JobView, now: datetime) -> float:

@@ -11,6 +11,7 @@ from lowtide.planning.durations import Experience
 from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.conditions import Reason, Truth
 from lowtide_operator.objects.views import ChildView, JobView, PodView
+from lowtide_operator.objects.workloads import WorkloadView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +82,12 @@ class Observation:
     """Its batch Job."""
     child_is_gone: bool = False
     """The API server, and not only the cache, has no batch Job."""
+    workload: WorkloadView | None = None
+    """The workload that spec.targetRef names; also `child` once it has started."""
+    missing: str = ""
+    """That there is no such workload yet, in one sentence."""
+    runs_at_once: str = ""
+    """Why the workload is not kept waiting, in one sentence; empty where it may be."""
     pods: tuple[PodView, ...] = ()
     """The pods as listed just now."""
     creation_failure: str = ""

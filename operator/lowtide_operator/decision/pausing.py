@@ -35,6 +35,7 @@ NEVER_PAUSED: Final = frozenset(
         Reason.POLICY_IMMEDIATE,
         Reason.POLICY_OBSERVE,
         Reason.RUN_NOW_REQUESTED,
+        Reason.NOT_SCHEDULED,
     }
 )
 """A plan with one of these reasons means: run to the end without a pause."""

@@ -81,6 +81,8 @@ def reason_to_run(seen: Observation, spec: TrainingJobSpec) -> Reason | None:
     """Return why the job runs as soon as it may, whatever the grid does; `None` if it may wait."""
     if seen.job.run_now:
         return Reason.RUN_NOW_REQUESTED
+    if seen.runs_at_once:
+        return Reason.NOT_SCHEDULED
     if spec.schedule.policy is Policy.IMMEDIATE:
         return Reason.POLICY_IMMEDIATE
     if spec.schedule.policy is Policy.OBSERVE:

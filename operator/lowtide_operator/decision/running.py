@@ -22,8 +22,10 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.start import has_run, is_held, record_or_resume
+from lowtide_operator.decision.workload import switch
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.views import ChildView, Fault, PodView
+from lowtide_operator.objects.workloads import is_there
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 
@@ -53,12 +55,14 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     wish = RUN
     if not isinstance(spec, Fault):
         window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
-        _remember_plan(child, window, draft)
+        _remember_plan(seen, child, window, draft)
         _watch_deadline(seen, window, draft)
         wish = wish_of(seen, child, spec, window, draft, settings)
         if wish.run:
             wish = _restarts_left(seen, draft)
-    if wish.run == child.suspended and not child.queued:
+    if seen.workload is not None:
+        switch(seen, seen.workload, wish.run, draft)
+    elif wish.run == child.suspended and not child.queued:
         if wish.run:
             record_or_resume(seen, child, draft)
         else:
@@ -110,7 +114,7 @@ def _with_joules(attempt: Attempt, joules: Mapping[str, float]) -> Attempt:
     return attempt.model_copy(update={"pods": pods})
 
 
-def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
+def _remember_plan(seen: Observation, child: ChildView, window: Window, draft: Draft) -> None:
     """Write a plan for a Job that has none: its process was killed, or it waited for room."""
     planned = find(draft.before.conditions, ConditionType.PLANNED)
     start = whole_seconds(child.created)
@@ -119,19 +123,22 @@ def _remember_plan(child: ChildView, window: Window, draft: Draft) -> None:
             return
         start = min(a.start for a in draft.attempts if a.start is not None)
     end = whole_seconds(start + timedelta(seconds=window.duration_seconds))
+    reason, words = Reason.STARTED, "the job has started"
+    if seen.runs_at_once:
+        reason, words = Reason.NOT_SCHEDULED, f"runs at once: {seen.runs_at_once}"
     draft.section(
         plan=PlanStatus(
             segments=(PlanSegment(start=start, end=end),),
             start=start,
             deadline=whole_seconds(window.deadline),
-            reason=Reason.STARTED,
-            explanation="the job has started",
+            reason=reason,
+            explanation=shortened(words),
             expected_duration_seconds=round(window.duration_seconds),
             duration_source=window.duration.source,
             duration_note=window.duration.note or None,
         )
     )
-    draft.condition(ConditionType.PLANNED, "True", Reason.STARTED, "the job has started")
+    draft.condition(ConditionType.PLANNED, "True", reason, words)
 
 
 def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
@@ -151,20 +158,27 @@ def _say_suspended(
     seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: OperatorSettings
 ) -> None:
     if child.queued and not has_run(draft.attempts):
-        message = f"Kueue holds Job {child.name} until its queue has room"
+        message = f"Kueue holds {_what(seen, child)} until its queue has room"
         draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
         draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
         return
-    reason = wish.reason if not wish.run else Reason.SUSPENDED
-    draft.condition(ConditionType.RUNNING, "False", reason, wish.message)
-    draft.condition(ConditionType.PAUSED, "True", reason, wish.message)
+    left = [pod for pod in seen.pods if is_there(pod)] if seen.workload is not None else []
+    reason, message = (wish.reason if not wish.run else Reason.SUSPENDED), wish.message
+    if wish.run and left:
+        reason, message = Reason.POD_LEFT, f"goes on when pod {left[0].name} is gone"
+    draft.condition(ConditionType.RUNNING, "False", reason, message)
+    draft.condition(ConditionType.PAUSED, "True", reason, message)
     if is_held(child, draft.attempts):
         return
-    if child.active == 0 and not any(pod.phase == "Running" for pod in seen.pods):
+    if child.active == 0 and not left and not any(pod.phase == "Running" for pod in seen.pods):
         draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
     else:
         # Its pods still save their state; the attempt ends with the last of them.
         draft.look_in(settings.cluster.pod_poll_seconds)
+
+
+def _what(seen: Observation, child: ChildView) -> str:
+    return f"Job {child.name}" if seen.workload is None else str(seen.workload.ref)
 
 
 def _stopped_at(draft: Draft) -> datetime:

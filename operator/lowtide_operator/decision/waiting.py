@@ -6,6 +6,7 @@ the status holds while there is no forecast, so a restarted operator follows the
 before.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lowtide import names
@@ -17,7 +18,7 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
 from lowtide.trainingjob.window import Window, window_of
 from lowtide.trainingjob.written_plan import is_same_plan, plan_status
-from lowtide_operator.decision.actions import CreateJob
+from lowtide_operator.decision.actions import CreateJob, FreeWorkload
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
 from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
@@ -29,6 +30,7 @@ from lowtide_operator.decision.questions import (
     request_before_start,
 )
 from lowtide_operator.decision.risk import set_risk
+from lowtide_operator.decision.workload import hold, latest_start_of
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.settings import OperatorSettings
 
@@ -47,10 +49,15 @@ def decide_waiting(
     if seen.forecast.zone is not None:
         draft.section(carbon=CarbonStatus(zone=seen.forecast.zone, signal=seen.forecast.signal))
     fault = fault_of(seen, window, settings)
-    if fault is not None:
+    if fault is not None and seen.workload is not None:
+        # Lowtide's own trouble with a TrainingJob never keeps somebody's workload from running.
+        seen = replace(seen, runs_at_once=seen.runs_at_once or fault[1])
+    elif fault is not None:
         refuse(draft, *fault)
         return
-    if seen.template_checked:
+    if fault is not None:
+        draft.condition(ConditionType.VALID, "False", *fault)
+    elif seen.template_checked:
         draft.condition(ConditionType.VALID, "True", Reason.ACCEPTED, "")
     else:
         draft.condition(ConditionType.VALID, "Unknown", Reason.NOT_LOOKED_AT, _unchecked(seen))
@@ -60,8 +67,11 @@ def decide_waiting(
     draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
     if spec.suspend:
         _suspended(draft, window)
+    elif _follow_plan(seen, spec, window, draft, settings):
         return
-    _follow_plan(seen, spec, window, draft, settings)
+    if seen.workload is not None:
+        until = None if spec.suspend else latest_start_of(window, draft, settings)
+        hold(seen.workload, until, draft)
 
 
 def refuse(draft: Draft, reason: Reason, message: str) -> None:
@@ -99,8 +109,8 @@ def _follow_plan(
     window: Window,
     draft: Draft,
     settings: OperatorSettings,
-) -> None:
-    """Plan, write the plan down, and start the job if it is time."""
+) -> bool:
+    """Plan, write the plan down, and start the job if it is time; return whether it starts."""
     remembered = remembered_plan(seen)
     at_once = reason_to_run(seen, spec)
     request = request_before_start(seen, spec, window, settings, at_once)
@@ -108,11 +118,11 @@ def _follow_plan(
         until = _patience_ends(seen, request, remembered, settings)
         if until is not None and seen.now < until:
             _await_forecast(draft, until, remembered)
-            return
+            return False
     in_force = objective_of(seen, settings.schedule)
     intended = planned(seen, request)
     runs = intended.run or (at_once is Reason.POLICY_OBSERVE and seen.now >= request.earliest)
-    reason, explanation = _words(at_once, intended, remembered)
+    reason, explanation = _words(seen, at_once, intended, remembered)
     written = plan_status(
         intended,
         window,
@@ -133,11 +143,17 @@ def _follow_plan(
         draft.condition(ConditionType.RUNNING, "False", Reason.WAITING)
         draft.look_at(intended.look_again_at)
         draft.look_in(settings.schedule.look_again_seconds)
+    return runs
 
 
 def _start(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
-    """Ask for the Job, or say why it could not be created."""
-    if seen.refusal is None:
+    """Ask for the Job, or let the workload go; or say why the Job could not be created."""
+    if seen.workload is not None:
+        draft.act(FreeWorkload(seen.workload.ref))
+        draft.section(attempts=with_attempt(draft.attempts, seen.workload.ref.name))
+        draft.condition(ConditionType.RUNNING, "False", Reason.PODS_PENDING)
+        draft.look_in(settings.cluster.pod_poll_seconds)
+    elif seen.refusal is None:
         draft.act(CreateJob(seen.job.key, seen.job.uid, seen.job.generation, attempt=1))
         draft.section(attempts=with_attempt(draft.attempts, child_name(seen.job.key)))
         draft.condition(ConditionType.RUNNING, "False", Reason.PODS_PENDING)
@@ -177,9 +193,11 @@ def _await_forecast(draft: Draft, until: datetime, remembered: PlanStatus | None
 
 
 def _words(
-    at_once: Reason | None, intended: Plan, remembered: PlanStatus | None
+    seen: Observation, at_once: Reason | None, intended: Plan, remembered: PlanStatus | None
 ) -> tuple[str, str]:
     """Return the reason and the explanation of a plan."""
+    if at_once is Reason.NOT_SCHEDULED:
+        return at_once, f"runs at once: {seen.runs_at_once}"
     if at_once is Reason.RUN_NOW_REQUESTED:
         return at_once, f"runs now: the annotation {names.ANNOTATION_RUN_NOW} asks for it"
     if at_once is Reason.POLICY_IMMEDIATE:

@@ -117,7 +117,8 @@ class Measurer:
         ended = max(a.end or now for a in attempts)
         until = min(now, ended + LONGEST_WAIT)
         lately = min([ended, *_last_ends(attempts)]) - settle_time - slack
-        owned = await pods_of_job(samples, namespace, job.uid, lately, until)
+        target = None if job.status.target is None else job.status.target.uid
+        owned = await pods_of_job(samples, namespace, job.uid, lately, until, owner_uid=target)
         recent = [pod for pod in attempts[-1].pods if (pod.end or ended) >= lately]
         ends = await end_times(
             samples, namespace, owned | {pod.uid for pod in recent}, lately, until
@@ -128,12 +129,14 @@ class Measurer:
         ):
             waits = ", ".join(open_pods[:3]) or "the pods"
             return still_waiting(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
-        begin = job.created - slack
-        owned |= await pods_of_job(samples, namespace, job.uid, begin, until)
+        # A workload of somebody else may have run before its TrainingJob was made.
+        earliest_pod = min([job.created, *(a.start for a in attempts if a.start)])
+        begin = earliest_pod - slack
+        owned |= await pods_of_job(samples, namespace, job.uid, begin, until, owner_uid=target)
         reading = JobReading(
             attempts,
             scrape_interval_seconds=settings.scrape_interval_seconds,
-            earliest=job.created,
+            earliest=earliest_pod,
             end_times=ends,
         )
         await _sum_up(samples, job, owned, reading, slack, until)

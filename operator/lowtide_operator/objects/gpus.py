@@ -58,8 +58,8 @@ def gpus_of_pod(spec: Body) -> Counter[str]:
     return (total + sidecars) | most
 
 
-def _gpus_of_container(container: Body) -> Counter[str]:
-    resources = _mapping(container.get("resources"))
+def gpus_of_resources(resources: Body) -> Counter[str]:
+    """Return the GPUs that these resource requirements ask for, by resource name."""
     wanted = {**_mapping(resources.get("requests")), **_mapping(resources.get("limits"))}
     found = Counter(
         {name: _whole(count) for name, count in wanted.items() if name.startswith(GPU_RESOURCES)}
@@ -68,6 +68,10 @@ def _gpus_of_container(container: Body) -> Counter[str]:
     if isinstance(claims, list) and claims:
         found[CLAIMS] = len(claims)
     return +found
+
+
+def _gpus_of_container(container: Body) -> Counter[str]:
+    return gpus_of_resources(_mapping(container.get("resources")))
 
 
 def _containers(spec: Body, kind: str) -> Iterator[Body]:

@@ -16,7 +16,7 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.fingerprint import NESTED_MAX, fingerprint, nested_at_most
-from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
+from lowtide_operator.objects.gpus import NO_GPUS, GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import Summary, past_run, summary_of
 from lowtide_operator.objects.views import Body, Fault, JobView
@@ -69,6 +69,16 @@ class Record:
     """What the job teaches its series once it has completed."""
     summary: Summary
     """Facts for metrics and the cache."""
+    target: tuple[str, str, str] | None = None
+    """API version, kind and name of the workload that it names."""
+    target_uid: str = ""
+    """Uid of the workload that it names, once it is known."""
+    made_for: str = ""
+    """Uid of the workload whose label asked for it."""
+    annotation_fault: str = ""
+    """Which annotation of that workload cannot be used."""
+    value_sources: tuple[str, ...] = ()
+    """Where its values come from."""
 
     @classmethod
     def of(cls, body: Body) -> "Record":
@@ -80,6 +90,7 @@ class Record:
             spec["template"] = {}
         annotations = metadata.get("annotations") or {}
         status = body.get("status") or {}
+        made_for = str((metadata.get("labels") or {}).get(names.LABEL_MADE_FOR, ""))
         is_readable = nested_at_most(template, NESTED_MAX)
         return cls(
             key=Key(metadata["namespace"], metadata["name"]),
@@ -89,13 +100,18 @@ class Record:
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             run_now=annotations.get(names.ANNOTATION_RUN_NOW, "false").lower() in ("true", "1", ""),
-            gpus=gpu_demand(template),
+            gpus=gpu_demand(template) if template is not None else _gpus_of_target(status),
             spec=_compact(spec),
             packed_status=_packed(_compact(status)),
             template=sys.intern(fingerprint(template)) if is_readable else TOO_DEEP,
             series=(spec.get("metrics") or {}).get("series"),
             past=past_run(status),
             summary=summary_of(spec, status),
+            target=_target(spec),
+            target_uid=_uid_of_target(status) or made_for,
+            made_for=made_for,
+            annotation_fault=str(annotations.get(names.ANNOTATION_FAULT, "")),
+            value_sources=_sources(annotations.get(names.ANNOTATION_VALUE_SOURCES)),
         )
 
     @property
@@ -118,7 +134,39 @@ class Record:
             spec=NESTED_TOO_DEEP if self.template == TOO_DEEP else _parse_spec(self.spec),
             status=parse_status(self.status),
             template=self.template,
+            made_for=self.made_for,
+            annotation_fault=self.annotation_fault,
+            value_sources=self.value_sources,
         )
+
+
+def _target(spec: Body) -> tuple[str, str, str] | None:
+    target = spec.get("targetRef")
+    if not isinstance(target, dict):
+        return None
+    return (str(target.get("apiVersion")), str(target.get("kind")), str(target.get("name")))
+
+
+def _uid_of_target(status: Body) -> str:
+    target = status.get("target")
+    return str(target.get("uid") or "") if isinstance(target, dict) else ""
+
+
+def _gpus_of_target(status: Body) -> GpuDemand:
+    """Return the GPUs that were counted when the workload was last looked at."""
+    target = status.get("target")
+    found = target.get("gpus") if isinstance(target, dict) else None
+    return GpuDemand(found, "") if isinstance(found, int) else NO_GPUS
+
+
+def _sources(text: object) -> tuple[str, ...]:
+    """Return the sources that the operator wrote; none of what people put in their place."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else []
+    except (ValueError, RecursionError):
+        return ()
+    lines = found if isinstance(found, list) else []
+    return tuple(line[:256] for line in lines[:16] if isinstance(line, str))
 
 
 def parse_status(text: bytes) -> TrainingJobStatus:

@@ -72,6 +72,12 @@ class JobView:
     """Fingerprint of the template."""
     gpu_resource: str = ""
     """Resource name of the GPUs; empty where there are none."""
+    made_for: str = ""
+    """Uid of the workload whose label asked for this TrainingJob; empty for one of a user."""
+    annotation_fault: str = ""
+    """Which annotation of that workload cannot be used, in one sentence."""
+    value_sources: tuple[str, ...] = ()
+    """Where the values come from that the operator wrote into the spec."""
 
 
 class JobOutcome(StrEnum):
@@ -149,6 +155,8 @@ class PodView:
     """Reason of the end, in one word of the kubelet."""
     report: str | None
     """Termination message of the training container."""
+    deleting: bool = False
+    """Whether the pod is being removed."""
 
 
 def child_view(body: Body) -> ChildView | None:
@@ -222,6 +230,7 @@ def pod_view(body: Body) -> PodView:
         exit_code=codes if codes or terminal else None,
         end_reason=status.get("reason") or next(filter(None, reasons), None),
         report=report_of((*main, *before), trainer),
+        deleting="deletionTimestamp" in metadata,
     )
 
 

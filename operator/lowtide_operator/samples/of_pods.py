@@ -43,14 +43,25 @@ PIECE_METRICS: Final = {
 
 
 async def pods_of_job(
-    source: Samples, namespace: str, trainingjob_uid: str, start: datetime, end: datetime
+    source: Samples,
+    namespace: str,
+    trainingjob_uid: str,
+    start: datetime,
+    end: datetime,
+    *,
+    owner_uid: str | None = None,
 ) -> frozenset[str]:
     """Return the uids of the pods that worked for a TrainingJob, as the exporter says.
+
+    With `owner_uid` they are those of a workload that somebody else wrote, by the uid of the
+    object at the top of their owners.
 
     Raises:
         SamplesUnavailableError: there is no usable answer.
     """
     same = {"namespace": namespace, "trainingjob_uid": trainingjob_uid}
+    if owner_uid is not None:
+        same = {"namespace": namespace, "owner_uid": owner_uid}
     wanted = {"owner": Selector(names.METRIC_POD_OWNER, equal=same)}
     uids: set[str] = set()
     async for piece in _pieces(source, wanted, start, end):

@@ -18,7 +18,7 @@ from lowtide.trainingjob.conditions import (
     is_true,
     shortened,
 )
-from lowtide.trainingjob.status import Condition, TrainingJobStatus
+from lowtide.trainingjob.status import Condition, TargetStatus, TrainingJobStatus
 from lowtide.units import format_energy, format_mass
 from lowtide_operator.objects.views import API_VERSION, JobView
 
@@ -56,19 +56,33 @@ def notes_between(before: TrainingJobStatus, after: TrainingJobStatus) -> tuple[
 
 def event_manifest(job: JobView, note: Note, *, now: datetime, instance: str) -> dict[str, Any]:
     """Return the events.k8s.io/v1 Event of a note about a TrainingJob."""
-    identity = "\n".join((job.uid, note.reason, note.round, note.text))
+    about = {"apiVersion": API_VERSION, "kind": names.KIND, "name": job.key.name, "uid": job.uid}
+    return _event(job, note, about, now=now, instance=instance)
+
+
+def workload_event(
+    job: JobView, target: TargetStatus, note: Note, *, now: datetime, instance: str
+) -> dict[str, Any]:
+    """Return the same Event about the workload, where its own people look."""
+    about = {
+        "apiVersion": target.api_version,
+        "kind": target.kind,
+        "name": target.name,
+        "uid": target.uid,
+    }
+    return _event(job, note, about, now=now, instance=instance)
+
+
+def _event(
+    job: JobView, note: Note, about: dict[str, str], *, now: datetime, instance: str
+) -> dict[str, Any]:
+    identity = "\n".join((about["uid"], note.reason, note.round, note.text))
     digest = sha256(identity.encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{job.key.name}.{digest}", "namespace": job.key.namespace},
-        "regarding": {
-            "apiVersion": API_VERSION,
-            "kind": names.KIND,
-            "namespace": job.key.namespace,
-            "name": job.key.name,
-            "uid": job.uid,
-        },
+        "metadata": {"name": f"{about['name']}.{digest}", "namespace": job.key.namespace},
+        "regarding": {**about, "namespace": job.key.namespace},
         "reason": note.reason,
         "action": note.action,
         "note": shortened(note.text, NOTE_MAX_LENGTH),
@@ -150,10 +164,11 @@ def _about_attempts(before: TrainingJobStatus, after: TrainingJobStatus) -> list
 
 def _start_sentence(after: TrainingJobStatus, name: str) -> str:
     plan = after.plan
+    what = f"created Job {name}" if after.target is None else f"let {after.target.kind} {name} go"
     if plan is None or plan.planned_grams_per_kwh is None:
-        return f"created Job {name}"
+        return what
     planned = float(plan.planned_grams_per_kwh)
-    text = f"created Job {name} at an expected {planned:.0f} g/kWh"
+    text = f"{what} at an expected {planned:.0f} g/kWh"
     if plan.run_now_grams_per_kwh in (None, plan.planned_grams_per_kwh):
         return text
     return f"{text}, was {float(plan.run_now_grams_per_kwh or 0):.0f} at submission"
@@ -185,6 +200,7 @@ _ORDINARY: Final = frozenset(
         Reason.INVALID,
         Reason.ENDED,
         Reason.CLEANER_LATER,
+        Reason.POD_LEFT,
     }
 )
 """Reasons for not running that are no trouble, or are told of by another Event."""

@@ -20,10 +20,12 @@ from lowtide.prices.fusion import forecast_prices
 from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.trainingjob.conditions import Reason
 from lowtide_operator.app import App, lane_of
+from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
+from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
 from lowtide_operator.measuring.measure import KnownOverheads, Measurer
@@ -183,6 +185,9 @@ class Program:
             lane_of=lambda key: lane_of(key, cache),
         )
         desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
+        adoption = Adoption(
+            cast("Any", self._api), cache, (), (), on_change=queue.add, clock=world.wall
+        )
         app = App(
             settings=self._settings,
             cluster=cast("Any", self._api),
@@ -208,6 +213,8 @@ class Program:
                 period_seconds=CENSUS_SECONDS,
                 on_change=queue.add,
             ),
+            adoption=adoption,
+            workloads=WorkloadWatch(cast("Any", self._api), (), (), adoption.workload_changed),
             instance="episode",
             clock=world.wall,
             random=world.dice.random,

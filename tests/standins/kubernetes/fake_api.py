@@ -23,12 +23,14 @@ Kind = tuple[str, str]
 
 TRAININGJOBS: Kind = ("lowtide.dev/v1alpha1", "trainingjobs")
 JOBS: Kind = ("batch/v1", "jobs")
+JOB_SETS: Kind = ("jobset.x-k8s.io/v1alpha2", "jobsets")
 PODS: Kind = ("v1", "pods")
 EVENTS: Kind = ("events.k8s.io/v1", "events")
 LEASES: Kind = ("coordination.k8s.io/v1", "leases")
 KINDS = {
     TRAININGJOBS: "TrainingJob",
     JOBS: "Job",
+    JOB_SETS: "JobSet",
     PODS: "Pod",
     EVENTS: "Event",
     LEASES: "Lease",
@@ -67,6 +69,7 @@ class FakeApi:
         self.grid_answer = (200, "{}")
         self.pue_answer = (200, "{}")
         """Status and body of every range query."""
+        self.namespace_annotations: dict[str, str] = {}
         self.refused: dict[str, int] = {}
         """Plurals and namespaces whose requests are answered with this code."""
         self.prometheus_hangs = False
@@ -215,6 +218,7 @@ class FakeApi:
                 web.get("/apis", self._groups),
                 web.get("/api/v1", self._resources),
                 web.get("/apis/{group}/{version}", self._resources),
+                web.get("/api/v1/namespaces/{name}", self._namespace),
                 web.post("/prometheus/api/v1/query", self._query),
                 web.get("/prometheus/api/v1/status/runtimeinfo", self._runtime),
                 web.get("/prometheus/api/v1/query_range", self._range),
@@ -334,6 +338,11 @@ class FakeApi:
         if found is None:
             return status_body(404, "NotFound", f"{request.path} not found")
         return web.json_response(found)
+
+    async def _namespace(self, request: web.Request) -> web.Response:
+        self.calls.add(("get", "", "namespaces"))
+        metadata = {"name": request.match_info["name"], "annotations": self.namespace_annotations}
+        return web.json_response({"kind": "Namespace", "metadata": metadata})
 
     async def _create(self, request: web.Request) -> web.Response:
         kind, manifest = _kind_of(request), await request.json()

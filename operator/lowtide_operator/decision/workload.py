@@ -1,0 +1,136 @@
+"""Decisions about a workload that somebody else wrote: hold it, let it go, say what it is.
+
+The workload exists before its start and may be gone before its TrainingJob; nothing of it is
+created or deleted here. What is held says its latest start, so that it can be freed without
+Lowtide.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from lowtide import names
+from lowtide.trainingjob.conditions import ConditionType, Reason
+from lowtide.trainingjob.status import TargetStatus, TrainingJobStatus
+from lowtide.trainingjob.times import whole_seconds
+from lowtide.trainingjob.window import Window
+from lowtide_operator.decision.actions import FreeWorkload, HoldWorkload
+from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.observation import Observation
+from lowtide_operator.objects.views import JobView, PodView
+from lowtide_operator.objects.workloads import WorkloadView, is_there
+from lowtide_operator.settings import OperatorSettings
+
+MARK_STEP: Final = timedelta(minutes=1)
+"""A latest start that moved by less is not written again into the workload."""
+UNDONE_AT_MOST: Final = timedelta(seconds=15)
+"""Work that is thrown away when a workload is suspended right after it was created."""
+GONE_POLL_SECONDS: Final = 2.0
+"""Distance between two looks for the end of the last pod before a workload may go on."""
+
+
+def has_begun(
+    view: WorkloadView, pods: Sequence[PodView], status: TrainingJobStatus, now: datetime
+) -> bool:
+    """Return whether a workload counts as started, so that only a pause could stop it.
+
+    One that was created without being held may be suspended as long as no container of it has
+    run for longer than a moment; after that, work would be lost. What Kueue manages and our gate
+    does not hold is Kueue's to start.
+    """
+    if view.child.ending is not None or status.attempts:
+        return True
+    if view.held:
+        return False
+    if view.child.queued or view.unholdable:
+        return True
+    return any(pod.start is not None and now - pod.start > UNDONE_AT_MOST for pod in pods)
+
+
+def why_at_once(job: JobView, view: WorkloadView) -> str:
+    """Return why a workload is not kept waiting, in one sentence; empty where it may be."""
+    if job.annotation_fault:
+        return job.annotation_fault
+    if job.made_for and not view.labelled:
+        return f"the label {names.LABEL_SCHEDULE} was taken off {view.ref}"
+    if view.child.queued and not job.status.attempts and not view.held:
+        if view.gated:
+            return (
+                f"Kueue ignores the gate of {view.ref}: switch on its feature gate AdmissionGatedBy"
+            )
+        return (
+            f"{view.ref} was created without our admission gate, so Kueue starts it when its queue "
+            "has room"
+        )
+    return view.unholdable
+
+
+def say_target(seen: Observation, draft: Draft) -> None:
+    """Draft which workload it is, and where the values of its plan come from."""
+    view = seen.workload
+    if view is not None:
+        draft.section(
+            target=TargetStatus(
+                api_version=view.ref.api_version,
+                kind=view.ref.kind,
+                name=view.ref.name,
+                uid=view.ref.uid,
+                gpus=view.gpus,
+            )
+        )
+    sources = seen.job.value_sources
+    if draft.plan is not None and draft.plan.value_sources != sources:
+        draft.section(plan=draft.plan.model_copy(update={"value_sources": sources}))
+
+
+def decide_missing(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
+    """Draft a TrainingJob whose workload does not exist yet."""
+    draft.condition(ConditionType.VALID, "Unknown", Reason.TARGET_MISSING, seen.missing)
+    draft.condition(ConditionType.PLANNED, "Unknown", Reason.TARGET_MISSING, seen.missing)
+    draft.condition(ConditionType.RUNNING, "False", Reason.TARGET_MISSING, seen.missing)
+    draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
+    draft.condition(ConditionType.COMPLETE, "False", Reason.NOT_ENDED)
+    draft.condition(ConditionType.FAILED, "False", Reason.NOT_ENDED)
+    draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
+    draft.look_in(settings.cluster.pod_poll_seconds)
+
+
+def hold(view: WorkloadView, until: datetime | None, draft: Draft) -> None:
+    """Draft that a workload waits: it is suspended, and its mark says its latest start."""
+    if not (view.held and view.marked and _is_near(view.marked_until, until)):
+        draft.act(HoldWorkload(view.ref, until))
+
+
+def latest_start_of(window: Window, draft: Draft, settings: OperatorSettings) -> datetime:
+    """Return the latest start that a mark names: that of the plan, else that of the window."""
+    if draft.plan is not None and draft.plan.latest_start is not None:
+        return draft.plan.latest_start
+    reserve = settings.schedule.start_latency_seconds + settings.schedule.margin_seconds
+    latest = window.deadline - timedelta(seconds=window.high_seconds + reserve)
+    return whole_seconds(max(window.earliest, latest))
+
+
+def switch(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> None:
+    """Draft that a started workload goes on or rests, as far as it may be switched.
+
+    It goes on only when no pod of it is left. The flag of one that Kueue manages is Kueue's; what
+    it has of ours is a gate.
+    """
+    if view.child.queued:
+        if run and view.gated:
+            draft.act(FreeWorkload(view.ref))
+        return
+    if run and view.child.suspended:
+        if any(is_there(pod) for pod in seen.pods):
+            draft.look_in(GONE_POLL_SECONDS)
+        else:
+            draft.act(FreeWorkload(view.ref))
+    elif not run and not view.child.suspended and not view.unholdable:
+        until = None if draft.plan is None else draft.plan.latest_start
+        draft.act(HoldWorkload(view.ref, until))
+
+
+def _is_near(marked: datetime | None, until: datetime | None) -> bool:
+    if marked is None or until is None:
+        return marked is None and until is None
+    return abs(marked - until) < MARK_STEP

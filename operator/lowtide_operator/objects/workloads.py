@@ -1,0 +1,322 @@
+"""Workloads that others wrote, of any kind of the table: what is read and written. Pure.
+
+What is written is level-based and says everything itself: a label by which all held workloads are
+found, and the latest start, so that a workload can be freed without Lowtide.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import prod
+from typing import Any, Final
+
+from lowtide import names
+from lowtide.units import format_timestamp, parse_timestamp
+from lowtide_operator.objects.containers import mappings, moment
+from lowtide_operator.objects.gpus import MOST_GPUS, gpus_of_pod, gpus_of_resources
+from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.views import (
+    KUEUE_QUEUE_LABEL,
+    TERMINAL_PHASES,
+    Body,
+    ChildView,
+    Ending,
+    JobOutcome,
+    PodView,
+)
+from lowtide_operator.objects.workload_kinds import EndingRule, PodSet, WorkloadKind
+
+GATES: Final = "kueue.x-k8s.io/admission-gated-by"
+"""Annotation that keeps Kueue from admitting a workload: names of gates, with commas between."""
+OUR_GATE: Final = f"{names.GROUP}/carbon"
+PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z.]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRef:
+    """Identity of a workload: where it is, of which kind, and which one of its name."""
+
+    namespace: str
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadView:
+    """A workload that a TrainingJob names, read from its object."""
+
+    ref: WorkloadRef
+    """Which one."""
+    kind: WorkloadKind
+    """Its entry in the table."""
+    child: ChildView
+    """The same facts as those of a Job that Lowtide made."""
+    gated: bool
+    """Whether our gate keeps Kueue from admitting it."""
+    marked_until: datetime | None
+    """The latest start that our mark names."""
+    marked: bool
+    """Whether it carries our mark."""
+    labelled: bool
+    """Whether it asks for Lowtide by its label."""
+    gpus: int
+    """GPUs that its pods hold at a time."""
+    unholdable: str
+    """Why it must not be suspended, in one sentence; empty where it may."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is kept from running by what Lowtide may take away again."""
+        return self.child.suspended and (self.gated or not self.child.queued)
+
+
+def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) -> WorkloadView:
+    """Return the view of a workload that the TrainingJob `owner` names."""
+    metadata = body["metadata"]
+    labels = _mapping(metadata.get("labels"))
+    annotations = _mapping(metadata.get("annotations"))
+    child = ChildView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        owner=owner,
+        owner_uid=owner_uid,
+        resource_version=metadata.get("resourceVersion", ""),
+        created=parse_timestamp(metadata["creationTimestamp"]),
+        suspended=value_at(body, kind.suspend) is True,
+        queued=KUEUE_QUEUE_LABEL in labels,
+        active=0,
+        ready=0,
+        started=None,
+        ending=_ending(kind.ending, body),
+        deleting="deletionTimestamp" in metadata,
+    )
+    return WorkloadView(
+        ref=WorkloadRef(
+            metadata["namespace"],
+            kind.api_version,
+            kind.kind,
+            metadata["name"],
+            metadata["uid"],
+        ),
+        kind=kind,
+        child=child,
+        gated=OUR_GATE in gates_of(annotations),
+        marked_until=_time(annotations.get(names.ANNOTATION_LATEST_START)),
+        marked=labels.get(names.LABEL_HELD) == "true",
+        labelled=labels.get(names.LABEL_SCHEDULE) == "true",
+        gpus=gpus_of(kind, body),
+        unholdable=_unholdable(kind, body),
+    )
+
+
+def gates_of(annotations: Mapping[str, Any]) -> list[str]:
+    """Return the names of the gates that a workload was created with and still has."""
+    text = annotations.get(GATES)
+    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def hold_patch(view: WorkloadView, until: datetime | None) -> dict[str, Any]:
+    """Return the merge patch that keeps a workload from running, with our mark on it.
+
+    The flag of one that Kueue manages is Kueue's own: it only gets the mark beside its gate.
+    """
+    patch: dict[str, Any] = {
+        "metadata": {
+            "uid": view.ref.uid,
+            "labels": {names.LABEL_HELD: "true"},
+            "annotations": {
+                names.ANNOTATION_LATEST_START: None if until is None else format_timestamp(until)
+            },
+        }
+    }
+    if not view.child.queued:
+        _set(patch, view.kind.suspend, True)
+    return patch
+
+
+def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
+    """Return the merge patch that lets a workload run and takes our mark off.
+
+    It applies to the version that was read, because a gate is one name in a list of others'.
+    """
+    metadata = body["metadata"]
+    annotations = _mapping(metadata.get("annotations"))
+    left = [gate for gate in gates_of(annotations) if gate != OUR_GATE]
+    changed: dict[str, Any] = {names.ANNOTATION_LATEST_START: None}
+    if OUR_GATE in gates_of(annotations):
+        changed[GATES] = ",".join(left) or None
+    patch: dict[str, Any] = {
+        "metadata": {
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+            "labels": {names.LABEL_HELD: None},
+            "annotations": changed,
+        }
+    }
+    if KUEUE_QUEUE_LABEL not in _mapping(metadata.get("labels")):
+        _set(patch, kind.suspend, False)
+    return patch
+
+
+def selectors_of(kind: WorkloadKind, body: Body) -> tuple[str, ...]:
+    """Return the label selectors that find the pods of a workload as it is now.
+
+    One that names a part of the status which is not there finds nothing and is left out.
+    """
+    filled = (_filled(selector, body) for selector in kind.pods)
+    return tuple(selector for selector in filled if selector is not None)
+
+
+def own_pods(kind: WorkloadKind, uid: str, bodies: Iterable[Body]) -> list[Body]:
+    """Return the pods that belong to a workload, each once."""
+    pods = {body["metadata"]["uid"]: body for body in bodies}
+    if not kind.pods_name_their_owner:
+        return list(pods.values())
+    return [
+        body
+        for body in pods.values()
+        if any(
+            owner.get("uid") == uid for owner in mappings(body["metadata"].get("ownerReferences"))
+        )
+    ]
+
+
+def is_there(pod: PodView) -> bool:
+    """Return whether a pod still runs, is about to, or is being removed.
+
+    Its successor must not begin before it is gone: two pods would write one checkpoint, and some
+    controllers count the old one's end as a failure of the new run.
+    """
+    return pod.deleting or pod.phase not in TERMINAL_PHASES
+
+
+def gpus_of(kind: WorkloadKind, body: Body) -> int:
+    """Return the GPUs that the pods of a workload hold at a time."""
+    return min(MOST_GPUS, sum(_gpus_of_set(pods, body) for pods in kind.pod_sets))
+
+
+def longest_seconds(kind: WorkloadKind, body: Body) -> tuple[int, str] | None:
+    """Return the bound that a workload sets on its running time, and the path that says it."""
+    for path in kind.longest:
+        found = value_at(body, path)
+        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
+            return found, path
+    return None
+
+
+def value_at(body: Any, path: str) -> Any:
+    """Return what stands at a path of dots; `None` where nothing does."""
+    value = body
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _gpus_of_set(pods: PodSet, body: Body) -> int:
+    total = 0
+    for group in _groups(pods, body):
+        if pods.template:
+            of_pod = gpus_of_pod(_mapping(value_at(group, pods.template)))
+        else:
+            of_pod = gpus_of_resources(_mapping(value_at(group, pods.resources)))
+        count = prod(_count(value_at(group, path)) for path in pods.counts)
+        if pods.at_most and value_at(group, pods.at_most) is not None:
+            count = min(count, _count(value_at(group, pods.at_most)))
+        total += min(MOST_GPUS, of_pod.total() * count)
+    return total
+
+
+def _groups(pods: PodSet, body: Body) -> list[Body]:
+    if not pods.groups:
+        return [body]
+    path, each, _ = pods.groups.partition(".*")
+    found = value_at(body, path)
+    if not each:
+        return [found] if isinstance(found, Mapping) else []
+    if isinstance(found, Mapping):
+        return [group for group in found.values() if isinstance(group, Mapping)]
+    return list(mappings(found))
+
+
+def _count(value: Any) -> int:
+    if value is None:
+        return 1
+    usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return min(MOST_GPUS, value) if usable else 0
+
+
+def _ending(rule: EndingRule, body: Body) -> Ending | None:
+    if rule.state:
+        return _ending_by_state(rule, body)
+    for condition in mappings(value_at(body, "status.conditions")):
+        kind = condition.get("type")
+        at = moment(condition.get("lastTransitionTime"))
+        if condition.get("status") != "True" or kind not in (rule.complete, rule.failed):
+            continue
+        if at is None:
+            continue
+        return Ending(
+            outcome=JobOutcome.COMPLETE if kind == rule.complete else JobOutcome.FAILED,
+            at=at,
+            reason=str(condition.get("reason") or ""),
+            message=str(condition.get("message") or ""),
+        )
+    return None
+
+
+def _ending_by_state(rule: EndingRule, body: Body) -> Ending | None:
+    state = value_at(body, rule.state)
+    if state not in (*rule.complete_states, *rule.failed_states):
+        return None
+    at = moment(value_at(body, rule.at)) or moment(body["metadata"]["creationTimestamp"])
+    if at is None:
+        return None
+    return Ending(
+        outcome=JobOutcome.COMPLETE if state in rule.complete_states else JobOutcome.FAILED,
+        at=at,
+        reason=str(value_at(body, rule.reason) or state),
+        message=str(value_at(body, rule.message) or ""),
+    )
+
+
+def _unholdable(kind: WorkloadKind, body: Body) -> str:
+    for one in kind.requirements:
+        if value_at(body, one.path) != one.value:
+            return one.sentence
+    return ""
+
+
+def _filled(selector: str, body: Body) -> str | None:
+    metadata = body["metadata"]
+    texts = {}
+    for field in PLACEHOLDER.findall(selector):
+        known = {"uid": metadata["uid"], "name": metadata["name"]}
+        texts[field] = known.get(field) or value_at(body, field)
+        if not isinstance(texts[field], str) or not texts[field]:
+            return None
+    return PLACEHOLDER.sub(lambda match: str(texts[match[1]]), selector)
+
+
+def _set(patch: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    place = patch
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return moment(text)
+    except ValueError:
+        return None

@@ -1,0 +1,319 @@
+"""Workloads that somebody else wrote, taken up by the real operator against a small API server."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, now_text
+
+TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
+EVENTS = ("events.k8s.io/v1", "events")
+CONTAINERS = [{"name": "train", "image": "trainer", "resources": {"limits": {"nvidia.com/gpu": 2}}}]
+POD = {"spec": {"containers": CONTAINERS}}
+KINDS = {"kinds": ["Job", "JobSet"]}
+
+
+def a_job(name: str = "bert", *, suspend: bool = True, **annotations: str) -> dict[str, Any]:
+    """A Job as its user wrote it, with our label; keywords are annotations."""
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {"lowtide.dev/schedule": "true"},
+            "annotations": {
+                f"lowtide.dev/{key.replace('_', '-')}": value for key, value in annotations.items()
+            },
+        },
+        "spec": {"suspend": suspend, "template": POD},
+    }
+
+
+def a_job_set(name: str = "gpt", **annotations: str) -> dict[str, Any]:
+    """A JobSet of two Jobs with one GPU pod each."""
+    body = a_job(name, **annotations)
+    group = {"name": "w", "replicas": 2, "template": {"spec": {"template": POD}}}
+    body["spec"] = {"suspend": True, "replicatedJobs": [group]}
+    return body
+
+
+def beside(api: Any, name: str) -> dict[str, Any]:
+    """Return the one TrainingJob that names a workload, or an empty one."""
+    return next(
+        (
+            job
+            for job in api.all(TRAININGJOBS)
+            if (job["spec"].get("targetRef") or {}).get("name") == name
+        ),
+        {},
+    )
+
+
+def state(api: Any, name: str) -> str | None:
+    return ((beside(api, name).get("status") or {}).get("display") or {}).get("state")
+
+
+def condition(api: Any, name: str, kind: str) -> dict[str, Any]:
+    found = (beside(api, name).get("status") or {}).get("conditions") or []
+    return next((one for one in found if one["type"] == kind), {})
+
+
+def plan(api: Any, name: str) -> dict[str, Any]:
+    return (beside(api, name).get("status") or {}).get("plan") or {}
+
+
+def held(api: Any, kind: Any, name: str) -> bool:
+    body = api.get(kind, name)
+    marked = (body["metadata"].get("labels") or {}).get("lowtide.dev/held") == "true"
+    return bool(body["spec"].get("suspend")) and marked
+
+
+def runs(api: Any, kind: Any, name: str) -> bool:
+    """Whether a workload is let go, and nothing of our mark is left on it."""
+    body = api.get(kind, name)
+    metadata = body["metadata"]
+    left = "lowtide.dev/held" in (metadata.get("labels") or {})
+    left = left or "lowtide.dev/latest-start" in (metadata.get("annotations") or {})
+    return not body["spec"].get("suspend") and not left
+
+
+def add_pod(api: Any, kind: Any, name: str, pod: str, phase: str = "Running") -> None:
+    """Create a pod of a workload, with the labels that its controller gives it."""
+    uid = api.get(kind, name)["metadata"]["uid"]
+    label = "jobset.sigs.k8s.io/jobset-uid" if kind == JOB_SETS else JOB_UID
+    api.create(
+        PODS,
+        {
+            "metadata": {"name": pod, "labels": {label: uid}},
+            "spec": {"nodeName": "node-1", "containers": CONTAINERS},
+            "status": {"phase": phase, "startTime": now_text()},
+        },
+    )
+
+
+JOB_UID = "batch.kubernetes.io/controller-uid"
+
+
+def end(api: Any, kind: Any, name: str, condition_type: str) -> None:
+    """End a workload as its controller says it."""
+    one = {"type": condition_type, "status": "True", "lastTransitionTime": now_text()}
+    one |= {"reason": "Done", "message": ""}
+    api.change(kind, name, {"status": {"conditions": [one]}})
+
+
+async def test_a_labelled_job_is_held_until_the_clean_window_and_followed_to_its_end(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """One TrainingJob stands beside it, neither owns the other, and the mark goes at the start."""
+    job = api.create(JOBS, a_job(expected_duration="2s", max_delay="60s"))
+    async with operator(zones=zones(4), workloads=KINDS):
+        await api.until(lambda: held(api, JOBS, "bert") and plan(api, "bert").get("start"))
+        assert state(api, "bert") == "Waiting"
+        held_until = api.get(JOBS, "bert")["metadata"]["annotations"]["lowtide.dev/latest-start"]
+        assert held_until == plan(api, "bert")["latestStart"]
+        await api.until(lambda: runs(api, JOBS, "bert"))
+        add_pod(api, JOBS, "bert", "bert-x")
+        await api.until(lambda: state(api, "bert") == "Running")
+        api.change(PODS, "bert-x", {"status": {"phase": "Succeeded"}})
+        end(api, JOBS, "bert", "Complete")
+        await api.until(lambda: state(api, "bert") == "Complete")
+    made = beside(api, "bert")
+    assert "ownerReferences" not in made["metadata"]
+    assert "ownerReferences" not in api.get(JOBS, "bert")["metadata"]
+    target = made["status"]["target"]
+    assert (target["kind"], target["uid"], target["gpus"]) == ("Job", job["metadata"]["uid"], 2)
+    assert made["status"]["plan"]["valueSources"] == [
+        "maxDelaySeconds: annotation of Job bert",
+        "expectedDurationSeconds: annotation of Job bert",
+    ]
+    assert [one["outcome"] for one in made["status"]["attempts"]] == ["Complete"]
+    assert len(api.all(JOBS)) == 1
+    about_job = {e["reason"] for e in api.all(EVENTS) if e["regarding"]["kind"] == "Job"}
+    assert about_job >= {"Planned", "Started", "Complete"}
+
+
+async def test_a_job_set_is_held_with_the_gpus_of_all_its_jobs(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """Two Jobs with one pod of two GPUs each: four; its end is a condition called Completed."""
+    api.create(JOB_SETS, a_job_set(expected_duration="2s", max_delay="60s"))
+    async with operator(zones=zones(3), workloads=KINDS):
+        await api.until(lambda: held(api, JOB_SETS, "gpt"))
+        await api.until(lambda: runs(api, JOB_SETS, "gpt"))
+        for pod in ("gpt-w-0", "gpt-w-1"):
+            add_pod(api, JOB_SETS, "gpt", pod)
+        await api.until(lambda: state(api, "gpt") == "Running")
+        end(api, JOB_SETS, "gpt", "Completed")
+        await api.until(lambda: state(api, "gpt") == "Complete")
+    status = beside(api, "gpt")["status"]
+    assert status["target"]["gpus"] == 4
+    assert [pod["name"] for pod in status["attempts"][0]["pods"]] == ["gpt-w-0", "gpt-w-1"]
+
+
+async def test_a_paused_workload_goes_on_only_when_its_last_pod_is_gone(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """Two pods would write one checkpoint; in some kinds the job would fail for ever."""
+    api.create(JOBS, a_job(policy="Immediate", interruptible="true"))
+    async with operator(workloads=KINDS):
+        await api.until(lambda: runs(api, JOBS, "bert"))
+        add_pod(api, JOBS, "bert", "bert-x")
+        await api.until(lambda: state(api, "bert") == "Running")
+        name = beside(api, "bert")["metadata"]["name"]
+        api.change(TRAININGJOBS, name, {"spec": {"suspend": True}})
+        await api.until(lambda: held(api, JOBS, "bert"))
+        api.change(PODS, "bert-x", {"metadata": {"deletionTimestamp": now_text()}})
+        api.change(TRAININGJOBS, name, {"spec": {"suspend": False}})
+        await api.until(lambda: condition(api, "bert", "Paused").get("reason") == "PodLeft")
+        assert held(api, JOBS, "bert")
+        assert "end" not in beside(api, "bert")["status"]["attempts"][0]
+        api.delete(PODS, "bert-x")
+        await api.until(lambda: runs(api, JOBS, "bert"))
+        add_pod(api, JOBS, "bert", "bert-y")
+        await api.until(lambda: len(beside(api, "bert")["status"]["attempts"]) == 2)
+    outcomes = [one.get("outcome") for one in beside(api, "bert")["status"]["attempts"]]
+    assert outcomes == ["Paused", None]
+
+
+async def test_a_bad_annotation_costs_a_saving_and_never_a_run(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """The workload runs at once; its Event and its TrainingJob say which text cannot be used."""
+    api.create(JOBS, a_job(max_delay="soon"))
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: runs(api, JOBS, "bert"))
+        await api.until(lambda: plan(api, "bert").get("reason") == "NotScheduled")
+        sentence = (
+            "runs at once: lowtide.dev/max-delay (annotation of Job bert): 'soon' is not a "
+            "duration: write 24h, 90m, 1d12h or 30s"
+        )
+        assert condition(api, "bert", "Planned")["message"] == sentence
+        await api.until(
+            lambda: any(
+                event["regarding"]["kind"] == "Job" and event["note"] == sentence
+                for event in api.all(EVENTS)
+            )
+        )
+
+
+async def test_a_namespace_gives_defaults_and_the_workload_overrides_them(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """The plan says where each value came from; a corrected annotation is taken over."""
+    api.namespace_annotations = {
+        "lowtide.dev/max-delay": "1h",
+        "lowtide.dev/series": "nightly",
+    }
+    api.create(JOBS, a_job(max_delay="2h", expected_duration="10m"))
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: plan(api, "bert").get("valueSources"))
+        assert plan(api, "bert")["valueSources"] == [
+            "maxDelaySeconds: annotation of Job bert",
+            "expectedDurationSeconds: annotation of Job bert",
+            "series: namespace default",
+        ]
+        spec = beside(api, "bert")["spec"]
+        assert spec["schedule"]["maxDelaySeconds"] == 7200
+        assert spec["metrics"] == {"series": "nightly"}
+        notes = {"lowtide.dev/max-delay": "3h"}
+        api.change(JOBS, "bert", {"metadata": {"annotations": notes}})
+        await api.until(
+            lambda: beside(api, "bert")["spec"]["schedule"]["maxDelaySeconds"] == 3 * 3600
+        )
+
+
+async def test_a_job_that_nothing_held_is_suspended_before_work_is_lost(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """Without an admission policy the operator suspends a Job right after it was created."""
+    api.create(JOBS, a_job(suspend=False, expected_duration="2s", max_delay="60s"))
+    async with operator(zones=zones(40), workloads=KINDS):
+        await api.until(lambda: held(api, JOBS, "bert") and state(api, "bert"))
+        assert "attempts" not in beside(api, "bert")["status"]
+
+
+async def test_a_running_job_that_gets_the_label_later_is_measured_and_not_stopped(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """Work of more than some seconds is never thrown away."""
+    api.create(JOBS, a_job(suspend=False, max_delay="60s"))
+    add_pod(api, JOBS, "bert", "bert-x")
+    started = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "name": "train"}
+    api.change(PODS, "bert-x", {"status": {"containerStatuses": [started]}})
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "Running")
+        await asyncio.sleep(0.5)
+        assert runs(api, JOBS, "bert")
+
+
+async def test_taking_the_label_off_lets_the_workload_go(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """The way out is the way in."""
+    api.create(JOBS, a_job(expected_duration="2s", max_delay="1h"))
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: held(api, JOBS, "bert"))
+        api.change(JOBS, "bert", {"metadata": {"labels": {"lowtide.dev/schedule": None}}})
+        await api.until(lambda: runs(api, JOBS, "bert"))
+        await api.until(lambda: "was taken off Job bert" in plan(api, "bert")["explanation"])
+
+
+async def test_deleting_a_written_trainingjob_frees_its_workload(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """A workload without label, named by a TrainingJob of a user: no owner, and nothing left."""
+    job = a_job()
+    del job["metadata"]["labels"]
+    api.create(JOBS, job)
+    target = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"}
+    schedule = {"maxDelaySeconds": 3600, "expectedDurationSeconds": 2}
+    spec = {"targetRef": target, "schedule": schedule}
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": spec})
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: held(api, JOBS, "bert"))
+        api.delete(TRAININGJOBS, "mine")
+        await api.until(lambda: runs(api, JOBS, "bert"))
+    assert api.get(JOBS, "bert") is not None
+
+
+async def test_a_deleted_workload_leaves_its_trainingjob_and_a_new_one_is_a_new_run(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """A uid is a run: the same name again gets a TrainingJob of its own."""
+    api.create(JOBS, a_job(expected_duration="2s", max_delay="1h"))
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: held(api, JOBS, "bert"))
+        api.delete(JOBS, "bert")
+        await api.until(lambda: state(api, "bert") == "Failed")
+        assert condition(api, "bert", "Failed")["reason"] == "JobDeleted"
+        assert "attempts" not in beside(api, "bert")["status"]
+        api.create(JOBS, a_job(expected_duration="2s", max_delay="1h"))
+        await api.until(lambda: held(api, JOBS, "bert") and len(api.all(TRAININGJOBS)) == 2)
+
+
+async def test_a_trainingjob_waits_for_a_workload_that_does_not_exist_yet(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """It says what is missing, and goes on when it is there."""
+    target = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"}
+    spec = {"targetRef": target, "schedule": {"policy": "Immediate"}}
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": spec})
+    async with operator(workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "TargetMissing")
+        message = condition(api, "bert", "Running")["message"]
+        assert message.startswith("there is no Job bert in namespace default: create it")
+        job = a_job()
+        del job["metadata"]["labels"]
+        api.create(JOBS, job)
+        await api.until(lambda: runs(api, JOBS, "bert"))
+
+
+async def test_a_kind_that_the_settings_do_not_list_is_named(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """A RayJob without the setting is not read, and the TrainingJob says what to change."""
+    target = {"apiVersion": "ray.io/v1", "kind": "RayJob", "name": "tune"}
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": {"targetRef": target}})
+    async with operator(workloads=KINDS):
+        await api.until(lambda: state(api, "tune") == "Invalid")
+        found = condition(api, "tune", "Valid")
+        assert found["reason"] == "UnknownKind"
+        assert "(Job, JobSet): add it to workloads.kinds" in found["message"]
