@@ -110,7 +110,7 @@ def metrics_text() -> str:
     collected = (
         *forecast_families({}, now, None),
         *provider_families({}),
-        *price_families({}, now),
+        *price_families((), {}, (), now),
     )
     for family in collected:
         lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")

@@ -8,6 +8,7 @@ from lowtide.trainingjob.status import (
     CostStatus,
     CounterfactualStatus,
     EfficiencyStatus,
+    ElectricityStatus,
     EnergyStatus,
     SciStatus,
     TrainingStatus,
@@ -30,6 +31,7 @@ class Measurement:
     counterfactual: CounterfactualStatus | None = None
     efficiency: EfficiencyStatus | None = None
     cost: CostStatus | None = None
+    electricity: ElectricityStatus | None = None
     attempts: dict[int, tuple[int, float | None]] = field(default_factory=dict)
     """Joules and grams by attempt number."""
     pods: dict[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
@@ -16,7 +17,9 @@ from typing import Final
 from lowtide.energy.carbon import CarbonResult, counterfactual, saving
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.series import IntensitySeries
-from lowtide.planning import Forecast, Source, plan
+from lowtide.planning import Forecast, Plan, Source, plan
+from lowtide.planning.objective import CARBON, Objective
+from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.conditions import Reason
@@ -131,7 +134,7 @@ def with_hindsight(
     if planned is None or planned.deadline is None or planned.reason in WITHOUT_CHOICE:
         return known.model_copy(update={"message": "the job was allowed to start at once only"})
     deadline = planned.deadline
-    actual = _actual(intensity, known.baseline_start, deadline)
+    actual = seen_as_forecast(intensity, known.baseline_start, deadline)
     if actual is None:
         return known.model_copy(
             update={
@@ -141,7 +144,7 @@ def with_hindsight(
                 )
             }
         )
-    best = _least_grams(status, spec, known, actual, deadline, settings)
+    best = _least_grams(status, spec, known, actual, settings)
     emitted = status.carbon.operational_grams if status.carbon else None
     if best is None or emitted is None:
         return known
@@ -162,7 +165,7 @@ def with_hindsight(
     )
 
 
-def _actual(
+def seen_as_forecast(
     intensity: IntensitySeries | None, start: datetime | None, end: datetime
 ) -> Forecast | None:
     """Return the seen intensity as a forecast without error; `None` if it has a gap."""
@@ -194,19 +197,41 @@ def _least_grams(
     spec: TrainingJobSpec,
     known: CounterfactualStatus,
     actual: Forecast,
-    deadline: datetime,
     settings: ScheduleSettings,
 ) -> float | None:
     """Return the emissions of the best run inside the job's window, in grams."""
+    best = best_run(status, spec, known, actual, settings)
+    if best is None or best[1].planned_grams_per_kwh is None:
+        return None
+    return best[0] * best[1].planned_grams_per_kwh
+
+
+def best_run(
+    status: TrainingJobStatus,
+    spec: TrainingJobSpec,
+    known: CounterfactualStatus,
+    actual: Forecast,
+    settings: ScheduleSettings,
+    *,
+    objective: Objective = CARBON,
+    prices: PriceForecast | None = None,
+) -> tuple[float, Plan] | None:
+    """Return energy in kWh and plan of the best run inside a job's window, as it is known since.
+
+    `None` where too little of the job is known.
+    """
     total = status.energy.total_joules if status.energy else None
+    planned, start = status.plan, known.baseline_start
+    if total is None or start is None or planned is None or planned.deadline is None:
+        return None
     repeated = fsum(span.duration_seconds for span in restart_work(spec, status.attempts))
-    seconds = ran_seconds(status.attempts, deadline) - repeated
-    if total is None or known.baseline_start is None or seconds <= 0:
+    seconds = ran_seconds(status.attempts, planned.deadline) - repeated
+    if seconds <= 0:
         return None
-    request = request_in_hindsight(spec, known.baseline_start, deadline, seconds, settings)
-    best = plan(known.baseline_start, request, actual)
-    if best.planned_grams_per_kwh is None:
-        return None
+    request = replace(
+        request_in_hindsight(spec, start, planned.deadline, seconds, settings), objective=objective
+    )
+    best = plan(start, request, actual, prices=prices)
     length = fsum((segment.end - segment.start).total_seconds() for segment in best.segments)
     watts = (total - (known.restart_joules or 0)) / seconds
-    return joules_to_kwh(watts * length) * best.planned_grams_per_kwh
+    return joules_to_kwh(watts * length), best

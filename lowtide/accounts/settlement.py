@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import fsum
 from typing import Any, Final
 
+from lowtide.accounts.electricity import electricity_status
 from lowtide.accounts.epochs import with_energy
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.rating import Rated
@@ -29,6 +30,7 @@ from lowtide.energy.profile import Span
 from lowtide.grid.overhead import Overhead, with_overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
+from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.base import decimal_text, grams_text
 from lowtide.trainingjob.conditions import Reason, shortened
@@ -37,6 +39,7 @@ from lowtide.trainingjob.status import (
     Attempt,
     CarbonStatus,
     CounterfactualStatus,
+    ElectricityStatus,
     EnergyComponent,
     EnergyStatus,
     TrainingJobStatus,
@@ -64,6 +67,8 @@ class Ledger:
     """The data centre's factor on the energy; `None` if neither job nor settings give one."""
     references: Shelf = EMPTY_SHELF
     """Reference sets for the rating."""
+    prices: PriceSeries | None = None
+    """What a kilowatt-hour cost from submission to the end; `None` where the zone has no prices."""
 
 
 def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
@@ -98,6 +103,7 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
     )
     training = ledger.status.training
     training = None if training is None else with_energy(training, energy)
+    counterfactual = _counterfactual(energy, carbon, ledger)
     rated = Rated(
         energy=used,
         energy_joules=energy.total_joules,
@@ -122,11 +128,12 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
             complete=complete,
             uncertainty=settings.uncertainty,
         ),
-        counterfactual=_counterfactual(energy, carbon, ledger),
+        counterfactual=counterfactual,
         efficiency=efficiency_status(
             ledger.spec, training, rated, run_seconds, settings, ledger.references
         ),
         cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings),
+        electricity=_electricity(energy, carbon, counterfactual, ledger),
         attempts=_by_attempt(ledger, pods, numbers, energy),
         pods={
             uid: round(pod.total_joules)
@@ -278,6 +285,32 @@ def _counterfactual(
         status=ledger.status,
         intensity=ledger.intensity,
         baseline_start=ledger.baseline_start,
+    )
+
+
+def _electricity(
+    energy: JobEnergy,
+    carbon: CarbonResult | None,
+    counterfactual: CounterfactualStatus | None,
+    ledger: Ledger,
+) -> ElectricityStatus | None:
+    """Return the bill of the run, or `None` if the zone has no prices.
+
+    It is that of the metered energy, and so are the grams that it is weighed with.
+    """
+    if ledger.prices is None:
+        return None
+    pue = (ledger.overhead or Overhead()).pue or 1.0
+    grams = None if carbon is None or carbon.grams is None else carbon.grams / pue
+    run_now = None if counterfactual is None else counterfactual.run_now_grams
+    return electricity_status(
+        energy.profile,
+        ledger.prices,
+        spec=ledger.spec,
+        status=ledger.status,
+        baseline_start=ledger.baseline_start,
+        grams=grams,
+        run_now_grams=None if run_now is None else float(run_now) / pue,
     )
 
 

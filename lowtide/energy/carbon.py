@@ -8,16 +8,16 @@ docs/explanation/metrics.md#emissions and
 docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import fsum
 
-from lowtide.energy.profile import EnergyError, EnergyInterval, EnergyProfile, Span
-from lowtide.grid.series import Factor, IntensitySeries, MixedSignalsError, Point, Signal
+from lowtide.energy.profile import EnergyError, EnergyProfile, Span
+from lowtide.energy.slots import shares_by_slot
+from lowtide.grid.series import Factor, IntensitySeries, MixedSignalsError, Signal
 from lowtide.units import joules_to_kwh
 
 
@@ -93,7 +93,7 @@ def operational_grams(profile: EnergyProfile, series: IntensitySeries) -> Carbon
     slots: Counter[float] = Counter()
     missing = False
     for interval in profile.intervals:
-        for energy_joules, point in _split(interval, series):
+        for energy_joules, point in shares_by_slot(interval, series.points):
             if point is None or point.grams_per_kwh is None:
                 missing = missing or energy_joules > 0
                 continue
@@ -155,27 +155,6 @@ def saving(*, actual: CarbonResult, run_now: CarbonResult) -> Saving:
         return Saving(None, None)
     avoided = run_now.grams - actual.grams
     return Saving(avoided, 100 * avoided / run_now.grams if run_now.grams > 0 else None)
-
-
-def _split(
-    interval: EnergyInterval, series: IntensitySeries
-) -> Iterator[tuple[float, Point | None]]:
-    """Yield (joules, slot) for each part of the interval; the slot is `None` in a gap."""
-    index = max(0, bisect_right(series.points, interval.start, key=lambda p: p.start) - 1)
-    at = interval.start
-    while at < interval.end:
-        while index < len(series.points) and series.points[index].end <= at:
-            index += 1
-        point = series.points[index] if index < len(series.points) else None
-        if point is None or point.start >= interval.end:
-            end, slot = interval.end, None
-        elif point.start > at:
-            end, slot = point.start, None
-        else:
-            end, slot = min(point.end, interval.end), point
-        share = (end - at) / (interval.end - interval.start)
-        yield interval.energy_joules * share, slot
-        at = end
 
 
 def _ratio(part: float, whole: float, *, empty: float) -> float:

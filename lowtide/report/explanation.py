@@ -121,6 +121,7 @@ def _stated(job: JobFigures, family: str) -> float | None:
 def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return the lines about the plan: reason, times, expected saving."""
     plan = (manifest.get("status") or {}).get("plan") or {}
+    rate = f"{plan.get('currency')}/kWh"
     rows = [
         ("now because", plan.get("explanation")),
         ("duration", _duration(plan)),
@@ -129,6 +130,14 @@ def plan_lines(manifest: Mapping[str, Any]) -> list[str]:
         ("run now", _with_unit(plan.get("runNowGramsPerKwh"), "g/kWh expected")),
         ("as planned", _with_unit(plan.get("plannedGramsPerKwh"), "g/kWh expected")),
         ("expected saving", _with_unit(plan.get("expectedSavingPercent"), "%")),
+        ("objective", plan.get("objective")),
+        ("", plan.get("objectiveNote")),
+        ("price at once", _with_unit(plan.get("runNowPricePerKwh"), rate)),
+        (
+            "price planned",
+            _with_unit(plan.get("plannedPricePerKwh"), rate),
+        ),
+        ("alternatives", plan.get("alternatives")),
         ("forecast", plan.get("forecastSource")),
         ("deadline", plan.get("deadline")),
         ("latest start", plan.get("latestStart")),

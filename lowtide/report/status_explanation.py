@@ -40,6 +40,7 @@ def explain_status(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Deriva
             _embodied(job, status),
             _range(job, status),
             _priced(job, status, spec),
+            _billed(job, status),
             _times(job, status, spec),
             _letters(status),
         )
@@ -128,6 +129,40 @@ def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Deriv
         lambda v: weighed(v["accuracy"], v["power"] * tariff / 10, a, b),
         _named(job, "APEC"),
     )
+
+
+def _billed(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
+    """Yield the steps from the bill at prices in time to its saving and the objective's reach."""
+    bill = mapping(status.get("electricity"))
+    currency = text(bill.get("currency"))
+    if not bill:
+        return
+    keys = ("paid", "runNow", "weighed", "runNowWeighed", "leastWeighed")
+    paid, now, weighed_, now_weighed, least = (number(bill.get(key)) for key in keys)
+    tonne = number(bill.get("pricePerTonne"))
+    pue = number(mapping(status.get("carbon")).get("pue")) or 1.0
+    yield make_step(
+        "electricity, mean price", "{paid} / ({energy} J / 3 600 000)", f"{currency}/kWh",
+        {"paid": paid, "energy": job.energy_joules or None},
+        lambda v: v["paid"] / (v["energy"] / 3.6e6), number(bill.get("meanPricePerKwh")),
+    )  # fmt: skip
+    yield make_step(
+        "electricity, saved", "{now} - {paid}", currency, {"now": now, "paid": paid},
+        lambda v: v["now"] - v["paid"], number(bill.get("saved")),
+    )  # fmt: skip
+    if tonne is not None:
+        yield make_step(
+            "objective", f"{{paid}} + {tonne:g} {currency}/t * {{O}} g / {pue:g} / 10^6", currency,
+            {"paid": paid, "O": job.operational_grams},
+            lambda v: v["paid"] + tonne * v["O"] / pue / 1e6, weighed_,
+        )  # fmt: skip
+    if number(bill.get("reachPercent")) is not None:
+        yield make_step(
+            "objective, reach", "({now} - {mine}) / ({now} - {least}) * 100", "%",
+            {"now": now_weighed, "mine": weighed_, "least": least},
+            lambda v: 100 * (v["now"] - v["mine"]) / (v["now"] - v["least"]),
+            number(bill.get("reachPercent")),
+        )  # fmt: skip
 
 
 def _times(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Derivation]:

@@ -109,6 +109,7 @@ def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tup
         if latest is not None:
             words += f", latest start {_clock(latest, now, zone)}"
         yield "deadline", words
+    yield from _money_planned(plan)
     yield from _results(status)
     if change := text(plan.get("wouldChange")):
         yield "changes by", change
@@ -119,6 +120,53 @@ def _overhead_words(carbon: Manifest) -> str:
     if (factor := number(carbon.get("pue"))) is not None:
         return f", PUE {factor:.4g} ({text(carbon.get('pueKind')).lower() or 'kind not stated'})"
     return ", without the PUE, which is not known" if carbon.get("pueMessage") else ""
+
+
+def _money_planned(plan: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield what the plan minimises, what it expects to pay, and what else could be chosen."""
+    objective, currency = text(plan.get("objective")), text(plan.get("currency"))
+    if objective in ("Cost", "Both"):
+        tonne = number(plan.get("pricePerTonne"))
+        yield (
+            "minimises",
+            ("money" if tonne is None else f"money, with {tonne:g} {currency} per tonne of CO2eq"),
+        )
+    elif note := text(plan.get("objectiveNote")):
+        yield "minimises", f"carbon alone: {note}"
+    planned, run_now = number(plan.get("plannedPricePerKwh")), number(plan.get("runNowPricePerKwh"))
+    if planned is not None and run_now is not None:
+        percent = number(plan.get("expectedMoneySavingPercent"))
+        share = "" if percent is None else f", {percent:.0f} % less"
+        yield "price", f"{planned:g} instead of {run_now:g} {currency}/kWh{share}"
+    if others := text(plan.get("alternatives")):
+        yield "instead", others
+
+
+def _bill(status: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield what was paid for electricity and saved, and how much of the possible that was."""
+    bill = mapping(status.get("electricity"))
+    currency = text(bill.get("currency"))
+    if (paid := number(bill.get("paid"))) is not None:
+        mean = number(bill.get("meanPricePerKwh"))
+        rate = "" if mean is None else f" at {mean:g} {currency}/kWh"
+        yield "paid", f"{paid:g} {currency} for electricity{rate}, prices of {bill.get('source')}"
+    if (saved := number(bill.get("saved"))) is not None:
+        percent = number(bill.get("savedPercent"))
+        share = "" if percent is None else f" ({percent:.0f} %)"
+        verb = "saved" if saved >= 0 else "paid more"
+        yield verb, f"{abs(saved):g} {currency}{share} against running at once"
+    run_now, least = number(bill.get("runNowWeighed")), number(bill.get("leastWeighed"))
+    reach = number(bill.get("reachPercent"))
+    if run_now is not None and least is not None and reach is not None:
+        yield (
+            "objective",
+            (
+                f"{run_now - least:g} {currency} of the objective at best, knowing the future; "
+                f"{reach:.0f} % of it was reached"
+            ),
+        )
+    elif message := text(bill.get("message")):
+        yield "bill", message
 
 
 def _results(status: Manifest) -> Iterator[tuple[str, str]]:
@@ -156,6 +204,7 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         verb = "avoided" if avoided >= 0 else "added"
         yield verb, f"{format_mass(abs(avoided))}{share} against running at once"
     yield from _possible(counterfactual)
+    yield from _bill(status)
     if (joules := number(counterfactual.get("restartJoules"))) is not None:
         yield "restarts", f"{format_energy(joules)} for resuming after pauses, in the energy above"
 

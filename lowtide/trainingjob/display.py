@@ -1,8 +1,15 @@
 """Texts of kubectl's columns, written for people; no code reads them back."""
 
+from lowtide.planning.objective import ObjectiveKind
 from lowtide.trainingjob.conditions import ENDS, ConditionType, Reason, find, has_end, is_true
 from lowtide.trainingjob.status import Display, TrainingJobStatus
-from lowtide.units import format_energy, format_mass, format_time_column, joules_to_kwh
+from lowtide.units import (
+    format_energy,
+    format_mass,
+    format_significant,
+    format_time_column,
+    joules_to_kwh,
+)
 
 UNIT_WORDS = {
     "TrainingJob": "job",
@@ -11,6 +18,7 @@ UNIT_WORDS = {
     "Token": "token",
     "Parameter": "parameter",
 }
+CARBON = ObjectiveKind.CARBON
 MISSED = ConditionType.DEADLINE_AT_RISK
 """True after the end only if the job ended after its deadline."""
 _QUIET = {Reason.PODS_PENDING, Reason.WAITING, Reason.NOT_LOOKED_AT}
@@ -82,11 +90,23 @@ def _avoided(status: TrainingJobStatus) -> str | None:
     if figures is not None and figures.avoided_grams is not None:
         mass = format_mass(float(figures.avoided_grams))
         share = figures.avoided_percent
-        return mass if share is None else f"{mass} {float(share):.0f}%"
+        text = mass if share is None else f"{mass} {float(share):.0f}%"
+        return ", ".join([text, *_saved_money(status)])
     if has_end(status.conditions) or plan is None or plan.expected_saving_percent is None:
         return None
     percent = float(plan.expected_saving_percent)
+    money = ""
+    if plan.objective not in (None, CARBON) and plan.expected_money_saving_percent is not None:
+        money = f", {float(plan.expected_money_saving_percent):.0f}% of {plan.currency}"
     if plan.expected_joules is None or plan.run_now_grams_per_kwh is None:
-        return f"~{percent:.0f}%"
+        return f"~{percent:.0f}%{money}"
     run_now_grams = joules_to_kwh(plan.expected_joules) * float(plan.run_now_grams_per_kwh)
-    return f"~{format_mass(run_now_grams * percent / 100)} {percent:.0f}%"
+    return f"~{format_mass(run_now_grams * percent / 100)} {percent:.0f}%{money}"
+
+
+def _saved_money(status: TrainingJobStatus) -> list[str]:
+    """Return what waiting saved of the bill, where prices counted in the plan."""
+    bill = status.electricity
+    if bill is None or bill.saved is None or bill.objective in (None, CARBON):
+        return []
+    return [f"{format_significant(float(bill.saved))} {bill.currency}"]

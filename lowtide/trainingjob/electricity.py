@@ -23,7 +23,10 @@ class ElectricityStatus(ApiModel):
     )
     paid: Decimal | None = Field(
         default=None,
-        description="paid is the sum of energy times price in time, fees and taxes included.",
+        description=(
+            "paid is the sum of metered energy times price in time, fees and taxes included; the "
+            "data centre's overhead is not in it."
+        ),
     )
     mean_price_per_kwh: Decimal | None = Field(
         default=None, description="meanPricePerKwh is paid per kilowatt-hour, for display."

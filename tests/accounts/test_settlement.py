@@ -1,5 +1,6 @@
 """The accounts of an ended job, against figures worked out by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from lowtide.accounts.settlement import Ledger, embodied_of, settle
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.overhead import Overhead, OverheadKind
 from lowtide.grid.series import AverageSeries, Point
+from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import (
@@ -86,6 +88,7 @@ def settled(
     grid: AverageSeries | None,
     found: TrainingJobStatus | None = None,
     overhead: Overhead | None = None,
+    prices: PriceSeries | None = None,
     **spec: Any,
 ) -> Measurement:
     """Return the figures of a job."""
@@ -96,6 +99,7 @@ def settled(
         intensity=grid,
         overhead=overhead,
         baseline_start=SUBMITTED,
+        prices=prices,
     )
     return settle(ledger, SETTINGS)
 
@@ -274,3 +278,40 @@ def test_an_overhead_that_is_not_known_is_left_out_said_and_asked_for_again() ->
     assert found.carbon.provisional is True
     assert found.sci is not None
     assert "pue_not_included" in found.sci.warnings
+
+
+def test_prices_of_the_zone_are_a_bill_and_touch_no_other_figure() -> None:
+    """1 kWh for 0.05 instead of 0.30; emissions and the SCI are those of a zone without prices."""
+    grid = intensity([400.0, 400.0, 100.0])
+    points = tuple(
+        PricePoint(SUBMITTED + timedelta(hours=k), SUBMITTED + timedelta(hours=k + 1), price)
+        for k, price in enumerate((0.3, 0.2, 0.05))
+    )
+
+    without = settled(steady("a", 3.6e6), grid)
+    found = settled(steady("a", 3.6e6), grid, prices=PriceSeries("DE", "tariff", points, "EUR"))
+
+    assert found.electricity is not None
+    assert (found.electricity.paid, found.electricity.saved) == ("0.05", "0.25")
+    assert without.electricity is None
+    assert replace(found, electricity=None) == without
+
+
+def test_a_bill_is_that_of_the_metered_energy_whatever_the_overhead() -> None:
+    """100 g of the grid at 100 a tonne are 0.01, beside 0.05 for the kilowatt-hour."""
+    points = tuple(
+        PricePoint(SUBMITTED + timedelta(hours=k), SUBMITTED + timedelta(hours=k + 1), price)
+        for k, price in enumerate((0.3, 0.2, 0.05))
+    )
+    found = settled(
+        steady("a", 3.6e6),
+        intensity([400.0, 400.0, 100.0]),
+        status(plan=PlanStatus(objective="Both", price_per_tonne="100")),
+        prices=PriceSeries("DE", "tariff", points, "EUR"),
+        overhead=Overhead(pue=1.25, kind=OverheadKind.MEASURED, source="test"),
+    )
+
+    assert found.carbon is not None
+    assert found.carbon.operational_grams == "125.0000"
+    assert found.electricity is not None
+    assert (found.electricity.weighed, found.electricity.run_now_weighed) == ("0.06", "0.34")

@@ -186,3 +186,22 @@ def test_several_jobs_in_a_file_are_wrong_use(tmp_path: Path, densenet: Job) -> 
 
     assert result.exit_code == 2
     assert "one is explained at a time" in result.stderr
+
+
+def test_a_bill_follows_from_its_own_figures(tmp_path: Path, densenet: Job) -> None:
+    """1 kWh for 0.05 instead of 0.30; 300 g at 100 a tonne are 0.03; half of 0.26 was reached."""
+    densenet["status"]["energy"] = {"totalJoules": 3_600_000}
+    densenet["status"]["carbon"] = {"operationalGrams": "300"}
+    densenet["status"]["electricity"] = {
+        "currency": "EUR", "paid": "0.05", "meanPricePerKwh": "0.05", "runNow": "0.3",
+        "saved": "0.25", "objective": "Both", "pricePerTonne": "100", "weighed": "0.08",
+        "runNowWeighed": "0.34", "leastWeighed": "0.08", "reachPercent": "50.0",
+    }  # fmt: skip
+
+    result = run(tmp_path, densenet, "--output", "json")
+
+    steps = {step["name"]: step for step in json.loads(result.stdout)["steps"]}
+    for name in ("electricity, mean price", "electricity, saved", "objective"):
+        assert steps[name]["agrees"] is True, name
+    assert steps["objective, reach"]["value"] == pytest.approx(100)
+    assert steps["objective, reach"]["agrees"] is False

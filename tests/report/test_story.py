@@ -169,3 +169,50 @@ def test_reason_of_a_pod_is_quoted_as_it_is() -> None:
     assert story(held)[0] == (
         "bert is held up by ImagePullBackOff; it first started at 20:34:50, 10 s ago."
     )
+
+
+def test_a_plan_by_money_and_carbon_says_its_prices_and_what_each_alone_would_do() -> None:
+    """The currency is said with every amount."""
+    plan = WAITING["plan"] | {
+        "objective": "Both",
+        "pricePerTonne": "100",
+        "currency": "EUR",
+        "plannedPricePerKwh": "0.04",
+        "runNowPricePerKwh": "0.2",
+        "expectedMoneySavingPercent": "80.0",
+        "alternatives": "carbon alone would start at 21:00; cost alone would start at 22:45",
+    }
+
+    text = "\n".join(story({"plan": plan}))
+
+    assert "minimises  money, with 100 EUR per tonne of CO2eq" in text
+    assert "price      0.04 instead of 0.2 EUR/kWh, 80 % less" in text
+    assert "instead    carbon alone would start at 21:00; cost alone" in text
+
+
+def test_a_plan_by_carbon_in_spite_of_its_wish_says_why() -> None:
+    """The source of prices is away."""
+    plan = WAITING["plan"] | {"objective": "Carbon", "objectiveNote": "entsoe answered 503"}
+
+    assert "minimises  carbon alone: entsoe answered 503" in "\n".join(story({"plan": plan}))
+
+
+def test_a_finished_job_says_what_its_electricity_cost_and_saved() -> None:
+    """0.05 instead of 0.30 for 1 kWh; of 0.26 that were possible, half was reached."""
+    bill = {
+        "currency": "EUR",
+        "source": "energy-charts",
+        "paid": "0.05",
+        "meanPricePerKwh": "0.05",
+        "saved": "0.25",
+        "savedPercent": "83.3",
+        "runNowWeighed": "0.34",
+        "leastWeighed": "0.08",
+        "reachPercent": "50.0",
+    }
+
+    text = "\n".join(story({"electricity": bill}))
+
+    assert "paid       0.05 EUR for electricity at 0.05 EUR/kWh, prices of energy-charts" in text
+    assert "saved      0.25 EUR (83 %) against running at once" in text
+    assert "objective  0.26 EUR of the objective at best, knowing the future; 50 % of it" in text

@@ -126,6 +126,15 @@ CASES = [
         description="Jobs in zone DE are planned with the zone's own history.",
     ),
     Case(
+        alert="PricesMissing",
+        page="prices-missing",
+        series={selector("lowtide_operator_prices_available", **ZONE): "1x9 0x40 1x5"},
+        labels=ZONE,
+        fires_minute=40,
+        resolved_minute=51,
+        description="Jobs in zone DE are planned by carbon alone.",
+    ),
+    Case(
         alert="DeadlineAtRisk",
         page="deadline-at-risk",
         series={selector(

@@ -126,7 +126,28 @@ CLUSTER = Dashboard(
             width=8,
             queries=(
                 Query(
-                    f"sum by (namespace, currency, kind) (lowtide_trainingjobs_cost{_IN})",
+                    "sum by (namespace, currency, kind) (lowtide_trainingjobs_cost"
+                    '{namespace=~"$namespace", kind=~"instance|energy"})',
+                    "{{namespace}} {{kind}} {{currency}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Electricity price",
+            description="Price of a kilowatt-hour now, fees and taxes included; never converted.",
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.NONE,
+            queries=(Query("lowtide_operator_price_per_kwh", "{{zone}} {{currency}}"),),
+        ),
+        Panel(
+            title="Electricity bill of finished jobs",
+            description="Paid at prices in time, as at submission, and the difference: saved.",
+            kind=PanelKind.BARS,
+            unit=PanelUnit.NONE,
+            queries=(
+                Query(
+                    "sum by (namespace, currency, kind) (lowtide_trainingjobs_cost"
+                    '{namespace=~"$namespace", kind=~"electricity.*"})',
                     "{{namespace}} {{kind}} {{currency}}",
                 ),
             ),

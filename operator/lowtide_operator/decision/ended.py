@@ -25,7 +25,16 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 
 DELETED = "Deleted"
-SECTIONS = ("training", "energy", "carbon", "sci", "counterfactual", "efficiency", "cost")
+SECTIONS = (
+    "training",
+    "energy",
+    "carbon",
+    "sci",
+    "counterfactual",
+    "efficiency",
+    "cost",
+    "electricity",
+)
 """Sections of the status that a measurement may hold."""
 
 

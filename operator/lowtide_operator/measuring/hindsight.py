@@ -1,19 +1,20 @@
 """Hindsight on a job whose deadline has passed: the best run that was possible.
 
-Everything it needs except the grid's intensity is in the status, so nothing is measured again,
-and samples need not be kept until the deadline.
+Everything it needs except the grid's intensity and prices is in the status, so nothing is measured
+again, and samples need not be kept until the deadline.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
+from lowtide.accounts.electricity import with_price_hindsight
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.savings import with_hindsight
 from lowtide.grid.overhead import with_overhead
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.decision.due import hindsight_due
-from lowtide_operator.measuring.measure import SeenIntensity
+from lowtide_operator.measuring.measure import SeenGrid
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
@@ -21,7 +22,7 @@ from lowtide_operator.settings import OperatorSettings
 async def look_back(
     job: JobView,
     figures: Measurement | None,
-    grid: SeenIntensity,
+    grid: SeenGrid,
     now: datetime,
     settings: OperatorSettings,
 ) -> Measurement | None:
@@ -37,16 +38,19 @@ async def look_back(
     if not is_new and (due is None or not due[0] <= now < due[1]):
         return figures
     start, zone = status.counterfactual.baseline_start, status.carbon and status.carbon.zone
-    intensity = None
+    intensity = prices = None
     if due is not None and now >= due[0] and start is not None and zone:
         intensity = await grid.seen_between(zone, start, due[0])
-        pue = status.carbon and status.carbon.pue
-        intensity = with_overhead(intensity, float(pue) if pue else None)
-    known = with_hindsight(status, job.spec, intensity, settings.schedule)
-    if known == status.counterfactual:
+        prices = grid.paid_between(zone, start, due[0])
+    pue = status.carbon and status.carbon.pue
+    # Emissions carry the data centre's overhead; the bill is that of the metered energy.
+    burdened = with_overhead(intensity, float(pue) if pue else None)
+    known = with_hindsight(status, job.spec, burdened, settings.schedule)
+    bill = with_price_hindsight(status, job.spec, intensity, prices, settings.schedule)
+    if known == status.counterfactual and bill == status.electricity:
         return figures
     if figures is not None:
-        return replace(figures, counterfactual=known)
+        return replace(figures, counterfactual=known, electricity=bill)
     measured = find(status.conditions, ConditionType.MEASURED)
     if measured is None or measured.status != "True":
         return None
@@ -55,6 +59,7 @@ async def look_back(
         reason=Reason(measured.reason),
         message=measured.message,
         counterfactual=known,
+        electricity=bill,
     )
 
 
@@ -66,6 +71,7 @@ def _with_figures(status: TrainingJobStatus, figures: Measurement | None) -> Tra
         "energy": figures.energy,
         "carbon": figures.carbon,
         "counterfactual": figures.counterfactual,
+        "electricity": figures.electricity,
     }
     return status.model_copy(
         update={name: section for name, section in sections.items() if section is not None}

@@ -17,6 +17,7 @@ from lowtide.accounts.references import References
 from lowtide.accounts.settlement import Ledger, settle
 from lowtide.grid.overhead import Overhead, RunSpan
 from lowtide.grid.series import IntensitySeries
+from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus
@@ -45,13 +46,17 @@ NEVER_RAN: Final = Measurement(
 )
 
 
-class SeenIntensity(Protocol):
-    """A source of the intensity that was really seen."""
+class SeenGrid(Protocol):
+    """A source of what was really seen of the grid: intensity and prices."""
 
     async def seen_between(
         self, zone: str, start: datetime, end: datetime
     ) -> IntensitySeries | None:
         """Return the seen intensity of a zone, or `None` if nothing was seen."""
+        ...
+
+    def paid_between(self, zone: str, start: datetime, end: datetime) -> PriceSeries | None:
+        """Return what a kilowatt-hour cost in a zone, or `None` if it has no prices."""
         ...
 
 
@@ -75,11 +80,11 @@ class Measurer:
     def __init__(
         self,
         samples: Samples | None,
-        intensity: SeenIntensity,
+        grid: SeenGrid,
         overheads: KnownOverheads,
     ) -> None:
         self._samples = samples
-        self._intensity = intensity
+        self._grid = grid
         self._overheads = overheads
         self._references = References()
 
@@ -148,15 +153,17 @@ class Measurer:
         baseline = job.created if earliest is None else max(job.created, earliest)
         baseline = min(baseline, min((a.start for a in attempts if a.start), default=baseline))
         zone = None if job.status.carbon is None else job.status.carbon.zone
-        intensity = None
+        intensity = prices = None
         if zone is not None:
-            intensity = await self._intensity.seen_between(zone, min(baseline, begin), ended)
+            intensity = await self._grid.seen_between(zone, min(baseline, begin), ended)
+            prices = self._grid.paid_between(zone, min(baseline, begin), ended)
         ledger = Ledger(
             spec=spec,
             status=job.status,
             samples=reading,
             intensity=intensity,
             overhead=await self._overheads.of_run(spec, zone, _ran(attempts), settings),
+            prices=prices,
             baseline_start=baseline,
             references=await asyncio.to_thread(self._references.shelf, settings.rating),
         )

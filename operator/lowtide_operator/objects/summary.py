@@ -17,6 +17,12 @@ LETTERS: Final = "ABCDE"
 ENDED_LIVES: Final = frozenset({"Complete", "CompletedLate", "Failed"})
 """States of jobs that ran or never will."""
 ENDED_STATES: Final = ENDED_LIVES | {"Invalid"}
+BILL: Final = {
+    "electricity": "paid",
+    "electricity_run_now": "runNow",
+    "electricity_saved": "saved",
+}
+"""Kinds of money in the metrics, and the fields of the bill that they are read from."""
 _shared: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
 
@@ -59,6 +65,11 @@ def summary_of(spec: Body, status: Body) -> Summary:
     cost = _section(status, "cost")
     currency = str(cost.get("currency", ""))
     costs = {(currency, kind): _number(cost.get(kind)) for kind in ("instance", "energy")}
+    bill = _section(status, "electricity")
+    costs |= {
+        (str(bill.get("currency", "")), kind): _number(bill.get(field))
+        for kind, field in BILL.items()
+    }
     return Summary(
         state=_section(status, "display").get("state", "Waiting"),
         zone=carbon.get("zone"),
@@ -87,6 +98,7 @@ def _figures(status: Body) -> dict[str, float | None]:
     plan, carbon = _section(status, "plan"), _section(status, "carbon")
     savings = _section(status, "counterfactual")
     reach = _number(savings.get("reachPercent"))
+    by_objective = _number(_section(status, "electricity").get("reachPercent"))
     attempts = status.get("attempts") or [{}]
     sci_range = _section(_section(status, "sci"), "uncertainty")
     metrics = {m.get("name", ""): m.get("value") for m in _efficiency(status)}
@@ -104,6 +116,7 @@ def _figures(status: Body) -> dict[str, float | None]:
         "run_now_grams": _number(savings.get("runNowGrams")),
         "clairvoyant_grams": _number(savings.get("clairvoyantGrams")),
         "reach_ratio": None if reach is None else reach / 100,
+        "objective_reach_ratio": None if by_objective is None else by_objective / 100,
         "sci_grams_per_unit": _number(_section(status, "sci").get("gramsPerUnit")),
         "accuracy_ratio": _number(_section(status, "training").get("accuracy")),
         "sam": _number(named.get("SAM")),

@@ -50,6 +50,7 @@ JOB_FIGURES: Final = {
     "run_now_grams": "Emissions that running at submission would have had",
     "clairvoyant_grams": "Least emissions that were possible, known after the deadline",
     "reach_ratio": "Share of the possible saving that was realised, known after the deadline",
+    "objective_reach_ratio": "The same of the objective, where electricity prices count in it",
     "sci_grams_per_unit": "Software Carbon Intensity, grams per functional unit",
     "accuracy_ratio": "Accuracy on validation data",
     "sam": "Sustainable accuracy metric with the job's own parameters",
@@ -216,7 +217,8 @@ class OperatorCollector(Collector):
             self._app.forecasts.zones, now, self._app.settings.zone_of_unmarked_jobs
         )
         yield from provider_families(self._app.forecasts.zones)
-        yield from price_families(self._app.forecasts.prices.known, now)
+        prices = self._app.forecasts.prices
+        yield from price_families(prices.zones, prices.known, prices.forecasts, now)
 
     def _jobs(self) -> Iterator[Metric]:
         records = list(self._app.cache.records())

@@ -180,6 +180,14 @@ def _operator_settings(*, scrapes_itself: bool) -> Manifest:
     }
     return {
         "defaultZone": day.ZONE,
+        # A flat tariff, in the replay's days: bills are told, and no plan changes by it.
+        "prices": {
+            day.ZONE: {
+                "currency": "EUR",
+                "slotsPerDay": 24,
+                "providers": [{"kind": "tariff", "perKwh": 0.3}],
+            }
+        },
         "zones": {day.ZONE: {"signal": "Average", "slotsPerDay": 24, "providers": [grid]}},
         "schedule": {"startLatencySeconds": 5, "marginSeconds": 5, "lookAgainSeconds": 2},
         "forecast": {"refreshSeconds": 4, "retrySeconds": 1, "fetchTimeoutSeconds": 10},

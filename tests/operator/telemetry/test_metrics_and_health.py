@@ -72,6 +72,13 @@ FINISHED: dict[str, Any] = {
     "counterfactual": {"clairvoyantGrams": "80", "reachPercent": "75.0"},
     "sci": {"gramsPerUnit": "112.25"},
     "cost": {"currency": "EUR", "energy": "0.3"},
+    "electricity": {
+        "currency": "USD",
+        "paid": "-0.05",
+        "runNow": "0.2",
+        "saved": "0.25",
+        "reachPercent": "60.0",
+    },
     "efficiency": {"metrics": [{"name": "SAM5[Wh]", "value": "1.5"}]},
 }
 
@@ -103,6 +110,10 @@ def test_a_finished_job_has_its_figures_and_a_gone_one_none(app: Any) -> None:
     assert value("lowtide_trainingjob_reach_ratio") == 0.75
     assert value("lowtide_trainingjob_sam") == 1.5
     assert value("lowtide_trainingjob_cost", currency="EUR", kind="energy") == 0.3
+    for kind, amount in {"": -0.05, "_run_now": 0.2, "_saved": 0.25}.items():
+        kind = f"electricity{kind}"
+        assert value("lowtide_trainingjob_cost", currency="USD", kind=kind) == amount
+    assert value("lowtide_trainingjob_objective_reach_ratio") == 0.6
     assert value("lowtide_trainingjob_condition", type="Complete", status="True") == 1
     assert value("lowtide_trainingjob_avoided_grams") is None
     app.cache.forget(job())
@@ -189,6 +200,25 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
                 "attempts": [{"number": 1, "name": "n", "start": "2026-11-30T11:00:00Z"}],
             },
             ("Starting", "2026-11-30 11:00Z", "2.87 kWh", "410 g 34%"),
+        ),
+        (
+            {
+                "plan": {
+                    "start": "2026-12-01T02:15:00Z",
+                    "expectedSavingPercent": "-3.1",
+                    "expectedMoneySavingPercent": "42.0",
+                    "objective": "Cost",
+                    "currency": "EUR",
+                }
+            },
+            ("Waiting", "2026-12-01 02:15Z", None, "~-3%, 42% of EUR"),
+        ),
+        (
+            {
+                "counterfactual": {"avoidedGrams": "410.2", "avoidedPercent": "34.1"},
+                "electricity": {"currency": "EUR", "saved": "0.2512", "objective": "Both"},
+            },
+            ("Waiting", None, None, "410 g 34%, 0.251 EUR"),
         ),
     ],
 )
@@ -299,6 +329,7 @@ async def test_the_price_of_now_is_a_series_in_its_currency(app: Any) -> None:
         app.forecasts.close()
     labels = '{currency="EUR",provider="tariff",zone="DE"}'
     assert f"lowtide_operator_price_per_kwh{labels} 0.42" in shown
+    assert 'lowtide_operator_prices_available{zone="DE"} 1.0' in shown
     assert 'lowtide_operator_price_published_seconds{zone="DE"} 691200.0' in shown
 
 
@@ -345,6 +376,8 @@ async def test_prices_of_a_provider_that_fails_leave_the_operator_running(
         forecasts.close()
 
     assert forecasts.prices.known["DE"].market is None
+    assert "prices.csv cannot be read" in (forecasts.prices.trouble("DE") or "")
+    assert not forecasts.prices.is_pending("DE")
     assert caplog.text.count("prices.csv cannot be read") == 1
 
 
