@@ -155,8 +155,8 @@ class Measurer:
         zone = None if job.status.carbon is None else job.status.carbon.zone
         intensity = prices = None
         if zone is not None:
-            intensity = await self._grid.seen_between(zone, min(baseline, begin), ended)
-            prices = self._grid.paid_between(zone, min(baseline, begin), ended)
+            intensity = await self._grid.seen_between(zone, min(baseline, begin), until)
+            prices = self._grid.paid_between(zone, min(baseline, begin), until)
         ledger = Ledger(
             spec=spec,
             status=job.status,

@@ -3,7 +3,8 @@
 at most one Job ever starts for a TrainingJob
 it starts no later than 60 s after its latest start, if an operator is up and can
 in the calm, the status of every job says what is, and nothing more is written
-the energy in the status is what the store holds
+the energy in the status is what the store holds, and the bill that energy at the published prices
+a job by money is planned so, or says that its prices are away
 calls are bounded, and nothing is kept of what is gone
 """
 
@@ -363,11 +364,23 @@ class Episode:
             return
         if measured["status"] == "Unknown":
             raise self._fail(f"{name}: {truth:.0f} J were never read: {measured}")
+        self._check_bill(name, uid, status)
         if stated is None or abs(stated - truth) > 2 + 1e-6 * truth:
             raise self._fail(
                 f"{name}: {stated} J in the status, {truth:.0f} J in the store: "
                 f"{brief(status)} {status['attempts']}"
             )
+
+    def _check_bill(self, name: str, uid: str, status: Body) -> None:
+        truth = self._world.bill_of(uid, self._program.grid.price_at)
+        bill = status.get("electricity") or {}
+        if "paid" not in bill or abs(float(bill["paid"]) - truth) > 1e-6 + 1e-4 * abs(truth):
+            raise self._fail(f"{name}: {truth:.7f} EUR were owed, the status says {bill}")
+        spec = self._world.jobs[name]["spec"]["schedule"]
+        asked = (spec.get("objective") or {}).get("kind", "Carbon")
+        plan = status.get("plan") or {}
+        if plan.get("objective", asked) != asked and not plan.get("objectiveNote"):
+            raise self._fail(f"{name} asks for {asked} and is planned by {plan.get('objective')}")
 
     def _check_ghosts(self) -> None:
         app = self._program.app

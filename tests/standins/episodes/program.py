@@ -118,6 +118,10 @@ class Grid:
         """Return the prices that were published; they are known whatever is away now."""
         return self.published.between(start, end)
 
+    def price_at(self, seconds: float) -> float:
+        """Return the price of a kilowatt-hour so many true seconds after the start."""
+        return self.published.points[int(seconds // 3600)].per_kwh or 0.0
+
     def view(self, grid: Any) -> ForecastView:
         outlook = self.outlook(ZONE)
         if outlook is None:

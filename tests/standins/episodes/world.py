@@ -340,6 +340,19 @@ class World:
             if pod.labels[names.LABEL_TRAININGJOB_UID] == trainingjob_uid
         )
 
+    def bill_of(self, trainingjob_uid: str, price_at: Callable[[float], float]) -> float:
+        """Return what the electricity of a TrainingJob really cost."""
+        total = 0.0
+        for pod in self.pods.values():
+            if pod.labels[names.LABEL_TRAININGJOB_UID] != trainingjob_uid or pod.began is None:
+                continue
+            at, end = pod.began, self.now if pod.ended is None else pod.ended
+            while at < end:
+                until = min(end, 3600.0 * (at // 3600 + 1))
+                total += pod.watts * (until - at) / 3.6e6 * price_at(at)
+                at = until
+        return total
+
 
 class StoreUnavailableError(SamplesUnavailableError):
     """The store does not answer."""
