@@ -222,7 +222,7 @@ def test_every_series_mentioned_exists(page):
     counted = re.findall(r'\("([a-z_]+)", "', code[0].read_text("utf-8"))
     known |= {f"lowtide_operator_{name}_total" for name in counted}
     known |= {family.name for family in provider_families({})}
-    known |= {family.name for family in price_families({}, datetime.now(UTC))}
+    known |= {family.name for family in price_families((), {}, (), datetime.now(UTC))}
 
     mentioned = set(SERIES.findall(page.read_text("utf-8"))) - PACKAGES
 
