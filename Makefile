@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast lint generate images bench clean
+.PHONY: help install demo test test-fast lint generate images release bench clean
 
 help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint       ruff, mypy, import-linter, generated files"
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
 	@echo "make images     the three images, with docker, podman or buildah (REGISTRY=..., PUSH=1)"
+	@echo "make release    wheel, chart, manifests, bills of materials, licences, into dist/"
 	@echo "make bench      the tables behind the performance claims"
 	@echo "make clean      remove .venv and caches in this folder"
 
@@ -55,6 +56,9 @@ images: install
 	@$(BIN)/python tools/images/build.py $(IMAGES) $(if $(REGISTRY),--registry $(REGISTRY)) \
 	  $(if $(PUSH),--push) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 	  $(if $(BUILDER),--builder $(BUILDER)) $(if $(PLATFORM),--platform $(PLATFORM))
+
+release: install
+	@$(BIN)/python tools/release
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
 bench: install
