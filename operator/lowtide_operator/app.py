@@ -14,7 +14,7 @@ from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
-from lowtide_operator.measuring.turns import MeasuringTurns
+from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import ENDED_LIVES
 from lowtide_operator.objects.workload_kinds import WorkloadKind
@@ -57,7 +57,7 @@ class App:
     """Jobs to look at."""
     forecasts: Forecasts
     """Grid zones."""
-    measuring: MeasuringTurns
+    measurer: Measurer
     """Reader of the energy of ended jobs."""
     exporters: Exporters | None
     """The exporters, where the operator scrapes them itself."""

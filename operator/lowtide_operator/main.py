@@ -42,7 +42,6 @@ from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -319,7 +318,6 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     forecasts = Forecasts(settings, clock=utc_now)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
-    measuring = MeasuringTurns(Measurer(samples, forecasts, forecasts.overheads), queue.add)
     adoption = Adoption(
         cluster, cache, kinds, settings.cluster.namespaces, on_change=queue.add, clock=utc_now
     )
@@ -333,7 +331,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         cache=cache,
         queue=queue,
         forecasts=forecasts,
-        measuring=measuring,
+        measurer=Measurer(samples, forecasts, forecasts.overheads),
         exporters=exporters,
         live=LiveEnergy(samples, utc_now),
         bookings=bookings,
@@ -360,7 +358,6 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     finally:
         forecasts.close()
         await desk.close()
-        await measuring.close()
         if store is not None:
             store.close()
         await session.close()

@@ -1,4 +1,7 @@
-"""Observation of one job: what a decision needs, and no more; most looks need no request."""
+"""Observation of one job: what a decision needs, and no more; most looks need no request.
+
+Energy is read within the look at an ended job, whose workers do nothing else.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -212,7 +215,7 @@ async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:
     """Return what is new of an ended job's figures, or `None`."""
     figures = None
     if needs_measuring(job.status, now, app.settings):
-        figures = app.measuring.figures(job, now, app.settings)
+        figures = await app.measurer.measure(job, now, app.settings)
     return await look_back(job, figures, app.forecasts, now, app.settings)
 
 

@@ -124,7 +124,6 @@ async def reconcile(key: Key, app: App) -> float | None:
     if job is None:
         app.queue.forget(key)
         app.tally.jobs_faulty.discard(key)
-        app.measuring.forget(key)
         _release(key, app)
         return None
     if job.deleting or is_managed_elsewhere(job):

@@ -131,15 +131,20 @@ class WorkQueue:
     async def take(self, lane: Lane = Lane.JOBS) -> Key | None:
         """Return the key that waits longest in a lane, as being worked on; `None` once stopped."""
         ready, event = self._ready[lane], self._something_ready[lane]
-        while not ready and not self._stopped:
-            event.clear()
-            await event.wait()
-        if self._stopped:
-            return None
-        key = ready.popleft()
-        self._leave(key)
-        self._active.add(key)
-        return key
+        while not self._stopped:
+            if not ready:
+                event.clear()
+                await event.wait()
+                continue
+            key = ready.popleft()
+            since = self._leave(key)
+            if self._lane_of(key) is lane:
+                self._active.add(key)
+                return key
+            # It has ended while it waited, behind a leader that did not lead yet.
+            self._line_up(key, since)
+            self._hand_out(key)
+        return None
 
     def next_keys(self, count: int) -> tuple[Key, ...]:
         """Return up to `count` keys that are taken next from the lane of jobs, the first first."""

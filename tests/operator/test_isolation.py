@@ -7,6 +7,7 @@ import pytest
 
 from lowtide_operator import reconcile
 from lowtide_operator.decision.decide import decide
+from lowtide_operator.measuring.measure import Measurer
 
 JOBS = ("batch/v1", "jobs")
 PODS = ("v1", "pods")
@@ -129,6 +130,33 @@ async def test_a_job_that_the_operator_fails_at_says_so_and_no_other_notices(
         await api.until(lambda: state(api, "poison") == "HandlingFailed")
         assert "int too large" in condition(api, "poison", "Running")["message"]
         await api.until(lambda: api.get(JOBS, "poison-1"), 8)
+
+
+async def test_a_job_whose_energy_cannot_be_read_says_so_and_no_other_notices(
+    api: Any,
+    operator: Callable[..., Any],
+    training_job: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it fails with; the job's end stands."""
+    measure = Measurer.measure
+
+    async def fails(self: Measurer, job: Any, *others: Any) -> Any:
+        if job.key.name == "poison":
+            raise ZeroDivisionError("division by zero")
+        return await measure(self, job, *others)
+
+    monkeypatch.setattr(Measurer, "measure", fails)
+    async with operator():
+        for name in ("poison", "healthy"):
+            api.create(TRAININGJOBS, training_job(name, schedule=AT_ONCE))
+            await api.until(lambda job=f"{name}-1": api.get(JOBS, job))
+            api.end_job(f"{name}-1")
+        await api.until(
+            lambda: condition(api, "poison", "Measured").get("reason") == "HandlingFailed"
+        )
+        assert state(api, "poison") == "Complete"
+        await api.until(lambda: condition(api, "healthy", "Measured").get("status") == "False")
 
 
 @pytest.mark.slow

@@ -146,6 +146,24 @@ async def test_slow_work_waits_in_a_lane_of_its_own(clock: Clock) -> None:
     assert queue.length == 0
 
 
+async def test_a_job_that_ends_while_it_waits_is_read_by_no_worker_that_starts_jobs(
+    clock: Clock,
+) -> None:
+    """A standby lined it up while it ran; when it takes over, the job has long ended."""
+    ended: set[Key] = set()
+    queue = WorkQueue(
+        clock=clock,
+        random=lambda: 1.0,
+        lane_of=lambda key: Lane.MEASURING if key in ended else Lane.JOBS,
+    )
+    queue.add(A)
+    queue.add(B)
+    ended.add(A)
+    assert await queue.take() == B
+    assert await queue.take(Lane.MEASURING) == A
+    assert queue.length == 0
+
+
 async def test_a_job_that_is_due_is_tried_again_soon(queue: WorkQueue) -> None:
     """The tenth failure would wait for five minutes, and Retry-After for two."""
     for _ in range(10):

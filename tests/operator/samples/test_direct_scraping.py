@@ -495,6 +495,8 @@ async def test_a_job_is_measured_without_prometheus(
         server = {"metricsPort": free_port}
         async with operator(exporters=section, zones=zones(1000), server=server):
             node.text = await run_job(node, 7200.0)
+            # The end marker is stored before the time to wait for it begins.
+            await node.is_scraped()
             own = await page_at(f"http://127.0.0.1:{free_port}/metrics")
             assert 'lowtide_operator_exporters{state="answering"} 1.0' in own
             assert 'lowtide_operator_exporters{state="failing"} 0.0' in own

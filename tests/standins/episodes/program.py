@@ -29,7 +29,6 @@ from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
 from lowtide_operator.measuring.measure import KnownOverheads, Measurer
-from lowtide_operator.measuring.turns import MeasuringTurns
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.samples.live import LiveEnergy
@@ -199,10 +198,7 @@ class Program:
             cache=cache,
             queue=queue,
             forecasts=cast("Any", self.grid),
-            measuring=MeasuringTurns(
-                Measurer(cast("Any", self._store), cast("Any", self.grid), self.overheads),
-                queue.add,
-            ),
+            measurer=Measurer(cast("Any", self._store), cast("Any", self.grid), self.overheads),
             exporters=None,
             live=LiveEnergy(None, world.wall),
             bookings=bookings,
@@ -242,7 +238,6 @@ class Program:
         self._feed.clear()
         if app is not None:
             with contextlib.suppress(asyncio.CancelledError):
-                await app.measuring.close()
                 await app.desk.close()
         faults = [one for one in ended if isinstance(one, Exception)]
         if faults:
