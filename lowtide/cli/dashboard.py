@@ -11,14 +11,16 @@ import click
 
 from lowtide.cli.durations import DURATION, MOMENT
 from lowtide.cli.jobs import NAME_PATTERN
-from lowtide.cli.options import prometheus_access_options
+from lowtide.cli.options import (
+    DEFAULT_PROMETHEUS,
+    prometheus_access_options,
+    prometheus_url_option,
+)
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.report.dashboard_page import MOCK, Curve, Findings, QueryAnswer, render_dashboards
 from lowtide.report.dashboards import DASHBOARDS
 from lowtide.report.dashboards.queries import Choice, Question, questions
 
-ENV_PROMETHEUS: Final = "LOWTIDE_PROMETHEUS"
-DEFAULT_PROMETHEUS: Final = "http://localhost:9090"
 MOST_POINTS: Final = 300
 AT_ONCE: Final = 8
 LONGEST: Final = timedelta(days=366)
@@ -48,14 +50,7 @@ class StartType(click.ParamType):  # type: ignore[type-arg]  # not generic in cl
     required=True,
     help="The page to write, for example page.html.",
 )
-@click.option(
-    "--prometheus",
-    metavar="URL",
-    envvar=ENV_PROMETHEUS,
-    default=DEFAULT_PROMETHEUS,
-    show_default=True,
-    help=f"Prometheus to ask; also ${ENV_PROMETHEUS}.",
-)
+@prometheus_url_option
 @prometheus_access_options
 @click.option(
     "--from",

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -9,7 +10,9 @@ import click
 from click.shell_completion import CompletionItem
 from pydantic import TypeAdapter, ValidationError
 
+from lowtide.cli.durations import DURATION
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_names
+from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.series import Factor
 
@@ -95,4 +98,51 @@ def prometheus_access_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--prometheus-token-file", type=_FILE, help="File with a bearer token for Prometheus."
+    )(command)
+
+
+ENV_PROMETHEUS: Final = "LOWTIDE_PROMETHEUS"
+DEFAULT_PROMETHEUS: Final = "http://localhost:9090"
+
+
+def prometheus_options(command: Command) -> Command:
+    """Add --prometheus with what a protected one needs; passed as one server, `prometheus`."""
+
+    @prometheus_url_option
+    @prometheus_access_options
+    @click.option("--timeout", type=DURATION, default="30s", show_default=True, help="Per query.")
+    @functools.wraps(command)
+    def with_prometheus(
+        *arguments: Any,
+        prometheus: str,
+        prometheus_token_file: Path | None,
+        prometheus_ca_file: Path | None,
+        prometheus_headers: dict[str, str],
+        timeout: timedelta,
+        **options: Any,
+    ) -> Any:
+        server = PrometheusApi(
+            url=prometheus,
+            timeout_seconds=timeout.total_seconds(),
+            token_file=prometheus_token_file,
+            ca_file=prometheus_ca_file,
+            headers=prometheus_headers,
+        )
+        try:
+            return command(*arguments, prometheus=server, **options)
+        except PrometheusApiError as error:
+            raise click.ClickException(str(error)) from error
+
+    return with_prometheus  # type: ignore[return-value]  # click only looks at its options
+
+
+def prometheus_url_option(command: Command) -> Command:
+    """Add --prometheus, the address of the server to ask."""
+    return click.option(
+        "--prometheus",
+        metavar="URL",
+        envvar=ENV_PROMETHEUS,
+        default=DEFAULT_PROMETHEUS,
+        show_default=True,
+        help=f"Prometheus to ask; also ${ENV_PROMETHEUS}.",
     )(command)
