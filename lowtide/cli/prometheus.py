@@ -7,6 +7,7 @@ the readings are then unknown, and the view says so.
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any, Final
 import requests
 
 from lowtide import names
+from lowtide.deadlines import session_until
 from lowtide.grid.series import AverageSeries, IntensitySeries, MarginalSeries, Point, Signal
 from lowtide.grid.timed import SeriesError
 from lowtide.report.live import LiveReading
@@ -124,16 +126,17 @@ class PrometheusApi:
         if self.ca_file is not None and not self.ca_file.is_file():
             raise PrometheusApiError(f"certificate file {self.ca_file} is not there")
         try:
-            answer = requests.request(
-                method,
-                f"{self.url.rstrip('/')}/api/v1/{route}",
-                # Some proxies limit the length of an address, so a long query travels in the body.
-                data=form if method == "POST" else None,
-                params=form if method == "GET" else None,
-                headers=headers,
-                timeout=(self.timeout_seconds, self.timeout_seconds),
-                verify=True if self.ca_file is None else str(self.ca_file),
-            )
+            with session_until(time.monotonic() + self.timeout_seconds) as session:
+                answer = session.request(
+                    method,
+                    f"{self.url.rstrip('/')}/api/v1/{route}",
+                    # Some proxies limit the length of an address, so a long query is in the body.
+                    data=form if method == "POST" else None,
+                    params=form if method == "GET" else None,
+                    headers=headers,
+                    timeout=(self.timeout_seconds, self.timeout_seconds),
+                    verify=True if self.ca_file is None else str(self.ca_file),
+                )
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
             raise PrometheusApiError(_refusal(self, answer.status_code)) from error

@@ -1,7 +1,7 @@
 """Exchange with an HTTP peer that ends by one deadline, however slowly its bytes drip.
 
-A timeout of a socket starts anew with every byte. Here every read gets only what is left of the
-time for the whole exchange: connection, handshake, headers, chunk sizes and body alike.
+Connection, handshake, headers, chunk sizes and body alike get only what is left of the time
+(`lowtide.timed_sockets`).
 """
 
 import http.client
@@ -14,33 +14,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lowtide.meters.errors import SourceError
+from lowtide.timed_sockets import PlainSocket, TlsSocket, seconds_left
 
 _PORTS: Final = {"http": 80, "https": 443}
-
-
-class _Timed:
-    """Socket whose reads and writes end at `until`, monotonic seconds."""
-
-    until: float
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        self._hurry()
-        return super().recv_into(buffer, nbytes, flags)  # type: ignore[misc, no-any-return]
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        self._hurry()
-        super().sendall(data, flags)  # type: ignore[misc]
-
-    def _hurry(self) -> None:
-        self.settimeout(_seconds_left(self.until))  # type: ignore[attr-defined]
-
-
-class _PlainSocket(_Timed, socket.socket):
-    """Timed socket without TLS."""
-
-
-class _TlsSocket(_Timed, ssl.SSLSocket):  # type: ignore[misc]  # one parameter is named apart
-    """Timed socket with TLS."""
 
 
 def open_url(
@@ -112,10 +88,10 @@ def _connect(host: str, port: int, until: float) -> Any:
     """Return a timed socket that is connected to the first address that answers."""
     last: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        connected = _PlainSocket(family, kind, protocol)
+        connected = PlainSocket(family, kind, protocol)
         connected.until = until
         try:
-            connected.settimeout(_seconds_left(until))
+            connected.settimeout(seconds_left(until))
             connected.connect(address)
         except OSError as error:
             connected.close()
@@ -131,22 +107,10 @@ def _secure(plain: Any, host: str, ca_file: str | None, until: float) -> Any:
         context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
         raise SourceError(f"CA file {ca_file} cannot be used: {error}") from None
-    context.sslsocket_class = _TlsSocket
+    context.sslsocket_class = TlsSocket
     secured = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-    assert isinstance(secured, _TlsSocket)
+    assert isinstance(secured, TlsSocket)
     secured.until = until
-    secured.settimeout(_seconds_left(until))
+    secured.settimeout(seconds_left(until))
     secured.do_handshake()
     return secured
-
-
-def _seconds_left(until: float) -> float:
-    """Return the time that is left.
-
-    Raises:
-        TimeoutError: none is.
-    """
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left

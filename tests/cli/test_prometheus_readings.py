@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from click.testing import Result
+from standins.peers import dripping
 
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import Signal
@@ -183,3 +185,13 @@ def test_watch_says_why_there_is_no_curve(
     assert result.exit_code == 0
     assert "bert" in result.stdout
     assert "no curve: PrometheusApi has no intensity of any zone" in result.stdout
+
+
+def test_a_prometheus_that_drips_is_given_up_at_the_deadline() -> None:
+    """Each byte of the header comes in time, the answer never does."""
+    began = time.monotonic()
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as url:
+        server = PrometheusApi(url=url, timeout_seconds=0.5)
+        with pytest.raises(PrometheusApiError, match="does not answer"):
+            server.vector("up")
+    assert time.monotonic() - began < 10

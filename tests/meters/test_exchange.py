@@ -1,43 +1,22 @@
 """An exchange ends by its deadline, whatever the peer sends."""
 
 import contextlib
-import socket
-import threading
 import time
 
 import pytest
+from standins.peers import DRIP_SECONDS, sending
 
 from lowtide.meters.errors import SourceError
 from lowtide.meters.exchange import fetch
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
-DRIP_SECONDS = 0.05
 
 
 @pytest.fixture
 def peer():
     """Start peers that send pieces, one after the other, and return their address."""
-    listeners = []
-
-    def start(pieces, pause=0.0):
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def serve():
-            with contextlib.suppress(OSError):
-                connected, _ = listener.accept()
-                with connected:
-                    connected.recv(4096)
-                    for piece in pieces:
-                        connected.sendall(piece)
-                        time.sleep(pause)
-
-        threading.Thread(target=serve, daemon=True).start()
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
-
-    yield start
-    for listener in listeners:
-        listener.close()
+    with contextlib.ExitStack() as peers:
+        yield lambda pieces, pause=0.0: peers.enter_context(sending(pieces, pause)) + "/metrics"
 
 
 def test_a_whole_answer_is_returned(peer):

@@ -1,10 +1,10 @@
 """HTTP client of all providers: one deadline, bounded bodies, few retries.
 
-Every request has a connect and a read time-out and a total one, a limit on the size of its answer,
-and at most one retry. Redirects are followed on the same origin only, so that a credential never
-leaves for another host. Environment proxies are respected, `.netrc` is not. Errors carry neither
-query nor headers, because an ENTSO-E token sits in the query, and of a body only the reason that
-the service states (see `refusals`).
+Every request has a connect and a read time-out, one deadline for all that follows from it
+(`lowtide.deadlines`), a limit on the size of its answer, and at most one retry. Redirects are
+followed on the same origin only, so that a credential never leaves for another host. Environment
+proxies are respected, `.netrc` is not. Errors carry neither query nor headers, because an ENTSO-E
+token sits in the query, and of a body only the reason that the service states (see `refusals`).
 """
 
 import json
@@ -22,9 +22,11 @@ import requests
 import urllib3
 
 import lowtide
+from lowtide.deadlines import session_until
 from lowtide.grid.errors import BadAnswer, GridError, RateLimited, Unauthorized, Unavailable
 from lowtide.grid.providers.throttle import Throttle
 from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
+from lowtide.timed_sockets import seconds_left
 
 STAND_IN_SERVER: Final = "lowtide-grid-standin"
 """Product name in the Server header of the project's stand-in; its series are labelled as such."""
@@ -144,7 +146,7 @@ class HttpClient:
         problem: GridError
         try:
             return self._follow(url, params, headers, zone)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
             problem = Unavailable(f"{self.name} did not answer in time for zone {zone}")
         except (requests.ConnectionError, urllib3.exceptions.HTTPError, OSError):
             problem = _Disconnected(f"{self.name} cannot be reached for zone {zone}")
@@ -167,20 +169,21 @@ class HttpClient:
         for _ in range(REDIRECTS_MAX + 1):
             # A session per request: a kept connection may be closed by the server just when it is
             # used again, and requests are minutes apart anyway.
+            left = seconds_left(give_up_at)
             with (
-                _session() as session,
+                _session(give_up_at) as session,
                 session.get(
                     url,
                     params=dict(params or {}),
                     headers=dict(headers or {}),
-                    timeout=(self.connect_seconds, self.read_seconds),
+                    timeout=(min(self.connect_seconds, left), min(self.read_seconds, left)),
                     allow_redirects=False,
                     stream=True,
                 ) as response,
             ):
                 if not response.is_redirect:
                     self._check_status(response, zone, _secrets(params, headers))
-                    body = self._read(response, give_up_at, zone)
+                    body = self._read(response, zone)
                     return HttpAnswer(body, response.status_code, _is_stand_in(response))
                 target = urljoin(url, response.headers["Location"])
             if _origin(target) != _origin(url):
@@ -191,19 +194,13 @@ class HttpClient:
             url, params = target, None
         raise BadAnswer(f"{self.name} redirected more than {REDIRECTS_MAX} times")
 
-    def _read(self, response: requests.Response, give_up_at: float, zone: str) -> bytes:
-        """Return the body; the total time-out also ends a server that drips single bytes."""
+    def _read(self, response: requests.Response, zone: str) -> bytes:
         parts, size = [], 0
         while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
             size += len(part)
             if size > self.body_max_bytes:
                 raise BadAnswer(
                     f"{self.name} answered zone {zone} with more than {self.body_max_bytes} bytes"
-                )
-            if time.monotonic() > give_up_at:
-                raise Unavailable(
-                    f"{self.name} did not finish its answer for zone {zone} in "
-                    f"{self.total_seconds:g} s"
                 )
             parts.append(part)
         return b"".join(parts)
@@ -251,8 +248,8 @@ def _first_bytes(response: requests.Response) -> bytes:
         return b""
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
+def _session(until: float) -> requests.Session:
+    session = session_until(until)
     session.auth = _no_credentials
     session.headers["User-Agent"] = f"lowtide/{lowtide.__version__}"
     return session

@@ -27,6 +27,8 @@ DOUBT_SECONDS = 7.0
 """Until a gap is seen, a pod is shown as if fully counted: five seconds, two ticks."""
 AFTER_SECONDS = 200.0
 """After the last end: the operator waits up to three minutes for an end marker."""
+WHOLE_SECOND = 1.0
+"""Kubernetes tells the end in whole seconds, and coverage is a share of the time until then."""
 WHOLE_JOULE = 0.5
 """The status has whole joules."""
 
@@ -71,6 +73,7 @@ class History:
         self._writer = TextWriter()
         self._looks: dict[int, list[Look]] = {gpu.index: [] for gpu in self.node.gpus}
         self._ended: dict[str, dict] = {}
+        self._segments: dict[str, set[float]] = defaultdict(set)
         self._highest: dict[tuple, float] = {}
         self._loop = self._start()
 
@@ -154,6 +157,7 @@ class History:
 
     def _look(self, uid: str, values: dict) -> None:
         starts = [v for (name, _), v in values.items() if name == POD_SEGMENT.name]
+        self._segments[uid] |= set(starts)
         for (name, labels), value in values.items():
             if name != POD_ENERGY.name:
                 continue
@@ -188,7 +192,10 @@ class History:
         # A MIG instance's half of the idle floor; the free one has the other half.
         watts = pod.watts - 0.5 * IDLE_WATTS if is_mig else pod.watts
         unknown = (1 - told.coverage) * (pod.end - pod.start)
-        unseen = DOUBT_SECONDS * (unknown > 0.01)
+        gaps = max(len(self._segments[f"{pod.name}/{pod.uid}"]) - 1, int(unknown > 0.01))
+        unseen = DOUBT_SECONDS * gaps
+        if told.status.energy is None or not told.status.energy.final:
+            unseen += WHOLE_SECOND
         # A wrong clock gives a segment's start the same error.
         unseen += sum(abs(s.value) for s in self.node.spells if s.kind == "clock")
         known = watts * (pod.end - pod.start - unknown - unseen)
