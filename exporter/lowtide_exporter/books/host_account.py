@@ -12,12 +12,17 @@ from typing import Any, Final
 
 from lowtide.energy.attribution import (
     Attribution,
-    Claim,
     Method,
     Owner,
     Part,
     UnallocatedReason,
     attribute_energy,
+)
+from lowtide.energy.attribution_host import (
+    CpuShare,
+    idle_of_packages,
+    split_cpu_energy,
+    split_memory_energy,
 )
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import Quality
@@ -27,8 +32,6 @@ from lowtide_exporter.books.pod_accounts import SeriesKey
 
 CPU: Final = "cpu"
 DRAM: Final = "dram"
-_LOW_LOAD: Final = 0.1
-"""Below this share of busy cores, package power counts as a sample of its idle floor."""
 _SAMPLES_DUMPED: Final = 60
 
 
@@ -163,45 +166,18 @@ class HostAccount:
     ) -> Attribution:
         assert self._use is not None
         cores = max(1, self._use.cores)
-        load = min(1.0, busy / (cores * seconds)) if seconds > 0 else 0.0
-        if seconds > 0 and load < _LOW_LOAD:
-            self.floor.observe_free(energy / seconds / 1000.0)
-        if self.floor.learnt_watts is None:
-            idle = energy - round(energy * load)
-        else:
-            idle = self.floor.idle_millijoules(seconds, energy)
-        known = {uid: cores_of[uid] for uid in used if uid in cores_of}
-        asked = max(1.0, sum(held for held, _ in known.values()) / cores)
-        claims = [
-            Claim(
-                owner=Owner(uid, ""),
-                held_ratio=held / cores / asked,
-                active_weight=used[uid],
-                method=Method.CPU_PINNED if pinned else Method.CPU_SHARE,
-            )
-            for uid, (held, pinned) in known.items()
+        idle = idle_of_packages(self.floor, energy, seconds, busy, cores)
+        shares = [
+            CpuShare(Owner(uid, ""), seconds_used, *cores_of[uid])
+            for uid, seconds_used in used.items()
+            if uid in cores_of
         ]
-        rest = max(0.0, busy - sum(used[uid] for uid in known))
-        system = rest if rest > 0 or any(c.active_weight for c in claims) else 1.0
-        return attribute_energy(
-            energy - idle, idle, claims, other_active_weights={UnallocatedReason.SYSTEM: system}
-        )
+        return split_cpu_energy(energy, idle, shares, busy_seconds=busy, cores=cores)
 
     def _split_memory(self, energy: int, cores_of: Mapping[str, tuple[float, bool]]) -> Attribution:
         assert self._use is not None
-        whole = max(1, self._use.memory_bytes)
-        held = {u: p.memory_bytes / whole for u, p in self._pods.items() if u in cores_of}
-        scale = max(1.0, sum(held.values()))
-        claims = [
-            Claim(
-                owner=Owner(uid, ""),
-                held_ratio=ratio / scale,
-                active_weight=0.0,
-                method=Method.MEMORY_SHARE,
-            )
-            for uid, ratio in held.items()
-        ]
-        return attribute_energy(0, energy, claims)
+        held = {Owner(u, ""): p.memory_bytes for u, p in self._pods.items() if u in cores_of}
+        return split_memory_energy(energy, held, self._use.memory_bytes)
 
     def total_millijoules(self, component: str) -> int:
         """Return the devices' total from raw readings."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.grid.errors import Failure
+from lowtide.grid.estimates import with_estimates
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import Factor, IntensitySeries
@@ -23,7 +24,6 @@ from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
-from lowtide_operator.schedule.estimates import with_estimates
 from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.schedule.prices import Prices
 from lowtide_operator.settings import OperatorSettings

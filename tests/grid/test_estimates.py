@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from lowtide.grid.estimates import with_estimates
 from lowtide.grid.series import AverageSeries, MarginalSeries, Point
-from lowtide_operator.schedule.estimates import with_estimates
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
