@@ -1,9 +1,12 @@
 """Figures of an ended job, as its status will hold them."""
 
 from dataclasses import dataclass, field
+from typing import Any, Final
 
+from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.conditions import Reason, Truth
 from lowtide.trainingjob.status import (
+    Attempt,
     CarbonStatus,
     CostStatus,
     CounterfactualStatus,
@@ -36,3 +39,47 @@ class Measurement:
     """Joules and grams by attempt number."""
     pods: dict[str, int] = field(default_factory=dict)
     """Joules by pod uid."""
+
+
+SECTIONS: Final = (
+    "training",
+    "energy",
+    "carbon",
+    "sci",
+    "counterfactual",
+    "efficiency",
+    "cost",
+    "electricity",
+)
+"""Sections of the status that a measurement may hold."""
+
+
+def sections_of(figures: Measurement) -> dict[str, Any]:
+    """Return the sections of the status that were measured, by field name."""
+    found = {name: getattr(figures, name) for name in SECTIONS}
+    return {name: section for name, section in found.items() if section is not None}
+
+
+def with_attempt_figures(
+    attempts: tuple[Attempt, ...], figures: Measurement
+) -> tuple[Attempt, ...]:
+    """Return the attempts with their joules and grams, and those of their pods."""
+    return tuple(
+        attempt.model_copy(
+            update={
+                **_attempt_figures(figures, attempt.number),
+                "pods": tuple(
+                    pod.model_copy(update={"joules": figures.pods.get(pod.uid, pod.joules)})
+                    for pod in attempt.pods
+                ),
+            }
+        )
+        for attempt in attempts
+    )
+
+
+def _attempt_figures(figures: Measurement, number: int) -> dict[str, Any]:
+    if number not in figures.attempts:
+        return {}
+    joules, grams = figures.attempts[number]
+    return {"energy_joules": joules, "operational_grams": grams_text(grams)}

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 import lowtide
 
 SUBCOMMANDS: Final = {
+    "measure": "measure the energy of a command on this machine",
     "status": "list jobs: state, start, progress, energy",
     "watch": "watch jobs wait and run",
     "explain": "explain why a job waits, or how it ended",

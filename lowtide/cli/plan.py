@@ -24,6 +24,7 @@ from lowtide.cli.price_options import objective_options, prices_option
 from lowtide.cli.price_outlook import prices_at
 from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
+from lowtide.grid.raw_values import usual_step
 from lowtide.grid.series import Factor, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.trace import read_trace_of_command
@@ -183,7 +184,7 @@ def outlook_for(
         times_are_utc = _say_what_is_taken(trace, times_are_utc, factor)
         chosen, folder = _trace_settings(trace, now, times_are_utc, signal, factor), None
     else:
-        chosen = keyless_settings(zone) if settings is None else _zone_settings(settings, zone)
+        chosen = keyless_settings(zone) if settings is None else zone_settings(settings, zone)
         folder = cache_folder()
     if not chosen.providers:
         raise click.ClickException(
@@ -240,7 +241,41 @@ def _trace_settings(
     )
 
 
-def _zone_settings(path: Path, zone: str) -> ZoneSettings:
+def replayed_trace(
+    trace: Path, trace_start: datetime, wall_start: datetime, speed: float
+) -> ZoneSettings:
+    """Return settings that replay a trace: `trace_start` is `wall_start`, its future is unknown.
+
+    Raises:
+        click.ClickException: the file is no trace.
+    """
+    try:
+        read = read_trace_of_command(trace.read_text(encoding="utf-8-sig").splitlines())
+    except (TraceFileError, OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
+    step = usual_step([value.start for value in read.actuals()])
+    if step is None:
+        raise click.ClickException(
+            f"{trace.name} is not a valid trace: it has fewer than two times"
+        )
+    provider = {
+        "kind": "file",
+        "path": str(trace),
+        "timesAreUtc": read.utc_was_assumed,
+        "replay": {"traceStart": trace_start, "wallStart": wall_start, "speed": speed},
+    }
+    slots = None if speed == 1.0 else round(86_400 / step.total_seconds())
+    return ZoneSettings.model_validate(
+        {"signal": Signal.AVERAGE, "providers": [provider], "slotsPerDay": slots}
+    )
+
+
+def zone_settings(path: Path, zone: str) -> ZoneSettings:
+    """Return the settings of a zone in the operator's settings file.
+
+    Raises:
+        click.ClickException: the file cannot be used, or does not hold the zone.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

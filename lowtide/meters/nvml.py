@@ -142,6 +142,28 @@ class NvmlMeters:
             sums[sample.pid] = sums.get(sample.pid, 0.0) + sample.smUtil
         return {pid: total / moments for pid, total in sums.items()}
 
+    def process_ids(self, uuid: str) -> frozenset[int] | None:
+        """Return the processes that hold a context on a GPU, by host process id.
+
+        None where the GPU cannot tell, or is lost.
+        """
+        device = self._devices.get(uuid)
+        if device is None or device.error is not None:
+            return None
+        found = self._optional(pynvml.nvmlDeviceGetComputeRunningProcesses, device.handle)
+        return None if found is None else frozenset(one.pid for one in found)
+
+    def counter_millijoules(self, uuid: str) -> int | None:
+        """Return the energy counter of one GPU, by one call and nothing else.
+
+        None where it cannot be read.
+        """
+        device = self._devices.get(uuid)
+        if device is None or device.error is not None:
+            return None
+        found = self._optional(pynvml.nvmlDeviceGetTotalEnergyConsumption, device.handle)
+        return believable_counter(found)
+
     def _open(self, now: float) -> None:
         if self._is_open:
             return

@@ -4,13 +4,10 @@ An ended job stays ended: its Job may be removed, its pods may be gone, Promethe
 a day; a missing figure is tried again until it is there or can never be there.
 """
 
-from dataclasses import fields
 from datetime import timedelta
-from typing import Any
 
-from lowtide.accounts.figures import Measurement
+from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figures
 from lowtide.trainingjob.attempts import with_attempt, with_end
-from lowtide.trainingjob.base import grams_text
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import CarbonStatus
 from lowtide.trainingjob.training import training_status
@@ -25,17 +22,6 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 
 DELETED = "Deleted"
-SECTIONS = (
-    "training",
-    "energy",
-    "carbon",
-    "sci",
-    "counterfactual",
-    "efficiency",
-    "cost",
-    "electricity",
-)
-"""Sections of the status that a measurement may hold."""
 
 
 def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
@@ -171,36 +157,7 @@ def _reprice_seconds(carbon: CarbonStatus | None, settings: OperatorSettings) ->
 
 def _write_figures(figures: Measurement, draft: Draft) -> None:
     draft.condition(ConditionType.MEASURED, figures.status, figures.reason, figures.message)
-    sections = {
-        field.name: getattr(figures, field.name)
-        for field in fields(figures)
-        if field.name in SECTIONS and getattr(figures, field.name) is not None
-    }
-    draft.section(**sections)
-    draft.section(
-        attempts=tuple(
-            attempt.model_copy(
-                update={
-                    **_attempt_figures(figures, attempt.number),
-                    "pods": tuple(
-                        pod.model_copy(update={"joules": figures.pods.get(pod.uid, pod.joules)})
-                        for pod in attempt.pods
-                    ),
-                }
-            )
-            for attempt in draft.attempts
-        )
-    )
-
-
-def _attempt_figures(figures: Measurement, number: int) -> dict[str, Any]:
-    if number not in figures.attempts:
-        return {}
-    joules, grams = figures.attempts[number]
-    return {
-        "energy_joules": joules,
-        "operational_grams": grams_text(grams),
-    }
+    draft.section(**sections_of(figures), attempts=with_attempt_figures(draft.attempts, figures))
 
 
 def _read_report(seen: Observation, draft: Draft) -> None:

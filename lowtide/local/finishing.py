@@ -1,0 +1,79 @@
+"""Finishing of a run: its samples read back, settled and written into its document.
+
+Whoever reads a run whose program was killed finishes it the same way, so what was measured is
+never lost with the program.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from lowtide.grid.series import IntensitySeries
+from lowtide.local.samples_file import SampledAttempt, read_samples
+from lowtide.local.store import Document, RunStore
+
+Intensity = Callable[[datetime, datetime], IntensitySeries | None]
+_REPORT_MAX: Final = 65_536
+
+
+def finished(
+    store: RunStore,
+    name: str,
+    *,
+    intensity: Intensity | None = None,
+    now: datetime | None = None,
+    document: Document | None = None,
+) -> Document:
+    """Return a run's document with everything that its samples say, without writing it.
+
+    Raises:
+        RunFileError: the run cannot be read.
+    """
+    from lowtide.local.settling import RunSettings, settled
+
+    document = store.load(name) if document is None else document
+    sampled = read_samples(store.samples_path(name))
+    going_on = store.is_going_on(name)
+    found = None
+    if intensity is not None and sampled:
+        found = intensity(_created(document, sampled), _utc(sampled[-1].last_seen))
+    return settled(
+        document,
+        sampled,
+        now=now or datetime.now(UTC),
+        intensity=found,
+        report=_report(store, name),
+        settings=RunSettings(scrape_interval_seconds=_spacing(sampled)),
+        is_going_on=going_on,
+    )
+
+
+def _spacing(sampled: list[SampledAttempt]) -> float:
+    """Return the usual distance between two samples, at least a second."""
+    longest = [
+        (one.samples[-1][0] - one.samples[0][0]) / (len(one.samples) - 1)
+        for one in sampled
+        if len(one.samples) > 1
+    ]
+    return max([1.0, *longest])
+
+
+def _report(store: RunStore, name: str) -> str | None:
+    try:
+        with store.report_path(name).open(encoding="utf-8", errors="replace") as file:
+            return file.read(_REPORT_MAX) or None
+    except OSError:
+        return None
+
+
+def _created(document: Document, sampled: list[SampledAttempt]) -> datetime:
+    text = str(document["metadata"].get("creationTimestamp", ""))
+    first = _utc(sampled[0].started_at)
+    try:
+        return min(first, datetime.fromisoformat(text))
+    except (ValueError, TypeError):
+        return first
+
+
+def _utc(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
