@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast lint generate images release bench clean
+.PHONY: help install demo test test-fast lint generate images release site bench clean
 
 help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
@@ -19,6 +19,7 @@ help:
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
 	@echo "make images     the three images, with docker, podman or buildah (REGISTRY=..., PUSH=1)"
 	@echo "make release    wheel, chart, manifests, bills of materials, licences, into dist/"
+	@echo "make site       the documentation as a site, into build/site"
 	@echo "make bench      the tables behind the performance claims"
 	@echo "make clean      remove .venv and caches in this folder"
 
@@ -59,6 +60,9 @@ images: install
 
 release: install
 	@$(BIN)/python tools/release
+
+site: install
+	@$(BIN)/python tools/site
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
 bench: install
