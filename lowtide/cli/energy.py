@@ -18,6 +18,7 @@ from lowtide.cli.stored_usage import (
     read_zone,
     unowned_joules,
 )
+from lowtide.grid.overhead import LARGEST_PUE, with_overhead
 from lowtide.report.usage_table import usage_csv, usage_document, usage_table, usage_text
 
 
@@ -29,6 +30,11 @@ from lowtide.report.usage_table import usage_csv, usage_document, usage_table, u
     default="owner",
     show_default=True,
     help="What the rows are; an owner is the object at the top, such as a Deployment.",
+)
+@click.option(
+    "--pue",
+    type=click.FloatRange(1, LARGEST_PUE),
+    help="Overhead of the data centre that all grams carry; default: none is assumed.",
 )
 @click.option(
     "--since", type=DURATION, default="24h", show_default=True, help="Length of the time."
@@ -44,6 +50,7 @@ def command(
     since: timedelta,
     end: datetime | None,
     zone: str | None,
+    pue: float | None,
     output: str,
 ) -> None:
     r"""Show energy, carbon and electricity cost of every pod on the measured nodes.
@@ -74,8 +81,9 @@ def command(
         grouped(usages, lambda pod: _group(pod, by)),
         by=by,
         window=window,
-        intensity=intensity,
+        intensity=with_overhead(intensity, pue),
         prices=prices,
+        pue=pue,
         unowned_joules={} if namespace else unowned_joules(prometheus, window),
     )
     if output == "json":

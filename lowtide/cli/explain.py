@@ -1,14 +1,17 @@
 """`lowtide explain`: why a job waits or ran, and every figure recomputed from its inputs."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lowtide.cli.explain_workload import PastQuestion, explain_workload
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, exists, fetch_trainingjob
-from lowtide.cli.options import cluster_options, complete_jobs
+from lowtide.cli.options import cluster_options, complete_jobs, past_options, prometheus_options
+from lowtide.cli.prometheus import PrometheusApi
+from lowtide.cli.workload_names import namespace_in_use, split_workload
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.documents import DOCUMENTS, parse_document
 from lowtide.records.errors import ReportError
@@ -29,17 +32,43 @@ from lowtide.report.story import explain
 @click.argument("job", shell_complete=complete_jobs)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 @cluster_options
-def command(job: str, output: str, cluster: KubectlTarget) -> None:
+@past_options
+@prometheus_options
+def command(
+    job: str,
+    output: str,
+    cluster: KubectlTarget,
+    prometheus: PrometheusApi,
+    since: timedelta,
+    end: datetime | None,
+    zone: str | None,
+    max_delay: timedelta,
+    pue: float | None,
+) -> None:
     r"""Explain why a job waits or how it ended, and recompute its figures step by step.
 
     \b
     Examples:
       lowtide explain densenet121
       lowtide explain finished.json --output json
+      lowtide explain job/resnet -n ml --prometheus http://prometheus:9090
 
     JOB is a name in the cluster (name or namespace/name) or a file. Exit code 1 means that a
     stated figure does not follow from its inputs, or that the job cannot be read.
+
+    KIND/NAME is a workload of any kind (job, cronjob, jobset, trainjob, pytorchjob, rayjob,
+    deployment, pod ...), labelled or not: its energy over all pods, its emissions and cost, and
+    what waiting would have saved, from the exporter's series in Prometheus. The options below
+    --kubeconfig are for these.
     """
+    workload = None if exists(job) else split_workload(job)
+    if workload is not None:
+        until = end or datetime.now(UTC)
+        asked = PastQuestion(
+            start=until - since, end=until, zone=zone, max_delay=max_delay, pue=pue
+        )
+        explain_workload(prometheus, namespace_in_use(cluster), *workload, asked, output)
+        return
     manifest, figures = _load(job, cluster)
     steps = explain_figures(figures)
     if manifest.get("kind") == "TrainingJob":

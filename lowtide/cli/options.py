@@ -10,10 +10,11 @@ import click
 from click.shell_completion import CompletionItem
 from pydantic import TypeAdapter, ValidationError
 
-from lowtide.cli.durations import DURATION
+from lowtide.cli.durations import DURATION, MOMENT
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_names
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.grid.headers import PlainHeaders
+from lowtide.grid.overhead import LARGEST_PUE
 from lowtide.grid.series import Factor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -146,3 +147,25 @@ def prometheus_url_option(command: Command) -> Command:
         show_default=True,
         help=f"Prometheus to ask; also ${ENV_PROMETHEUS}.",
     )(command)
+
+
+def past_options(command: Command) -> Command:
+    """Add what a look at the past assumes: --since, --zone, --max-delay, --pue."""
+    command = click.option(
+        "--pue",
+        type=click.FloatRange(1, LARGEST_PUE),
+        help="Overhead of the data centre that all grams carry; default: none is assumed.",
+    )(command)
+    command = click.option(
+        "--max-delay",
+        type=DURATION,
+        default="24h",
+        show_default=True,
+        help="Longest wait that is assumed of every run.",
+    )(command)
+    command = click.option(
+        "--zone", help="Zone of the intensity; default: that of jobs that name none."
+    )(command)
+    return click.option(
+        "--since", type=DURATION, default="7d", show_default=True, help="Length of the time."
+    )(click.option("--to", "end", type=MOMENT, help="End of the time; default: now.")(command))

@@ -62,13 +62,14 @@ def choice_of(
     length = (end - start).total_seconds()
     allowed = [step for step in STEPS if length / step <= MOST_STEPS * (4 if finest else 1)]
     step = allowed[0] if allowed else STEPS[-1]
-    first, last = (_floor(moment, step) for moment in (start, end))
+    first, last = (floor_of(moment, step) for moment in (start, end))
     if last <= first:
         first = last - timedelta(seconds=step)
     return PodChoice(window=Span(first, last), step_seconds=step, namespace=namespace)
 
 
-def _floor(moment: datetime, step: int) -> datetime:
+def floor_of(moment: datetime, step: int) -> datetime:
+    """Return the last whole step before a time."""
     return datetime.fromtimestamp(moment.timestamp() // step * step, UTC)
 
 
@@ -78,52 +79,66 @@ class Stored:
 
     usages: tuple[Usage, ...]
     """Each pod alone."""
-    owners: Mapping[str, WorkloadKey]
-    """WorkloadKey of each pod, by its uid, where it is known."""
-    trainingjobs: Mapping[str, str]
-    """TrainingJob's uid of each pod that works for one, by the pod's uid."""
+    scheduled: frozenset[str]
+    """Uids of the pods that a TrainingJob stands behind."""
 
 
-def read_usage(prometheus: PrometheusApi, choice: PodChoice) -> Stored:
-    """Return what pods used.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOwners:
+    """Owners of pods, as the exporter said, by the pods' uids."""
+
+    workloads: Mapping[str, WorkloadKey]
+    """Workload of each pod, where it is known."""
+    scheduled: frozenset[str]
+    """Pods that a TrainingJob stands behind."""
+    pods: Mapping[str, str]
+    """Name of each pod."""
+
+
+def read_usage(
+    prometheus: PrometheusApi, choice: PodChoice, owners: PodOwners | None = None
+) -> Stored:
+    """Return what pods used; `owners` spares the question for them.
 
     Raises:
         PrometheusApiError: no answer in time, or an error.
     """
-    owners, trainingjobs = read_owners(prometheus, choice)
+    known = owners or read_owners(prometheus, choice)
     markers = _last(prometheus, choice, names.METRIC_POD_END)
-    reading = UsageReading(owners, sample_seconds=float(choice.step_seconds), end_times=markers)
-    for start, end in _pieces(choice.window, PIECE, choice.step_seconds):
+    reading = UsageReading(
+        known.workloads, sample_seconds=float(choice.step_seconds), end_times=markers
+    )
+    for start, end in pieces(choice.window, PIECE, choice.step_seconds):
         reading.take(_samples(prometheus, choice, start, end))
-    return Stored(usages=reading.usage(choice.window), owners=owners, trainingjobs=trainingjobs)
+    return Stored(usages=reading.usage(choice.window), scheduled=known.scheduled)
 
 
-def read_owners(
-    prometheus: PrometheusApi, choice: PodChoice
-) -> tuple[dict[str, WorkloadKey], dict[str, str]]:
-    """Return the top owner of each pod and the TrainingJob it works for, by the pods' uids.
+def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
+    """Return the top owner of each pod, and whether a TrainingJob stands behind it.
 
     Raises:
         PrometheusApiError: no answer in time, or an error.
     """
-    owners: dict[str, WorkloadKey] = {}
-    trainingjobs: dict[str, str] = {}
-    labels = "namespace, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
-    for start, end in _pieces(choice.window, OWNER_PIECE, choice.step_seconds):
+    workloads: dict[str, WorkloadKey] = {}
+    scheduled: set[str] = set()
+    pods: dict[str, str] = {}
+    labels = "namespace, pod, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
+    for start, end in pieces(choice.window, OWNER_PIECE, choice.step_seconds):
         seconds = int((end - start).total_seconds()) + choice.step_seconds
         stored = f"last_over_time({choice.selector(names.METRIC_POD_OWNER)}[{seconds}s])"
         for found, _ in prometheus.vector(f"group by ({labels}) ({stored})", at=end.timestamp()):
             uid = found.get("pod_uid", "")
+            pods[uid] = found.get("pod", "")
             if found.get("trainingjob_uid"):
-                trainingjobs[uid] = found["trainingjob_uid"]
+                scheduled.add(uid)
             if uid and found.get("owner_kind"):
-                owners[uid] = WorkloadKey(
+                workloads[uid] = WorkloadKey(
                     found.get("namespace", ""),
                     found["owner_kind"],
                     found.get("owner_name", ""),
                     found.get("owner_uid", ""),
                 )
-    return owners, trainingjobs
+    return PodOwners(workloads=workloads, scheduled=frozenset(scheduled), pods=pods)
 
 
 def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:
@@ -141,7 +156,7 @@ def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:
 def _last(prometheus: PrometheusApi, choice: PodChoice, metric: str) -> dict[str, float]:
     """Return the last value of a gauge of each pod, by uid."""
     last: dict[str, float] = {}
-    for start, end in _pieces(choice.window, OWNER_PIECE, choice.step_seconds):
+    for start, end in pieces(choice.window, OWNER_PIECE, choice.step_seconds):
         seconds = int((end - start).total_seconds()) + choice.step_seconds
         query = f"max by (pod_uid) (last_over_time({choice.selector(metric)}[{seconds}s]))"
         for labels, value in prometheus.vector(query, at=end.timestamp()):
@@ -179,7 +194,7 @@ def _honest(labels: Mapping[str, str]) -> bool:
     return not any(name.startswith("exported_") for name in labels)
 
 
-def _pieces(
+def pieces(
     window: Span, length: timedelta, step_seconds: int
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield the ends of pieces whose samples, both ends included, are all of the window once."""

@@ -81,6 +81,8 @@ class UsageTable:
     """Intensity that the energy was multiplied with."""
     currency: str | None
     """Currency of the costs."""
+    pue: float | None
+    """The data centre's overhead that the intensity carries."""
     unowned_joules: Mapping[str, float]
     """Energy of the nodes that belongs to no pod, by component."""
 
@@ -92,6 +94,7 @@ def usage_table(
     window: Span,
     intensity: IntensitySeries | None,
     prices: PriceSeries | None,
+    pue: float | None,
     unowned_joules: Mapping[str, float],
 ) -> UsageTable:
     """Return the table of groups that were made by the fields of `by`."""
@@ -101,6 +104,7 @@ def usage_table(
         rows=tuple(_row(group, usage, intensity, prices) for group, usage in groups.items()),
         intensity=intensity,
         currency=None if prices is None else prices.currency,
+        pue=pue,
         unowned_joules=unowned_joules,
     )
 
@@ -176,7 +180,8 @@ def notes(table: UsageTable) -> list[str]:
     else:
         found.append(
             f"Grams are operational, by the {table.intensity.signal.lower()} intensity of zone "
-            f"{table.intensity.zone} ({factor_words(table.intensity)}), {table.intensity.source}."
+            f"{table.intensity.zone} ({factor_words(table.intensity)}), {table.intensity.source}; "
+            f"{overhead_words(table.pue)}."
         )
         priced = fsum(row.energy_joules * row.priced_ratio for row in table.rows)
         if total > 0 and priced < 0.9995 * total:
@@ -209,6 +214,13 @@ def factor_words(intensity: IntensitySeries) -> str:
     }.get(str(intensity.factor), "direct or life-cycle is not stated")
 
 
+def overhead_words(pue: float | None) -> str:
+    """Return whether grams carry the overhead of the data centre, in words."""
+    if pue is None:
+        return "without the data centre's overhead"
+    return f"with an overhead (PUE) of {format_significant(pue)}"
+
+
 def usage_document(table: UsageTable) -> dict[str, Any]:
     """Return the table as JSON values in base units; what is not known is null."""
     grid = table.intensity
@@ -220,6 +232,7 @@ def usage_document(table: UsageTable) -> dict[str, Any]:
         "signal": None if grid is None else str(grid.signal),
         "factor": None if grid is None else str(grid.factor),
         "intensity_source": None if grid is None else grid.source,
+        "pue": table.pue,
         "unowned_joules": dict(table.unowned_joules),
         "rows": [dict(zip(columns(table), values, strict=True)) for values in _records(table)],
     }
