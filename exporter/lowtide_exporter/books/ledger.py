@@ -7,7 +7,7 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, Final
 
@@ -159,6 +159,7 @@ class NodeLedger:
             "mapped_at": self._mapped_at,
             "mapped_unix": self._mapped_unix,
             "replicas": self._replicas,
+            "generations": self._names.dump(),
         }
 
     def restore_mapping(
@@ -167,6 +168,7 @@ class NodeLedger:
         mapped_at: float | None,
         mapped_unix: float,
         replicas: dict[str, int],
+        generations: Iterable[tuple[str, str, int]] = (),
     ) -> None:
         """Restore an answer from before a restart, and the UIDs of the restored accounts.
 
@@ -174,6 +176,7 @@ class NodeLedger:
         """
         self._allocations, self._replicas = allocations, replicas
         self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
+        self._names.load(generations)
         if mapped_at is not None:
             self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
         for account in self.pods.living.values():

@@ -6,6 +6,7 @@ not, a name that left the kubelet's list and came back, or that was listed on bo
 silence, may mean another pod: its UID is not known until the API server has answered again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,6 +56,14 @@ class NameWatch:
     def note_left(self, name: _Name, last_unix: float) -> None:
         """Note that a name had left before this watch began; `last_unix` is when it was listed."""
         self._left[name] = last_unix
+
+    def dump(self) -> list[tuple[str, str, int]]:
+        """Return the generations of the names that came back, as JSON values."""
+        return [(*name, generation) for name, generation in self._generations.items()]
+
+    def load(self, dumped: Iterable[tuple[str, str, int]]) -> None:
+        """Take up generations from before a restart: a pod keeps its account."""
+        self._generations = {(namespace, name): count for namespace, name, count in dumped}
 
     def generation(self, name: _Name) -> int:
         """Return which pod of this name the kubelet listed last, counted from 1."""

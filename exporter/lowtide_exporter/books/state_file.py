@@ -167,6 +167,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
         Allocation(namespace, pod, container, tuple(ids), tuple(cpus))  # claims are in the ids
         for namespace, pod, container, ids, cpus in mapping["allocations"]
     )
+    generations = [(str(n), str(pod), int(k)) for n, pod, k in mapping.get("generations", ())]
     retired = {component: int(value) for component, value in state["retired"].items()}
     evicted = int(state["evicted"])
     host = HostAccount.load(state["host"], zones)
@@ -178,7 +179,11 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     ledger.unallocated.update(unallocated)
     ledger.host = host
     ledger.restore_mapping(
-        allocations, mapping["mapped_at"], mapping["mapped_unix"], dict(mapping["replicas"])
+        allocations,
+        mapping["mapped_at"],
+        mapping["mapped_unix"],
+        dict(mapping["replicas"]),
+        generations,
     )
 
 

@@ -1,7 +1,8 @@
 """The programs that are compiled here, from the Go modules beside this package.
 
-Each module has its own cache entry, keyed by its files: a fresh clone on a machine that has
-built them once builds nothing.
+The cluster runs those of `MODULES`; those of `COMPANIONS` are other people's programs that tests
+hold the project's own output against. Each module has its own cache entry, keyed by its files: a
+fresh clone on a machine that has built them once builds nothing.
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from singlenode import cache, packages, toolchain
 from singlenode.commands import watch
+from singlenode.errors import ClusterError
 from singlenode.layout import SOURCES, Layout
 from singlenode.progress import Progress
 
@@ -25,6 +27,8 @@ class Module:
     """How many packages a cold build compiles: the scale of the progress display."""
     core_minutes: float
     """CPU minutes of a cold build on the reference machine (two shared cores)."""
+    package: str = "."
+    """Package of the program, where it is not the module's own."""
 
     @property
     def directory(self) -> Path:
@@ -38,6 +42,11 @@ class Module:
             path for path in self.directory.iterdir() if path.suffix in {".go", ".mod", ".sum"}
         )
 
+    @property
+    def key(self) -> str:
+        """Name of its cache entry: another source or another machine has another one."""
+        return cache.digest([platform.machine(), *self.files])
+
 
 MODULES = (
     # What an earlier module has compiled the later ones take from Go's own cache.
@@ -45,6 +54,14 @@ MODULES = (
     Module("coredns", compiled_packages=90, core_minutes=0.5),
     Module("gpuplugin", compiled_packages=10, core_minutes=0.1),
     Module("pause", compiled_packages=5, core_minutes=0.1),
+)
+COMPANIONS = (
+    Module(
+        "victoriametrics",
+        compiled_packages=300,
+        core_minutes=1,
+        package="github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
+    ),
 )
 
 
@@ -115,6 +132,22 @@ def provide(layout: Layout, progress: Progress) -> Binaries:
     return Binaries(**built, debian=debian, clients=clients)
 
 
+def build_companions(layout: Layout, progress: Progress) -> None:
+    """Build the companions that the cache lacks; tests of one that cannot be built are skipped."""
+    for module in COMPANIONS:
+        try:
+            _build(module, layout, progress)
+        except ClusterError as error:
+            progress.step(f"{module.name} cannot be built, its tests are skipped: {error}")
+
+
+def companion(layout: Layout, name: str) -> Path | None:
+    """Return a companion's program, `None` where it is not built."""
+    (module,) = (module for module in COMPANIONS if module.name == name)
+    path = _place(module, layout) / module.key / name
+    return path if path.is_file() else None
+
+
 def _distribution() -> str:
     """Return for example `debian-12`, or `debian` where the release has no number."""
     fields = platform.freedesktop_os_release()
@@ -139,7 +172,7 @@ def _build(module: Module, layout: Layout, progress: Progress) -> Path:
             [
                 go, "build", "-v", "-trimpath", "-mod=readonly", "-buildvcs=false",
                 "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {_version_flags(module)}",
-                "-o", directory / module.name, ".",
+                "-o", directory / module.name, module.package,
             ],
             count,
             environment=_GO_ENVIRONMENT,
@@ -147,8 +180,12 @@ def _build(module: Module, layout: Layout, progress: Progress) -> Path:
             pass_fds=[lock],
         )  # fmt: skip
 
-    key = cache.digest([platform.machine(), *module.files])
-    return cache.entry(layout.cache / "go-modules" / module.name, key, compile_module) / module.name
+    return cache.entry(_place(module, layout), module.key, compile_module) / module.name
+
+
+def _place(module: Module, layout: Layout) -> Path:
+    """Return the directory of a module's cache entries."""
+    return layout.cache / "go-modules" / module.name
 
 
 def _about(minutes: float) -> str:

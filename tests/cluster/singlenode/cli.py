@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
         "build",
-        help="fetch and build what the cluster and the project's images need, start nothing",
+        help="fetch and build what the cluster, the images and other tests need, start nothing",
     )
     up = commands.add_parser("up", help="start the cluster; it stays until `down`")
     up.add_argument("--gpus", type=int, default=cluster.Settings().gpus, help="GPUs of the node")
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(layout: Layout, _arguments: argparse.Namespace, progress: Progress) -> int:
     ready.provide(layout, progress)
+    binaries.build_companions(layout, progress)
     progress.step(f"everything is in {layout.cache}")
     return 0
 

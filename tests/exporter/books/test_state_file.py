@@ -177,6 +177,30 @@ def test_a_name_that_returns_during_a_restart_is_not_the_pod_that_left(node, sta
     assert node.pod_joules("job", pod_uid="uid-next") == pytest.approx(525 * 14, rel=0.001)
 
 
+def test_a_name_that_came_back_without_a_uid_keeps_its_account_over_a_restart(node, state):
+    """Two pods of one name, told apart by an absence only: the second stays the second."""
+    node.pods.pods = None
+    node.loop = node.make_loop(period_seconds=1.0, state=state)
+    node.control.set_trace(0, [(0.0, 75.0), (115.0, 525.0)])
+    node.run_until(115)
+    node.allocate("web", GPU_0)
+    node.run_until(130)
+    node.owners.table = ()
+    node.run_until(132)
+    first = node.pod_joules("web")
+    node.allocate("web", GPU_0)
+    node.run_until(140)
+    node.loop.save(is_complete=True)
+
+    restart(node, state, seconds=2)
+    node.pods.pods = None
+    node.tick()
+    node.run_until(160)
+
+    assert node.pod_joules("web", pod_uid="") == first
+    assert node.pod_joules("web", pod_uid="2") == pytest.approx(525.0 * 28, rel=0.03)
+
+
 def test_a_gap_waits_for_the_first_answer_of_the_api_server(node, state):
     """Whether the name still means the same pod is known then; the gap is the pod's."""
     prepare(node, state)

@@ -72,6 +72,7 @@ class History:
         self._operator = OperatorSide()
         self._writer = TextWriter()
         self._looks: dict[int, list[Look]] = {gpu.index: [] for gpu in self.node.gpus}
+        self._told_at: list[float] = []
         self._ended: dict[str, dict] = {}
         self._segments: dict[str, set[float]] = defaultdict(set)
         self._highest: dict[tuple, float] = {}
@@ -122,6 +123,8 @@ class History:
 
     def _note_looks(self) -> None:
         """Remember at which moments the exporter could know what it books."""
+        if self.node.is_up:
+            self._told_at.append(self.node.now)
         for gpu in self.node.gpus:
             account = self._ledger.gpus.get(f"GPU-{gpu.index}")
             is_known = account is not None and account.floor.learnt_watts is not None
@@ -175,7 +178,9 @@ class History:
         looks = self._looks[pod.gpu]
         told = Told(pod, self.node.gpus[pod.gpu].joules(pod.start, pod.end), status, 0.0)
         is_integrated = "power_integrated" in told.qualities
-        told.uncertain_joules = joules_in_doubt(self.node, pod, looks, is_integrated=is_integrated)
+        told.uncertain_joules = joules_in_doubt(
+            self.node, pod, looks, self._told_at, is_integrated=is_integrated
+        )
         self.faults += (f"{pod.uid}: {fault}" for fault in self._lies(told))
         return told
 

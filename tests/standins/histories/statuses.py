@@ -94,6 +94,9 @@ class OperatorSide:
         assert zone == "XX"
         return _intensity()
 
+    def paid_between(self, zone, start, end):
+        """Return that the zone has no prices."""
+
 
 def moment(seconds: float) -> datetime:
     """Return a true time of the history."""

@@ -14,6 +14,8 @@ GAP_SECONDS = 5.0
 """Nothing of a longer time is given to a pod that did not hold the GPU at both of its ends."""
 VISIBLE_WATTS = 2 * IDLE_WATTS
 """The length of a smaller load is not taken from its energy."""
+DOUBTED_SECONDS = 2.2
+"""A restart of the counter is doubted for a tick, and the interval stays open meanwhile."""
 TOLD_SECONDS = 1.0
 """The API server tells whole seconds."""
 
@@ -37,20 +39,28 @@ def look_at(node: Node, gpu: Gpu, *, is_floor_known: bool) -> Look | None:
     return Look(node.now, has_power, is_floor_known)
 
 
-def joules_in_doubt(node: Node, pod: Pod, looks: list[Look], *, is_integrated: bool) -> float:
-    """Return the most by which the pod's energy can be wrong because of its two ends."""
+def joules_in_doubt(
+    node: Node, pod: Pod, looks: list[Look], told_at: list[float], *, is_integrated: bool
+) -> float:
+    """Return the most by which the pod's energy can be wrong because of its two ends.
+
+    `told_at` are the moments at which the exporter heard from the API server.
+    """
     return sum(
-        _doubt_at(node, pod, looks, at, is_integrated=is_integrated) for at in (pod.start, pod.end)
+        _doubt_at(node, pod, looks, told_at, at, is_integrated=is_integrated)
+        for at in (pod.start, pod.end)
     )
 
 
 def joules_lost_with_counters(node: Node, pod: Pod, looks: list[Look]) -> float:
     """Return the most that restarts of the GPU's counter cost the pod.
 
-    What was drawn between the last look before a restart and the restart itself was never shown.
+    What was drawn between the last look before a restart and the restart itself was never shown,
+    and the restart is believed at the second look after it.
     """
     resets = (s.start for s in node.spells if s.kind == "reset" and s.gpu == pod.gpu)
-    around = (_looks_around(looks, at) for at in resets if pod.start <= at <= pod.end)
+    near = (at for at in resets if pod.start - DOUBTED_SECONDS <= at <= pod.end + DOUBTED_SECONDS)
+    around = (_looks_around(looks, at) for at in near)
     return sum(pod.watts * (both[1].at - both[0].at) for both in around if both is not None)
 
 
@@ -62,7 +72,15 @@ def _looks_around(looks: list[Look], at: float) -> tuple[Look, Look] | None:
     return looks[after - 1], looks[after]
 
 
-def _doubt_at(node: Node, pod: Pod, looks: list[Look], at: float, *, is_integrated: bool) -> float:
+def _doubt_at(
+    node: Node,
+    pod: Pod,
+    looks: list[Look],
+    told_at: list[float],
+    at: float,
+    *,
+    is_integrated: bool,
+) -> float:
     around = _looks_around(looks, at)
     if around is None:
         return 0.0
@@ -75,10 +93,10 @@ def _doubt_at(node: Node, pod: Pod, looks: list[Look], at: float, *, is_integrat
     if not gpu.is_mig and is_plain and pod.watts > VISIBLE_WATTS and held.has_power:
         doubt = 0.0
     else:
-        told = any(
-            s.kind == "api_away" and s.start < at + TOLD_SECONDS and at < s.end for s in node.spells
-        )
-        hidden = seconds if told else min(seconds, TOLD_SECONDS)
+        known_until = last.at if at == pod.start else at + TOLD_SECONDS
+        first_told = bisect_right(told_at, at)
+        is_told = first_told < len(told_at) and told_at[first_told] <= known_until
+        hidden = min(seconds, TOLD_SECONDS) if is_told else seconds
         doubt = hidden * (IDLE_WATTS if is_plain else max(IDLE_WATTS, pod.watts))
     if is_integrated:
         doubt += seconds * max(abs(gpu.watts(first.at) - watts) for _, watts in changes)
