@@ -62,6 +62,8 @@ from lowtide_operator.settings import (
     load_settings,
 )
 from lowtide_operator.tally import Tally
+from lowtide_operator.telemetry.gate import AT_ONCE as REVIEWS
+from lowtide_operator.telemetry.gate import MetricsGate
 from lowtide_operator.telemetry.health import serve_health, watch_loop
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
 from lowtide_operator.wall_clock import follow_wall_clock
@@ -129,7 +131,11 @@ async def serve(
     async with _open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)
-        metrics, thread = serve_metrics(settings.server.metrics_port, build_registry(app))
+        gate = None
+        if settings.server.metrics_authentication:
+            gate = MetricsGate(app.cluster.may_read_metrics, time.monotonic)
+        port = settings.server.metrics_port
+        metrics, thread = serve_metrics(port, build_registry(app), gate)
         health = await serve_health(app, settings.server.health_port)
         workers = _workers(app, Lane.JOBS, settings.queue.workers)
         measuring = _workers(app, Lane.MEASURING, settings.queue.measuring_workers)
@@ -276,9 +282,10 @@ async def _any_serves(app: App, namespaces: Sequence[str | None]) -> bool:
 
 @asynccontextmanager
 async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
-    # Besides the workers, Events, the census and the Lease need a connection each.
+    # Besides the workers, Events, reviews, the census and the Lease need a connection each.
     kinds = settings.workloads.entries()
-    connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS + 2
+    connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS
+    connections += REVIEWS + 2
     # Each watch of workloads holds one, and what takes them up needs another.
     connections += len(kinds) * max(1, len(settings.cluster.namespaces)) + 1
     api = await connect(workers=connections)

@@ -194,6 +194,9 @@ class ServerSettings(ApiModel):
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = OPERATOR_METRICS_PORT
     """Port of /metrics; 0 takes any free one."""
+    metrics_authentication: bool = False
+    """Show /metrics only for a bearer token whose owner may `get` the path /metrics by the API
+    server's word; the chart's operator.metricsAuthentication sets it."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = OPERATOR_HEALTH_PORT
     """Port of /healthz."""
     loop_lag_seconds: PositiveSeconds = 10

@@ -40,7 +40,7 @@ def test_exporters_are_counted_where_the_operator_scrapes_them(
     answers: ModuleType, monkeypatch: pytest.MonkeyPatch, lines: str, said: str
 ) -> None:
     """Only exporters that answered count; where Prometheus scrapes, none is mentioned."""
-    monkeypatch.setattr(answers, "page", lambda url: lines)
+    monkeypatch.setattr(answers, "page", lambda url, token="": lines)
 
     assert answers.operator() == said
 
@@ -49,7 +49,7 @@ def test_an_operator_without_its_series_is_no_answer(
     answers: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program's page is not taken for the operator's."""
-    monkeypatch.setattr(answers, "page", lambda url: "up 1\n")
+    monkeypatch.setattr(answers, "page", lambda url, token="": "up 1\n")
 
     with pytest.raises(ValueError, match="no series named lowtide_operator"):
         answers.operator()

@@ -108,6 +108,41 @@ def test_counting_the_nodes_gpus_adds_the_right_to_list_nodes(render: Render, pi
     assert "lowtide-operator-nodes" not in {d["metadata"]["name"] for d in render()}
 
 
+def test_authenticated_metrics_add_two_questions_and_a_role_for_readers(
+    render: Render, pick: Pick
+) -> None:
+    """The operator may ask who somebody is and what they may; readers get one path, and a token."""
+    prometheus = {"kind": "ServiceAccount", "name": "prometheus-k8s", "namespace": "monitoring"}
+    values = {
+        "operator": {"metricsAuthentication": {"enabled": True, "readers": [prometheus]}},
+        "monitoring": {"serviceMonitor": {"enabled": True}},
+    }
+    found = render(values)
+    reviews = pick(found, "ClusterRole", "lowtide-operator-reviews")
+    reader = pick(found, "ClusterRole", "lowtide-operator-metrics-reader")
+    binding = pick(found, "ClusterRoleBinding", "lowtide-operator-metrics-reader")
+    settings = yaml.safe_load(pick(found, "ConfigMap", "lowtide-operator")["data"]["settings.yaml"])
+    endpoint = pick(found, "ServiceMonitor", "lowtide-operator")["spec"]["endpoints"][0]
+    exporter = pick(found, "ServiceMonitor", "lowtide-exporter")["spec"]["endpoints"][0]
+
+    assert [(r["resources"], r["verbs"]) for r in reviews["rules"]] == [
+        (["tokenreviews"], ["create"]),
+        (["subjectaccessreviews"], ["create"]),
+    ]
+    assert reader["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+    assert binding["subjects"] == [prometheus]
+    assert settings["server"] == {"metricsAuthentication": True}
+    assert endpoint["bearerTokenFile"].endswith("/serviceaccount/token")
+    assert "bearerTokenFile" not in exporter
+    tested = pick(found, "ClusterRoleBinding", "lowtide-test-tide")
+    assert tested["roleRef"]["name"] == "lowtide-operator-metrics-reader"
+    secret = {"name": "scrape", "key": "token"}
+    values["operator"]["metricsAuthentication"]["tokenSecret"] = secret  # type: ignore[assignment]
+    endpoint = pick(render(values), "ServiceMonitor", "lowtide-operator")["spec"]["endpoints"][0]
+    assert endpoint["authorization"] == {"credentials": secret}
+    assert not [d for d in render() if d["metadata"]["name"].endswith(("reviews", "reader"))]
+
+
 def test_exporter_may_only_read_pods_and_their_owners(render: Render, pick: Pick) -> None:
     """The exporter writes nothing to the API, and lists nothing but pods."""
     role = pick(render(), "ClusterRole", "lowtide-exporter")

@@ -102,6 +102,9 @@ imagePullSecrets:
 {{- $job := dict "exporterLabels" (dict "job" (include "lowtide.exporter.fullname" .)) }}
 {{- $_ := set $settings "prometheus" (merge $job $store) }}
 {{- end }}
+{{- if .Values.operator.metricsAuthentication.enabled }}
+{{- $_ := set $settings "server" (merge (dict "metricsAuthentication" true) ($settings.server | default dict)) }}
+{{- end }}
 {{- if .Values.exporter.enabled }}
 {{- $settle := ($settings.measurement | default dict).settleSeconds | default 180 | float64 }}
 {{- $interval := .Values.exporter.scrapeIntervalSeconds | float64 }}

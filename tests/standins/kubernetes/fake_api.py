@@ -73,6 +73,8 @@ class FakeApi:
         self.refused: dict[str, int] = {}
         """Plurals and namespaces whose requests are answered with this code."""
         self.prometheus_hangs = False
+        self.readers: dict[str, bool] = {}
+        """Known tokens, and whether their owner may get /metrics."""
         self.is_deaf = False
         """Whether watches hear of no changes, as if their connections were broken."""
         self._oldest = 0
@@ -225,6 +227,9 @@ class FakeApi:
                 web.get("/v4/{route:.*}", self._grid),
             ]
         )
+        for kind in ("authentication", "authorization"):
+            path = f"/apis/{kind}.k8s.io/v1/{{reviews:[a-z]+reviews}}"
+            site.add_routes([web.post(path, self._review)])
         for prefix in ("/api/{version}", "/apis/{group}/{version}"):
             for base in (f"{prefix}/{{plural}}", f"{prefix}/namespaces/{{namespace}}/{{plural}}"):
                 site.add_routes([web.get(base, self._list), web.post(base, self._create)])
@@ -373,6 +378,20 @@ class FakeApi:
         if _merged(stored, patch) == stored:
             return web.json_response(stored)
         return web.json_response(self.change(kind, name, patch, namespace))
+
+    async def _review(self, request: web.Request) -> web.Response:
+        """Answer who a token belongs to, or what a user may do."""
+        spec = (await request.json())["spec"]
+        status: Body
+        if request.match_info["reviews"] == "tokenreviews":
+            user = {"username": spec["token"], "uid": "", "groups": ["system:authenticated"]}
+            known = spec["token"] in self.readers
+            status = {"authenticated": True, "user": user} if known else {}
+        else:
+            assert spec["nonResourceAttributes"] == {"path": "/metrics", "verb": "get"}
+            assert spec["groups"] == ["system:authenticated"]
+            status = {"allowed": self.readers[spec["user"]]}
+        return web.json_response({"status": status}, status=201)
 
     async def _put(self, request: web.Request) -> web.Response:
         kind, (name, namespace) = _kind_of(request), _name_of(request)

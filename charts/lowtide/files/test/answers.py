@@ -19,10 +19,17 @@ SCRAPED = 'lowtide_operator_exporters{state="answering"}'
 """Present only with directScrape."""
 
 
-def page(url: str, **options: object) -> str:
-    """Return the body of `url`, an address that the chart wrote."""
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS, **options) as answer:  # type: ignore[arg-type]
+def page(url: str, token: str = "") -> str:
+    """Return the body of `url`, an address that the chart wrote; the token is sent if given."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
         return answer.read().decode()
+
+
+def own_token() -> str:
+    """Return the token of this pod's ServiceAccount; empty where the page is open to all."""
+    return (ACCOUNT / "token").read_text() if "METRICS_AUTHENTICATION" in os.environ else ""
 
 
 def addresses(host: str) -> list[str]:
@@ -35,7 +42,7 @@ def operator() -> str:
     """Return what the operator's health page says, and how many exporters it scrapes itself."""
     host = os.environ["OPERATOR"]
     page(f"http://{host}:8080/healthz")
-    lines = page(f"http://{host}:9090/metrics").splitlines()
+    lines = page(f"http://{host}:9090/metrics", own_token()).splitlines()
     count = sum(line.startswith("lowtide_operator_") for line in lines)
     if not count:
         raise ValueError("its metrics page holds no series named lowtide_operator_*")
