@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 
 import click
 import yaml
 
 from lowtide.cli.jobs import KubectlTarget, load_jobs
+from lowtide.cli.many_objects import seldom_collected
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.metrics.comparison import QUANTITIES, Quantity, compare, quantity
 from lowtide.metrics.group_comparison import GROUPINGS, compare_groups
@@ -18,6 +20,7 @@ from lowtide.report import comparison as report
 from lowtide.report import comparison_export as export
 from lowtide.report import latex
 from lowtide.report.group_table import render_groups
+from lowtide.report.run_table import Painter, plain_text
 
 COLOURS = {"better": "green", "worse": "red"}
 NAMES = {one.name.replace(" ", "-").casefold(): one.name for one in QUANTITIES}
@@ -73,16 +76,17 @@ def command(
     TrainingJob as JSON or YAML, a report, or a table of runs (also of CodeCarbon, MLflow or W&B).
     The first is the baseline. Exit code 1 means that a job cannot be read.
     """
-    figures = load_jobs(jobs, cluster)
-    chosen = report.default_quantity(figures) if by is None else quantity(NAMES[by.casefold()])
-    try:
-        text = (
-            _of_runs(figures, chosen, baseline, allow_mismatch, output)
-            if grouping is None
-            else _of_groups(figures, grouping, chosen, baseline, allow_mismatch, output)
-        )
-    except MetricError as error:
-        raise click.UsageError(str(error)) from error
+    with seldom_collected():
+        figures = load_jobs(jobs, cluster)
+        chosen = report.default_quantity(figures) if by is None else quantity(NAMES[by.casefold()])
+        try:
+            text = (
+                _of_runs(figures, chosen, baseline, allow_mismatch, output)
+                if grouping is None
+                else _of_groups(figures, grouping, chosen, baseline, allow_mismatch, output)
+            )
+        except MetricError as error:
+            raise click.UsageError(str(error)) from error
     click.echo(text, nl=not text.endswith("\n"))
 
 
@@ -104,7 +108,7 @@ def _of_runs(
         return latex.to_latex(made, by)
     if output == "bibtex":
         return latex.to_bibtex(jobs, groups=False)
-    return report.render(made, by=by, width=_width(), paint=_paint)
+    return report.render(made, by=by, width=_width(), paint=_painter())
 
 
 def _of_groups(
@@ -126,7 +130,7 @@ def _of_groups(
         return latex.groups_to_latex(made, by)
     if output == "bibtex":
         return latex.to_bibtex(jobs, groups=True)
-    return render_groups(made, by=by, width=_width(), paint=_paint)
+    return render_groups(made, by=by, width=_width(), paint=_painter())
 
 
 def _width() -> int:
@@ -134,5 +138,10 @@ def _width() -> int:
 
 
 def _paint(text: str, verdict: str) -> str:
-    # click.echo removes the colour where output is not a terminal, but does not know NO_COLOR.
-    return text if os.environ.get("NO_COLOR") else click.style(text, fg=COLOURS.get(verdict))
+    return click.style(text, fg=COLOURS.get(verdict))
+
+
+def _painter() -> Painter:
+    """Return colours for a terminal whose user did not switch them off, else plain text."""
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return _paint if coloured else plain_text

@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_all
+from lowtide.cli.many_objects import seldom_collected
 from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
+from lowtide.metrics.comparison import some
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.records.jobs import ReportError, from_trainingjob, read_path
+from lowtide.records.jobs import ReportError, from_trainingjob, read_records
 from lowtide.report.explorer import render_page, shipped_data
 from lowtide.report.explorer_jobs import job_data
 
@@ -45,15 +47,16 @@ def command(
 
     The page works offline and keeps what you set in its address.
     """
-    try:
-        if source is None:
-            data = shipped_data()
-        else:
-            jobs, origin = _jobs(source, cluster, all_namespaces)
-            data = job_data(jobs, origin=origin)
-    except ReportError as error:
-        raise JobsNotFoundError(str(error)) from error
-    deliver(render_page(data, issued=datetime.now(UTC).date()), output)
+    with seldom_collected():
+        try:
+            if source is None:
+                data = shipped_data()
+            else:
+                jobs, origin = _jobs(source, cluster, all_namespaces)
+                data = job_data(jobs, origin=origin)
+        except ReportError as error:
+            raise JobsNotFoundError(str(error)) from error
+        deliver(render_page(data, issued=datetime.now(UTC).date()), output)
 
 
 def _jobs(
@@ -70,12 +73,17 @@ def _jobs(
         path = Path(source)
         if not path.exists():
             raise click.UsageError(f"--from {source}: give cluster, or a file or directory")
-        jobs, origin = read_path(path), path.name
-    finished = tuple(
-        job
-        for job in jobs
-        if job.energy_joules is not None or job.properties.get("inference_energy") is not None
-    )
+        found_runs = read_records(path)
+        for note in found_runs.notes:
+            click.echo(f"note: {note}", err=True)
+        jobs, origin = found_runs.jobs, path.name
+    finished = tuple(job for job in jobs if _has_energy(job))
     if not finished:
         raise JobsNotFoundError(f"{source} holds no job with measured energy")
+    if left := [job.name for job in jobs if not _has_energy(job)]:
+        click.echo(f"note: {len(left)} jobs without energy are left out: {some(left)}", err=True)
     return finished, origin
+
+
+def _has_energy(job: JobFigures) -> bool:
+    return job.energy_joules is not None or job.properties.get("inference_energy") is not None

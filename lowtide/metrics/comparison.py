@@ -9,7 +9,7 @@ Source: docs/explanation/metrics.md#comparing-jobs.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.likeness import (
@@ -96,8 +96,7 @@ class Difference:
     likeness: Likeness = field(default_factory=Likeness)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A difference in percent without its result object, for tables of many runs."""
 
     value: float | None
@@ -107,6 +106,15 @@ class Change:
     likeness: Likeness
     overridden: bool = False
     """The value is shown although a circumstance forbids it."""
+
+
+class Judgement(NamedTuple):
+    """What the circumstances of two runs do to one quantity."""
+
+    likeness: Likeness
+    obstacle: Undefined | Refusal | None
+    """Why there is no difference; `None` where there is one."""
+    verdict_stands: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,10 @@ class Comparison:
     allow_mismatch: bool = False
     profiles: Mapping[int, Profile] = field(default_factory=dict, repr=False, compare=False)
     """Circumstances of each job by its identity; with 200,000 jobs they are read once."""
+    judged: dict[tuple[str, int], Judgement] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Judgements by quantity and identity of a profile, made when first asked for."""
 
     @property
     def candidates(self) -> tuple[JobFigures, ...]:
@@ -171,16 +183,24 @@ class Comparison:
         base = self.baseline.accuracy
         if base is None or job.accuracy is None:
             return None
-        if _obstacle(self.likeness(ACCURACY, job)) is not None and not self.allow_mismatch:
+        if self._judgement(ACCURACY, job).obstacle is not None and not self.allow_mismatch:
             return None
         return (job.accuracy - base) * 100
 
     def likeness(self, of: Quantity, job: JobFigures) -> Likeness:
         """Return how alike a job and the baseline were made, for one quantity."""
-        known, base = self.profiles.get(id(job)), self.profiles.get(id(self.baseline))
+        return self._judgement(of, job).likeness
+
+    def _judgement(self, of: Quantity, job: JobFigures) -> Judgement:
+        known = self.profiles.get(id(job))
+        found = self.judged.get((of.name, id(known)))
+        if found is not None and known is not None:
+            return found
+        base = self.profiles.get(id(self.baseline))
         if known is None or base is None:
-            return likeness(self.baseline, job, of.touched_by)
-        return compared(base, known, of.touched_by)
+            return _judged(likeness(self.baseline, job, of.touched_by))
+        found = self.judged[of.name, id(known)] = _judged(compared(base, known, of.touched_by))
+        return found
 
     def row(self, name: str) -> QuantityRow:
         """Return the row of the quantity called `name`.
@@ -195,12 +215,11 @@ class Comparison:
         value, reason = _percent(of.read(self.baseline), of.read(job))
         if reason is Undefined.VALUE_MISSING:
             return Change(None, reason, None, Likeness())
-        alike = self.likeness(of, job)
-        obstacle = _obstacle(alike)
+        alike, obstacle, stands = self._judgement(of, job)
         overridden = self.allow_mismatch and obstacle is Undefined.METHOD_MISMATCH
         if obstacle is not None and not overridden and value is not None:
             return Change(None, obstacle, None, alike)
-        verdict = _verdict(of.better, value) if alike.verdict_stands or overridden else None
+        verdict = _verdict(of.better, value) if stands or overridden else None
         return Change(value, reason, verdict, alike, overridden and value is not None)
 
     def difference(self, of: Quantity, job: JobFigures) -> Difference:
@@ -261,7 +280,7 @@ def compare(
     base = jobs[0] if baseline is None else _named(jobs, baseline)
     shared: dict[Profile, Profile] = {}
     profiles = {id(job): shared.setdefault(p, p) for job in jobs for p in [profile(job)]}
-    sentences = circumstances_of(base, [job for job in jobs if job is not base])
+    sentences = circumstances_of(base, [job for job in jobs if job is not base], profiles)
     return Comparison(
         jobs=tuple(jobs),
         baseline=base,
@@ -283,18 +302,25 @@ class Sentences:
     unknown: tuple[str, ...]
 
 
-def circumstances_of(base: JobFigures, others: Sequence[JobFigures]) -> Sentences:
+def circumstances_of(
+    base: JobFigures,
+    others: Sequence[JobFigures],
+    profiles: Mapping[int, Profile] | None = None,
+) -> Sentences:
     """Return what differs from a run or is unknown, for the figures that both have.
 
-    One sentence for each circumstance and value, naming at most three runs.
+    One sentence for each circumstance and value, naming at most three runs. `profiles` are those
+    of the runs by their identity, where the caller has them.
     """
+    known = profiles or {}
     differing: dict[tuple[str, str], list[str]] = {}
     half: dict[str, list[str]] = {}
     unknown: dict[str, None] = {}
     seen: dict[Any, list[Likeness]] = {}
     for job in others:
         # Runs of one table mostly share their circumstances, so each kind is looked at once.
-        kind = (profile(job), tuple([q.read(job) is None for q in QUANTITIES]))
+        own = known.get(id(job)) or profile(job)
+        kind = (own, tuple([q.read(job) is None for q in QUANTITIES]))
         found = seen.get(kind)
         if found is None:
             found = seen[kind] = [
@@ -347,6 +373,10 @@ def _obstacle(alike: Likeness) -> Undefined | Refusal | None:
     if alike.unit_unknown:
         return Undefined.UNIT_UNKNOWN
     return Undefined.METHOD_MISMATCH if alike.having(Effect.REFUSED) else None
+
+
+def _judged(alike: Likeness) -> Judgement:
+    return Judgement(alike, _obstacle(alike), alike.verdict_stands)
 
 
 def _verdict(better: Direction | None, percent: float | None) -> str | None:

@@ -8,6 +8,8 @@ job is read from, it becomes a `JobFigures`, so what is refused here is refused 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from operator import attrgetter
+from typing import Final
 
 from lowtide.metrics.domain import (
     require_above,
@@ -27,6 +29,11 @@ from lowtide.metrics.figure_domains import (
     require_property,
 )
 from lowtide.metrics.properties import PROPERTIES
+
+# Read together, because a table may hold 200,000 runs.
+_NUMBERS: Final = attrgetter(*NOT_NEGATIVE)
+_TEXTS: Final = attrgetter(*TEXTS)
+_CHOSEN: Final = attrgetter(*CHOICES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +183,7 @@ class JobFigures:
     def __post_init__(self) -> None:
         if self.accuracy is not None:
             require_accuracy(self.accuracy)
-        for name in NOT_NEGATIVE:
-            value = getattr(self, name)
+        for name, value in zip(NOT_NEGATIVE, _NUMBERS(self), strict=True):
             if value is not None:
                 require_at_least(name, value)
         for joules in self.epoch_joules:
@@ -198,14 +204,12 @@ class JobFigures:
             require_property(key, number)
 
     def _require_texts(self) -> None:
-        for name in TEXTS:
-            text = getattr(self, name)
+        for name, text in zip(TEXTS, _TEXTS(self), strict=True):
             if text is not None:
                 require_text(name, text)
         if not self.name:
             raise out_of_domain("name", "the name is empty: give every job a name")
-        for name, choices in CHOICES.items():
-            text = getattr(self, name)
+        for (name, choices), text in zip(CHOICES.items(), _CHOSEN(self), strict=True):
             if text is not None and text not in choices:
                 raise out_of_domain(
                     name, f"{name} is {text!r:.40}, expected {' or '.join(choices)}"
@@ -291,7 +295,10 @@ class JobFigures:
 
     def metric(self, family: str) -> MetricFigure | None:
         """Return the first metric whose name starts with `family`, for example `SAM`."""
-        return next((m for m in self.metrics if m.name.startswith(family)), None)
+        for metric in self.metrics:
+            if metric.name.startswith(family):
+                return metric
+        return None
 
 
 def _finite(value: float) -> float | None:

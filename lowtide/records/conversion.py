@@ -34,8 +34,8 @@ def figures_from(given: Mapping[str, Any], where: str) -> JobFigures:
     Raises:
         ReportError: a field is unknown, of the wrong type or outside its domain.
     """
-    unknown = sorted(str(key) for key in given if key not in FIELDS)
-    if unknown:
+    if not FIELDS.issuperset(given):
+        unknown = sorted(str(key) for key in given if key not in FIELDS)
         raise ReportError(f"{where}: {shown(unknown[0])} is not a field of a report")
     if given.get("name") in (None, ""):
         raise ReportError(f"{where}: name is missing: every job needs one")

@@ -12,13 +12,20 @@ from typing import Final
 from lowtide.metrics.comparison import QUANTITIES, Change, Comparison, Quantity, quantity
 from lowtide.metrics.group_comparison import GroupComparison
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.report.figure_texts import format_avoided, format_change, format_sci_range, value_text
+from lowtide.metrics.result import Undefined
+from lowtide.report.figure_texts import (
+    format_avoided,
+    format_change,
+    format_sci_range,
+    text_reader,
+)
 from lowtide.report.run_table import DASH, Block, Painter, TableCell, lines_of, plain_text
 from lowtide.report.verdict import better_first, verdict_of_runs
 from lowtide.units import format_coverage
 
 HEADERS: Final = {"carbon": "carbon (O + M)", "operational": "O"}
 BASELINE: Final = "baseline"
+DASHED: Final = TableCell(DASH)
 FIRST: Final = ("energy", "carbon", "SCI", "cost", "time", "accuracy", "operational", "SAM")
 """Quantities to sort by where none is asked for: the first that a run has."""
 
@@ -48,7 +55,9 @@ def render(
     jobs = ordered(comparison, chosen)
     names = [job.name for job in jobs]
     blocks = [
-        _run_block(comparison, one, jobs) for one in shown_quantities(chosen, comparison.jobs)
+        _run_block(comparison, one, jobs)
+        for one in shown_quantities(chosen, comparison.jobs)
+        if any(one.read(job) is not None for job in jobs)
     ]
     blocks += _extras(jobs)
     lines = lines_of(names, blocks, width=width, paint=paint)
@@ -97,8 +106,9 @@ def shown_quantities(by: Quantity, jobs: Sequence[JobFigures]) -> list[Quantity]
 
 
 def _run_block(comparison: Comparison, of: Quantity, jobs: Sequence[JobFigures]) -> Block:
-    values = tuple(TableCell(value_text(of, job)) for job in jobs)
-    changes = tuple(_change_cell(comparison, of, job) for job in jobs)
+    text_of = text_reader(of)
+    values = tuple([TableCell(text_of(job)) for job in jobs])
+    changes = tuple([_change_cell(comparison, of, job) for job in jobs])
     header = _header(of, comparison.jobs)
     if all(cell.text in ("", DASH, BASELINE) for cell in changes):
         return Block((header,), (values,))
@@ -116,21 +126,17 @@ def _change_cell(comparison: Comparison, of: Quantity, job: JobFigures) -> Table
     if job is comparison.baseline:
         return TableCell(BASELINE if of.read(job) is not None else DASH)
     difference = comparison.change(of, job)
-    value = difference.value
+    value, reason, verdict, alike, overridden = difference
     if value is None:
-        reason = str(difference.reason)
-        if reason == "value_missing":
-            return TableCell(DASH)
-        return TableCell(f"{DASH} ({_because(difference) or reason.replace('_', ' ')})")
+        if reason is Undefined.VALUE_MISSING:
+            return DASHED
+        return TableCell(f"{DASH} ({_because(difference) or str(reason).replace('_', ' ')})")
     points = comparison.points(job) if of.name == "accuracy" else None
     text = format_change(value) if points is None else f"{points:+.1f} points"
-    named = ", ".join(
-        [c.short for c in difference.likeness.different]
-        + [f"{c.short}?" for c in difference.likeness.half_known]
-    )
-    if not named or difference.overridden:
-        return TableCell(text, difference.verdict if difference.verdict != "same" else None)
-    return TableCell(f"{text} ({named})")
+    if overridden or not (alike.different or alike.half_known):
+        return TableCell(text, verdict if verdict != "same" else None)
+    shorts = [c.short for c in alike.different] + [f"{c.short}?" for c in alike.half_known]
+    return TableCell(f"{text} ({', '.join(shorts)})")
 
 
 def _because(difference: Change) -> str:

@@ -15,6 +15,7 @@ from lowtide.metrics.result import Undefined
 from lowtide.metrics.scaling import predict_total
 from lowtide.records.references import property_values
 from lowtide.report.explorer import SourceSentences, group_entry, label_texts, page_data
+from lowtide.report.explorer_table import MOST_WHOLE, kept_places, kept_sentence, table_of
 from lowtide.units import joules_to_kwh
 
 NOT_STATED: Final = "not stated"
@@ -51,6 +52,8 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
     """
     groups: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
+    tables: list[dict[str, Any]] = []
+    kept = 0
     boundaries: dict[str, dict[str, list[float]]] = {}
     sources = SourceSentences()
     apart: dict[str, list[str]] = {}
@@ -77,17 +80,29 @@ def job_data(jobs: Sequence[JobFigures], *, origin: str) -> dict[str, Any]:
         if chosen:
             apart[str(task)] = not_alike(chosen)
             boundaries[task] = _boundaries(values, [best[numbers[p]] for p in places], task)
+        start = len(rows) + sum(len(table["name"]) for table in tables)
+        if chosen and len(jobs) > MOST_WHOLE:
+            whole = {
+                at: _beside_figures(chosen[at], task, sources) for at in sorted(kept_places(chosen))
+            }
+            kept += len(whole)
+            in_groups = [numbers[place] for place in places]
+            tables.append(table_of(str(task), start, chosen, values, in_groups, JOB_FIELDS, whole))
+            continue
         rows += [
             _job_row(number, job, value, numbers[place], task, sources)
             for number, (job, value, place) in enumerate(
-                zip(chosen, values, places, strict=True), len(rows)
+                zip(chosen, values, places, strict=True), start
             )
         ]
     about = (
         f"{len(jobs)} jobs of {origin}. Index against the best of the same data set and "
         "environment; boundaries are quantiles of the jobs."
     )
-    return {**page_data(about, groups, boundaries, rows, sources), "apart": apart}
+    if tables:
+        about += f" {kept_sentence(len(jobs), kept)}"
+    page = page_data(about, groups, boundaries, rows, sources)
+    return {**page, "apart": apart, "tables": tables}
 
 
 def _place(job: JobFigures) -> tuple[str, str]:
@@ -167,10 +182,16 @@ def _job_row(
         "group": group,
         "values": {k: v for k, v in values.items() if v is not None and k in PROPERTIES},
         "job": {name: value for name, value in shown.items() if value is not None},
-        "label": label_texts(job, task, sources),
+        **_beside_figures(job, task, sources),
     }
     if job.mock:
         row["mock"] = True
+    return row
+
+
+def _beside_figures(job: JobFigures, task: Task, sources: SourceSentences) -> dict[str, Any]:
+    """Return what a row has beside its figures: the texts of its label, and its epochs."""
+    row: dict[str, Any] = {"label": label_texts(job, task, sources)}
     if job.epoch_joules and task is Task.TRAINING:
         planned = max(job.epochs_planned or 0, len(job.epoch_joules))
         row |= {"epoch_joules": list(job.epoch_joules), "planned_epochs": planned}

@@ -101,9 +101,14 @@ TEXTS: Final[Mapping[str, Callable[[JobFigures], str]]] = {
 """Quantities whose text says more than the value."""
 
 
-def value_text(quantity: Quantity, job: JobFigures) -> str:
-    """Return a job's value of a quantity for people, a dash where it is unknown."""
+def text_reader(quantity: Quantity) -> Callable[[JobFigures], str]:
+    """Return what reads a job's value of a quantity for people, a dash where it is unknown."""
     if quantity.name in TEXTS:
-        return TEXTS[quantity.name](job)
-    value = quantity.read(job)
-    return DASH if value is None else NUMBERS[quantity.name](value)
+        return TEXTS[quantity.name]
+    read, show = quantity.read, NUMBERS[quantity.name]
+
+    def text_of(job: JobFigures) -> str:
+        value = read(job)
+        return DASH if value is None else show(value)
+
+    return text_of

@@ -7,7 +7,7 @@ no line is ever wrapped. Text only: colour and width are the caller's arguments.
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 DASH: Final = "–"
 LONGEST_NAME: Final = 28
@@ -22,8 +22,7 @@ def plain_text(text: str, verdict: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class TableCell:
+class TableCell(NamedTuple):
     """A text, and the verdict that decides its colour."""
 
     text: str = ""
@@ -121,17 +120,13 @@ def _table(
     widths = [width for _, widths in blocks for width in widths]
     headers = [header for block, _ in blocks for header in block.headers]
     columns = [column for block, _ in blocks for column in block.columns]
-    lines = [_line(head, first, [TableCell(h) for h in headers], widths, plain_text)]
-    for name, *cells in zip(names, *columns, strict=True):
-        lines.append(_line(name, first, cells, widths, paint))
-    return lines
+    sides = [[name + " " * (first - places(name)) for name in (head, *names)]]
+    for header, column, width in zip(headers, columns, widths, strict=True):
+        sides.append([_padded(cell, width, paint) for cell in (TableCell(header), *column)])
+    return [(" " * GAP).join(parts).rstrip() for parts in zip(*sides, strict=True)]
 
 
-def _line(
-    name: str, first: int, cells: Sequence[TableCell], widths: Sequence[int], paint: Painter
-) -> str:
-    line = name + " " * (first - places(name))
-    for cell, width in zip(cells, widths, strict=True):
-        text = cell.text if cell.verdict is None else paint(cell.text, cell.verdict)
-        line += " " * GAP + " " * (width - places(cell.text)) + text
-    return line.rstrip()
+def _padded(cell: TableCell, width: int, paint: Painter) -> str:
+    text = cell.text
+    space = " " * (width - places(text))
+    return space + (text if cell.verdict is None else paint(text, cell.verdict))

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -31,6 +32,7 @@ from lowtide.metrics.reference import ReferenceSet
 from lowtide.metrics.sam import EnergyUnit, sam
 from lowtide.metrics.strep import compound_index, group_weights
 from lowtide.records.imagenet import measurements, published_reference
+from lowtide.report import explorer_jobs, explorer_table
 from lowtide.report.explorer import render_page, shipped_data
 from lowtide.report.explorer_jobs import job_data
 
@@ -506,4 +508,70 @@ def test_ten_thousand_jobs_open_and_re_rate_quickly(browser: WebDriver, tmp_path
 
     assert min(opened) < 10_000
     assert min(again) < 1_000
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_a_large_page_holds_the_same_rows_in_columns(
+    browser: WebDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures of all jobs as on a small page; texts of as many as are kept, and that is said."""
+    chance = random.Random(5)
+    jobs = [
+        JobFigures(
+            name=f"job-{number}",
+            model=chance.choice(["DenseNet-121", None]),
+            dataset="digits",
+            environment=chance.choice(["H200", "A100"]),
+            accuracy=chance.choice([0.5, None]),
+            energy_joules=chance.uniform(1e4, 1e7),
+            duration_seconds=100,
+            signal=chance.choice(["Average", None]),
+            operational_grams=chance.choice([1.5, None]),
+            mock=number == 3,
+            properties=chance.choice([{"inference_energy": 2.5}, {}]),
+        )
+        for number in range(40)
+    ]
+    path = tmp_path / "page.html"
+    rows = []
+    for most in (explorer_table.MOST_WHOLE, 10):
+        monkeypatch.setattr(explorer_jobs, "MOST_WHOLE", most)
+        monkeypatch.setattr(explorer_table, "KEPT", 16)
+        path.write_text(render_page(job_data(jobs, origin="x")), encoding="utf-8")
+        open_page(browser, path.as_uri())
+        rows.append(ask(browser, "return lowtide.data.rows"))
+        last = "lowtide.set({task: 'training', sel: arguments[0]})"
+        without = next((str(r["id"]) for r in rows[-1] if "label" not in r), "0")
+        browser.execute_script(last, without)
+        said = element(browser, "card").text
+
+    whole, compact = rows
+    for row in whole:
+        row["values"] = {k: pytest.approx(v, rel=1e-11) for k, v in row["values"].items()}
+    bare = [{k: v for k, v in row.items() if k != "label"} for row in compact]
+    assert bare == [{k: v for k, v in row.items() if k != "label"} for row in whole]
+    kept = [row["label"] for row in compact if "label" in row]
+    assert len(kept) < len(compact)
+    assert kept == [w["label"] for w, c in zip(whole, compact, strict=True) if "label" in c]
+    assert "lowtide label draws it" in said
+    assert f"kept for {len(kept)} of them" in element(browser, "about").text
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_more_points_than_a_picture_has_room_for_are_drawn_as_cells(
+    browser: WebDriver, tmp_path: Path
+) -> None:
+    """The legend says how many jobs a cell holds; every job stays a point to be found."""
+    jobs = [
+        JobFigures(name=f"job-{n}", energy_joules=1e4 + n % 150, accuracy=(n % 151) / 151)
+        for n in range(20_100)
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_page(job_data(jobs, origin="x")), encoding="utf-8")
+    open_page(browser, path.as_uri())
+
+    legend = element(browser, "legend").text
+    assert ask(browser, "return lowtide.view().placed.length") == 20_100
+    assert re.search(r"every cell holds 1 to \d+ of them", legend)
+    assert "20100 jobs" in element(browser, "page").text
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]

@@ -79,7 +79,8 @@ function leaders() {
   ].map(([title, read, sign, text]) => {
     const known = view.shown.filter((i) => read(i) !== null);
     if (known.length === 0) return null;
-    const first = known.reduce((a, b) => (sign * read(b) < sign * read(a) ? b : a));
+    // Among equals the one with the least energy stands, as in the sentence above the picture.
+    const first = known.reduce((a, b) => ((sign * (read(b) - read(a)) || (b.energy ?? Infinity) - (a.energy ?? Infinity)) < 0 ? b : a));
     return element("tr", { onclick: () => set({ sel: first.row.id }) }, element("td", {}, title),
       element("td", { class: "text" }, element("button", { type: "button" }, first.row.model)), element("td", {}, text(first)), element("td", {}, letterBadge(first.rating.letter)));
   }).filter(Boolean);

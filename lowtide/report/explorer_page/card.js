@@ -85,6 +85,10 @@ function fillCard(card, { row, group, rating }, properties, settings, samName, s
   element("tbody", {}, ...groupsOf(rating, properties, settings).map((one) => element("tr", {},
     element("td", {}, one.name), element("td", {}, letterBadge(one.letter)), element("td", {}, short(one.index))))));
   const left = element("div", { class: "scroll" }, list, table, groups);
+  if (!row.label) {
+    card.append(left, element("p", { class: "legend" }, "The label of this job is not in this page: lowtide label draws it."));
+    return;
+  }
   const draw = () => labelSvg(labelContent({ row, group, rating }, settings));
   const enlarge = element("button", { type: "button", id: "enlarge", onclick: () => showLabel(draw(), row.name) }, "enlarge or save");
   card.append(element("div", { class: "card-grid" }, element("div", { class: "small-label" }, draw(), enlarge), left));

@@ -1,6 +1,8 @@
 // Pictures of points and lines on canvases. Knows no state of the page.
 "use strict";
 
+const DENSE = 20000;
+const CELL = 4;
 const MARKERS = ["circle", "square", "triangle", "diamond", "cross", "down", "star", "plus"];
 
 function palette() {
@@ -95,6 +97,30 @@ function drawCrowd(pen, points, x, y, colours) {
   return placed;
 }
 
+// More points than a picture has room for: each cell has the colour of the letter that most of its
+// jobs have, the stronger the more jobs it holds. Returns where the points are, and the most in a cell.
+function drawDensity(pen, points, x, y, colours) {
+  const cells = new Map();
+  const placed = points.map((point) => {
+    const spot = { px: x.at(point.x), py: y.at(point.y) };
+    const key = Math.floor(spot.px / CELL) * 65536 + Math.floor(spot.py / CELL);
+    let counts = cells.get(key);
+    if (!counts) cells.set(key, counts = [0, 0, 0, 0, 0, 0]);
+    counts[point.letter ?? 5] += 1;
+    return spot;
+  });
+  const sums = new Map([...cells].map(([key, counts]) => [key, counts.reduce((a, b) => a + b)]));
+  const [, most] = rangeOf([...sums.values()]);
+  for (const [key, counts] of cells) {
+    const letter = counts.indexOf(Math.max(...counts));
+    pen.fillStyle = letter === 5 ? colours.none : colours.letters[letter];
+    pen.globalAlpha = 0.2 + 0.8 * (Math.log1p(sums.get(key)) / Math.log1p(most));
+    pen.fillRect(Math.floor(key / 65536) * CELL, (key % 65536) * CELL, CELL, CELL);
+  }
+  pen.globalAlpha = 1;
+  return { placed, most };
+}
+
 // The opaque pixels of a marker as (dx, dy, colour) triples.
 function stampOf(fill, ink, kind, r, ratio) {
   const small = document.createElement("canvas");
@@ -141,7 +167,8 @@ function drawScatter(canvas, { points, xLabel, yLabel, xLog, yLog, shade, front,
     pen.setLineDash([]);
   }
   pen.lineWidth = 1;
-  const placed = points.length > 1000 ? drawCrowd(pen, points, x, y, colours)
+  const dense = points.length > DENSE ? drawDensity(pen, points, x, y, colours) : null;
+  const placed = dense ? dense.placed : points.length > 1000 ? drawCrowd(pen, points, x, y, colours)
     : points.map((point) => drawPoint(pen, point, x.at(point.x), y.at(point.y), colours));
   if (selected !== null && points[selected]) {
     const { px, py } = placed[selected];
@@ -151,7 +178,7 @@ function drawScatter(canvas, { points, xLabel, yLabel, xLog, yLog, shade, front,
   }
   drawNames(area, { x, y }, points.length > 300 ? [] : placed, named.map((i) => ({ ...placed[i], name: points[i].name })));
   pen.restore();
-  return { placed, x, y };
+  return { placed, x, y, mostInCell: dense ? dense.most : null };
 }
 
 function drawPoint(pen, point, px, py, colours) {

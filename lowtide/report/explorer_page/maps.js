@@ -79,7 +79,7 @@ function drawMatrix(canvas, labels, matrix) {
     pen.translate(left + (j + 0.5) * cell, top + labels.length * cell + 6);
     pen.rotate(-Math.PI / 5);
     pen.textAlign = "right";
-    pen.fillText(label, 0, 6, 90);
+    pen.fillText(label, 0, 6, 138);
     pen.restore();
   });
   colourBar(area, {

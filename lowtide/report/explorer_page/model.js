@@ -224,3 +224,27 @@ function correlation(rx, ry) {
   if (fit === null) return null;
   return Math.sign(fit.slope) * Math.sqrt(fit.r2);
 }
+
+// The rows of a table in columns: every figure of every job, and the texts of those that keep them.
+function rowsOf(table) {
+  const word = (column, at) => column.words[column.at[at]];
+  const figures = (columns, at, row) => {
+    for (const key of Object.keys(columns)) {
+      const column = columns[key];
+      const value = Array.isArray(column) ? column[at] : word(column, at);
+      if (value !== null) row[key] = value;
+    }
+    return row;
+  };
+  const mock = new Set(table.mock);
+  return table.name.map((name, at) => ({
+    id: table.first + at, name, model: word(table.model, at), task: table.task, group: table.group[at],
+    values: figures(table.values, at, {}), job: figures(table.job, at, {}),
+    ...(mock.has(at) ? { mock: true } : {}), ...(table.whole[at] ?? {}),
+  }));
+}
+
+// The least and the greatest of any number of values; a call with a million arguments would fail.
+function rangeOf(values) {
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+}

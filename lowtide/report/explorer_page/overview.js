@@ -69,19 +69,21 @@ function drawOverview() {
   Object.assign(view, { placed: drawn.placed, scales: drawn });
   $("unzoom").disabled = zoomed() === null;
   $("scatter").setAttribute("aria-label", `${axisTitle(state.y)} against ${axisTitle(state.x)}, ${list.length} jobs, ${front.length} on the Pareto front`);
-  $("legend").textContent = legendOf(list, front, shade, places);
+  $("legend").textContent = legendOf(list, front, shade, places, drawn.mostInCell);
 }
 
 // Names only what the picture shows.
-function legendOf(list, front, shade, places) {
+function legendOf(list, front, shade, places, mostInCell) {
   const parts = [`${list.length} ${list.length === 1 ? "job" : "jobs"}`];
   const absent = view.shown.length - list.length;
   if (absent > 0) parts.push(`${absent} more without both values`);
-  if (list.some((p) => p.letter !== null)) parts.push("letter and colour: compound rating");
+  const rated = list.some((p) => p.letter !== null);
+  if (mostInCell) parts.push(`every cell holds 1 to ${mostInCell} of them, the stronger its colour the more`);
+  if (rated) parts.push(mostInCell ? "colour: the letter that most of its jobs have" : "letter and colour: compound rating");
   if (list.some((p) => p.letter === null)) parts.push("grey: not rated");
   if (front.length > 1) parts.push("dashed: Pareto front");
   if (shade) parts.push(`background: rating of the two axes${state.scale === "value" && places.length > 1 ? `, for ${places[0]}` : ""}`);
-  if (places.length > 1) parts.push(`shapes: ${places.map((p, i) => `${MARKERS[i % MARKERS.length]} ${p}`).join(", ")}`);
+  if (places.length > 1 && !mostInCell) parts.push(`shapes: ${places.map((p, i) => `${MARKERS[i % MARKERS.length]} ${p}`).join(", ")}`);
   return `${parts.join(" · ")}.`;
 }
 
@@ -119,7 +121,7 @@ function storyOf(items) {
   const least = known.reduce((a, b) => (b.energy < a.energy ? b : a));
   const best = known.reduce((a, b) => (b.accuracy > a.accuracy || (b.accuracy === a.accuracy && b.energy < a.energy) ? b : a));
   const rated = items.filter((i) => i.rating.letter !== null);
-  const top = rated.length ? Math.min(...rated.map((i) => i.rating.letter)) : null;
+  const top = rated.length ? rangeOf(rated.map((i) => i.rating.letter))[0] : null;
   const unit = energyUnit(items);
   const text = (item) => `${item.row.model} (${short(item.energy * unit.factor)} ${unit.label}, ${percent(item.accuracy)})`;
   // A job of unknown energy may be more accurate still: it has no place in this comparison.

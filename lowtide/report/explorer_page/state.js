@@ -2,6 +2,7 @@
 "use strict";
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
+for (const table of DATA.tables ?? []) DATA.rows = DATA.rows.concat(rowsOf(table));
 const PROPERTY = Object.fromEntries(DATA.properties.map((p) => [p.key, p]));
 labelWidths = DATA.widths;
 const BETTER = Object.fromEntries(DATA.properties.map((p) => [p.key, p.better]));

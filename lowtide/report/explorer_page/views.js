@@ -51,9 +51,10 @@ function drawApc() {
     const iso = state.kind === "iso";
     view.apcPoints = iso ? positive : [];
     const values = iso ? positive.map((p) => p.y) : lines.flatMap((one) => one.points.map((p) => p.y));
-    const spread20 = Math.max(...values) / Math.min(...values) > 20;
+    const [smallest, largest] = rangeOf(values);
+    const spread20 = largest / smallest > 20;
     view.apcPlaced = drawLines($("apc"), { lines, points: view.apcPoints, named: iso ? named : [], xLabel, yLabel: name, xLog: true,
-      yLog: spread20 && Math.min(...values) > 0, fit: "points", note: iso ? "" : `accuracy ${short(accuracy)}` });
+      yLog: spread20 && smallest > 0, fit: "points", note: iso ? "" : `accuracy ${short(accuracy)}` });
   }
   $("apc-legend").textContent = `${name} = accuracy / (b · ${price > 0 ? "cost" : "consumption"} · ((1 - a)(1 - accuracy) + a) + 1), `
     + `a ${a}, b ${b}; ${["iso", "grid"].includes(state.kind) ? `points are the ${points.length} jobs with both values` : "lines only"}${state.kind === "iso" ? ", lines are equal accuracies" : ""}. `
@@ -64,8 +65,7 @@ function drawApc() {
 // The accuracies that the heat map covers: those of the points, with room around them.
 function accuraciesShown(points) {
   if (points.length === 0) return [0, 1];
-  const all = points.map((p) => p.item.accuracy);
-  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const [low, high] = rangeOf(points.map((p) => p.item.accuracy));
   const room = Math.max(0.05, (high - low) * 0.2);
   return [Math.max(0, low - room), Math.min(1, high + room)];
 }
