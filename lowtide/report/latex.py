@@ -1,7 +1,7 @@
 """The comparison of runs for a paper: a LaTeX table and the BibTeX entries that it cites.
 
-The table needs booktabs and siunitx (any version) and compiles with pdfLaTeX: what it cannot set
-is written as its code point.
+The table needs booktabs and siunitx from version 3 on and compiles with pdfLaTeX: what it cannot
+set is written as its code point. A column has one unit, that of its largest value.
 """
 
 import unicodedata
@@ -15,6 +15,7 @@ from lowtide.metrics.groups import TEST
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.report.comparison import ordered
 from lowtide.report.verdict import verdict_of_groups, verdict_of_runs
+from lowtide.units import format_significant
 
 SPECIAL: Final = {
     **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -32,16 +33,19 @@ SPECIAL: Final = {
     "·": r"$\cdot$",
     "₂": r"\textsubscript{2}",
 }
+MASS: Final = (("t", 1e6), ("kg", 1e3), ("g", 1.0), ("mg", 1e-3))
 UNITS: Final = {
-    "energy": ("kWh", 3.6e6),
-    "time": ("h", 3600.0),
-    "mean power": ("W", 1.0),
-    "operational": ("g", 1.0),
-    "carbon": ("g", 1.0),
+    "energy": (("MWh", 3.6e9), ("kWh", 3.6e6), ("Wh", 3.6e3), ("J", 1.0)),
+    "time": (("h", 3600.0), ("min", 60.0), ("s", 1.0)),
+    "mean power": (("kW", 1e3), ("W", 1.0)),
+    "operational": MASS,
+    "carbon": MASS,
+    "SCI": MASS,
 }
-"""Unit of a column and its factor from base units."""
+"""Units of a quantity, the largest first, each with its factor from base units."""
+PERCENT: Final = r"\unit{\percent}"
 SETUP: Final = (
-    r"% \usepackage[T1]{fontenc} \usepackage{booktabs} \usepackage{siunitx}",
+    r"% \usepackage[T1]{fontenc} \usepackage{booktabs} \usepackage{siunitx}  % siunitx 3",
     "% entries of the citations: --output bibtex",
 )
 LOWTIDE: Final = f"""@software{{lowtide,
@@ -85,14 +89,16 @@ def to_latex(comparison: Comparison, by: Quantity) -> str:
     """Return the runs as a tabular, the best first, with the verdict as its note."""
     jobs = ordered(comparison, by)
     shown = [one for one in QUANTITIES if any(one.read(job) is not None for job in jobs)]
+    scales = {one.name: _scale(one, [one.read(job) for job in jobs]) for one in shown}
     head = ["run"]
     for one in shown:
-        head += [_head(one, comparison), r"change"]
+        head += [_head(one, scales[one.name][0], comparison), r"change"]
     rows = []
     for job in jobs:
         row = [escaped(job.name)]
         for one in shown:
-            row += [_value(one, one.read(job)), _change(comparison, one, job)]
+            value = _value(one, one.read(job), scales[one.name][1])
+            row += [value, _change(comparison, one, job)]
         rows.append(row)
     cites = _cites([one.name for one in shown])
     note = f"Change against {escaped(comparison.baseline.name)}. "
@@ -107,26 +113,31 @@ def groups_to_latex(comparison: GroupComparison, by: Quantity) -> str:
         for one in QUANTITIES
         if any(comparison.figure(one, group).sample is not None for group in comparison.groups)
     ]
+    scales = {
+        one.name: _scale(one, [one.read(job) for g in comparison.groups for job in g.jobs])
+        for one in shown
+    }
     head = [escaped(comparison.grouping), "runs"]
     for one in shown:
-        head += [rf"{_title(one)}", "change"]
+        head += [_title(one, scales[one.name][0]), "change"]
     rows = []
     for group in comparison.groups:
         row = [escaped(group.name), str(len(group.jobs))]
         for one in shown:
             figure = comparison.figure(one, group)
             sample, change = figure.sample, figure.difference
-            mean = "--" if sample is None else _value(one, sample.mean)
+            factor = scales[one.name][1]
+            mean = "--" if sample is None else _value(one, sample.mean, factor)
             if sample is not None and sample.deviation is not None:
-                mean += rf" $\pm$ {_value(one, sample.deviation)}"
-            unit = " points" if one.name == "accuracy" else r"\,\%"
-            text = "--" if change is None else rf"\num{{{change.value:+.1f}}}{unit}"
+                mean += rf" $\pm$ {_value(one, sample.deviation, factor)}"
+            text = "--" if change is None else _difference(one, change.value)
             if change is not None and change.low is not None and change.high is not None:
                 text += rf" (\num{{{change.low:+.1f}}} to \num{{{change.high:+.1f}}})"
             row += [mean, text]
         rows.append(row)
     cites = _cites([one.name for one in shown])
-    note = f"Change against {escaped(comparison.baseline.name)} with its 95\\,\\% range, {TEST} "
+    note = f"Change against {escaped(comparison.baseline.name)} with its "
+    note += rf"\qty{{95}}{{\percent}} range, {TEST} "
     note += rf"\cite{{welch1947generalization}}. {escaped(verdict_of_groups(comparison, by))}. "
     return _tabular(head, rows, note + cites)
 
@@ -165,14 +176,20 @@ def _settable(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def _title(one: Quantity) -> str:
+def _scale(one: Quantity, values: Sequence[float | None]) -> tuple[str, float]:
+    """Return the unit of a column and its factor: the largest unit that its values reach."""
+    most = max((abs(value) for value in values if value is not None), default=0.0)
+    steps = UNITS.get(one.name, (("", 1.0),))
+    return next((step for step in steps if most >= step[1]), steps[-1])
+
+
+def _title(one: Quantity, unit: str) -> str:
     if one.name == "accuracy":
-        return r"accuracy (\si{\percent})"
-    unit = UNITS.get(one.name)
-    return escaped(one.name) if unit is None else rf"{escaped(one.name)} (\si{{{unit[0]}}})"
+        return f"accuracy ({PERCENT})"
+    return rf"{escaped(one.name)} (\unit{{{unit}}})" if unit else escaped(one.name)
 
 
-def _head(one: Quantity, comparison: Comparison) -> str:
+def _head(one: Quantity, unit: str, comparison: Comparison) -> str:
     jobs = comparison.jobs
     if one.name == "SAM":
         return escaped(next((m.name for j in jobs if (m := j.metric("SAM")) is not None), "SAM"))
@@ -180,27 +197,32 @@ def _head(one: Quantity, comparison: Comparison) -> str:
         return f"cost ({escaped(', '.join(sorted({j.cost_currency or '?' for j in jobs})))})"
     if one.name == "SCI":
         units = sorted({j.functional_unit or "?" for j in jobs if quantity("SCI").read(j)})
-        return f"SCI (g/{escaped(', '.join(units))})"
-    return _title(one)
+        return rf"SCI (\unit{{{unit}}}/{escaped(', '.join(units))})"
+    return _title(one, unit)
 
 
-def _value(one: Quantity, value: float | None) -> str:
+def _value(one: Quantity, value: float | None, factor: float) -> str:
     if value is None:
         return "--"
     if one.name == "accuracy":
         return rf"\num{{{value * 100:.1f}}}"
-    _, factor = UNITS.get(one.name, ("", 1.0))
-    return rf"\num{{{value / factor:.3g}}}"
+    return rf"\num{{{format_significant(value / factor)}}}"
 
 
 def _change(comparison: Comparison, one: Quantity, job: JobFigures) -> str:
     if job is comparison.baseline:
         return ""
     if one.name == "accuracy":
-        points = comparison.points(job)
-        return "--" if points is None else rf"\num{{{points:+.1f}}} points"
-    percent = comparison.difference(one, job).percent.value
-    return "--" if percent is None else rf"\num{{{percent:+.1f}}}\,\%"
+        change = comparison.points(job)
+    else:
+        change = comparison.difference(one, job).percent.value
+    return "--" if change is None else _difference(one, change)
+
+
+def _difference(one: Quantity, change: float) -> str:
+    if one.name == "accuracy":
+        return rf"\num{{{change:+.1f}}} points"
+    return rf"\qty{{{change:+.1f}}}{{\percent}}"
 
 
 def _cites(names: Sequence[str]) -> str:

@@ -192,9 +192,11 @@ def test_latex_escapes_what_tex_would_read(densenet: Job, inception: Job) -> Non
 
     text = to_latex(compared(densenet, inception), quantity("energy"))
 
-    assert r"a\_b \& 50 \% & \num{90.4} & \num{+4.3} points & \num{0.0034}" in text
+    assert r"a\_b \& 50 \% & \num{90.4} & \num{+4.3} points & \num{3.40}" in text
     assert r"U+4E2D\textasciicircum{}\textasciitilde{}\textbackslash{} &" in text
-    assert r"energy (\si{kWh})" in text
+    assert r"energy (\unit{Wh})" in text
+    assert r"\qty{" in text
+    assert "e+" not in text, "no number is in exponent form"
     assert r"\cite{lowtide,gsf-sci,gowda2023watt}" in text
 
 
