@@ -27,8 +27,10 @@ from lowtide.grid.errors import Failure
 from lowtide.grid.raw_values import usual_step
 from lowtide.grid.series import Factor, Signal
 from lowtide.grid.settings import ZoneSettings
-from lowtide.grid.trace import read_trace_of_command
+from lowtide.grid.trace import GridTrace, read_trace_of_command
 from lowtide.grid.trace_columns import TraceFileError
+from lowtide.grid.trace_zone import zone_of_trace
+from lowtide.grid.watched_file import FILE_MAX_BYTES
 from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
 from lowtide.planning.alternatives import Alternative, alternatives, alternatives_sentence
@@ -181,17 +183,18 @@ def outlook_for(
         raise click.UsageError("give --trace or --settings, not both")
     now = moment or datetime.now(UTC)
     if trace is not None:
-        times_are_utc = _say_what_is_taken(trace, times_are_utc, factor)
-        chosen, folder = _trace_settings(trace, now, times_are_utc, signal, factor), None
+        read = _read_trace(trace, times_are_utc, factor)
+        described = Signal(signal) if signal else Signal.AVERAGE
+        state = zone_of_trace(zone, trace, read, described, now=now).refresh(now)
     else:
         chosen = keyless_settings(zone) if settings is None else zone_settings(settings, zone)
-        folder = cache_folder()
-    if not chosen.providers:
-        raise click.ClickException(
-            f"no source of intensity is known for zone {zone}: give --trace, or --settings with "
-            "a provider for it"
-        )
-    state = build_zones({zone: chosen}, started=now, folder=folder)[zone].refresh(now)
+        if not chosen.providers:
+            raise click.ClickException(
+                f"no source of intensity is known for zone {zone}: give --trace, or --settings "
+                "with a provider for it"
+            )
+        built = build_zones({zone: chosen}, started=now, folder=cache_folder())
+        state = built[zone].refresh(now)
     if trace is not None and state.actual is None and state.expected is None:
         message = "; ".join(one.message for one in state.failures) or "the trace says nothing"
         if moment is None:
@@ -207,14 +210,18 @@ def _troubles(state: ZoneState) -> tuple[Failure, ...]:
     return state.failures
 
 
-def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> bool:
-    """Print to standard error which choices were made where the file is ambiguous.
+def _read_trace(trace: Path, times_are_utc: bool, factor: str | None) -> GridTrace:
+    """Return a trace, read once, so that it may come from a pipe.
 
-    Returns whether times without an offset are UTC.
+    Choices that were made where the file is ambiguous are printed to standard error.
     """
     try:
+        with trace.open(encoding="utf-8-sig") as file:
+            content = file.read(FILE_MAX_BYTES + 1)
+        if len(content) > FILE_MAX_BYTES:
+            raise TraceFileError(f"it is larger than {FILE_MAX_BYTES} bytes")
         read = read_trace_of_command(
-            trace.read_text(encoding="utf-8-sig").splitlines(),
+            content.splitlines(),
             factor=Factor(factor or Factor.UNKNOWN),
             times_are_utc=times_are_utc,
         )
@@ -222,23 +229,7 @@ def _say_what_is_taken(trace: Path, times_are_utc: bool, factor: str | None) -> 
         raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
     for note in read.notes:
         click.echo(f"note: {trace.stem}: {note}", err=True)
-    return times_are_utc or read.utc_was_assumed
-
-
-def _trace_settings(
-    trace: Path, now: datetime, times_are_utc: bool, signal: str | None, factor: str | None
-) -> ZoneSettings:
-    """Return settings that replay the trace in its own time, so that its future stays unknown."""
-    provider = {
-        "kind": "file",
-        "path": str(trace),
-        "timesAreUtc": times_are_utc,
-        "factor": factor or Factor.UNKNOWN,
-        "replay": {"traceStart": now, "wallStart": now},
-    }
-    return ZoneSettings.model_validate(
-        {"signal": signal or Signal.AVERAGE, "providers": [provider]}
-    )
+    return read
 
 
 def replayed_trace(

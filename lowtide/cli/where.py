@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
+from lowtide.cli.options import trace_options
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
 from lowtide.cli.price_outlook import prices_at
@@ -45,6 +46,16 @@ class Place:
         return objective.per_gram * self.grams_per_kwh + (price or 0.0) * objective.needs_prices
 
 
+@dataclass(frozen=True, slots=True)
+class TraceOfZone:
+    """A zone's trace as the options describe it; without a file the zone's service is asked."""
+
+    path: Path | None
+    moment: datetime | None
+    times_are_utc: bool
+    factor: str | None
+
+
 @click.command("where")
 @click.option("--zone", "zones", multiple=True, required=True, help="A grid zone; repeat.")
 @click.option("--duration", type=DURATION, required=True, help="Running time at full power.")
@@ -63,6 +74,7 @@ class Place:
     help="CSV with the prices of a zone, as for `lowtide plan`.",
 )
 @objective_options
+@trace_options
 @click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the traces.")
 @click.option(
     "--settings",
@@ -77,6 +89,8 @@ def command(
     traces: tuple[str, ...],
     prices: tuple[str, ...],
     objective: Objective,
+    times_are_utc: bool,
+    factor: str | None,
     moment: datetime | None,
     settings: Path | None,
     output: str,
@@ -100,11 +114,12 @@ def command(
         raise click.UsageError("--objective cost and both need --prices of every zone")
     if moment is not None and set(zones) - set(files):
         raise click.UsageError("--at needs a --trace of every zone: another time does not compare")
+    if (times_are_utc or factor) and not files:
+        raise click.UsageError("--utc and --factor describe a --trace")
     places = [
         _place(
             zone,
-            files.get(zone),
-            moment,
+            TraceOfZone(files.get(zone), moment, times_are_utc, factor),
             settings,
             duration,
             DEFAULT_SLACK if slack is None else slack,
@@ -150,8 +165,7 @@ def _zone_file(option: str, text: str) -> tuple[str, Path]:
 
 def _place(
     zone: str,
-    trace: Path | None,
-    moment: datetime | None,
+    trace: TraceOfZone,
     settings: Path | None,
     duration: timedelta,
     slack: timedelta,
@@ -159,9 +173,13 @@ def _place(
     objective: Objective,
 ) -> Place:
     """Return the plan in one zone; a zone that cannot be planned stays in the list."""
-    at = moment if trace is not None else None
+    at = trace.moment if trace.path is not None else None
     try:
-        outlook: Outlook = outlook_for(zone, trace, at, False, None if trace else settings, None)
+        outlook: Outlook = (
+            outlook_for(zone, None, None, False, settings, None)
+            if trace.path is None
+            else outlook_for(zone, trace.path, at, trace.times_are_utc, None, None, trace.factor)
+        )
         request = request_for(
             outlook.now, duration, None, slack, None, replace_with={"objective": objective}
         )

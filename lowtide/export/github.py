@@ -11,7 +11,7 @@ def export(job: JobFigures, occasion: Occasion) -> str:
     rows = [
         ("energy", None if job.energy_joules is None else format_energy(job.energy_joules)),
         ("time", None if job.duration_seconds is None else format_duration(job.duration_seconds)),
-        ("accuracy", None if job.accuracy is None else f"{job.accuracy:.1%}"),
+        ("accuracy", None if job.accuracy is None else f"{100 * job.accuracy:.1f} %"),
         ("operational carbon", _mass(job.operational_grams)),
         ("embodied carbon", _mass(job.embodied_grams)),
         (_score_name(job), _mass(job.score_grams_per_unit)),

@@ -119,7 +119,7 @@ def _error_words(name: str, ratio: float | None) -> str:
     return (
         f"{name}'s error not stated"
         if ratio is None
-        else f"{name} ± {ratio:.3%}".replace(".000%", "%")
+        else f"{name} ± {100 * ratio:.3f} %".replace(".000 %", " %")
     )
 
 

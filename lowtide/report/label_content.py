@@ -128,7 +128,7 @@ def pictograms(
         (
             "accuracy_top1",
             "top-1 accuracy",
-            None if job.accuracy is None else f"{job.accuracy:.1%}",
+            None if job.accuracy is None else f"{100 * job.accuracy:.1f} %",
         ),
         (
             "parameters",
@@ -191,7 +191,7 @@ def set_text(reference: ReferenceSet) -> str:
 def _share(ratio: float) -> str:
     """Return a share in percent; only a whole one is called 100 %."""
     percent = 100 * ratio
-    return f"{percent:.0f}%" if percent in (0.0, 100.0) else f"{min(percent, 99.9):.1f}%"
+    return f"{percent:.0f} %" if percent in (0.0, 100.0) else f"{min(percent, 99.9):.1f} %"
 
 
 def _basis(job: JobFigures, rating: Rating | None) -> str:

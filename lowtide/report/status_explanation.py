@@ -93,7 +93,8 @@ def _range(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
         intensity_ratio=intensity,
     )
     unit = f"gCO2eq/{unit_word(job.functional_unit or 'unit')}"
-    spread = f"{ratio:.0%}" + ("" if intensity is None else f" and {intensity:.0%}")
+    spread = f"{100 * ratio:.0f} %"
+    spread += "" if intensity is None else f" and {100 * intensity:.0f} %"
     down, up = max(0.0, found.low), found.high
     basis = f"root of squares: O ± {spread}, M"
     yield _computed("SCI, low", f"SCI - {basis} down to {low:g} g", unit, down, job.sci_low)

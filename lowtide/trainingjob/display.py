@@ -90,18 +90,18 @@ def _avoided(status: TrainingJobStatus) -> str | None:
     if figures is not None and figures.avoided_grams is not None:
         mass = format_mass(float(figures.avoided_grams))
         share = figures.avoided_percent
-        text = mass if share is None else f"{mass} {float(share):.0f}%"
+        text = mass if share is None else f"{mass} {float(share):.0f} %"
         return ", ".join([text, *_saved_money(status)])
     if has_end(status.conditions) or plan is None or plan.expected_saving_percent is None:
         return None
     percent = float(plan.expected_saving_percent)
     money = ""
     if plan.objective not in (None, CARBON) and plan.expected_money_saving_percent is not None:
-        money = f", {float(plan.expected_money_saving_percent):.0f}% of {plan.currency}"
+        money = f", {float(plan.expected_money_saving_percent):.0f} % of {plan.currency}"
     if plan.expected_joules is None or plan.run_now_grams_per_kwh is None:
-        return f"~{percent:.0f}%{money}"
+        return f"~{percent:.0f} %{money}"
     run_now_grams = joules_to_kwh(plan.expected_joules) * float(plan.run_now_grams_per_kwh)
-    return f"~{format_mass(run_now_grams * percent / 100)} {percent:.0f}%{money}"
+    return f"~{format_mass(run_now_grams * percent / 100)} {percent:.0f} %{money}"
 
 
 def _saved_money(status: TrainingJobStatus) -> list[str]:

@@ -17,7 +17,7 @@ JOB: dict[str, Any] = {
     "metadata": {"name": "bert", "namespace": "team"},
     "spec": {"template": {}},
     "status": {
-        "display": {"state": "Waiting", "avoided": "~31%"},
+        "display": {"state": "Waiting", "avoided": "~31 %"},
         "plan": {
             "start": "2099-12-01T02:00:00Z",
             "segments": [{"start": "2099-12-01T02:00:00Z", "end": "2099-12-01T05:00:00Z"}],

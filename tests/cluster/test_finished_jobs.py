@@ -62,7 +62,7 @@ STATUS: dict[str, Any] = {
         # 100 g with 5 %, 3.6 g halved or doubled: roots of 25 + 3.24 and of 25 + 12.96.
         "uncertainty": {
             "low": "98.28585", "high": "109.7612", "energyRatio": "0.05",
-            "embodiedLowGrams": "1.8", "embodiedHighGrams": "7.2", "basis": "energy ± 5%",
+            "embodiedLowGrams": "1.8", "embodiedHighGrams": "7.2", "basis": "energy ± 5 %",
         },
     },
     "efficiency": {

@@ -90,7 +90,7 @@ def test_the_basis_says_what_was_varied() -> None:
         operational_grams=1, embodied=Bounds(2, 1, 4), functional_units=1, intensity_ratio=0.1
     )
 
-    assert range_.basis == "energy ± 5%, intensity ± 10%, embodied 1 to 4 g"
+    assert range_.basis == "energy ± 5 %, intensity ± 10 %, embodied 1 to 4 g"
 
 
 @pytest.mark.parametrize(

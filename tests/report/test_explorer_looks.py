@@ -307,7 +307,7 @@ def test_a_saved_label_has_what_the_command_s_has(page: WebDriver) -> None:
         "training on digits",
         "H200",
         "2026-12-01",
-        "measured (counter), coverage 99.8%",
+        "measured (counter), coverage 99.8 %",
         "the best of its group (5 rows: digits, H200)",
         "0.590 g",
         "SCI per job",

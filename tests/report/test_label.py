@@ -97,10 +97,10 @@ def test_label_carries_numbers_sources_date_and_letter(densenet: dict[str, Any])
     """The printed texts can be read off the drawing."""
     shown = texts(draw_label(label_of(densenet)))
 
-    for text in ("DenseNet-121", "4.31 Wh", "3 min 32 s", "86.1%", "2026-12-01"):
+    for text in ("DenseNet-121", "4.31 Wh", "3 min 32 s", "86.1 %", "2026-12-01"):
         assert text in shown
     assert shown.count("C") == 2, "the arrow's own letter and the compound"
-    assert "Energy of gpu: measured (counter), coverage 100%." in " ".join(shown)
+    assert "Energy of gpu: measured (counter), coverage 100 %." in " ".join(shown)
 
 
 def test_a_stand_in_s_label_says_so_in_large_type(densenet: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ def test_coverage_short_of_everything_is_not_called_100_percent(densenet: dict[s
     """99.96 % rounds to less than all."""
     densenet["status"]["energy"]["energyCoverage"] = "0.9996"
 
-    assert "coverage 99.9%" in label_of(densenet).sources
+    assert "coverage 99.9 %" in label_of(densenet).sources
 
 
 def test_a_long_name_is_wrapped_and_whole() -> None:

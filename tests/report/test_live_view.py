@@ -32,7 +32,7 @@ def condition(name: str, status: str, reason: str = "Reason", message: str = "")
 
 
 WAITING = {
-    "display": {"state": "Waiting", "avoided": "~0.6 g 40%"},
+    "display": {"state": "Waiting", "avoided": "~0.6 g 40 %"},
     "plan": {
         "start": "2026-12-01T04:00:00Z",
         "segments": [{"start": "2026-12-01T04:00:00Z", "end": "2026-12-01T06:00:00Z"}],

@@ -35,9 +35,14 @@ class FileProvider:
         unit: IntensityUnit | None = None,
         times_are_utc: bool = False,
         replay: Replay | None = None,
+        known: GridTrace | None = None,
     ) -> None:
-        """Remember where the file is; it is read at the first question, so it may come later."""
+        """Remember where the file is; it is read at the first question, so it may come later.
+
+        With `known`, what was read of it before, the file is not read again.
+        """
         self._zone = zone
+        self._known = known
         self._replay = replay
         moved = replay is not None and replay != Replay(replay.trace_start, replay.trace_start)
         remark = f"{path.name}{', replayed' if moved else ''}"
@@ -116,4 +121,4 @@ class FileProvider:
         """
         if zone != self._zone:
             raise NotOffered(f"{self._file.path.name} holds zone {self._zone}, not {zone}")
-        return self._file.content()
+        return self._file.content() if self._known is None else self._known

@@ -179,7 +179,7 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
     [
         (
             {"plan": {"start": "2026-12-01T02:15:00Z", "expectedSavingPercent": "31.4"}},
-            ("Waiting", "2026-12-01 02:15Z", None, "~31%"),
+            ("Waiting", "2026-12-01 02:15Z", None, "~31 %"),
         ),
         (
             {
@@ -191,7 +191,7 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
                 }
             },
             # 12.1 kWh at 297 g/kWh are 3594 g; 31 % of that are 1.11 kg.
-            ("Waiting", "2026-12-01 02:15Z", None, "~1.11 kg 31%"),
+            ("Waiting", "2026-12-01 02:15Z", None, "~1.11 kg 31 %"),
         ),
         (
             {
@@ -199,7 +199,7 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
                 "counterfactual": {"avoidedGrams": "410.2", "avoidedPercent": "34.1"},
                 "attempts": [{"number": 1, "name": "n", "start": "2026-11-30T11:00:00Z"}],
             },
-            ("Starting", "2026-11-30 11:00Z", "2.87 kWh", "410 g 34%"),
+            ("Starting", "2026-11-30 11:00Z", "2.87 kWh", "410 g 34 %"),
         ),
         (
             {
