@@ -126,7 +126,7 @@ def commands_text() -> str:
         "`lowtide` and `kubectl lowtide` are the same program. Exit codes: 0 done, 1 failed,",
         "2 wrong use. Standard output carries data only.",
     ]
-    context = click.Context(command_line, info_name="lowtide")
+    context = click.Context(command_line, info_name="lowtide", **command_line.context_settings)
     for name in command_line.list_commands(context):
         command = command_line.get_command(context, name)
         if command is not None:

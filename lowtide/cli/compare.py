@@ -74,7 +74,8 @@ def command(
 
     JOBS are names in the cluster (name or namespace/name), files, or directories of files: a
     TrainingJob as JSON or YAML, a report, or a table of runs (also of CodeCarbon, MLflow or W&B).
-    The first is the baseline. Exit code 1 means that a job cannot be read.
+    The first is the baseline. Exit code 1 means that a job cannot be read, or that no run has
+    a figure to compare.
     """
     with seldom_collected():
         figures = load_jobs(jobs, cluster)
@@ -86,6 +87,8 @@ def command(
                 else _of_groups(figures, grouping, chosen, baseline, allow_mismatch, output)
             )
         except MetricError as error:
+            if error.field == "jobs":
+                raise click.ClickException(str(error)) from error
             raise click.UsageError(str(error)) from error
     click.echo(text, nl=not text.endswith("\n"))
 

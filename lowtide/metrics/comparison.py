@@ -270,12 +270,21 @@ def compare(
 ) -> Comparison:
     """Return the comparison of all jobs with the first, or with the one called `baseline`.
 
+    One job alone is shown as it is.
+
     Raises:
-        MetricError: fewer than two jobs, or no job or several of the baseline's name.
+        MetricError: no job, no job or several of the baseline's name, or no quantity at all.
     """
-    if len(jobs) < 2:
+    if not jobs:
         raise MetricError(
-            Refusal.OUT_OF_DOMAIN, "jobs", f"{len(jobs)} job given: a comparison needs at least two"
+            Refusal.OUT_OF_DOMAIN, "jobs", "no job given: there is nothing to compare"
+        )
+    if not any(one.read(job) is not None for job in jobs for one in QUANTITIES):
+        named = some(job.name for job in jobs)
+        raise MetricError(
+            Refusal.OUT_OF_DOMAIN,
+            "jobs",
+            f"nothing to compare: {named} hold no figure that runs are compared by",
         )
     base = jobs[0] if baseline is None else _named(jobs, baseline)
     shared: dict[Profile, Profile] = {}

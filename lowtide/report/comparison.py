@@ -61,7 +61,8 @@ def render(
     ]
     blocks += _extras(jobs)
     lines = lines_of(names, blocks, width=width, paint=paint)
-    below = [_legend(comparison), *difference_lines(comparison)]
+    below = [_legend(comparison)] if len(jobs) > 1 else []
+    below += difference_lines(comparison)
     below += _sam_notes(comparison.jobs)
     below.append(method_line(comparison))
     return "\n".join(
@@ -81,7 +82,7 @@ def method_line(comparison: Comparison) -> str:
     parts = []
     if comparison.mismatches:
         parts.append("not all made alike")
-    elif not comparison.unknown:
+    elif not comparison.unknown and len(jobs) > 1:
         parts.append("same method, boundary and unit")
     signals = sorted({job.signal.lower() for job in jobs if job.signal})
     zones = sorted({job.zone for job in jobs if job.zone})

@@ -47,6 +47,8 @@ def verdict_of_runs(comparison: Comparison, by: Quantity) -> str:
     Only runs whose difference from the baseline is allowed take part.
     """
     base = comparison.baseline
+    if len(comparison.jobs) == 1:
+        return f"{base.name} is the only run: name a second one to compare it with"
     if by.read(base) is None:
         return f"no verdict: {by.name} of {base.name} is unknown"
     rivals = [job for job in comparison.candidates if comparison.change(by, job).value is not None]

@@ -1,6 +1,8 @@
 """`lowtide plan` on a trace whose cleanest hours are known beforehand."""
 
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -199,3 +201,18 @@ def test_a_zone_that_the_settings_do_not_have_is_named(tmp_path):
 
     assert result.exit_code == 1
     assert "has no zone DE (zones: FR, GB)" in result.stderr
+
+
+def test_a_trace_may_come_from_a_pipe(trace, tmp_path):
+    """It is read once, so what a program writes is a trace too."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(trace.read_text()))
+    writer.start()
+    result = CliRunner().invoke(
+        main, ["plan", "--zone", "DE", "--duration", "4h", "--trace", str(pipe), *NOON]
+    )
+    writer.join(timeout=10)
+
+    assert result.exit_code == 0, result.output
+    assert "waits until 2026-03-19 02:00Z because" in result.output

@@ -119,3 +119,32 @@ def test_the_price_of_a_plan_has_a_column_of_its_own(traces: list[str], tmp_path
 
     assert head.split() == ["zone", "g/kWh", "start", "at", "once", "price"]
     assert first[head.index("at once") :].split("  ") == ["400 g/kWh", "0.08 EUR/kWh"]
+
+
+def test_times_without_an_offset_and_two_factors_are_read_as_asked(tmp_path: Path) -> None:
+    """The column of direct emissions is taken, and its zone is the cleaner one by it."""
+    for name, direct, whole in (("DE", 100, 400), ("FR", 200, 300)):
+        lines = ["time,direct g/kWh,lifecycle g/kWh"]
+        lines += [
+            f"{NOW + timedelta(hours=hour):%Y-%m-%dT%H:%M:%S},{direct},{whole}"
+            for hour in range(-96, 48)
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    words = [f"--trace={zone}={tmp_path / zone}.csv" for zone in ("DE", "FR")]
+    words += ["--zone", "DE", "--zone", "FR", "--at", f"{NOW:%Y-%m-%dT%H:%M:%SZ}", "--utc"]
+
+    direct = run(*words, "--factor", "direct")
+    usual = run(*words)
+
+    assert direct.exit_code == 0, direct.output
+    assert "DE is the cleanest" in direct.output
+    assert "FR is the cleanest" in usual.output
+    assert "no offset" not in direct.stderr
+
+
+def test_a_description_of_a_trace_needs_one() -> None:
+    """Exit code 2 names the options."""
+    result = run("--zone", "DE", "--utc")
+
+    assert result.exit_code == 2
+    assert "--utc and --factor describe a --trace" in result.stderr

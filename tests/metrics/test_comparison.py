@@ -275,10 +275,15 @@ def test_notes_tell_partial_and_provisional_energy() -> None:
     )
 
 
-def test_one_job_alone_cannot_be_compared() -> None:
-    """The message says what is needed."""
-    with pytest.raises(MetricError, match="needs at least two"):
-        compare([job()])
+def test_without_a_figure_there_is_nothing_to_compare() -> None:
+    """The message says what is lacking, for none, one and several."""
+    with pytest.raises(MetricError, match="no job given"):
+        compare([])
+    with pytest.raises(MetricError, match="a hold no figure that runs are compared by"):
+        compare([JobFigures(name="a", epochs=3)])
+    several = [JobFigures(name="a", epochs=1), JobFigures(name="b", zone="DE")]
+    with pytest.raises(MetricError, match="a, b hold no figure"):
+        compare(several)
 
 
 @pytest.mark.parametrize(

@@ -387,12 +387,30 @@ def test_a_bad_csv_file_is_one_sentence(tmp_path: Path, content: str, message: s
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_command_with_one_job_is_wrong_use(tmp_path: Path, densenet: Job) -> None:
-    """Exit code 2 and the way out."""
-    result = run(save(tmp_path / "1.json", densenet))
+def test_one_job_is_shown_and_asks_for_a_second(tmp_path: Path, densenet: Job) -> None:
+    """Its figures, no changes, and the way on; also from a file with a byte order mark."""
+    path = Path(save(tmp_path / "1.json", densenet))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
 
-    assert result.exit_code == 2
-    assert "needs at least two" in result.stderr
+    result = run(str(path))
+
+    assert result.exit_code == 0, result.stderr
+    assert "change" not in result.stdout
+    assert "same method" not in result.stdout
+    last = " ".join(result.stdout.split("\n\n")[-1].split())
+    assert last == "densenet121 is the only run: name a second one to compare it with"
+
+
+def test_runs_without_a_figure_are_one_sentence_and_no_table(tmp_path: Path) -> None:
+    """Exit code 1, and nothing on standard output."""
+    for name, figure in (("a", {"epochs": 3}), ("b", {"zone": "DE"})):
+        report = {"kind": "JobFigures", "name": name, **figure}
+        (tmp_path / f"{name}.json").write_text(json.dumps(report), encoding="utf-8")
+
+    result = run(str(tmp_path))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing to compare: a, b hold no figure that runs are compared by" in result.stderr
 
 
 def test_an_option_in_disguise_never_reaches_kubectl() -> None:

@@ -9,6 +9,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -356,9 +357,67 @@ def _prometheus(draw: Random) -> Case:
     return Case(words, kubectl=kubectl, prometheus=as_bytes(spoiled(VECTOR, draw), draw))
 
 
+def _trace(draw: Random, days: int = 2) -> bytes:
+    """Return a spoiled trace of some days from the second of March on."""
+    lines = ["time,g_per_kwh,forecast"]
+    for hour in range(24 * days):
+        at = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour)
+        lines.append(f"{at:%Y-%m-%dT%H:%M:%SZ},{300 - hour % 48},{305 - hour % 48}")
+    return spoiled_table("\n".join(lines) + "\n", draw)
+
+
+def _priced(draw: Random) -> bytes:
+    """Return spoiled prices of two days."""
+    lines = ["time,eur_per_mwh"]
+    lines += [f"2026-03-{2 + n // 24:02d}T{n % 24:02d}:00:00Z,{80 - n}" for n in range(48)]
+    return spoiled_table("\n".join(lines) + "\n", draw)
+
+
+def _duration(draw: Random) -> str:
+    if draw.random() < 0.7:
+        return draw.choice(("2h", "30m", "1d"))
+    return str(draw.choice(HOSTILE))[:400].replace("\x00", "0")
+
+
+def _plan(draw: Random) -> Case:
+    words = ["plan", "--zone", "DE", "--duration", _duration(draw), "--trace", "t.csv",
+             "--at", "2026-03-02T12:00Z", "-o", draw.choice(("json", "table"))]  # fmt: skip
+    files = {"t.csv": _trace(draw)}
+    if draw.random() < 0.3:
+        words += ["--prices", "p.csv", "--objective", draw.choice(("cost", "carbon"))]
+        files["p.csv"] = _priced(draw)
+    if draw.random() < 0.3:
+        words += draw.choice((["--utc"], ["--factor", "direct"], ["--interruptible"],
+                              ["--slack", _duration(draw)]))  # fmt: skip
+    return Case(tuple(words), files)
+
+
+def _where(draw: Random) -> Case:
+    words = ["where", "--zone", "DE", "--zone", "FR", "--duration", _duration(draw),
+             "--trace", "DE=de.csv", "--trace", "FR=fr.csv", "--at", "2026-03-02T12:00Z",
+             "-o", draw.choice(("json", "table"))]  # fmt: skip
+    return Case(tuple(words), {"de.csv": _trace(draw), "fr.csv": _trace(draw)})
+
+
+def _backtest(draw: Random) -> Case:
+    words = ["backtest", "t.csv", "--processes", "1", "-o", draw.choice(("json", "table"))]
+    if draw.random() < 0.3:
+        words += ["--length", _duration(draw)]
+    # The first 30 days are history; with fewer there is nothing to replay.
+    return Case(tuple(words), {"t.csv": _trace(draw, days=draw.choice((2, 34)))})
+
+
+def _export(draw: Random) -> Case:
+    name, content = _document(draw)
+    form = draw.choice(("huggingface", "mlflow", "wandb", "codecarbon", "cyclonedx", "spdx",
+                        "github", "openmetrics", "csv-hourly"))  # fmt: skip
+    return Case(("export", name, "--to", form), {name: content})
+
+
 MAKERS: Sequence[tuple[int, Callable[[Random], Case]]] = (
     (30, _compare), (12, _explain), (10, _disclose), (3, _label), (6, _reference), (2, _explore),
     (8, _rating), (6, _closest), (8, _numbers), (12, _cluster), (3, _prometheus),
+    (6, _plan), (3, _where), (3, _backtest), (8, _export),
 )  # fmt: skip
 
 
