@@ -211,14 +211,14 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
                     "currency": "EUR",
                 }
             },
-            ("Waiting", "2026-12-01 02:15Z", None, "~-3%, 42% of EUR"),
+            ("Waiting", "2026-12-01 02:15Z", None, "~-3 %, 42 % of EUR"),
         ),
         (
             {
                 "counterfactual": {"avoidedGrams": "410.2", "avoidedPercent": "34.1"},
                 "electricity": {"currency": "EUR", "saved": "0.2512", "objective": "Both"},
             },
-            ("Waiting", None, None, "410 g 34%, 0.251 EUR"),
+            ("Waiting", None, None, "410 g 34 %, 0.251 EUR"),
         ),
     ],
 )
