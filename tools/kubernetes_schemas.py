@@ -17,7 +17,8 @@ TARGET = Path(__file__).resolve().parent.parent / "tests" / "chart" / "schemas"
 VERSIONS = ("v1.31.0", "v1.37.2")
 KINDS = {
     "ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition", "DaemonSet",
-    "Deployment", "NetworkPolicy", "Pod", "PodDisruptionBudget", "Role", "RoleBinding", "Service",
+    "Deployment", "Job", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
+    "NetworkPolicy", "Pod", "PodDisruptionBudget", "Role", "RoleBinding", "Service",
     "ServiceAccount",
 }  # fmt: skip
 GROUP_VERSION_KIND = "x-kubernetes-group-version-kind"

@@ -21,6 +21,7 @@ SUBCOMMANDS: Final = {
     "run-now": "start a waiting job at once",
     "suspend": "keep a job from starting, or pause it",
     "resume": "let a suspended job go on",
+    "release": "let held workloads run, also without Lowtide",
     "plan": "show when a job would run, and why",
     "where": "show in which of several zones a job would emit least",
     "backtest": "replay intensity traces and compare planning policies",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from lowtide.trainingjob.spec import Grid
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
@@ -17,7 +18,6 @@ from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import ENDED_LIVES
-from lowtide_operator.objects.workload_kinds import WorkloadKind
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings

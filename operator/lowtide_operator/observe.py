@@ -13,6 +13,7 @@ from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide.trainingjob.spec import TargetRef
+from lowtide.trainingjob.workload_kinds import WorkloadKind, kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
@@ -45,7 +46,6 @@ from lowtide_operator.objects.views import (
     pod_view,
     template_of,
 )
-from lowtide_operator.objects.workload_kinds import WorkloadKind, kind_of
 from lowtide_operator.objects.workloads import (
     is_there,
     own_pods,

@@ -15,6 +15,8 @@ from math import inf
 from typing import Final
 
 from lowtide.trainingjob.conditions import Reason, has_end
+from lowtide.trainingjob.holding import free_patch, hold_patch
+from lowtide.trainingjob.workload_kinds import kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
@@ -38,8 +40,7 @@ from lowtide_operator.decision.observation import Observation, StartRefusal
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView, child_view, template_of
-from lowtide_operator.objects.workload_kinds import kind_of
-from lowtide_operator.objects.workloads import free_patch, hold_patch, workload_view
+from lowtide_operator.objects.workloads import workload_view
 from lowtide_operator.observe import observe
 from lowtide_operator.status.events import event_manifest, notes_between, workload_event
 from lowtide_operator.status.merge_patch import merge_patch
@@ -213,7 +214,7 @@ async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> Non
     if view.child.ending is not None:
         return
     if isinstance(action, HoldWorkload):
-        patch = hold_patch(view, action.until)
+        patch = hold_patch(kind, body, action.until)
     else:
         patch = free_patch(kind, body)
     await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from lowtide.trainingjob.base import ApiModel
-from lowtide_operator.objects.workload_kinds import KINDS, EndingRule, PodSet, WorkloadKind
+from lowtide.trainingjob.workload_kinds import KINDS, EndingRule, PodSet, WorkloadKind
 
 Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
 Groups = Annotated[str, Field(max_length=253, pattern=r"^([A-Za-z][A-Za-z0-9.]*(\.\*)?)?$")]

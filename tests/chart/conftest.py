@@ -47,10 +47,13 @@ def render(helm: Path) -> Render:
     """
     seen: dict[str, str] = {}
 
-    def run(values: dict[str, Any] | None = None, *, kubernetes: str = "1.37.2") -> Documents:
+    def run(
+        values: dict[str, Any] | None = None, *, kubernetes: str = "1.37.2", served: str = ""
+    ) -> Documents:
         command = [str(helm), "template", "lowtide", str(CHART), "--namespace", "tide"]
         command += ["--kube-version", kubernetes, "--values", "-"]
-        key = yaml.safe_dump([values, kubernetes])
+        command += [f"--api-versions={served}"] if served else []
+        key = yaml.safe_dump([values, kubernetes, served])
         if key in seen:
             return list(filter(None, yaml.load_all(seen[key], Loader=yaml.CSafeLoader)))
         answer = subprocess.run(

@@ -20,11 +20,12 @@ Render = Callable[..., Documents]
 Pick = Callable[..., dict[str, Any]]
 
 OPERATOR_RIGHTS = {
-    ("lowtide.dev", "trainingjobs"): {"get", "list", "watch", "delete"},
+    ("lowtide.dev", "trainingjobs"): {"get", "list", "watch", "create", "patch", "delete"},
     ("lowtide.dev", "trainingjobs/status"): {"patch"},
     ("lowtide.dev", "trainingjobs/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "patch"},
     ("", "pods"): {"list"},
+    ("", "namespaces"): {"get"},
     ("events.k8s.io", "events"): {"create", "list"},
 }
 OWNERS = (
@@ -47,12 +48,12 @@ EVERYTHING_ON = {
 
 def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
     """Return the verbs of a role by group and resource."""
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
 
 
 def pod_specs(documents: Documents) -> dict[str, dict[str, Any]]:
@@ -198,7 +199,9 @@ def test_namespaced_mode_needs_roles_only(render: Render) -> None:
     roles = [
         d
         for d in documents
-        if d["kind"] == "Role" and d["metadata"]["namespace"] in ("red", "blue")
+        if d["kind"] == "Role"
+        and d["metadata"]["namespace"] in ("red", "blue")
+        and d["metadata"]["name"] == "lowtide-operator"
     ]
     assert not [d for d in documents if d["kind"].startswith("Cluster")]
     assert {role["metadata"]["namespace"] for role in roles} == {"red", "blue"}
@@ -270,6 +273,7 @@ def test_nothing_optional_is_rendered_by_default(render: Render) -> None:
         "CustomResourceDefinition",
         "DaemonSet",
         "Deployment",
+        "Job",
         "NetworkPolicy",
         "Pod",
         "Role",
@@ -337,7 +341,8 @@ def test_settings_arrive_as_one_file(render: Render, pick: Pick) -> None:
     config = pick(render({"settings": settings}), "ConfigMap")
 
     assert yaml.safe_load(config["data"]["settings.yaml"]) == settings | {
-        "historyDirectory": "/var/lib/lowtide/history"
+        "historyDirectory": "/var/lib/lowtide/history",
+        "workloads": {"kinds": ["Job"]},
     }
 
 

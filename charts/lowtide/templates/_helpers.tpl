@@ -80,6 +80,11 @@ imagePullSecrets:
 {{- $cluster := merge (dict "namespaces" .Values.watchNamespaces) ($settings.cluster | default dict) }}
 {{- $_ := set $settings "cluster" $cluster }}
 {{- end }}
+{{- if ($settings.workloads | default dict).kinds }}
+{{- fail "settings.workloads.kinds is set: use workloads.kinds, which also gives the rights" }}
+{{- end }}
+{{- $workloads := merge (dict "kinds" .Values.workloads.kinds) ($settings.workloads | default dict) }}
+{{- $_ := set $settings "workloads" $workloads }}
 {{- if not $settings.historyDirectory }}
 {{- $_ := set $settings "historyDirectory" (include "lowtide.historyPath" .) }}
 {{- end }}
@@ -158,4 +163,52 @@ imagePullSecrets:
 {{- $entries = append $entries (printf "%s/%s=%s" .group .kind .resource) -}}
 {{- end -}}
 {{- join "," $entries -}}
+{{- end }}
+
+{{/* Group and resource of each kind of workload in use, as YAML; fails for one that is unknown. */}}
+{{- define "lowtide.workloads.resources" -}}
+{{- $known := dict
+  "Job" (dict "group" "batch" "version" "v1" "plural" "jobs")
+  "JobSet" (dict "group" "jobset.x-k8s.io" "version" "v1alpha2" "plural" "jobsets")
+  "TrainJob" (dict "group" "trainer.kubeflow.org" "version" "v1alpha1" "plural" "trainjobs")
+  "PyTorchJob" (dict "group" "kubeflow.org" "version" "v1" "plural" "pytorchjobs")
+  "RayJob" (dict "group" "ray.io" "version" "v1" "plural" "rayjobs") }}
+{{- range (.Values.settings.workloads | default dict).custom }}
+{{- $_ := set $known .kind (dict "group" .group "version" .version "plural" .plural) }}
+{{- end }}
+{{- $used := dict }}
+{{- range .Values.workloads.kinds }}
+{{- if not (hasKey $known .) }}
+{{- fail (printf "workloads.kinds names %q, which is neither %s nor in settings.workloads.custom" . (keys $known | sortAlpha | join ", ")) }}
+{{- end }}
+{{- $_ := set $used . (get $known .) }}
+{{- end }}
+{{- toYaml $used }}
+{{- end }}
+
+{{/* The rights for workloads that somebody else wrote: only for the kinds that are listed. */}}
+{{- define "lowtide.workloads.rules" -}}
+{{- range $kind, $one := include "lowtide.workloads.resources" . | fromYaml }}
+- apiGroups: [{{ $one.group | quote }}]
+  resources: [{{ $one.plural }}]
+  # patch: the flag that suspends it, and our mark.
+  verbs: [get, list, watch, patch]
+{{- end }}
+{{- if .Values.workloads.kinds }}
+# A labelled workload gets a TrainingJob, and its annotations are taken over when they change.
+- apiGroups: [lowtide.dev]
+  resources: [trainingjobs]
+  verbs: [create, patch]
+# Defaults are annotations of the namespace.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/* Annotations of what runs after an uninstall and goes when it has ended; the weight orders them. */}}
+{{- define "lowtide.release.hook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}

@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from lowtide import names
+from lowtide.trainingjob.holding import HELD_SELECTOR, free_patch
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.opt_in import difference, trainingjob_name, wanted_trainingjob
-from lowtide_operator.objects.workload_kinds import WorkloadKind
-from lowtide_operator.objects.workloads import free_patch, workload_view
+from lowtide_operator.objects.workloads import workload_view
 
 LOG: Final = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
@@ -27,7 +28,6 @@ SWEEP_SECONDS: Final = 300.0
 """Distance between two searches for held workloads that no TrainingJob names."""
 NAMESPACE_KEPT_SECONDS: Final = 60.0
 """How long the annotations of a namespace are remembered."""
-HELD: Final = f"{names.LABEL_HELD}=true"
 
 Body = dict[str, Any]
 Place = tuple[WorkloadKind, str, str]
@@ -202,7 +202,7 @@ class Adoption:
         for kind in self._kinds:
             for namespace in self._namespaces:
                 try:
-                    bodies, _ = await self._store.list_workloads(kind, namespace, HELD)
+                    bodies, _ = await self._store.list_workloads(kind, namespace, HELD_SELECTOR)
                 except ClusterError:
                     continue
                 for body in bodies:

@@ -16,6 +16,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from lowtide import names
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -27,7 +28,6 @@ from lowtide_operator.cluster.errors import (
 )
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.workload_kinds import WorkloadKind
 
 Body = dict[str, Any]
 

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from lowtide import names
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.errors import ClusterError
-from lowtide_operator.objects.workload_kinds import WorkloadKind
 
 LOG: Final = logging.getLogger(__name__)
 SELECTOR: Final = f"{names.LABEL_SCHEDULE}=true"

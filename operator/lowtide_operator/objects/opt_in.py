@@ -14,9 +14,9 @@ from typing import Any, Final
 from lowtide import names
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import Policy
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide.units import format_timestamp, parse_duration, parse_timestamp
 from lowtide_operator.objects.views import API_VERSION, Body
-from lowtide_operator.objects.workload_kinds import WorkloadKind
 from lowtide_operator.objects.workloads import longest_seconds
 
 UID_LETTERS: Final = 6

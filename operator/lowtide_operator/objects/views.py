@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.trainingjob.holding import is_queued
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
@@ -27,7 +28,6 @@ from lowtide_operator.objects.containers import (
 from lowtide_operator.objects.key import Key
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
-KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
 TERMINAL_PHASES: Final = ("Succeeded", "Failed")
 RAN_PHASES: Final = ("Running", "Succeeded")
@@ -174,7 +174,7 @@ def child_view(body: Body) -> ChildView | None:
         resource_version=metadata.get("resourceVersion", ""),
         created=parse_timestamp(metadata["creationTimestamp"]),
         suspended=bool(spec.get("suspend", False)),
-        queued=KUEUE_QUEUE_LABEL in (metadata.get("labels") or {}),
+        queued=is_queued(body),
         active=status.get("active", 0),
         ready=status.get("ready", 0),
         started=moment(status.get("startTime")),

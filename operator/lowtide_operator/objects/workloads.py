@@ -12,12 +12,13 @@ from math import prod
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.units import format_timestamp, parse_timestamp
+from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued
+from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, WorkloadKind
+from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
 from lowtide_operator.objects.gpus import MOST_GPUS, gpus_of_pod, gpus_of_resources
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (
-    KUEUE_QUEUE_LABEL,
     TERMINAL_PHASES,
     Body,
     ChildView,
@@ -25,11 +26,7 @@ from lowtide_operator.objects.views import (
     JobOutcome,
     PodView,
 )
-from lowtide_operator.objects.workload_kinds import EndingRule, PodSet, WorkloadKind
 
-GATES: Final = "kueue.x-k8s.io/admission-gated-by"
-"""Annotation that keeps Kueue from admitting a workload: names of gates, with commas between."""
-OUR_GATE: Final = f"{names.GROUP}/carbon"
 PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z.]+)\}")
 
 
@@ -89,7 +86,7 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         resource_version=metadata.get("resourceVersion", ""),
         created=parse_timestamp(metadata["creationTimestamp"]),
         suspended=value_at(body, kind.suspend) is True,
-        queued=KUEUE_QUEUE_LABEL in labels,
+        queued=is_queued(body),
         active=0,
         ready=0,
         started=None,
@@ -106,62 +103,13 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         ),
         kind=kind,
         child=child,
-        gated=OUR_GATE in gates_of(annotations),
+        gated=OUR_GATE in gates_of(body),
         marked_until=_time(annotations.get(names.ANNOTATION_LATEST_START)),
         marked=labels.get(names.LABEL_HELD) == "true",
         labelled=labels.get(names.LABEL_SCHEDULE) == "true",
         gpus=gpus_of(kind, body),
         unholdable=_unholdable(kind, body),
     )
-
-
-def gates_of(annotations: Mapping[str, Any]) -> list[str]:
-    """Return the names of the gates that a workload was created with and still has."""
-    text = annotations.get(GATES)
-    return [part.strip() for part in text.split(",") if part.strip()] if text else []
-
-
-def hold_patch(view: WorkloadView, until: datetime | None) -> dict[str, Any]:
-    """Return the merge patch that keeps a workload from running, with our mark on it.
-
-    The flag of one that Kueue manages is Kueue's own: it only gets the mark beside its gate.
-    """
-    patch: dict[str, Any] = {
-        "metadata": {
-            "uid": view.ref.uid,
-            "labels": {names.LABEL_HELD: "true"},
-            "annotations": {
-                names.ANNOTATION_LATEST_START: None if until is None else format_timestamp(until)
-            },
-        }
-    }
-    if not view.child.queued:
-        _set(patch, view.kind.suspend, True)
-    return patch
-
-
-def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
-    """Return the merge patch that lets a workload run and takes our mark off.
-
-    It applies to the version that was read, because a gate is one name in a list of others'.
-    """
-    metadata = body["metadata"]
-    annotations = _mapping(metadata.get("annotations"))
-    left = [gate for gate in gates_of(annotations) if gate != OUR_GATE]
-    changed: dict[str, Any] = {names.ANNOTATION_LATEST_START: None}
-    if OUR_GATE in gates_of(annotations):
-        changed[GATES] = ",".join(left) or None
-    patch: dict[str, Any] = {
-        "metadata": {
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],
-            "labels": {names.LABEL_HELD: None},
-            "annotations": changed,
-        }
-    }
-    if KUEUE_QUEUE_LABEL not in _mapping(metadata.get("labels")):
-        _set(patch, kind.suspend, False)
-    return patch
 
 
 def selectors_of(kind: WorkloadKind, body: Body) -> tuple[str, ...]:
@@ -301,14 +249,6 @@ def _filled(selector: str, body: Body) -> str | None:
         if not isinstance(texts[field], str) or not texts[field]:
             return None
     return PLACEHOLDER.sub(lambda match: str(texts[match[1]]), selector)
-
-
-def _set(patch: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    place = patch
-    for parent in parents:
-        place = place.setdefault(parent, {})
-    place[last] = value
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,0 +1,92 @@
+"""What Lowtide writes into a workload that somebody else wrote: hold it, and let it go.
+
+The operator, the command line and the chart's uninstall write the same. Each workload says
+everything itself: a label by which all that is held is found, and the latest start, so that it
+can be let go without Lowtide. Pure: the patches are JSON merge patches.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from lowtide import names
+from lowtide.trainingjob.workload_kinds import WorkloadKind
+from lowtide.units import format_timestamp
+
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+"""Label of a workload whose suspend flag belongs to Kueue."""
+GATES: Final = "kueue.x-k8s.io/admission-gated-by"
+"""Annotation that keeps Kueue from admitting a workload: names of gates, with commas between."""
+OUR_GATE: Final = f"{names.GROUP}/carbon"
+HELD_SELECTOR: Final = f"{names.LABEL_HELD}=true"
+
+Body = Mapping[str, Any]
+
+
+def gates_of(body: Body) -> list[str]:
+    """Return the names of the gates that a workload was created with and still has."""
+    text = mapping_at(body, "metadata", "annotations").get(GATES)
+    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def is_queued(body: Body) -> bool:
+    """Return whether Kueue manages a workload."""
+    return QUEUE_LABEL in mapping_at(body, "metadata", "labels")
+
+
+def hold_patch(kind: WorkloadKind, body: Body, until: datetime | None) -> dict[str, Any]:
+    """Return the merge patch that keeps a workload from running, with our mark on it.
+
+    The flag of one that Kueue manages is Kueue's own: it only gets the mark beside its gate.
+    """
+    latest = None if until is None else format_timestamp(until)
+    patch: dict[str, Any] = {
+        "metadata": {
+            "uid": body["metadata"]["uid"],
+            "labels": {names.LABEL_HELD: "true"},
+            "annotations": {names.ANNOTATION_LATEST_START: latest},
+        }
+    }
+    if not is_queued(body):
+        _set(patch, kind.suspend, True)
+    return patch
+
+
+def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
+    """Return the merge patch that lets a workload run and takes our mark off.
+
+    It applies to the version that was read, because a gate is one name in a list of others'.
+    """
+    metadata = body["metadata"]
+    gates = gates_of(body)
+    left = [gate for gate in gates if gate != OUR_GATE]
+    changed: dict[str, Any] = {names.ANNOTATION_LATEST_START: None}
+    if OUR_GATE in gates:
+        changed[GATES] = ",".join(left) or None
+    patch: dict[str, Any] = {
+        "metadata": {
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+            "labels": {names.LABEL_HELD: None},
+            "annotations": changed,
+        }
+    }
+    if not is_queued(body):
+        _set(patch, kind.suspend, False)
+    return patch
+
+
+def mapping_at(body: Body, *path: str) -> Mapping[str, Any]:
+    """Return the mapping at a path; an empty one where nothing or something else is."""
+    value: Any = body
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _set(patch: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    place = patch
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value

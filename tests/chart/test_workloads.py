@@ -1,0 +1,144 @@
+"""What the chart renders for workloads that somebody else wrote: rights, policy, uninstall."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lowtide import names
+from lowtide.trainingjob.holding import GATES, OUR_GATE, QUEUE_LABEL
+from lowtide.trainingjob.workload_kinds import KINDS
+
+Documents = list[dict[str, Any]]
+Render = Callable[..., Documents]
+Pick = Callable[..., dict[str, Any]]
+
+POLICY = "MutatingAdmissionPolicy"
+SERVED = f"admissionregistration.k8s.io/v1/{POLICY}"
+ALL = [kind.kind for kind in KINDS]
+
+
+def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_each_listed_kind_adds_the_rights_for_itself_and_none_else(
+    render: Render, pick: Pick
+) -> None:
+    """The chart's table and the operator's are the same."""
+    without = rules(pick(render({"workloads": {"kinds": []}}), "ClusterRole", "lowtide-operator"))
+    for kind in KINDS:
+        documents = render({"workloads": {"kinds": [kind.kind]}})
+        role = pick(documents, "ClusterRole", "lowtide-operator")
+        of_kind = {(kind.group, kind.plural, verb) for verb in ("get", "list", "watch", "patch")}
+        of_kind |= {("lowtide.dev", "trainingjobs", verb) for verb in ("create", "patch")}
+        assert rules(role) - without == (of_kind | {("", "namespaces", "get")}) - without
+
+
+def test_no_kind_means_no_right_no_policy_and_no_hook(render: Render) -> None:
+    """Lowtide then runs templates of its own only."""
+    documents = render({"workloads": {"kinds": []}}, served=SERVED)
+    assert not {"Job", POLICY} & {document["kind"] for document in documents}
+
+
+def test_a_kind_of_another_team_gets_its_rights_from_its_declaration(
+    render: Render, pick: Pick
+) -> None:
+    """Declared in the settings by the same table."""
+    declared = {
+        "kind": "Sweep",
+        "group": "ml.example.com",
+        "version": "v1",
+        "plural": "sweeps",
+        "pods": ["ml.example.com/uid={uid}"],
+    }
+    values = {"workloads": {"kinds": ["Sweep"]}, "settings": {"workloads": {"custom": [declared]}}}
+    role = pick(render(values), "ClusterRole", "lowtide-operator")
+    assert ("ml.example.com", "sweeps", "patch") in rules(role)
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones(refusal: Callable[..., str]) -> None:
+    """A typo would otherwise be a right that is missing later."""
+    assert 'names "Jobset", which is neither Job, JobSet' in refusal(
+        {"workloads": {"kinds": ["Jobset"]}}
+    )
+
+
+def test_kinds_are_named_in_one_place_only(refusal: Callable[..., str]) -> None:
+    """The settings alone would give no rights."""
+    said = refusal({"settings": {"workloads": {"kinds": ["Job"]}}})
+    assert "settings.workloads.kinds is set: use workloads.kinds" in said
+
+
+def test_the_policy_is_rendered_where_the_api_server_has_it(render: Render) -> None:
+    """Detected at the installation; elsewhere the operator suspends after creation."""
+    assert POLICY not in {document["kind"] for document in render()}
+    assert POLICY in {document["kind"] for document in render(served=SERVED)}
+    off = {"workloads": {"admissionPolicy": {"enabled": False}}}
+    assert POLICY not in {document["kind"] for document in render(off, served=SERVED)}
+
+
+def test_the_policy_holds_every_kind_with_the_marks_that_the_operator_reads(
+    render: Render, pick: Pick
+) -> None:
+    """Names in the policy are those of the code: label, gate and the flag of each kind."""
+    spec = pick(render({"workloads": {"kinds": ALL}}, served=SERVED), POLICY)["spec"]
+    constraints = spec["matchConstraints"]
+    assert constraints["objectSelector"] == {"matchLabels": {names.LABEL_SCHEDULE: "true"}}
+    assert [
+        (rule["apiGroups"], rule["apiVersions"], rule["resources"])
+        for rule in constraints["resourceRules"]
+    ] == [
+        ([kind.group], [kind.version], [kind.plural])
+        for kind in sorted(KINDS, key=lambda kind: kind.kind)
+    ]
+    (mutation,) = spec["mutations"]
+    text = mutation["applyConfiguration"]["expression"]
+    assert f"'{names.LABEL_HELD}': 'true'" in text
+    assert f"'{GATES}'" in text
+    assert f"'{OUR_GATE}'" in text
+    assert f"'{QUEUE_LABEL}'" in spec["variables"][0]["expression"]
+    for kind in KINDS:
+        *parents, _ = kind.suspend.split(".")
+        assert f"Object.{'.'.join(parents)}{{suspend: true}}" in text
+    assert (spec["failurePolicy"], spec["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
+
+
+def test_the_policy_keeps_to_the_namespaces_that_are_served(render: Render, pick: Pick) -> None:
+    """A workload elsewhere would be held by nobody's operator."""
+    spec = pick(render({"watchNamespaces": ["red"]}, served=SERVED), POLICY)["spec"]
+    (expression,) = spec["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+    assert expression == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": ["red"],
+    }
+
+
+@pytest.mark.parametrize("namespaces", [[], ["red", "blue"]])
+def test_an_uninstall_frees_what_is_held_by_a_job_with_a_role_of_its_own(
+    render: Render, namespaces: list[str]
+) -> None:
+    """Its objects are hooks after the deletion, made in order, and go when it succeeded."""
+    values = {"workloads": {"kinds": ["JobSet"]}, "watchNamespaces": namespaces}
+    mine = [d for d in render(values) if d["metadata"]["name"] == "lowtide-release"]
+    hooks = [d["metadata"]["annotations"] for d in mine]
+    assert {hook["helm.sh/hook"] for hook in hooks} == {"post-delete"}
+    weights = {d["kind"]: int(d["metadata"]["annotations"]["helm.sh/hook-weight"]) for d in mine}
+    role = "Role" if namespaces else "ClusterRole"
+    assert weights["ServiceAccount"] < weights["Job"]
+    assert weights[role] < weights[f"{role}Binding"] < weights["Job"]
+    for one in (d for d in mine if d["kind"] == role):
+        assert rules(one) == {("jobset.x-k8s.io", "jobsets", v) for v in ("list", "patch")}
+    (pod,) = [d["spec"]["template"]["spec"] for d in mine if d["kind"] == "Job"]
+    assert pod["containers"][0]["args"] == [
+        "--kinds=JobSet",
+        f"--namespaces={','.join(namespaces)}",
+    ]
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
