@@ -94,6 +94,17 @@ class WorkloadKind:
         """Group and version, as a manifest says them."""
         return f"{self.group}/{self.version}"
 
+    def paths(self) -> tuple[str, ...]:
+        """Return every path of the entry, for the check against the kind's own definition."""
+        rule = self.ending
+        named = [self.suspend, *self.longest, *(one.path for one in self.requirements)]
+        named += [path for path in (rule.state, rule.reason, rule.message, rule.at) if path]
+        for pods in self.pod_sets:
+            inside = [pods.template, pods.resources, *pods.counts, pods.at_most]
+            named += [pods.groups] if pods.groups else []
+            named += [".".join(filter(None, (pods.groups, path))) for path in inside if path]
+        return tuple(dict.fromkeys(named))
+
 
 JOB: Final = WorkloadKind(
     kind="Job",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from singlenode import cache, packages, toolchain
-from singlenode.commands import watch
+from singlenode.commands import run, watch
 from singlenode.errors import ClusterError
 from singlenode.layout import SOURCES, Layout
 from singlenode.progress import Progress
@@ -62,6 +62,7 @@ COMPANIONS = (
         core_minutes=1,
         package="github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
     ),
+    Module("jobset", compiled_packages=680, core_minutes=8, package="sigs.k8s.io/jobset"),
 )
 
 
@@ -146,6 +147,15 @@ def companion(layout: Layout, name: str) -> Path | None:
     (module,) = (module for module in COMPANIONS if module.name == name)
     path = _place(module, layout) / module.key / name
     return path if path.is_file() else None
+
+
+def module_folder(layout: Layout, name: str, progress: Progress) -> Path:
+    """Return the folder of the module that a companion is built from, with its manifests."""
+    (module,) = (module for module in COMPANIONS if module.name == name)
+    command: list[str | Path] = [toolchain.go(layout, progress), "list", "-mod=readonly"]
+    command += ["-f", "{{.Module.Dir}}", module.package]
+    where = run(command, environment=_GO_ENVIRONMENT, directory=module.directory)
+    return Path(where.strip())
 
 
 def _distribution() -> str:
