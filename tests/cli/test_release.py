@@ -41,9 +41,12 @@ def test_all_held_workloads_are_found_by_the_mark_and_let_go(lowtide: Run, kubec
     kubectl.answers({**HELD, "items": [HELD]})
     result = lowtide("release", "--all")
     assert result.exit_code == 0, result.output
-    assert (
-        kubectl.calls[0][:4]
-    ) == ["get", "jobs.v1.batch", "--all-namespaces", "--selector=lowtide.dev/held=true"]
+    assert (kubectl.calls[0][:4]) == [
+        "get",
+        "jobs.v1.batch",
+        "--all-namespaces",
+        "--selector=lowtide.dev/held=true",
+    ]
     resource, told = patches(kubectl)[0]
     assert resource == "trainingjobs.lowtide.dev"
     assert told == {"metadata": {"annotations": {"lowtide.dev/run-now": "true"}}}

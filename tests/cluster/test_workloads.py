@@ -223,8 +223,7 @@ def test_release_frees_what_is_held_and_the_operator_lets_it_be(
     inside: Kubectl, cluster: RunningCluster, installed: Installed
 ) -> None:
     """`lowtide release --all`, with a living operator."""
-    inside.apply(job(installed, "later", BUSY.format(seconds=2), deadline=in_hours(6)))
-    await_(lambda: state(inside, "later") == "Waiting", "later waits")
+    keep_for_hours(inside, installed, "later")
     lowtide = Path(sys.executable).with_name("lowtide")
     environment = {"PATH": f"{cluster.programs.clients}:/usr/bin:/bin"}
     run(
@@ -237,8 +236,7 @@ def test_an_uninstall_leaves_nothing_held(
     inside: Kubectl, cluster: RunningCluster, installed: Installed
 ) -> None:
     """The chart's own Job lets go what the operator held."""
-    inside.apply(job(installed, "last", BUSY.format(seconds=1), deadline=in_hours(6)))
-    await_(lambda: state(inside, "last") == "Waiting", "last waits")
+    keep_for_hours(inside, installed, "last")
     helm = [str(cluster.programs.clients / "helm"), f"--kubeconfig={cluster.kubeconfig}"]
     where = ["--namespace", stage.RELEASE_NAMESPACE, "--timeout", "120s"]
     run([*helm, "uninstall", "lowtide", *where, "--wait"], timeout_seconds=150)
@@ -256,5 +254,14 @@ def patch(inside: Kubectl, name: str, body: str) -> None:
     inside("patch", "trainingjob", name, "--type=merge", "-p", body)
 
 
-def in_hours(hours: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600 * hours))
+def keep_for_hours(inside: Kubectl, installed: Installed, name: str) -> None:
+    """Create a Job that a TrainingJob keeps back for hours; return when it is held."""
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6 * 3600))
+    target = {"apiVersion": "batch/v1", "kind": "Job", "name": name}
+    spec = {"targetRef": target, "schedule": {"startNoEarlierThan": start}}
+    written = {"apiVersion": "lowtide.dev/v1alpha1", "kind": "TrainingJob"}
+    manifest = job(installed, name, BUSY.format(seconds=1))
+    manifest["metadata"] = {"name": name}
+    manifest["spec"]["suspend"] = True
+    inside.apply(manifest, {**written, "metadata": {"name": f"{name}-plan"}, "spec": spec})
+    await_(lambda: is_held(inside, "job", name), f"{name} is held")

@@ -27,7 +27,10 @@ from lowtide.trainingjob.status import (
     SciStatus,
     TrainingJobStatus,
 )
+from lowtide.trainingjob.workload_kinds import KINDS, kind_of
 from lowtide_exporter.page import catalogue
+from lowtide_operator.objects.opt_in import wanted_trainingjob
+from lowtide_operator.objects.workloads import gpus_of
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.telemetry.metrics import JOB_FIGURES, SUMMED
 from lowtide_operator.telemetry.price_metrics import price_families
@@ -178,12 +181,18 @@ def test_every_file_that_a_command_names_exists(page):
 
 @each_page
 def test_every_manifest_and_settings_example_is_accepted(page):
-    """A TrainingJob or a part of its spec, a zone, or values of the chart: copying them works."""
+    """A TrainingJob or a part of its spec, a workload with our label, a zone, or chart values."""
     schema = json.loads((ROOT / "charts/lowtide/values.schema.json").read_text("utf-8"))
     for text in blocks(page, "yaml"):
         for document in yaml.safe_load_all(text):
             if document.get("kind") == "TrainingJob":
                 parse_spec(document["spec"])
+            elif "lowtide.dev/schedule" in (document.get("metadata") or {}).get("labels", {}):
+                kind = kind_of(KINDS, document["apiVersion"], document["kind"])
+                document["metadata"] |= {"namespace": "ml", "uid": "u"}
+                made = wanted_trainingjob(kind, document, {})
+                assert names.ANNOTATION_FAULT not in made["metadata"]["annotations"]
+                assert gpus_of(kind, document) > 0
             elif set(document) == {"spec"}:
                 parse_spec({"template": {}, **document["spec"]})
             elif set(document) == {"zones"}:

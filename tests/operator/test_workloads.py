@@ -11,6 +11,12 @@ EVENTS = ("events.k8s.io/v1", "events")
 CONTAINERS = [{"name": "train", "image": "trainer", "resources": {"limits": {"nvidia.com/gpu": 2}}}]
 POD = {"spec": {"containers": CONTAINERS}}
 KINDS = {"kinds": ["Job", "JobSet"]}
+GRANTED = {
+    *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch")),
+    *(("lowtide.dev", "trainingjobs", v) for v in ("get", "list", "watch", "create", "patch")),
+    ("", "namespaces", "get"),
+}
+"""What tests/chart finds in the role: group, resource and verb."""
 
 
 def a_job(name: str = "bert", *, suspend: bool = True, **annotations: str) -> dict[str, Any]:
@@ -126,6 +132,12 @@ async def test_a_labelled_job_is_held_until_the_clean_window_and_followed_to_its
     ]
     assert [one["outcome"] for one in made["status"]["attempts"]] == ["Complete"]
     assert len(api.all(JOBS)) == 1
+    rights = {
+        (group, resource, verb)
+        for verb, group, resource in api.calls
+        if resource in ("jobs", "trainingjobs", "namespaces")
+    }
+    assert rights <= GRANTED
     about_job = {e["reason"] for e in api.all(EVENTS) if e["regarding"]["kind"] == "Job"}
     assert about_job >= {"Planned", "Started", "Complete"}
 
