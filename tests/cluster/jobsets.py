@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import yaml
 from clients import Kubectl, RunningCluster
 from singlenode import binaries, processes
@@ -61,7 +62,10 @@ def controller(cluster: RunningCluster, kubectl: Kubectl) -> Iterator[None]:
     """Run the controller; it, its definition and its webhooks are removed at the end."""
     layout = cluster.layout
     assert layout is not None
-    program, module = binaries.job_set_controller(layout, Progress())
+    program = binaries.companion(layout, "jobset")
+    if program is None:
+        pytest.skip("the controller of JobSets is not built: python tests/cluster build")
+    module = binaries.module_folder(layout, "jobset", Progress())
     text = kubectl("kustomize", str(module / "config" / "default"))
     manifests = [one for one in yaml.safe_load_all(text) if one]
     kubectl.apply(*_for_a_host(manifests))
