@@ -17,6 +17,7 @@ SUBCOMMANDS: Final = {
     "status": "list jobs: state, start, progress, energy",
     "watch": "watch jobs wait and run",
     "explain": "explain why a job waits, or how it ended",
+    "report": "show what waiting would have saved in a namespace",
     "energy": "show what every pod used, by owner, namespace or node",
     "run-now": "start a waiting job at once",
     "suspend": "keep a job from starting, or pause it",

@@ -157,3 +157,110 @@ def test_a_namespace_called_like_no_kind_is_still_a_namespace(lowtide: Run, tmp_
 
     assert result.exit_code == 1
     assert "measured in this time" not in result.stderr
+
+
+@pytest.fixture
+def report(lowtide: Run, prometheus: str) -> Run:
+    """A function that reports on the week."""
+
+    def run(*options: str) -> Result:
+        return lowtide("report", "-n", "ml", "--prometheus", prometheus, *WEEK, *options)
+
+    return run
+
+
+def test_the_report_says_what_waiting_would_have_saved_by_workload_and_week(report: Run) -> None:
+    """Five runs are judged: 1,750 g; 1,200 g at best; 600 g by a planner that erred on Thursday."""
+    result = report("--output", "json")
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    total = found["total"]
+    assert (total["judged_count"], total["planned_count"]) == (5, 5)
+    assert total["at_once_grams"] == pytest.approx(1750)
+    assert total["best_saving_grams"] == pytest.approx(1200)
+    assert total["planned_saving_grams"] == pytest.approx(600)
+    assert total["energy_joules"] == pytest.approx(27.3 * 3.6e6, rel=1e-3)
+    rows = {(row["owner_kind"], row["owner_name"]): row for row in found["rows"]}
+    assert {row["week"] for row in found["rows"]} == {"2026-W10"}
+    net = rows["Job", "net"]
+    assert net["run_count"] == 2
+    assert net["operational_grams"] == pytest.approx(1600)
+    assert net["electricity_cost"] == pytest.approx(4 * 0.30)
+    assert net["mean_delay_seconds"] == pytest.approx((16 + 4) / 2 * 3600)
+    assert rows["CronJob", "nightly"]["run_count"] == 3
+    assert rows["CronJob", "nightly"]["best_saving_grams"] == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_not_judged_is_counted_with_its_reason(report: Run) -> None:
+    """Nothing is scaled up for a service, a scheduled job, an open run, or unknown hours."""
+    found = json.loads(report("--output", "json").stdout)
+
+    why = {
+        row["owner_name"]: [run["not_judged"] for run in row["runs"]]
+        for row in found["rows"]
+        if row["owner_name"] not in ("net", "nightly")
+    }
+    assert why == {
+        "web": ["it is to run all the time"],
+        "tj": ["Lowtide schedules it already"],
+        "evening": ["the intensity of some of its hours is not known"],
+        "open": ["it had not ended by the end of the report"],
+        None: ["it is not known whether its kind could run at another time"],
+    }
+    assert found["rows"][0]["owner_name"] == "web"
+
+
+def test_a_shorter_delay_saves_less(report: Run) -> None:
+    """Twelve hours after 10 h the night is not reached: nothing could be saved."""
+    found = json.loads(report("--max-delay", "12h", "--output", "json").stdout)
+
+    assert found["total"]["best_saving_grams"] == pytest.approx(0, abs=1e-6)
+    assert found["max_delay_seconds"] == 12 * 3600
+
+
+def test_the_table_answers_first_and_says_what_it_rests_on(report: Run) -> None:
+    """One sentence, the table, and the assumptions."""
+    lines = report().stdout.splitlines()
+
+    assert lines[0] == (
+        "Namespace ml: 5 runs that could have started up to 1 d later emitted 1.75 kg; "
+        "1.20 kg (69 %) could have been saved at best, 600 g (34 %) by the planner with the "
+        "forecasts of its time."
+    )
+    assert lines[2].split() == [
+        *("WEEK", "WORKLOAD", "RUNS", "ENERGY", "CARBON", "COST", "PLANNER", "SAVES"),
+        *("AT", "BEST", "DELAY"),
+    ]
+    text = "\n".join(lines)
+    assert "job/net" in text
+    assert "Not considered: whether GPUs would have been free" in text
+    assert "Not judged: 1 run (16.8 kWh), because it is to run all the time." in text
+
+
+def test_overhead_raises_grams_and_leaves_shares_alone(report: Run) -> None:
+    """A PUE of 1.5 makes 1,750 g to 2,625 g; 69 % stay 69 %."""
+    text = report("--pue", "1.5").stdout
+
+    assert "emitted 2.62 kg; 1.80 kg (69 %)" in text or "emitted 2.63 kg; 1.80 kg (69 %)" in text
+    assert "with an overhead (PUE) of 1.50" in text
+
+
+def test_the_page_is_written_to_a_file(report: Run, tmp_path: Path) -> None:
+    """One file, with the answer and the runs inside."""
+    page = tmp_path / "ml.html"
+
+    assert report("--output", "html", "--file", str(page)).exit_code == 0
+
+    text = page.read_text()
+    assert "600 g (34 %) by the planner" in text
+    assert "job/net" in text
+    assert "default-src 'none'" in text
+
+
+def test_a_namespace_without_pods_is_said(lowtide: Run, prometheus: str) -> None:
+    """Not a traceback, and not a table of zeros."""
+    result = lowtide("report", "-n", "empty", "--prometheus", prometheus, *WEEK)
+
+    assert result.exit_code == 0
+    assert "no pod was measured in this time" in result.stdout

@@ -1,0 +1,140 @@
+"""The page of `lowtide report` in a real headless Chromium: figures, picture, phone, dark.
+
+Marked slow: it starts a browser. Names are hostile, because tenants choose them.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from lowtide.accounts.observed import ObservedReport, observe
+from lowtide.accounts.usage import PodUsage, Usage, WorkloadKey
+from lowtide.accounts.waiting import Assumptions
+from lowtide.energy.integration import PodEnergy
+from lowtide.energy.profile import EnergyInterval, EnergyProfile, Span
+from lowtide.grid.series import AverageSeries, Point
+from lowtide.report.observed_report import observed_page, observed_text
+
+pytestmark = pytest.mark.slow
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+HOSTILE = "</script><script>alert(1)</script>"
+LONG = "a-name-as-long-as-kubernetes-allows-" * 6
+
+
+def use(name: str, day: int, kind: str = "Job") -> Usage:
+    """Return the use of a pod that ran two hours from 10 h on, 1 kWh each."""
+    span = Span(MONDAY + timedelta(days=day, hours=10), MONDAY + timedelta(days=day, hours=12))
+    profile = EnergyProfile((EnergyInterval(span.start, span.end, 2 * 3.6e6),))
+    energy = PodEnergy(
+        pod_uid=f"u-{name}-{day}",
+        total_joules=profile.total_joules,
+        parts=(),
+        profile=profile,
+        run=span,
+        segments=1,
+        final=True,
+        energy_coverage_ratio=1.0,
+        time_coverage_ratio=1.0,
+        warnings=(),
+    )
+    workload = WorkloadKey("ml", kind, name, f"o-{name}-{day}")
+    pod = PodUsage(
+        name=name, uid=energy.pod_uid, node="n", workload=workload, energy=energy, held_seconds={}
+    )
+    return Usage(pods=(pod,), profile=profile)
+
+
+def report(names: tuple[str, ...]) -> ObservedReport:
+    """Return a report of nine days of a grid that is clean at night."""
+    points = tuple(
+        Point(at, at + timedelta(hours=1), 100.0 if at.hour < 6 else 400.0)
+        for at in (MONDAY + timedelta(hours=h) for h in range(9 * 24))
+    )
+    grid = AverageSeries(zone="DE", source="test", points=points)
+    assumed = Assumptions(
+        window=Span(MONDAY, MONDAY + timedelta(days=8)),
+        max_delay=timedelta(hours=24),
+        now=MONDAY + timedelta(days=9),
+    )
+    usages = [use(name, day) for day in range(8) for name in names]
+    return observe("ml", usages, grid, None, lambda _: None, assumed, forecasts="no forecast")
+
+
+@pytest.fixture(scope="module")
+def page(browser: WebDriver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """The page of sixteen runs."""
+    file: Path = tmp_path_factory.mktemp("page") / "ml.html"
+    file.write_text(observed_page(report((HOSTILE, LONG)), None), encoding="utf-8")
+    browser.get_log("browser")
+    browser.get(file.as_uri())
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_runs_of_two_weeks_are_drawn_where_they_ran_and_would_have_run(page: WebDriver) -> None:
+    """16 runs, each saves three quarters at best; without a forecast no planner is drawn."""
+    runs = page.find_elements(By.CSS_SELECTOR, ".run")
+
+    assert len(runs) == 16
+    assert all("best 600 g (75 %)" in run.text for run in runs)
+    assert len(page.find_elements(By.CSS_SELECTOR, ".bar.ran")) == 16
+    assert len(page.find_elements(By.CSS_SELECTOR, ".bar.best")) == 16
+    assert not page.find_elements(By.CSS_SELECTOR, ".bar.plan")
+    ran, best = (
+        page.find_element(By.CSS_SELECTOR, f".run .bar.{kind}").rect for kind in ("ran", "best")
+    )
+    # From 10 h to the next midnight are 14 of 9 or fewer days of 24 h.
+    assert best["x"] > ran["x"] + ran["width"]
+    weeks = [head.text for head in page.find_elements(By.TAG_NAME, "h3")]
+    assert weeks == ["2026-W10", "2026-W11"]
+
+
+def test_hostile_names_are_text(page: WebDriver) -> None:
+    """A name cannot leave its place, and nothing is complained about."""
+    assert HOSTILE.lower() in page.find_element(By.TAG_NAME, "main").text.lower()
+    assert page.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_fits_a_phone_and_a_desk_in_both_themes(
+    page: WebDriver, width: int, theme: str
+) -> None:
+    """Nothing is cut off to the side, and text stands out from its background."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    page.execute_script(
+        f"document.documentElement.dataset.theme = '{theme}'; dispatchEvent(new Event('resize'))"
+    )
+
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    paper, ink = page.execute_script(
+        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+    )
+    light = [sum(map(int, colour[4:-1].split(","))) for colour in (paper, ink)]
+    assert abs(light[0] - light[1]) > 3 * 150
+
+
+def test_a_report_without_a_judged_run_has_an_answer_and_no_picture() -> None:
+    """The first line says that nothing is known, the last ones why."""
+    window = Span(MONDAY, MONDAY + timedelta(days=7))
+    assumed = Assumptions(window=window, max_delay=timedelta(hours=24), now=window.end)
+    found = observe(
+        "ml",
+        [use("web", 0, "Deployment")],
+        None,
+        None,
+        lambda _: None,
+        assumed,
+        forecasts="no forecast",
+    )
+
+    text = observed_text(found, None)
+    assert text.startswith("Namespace ml: for none of 1 runs is it known")
+    assert "because it is to run all the time" in text
+    assert "Grams are not known" in text
