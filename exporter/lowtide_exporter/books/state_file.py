@@ -212,6 +212,7 @@ def _dump_gpu(gpu: GpuAccount) -> dict[str, Any]:
         "confirmed_at": gpu.confirmed_at,
         "mapped": gpu.mapped,
         "waiting": [gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss],
+        "load_watts": [gpu.settled_watts, gpu.calmest_watts],
         "slots": [
             (
                 *(device_id, slot.holder.owner.pod, slot.holder.owner.container),
@@ -232,6 +233,7 @@ def _load_gpu(item: dict[str, Any], ledger: NodeLedger) -> GpuAccount:
     gpu.is_counted, gpu.mapped = bool(item["is_counted"]), bool(item["mapped"])
     gpu.confirmed_at = item["confirmed_at"]
     gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss = item["waiting"]
+    gpu.settled_watts, gpu.calmest_watts = item.get("load_watts", (None, None))
     gpu.slots = {
         device_id: HeldSlot(
             Holder(Owner(pod, container), started), size, Method(method), instance, whole
