@@ -4,6 +4,9 @@ import csv
 import dataclasses
 import io
 import json
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +97,66 @@ def test_wandb_gets_numbers_circumstances_and_short_tags(
     assert parts["config"]["lowtide"]["model"] == "DenseNet-121"
     assert "method:Measured" in parts["tags"]
     assert all(1 <= len(tag) <= 64 for tag in parts["tags"])
+
+
+def test_wandb_s_public_run_has_the_same_attributes(
+    job: JobFigures, occasion: Occasion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of W&B's own public API, filled as its server would, reads like the file."""
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    public = pytest.importorskip("wandb.apis.public")
+    parts = json.loads(wandb.export(job, occasion))
+    answer = {
+        "name": "1",
+        "displayName": parts["name"],
+        "state": "finished",
+        "createdAt": parts["created_at"],
+        "tags": parts["tags"],
+        "config": json.dumps({key: {"value": part} for key, part in parts["config"].items()}),
+        "summaryMetrics": json.dumps(parts["summary"]),
+        "systemMetrics": "{}",
+        "sweepName": None,
+        "user": {"name": "u", "username": "u"},
+    }
+
+    run = public.Run(None, "e", "p", "1", attrs=answer, lazy=False)
+
+    for name in ("name", "config", "tags", "created_at"):
+        assert getattr(run, name) == parts[name], name
+    assert dict(run.summary_metrics) == parts["summary"]
+
+
+@pytest.mark.slow
+def test_a_run_of_wandb_takes_the_parts(
+    job: JobFigures, occasion: Occasion, tmp_path: Path
+) -> None:
+    """A real run, offline and in a process of its own: what was given is what it holds."""
+    pytest.importorskip("wandb")
+    (tmp_path / "run.json").write_text(wandb.export(job, occasion), encoding="utf-8")
+    program = (
+        "import json, wandb\n"
+        "parts = json.load(open('run.json'))\n"
+        "run = wandb.init(mode='offline', project='p', name=parts['name'])\n"
+        "run.config.update(parts['config']); run.summary.update(parts['summary'])\n"
+        "run.tags = tuple(parts['tags'])\n"
+        "held = [run.config.as_dict(), dict(run.summary._as_dict()), list(run.tags)]\n"
+        "run.finish()\n"
+        "json.dump(held, open('held.json', 'w'))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, check=False, env={**os.environ, "WANDB_SILENT": "true"},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    parts = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    config, summary, tags = json.loads((tmp_path / "held.json").read_text(encoding="utf-8"))
+    assert config["lowtide"] == parts["config"]["lowtide"]
+    assert {key: summary[key] for key in parts["summary"] if key != "_runtime"} == {
+        key: value for key, value in parts["summary"].items() if key != "_runtime"
+    }
+    assert tags == parts["tags"]
 
 
 def test_codecarbon_s_columns_are_codecarbon_s(job: JobFigures, occasion: Occasion) -> None:

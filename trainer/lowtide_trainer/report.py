@@ -22,6 +22,7 @@ from lowtide.names import (
 from lowtide.trainingjob.report import TrainingReport, to_message
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
+from lowtide_trainer.trackers import followed
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,8 @@ def report_training(**facts: object) -> Iterator[Reporter]:
     """
     path = report_path(os.environ)
     say_where(path)
-    reporter = Reporter(write=report_writer(path), **facts)  # type: ignore[arg-type]
+    write = followed(report_writer(path), os.environ)
+    reporter = Reporter(write=write, **facts)  # type: ignore[arg-type]
     port = metrics_port_or_none(os.environ)
     with ExitStack() as stack:
         if port:

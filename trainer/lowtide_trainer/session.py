@@ -29,6 +29,7 @@ from lowtide_trainer.ranks import Ranks, RankSums
 from lowtide_trainer.report import metrics_port_or_none, report_path, report_writer, say_where
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.stop import StopRequest
+from lowtide_trainer.trackers import followed
 
 if TYPE_CHECKING:
     from lowtide_trainer.saving import RunSaver
@@ -267,7 +268,8 @@ class TrainingRun:
             return Reporter(write=_write_nothing, **self._facts)  # type: ignore[arg-type]
         path = report_path(self._environment)
         say_where(path)
-        reporter = Reporter(write=report_writer(path), **self._facts)  # type: ignore[arg-type]
+        write = followed(report_writer(path), self._environment)
+        reporter = Reporter(write=write, **self._facts)  # type: ignore[arg-type]
         if port := metrics_port_or_none(self._environment):
             self._stack.enter_context(serve_metrics(reporter, port))
         return reporter
