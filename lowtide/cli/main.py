@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 import lowtide
 
 SUBCOMMANDS: Final = {
+    "run": "run a command when the grid is clean, without a cluster",
     "measure": "measure the energy of a command on this machine",
     "status": "list jobs: state, start, progress, energy",
     "watch": "watch jobs wait and run",

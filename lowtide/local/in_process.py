@@ -138,7 +138,7 @@ class MeasuredBlock:
         assert self._sampler is not None
         assert self._meters is not None
         self._meters.settle_start(self._sampler.clock.monotonic, self._sampler.begun)
-        self._sampler.begin(1)
+        self._sampler.begin(1, os.getpid())
         while not self._ending.wait(self._interval):
             self._sampler.sample()
 

@@ -46,7 +46,7 @@ class MeasuredCommand:
         self.begun = self._clock.monotonic()
         self.meters.settle_start(self._clock.monotonic, self.begun)
         self._sampler = Sampler(self.meters, self._clock, writer, self.begun)
-        self._sampler.begin(number)
+        self._sampler.begin(number, self._command.pid)
         self._next = self.begun + interval_seconds
         self.ended_at: float | None = None
 
@@ -102,10 +102,14 @@ class MeasuredCommand:
             return
         self._command.send(number)
 
-    def close(self) -> None:
-        """Write the attempt's end and let go of the meters; signals reach this program again."""
+    def close(self, *, exit_status: int | None = None) -> None:
+        """Write the attempt's end and let go of the meters; signals reach this program again.
+
+        `exit_status` is written instead of the command's own, as for one that was told to pause.
+        """
         ended = self.ended_at or self._clock.monotonic()
-        self._sampler.end(ended, exit_status=self.exit_status)
+        status = self.exit_status if exit_status is None else exit_status
+        self._sampler.end(ended, exit_status=status)
         self.meters.close()
         self._command.release()
 

@@ -28,7 +28,7 @@ def summary_lines(document: Mapping[str, Any], notes: Sequence[str]) -> list[str
     """Return what a run used, line by line; what is not known is said to be."""
     status, name = document.get("status", {}), document["metadata"]["name"]
     energy = status.get("energy") or {}
-    seconds = float(energy.get("runSeconds") or _seconds(status))
+    seconds = _seconds(status)
     total = energy.get("totalJoules")
     length = format_duration(seconds) if seconds >= 10 else f"{seconds:.2f} s"
     kind = str(energy.get("kind") or "").lower()
@@ -66,7 +66,8 @@ def _carbon(status: Mapping[str, Any]) -> list[str]:
     if carbon.get("embodiedGrams"):
         line += f"; embodied {format_mass(float(carbon['embodiedGrams']))}"
     lines = [line]
-    if avoided.get("avoidedGrams") is not None and avoided.get("avoidedPercent") is not None:
+    waited = bool((status.get("plan") or {}).get("segments"))
+    if waited and avoided.get("avoidedGrams") and avoided.get("avoidedPercent"):
         mass, share = float(avoided["avoidedGrams"]), float(avoided["avoidedPercent"])
         word = "less" if mass >= 0 else "more"
         lines.append(

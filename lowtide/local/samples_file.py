@@ -126,6 +126,10 @@ class SampledAttempt:
     """Unix time of its end; `None` for one that was cut."""
     exit_status: int | None = None
     """Exit status of its command."""
+    pid: int | None = None
+    """Process id of its command."""
+    process_birth: str = ""
+    """`process_birth` of that process, which no later one shares."""
 
     @property
     def last_seen(self) -> float:
@@ -133,6 +137,21 @@ class SampledAttempt:
         if self.ended_at is not None:
             return self.ended_at
         return self.samples[-1][0] if self.samples else self.started_at
+
+    def is_command_alive(self) -> bool:
+        """Return whether the very process of its command still exists."""
+        birth = "" if self.pid is None else process_birth(self.pid)
+        return birth != "" and birth == self.process_birth
+
+
+def process_birth(pid: int) -> str:
+    """Return which boot a process belongs to and when in it it began; empty if there is none."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else f"{boot} {fields[19]}"
 
 
 def read_samples(path: Path) -> list[SampledAttempt]:
@@ -171,6 +190,8 @@ def _take(line: Mapping[str, Any], found: list[SampledAttempt]) -> None:
                 started_at=float(line["at"]),
                 gpus={str(uuid): str(model) for uuid, model in line.get("gpus", {}).items()},
                 is_mock=None if mock is None else bool(mock),
+                pid=int(line["pid"]) if "pid" in line else None,
+                process_birth=str(line.get("birth", "")),
             )
         )
         return

@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from lowtide.local.clock import RunClock
 from lowtide.local.run_meters import RunMeters
-from lowtide.local.samples_file import BEGIN, END, SAMPLE, RunFileError, SamplesWriter
+from lowtide.local.samples_file import (
+    BEGIN,
+    END,
+    SAMPLE,
+    RunFileError,
+    SamplesWriter,
+    process_birth,
+)
 
 _STEP_SECONDS: Final = 2.0
 """A clock that was set by less is no news."""
@@ -30,14 +37,16 @@ class Sampler:
         """Sentences about what is not measured."""
         return [*self._meters.notes, *([] if self._disk_note is None else [self._disk_note])]
 
-    def begin(self, number: int) -> None:
-        """Write the first lines of attempt `number`."""
+    def begin(self, number: int, pid: int) -> None:
+        """Write the first lines of attempt `number`, which is process `pid`."""
         line = {
             "kind": BEGIN,
             "attempt": number,
             "at": self.clock.unix(self.begun),
             "gpus": self._meters.models,
             "mock": self._meters.is_mock,
+            "pid": pid,
+            "birth": process_birth(pid),
         }
         self._write(line, at=None)
         self._write_sample(self.begun)

@@ -73,22 +73,13 @@ class RunStore:
             if number > 1 and name is None:
                 candidate += f"-{number}"
             document["metadata"]["name"] = candidate
-            try:
-                descriptor = os.open(
-                    self.document_path(candidate), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644
+            if self._write(candidate, document, is_new=True):
+                return candidate
+            if name is not None:
+                raise RunFileError(
+                    f"a run {name} exists already: choose another --name, or go on with it by "
+                    f"`lowtide run --resume {name}`"
                 )
-            except FileExistsError:
-                if name is not None:
-                    raise RunFileError(
-                        f"a run {name} exists already: choose another --name, or go on with it by "
-                        f"`lowtide run --resume {name}`"
-                    ) from None
-                continue
-            except OSError as error:
-                raise _unwritable(self.document_path(candidate), error) from None
-            os.close(descriptor)
-            self.save(candidate, document)
-            return candidate
         raise RunFileError(f"{self.folder} holds {_TRIES} runs called {base} of this second")
 
     def save(self, name: str, document: Document) -> None:
@@ -97,6 +88,10 @@ class RunStore:
         Raises:
             RunFileError: it cannot be written, as on a full disk.
         """
+        self._write(name, document, is_new=False)
+
+    def _write(self, name: str, document: Document, *, is_new: bool) -> bool:
+        """Put a whole document in its place; return False where `is_new` and there is one."""
         path = self.document_path(name)
         fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
@@ -105,11 +100,19 @@ class RunStore:
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(path)
+            if is_new:
+                os.link(fresh, path)
+                fresh.unlink()
+            else:
+                fresh.replace(path)
             _sync_folder(path.parent)
+        except FileExistsError:
+            fresh.unlink(missing_ok=True)
+            return False
         except OSError as error:
             fresh.unlink(missing_ok=True)
             raise _unwritable(path, error) from None
+        return True
 
     def load(self, name: str) -> Document:
         """Return a run's document.
@@ -184,6 +187,19 @@ def new_document(
         },
         "status": dict(status),
     }
+
+
+def command_of(document: Mapping[str, Any]) -> list[str]:
+    """Return the command of a run.
+
+    Raises:
+        RunFileError: its document holds none.
+    """
+    try:
+        containers = document["spec"]["template"]["spec"]["template"]["spec"]["containers"]
+        return [str(word) for word in containers[0]["command"]]
+    except (KeyError, IndexError, TypeError):
+        raise RunFileError("the document of the run holds no command") from None
 
 
 def _folder() -> str:

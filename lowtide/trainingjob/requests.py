@@ -6,6 +6,7 @@ A job asks before its start, while it runs or rests, and once more in hindsight.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from lowtide.planning import PlanReason, Request
 from lowtide.planning.objective import CARBON, Objective
@@ -15,6 +16,19 @@ from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, PlanStatus
 from lowtide.trainingjob.window import Window
+
+NEVER_PAUSED: Final = frozenset(
+    {
+        PlanReason.SAVING_TOO_SMALL,
+        PlanReason.LATEST_START,
+        PlanReason.DEADLINE_AT_RISK,
+        Reason.POLICY_IMMEDIATE,
+        Reason.POLICY_OBSERVE,
+        Reason.RUN_NOW_REQUESTED,
+        Reason.NOT_SCHEDULED,
+    }
+)
+"""A plan with one of these reasons means: run to the end without a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from lowtide.planning import Plan, PlanReason, Request, Segment
+from lowtide.planning import Plan, Request, Segment
 from lowtide.planning.guard import latest_start
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.objectives import ObjectiveInForce
+from lowtide.trainingjob.requests import NEVER_PAUSED
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
 from lowtide.trainingjob.window import Window
@@ -26,19 +27,6 @@ from lowtide_operator.decision.questions import request_after_start
 from lowtide_operator.decision.start import has_run
 from lowtide_operator.objects.views import ChildView
 from lowtide_operator.settings import OperatorSettings
-
-NEVER_PAUSED: Final = frozenset(
-    {
-        PlanReason.SAVING_TOO_SMALL,
-        PlanReason.LATEST_START,
-        PlanReason.DEADLINE_AT_RISK,
-        Reason.POLICY_IMMEDIATE,
-        Reason.POLICY_OBSERVE,
-        Reason.RUN_NOW_REQUESTED,
-        Reason.NOT_SCHEDULED,
-    }
-)
-"""A plan with one of these reasons means: run to the end without a pause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,353 @@
+"""Life of one run: it waits for its window, works, rests at dirty hours, and is settled.
+
+Everything that must outlive this process is in the run's document and its samples: its plan, its
+attempts, where and how it was started. So `--resume` begins where a kill, a suspend or a reboot
+ended it. What to do next is `run_decision`; here it is done.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from lowtide.grid.forecast import Forecast
+from lowtide.local.finishing import finished
+from lowtide.local.grid import RunGrid
+from lowtide.local.measured_command import MeasuredCommand
+from lowtide.local.run_decision import RunDecision, RunState, decide_run, may_be_paused
+from lowtide.local.samples_file import (
+    RunFileError,
+    SampledAttempt,
+    SamplesWriter,
+    read_samples,
+)
+from lowtide.local.series import experience_of
+from lowtide.local.settling import COMPLETE, attempts_of
+from lowtide.local.store import Document, RunStore
+from lowtide.names import ENV_ATTEMPT, ENV_REPORT_PATH, ENV_TRAININGJOB, EXIT_CODE_PAUSED
+from lowtide.trainingjob.models import TrainingJob
+from lowtide.trainingjob.schedule_settings import ScheduleSettings
+from lowtide.trainingjob.status import Attempt, PlanStatus
+
+TERMINATED: Final = 128 + signal.SIGTERM
+GRACE_SECONDS: Final = 120.0
+"""A command that has not stopped so long after SIGTERM goes on, and is not told again."""
+TICK_SECONDS: Final = 1.0
+
+
+class Teller(Protocol):
+    """Tells a person what a run does."""
+
+    def plan(self, plan: PlanStatus, now: datetime) -> None:
+        """Tell a new plan."""
+
+    def waiting(self, until: datetime | None, now: datetime) -> None:
+        """Tell how long it still waits."""
+
+    def working(self, seconds: float, joules: float | None) -> None:
+        """Tell what it has used."""
+
+    def event(self, text: str) -> None:
+        """Tell what happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is started; kept in its document."""
+
+    command: tuple[str, ...]
+    interval_seconds: float = 1.0
+    is_modelled: bool = False
+    freezes: bool = False
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+
+
+@dataclass(slots=True)
+class Runner:
+    """One run of the store; `wait` sleeps and returns a signal that came meanwhile, if one did."""
+
+    store: RunStore
+    name: str
+    options: RunOptions
+    grid: RunGrid | None
+    teller: Teller
+    environment: Mapping[str, str]
+    now: Callable[[], datetime]
+    wait: Callable[[float], signal.Signals | None]
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what was not measured."""
+    _document: Document = field(default_factory=dict)
+    _may_pause: bool = True
+    _told: tuple[Any, ...] = ()
+
+    def go(self) -> int:
+        """Run to the end, and return the exit status of the command.
+
+        A signal while the run waits ends it with 128 plus its number; the run can be resumed.
+
+        Raises:
+            RunFileError: the store cannot be written, or another process works on the run.
+            CommandError: the command cannot be started.
+        """
+        self._document = self.store.load(self.name)
+        writer = SamplesWriter(self.store.samples_path(self.name))
+        self._refuse_twin(writer)
+        try:
+            while True:
+                stopped = self._await_window()
+                if stopped is not None:
+                    return 128 + stopped
+                status = self._work(writer)
+                if status is not None:
+                    return status
+        finally:
+            writer.close()
+            self._settle()
+
+    @property
+    def document(self) -> Document:
+        """The run's document, settled once `go` has returned."""
+        return self._document
+
+    def _refuse_twin(self, writer: SamplesWriter) -> None:
+        """Refuse to start a second command beside one that outlived the program that measured it.
+
+        Raises:
+            RunFileError: the command of the last attempt still works.
+        """
+        sampled = read_samples(self.store.samples_path(self.name))
+        if sampled and sampled[-1].ended_at is None and sampled[-1].is_command_alive():
+            writer.close()
+            pid = sampled[-1].pid
+            raise RunFileError(
+                f"the command of run {self.name} still works as process {pid}, and nothing "
+                f"measures it: wait until it ends, or end it by `kill {pid}`, then resume"
+            )
+
+    def _await_window(self) -> signal.Signals | None:
+        """Return when the run may work; the signal that ended the wait, if one did."""
+        while True:
+            now = self.now()
+            decided = self._decide(now, self._attempts())
+            if decided.run:
+                return None
+            until = decided.plan.start
+            while (now := self.now()) < decided.look_again_at:
+                self.teller.waiting(until, now)
+                left = (decided.look_again_at - now).total_seconds()
+                stopped = self.wait(min(TICK_SECONDS, left))
+                if stopped is not None:
+                    return stopped
+
+    def _work(self, writer: SamplesWriter) -> int | None:
+        """Run the command until it ends or pauses; return its exit status, None if it paused."""
+        number = len(read_samples(self.store.samples_path(self.name))) + 1
+        began = self.now()
+        measured = MeasuredCommand(
+            self.options.command,
+            self._environment(number),
+            writer,
+            number,
+            interval_seconds=self.options.interval_seconds,
+            is_modelled=self.options.is_modelled,
+        )
+        self._save()
+        self.teller.event(f"started (attempt {number})" if number > 1 else "started")
+        pause = _Pause()
+        look_at = began
+        while measured.ended_at is None:
+            now = self.now()
+            if now >= look_at:
+                look_at = self._look(now, began, measured, pause)
+            if pause.is_overdue(now):
+                self._may_pause, pause.asked_at = False, None
+                self.notes.append(
+                    f"the command has not stopped {GRACE_SECONDS:.0f} s after SIGTERM: it goes on "
+                    "and is not paused any more"
+                )
+            if measured.step(self._tick(look_at, now)) is not None and pause.is_frozen:
+                measured.send(signal.SIGCONT)  # a frozen command takes a signal when it goes on
+                pause.thaw(now)
+                self._may_pause = False
+            if not pause.is_frozen:
+                self.teller.working(measured.seconds, measured.joules or None)
+        paused = pause.asked_at is not None and measured.exit_status in (
+            EXIT_CODE_PAUSED,
+            TERMINATED,
+        )
+        measured.close(exit_status=EXIT_CODE_PAUSED if paused else None)
+        self.notes += [note for note in measured.notes if note not in self.notes]
+        if paused:
+            self.teller.event("paused: it has stopped and will go on at a cleaner time")
+            return None
+        return measured.exit_status
+
+    def _look(
+        self, now: datetime, began: datetime, measured: MeasuredCommand, pause: "_Pause"
+    ) -> datetime:
+        """Decide about a command that works or is frozen, and return when to look again."""
+        attempts = self._attempts(open_since=began, frozen=pause)
+        decided = self._decide(now, attempts)
+        if pause.asked_at is not None or not self._may_pause:
+            return decided.look_again_at
+        if pause.is_frozen and decided.run:
+            drawn = measured.joules - pause.joules
+            pause.thaw(now)
+            measured.send(signal.SIGCONT)
+            self.teller.event(f"goes on; while it was frozen it drew {drawn:.0f} J, which count")
+        elif not pause.is_frozen and not decided.run:
+            if self.options.freezes:
+                measured.send(signal.SIGSTOP)
+                pause.freeze(now, measured.joules)
+                self.teller.event(
+                    "frozen: it holds its memory, and what its GPU draws meanwhile is counted"
+                )
+            else:
+                measured.send(signal.SIGTERM)
+                pause.asked_at = now
+                self.teller.event("pausing: it is told to save and stop (SIGTERM)")
+        return decided.look_again_at
+
+    def _tick(self, look_at: datetime, now: datetime) -> float:
+        return max(0.02, min(TICK_SECONDS, (look_at - now).total_seconds()))
+
+    def _decide(self, now: datetime, attempts: tuple[Attempt, ...]) -> RunDecision:
+        job = TrainingJob.model_validate(self._document)
+        before = None if job.status is None else job.status.plan
+        state = RunState(
+            key=str(job.metadata.get("uid", self.name)),
+            spec=job.spec,
+            created=datetime.fromisoformat(str(job.metadata["creationTimestamp"])),
+            plan=before,
+            attempts=attempts,
+        )
+        forecast: Forecast | None = None
+        if self.grid is not None and (not attempts or may_be_paused(state)):
+            forecast = self.grid.forecast(now)
+        experience = experience_of(self.store, job.spec.metrics.series)
+        decided = decide_run(now, state, forecast, self.options.schedule, experience)
+        if decided.plan != before:
+            self._write_plan(decided.plan)
+        if not state.is_running and _intends(decided.plan) != self._told:
+            self._told = _intends(decided.plan)
+            self.teller.plan(decided.plan, now)
+        return decided
+
+    def _write_plan(self, plan: PlanStatus) -> None:
+        status: dict[str, Any] = dict(self._document.get("status", {}))
+        status["plan"] = plan.to_api()
+        if self.grid is not None and self.grid.state is not None:
+            known = self.grid.state
+            status["carbon"] = {"zone": known.zone, "signal": str(known.signal)}
+        self._document = {**self._document, "status": status}
+        self._save()
+
+    def _attempts(
+        self, *, open_since: datetime | None = None, frozen: "_Pause | None" = None
+    ) -> tuple[Attempt, ...]:
+        """Return the times the run worked, those in which it was frozen left out."""
+        sampled = read_samples(self.store.samples_path(self.name))
+        if open_since is None:
+            job = TrainingJob.model_validate(self._document)
+            return attempts_of(job, sampled, is_going_on=False)
+        before: list[SampledAttempt] = sampled[:-1]
+        job = TrainingJob.model_validate(self._document)
+        ended = attempts_of(job, before, is_going_on=False)
+        spans = [] if frozen is None else frozen.worked(open_since)
+        number = len(ended)
+        return (
+            *ended,
+            *(
+                Attempt(number=number + k, name=self.name, start=start, end=end)
+                for k, (start, end) in enumerate(spans, start=1)
+            ),
+        )
+
+    def _environment(self, number: int) -> dict[str, str]:
+        environment = dict(self.environment)
+        environment.setdefault(ENV_REPORT_PATH, str(self.store.report_path(self.name)))
+        environment[ENV_TRAININGJOB] = self.name
+        environment[ENV_ATTEMPT] = str(number)
+        return environment
+
+    def _save(self) -> None:
+        self.store.save(self.name, self._document)
+
+    def _settle(self) -> None:
+        """Write what was measured; a run that never worked keeps its plan."""
+        grid, now = self.grid, self.now()
+
+        def intensity(start: datetime, end: datetime) -> Any:
+            return None if grid is None else grid.intensity(start, end, now)
+
+        self._document = finished(
+            self.store, self.name, intensity=intensity, now=now, document=self._document
+        )
+        self._save()
+
+
+@dataclass(slots=True)
+class _Pause:
+    """Pause of a command that runs: asked for, or frozen."""
+
+    asked_at: datetime | None = None
+    joules: float = 0.0
+    """What the attempt had used when it was frozen."""
+    _spans: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    """Stretches for which it was frozen; the last one may be open."""
+
+    @property
+    def is_frozen(self) -> bool:
+        return bool(self._spans) and self._spans[-1][1] is None
+
+    def freeze(self, now: datetime, joules: float) -> None:
+        self._spans.append((now, None))
+        self.joules = joules
+
+    def thaw(self, now: datetime) -> None:
+        self._spans[-1] = (self._spans[-1][0], now)
+
+    def is_overdue(self, now: datetime) -> bool:
+        return self.asked_at is not None and now - self.asked_at > timedelta(seconds=GRACE_SECONDS)
+
+    def worked(self, since: datetime) -> list[tuple[datetime, datetime | None]]:
+        """Return the stretches of work since the start of the attempt."""
+        found: list[tuple[datetime, datetime | None]] = []
+        start: datetime | None = since
+        for frozen_at, thawed_at in self._spans:
+            if start is not None:
+                found.append((start, frozen_at))
+            start = thawed_at
+        if start is not None:
+            found.append((start, None))
+        return found
+
+
+def _intends(plan: PlanStatus) -> tuple[Any, ...]:
+    """Return what a person is told anew if it changes: when, and why."""
+    return plan.start, len(plan.segments), plan.reason
+
+
+def is_complete(document: Document) -> bool:
+    """Return whether a run has ended with success."""
+    attempts = document.get("status", {}).get("attempts", [])
+    return bool(attempts) and attempts[-1].get("outcome") == COMPLETE
+
+
+def utc_now() -> datetime:
+    """Return the present time."""
+    return datetime.now(UTC)
+
+
+def enter_folder(folder: str | None) -> str | None:
+    """Go to the folder that a run was started in; return why that cannot be done."""
+    if not folder:
+        return None
+    try:
+        os.chdir(Path(folder))
+    except OSError as error:
+        return f"the run was started in {folder}, which cannot be entered: {error.strerror}"
+    return None
