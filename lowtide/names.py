@@ -64,6 +64,8 @@ OPERATOR_METRICS_PORT: Final = 9090
 OPERATOR_HEALTH_PORT: Final = 8080
 EXPORTER_PORT: Final = 9400
 TRAINER_METRICS_PORT: Final = 9401
+TRAINER_REPORT_PATH: Final = "/report"
+"""Page of the running training that the operator reads."""
 
 # The exporter's series (design: metric catalogue). Metric names without `_total` are what the
 # client library is given; it appends the suffix of counters itself.

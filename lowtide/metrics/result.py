@@ -36,6 +36,7 @@ class Undefined(StrEnum):
     BASELINE_ZERO = "baseline_zero"
     TARGET_NOT_REACHED = "target_not_reached"
     TOO_FEW_SAMPLES = "too_few_samples"
+    BELOW_USED = "below_used"
     METHOD_MISMATCH = "method_mismatch"
     UNIT_UNKNOWN = "unit_unknown"
 
@@ -74,6 +75,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "baseline_zero": "the baseline is zero, so there is no relative difference",
         "target_not_reached": "the run never reached the target",
         "too_few_samples": "there are too few samples for this figure",
+        "below_used": "the prediction is below what a part of the run already used: runs on larger "
+        "shares are needed",
         "method_mismatch": "the figures were made with different methods, boundaries or units",
         "unit_unknown": "the unit of one of the figures is not stated, so they have no ratio",
         "share_above_one": "the hardware was reserved for longer than its expected life",

@@ -16,6 +16,7 @@ from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Uncert
 from lowtide.metrics.student import t_quantile
 
 FEWEST_EPOCHS: Final = 3
+ROUNDING: Final = 1e-9
 EPOCHS_METHOD: Final = "sum of finished epochs + mean * remaining epochs, if all epochs run"
 SHARES_METHOD: Final = "least squares e = e0 + e1 * share, at share 1, if all data is used"
 ASSUMPTIONS: Final = "95 % t interval; epochs independent and alike"
@@ -63,6 +64,7 @@ def predict_total(
     total = fsum(finished) + remaining * mean
     quantile = t_quantile(0.975, k - 1)
     half_width = quantile * scatter * sqrt(remaining + remaining**2 / k)
+    used = fsum(finished)
     return Result(
         name="predicted total",
         value=total,
@@ -76,15 +78,18 @@ def predict_total(
             "half_width_95": half_width,
         },
         method=EPOCHS_METHOD,
-        uncertainty=Uncertainty(low=total - half_width, high=total + half_width, basis=ASSUMPTIONS),
+        uncertainty=Uncertainty(
+            low=max(total - half_width, used), high=total + half_width, basis=ASSUMPTIONS
+        ),
     )
 
 
 def predict_from_shares(shares: Sequence[float], amounts: Sequence[float], *, unit: str) -> Result:
     """Return the amount for all data from runs on shares of it, by a straight line.
 
-    Undefined as `too_few_samples` with fewer than two different shares; with exactly two runs
-    there is no interval.
+    Undefined as `too_few_samples` with fewer than two different shares, and as `below_used` where
+    the line falls below what a run on a share already used; with exactly two runs there is no
+    interval. No end of the interval is below what was used.
 
     Raises:
         MetricError: out_of_domain for a share outside (0, 1], a negative amount, or lists of
@@ -123,6 +128,17 @@ def predict_from_shares(shares: Sequence[float], amounts: Sequence[float], *, un
     offset = mean_amount - slope * mean_share
     total = offset + slope
     parameters = {"runs": n, "offset": offset, "slope": slope}
+    used = max(amounts)
+    # A straight line through equal amounts may end a rounding error below them.
+    if total < used * (1 - ROUNDING):
+        return Result(
+            name="predicted total",
+            value=None,
+            unit=unit,
+            reason=Undefined.BELOW_USED,
+            parameters={**parameters, "used": used},
+            method=SHARES_METHOD,
+        )
     uncertainty = None
     if n > 2:
         residual = fsum((e - offset - slope * f) ** 2 for f, e in zip(shares, amounts, strict=True))
@@ -133,7 +149,7 @@ def predict_from_shares(shares: Sequence[float], amounts: Sequence[float], *, un
         )
         parameters["half_width_95"] = half_width
         uncertainty = Uncertainty(
-            low=total - half_width,
+            low=max(total - half_width, min(used, total)),
             high=total + half_width,
             basis="95 % t interval of a straight line; runs independent",
         )

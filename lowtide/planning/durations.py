@@ -58,6 +58,10 @@ class Experience:
     longest_seconds: float
     energy_joules: float | None
     """Median of the measured ones."""
+    durations: tuple[float, ...] = ()
+    """Seconds of each of these runs, in the order of their ends."""
+    energies: tuple[float, ...] = ()
+    """Joules of those that were measured."""
 
     @property
     def suffices(self) -> bool:
@@ -99,6 +103,8 @@ def learn(finished: Sequence[PastRun]) -> Experience | None:
         high_seconds=high,
         longest_seconds=longest,
         energy_joules=median(energies) if energies else None,
+        durations=tuple(run.duration_seconds for run in latest),
+        energies=tuple(energies),
     )
 
 

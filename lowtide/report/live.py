@@ -55,6 +55,10 @@ class LiveJob:
     """Whether it failed or is invalid."""
     energy_text: str
     """Measured energy as the status shows it; empty where there is none."""
+    predicted_text: str
+    """Predicted energy of the whole run; empty where there is none, and after the end."""
+    finish_text: str
+    """Predicted end, later the end; empty where it is not known."""
     sci_text: str
     """SCI as the status shows it; empty where there is none."""
     avoided_text: str
@@ -110,6 +114,8 @@ def live_job(manifest: Manifest, reading: LiveReading | None = None) -> LiveJob:
         settled=settled,
         failed=failed,
         energy_text=str(display.get("energy") or ""),
+        predicted_text=str(display.get("predicted") or ""),
+        finish_text=str(display.get("finish") or ""),
         sci_text=str(display.get("sci") or ""),
         avoided_text=str(display.get("avoided") or ""),
         reading=_with_report(reading or LiveReading(), mapping(status.get("training"))),

@@ -25,7 +25,15 @@ STATE_STYLES = {
     "CompletedLate": "yellow",
     "Failed": "bold red",
 }
-WIDTH_NEEDED = {"PROGRESS": 50, "ACCURACY": 62, "POWER": 72, "ENERGY": 86, "AVOIDED": 98}
+WIDTH_NEEDED = {
+    "PROGRESS": 50,
+    "ACCURACY": 62,
+    "POWER": 72,
+    "ENERGY": 86,
+    "AVOIDED": 98,
+    "FINISH": 116,
+    "PREDICTED": 150,
+}
 """Width in columns below which a column is left out."""
 DASH = "–"
 
@@ -104,6 +112,8 @@ def job_table(scene: LiveScene, *, width: int, namespaces: bool = False) -> Tabl
         "POWER": lambda job: _optional(None if job.ended else job.reading.power_watts, "{:.0f} W"),
         "ENERGY": lambda job: job.energy_text or _energy_so_far(job),
         "AVOIDED": lambda job: job.avoided_text,
+        "FINISH": lambda job: job.finish_text or DASH,
+        "PREDICTED": lambda job: job.predicted_text or DASH,
     }
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     if namespaces:

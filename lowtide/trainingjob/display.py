@@ -33,6 +33,8 @@ def display_of(status: TrainingJobStatus) -> Display:
         energy=_energy(status),
         sci=_sci(status),
         avoided=_avoided(status),
+        predicted=_predicted(status),
+        finish=_finish(status),
     )
 
 
@@ -110,3 +112,25 @@ def _saved_money(status: TrainingJobStatus) -> list[str]:
     if bill is None or bill.saved is None or bill.objective in (None, CARBON):
         return []
     return [f"{format_significant(float(bill.saved))} {bill.currency}"]
+
+
+def _predicted(status: TrainingJobStatus) -> str | None:
+    """Return the energy of the whole run with its 90 % interval, until it is measured."""
+    prediction = status.prediction
+    if has_end(status.conditions) or prediction is None or prediction.energy_joules is None:
+        return None
+    parts = prediction.energy_joules
+    expected, low, high = (
+        format_energy(float(part)) for part in (parts.expected, parts.low, parts.high)
+    )
+    return f"~{expected} ({low} to {high})"
+
+
+def _finish(status: TrainingJobStatus) -> str | None:
+    """Return the predicted end, or the end once there is one."""
+    if has_end(status.conditions):
+        ends = [attempt.end for attempt in status.attempts if attempt.end is not None]
+        return format_time_column(max(ends)) if ends else None
+    if status.prediction is None or status.prediction.finish is None:
+        return None
+    return f"~{format_time_column(status.prediction.finish.expected)}"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.conditions import shortened
-from lowtide.trainingjob.report import EpochRecord, parse_report
-from lowtide.trainingjob.status import EpochEntry, TrainingStatus
+from lowtide.trainingjob.report import CheckpointInfo, EpochRecord, TrainingReport, parse_report
+from lowtide.trainingjob.status import CheckpointStatus, EpochEntry, TrainingStatus
 
 
 def training_status(message: str | None) -> TrainingStatus:
@@ -22,12 +22,18 @@ def training_status(message: str | None) -> TrainingStatus:
     faults = shortened("; ".join(said)) or None
     if report is None:
         return TrainingStatus(message=faults)
+    return training_of(report, faults)
+
+
+def training_of(report: TrainingReport, faults: str | None = None) -> TrainingStatus:
+    """Return the training section made from a report; `faults` says what was wrong with it."""
     return TrainingStatus(
         model=report.model,
         dataset=report.dataset,
         epochs=report.epochs,
         epochs_planned=report.epochs_planned,
         samples=report.samples,
+        samples_planned=report.samples_planned,
         tokens=report.tokens,
         parameters=report.parameters,
         accuracy=decimal_text(report.accuracy),
@@ -39,6 +45,7 @@ def training_status(message: str | None) -> TrainingStatus:
         device=report.device,
         seed=None if report.seed is None else str(report.seed),
         started_at=report.started_at,
+        checkpoint=_checkpoint(report.checkpoint),
         history=history_entries(report.history),
         message=faults,
     )
@@ -54,6 +61,17 @@ def history_entries(records: Sequence[EpochRecord]) -> tuple[EpochEntry, ...]:
             accuracy=None if record.accuracy is None else _decimal(record.accuracy),
         )
         for record in records
+    )
+
+
+def _checkpoint(checkpoint: CheckpointInfo | None) -> CheckpointStatus | None:
+    if checkpoint is None:
+        return None
+    return CheckpointStatus(
+        saved_at=checkpoint.saved_at,
+        batches=checkpoint.batches,
+        size_bytes=checkpoint.size_bytes,
+        duration_seconds=decimal_text(checkpoint.duration_seconds),
     )
 
 

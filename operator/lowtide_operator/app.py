@@ -15,10 +15,12 @@ from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
+from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import ENDED_LIVES
 from lowtide_operator.samples.live import LiveEnergy
+from lowtide_operator.samples.live_reports import LiveReports
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool
@@ -81,6 +83,10 @@ class App:
     """Kinds of workloads that TrainingJobs may name."""
     instance: str
     """Name of this process in Events."""
+    reports: LiveReports | None = None
+    """Reports of running trainings."""
+    foreseer: Foreseer | None = None
+    """Predictions of running jobs."""
     nodes: NodePool | None = None
     """Count of the nodes' GPUs, where the settings ask for it."""
     templates: Accepted = field(default_factory=Accepted)

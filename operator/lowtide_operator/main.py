@@ -41,12 +41,14 @@ from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
+from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import Measurer
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
 from lowtide_operator.samples.breaker import Breaker
 from lowtide_operator.samples.live import LiveEnergy
+from lowtide_operator.samples.live_reports import LiveReports
 from lowtide_operator.samples.prometheus import Prometheus
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.source import Samples
@@ -147,12 +149,14 @@ async def serve(
             asyncio.create_task(app.events.run()),
             asyncio.create_task(app.census.run()),
             asyncio.create_task(follow_wall_clock(app.queue, app.clock)),
-            asyncio.create_task(app.live.run(settings.cluster.running_look_seconds)),
+            asyncio.create_task(app.live.run(_live_period(settings))),
             asyncio.create_task(app.workloads.run()),
             asyncio.create_task(_adopt(app)),
         ]
         if app.exporters is not None:
             helpers.append(asyncio.create_task(app.exporters.run()))
+        if app.reports is not None:
+            helpers.append(asyncio.create_task(app.reports.run()))
         if app.nodes is not None:
             helpers.append(asyncio.create_task(app.nodes.run()))
         if path is not None:
@@ -323,6 +327,15 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         )
     cluster = Cluster(api, leadership, timeout_seconds=settings.cluster.request_timeout_seconds)
     forecasts = Forecasts(settings, clock=utc_now)
+    live = LiveEnergy(samples, utc_now)
+    reports = LiveReports(
+        session,
+        settings.prediction,
+        clock=utc_now,
+        monotonic=time.monotonic,
+        on_news=queue.add,
+    )
+    foreseer = Foreseer(live, reports, forecasts)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
     adoption = Adoption(
@@ -340,7 +353,9 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         forecasts=forecasts,
         measurer=Measurer(samples, forecasts, forecasts.overheads),
         exporters=exporters,
-        live=LiveEnergy(samples, utc_now),
+        live=live,
+        reports=reports,
+        foreseer=foreseer,
         bookings=bookings,
         desk=desk,
         tally=tally,
@@ -365,10 +380,16 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     finally:
         forecasts.close()
         await desk.close()
+        await foreseer.close()
         if store is not None:
             store.close()
         await session.close()
         await api.close()  # type: ignore[no-untyped-call]
+
+
+def _live_period(settings: OperatorSettings) -> float:
+    """Return how often the energy so far is asked for: as often as looks or predictions need it."""
+    return min(settings.cluster.running_look_seconds, settings.prediction.period_seconds)
 
 
 def _collect_seldom() -> None:

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.accounts.figures import Measurement
+from lowtide.accounts.scores import price_of
 from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
-from lowtide.trainingjob.spec import TargetRef
+from lowtide.trainingjob.spec import TargetRef, TrainingJobSpec
+from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
 from lowtide.trainingjob.workload_kinds import WorkloadKind, kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
@@ -32,7 +34,9 @@ from lowtide_operator.decision.observation import (
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.decision.start import is_held
 from lowtide_operator.decision.workload import has_begun, why_at_once
+from lowtide_operator.measuring.foresight import foresee_from_series
 from lowtide_operator.measuring.hindsight import look_back
+from lowtide_operator.measuring.predicted import Circumstances
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (
@@ -102,19 +106,25 @@ async def observe(job: JobView, app: App) -> Observation:
     child, gone = await _child(job, app)
     seen = replace(_at_hand(job, now, app), child=child, child_is_gone=gone)
     if has_end(job.status.conditions):
+        if app.foreseer is not None:
+            app.foreseer.forget(job.uid)
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
         pods = () if _has_no_pods(job, child) else await _pods(job, app)
+        training, prediction = await _foreseen(seen, pods, app)
         uids = {pod.uid for pod in pods}
         uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
         return replace(
             seen,
             pods=pods,
             creation_failure="" if pods else await _creation_failure(child, now, app),
+            training=training,
+            prediction=prediction,
             joules_so_far=app.live.of_pods(job.key.namespace, uids),
             calendar=_calendar(now, app),
         )
     if not isinstance(job.spec, Fault) and not gone:
+        seen = replace(seen, prediction=_foreseen_from_series(seen, job.spec, app))
         return await _with_plan(await _with_template(seen, app), app)
     return seen
 
@@ -177,6 +187,36 @@ async def _pods_of_workload(kind: WorkloadKind, body: Body, app: App) -> tuple[P
     for selector in selectors_of(kind, body):
         found += await app.cluster.list_pods_selected(metadata["namespace"], selector)
     return tuple(pod_view(pod) for pod in own_pods(kind, metadata["uid"], found))
+
+
+async def _foreseen(
+    seen: Observation, pods: Sequence[PodView], app: App
+) -> tuple[TrainingStatus | None, PredictionStatus | None]:
+    """Return the training of a started job so far, and its prediction."""
+    job = seen.job
+    if app.foreseer is None or isinstance(job.spec, Fault):
+        return None, None
+    found = await app.foreseer.look(
+        job, job.spec, pods, seen.forecast.forecast, seen.now, app.settings
+    )
+    return (None, None) if found is None else found
+
+
+def _foreseen_from_series(
+    seen: Observation, spec: TrainingJobSpec, app: App
+) -> PredictionStatus | None:
+    """Return the prediction of a waiting job as it is planned now."""
+    plan = seen.job.status.plan
+    planned = () if plan is None else tuple((part.start, part.end) for part in plan.segments)
+    about = Circumstances(
+        now=seen.now,
+        spec=spec,
+        status=seen.job.status,
+        gpus=seen.job.gpus,
+        price=price_of(spec, app.settings),
+        forecast=seen.forecast.forecast,
+    )
+    return foresee_from_series(seen.experience, planned, about)
 
 
 def questions_ahead(app: App) -> Iterator[tuple[Key, Request, ZoneOutlook]]:

@@ -23,7 +23,7 @@ from lowtide.accounts.settings import (
 from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.overhead_settings import OverheadSettings
 from lowtide.grid.settings import ZoneSettings
-from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT
+from lowtide.names import OPERATOR_HEALTH_PORT, OPERATOR_METRICS_PORT, TRAINER_METRICS_PORT
 from lowtide.prices.settings import ZonePriceSettings
 from lowtide.trainingjob.base import ApiModel
 from lowtide.trainingjob.schedule_settings import PositiveSeconds, ScheduleSettings, Seconds
@@ -189,6 +189,17 @@ class ClusterSettings(ApiModel):
         return self
 
 
+class PredictionSettings(ApiModel):
+    """Predictions of running jobs, from what their pods report."""
+
+    report_port: Annotated[int, Field(ge=0, le=65535)] = TRAINER_METRICS_PORT
+    """Port of the training's own page in its pod; 0: no pod is asked."""
+    period_seconds: Annotated[float, Field(ge=0.1, le=3_600)] = 30
+    """Distance between two questions to a running training, and for the energy so far."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2
+    """Longest time for one answer."""
+
+
 class ServerSettings(ApiModel):
     """The operator's own HTTP servers."""
 
@@ -249,6 +260,8 @@ class OperatorSettings(ApiModel):
     """The range of the score."""
     workloads: WorkloadSettings = Field(default_factory=WorkloadSettings)
     """Workloads of other controllers that TrainingJobs may name."""
+    prediction: PredictionSettings = Field(default_factory=PredictionSettings)
+    """Predictions of running jobs."""
     queue: QueueSettings = Field(default_factory=QueueSettings)
     """The work queue."""
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)

@@ -115,6 +115,24 @@ def test_the_interval_of_a_line_by_hand() -> None:
     assert result.parameters["half_width_95"] == pytest.approx(12.5285, abs=1e-4)
 
 
+def test_no_share_predicts_less_than_was_already_used() -> None:
+    """Half of the data took 60 kWh and a run on 0.6 of it 50: the line falls to 10 at all data."""
+    falling = predict_from_shares([0.5, 0.6], [60, 50], unit="kWh")
+    scattered = predict_from_shares([0.2, 0.4, 0.6], [30, 55, 50], unit="kWh")
+
+    assert (falling.value, falling.reason) == (None, Undefined.BELOW_USED)
+    assert scattered.uncertainty is not None
+    assert scattered.uncertainty.low == 55
+
+
+def test_no_interval_of_epochs_begins_below_what_was_used() -> None:
+    """Three epochs used 60: with one left and this scatter the t interval alone begins at 15."""
+    result = predict_total([10, 20, 30], planned=4, unit="J")
+
+    assert result.uncertainty is not None
+    assert result.uncertainty.low == 60
+
+
 def test_two_shares_have_no_interval_and_one_has_no_line() -> None:
     """Two points always fit."""
     two = predict_from_shares([0.25, 0.5], [30, 55], unit="kWh")

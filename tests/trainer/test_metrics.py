@@ -11,6 +11,7 @@ from lowtide.names import (
     METRIC_TRAINER_LOSS,
     METRIC_TRAINER_SAMPLES,
 )
+from lowtide.trainingjob.report import parse_report
 from lowtide_trainer.metrics import exposition, serve_metrics
 from lowtide_trainer.reporter import Reporter
 
@@ -64,6 +65,21 @@ def test_metrics_are_served_without_labels():
     samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
     assert {s.name: s.value for s in samples}[METRIC_TRAINER_SAMPLES] == 5
     assert all(s.labels == {} and s.name.startswith("lowtide_trainer_") for s in samples)
+
+
+def test_the_report_is_served_as_the_operator_reads_it():
+    """The page holds the report of the moment, in the form of the termination message."""
+    reporter = Reporter(write=keep_nowhere, epochs_planned=4)
+    reporter.epoch_ended(accuracy=0.75)
+
+    with serve_metrics(reporter, 0, "127.0.0.1") as port:
+        address = f"http://127.0.0.1:{port}/report"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            parsed = parse_report(answer.read().decode())
+
+    assert parsed.faults == ()
+    assert parsed.report.epochs == 1
+    assert parsed.report.history[0].accuracy == 0.75
 
 
 def test_a_client_that_says_nothing_keeps_no_other_waiting():

@@ -1,6 +1,7 @@
-"""Page `/metrics` of the trainer: the report's figures while the training runs.
+"""Pages of the trainer while the training runs: `/metrics` with figures, `/report` with the report.
 
-The page is made from the reporter at scrape time, so both always agree. The series have no labels
+Both are made from the reporter when they are asked for, so they always agree; the operator reads
+the second one, which tells when each epoch ended. The series have no labels
 except those that the scrape adds; an unknown figure has no series. A port in use is a warning:
 reporting never stops a training. Standard library only: user programs import this module, and
 eight numbers without labels need no client library.
@@ -22,7 +23,9 @@ from lowtide.names import (
     METRIC_TRAINER_EPOCHS_PLANNED,
     METRIC_TRAINER_LOSS,
     METRIC_TRAINER_SAMPLES,
+    TRAINER_REPORT_PATH,
 )
+from lowtide.trainingjob.report import to_message
 from lowtide_trainer.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -74,7 +77,7 @@ def exposition(reporter: Reporter) -> str:
 
 @contextmanager
 def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> Iterator[int | None]:
-    """Serve `/metrics` while the block runs; yield the port, or `None` if it cannot be opened.
+    """Serve the pages while the block runs; yield the port, or `None` if it cannot be opened.
 
     Port 0 takes any free port.
     """
@@ -96,7 +99,7 @@ def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> It
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """A server of one page; a slow client keeps no other one waiting."""
+    """A server of two pages; a slow client keeps no other one waiting."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -113,20 +116,25 @@ class _Request(socketserver.StreamRequestHandler):
     timeout = _REQUEST_SECONDS
 
     def handle(self) -> None:
-        """Answer a GET of the page; every other request is not found."""
+        """Answer a GET of a page; every other request is not found."""
         first_line = self.rfile.readline(_REQUEST_MAX_BYTES)
         seen = len(first_line)
         while seen < _REQUEST_MAX_BYTES and (line := self.rfile.readline(_REQUEST_MAX_BYTES)):
             seen += len(line)
             if line in (b"\r\n", b"\n"):
                 break
-        is_get = first_line.startswith((b"GET /metrics ", b"GET / ", b"GET /metrics?"))
-        status = "200 OK" if is_get else "404 Not Found"
         server = self.server
         assert isinstance(server, _Server)
-        body = (exposition(server.reporter) if is_get else "the page is /metrics\n").encode()
+        status, kind, text = "200 OK", CONTENT_TYPE, ""
+        if first_line.startswith((b"GET /metrics ", b"GET / ", b"GET /metrics?")):
+            text = exposition(server.reporter)
+        elif first_line.startswith(f"GET {TRAINER_REPORT_PATH} ".encode()):
+            kind, text = "application/json", to_message(server.reporter.report())
+        else:
+            status, text = "404 Not Found", f"the pages are /metrics and {TRAINER_REPORT_PATH}\n"
+        body = text.encode()
         head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         self.wfile.write(head.encode() + body)

@@ -98,6 +98,19 @@ JOB = Dashboard(
             queries=(Query(f"max by (pod) (lowtide_trainer_loss{_PODS})", "{{pod}}"),),
         ),
         Panel(
+            title="Predicted energy",
+            description="Of the whole run, with its 90 % interval, beside what was used so far.",
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.JOULES,
+            width=24,
+            queries=(
+                Query(f"lowtide_trainingjob_predicted_energy_joules{_JOB}", "predicted"),
+                Query(f"lowtide_trainingjob_predicted_energy_low_joules{_JOB}", "low"),
+                Query(f"lowtide_trainingjob_predicted_energy_high_joules{_JOB}", "high"),
+                Query(f"lowtide_trainingjob_energy_joules{_JOB}", "used"),
+            ),
+        ),
+        Panel(
             title="Plan against what happened",
             description="Planned, latest and actual start, end and deadline.",
             kind=PanelKind.TABLE,
@@ -106,6 +119,7 @@ JOB = Dashboard(
             queries=tuple(
                 Query(f"lowtide_trainingjob_{name}_timestamp_seconds{_JOB}", label)
                 for name, label in (
+                    ("predicted_end", "predicted end"),
                     ("planned_start", "planned start"),
                     ("start", "start"),
                     ("end", "end"),

@@ -20,6 +20,7 @@ from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
+from lowtide_operator.status.review import reviewed
 
 DELETED = "Deleted"
 
@@ -158,6 +159,10 @@ def _reprice_seconds(carbon: CarbonStatus | None, settings: OperatorSettings) ->
 def _write_figures(figures: Measurement, draft: Draft) -> None:
     draft.condition(ConditionType.MEASURED, figures.status, figures.reason, figures.message)
     draft.section(**sections_of(figures), attempts=with_attempt_figures(draft.attempts, figures))
+    prediction = draft.status.prediction
+    if prediction is not None:
+        review = reviewed(draft.status)
+        draft.section(prediction=prediction.model_copy(update={"review": review}))
 
 
 def _read_report(seen: Observation, draft: Draft) -> None:

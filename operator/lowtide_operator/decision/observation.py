@@ -10,6 +10,7 @@ from lowtide.planning import Calendar, Forecast, Plan, Request
 from lowtide.planning.durations import Experience
 from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.conditions import Reason, Truth
+from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
 from lowtide_operator.objects.views import ChildView, JobView, PodView
 from lowtide_operator.objects.workloads import WorkloadView
 
@@ -107,5 +108,9 @@ class Observation:
     """Reservations of others, for a job that is planned by itself."""
     prepared: Prepared | None = None
     """The plan from the last pass over all waiting jobs."""
+    training: TrainingStatus | None = None
+    """What the running training reported, with the energy of its epochs."""
+    prediction: PredictionStatus | None = None
+    """Totals of the whole run as they are expected now."""
     joules_so_far: Mapping[str, float] = field(default_factory=dict)
     """What running pods have used up to now, by pod uid."""

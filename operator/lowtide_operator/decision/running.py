@@ -72,6 +72,10 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     else:
         _say_running(seen, draft, settings)
     _say_energy(seen.joules_so_far, draft)
+    if seen.training is not None:
+        draft.section(training=seen.training)
+    if seen.prediction is not None:
+        draft.section(prediction=seen.prediction)
 
 
 def _restarts_left(seen: Observation, draft: Draft) -> Wish:

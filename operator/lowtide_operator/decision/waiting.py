@@ -48,6 +48,8 @@ def decide_waiting(
     )
     if seen.forecast.zone is not None:
         draft.section(carbon=CarbonStatus(zone=seen.forecast.zone, signal=seen.forecast.signal))
+    if seen.prediction is not None:
+        draft.section(prediction=seen.prediction)
     fault = fault_of(seen, window, settings)
     if fault is not None and seen.workload is not None:
         # Lowtide's own trouble with a TrainingJob never keeps somebody's workload from running.

@@ -125,7 +125,19 @@ def _figures(status: Body) -> dict[str, float | None]:
         "ttcapc_seconds": _number(metrics.get("TTCAPC")),
         "sci_low_grams_per_unit": _number(sci_range.get("low")),
         "sci_high_grams_per_unit": _number(sci_range.get("high")),
+        **_predicted(_section(status, "prediction")),
         "rating_letter": _letter(_section(status, "efficiency").get("label")),
+    }
+
+
+def _predicted(prediction: Body) -> dict[str, float | None]:
+    energy = _section(prediction, "energyJoules")
+    return {
+        "predicted_energy_joules": _number(energy.get("expected")),
+        "predicted_energy_low_joules": _number(energy.get("low")),
+        "predicted_energy_high_joules": _number(energy.get("high")),
+        "predicted_grams": _number(_section(prediction, "grams").get("expected")),
+        "predicted_end_timestamp_seconds": _seconds(_section(prediction, "finish").get("expected")),
     }
 
 

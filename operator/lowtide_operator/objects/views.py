@@ -32,6 +32,8 @@ API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 TERMINAL_PHASES: Final = ("Succeeded", "Failed")
 RAN_PHASES: Final = ("Running", "Succeeded")
 """Phases that a pod has only after a container ran."""
+DEFAULT_GRACE_SECONDS: Final = 30.0
+"""What Kubernetes gives a pod that states nothing."""
 IMAGE_TROUBLES: Final = ("ErrImagePull", "ImagePullBackOff")
 
 Body = Mapping[str, Any]
@@ -157,6 +159,10 @@ class PodView:
     """Termination message of the training container."""
     deleting: bool = False
     """Whether the pod is being removed."""
+    address: str = ""
+    """IP address; empty before it has one."""
+    grace_seconds: float = DEFAULT_GRACE_SECONDS
+    """Time from SIGTERM to SIGKILL."""
 
 
 def child_view(body: Body) -> ChildView | None:
@@ -231,6 +237,8 @@ def pod_view(body: Body) -> PodView:
         end_reason=status.get("reason") or next(filter(None, reasons), None),
         report=report_of((*main, *before), trainer),
         deleting="deletionTimestamp" in metadata,
+        address=str(status.get("podIP") or ""),
+        grace_seconds=float(spec.get("terminationGracePeriodSeconds") or DEFAULT_GRACE_SECONDS),
     )
 
 

@@ -61,6 +61,11 @@ JOB_FIGURES: Final = {
     "ttcapc_seconds": "Training time until the closest APC reached its target",
     "sci_low_grams_per_unit": "Lower end of the range that should hold the SCI (95 %)",
     "sci_high_grams_per_unit": "Upper end of the range that should hold the SCI (95 %)",
+    "predicted_energy_joules": "Predicted energy of the whole run",
+    "predicted_energy_low_joules": "Lower end of its 90 % interval",
+    "predicted_energy_high_joules": "Upper end of its 90 % interval",
+    "predicted_grams": "Predicted emissions of the whole run, grams of CO2 equivalent",
+    "predicted_end_timestamp_seconds": "Predicted end of the run, Unix time",
     "rating_letter": "Compound letter against the job's reference set, 0 for A to 4 for E",
 }
 INFO_LABELS: Final = ("zone", "policy", "signal", "model", "dataset", "series", "label")

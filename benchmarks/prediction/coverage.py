@@ -1,0 +1,166 @@
+"""Whether the 90 % interval of a run's prediction holds what came, and what carbontracker predicts.
+
+    .venv/bin/python benchmarks/prediction/coverage.py --runs 2000
+
+Runs of every kind are simulated: the length of the run, how much of it is finished, the noise and
+the kind's own strength are drawn anew for each. `recorded` are real trainings (record.py), each
+predicted from several of its epochs on. Columns: share of runs refused, share of predicted totals
+inside the interval, median half width and median error of the total, and the median error of
+carbontracker's rule (planned epochs times the mean of the first ones) from as many epochs and from
+the first one alone, which is its default. `textbook` is the coverage of the t interval for
+independent, alike epochs (lowtide.metrics.scaling), at 95 %.
+"""
+
+import argparse
+import csv
+import random
+from dataclasses import dataclass
+from itertools import groupby
+from math import exp, fsum, log, sqrt
+from pathlib import Path
+from statistics import median
+
+from lowtide.metrics.scaling import predict_total
+from lowtide.prediction.progress import NotPredicted, Progress, Step, Unit, joules_to_come
+from lowtide.prediction.totals import expected_of, with_used
+
+KINDS = (
+    "alike",
+    "cold",
+    "resembling",
+    "drift",
+    "cold resembling",
+    "cold drift",
+    "resembling drift",
+    "cold resembling drift",
+)
+BEYOND = ("jump", "saturating", "heavy tails")
+"""Kinds that no model of the method describes."""
+RECORDED = Path(__file__).parent / "recorded.csv"
+
+
+@dataclass
+class Outcome:
+    """One run's prediction beside what came; ratios of the actual total."""
+
+    refused: bool
+    held: bool = False
+    half_width: float = 0.0
+    error: float = 0.0
+    textbook: bool = False
+    rival: float = 0.0
+    rival_first: float = 0.0
+
+
+def simulated(kind, draw, count):
+    """Return the joules of `count` epochs of a run of this kind."""
+    noise = exp(draw.uniform(log(0.003), log(0.05)))
+    phi = draw.uniform(0.3, 0.9) if "resembling" in kind else 0.0
+    drift = draw.choice((-1, 1)) * draw.uniform(0.02, 0.4) if "drift" in kind else 0.0
+    cold = draw.choice((1, 1, 1, -0.6)) * exp(draw.uniform(log(0.1), 0)) if "cold" in kind else 0.0
+    fading = draw.uniform(0.2, 1.5)
+    jump_at, jump = draw.uniform(0, count), draw.uniform(-0.2, 0.2)
+    steps, carried = [], draw.gauss(0, 1)
+    for index in range(count):
+        if index:
+            carried = phi * carried + sqrt(1 - phi**2) * draw.gauss(0, 1)
+        level = 1 + drift * index / count + cold * exp(-index / fading)
+        if kind == "jump" and index > jump_at:
+            level += jump
+        if kind == "saturating":
+            level += 0.15 * (1 - exp(-5 * index / count))
+        burst = draw.expovariate(1) * noise * 3 if kind == "heavy tails" else 0.0
+        steps.append(1e5 * max(1e-3, level + noise * carried + burst))
+    return steps
+
+
+def carbontracker(planned, finished):
+    """Return carbontracker's prediction, by its own function where it is installed."""
+    try:
+        from carbontracker.predictor import predict_energy
+    except ImportError:
+        return planned * fsum(finished) / len(finished)
+    return float(predict_energy(planned, finished))
+
+
+def judged(steps, finished):
+    """Return how the prediction after `finished` epochs compares with all of them."""
+    total, seen = fsum(steps), steps[:finished]
+    progress = Progress(
+        unit=Unit.EPOCHS,
+        done=finished,
+        planned=len(steps),
+        steps=tuple(Step(1, 1, joules) for joules in seen),
+    )
+    ahead = joules_to_come(progress)
+    if isinstance(ahead, NotPredicted):
+        return Outcome(refused=True)
+    found = with_used(expected_of(ahead), fsum(seen), fsum(seen))
+    usual = predict_total(seen, planned=len(steps), unit="J").uncertainty
+    return Outcome(
+        refused=False,
+        held=found.low <= total <= found.high,
+        half_width=(found.high - found.low) / 2 / total,
+        error=abs(found.expected / total - 1),
+        textbook=usual.low <= total <= usual.high,
+        rival=abs(carbontracker(len(steps), seen) / total - 1),
+        rival_first=abs(carbontracker(len(steps), seen[:1]) / total - 1),
+    )
+
+
+def of_kind(kind, runs, seed):
+    """Return the outcomes of simulated runs, from 5 to 30 finished epochs of up to ten times."""
+    draw = random.Random(f"{kind} {seed}")
+    outcomes = []
+    for _ in range(runs):
+        finished = draw.randint(5, 30)
+        planned = max(finished + 1, round(finished * exp(draw.uniform(log(1.25), log(10)))))
+        outcomes.append(judged(simulated(kind, draw, planned), finished))
+    return outcomes
+
+
+def recorded():
+    """Return the outcomes of the recorded trainings after 5, 8, 12 and 20 of their epochs."""
+    with RECORDED.open() as file:
+        rows = list(csv.DictReader(file))
+    return [
+        judged([float(row["seconds"]) for row in list(group)], finished)
+        for finished in (5, 8, 12, 20)
+        for _, group in groupby(rows, key=lambda row: row["run"])
+    ]
+
+
+def line(kind, outcomes):
+    """Return a row of the table."""
+    kept = [one for one in outcomes if not one.refused]
+    columns = [len(outcomes), f"{100 * (1 - len(kept) / len(outcomes)):.1f} %"]
+    columns += [
+        f"{100 * sum(getattr(one, name) for one in kept) / len(kept):.1f} %"
+        for name in ("held", "textbook")
+    ]
+    columns += [
+        f"{100 * median(getattr(one, name) for one in kept):.1f} %"
+        for name in ("half_width", "error", "rival", "rival_first")
+    ]
+    return f"| {kind} | " + " | ".join(map(str, columns)) + " |"
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(
+        "| kind | runs | refused | held (90 %) | textbook (95 %) | half width | error |"
+        " carbontracker | from 1 epoch |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for kind in (*KINDS, *BEYOND):
+        print(line(kind, of_kind(kind, options.runs, options.seed)), flush=True)
+    if RECORDED.exists():
+        print(line("recorded", recorded()))
+
+
+if __name__ == "__main__":
+    main()
