@@ -31,8 +31,8 @@ from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.prediction import PredictedFigures, PredictionStatus
 from lowtide.trainingjob.status import CheckpointStatus, EpochEntry, TrainingStatus
 from lowtide_operator.measuring.predicted import (
-    Account,
     Circumstances,
+    WholeRun,
     functional_units_of,
     moment_of,
 )
@@ -84,7 +84,7 @@ def foresee(live: LiveReport, training: TrainingStatus, about: Circumstances) ->
     progress = _progress(live, training, about.curves)
     if isinstance(progress, NotPredicted):
         return PredictionStatus(message=progress.sentence, first=first)
-    account = Account(about=about)
+    whole = WholeRun(about=about)
     seconds, joules = seconds_to_come(progress), joules_to_come(progress)
     if isinstance(seconds, NotPredicted):
         return PredictionStatus(message=seconds.sentence, first=first)
@@ -92,19 +92,19 @@ def foresee(live: LiveReport, training: TrainingStatus, about: Circumstances) ->
     ran = ran_seconds(about.status.attempts, about.now)
     run_seconds = with_used(expected_of(seconds), max(0.0, ran - since), ran)
     found = peculiarities(seconds)
-    account.add_finish(seconds, since)
+    whole.add_finish(seconds, since)
     if isinstance(joules, NotPredicted):
-        account.missing.append(joules.sentence)
+        whole.missing.append(joules.sentence)
     else:
         found = tuple(dict.fromkeys((*found, *peculiarities(joules))))
-        account.add_energy(joules, since, _watts(progress))
-        account.add_grams(run_seconds)
-        account.add_sci(functional_units_of(progress, training, about.spec))
-    account.add_money(run_seconds)
+        whole.add_energy(joules, since, _watts(progress))
+        whole.add_grams(run_seconds)
+        whole.add_sci(functional_units_of(progress, training, about.spec))
+    whole.add_money(run_seconds)
     unit = "epochs" if progress.unit is Unit.EPOCHS else "samples"
     text = f"from {progress.done:.0f} of {progress.planned:.0f} {unit}, if all of them run"
-    figures = account.figures(str(progress.unit), progress.ratio)
-    return _section(account, figures, "; ".join((text, *found)), first or figures)
+    figures = whole.figures(str(progress.unit), progress.ratio)
+    return _section(whole, figures, "; ".join((text, *found)), first or figures)
 
 
 def foresee_from_series(
@@ -114,36 +114,36 @@ def foresee_from_series(
     seconds = None if experience is None else from_earlier_runs(experience.durations)
     if experience is None or seconds is None:
         return None
-    account = Account(about=about)
+    whole = WholeRun(about=about)
     if not planned:
         return None
     start = planned[0][0]
-    account.hours = stretches_of(start, seconds.expected, planned)
+    whole.hours = stretches_of(start, seconds.expected, planned)
     low, high = (stretches_of(start, part, planned)[-1][1] for part in (seconds.low, seconds.high))
-    account.finish = moment_of(account.hours[-1][1], low, high)
-    account.joules = from_earlier_runs(experience.energies)
-    account.add_grams(seconds)
-    account.add_money(seconds)
+    whole.finish = moment_of(whole.hours[-1][1], low, high)
+    whole.joules = from_earlier_runs(experience.energies)
+    whole.add_grams(seconds)
+    whole.add_money(seconds)
     text = f"from the latest {len(experience.durations)} runs of the series"
-    return _section(account, account.figures(SERIES, 0.0), text, None)
+    return _section(whole, whole.figures(SERIES, 0.0), text, None)
 
 
 def _section(
-    account: Account, figures: PredictedFigures, text: str, first: PredictedFigures | None
+    whole: WholeRun, figures: PredictedFigures, text: str, first: PredictedFigures | None
 ) -> PredictionStatus:
     """Return the section of the status; what is unchanged keeps the time at which it was made."""
-    about = account.about
-    if account.beyond_ratio > 0:
+    about = whole.about
+    if whole.beyond_ratio > 0:
         text += (
-            f"; {account.beyond_ratio:.0%} of the time lies beyond the forecast, "
+            f"; {whole.beyond_ratio:.0%} of the time lies beyond the forecast, "
             "whose last day stands for it"
         )
-    currency = None if account.money is None or about.price is None else about.price.currency
+    currency = None if whole.money is None or about.price is None else about.price.currency
     made = PredictionStatus(
         **dict(figures),
         currency=currency,
         explanation=shortened(text),
-        message=shortened("; ".join(dict.fromkeys(account.missing))) or None,
+        message=shortened("; ".join(dict.fromkeys(whole.missing))) or None,
         first=first,
     )
     before = about.status.prediction

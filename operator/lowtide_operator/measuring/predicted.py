@@ -62,7 +62,7 @@ class Circumstances:
 
 
 @dataclass(slots=True, kw_only=True)
-class Account:
+class WholeRun:
     """Figures of one prediction under construction."""
 
     about: Circumstances
