@@ -1,6 +1,6 @@
 """Intensity, prices and forecasts of a report of the past, all of one zone, from Prometheus."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -62,6 +62,7 @@ def grid_past(
         place = zone or read_zone(prometheus, choice.window)
         whole = Span(before, floor_of(until, GRID_STEP))
         intensity = read_intensity(prometheus, place, whole, GRID_STEP)
+        intensity = _with_tail(intensity, prometheus, place, choice)
         prices = read_prices(prometheus, place, choice.window, choice.step_seconds)
         recorded = RecordedForecasts(prometheus, place, choice.window)
         if recorded.hours:
@@ -78,6 +79,20 @@ def grid_past(
         forecasts=words,
         assumed=assumed,
     )
+
+
+def _with_tail(
+    slots: IntensitySeries | None, prometheus: PrometheusApi, zone: str, choice: PodChoice
+) -> IntensitySeries | None:
+    """Return the slots with the finer values of a last, unfinished one, for what ran just now."""
+    end, step = choice.window.end, choice.step_seconds
+    start = max(floor_of(end, GRID_STEP), choice.window.start)
+    if start >= end or (slots is not None and slots.points and slots.points[-1].end > start):
+        return slots
+    tail = read_intensity(prometheus, zone, Span(start, end), step)
+    if slots is None or tail is None or (tail.signal, tail.factor) != (slots.signal, slots.factor):
+        return slots or tail
+    return replace(slots, points=(*slots.points, *tail.points))
 
 
 def _after(choice: PodChoice, max_delay: timedelta) -> datetime:

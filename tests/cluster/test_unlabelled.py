@@ -1,0 +1,129 @@
+"""Workloads that nobody labelled, on a real cluster: seen, explained and reported, never touched.
+
+A plain Job of two pods works on the stand-in GPUs beside a Deployment; the exporter finds their
+owners at the real API server with the rights of its chart, and the verbs read a real Prometheus.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import plugin
+import pytest
+from clients import Kubectl, RunningCluster
+from demonstration import day
+from measured import Installed, query
+from singlenode.layout import PROMETHEUS_URL
+from sleepers import await_
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+SLOT_SECONDS = 15
+WORK_SECONDS = 20
+TOLERANCE = 0.01
+TEAM = "unlabelled"
+BUSY = f"import time; end = time.time() + {WORK_SECONDS}\nwhile time.time() < end: pass"
+
+
+def pod(image: str, code: str, *, gpu: bool) -> dict[str, Any]:
+    """Return a pod template as a user writes it."""
+    container: dict[str, Any] = {"name": "main", "image": image, "imagePullPolicy": "Never"}
+    container["command"] = ["python3", "-c", code]
+    if gpu:
+        container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    return {"terminationGracePeriodSeconds": 1, "containers": [container]}
+
+
+@pytest.fixture(scope="module")
+def inside(installed: Installed, kubectl: Kubectl) -> Iterator[Kubectl]:
+    """A namespace with a finished Job of two pods, and a Deployment that holds a GPU."""
+    on, image = installed.on, installed.built["base"].reference
+    day.begin(on.layout, on.python, slot_seconds=SLOT_SECONDS)
+    day.await_forecast()
+    on.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}})
+    metadata = {"namespace": TEAM}
+    spec = {"restartPolicy": "Never", **pod(image, BUSY, gpu=True)}
+    work = {"completions": 2, "parallelism": 1, "template": {"spec": spec}}
+    labels = {"app": "web"}
+    idle = pod(image, "import time; time.sleep(900)", gpu=True)
+    web = {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": idle},
+    }
+    on.apply(
+        *(
+            {"apiVersion": api, "kind": kind, "metadata": {**metadata, "name": name}, "spec": spec_}
+            for api, kind, name, spec_ in (
+                ("batch/v1", "Job", "net", work),
+                ("apps/v1", "Deployment", "web", web),
+            )
+        )
+    )
+    within = kubectl.within(TEAM)
+    within("wait", "--for=condition=Complete", "job/net", "--timeout=180s", timeout=200)
+    yield within
+    kubectl("delete", "namespace", TEAM, "--wait=false")
+
+
+def truth_of_job(inside: Kubectl, installed: Installed) -> float:
+    """Return the closed-form energy of the Job's pods, once the stand-in has written it down."""
+    pods = inside.json("get", "pods", "--selector", "batch.kubernetes.io/job-name=net")["items"]
+    uids = {item["metadata"]["uid"] for item in pods}
+    found: dict[str, float] = {}
+
+    def is_written() -> bool:
+        lines = [json.loads(line) for line in installed.truth.read_text().splitlines()]
+        found.update({line["uid"]: line["energy_joules"] for line in lines if line["uid"] in uids})
+        return len(uids) == 2 and found.keys() == uids
+
+    await_(is_written, "the stand-in wrote the truth of both pods", seconds=60)
+    return sum(found.values())
+
+
+def test_an_unlabelled_job_is_measured_explained_and_reported(
+    inside: Kubectl, installed: Installed, cluster: RunningCluster
+) -> None:
+    """Owners by uid, energy within 1 % of the truth over both pods, and nothing was touched."""
+    job = inside.json("get", "job", "net")
+    owned = f'lowtide_pod_owner_info{{owner_uid="{job["metadata"]["uid"]}"}}'
+    await_(lambda: bool(query(owned)), "the owner of the Job's pods is scraped")
+    web = f'lowtide_pod_owner_info{{namespace="{TEAM}",owner_kind="Deployment",owner_name="web"}}'
+    await_(lambda: bool(query(web)), "the Deployment behind the ReplicaSet is found")
+    truth = truth_of_job(inside, installed)
+    verb = plugin.of(cluster)
+    where = ("-n", TEAM, "--prometheus", PROMETHEUS_URL, "--since", "20m", "--output", "json")
+    story: dict[str, Any] = {}
+
+    def is_final() -> bool:
+        story.update(json.loads(verb("lowtide", "explain", "job/net", *where)))
+        return story["end"] is not None and len(story["pods"]) == 2
+
+    await_(is_final, "both pods' final values lie in a finished minute", seconds=120)
+
+    assert story["owner_uid"] == job["metadata"]["uid"]
+    assert story["energy_joules"] == pytest.approx(truth, rel=TOLERANCE)
+    assert story["pods_at_once"] == 1
+    assert story["priced_ratio"] == pytest.approx(1)
+    assert story["waiting"]["not_judged"] == "the hours in which it could have run are not over"
+    rows = {
+        (row["owner_kind"], row["owner_name"]): row
+        for row in json.loads(verb("lowtide", "energy", *where))["rows"]
+    }
+    assert rows["Job", "net"]["energy_joules"] == pytest.approx(truth, rel=TOLERANCE)
+    assert rows["Deployment", "web"]["energy_joules"] > 0
+    report = json.loads(verb("lowtide", "report", *where, "--max-delay", "1s"))
+    net = next(row for row in report["rows"] if row["owner_name"] == "net")
+    assert net["energy_joules"] == pytest.approx(truth, rel=TOLERANCE)
+    after = inside.json("get", "job", "net")
+    assert after["metadata"].get("annotations") == job["metadata"].get("annotations")
+    assert "lowtide" not in json.dumps(after["metadata"].get("labels", {}))
+
+
+@pytest.mark.usefixtures("inside")
+def test_the_forecast_in_use_is_stored_for_later_reports() -> None:
+    """Hour by hour ahead, with what it is."""
+    found = query("lowtide_operator_forecast_grams_per_kwh")
+
+    assert {series["metric"]["zone"] for series in found} == {day.ZONE}
+    assert "0" in {series["metric"]["ahead_hours"] for series in found}
+    assert query("lowtide_operator_default_zone_info")
