@@ -9,6 +9,7 @@ import inspect
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -114,7 +115,20 @@ def metrics_text() -> str:
     )
     for family in collected:
         lines.append(f"| `{family.name}` | {_cell(family.documentation)} |")
+    lines += ["", "## Recording rules", "", "Of the chart: level, quantity, operation.", ""]
+    lines += ["| series | expression |", "|---|---|"]
+    lines += [f"| `{name}` | `{_cell(text)}` |" for name, text in _recorded()]
     return "\n".join(lines) + "\n"
+
+
+def _recorded() -> Iterator[tuple[str, str]]:
+    """Yield name and expression of the chart's recording rules."""
+    folder = Path(__file__).resolve().parent.parent / "charts/lowtide/files/rules"
+    for path in sorted(folder.glob("*.yaml")):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                if "record" in rule:
+                    yield rule["record"], " ".join(rule["expr"].split())
 
 
 def commands_text() -> str:

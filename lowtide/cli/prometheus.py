@@ -109,7 +109,7 @@ class PrometheusApi:
             PrometheusApiError: no answer in time, or an error.
         """
         form = {
-            "match[]": '{__name__=~"lowtide_.+"}',
+            "match[]": '{__name__=~"(.+:)?lowtide_.+"}',
             "start": f"{start:.3f}",
             "end": f"{end:.3f}",
         }

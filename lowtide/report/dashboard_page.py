@@ -214,6 +214,8 @@ def reason(panel: Panel, answers: Iterable[QueryAnswer], names: frozenset[str] |
     if not absent:
         return "The metric exists, but has no value for this choice in this time."
     listed = ", ".join(absent)
+    if ":" in absent[0]:
+        return f"{listed}: the recording rules of the chart are not loaded, or have no value yet."
     if absent[0].startswith("lowtide_trainer_"):
         return f"{listed}: no training pod was scraped in this time."
     if absent[0].startswith(("lowtide_operator_", "lowtide_trainingjob")):

@@ -39,6 +39,9 @@ EMPTY_BY_NATURE = {
     "Reached of what was possible": "is known when the deadline has passed",
     "Forecast score": "needs days of forecasts that came true",
     "Forecast error": "needs days of forecasts that came true",
+    "Emissions of every pod, by owner": "reads a recording rule, evaluated below",
+    "Electricity cost of every pod, by owner": "reads a recording rule, evaluated below",
+    "Most that waiting a day could have saved": "is known a day later",
     "Ratings": "needs a reference set, or five finished jobs to make one from",
 }
 """Title of a panel to the reason why a healthy cluster has no data for it."""
@@ -152,8 +155,21 @@ def test_every_recording_rule_records(seen: Seen, rules: dict[str, Any]) -> None
         if "record" in rule
     }
 
-    assert len(records) == 5
-    assert [name for name, expression in records.items() if not seen.over_time(expression)] == []
+    def raw(expression: str) -> str:
+        """Return an expression with the rules that it reads put in their places."""
+        for _ in records:
+            for name, inner in records.items():
+                expression = expression.replace(name, f"({inner})")
+        return expression
+
+    assert len(records) == 12
+    known_later = {"namespace_owner:lowtide_waiting_bound_grams_per_second:rate5m"}
+    empty = [
+        name
+        for name, expression in records.items()
+        if name not in known_later and not seen.over_time(raw(expression))
+    ]
+    assert empty == []
 
 
 def test_every_metric_of_an_alert_is_there(seen: Seen, rules: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ from lowtide.report.dashboards.model import COLUMNS, placed
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "charts/lowtide/files/dashboards").glob("*.json"))
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1d", "$namespace": ".*", "$trainingjob": ".*"}
-METRIC = re.compile(r"\b(lowtide_[a-z0-9_]+)\b")
+NAME = r"(?:[a-z_]+:)?lowtide_[a-z0-9_]+(?::[a-z0-9_]+)?"
+METRIC = re.compile(rf"\b({NAME})\b")
 DOCUMENTED = ROOT / "docs" / "reference" / "series.md"
 TRAINER_METRICS = {
     "lowtide_trainer_epochs_total",
@@ -54,7 +55,7 @@ def test_every_expression_parses(board: Dashboard) -> None:
 @pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
 def test_every_metric_is_one_that_the_code_serves(board: Dashboard) -> None:
     """The reference is made from the code, so a name that is not in it does not exist."""
-    served = set(re.findall(r"^\| `(lowtide_[a-z0-9_]+)`", DOCUMENTED.read_text(), re.M))
+    served = set(re.findall(rf"^\| `({NAME})`", DOCUMENTED.read_text(), re.M))
 
     used = {name for text in expressions(board) for name in METRIC.findall(text)}
 

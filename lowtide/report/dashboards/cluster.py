@@ -4,6 +4,93 @@ from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, PanelUn
 
 _IN = '{namespace=~"$namespace"}'
 
+_BY_OWNER = "namespace, owner_kind, owner_name"
+_OWNER = "{{namespace}} {{owner_kind}}/{{owner_name}}"
+
+
+def _total_by(labels: str, rule: str) -> str:
+    """Return the largest totals in the time shown of a rule that records amounts per second."""
+    return f"topk(15, sum by ({labels}) (sum_over_time({rule}{_IN}[$__range:1m])) * 60)"
+
+
+EVERY_POD = (
+    Panel(
+        title="Emissions of every pod, by owner",
+        description="Labelled or not: operational grams of the object at the top of the pods' "
+        "owners, each minute with its own intensity, direct or life-cycle as the name says.",
+        kind=PanelKind.BARS,
+        unit=PanelUnit.GRAMS,
+        width=8,
+        queries=(
+            Query(
+                _total_by(
+                    f"{_BY_OWNER}, factor",
+                    "node_namespace_owner:lowtide_operational_grams_per_second:rate5m",
+                ),
+                f"{_OWNER} {{{{factor}}}}",
+            ),
+        ),
+    ),
+    Panel(
+        title="Electricity cost of every pod, by owner",
+        description="Each minute's energy at its own price, fees and taxes included.",
+        kind=PanelKind.BARS,
+        unit=PanelUnit.NONE,
+        width=8,
+        queries=(
+            Query(
+                _total_by(
+                    f"{_BY_OWNER}, currency",
+                    "node_namespace_owner:lowtide_electricity_cost_per_second:rate5m",
+                ),
+                f"{_OWNER} {{{{currency}}}}",
+            ),
+        ),
+    ),
+    Panel(
+        title="Most that waiting a day could have saved",
+        description="A bound, known a day later: each joule moved to the cleanest minute of the "
+        "day after it. What a planner would have saved is in lowtide report.",
+        kind=PanelKind.BARS,
+        unit=PanelUnit.GRAMS,
+        width=8,
+        queries=(
+            Query(
+                _total_by(
+                    _BY_OWNER, "namespace_owner:lowtide_waiting_bound_grams_per_second:rate5m"
+                ),
+                _OWNER,
+            ),
+        ),
+    ),
+    Panel(
+        title="Power of every pod, by node",
+        description="Mean power of the pods of each node.",
+        kind=PanelKind.STACKED,
+        unit=PanelUnit.WATTS,
+        queries=(
+            Query(
+                f"sum by (node) (rate(lowtide_pod_energy_joules_total{_IN}[$__rate_interval]))",
+                "{{node}}",
+            ),
+        ),
+    ),
+    Panel(
+        title="Pods whose owner is not known",
+        description="Power of the pods that the exporter shows under no owner: it is older, or may "
+        "not ask the API server.",
+        kind=PanelKind.TIMESERIES,
+        unit=PanelUnit.WATTS,
+        queries=(
+            Query(
+                "sum(node_namespace_owner:lowtide_power_watts:rate5m"
+                '{owner_kind="unknown", namespace=~"$namespace"}) or vector(0)',
+                "unknown owner",
+            ),
+        ),
+    ),
+)
+
 CLUSTER = Dashboard(
     uid="lowtide-cluster",
     title="Lowtide / Cluster",
@@ -152,6 +239,7 @@ CLUSTER = Dashboard(
                 ),
             ),
         ),
+        *EVERY_POD,
         Panel(
             title="Planned starts",
             description="Jobs that have not started, and their planned start.",

@@ -14,7 +14,7 @@ from lowtide.report.dashboards.model import Dashboard, Panel, PanelKind, Query
 
 EVERYTHING: Final = ".*"
 OVER_TIME: Final = (PanelKind.TIMESERIES, PanelKind.STACKED)
-_METRIC: Final = re.compile(r"\b(lowtide_[a-z0-9_]+)\b")
+_METRIC: Final = re.compile(r"\b((?:[a-z_]+:)?lowtide_[a-z0-9_]+(?::[a-z0-9_]+)?)\b")
 _FIELD: Final = re.compile(r"\{\{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}")
 _SPECIAL: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
@@ -68,7 +68,7 @@ def questions(boards: Iterable[Dashboard], choice: Choice) -> tuple[Question, ..
 
 
 def metrics_of(panel: Panel) -> tuple[str, ...]:
-    """Return the names of Lowtide's metrics in a panel's queries, in order."""
+    """Return the names of Lowtide's metrics in a panel's queries, recorded ones too, in order."""
     found = (name for query in panel.queries for name in _METRIC.findall(query.expression))
     return tuple(dict.fromkeys(found))
 
