@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast lint generate images release site bench clean
+.PHONY: help install demo test test-fast test-upgrade lint generate images release site audit bench clean
 
 help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
@@ -37,10 +37,13 @@ test: lint
 	@$(BIN)/python tests/cluster build
 	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster" tests
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
-	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace" tests/cluster
+	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade" tests/cluster
 
 test-fast: install
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not cluster and not slow" tests
+
+test-upgrade: install
+	$(BIN)/python -Im pytest -q -m upgrade tests/cluster
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -63,6 +66,11 @@ release: install
 
 site: install
 	@$(BIN)/python tools/site
+
+# Asks the package index for advisories, so it needs one that publishes them.
+audit: install
+	$(BIN)/uvx pip-audit --disable-pip --require-hashes --strict \
+	  $(foreach p,operator exporter trainer,-r tools/images/requirements/$(p).txt)
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
 bench: install
