@@ -337,6 +337,15 @@ def test_nothing_is_wider_than_the_screen(page: WebDriver, width: int, tab: str)
     try:
         page.execute_script("lowtide.set({tab: arguments[0], sel: '1'})", tab)
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        for chosen in ("1", ""):
+            # What a panel cuts off makes the page no wider.
+            wider = page.execute_script(
+                "lowtide.set({sel: arguments[0]}); return [...document.querySelectorAll("
+                "'#card, #card .scroll')].map((e) => e.scrollWidth - e.clientWidth)",
+                chosen,
+            )
+            assert max(wider) <= 1, (chosen, wider)
+        page.execute_script("lowtide.set({sel: '1'})")
         if width == 390:
             # Every value of a row is there, each with the title of its column. One script reads
             # them: the page draws itself again after a change of size.

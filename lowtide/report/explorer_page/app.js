@@ -82,7 +82,7 @@ function leaders() {
     // Among equals the one with the least energy stands, as in the sentence above the picture.
     const first = known.reduce((a, b) => ((sign * (read(b) - read(a)) || (b.energy ?? Infinity) - (a.energy ?? Infinity)) < 0 ? b : a));
     return element("tr", { onclick: () => set({ sel: first.row.id }) }, element("td", {}, title),
-      element("td", { class: "text" }, element("button", { type: "button" }, first.row.model)), element("td", {}, text(first)), element("td", {}, letterBadge(first.rating.letter)));
+      element("td", { class: "text" }, element("button", { type: "button" }, first.title)), element("td", {}, text(first)), element("td", {}, letterBadge(first.rating.letter)));
   }).filter(Boolean);
   const counts = [0, 1, 2, 3, 4, null].map((letter) => view.shown.filter((i) => i.rating.letter === letter).length);
   const letters = element("p", { class: "letters" }, ...counts.flatMap((n, i) => (n ? [letterBadge(i === 5 ? null : i), ` ${n}  `] : [])));

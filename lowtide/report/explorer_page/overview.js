@@ -21,7 +21,7 @@ function points(places) {
     const most = view.shown.reduce((m, i) => Math.max(m, i.energy ?? 0), 0);
     const kinds = new Map(places.map((place, i) => [place, i]));
     const list = view.shown.map((item) => ({
-      item, name: item.row.model, x: readX(item), y: readY(item), kind: kinds.get(item.group.environment),
+      item, name: item.title, x: readX(item), y: readY(item), kind: kinds.get(item.group.environment),
       size: state.bysize === "1" ? 3 + 13 * Math.sqrt((item.energy ?? 0) / (most || 1)) : undefined,
     })).filter((p) => p.x !== null && p.y !== null && (!log || p.x > 0));
     const better = (key) => (byIndex ? "higher" : BETTER[key]);
@@ -123,7 +123,7 @@ function storyOf(items) {
   const rated = items.filter((i) => i.rating.letter !== null);
   const top = rated.length ? rangeOf(rated.map((i) => i.rating.letter))[0] : null;
   const unit = energyUnit(items);
-  const text = (item) => `${item.row.model} (${short(item.energy * unit.factor)} ${unit.label}, ${percent(item.accuracy)})`;
+  const text = (item) => `${item.title} (${short(item.energy * unit.factor)} ${unit.label}, ${percent(item.accuracy)})`;
   // A job of unknown energy may be more accurate still: it has no place in this comparison.
   const unknown = items.filter((i) => i.energy === null && i.accuracy !== null).length;
   const among = unknown ? " of those with a known energy" : "";

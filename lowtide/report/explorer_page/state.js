@@ -73,12 +73,15 @@ function ofTask(task) {
   if (!(task in BY_TASK)) {
     const rows = DATA.rows.filter((row) => row.task === task);
     const keys = DATA.tasks[task];
+    const models = new Map();
+    for (const row of rows) models.set(row.model, (models.get(row.model) ?? new Set()).add(row.name));
     BY_TASK[task] = {
       rows, keys, indexed: indexAll(rows, keys, BETTER, DATA.groups.map((g) => g.values)),
       known: keys.filter((key) => rows.some((r) => (r.values[key] ?? null) !== null)),
       places: [...new Set(rows.map((r) => DATA.groups[r.group].environment))],
+      // Seeds of one model are told apart by the names of their jobs.
       items: rows.map((row) => ({
-        row, group: DATA.groups[row.group], accuracy: row.values.accuracy_top1 ?? null,
+        row, title: models.get(row.model).size > 1 ? row.name : row.model, group: DATA.groups[row.group], accuracy: row.values.accuracy_top1 ?? null,
         energy: row.values[energyOf(task)] ?? null,
       })),
       version: 0,

@@ -36,7 +36,7 @@ function drawApc() {
   const item = chosen();
   const accuracy = item?.accuracy ?? points[0]?.item.accuracy ?? 0.9;
   const curve = (acc, ca, cb) => xs.map((x) => ({ x, y: apc(acc, x, ca, cb) }));
-  const positive = points.filter((p) => p.x > 0).map((p) => ({ ...p, name: p.item.row.model }));
+  const positive = points.filter((p) => p.x > 0).map((p) => ({ ...p, name: p.item.title }));
   const named = positive.length > 60 ? positive.flatMap((p, i) => (p.selected ? [i] : [])) : positive.map((_, i) => i);
   if (state.kind === "grid") {
     view.apcPoints = positive.map((p) => ({ ...p, y: p.item.accuracy }));
@@ -82,7 +82,7 @@ function drawEpochs() {
     view.epochsPoints = points.map((p) => ({ ...p, item }));
     view.epochsPlaced = drawLines($("epochs"), { points, xLog: false, xLabel: "finished epochs", yLabel: `energy so far (${unit.label})`,
       lines: [{ points: [0, last].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "fit" }],
-      note: `${item.row.model}: ${short(fit.slope)} ${unit.label} per epoch` });
+      note: `${item.title}: ${short(fit.slope)} ${unit.label} per epoch` });
     const p = item.row.prediction;
     $("epochs-legend").textContent = p
       ? `If all ${last} epochs run: ${short(p.value * unit.factor)} ${unit.label}, 95 % between ${short(p.low * unit.factor)} and ${short(p.high * unit.factor)} ${unit.label} (epochs independent and alike).`
@@ -92,13 +92,13 @@ function drawEpochs() {
   const unit = unitOf("training_energy");
   const points = view.shown.map((i) => {
     const [total, each] = [i.row.values.training_energy, i.row.values.training_energy_per_epoch];
-    return total && each ? { x: total / each, y: total * unit.factor, letter: i.rating.letter, kind: 0, selected: i === item, item: i, name: i.row.model } : null;
+    return total && each ? { x: total / each, y: total * unit.factor, letter: i.rating.letter, kind: 0, selected: i === item, item: i, name: i.title } : null;
   }).filter(Boolean);
   const fit = points.length > 1 ? line(points) : null;
   const lines = fit ? [{ points: [0, points.reduce((m, p) => Math.max(m, p.x), 0)].map((x) => ({ x, y: fit.offset + fit.slope * x })), dashed: true, label: "all" }] : [];
   if (item && points.some((p) => p.selected)) {
     const own = points.find((p) => p.selected);
-    lines.push({ points: [{ x: 0, y: 0 }, { x: own.x, y: own.y }], label: item.row.model });
+    lines.push({ points: [{ x: 0, y: 0 }, { x: own.x, y: own.y }], label: item.title });
   }
   view.epochsPoints = points;
   view.epochsPlaced = drawLines($("epochs"), { points, lines, named: points.length > 60 ? [] : points.map((_, i) => i), xLog: false, xLabel: "epochs of the full run", yLabel: `training energy (${unit.label})`, note: "" });
@@ -114,7 +114,7 @@ function drawShape() {
   const shareOf = (item) => at.map((i, k) => (item.rating.indices[i] === null ? null : item.rating.indices[i] / best[k]));
   const item = chosen() ?? sorted()[0];
   const reference = view.shown.find((i) => i.row.model === item?.group.reference && i.group === item?.group);
-  const rows = [item, reference].filter(Boolean).map((i) => [i.row.model, shareOf(i)]);
+  const rows = [item, reference].filter(Boolean).map((i) => [i.title, shareOf(i)]);
   drawStar($("star"), keys.map((key) => PROPERTY[key].label), rows);
   $("star-legend").textContent = rows.length === 0 ? "" : `Solid: ${rows[0][0]}${rows[1] ? `; dashed: ${rows[1][0]}, the reference` : ""}. The rim is the best of the jobs shown.`;
   const columns = keys.map((key) => view.shown.map((i) => i.row.values[key] ?? null));
