@@ -25,7 +25,7 @@ from lowtide.cli.price_outlook import prices_at
 from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
 from lowtide.grid.raw_values import usual_step
-from lowtide.grid.series import Factor, Signal
+from lowtide.grid.series import Factor, IntensitySeries, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.trace import GridTrace, read_trace_of_command
 from lowtide.grid.trace_columns import TraceFileError
@@ -37,6 +37,7 @@ from lowtide.planning.alternatives import Alternative, alternatives, alternative
 from lowtide.planning.durations import HIGH_RATIO
 from lowtide.planning.objective import Objective
 from lowtide.planning.outlook import prices_for
+from lowtide.prices.fusion import IntensityBeside
 from lowtide.units import format_timestamp
 
 DEFAULT_SLACK: Final = timedelta(hours=24)
@@ -49,6 +50,13 @@ class Outlook:
     now: datetime
     forecast: Forecast | None
     failures: tuple[Failure, ...]
+    seen: IntensitySeries | None = None
+    """Intensity up to now, which prices were seen to follow."""
+
+    @property
+    def beside(self) -> IntensityBeside | None:
+        """Return the intensity that prices follow, `None` where none is known."""
+        return None if self.forecast is None else IntensityBeside(self.seen, self.forecast)
 
 
 @click.command("plan")
@@ -141,10 +149,10 @@ def command(
     )
     if objective.needs_prices and prices is None:
         raise click.UsageError("--objective cost and both need --prices")
-    outlook = replace(outlook, forecast=forecast_for(request, outlook.forecast))
     try:
-        known = prices_at(prices, outlook.now, outlook.forecast, replayed=moment is not None)
+        known = prices_at(prices, outlook.now, outlook.beside, replayed=moment is not None)
         known = prices_for(request, known)
+        outlook = replace(outlook, forecast=forecast_for(request, outlook.forecast))
         made = plan(outlook.now, request, outlook.forecast, prices=known)
         others = alternatives(outlook.now, request, outlook.forecast, known)
     except PlanningError as error:
@@ -200,7 +208,9 @@ def outlook_for(
         if moment is None:
             raise click.UsageError(f"{message}: give --at with a time inside {trace.name}")
         raise click.ClickException(message)
-    return Outlook(now=now, forecast=state.forecast(now), failures=_troubles(state))
+    return Outlook(
+        now=now, forecast=state.forecast(now), failures=_troubles(state), seen=state.actual
+    )
 
 
 def _troubles(state: ZoneState) -> tuple[Failure, ...]:

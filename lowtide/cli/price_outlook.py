@@ -12,20 +12,19 @@ import click
 
 from lowtide.backtest.price_files import read_prices
 from lowtide.backtest.pricing import PUBLICATION_HOUR
-from lowtide.grid.forecast import Forecast
 from lowtide.planning.errors import BacktestError
 from lowtide.prices.forecast import PriceForecast
-from lowtide.prices.fusion import forecast_prices
+from lowtide.prices.fusion import IntensityBeside, forecast_prices
 
 
 def prices_at(
-    path: Path | None, now: datetime, forecast: Forecast | None, *, replayed: bool
+    path: Path | None, now: datetime, intensity: IntensityBeside | None, *, replayed: bool
 ) -> PriceForecast | None:
-    """Return the prices in a file as they were known at `now`, on the slots of the forecast.
+    """Return the prices in a file as they were known at `now`, on the slots of the intensity.
 
-    `None` without a file, without a forecast, and where the file says nothing about the time.
+    `None` without a file, without an intensity, and where the file says nothing about the time.
     """
-    if path is None or forecast is None:
+    if path is None or intensity is None:
         return None
     try:
         prices = read_prices(path)
@@ -34,14 +33,9 @@ def prices_at(
     if replayed:
         until = published_until(now)
         prices = replace(prices, points=tuple(p for p in prices.points if p.start < until))
+    forecast = intensity.forecast
     slots = round(24 / forecast.slot_hours) if forecast.hours_per_slot else None
-    return forecast_prices(
-        now,
-        prices,
-        horizon_slots=len(forecast.grams_per_kwh),
-        slot_seconds=forecast.slot_seconds,
-        slots_per_day=slots,
-    )
+    return forecast_prices(now, prices, slots_per_day=slots, intensity=intensity)
 
 
 def published_until(now: datetime) -> datetime:

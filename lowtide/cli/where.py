@@ -184,7 +184,7 @@ def _place(
             outlook.now, duration, None, slack, None, replace_with={"objective": objective}
         )
         replayed = at is not None
-        known = prices_at(prices, outlook.now, outlook.forecast, replayed=replayed)
+        known = prices_at(prices, outlook.now, outlook.beside, replayed=replayed)
         made = plan(outlook.now, request, outlook.forecast, prices=known)
     except (click.ClickException, PlanningError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)

@@ -55,20 +55,20 @@ def cost_forecast(
     check_forecast(forecast)
     grams = np.array(forecast.grams_per_kwh, dtype=np.float64)
     spread = np.array(forecast.spread_grams_per_kwh, dtype=np.float64)
-    money = errors = None
+    money = errors = per_gram = None
     late = 0
     if prices is not None and objective.needs_prices:
         check_prices(prices)
         # A price forecast may have been made a slot after that of the intensity.
         late = max(0, ceil((prices.start - forecast.start).total_seconds() / forecast.slot_seconds))
-        money, errors = _on_slots(prices, forecast, late)
+        money, errors, per_gram = _on_slots(prices, forecast, late)
         grams, spread = (row[late : late + len(money)] for row in (grams, spread))
     return CostForecast(
         start=forecast.start + timedelta(seconds=late * forecast.slot_seconds),
         slot_seconds=forecast.slot_seconds,
         slot_hours=forecast.slot_hours,
         costs=objective.costs(grams, money),
-        spread=objective.spread(spread, errors),
+        spread=objective.spread(spread, errors, per_gram),
         floored=not objective.needs_prices,
     )
 
@@ -81,30 +81,35 @@ def check_prices(prices: PriceForecast) -> None:
             finite, or a spread negative.
     """
     count = len(prices.price_per_kwh)
-    if count != len(prices.spread_per_kwh) or prices.slot_seconds <= 0:
+    errors = {len(prices.spread_per_kwh), len(prices.per_gram or prices.spread_per_kwh)}
+    if errors != {count} or prices.slot_seconds <= 0:
         raise ForecastError(
             f"price forecast of {prices.zone} has {count} prices and {len(prices.spread_per_kwh)} "
             f"spreads on slots of {prices.slot_seconds} s; it needs one of each per slot"
         )
-    values = *prices.price_per_kwh, *prices.spread_per_kwh
+    values = *prices.price_per_kwh, *prices.spread_per_kwh, *(prices.per_gram or ())
     if not isfinite(sum(values)) or min(prices.spread_per_kwh, default=0.0) < 0:
         raise ForecastError(
             f"price forecast of {prices.zone} holds a price that is not finite or a negative spread"
         )
 
 
-def _on_slots(prices: PriceForecast, forecast: Forecast, late: int) -> tuple[Array, Array]:
-    """Return mean price and spread in those slots from the `late`-th on that they cover."""
-    values = np.array(prices.price_per_kwh, dtype=np.float64)
-    spread = np.array(prices.spread_per_kwh, dtype=np.float64)
+def _on_slots(
+    prices: PriceForecast, forecast: Forecast, late: int
+) -> tuple[Array, Array, Array | None]:
+    """Return mean price, spread and error per gram in the slots from the `late`-th on."""
+    rows = [prices.price_per_kwh, prices.spread_per_kwh]
+    rows += [] if prices.per_gram is None else [prices.per_gram]
     slot = forecast.slot_seconds
     start = forecast.start + timedelta(seconds=late * slot)
     offset = (start - prices.start).total_seconds()
     reach = int((prices.end - start).total_seconds() // slot)
     count = max(0, min(len(forecast.grams_per_kwh) - late, reach))
+    values = [np.array(row, dtype=np.float64) for row in rows]
     if offset == 0 and prices.slot_seconds == slot:
-        return values[:count], spread[:count]
-    edges = np.arange(len(values) + 1, dtype=np.float64) * prices.slot_seconds
+        means = [row[:count] for row in values]
+        return means[0], means[1], means[2] if len(means) > 2 else None
+    edges = np.arange(len(values[0]) + 1, dtype=np.float64) * prices.slot_seconds
     starts = offset + np.arange(count, dtype=np.float64) * slot
     means = [
         integral_between(
@@ -114,6 +119,6 @@ def _on_slots(prices: PriceForecast, forecast: Forecast, late: int) -> tuple[Arr
             float(slot),
         )
         / slot
-        for row in (values, spread)
+        for row in values
     ]
-    return means[0], means[1]
+    return means[0], means[1], means[2] if len(means) > 2 else None

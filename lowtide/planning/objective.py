@@ -66,11 +66,21 @@ class Objective:
         grams: Array = self.per_gram * grams_per_kwh
         return grams if price_per_kwh is None or not self.needs_prices else grams + price_per_kwh
 
-    def spread(self, grams_per_kwh: Array, price_per_kwh: Array | None) -> Array:
-        """Return the size of the error of the costs from those of its parts, which go together."""
+    def spread(
+        self, grams_per_kwh: Array, price_per_kwh: Array | None, price_per_gram: Array | None = None
+    ) -> Array:
+        """Return the size of the error of the costs from those of its parts, which go together.
+
+        `price_per_gram` is by how much the price errs with each gram; where it is not known, a
+        usual correlation of the two errors stands for it.
+        """
         grams: Array = self.per_gram * grams_per_kwh
         if price_per_kwh is None or not self.needs_prices:
             return grams
+        if price_per_gram is not None:
+            shared = price_per_gram * grams_per_kwh
+            alone = np.maximum(price_per_kwh**2 - shared**2, 0.0)
+            return np.asarray(np.sqrt((grams + shared) ** 2 + alone))
         return np.sqrt(grams**2 + price_per_kwh**2 + 2 * CORRELATION * grams * price_per_kwh)
 
 

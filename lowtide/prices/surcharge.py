@@ -45,5 +45,8 @@ class Surcharge:
             forecast,
             price_per_kwh=tuple(self.paid(value) for value in forecast.price_per_kwh),
             spread_per_kwh=tuple(value * (1 + self.tax_ratio) for value in forecast.spread_per_kwh),
+            per_gram=None
+            if forecast.per_gram is None
+            else tuple(value * (1 + self.tax_ratio) for value in forecast.per_gram),
             with_week=None if week is None else self.on_forecast(week),
         )

@@ -19,7 +19,7 @@ from lowtide.grid.pauses import FailurePauses
 from lowtide.grid.providers.factory import Throttles
 from lowtide.prices.book import PriceBook
 from lowtide.prices.forecast import PriceForecast
-from lowtide.prices.fusion import forecast_prices
+from lowtide.prices.fusion import IntensityBeside, forecast_prices
 from lowtide.prices.providers.base import PriceProvider
 from lowtide.prices.providers.factory import build_price_provider
 from lowtide.prices.series import PriceSeries
@@ -52,20 +52,20 @@ class PriceState:
     """Slots that make a day of the data; `None`: those of 24 hours."""
 
     def forecast(
-        self, now: datetime, *, slot_seconds: int | None = None, horizon_slots: int | None = None
+        self, now: datetime, *, intensity: IntensityBeside | None = None
     ) -> PriceForecast | None:
         """Return what a kilowatt-hour costs from `now` on, fees and taxes included.
 
-        Give the slots of an intensity forecast to plan by both. `None`: no price is known at all.
+        Give the zone's intensity to plan by both: prices are put on its slots, and what is not
+        published follows it. `None`: no price is known at all.
         """
         if self.market is None:
             return None
         forecast = forecast_prices(
             now,
             self.market,
-            slot_seconds=slot_seconds,
-            horizon_slots=horizon_slots,
             slots_per_day=self.slots_per_day,
+            intensity=intensity,
         )
         return None if forecast is None else self.surcharge.on_forecast(forecast)
 

@@ -12,10 +12,11 @@ from lowtide.backtest import rolling
 from lowtide.backtest.files import read_trace
 from lowtide.backtest.policies import CARBON_ONLY, CLAIRVOYANT, LOWTIDE, PRICE_ONLY, RUN_NOW
 from lowtide.backtest.price_files import read_prices, with_prices
-from lowtide.backtest.pricing import price_views, published_slots, without_spikes
+from lowtide.backtest.pricing import price_views, published_slots
 from lowtide.backtest.trace import BacktestTrace, Case, Views, fused_views
 from lowtide.backtest.trial import JobClass, run_backtest, schedule_emissions
 from lowtide.planning import BacktestError, Objective, ObjectiveKind
+from lowtide.prices.model import without_spikes
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
 FOUR_HOURS = JobClass(length_hours=4, slack_hours=24, interruptible=False)

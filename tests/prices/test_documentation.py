@@ -12,7 +12,9 @@ from lowtide_operator.settings import OperatorSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "prices.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+SHOWN = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+BLOCKS = [block for block in SHOWN if "prices" in yaml.safe_load(block)]
+"""Settings; parts of a TrainingJob are checked with those of all pages."""
 UNION, *_ = get_args(PriceProviderSettings)
 KINDS = {model.model_fields["kind"].annotation.__args__[0] for model in get_args(UNION)}
 

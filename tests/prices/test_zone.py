@@ -6,8 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from lowtide.grid.errors import NoData, Unavailable
+from lowtide.grid.forecast import Forecast, Source
+from lowtide.grid.series import Signal
 from lowtide.prices.book import PriceBook
 from lowtide.prices.forecast import PriceBasis
+from lowtide.prices.fusion import IntensityBeside
 from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.prices.settings import ZonePriceSettings
 from lowtide.prices.surcharge import Surcharge
@@ -38,6 +41,21 @@ class Market:
         return PriceSeries(zone, self.name, points, "EUR")
 
 
+FLAT_DAY = IntensityBeside(
+    None,
+    Forecast(
+        zone="DE",
+        signal=Signal.AVERAGE,
+        start=NOON,
+        slot_seconds=3600,
+        grams_per_kwh=(300.0,) * 24,
+        spread_grams_per_kwh=(0.0,) * 24,
+        sources=(Source.PROVIDER,) * 24,
+    ),
+)
+"""An intensity that is always the same and has no past."""
+
+
 def zone(*markets, folder=None, **more):
     sources = [PriceSource(one.name, one, HOUR) for one in markets]
     return ZonePrices("DE", "EUR", sources, book=PriceBook(folder), **more)
@@ -48,7 +66,7 @@ def test_what_is_published_is_known_and_the_rest_forecast():
     market = Market(NOON.replace(hour=0) + DAY)
 
     state = zone(market).refresh(NOON)
-    forecast = state.forecast(NOON, slot_seconds=3600, horizon_slots=24)
+    forecast = state.forecast(NOON, intensity=FLAT_DAY)
 
     assert (state.provider, state.failures) == ("market", ())
     assert forecast.bases == (PriceBasis.PUBLISHED,) * 12 + (PriceBasis.PROFILE,) * 12
@@ -190,7 +208,7 @@ def test_settings_become_prices():
     )
 
     state = build_prices({"DE": settings})["DE"].refresh(NOON)
-    forecast = state.forecast(NOON, slot_seconds=3600, horizon_slots=24)
+    forecast = state.forecast(NOON, intensity=FLAT_DAY)
 
     # NOON is 13:00 in Berlin, so 03:00 is fourteen hours later.
     assert forecast.price_per_kwh[14] == pytest.approx(0.204)

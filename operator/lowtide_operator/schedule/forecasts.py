@@ -20,6 +20,7 @@ from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
 from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.grid.zone import ZoneGrid, ZoneState, build_zones
+from lowtide.prices.fusion import IntensityBeside
 from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import Grid
@@ -157,7 +158,7 @@ class Forecasts:
         grids = build_zones(
             settings.zones, started=self._started, folder=settings.history_directory
         )
-        self.prices = Prices(settings, clock=clock, pool=self._pool, intensity_of=self.newest)
+        self.prices = Prices(settings, clock=clock, pool=self._pool, intensity_of=self.beside)
         self.prices.on_news = lambda zone: self.on_news(zone)
         self._outlooks: dict[str, ZoneOutlook] = {}
         self.overheads = Overheads(self._pool)
@@ -234,6 +235,13 @@ class Forecasts:
         """Return the forecast of a zone as it is now, if there is one."""
         found = self.zones.get(zone)
         return None if found is None or found.known is None else found.known.forecast
+
+    def beside(self, zone: str) -> IntensityBeside | None:
+        """Return the intensity that prices of a zone follow, if it is known."""
+        found = self.zones.get(zone)
+        if found is None or found.known is None or found.known.forecast is None:
+            return None
+        return IntensityBeside(found.known.state.actual, found.known.forecast)
 
     def outlook(self, zone: str | None) -> ZoneOutlook | None:
         """Return what jobs of a zone are planned by; the same object until a part of it changes."""

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
 
-from lowtide.grid.forecast import Forecast
 from lowtide.prices.forecast import PriceForecast
+from lowtide.prices.fusion import IntensityBeside
 from lowtide.prices.series import PriceSeries
 from lowtide.prices.zone import PriceState, ZonePrices, build_prices
 from lowtide_operator.settings import OperatorSettings
@@ -30,11 +30,11 @@ class Prices:
         *,
         clock: Callable[[], datetime],
         pool: ThreadPoolExecutor,
-        intensity_of: Callable[[str], Forecast | None],
+        intensity_of: Callable[[str], IntensityBeside | None],
     ) -> None:
         """Build the providers; `pool` has the threads that they are asked from.
 
-        `intensity_of` returns the newest forecast of a zone's intensity, which prices go beside.
+        `intensity_of` returns the newest intensity of a zone, which prices go beside.
         """
         self._settings = settings
         self._clock = clock
@@ -133,12 +133,8 @@ class Prices:
         )
 
 
-def _fused(state: PriceState, intensity: Forecast | None, now: datetime) -> PriceForecast | None:
+def _fused(
+    state: PriceState, intensity: IntensityBeside | None, now: datetime
+) -> PriceForecast | None:
     """Return the price forecast of a zone, on the slots of its intensity where those are known."""
-    if intensity is None:
-        return state.forecast(now)
-    return state.forecast(
-        now,
-        slot_seconds=intensity.slot_seconds,
-        horizon_slots=len(intensity.grams_per_kwh),
-    )
+    return state.forecast(now, intensity=intensity)

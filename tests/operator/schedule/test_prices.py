@@ -8,6 +8,7 @@ import pytest
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Forecast, Source
+from lowtide.prices.fusion import IntensityBeside
 from lowtide.trainingjob.spec import Grid
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.settings import OperatorSettings
@@ -60,7 +61,9 @@ async def test_prices_are_fused_on_the_slots_of_the_intensity(
     clock, file = Clock(), tmp_path / "prices.csv"
     written(file, NOON, [50.0, 100.0, -50.0])
     forecasts = forecasts_of(file, clock)
-    monkeypatch.setattr(forecasts.prices, "_intensity_of", lambda zone: intensity(NOON))
+    monkeypatch.setattr(
+        forecasts.prices, "_intensity_of", lambda zone: IntensityBeside(None, intensity(NOON))
+    )
     news: list[str] = []
     forecasts.on_news = news.append
     try:
