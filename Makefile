@@ -8,12 +8,13 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast test-upgrade lint generate images release site audit bench clean
+.PHONY: help install demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
 
 help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
 	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
+	@echo "make test-kinds queued workloads under the real Kueue, which is built first (root)"
 	@echo "make install    .venv with everything and the lowtide command"
 	@echo "make lint       ruff, mypy, import-linter, generated files"
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
@@ -38,6 +39,11 @@ test: lint
 	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster" tests
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade" tests/cluster
+
+# Controllers of further kinds of workloads, which take long to build; `test` runs them once built.
+test-kinds: install
+	@$(BIN)/python tests/cluster build --kinds
+	$(BIN)/python -Im pytest -q -m kinds tests/cluster
 
 test-fast: install
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not cluster and not slow" tests

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jobsets
+import host_controllers
 import pytest
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SLOT_SECONDS = 15
 """An hour of the replay; it begins with three dirty ones."""
 WORK_SECONDS = 20
+STRETCH_SECONDS = 20
+"""How long the paused job runs before and after its pause: edges of its pods are a part of that."""
 TOLERANCE = 0.005
 BUSY = "import time\nend = time.time() + {seconds}\nwhile time.time() < end: pass"
 SAVES = """
@@ -46,7 +48,7 @@ def inside(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, the JobSet controller and waves of a grid."""
-    with jobsets.controller(cluster, kubectl):
+    with host_controllers.run(host_controllers.JOB_SET, cluster, kubectl):
         trace = tmp_path_factory.mktemp("waves") / "waves.csv"
         first, _ = write_waves(trace)
         on = installed.on
@@ -173,7 +175,7 @@ def test_a_job_is_paused_goes_on_when_its_pod_is_gone_and_is_measured(
     await_(lambda: state(inside, "bert") == "Running", "bert runs")
     (first,) = pods(inside, selector)
     name = beside(inside, "bert")["metadata"]["name"]
-    time.sleep(5)
+    time.sleep(STRETCH_SECONDS)
     patch(inside, name, '{"spec":{"suspend":true}}')
     await_(lambda: is_held(inside, "job", "bert"), "bert is suspended")
     patch(inside, name, '{"spec":{"suspend":false}}')
@@ -189,7 +191,7 @@ def test_a_job_is_paused_goes_on_when_its_pod_is_gone_and_is_measured(
     await_(lambda: state(inside, "bert") == "Running", "bert runs again")
     attempts = beside(inside, "bert")["status"]["attempts"]
     assert [one.get("outcome") for one in attempts] == ["Paused", None]
-    time.sleep(5)
+    time.sleep(STRETCH_SECONDS)
     inside("delete", "pods", "-l", selector, "--wait=false")
     await_(lambda: state(inside, "bert") in ENDS, "bert has ended", seconds=120)
     found = measured(inside, "bert")

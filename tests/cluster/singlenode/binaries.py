@@ -29,6 +29,8 @@ class Module:
     """CPU minutes of a cold build on the reference machine (two shared cores)."""
     package: str = "."
     """Package of the program, where it is not the module's own."""
+    is_for_kinds: bool = False
+    """Whether only `make test-kinds` needs it, because it takes long to build."""
 
     @property
     def directory(self) -> Path:
@@ -63,6 +65,13 @@ COMPANIONS = (
         package="github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
     ),
     Module("jobset", compiled_packages=680, core_minutes=8, package="sigs.k8s.io/jobset"),
+    Module(
+        "kueue",
+        compiled_packages=1500,
+        core_minutes=20,
+        package="sigs.k8s.io/kueue/cmd/kueue",
+        is_for_kinds=True,
+    ),
 )
 
 
@@ -133,9 +142,14 @@ def provide(layout: Layout, progress: Progress) -> Binaries:
     return Binaries(**built, debian=debian, clients=clients)
 
 
-def build_companions(layout: Layout, progress: Progress) -> None:
-    """Build the companions that the cache lacks; tests of one that cannot be built are skipped."""
+def build_companions(layout: Layout, progress: Progress, *, kinds: bool = False) -> None:
+    """Build the companions that the cache lacks; tests of one that cannot be built are skipped.
+
+    With `kinds` also those that only the tests of further kinds of workloads need.
+    """
     for module in COMPANIONS:
+        if module.is_for_kinds and not kinds:
+            continue
         try:
             _build(module, layout, progress)
         except ClusterError as error:

@@ -46,9 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, help="state directory (default: XDG_STATE_HOME)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
+    build = commands.add_parser(
         "build",
         help="fetch and build what the cluster, the images and other tests need, start nothing",
+    )
+    build.add_argument(
+        "--kinds", action="store_true", help="also the controllers that `make test-kinds` needs"
     )
     up = commands.add_parser("up", help="start the cluster; it stays until `down`")
     up.add_argument("--gpus", type=int, default=cluster.Settings().gpus, help="GPUs of the node")
@@ -76,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build(layout: Layout, _arguments: argparse.Namespace, progress: Progress) -> int:
+def _build(layout: Layout, arguments: argparse.Namespace, progress: Progress) -> int:
     ready.provide(layout, progress)
-    binaries.build_companions(layout, progress)
+    binaries.build_companions(layout, progress, kinds=arguments.kinds)
     progress.step(f"everything is in {layout.cache}")
     return 0
 

@@ -14,11 +14,13 @@ from typing import Any, cast
 from standins.episodes.api import Api
 from standins.episodes.world import EPOCH, Body, EnergyStore, World
 
+from lowtide import names
 from lowtide.grid.series import IntensitySeries, Signal
 from lowtide.planning import Forecast, Source
 from lowtide.prices.fusion import forecast_prices
 from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.app import App, lane_of
 from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
@@ -156,8 +158,16 @@ def published_prices(world: World) -> PriceSeries:
 class Program:
     """One operator after another on the same world."""
 
-    def __init__(self, world: World, api: Api, store: EnergyStore, capacity: int | None) -> None:
+    def __init__(
+        self,
+        world: World,
+        api: Api,
+        store: EnergyStore,
+        capacity: int | None,
+        kinds: tuple[WorkloadKind, ...] = (),
+    ) -> None:
         self._world, self._api, self._store = world, api, store
+        self._kinds = kinds
         self._settings = SETTINGS.model_copy(update={"capacity_gpus": capacity})
         self.overheads: KnownOverheads = Overheads()
         self.grid = Grid(world)
@@ -189,7 +199,7 @@ class Program:
         )
         desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
         adoption = Adoption(
-            cast("Any", self._api), cache, (), (), on_change=queue.add, clock=world.wall
+            cast("Any", self._api), cache, self._kinds, (), on_change=queue.add, clock=world.wall
         )
         app = App(
             settings=self._settings,
@@ -215,6 +225,7 @@ class Program:
             ),
             adoption=adoption,
             workloads=WorkloadWatch(cast("Any", self._api), (), (), adoption.workload_changed),
+            kinds=self._kinds,
             instance="episode",
             clock=world.wall,
             random=world.dice.random,
@@ -225,6 +236,8 @@ class Program:
         parts = [work(app, lane) for lane in lanes]
         parts += [queue.run_timer(), app.events.run(), app.census.run(), self._deliver(app)]
         parts += [follow_wall_clock(queue, world.wall, CLOCK_SECONDS), self._refresh(app)]
+        if self._kinds:
+            parts.append(adoption.run(lambda: True))
         self._tasks = [asyncio.create_task(part) for part in parts]
         self.list_anew()
 
@@ -279,6 +292,13 @@ class Program:
             if not self._feed:
                 continue
             change, kind, body = self._feed.popleft()
+            if kind == "children" and self._kinds:
+                labels = body["metadata"]["labels"]
+                is_asking = labels.get(names.LABEL_SCHEDULE) == "true"
+                # A watch with a selector tells of an object that left it as of a deletion.
+                what = (change or "LISTED") if is_asking else "DELETED"
+                app.adoption.workload_changed(self._kinds[0], what, body)
+                continue
             (take_training_job if kind == "jobs" else take_child)(app, change, body)
 
     async def _refresh(self, app: App) -> None:

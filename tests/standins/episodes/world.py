@@ -417,6 +417,7 @@ class EnergyStore:
                     owner = {
                         "trainingjob": pod.labels[names.LABEL_TRAININGJOB],
                         "trainingjob_uid": pod.labels[names.LABEL_TRAININGJOB_UID],
+                        "owner_uid": pod.job,
                     }
                     yield {**labels, **owner}, [(t, 1.0) for t in times]
                 case names.METRIC_POD_END if pod.ended is not None:
