@@ -60,6 +60,19 @@ class Life:
         self.program.start()
         self.world.create_workload(NAME, held=self._held, seconds=WORK_SECONDS, **NOTES)
 
+    async def rest(self, seconds: float) -> None:
+        """Let the user suspend the TrainingJob, and resume it after a while."""
+        for suspended in (True, False):
+            for name in list(self.world.jobs):
+
+                def change(body: dict[str, Any], to: bool = suspended) -> None:
+                    body["spec"] = {**body["spec"], "suspend": to}
+
+                self.world.edit_job(name, change)
+            if suspended:
+                await asyncio.sleep(seconds)
+        self.absent_seconds += seconds + 60
+
     async def go_on(self) -> None:
         """Let time pass, and check at every step; absences of the operator are excused."""
         while self.world.now < LIFE_SECONDS:
@@ -67,6 +80,8 @@ class Life:
             body = self.world.children[NAME]
             uid = body["metadata"]["uid"]
             assert len(self.world.living(uid)) <= 1, f"seed {self.seed}: two pods at a time"
+            early = self.world.too_early
+            assert not early, f"seed {self.seed}: it goes on while {early} are there"
             beside = list(self.world.jobs.values())
             assert len(beside) <= 1, f"seed {self.seed}: {[*self.world.jobs]} for one workload"
             if not self.program.is_up:
@@ -132,7 +147,10 @@ async def killed_again_and_again(seed: int) -> Life:
     async def trouble() -> None:
         while life.world.now < 6 * 3600:
             await asyncio.sleep(dice.expovariate(1 / 600))
-            match dice.choice(("kill", "kill", "gap", "outage", "node")):
+            match dice.choice(("kill", "kill", "gap", "outage", "node", "suspend", "suspend")):
+                case "suspend":
+                    # Shorter than the pods need to save: what goes on must wait for their end.
+                    await life.rest(dice.uniform(1, 40))
                 case "kill":
                     await life.program.kill()
                     await asyncio.sleep(dice.expovariate(1 / 60))
