@@ -7,29 +7,25 @@ devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`)
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from lowtide.energy.attribution import Owner, Part, UnallocatedReason
-from lowtide.energy.attribution_boundary import Holder
 from lowtide.energy.counter import CounterStep
 from lowtide.energy.idle import IdleFloor
 from lowtide.meters.readings import Domain, GpuReading, ZoneReading
 from lowtide_exporter.books.gpu_account import GAP_SECONDS, GpuAccount
+from lowtide_exporter.books.holders import Holders
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
 from lowtide_exporter.books.interval import Activity, Interval
-from lowtide_exporter.books.names import NameWatch
-from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey, key_without_uid
-from lowtide_exporter.books.slots import HeldSlot, SlotMap, map_slots
-from lowtide_exporter.readings import Allocation, PodRecord, TickReadings
+from lowtide_exporter.books.pod_accounts import PodAccount, PodBook, SeriesKey
+from lowtide_exporter.books.slots import HeldSlot
+from lowtide_exporter.readings import PodRecord, TickReadings
 
 _log = logging.getLogger(__name__)
 
 GPU: Final = "gpu"
 NO_ACTIVITY: Final = Activity()
-ABSENCE_SECONDS: Final = 30.0
-"""A pod known only from the kubelet's list has ended when the list has lacked it this long."""
 SILENCE_MAX_SECONDS: Final = 300.0
 """Energy waits this long for the kubelet's next answer before it is unmapped."""
 METER_SECONDS: Final = 1.0
@@ -66,17 +62,10 @@ class NodeLedger:
         self._now = 0.0
         self._unmetered: list[TickReadings] = []
         self._began_at: float | None = None
-        self._allocations: tuple[Allocation, ...] = ()
-        self._mapped_at: float | None = None
-        self._mapped_unix = 0.0
-        self._replicas: dict[str, int] = {}
-        self._names = NameWatch(self._gap_seconds)
-        self._records: dict[tuple[str, str], PodRecord] = {}
-        self._pods: tuple[PodRecord, ...] | None = None
-        self._uids: frozenset[str] | None = None
-        self._expects_uids = expects_uids
-        self._named: dict[str, PodRecord] = {}
-        self._unknown_ids: frozenset[str] = frozenset()
+        self.holders = Holders(
+            self.pods, self.gpus, gap_seconds=self._gap_seconds, expects_uids=expects_uids
+        )
+        """What kubelet and API server say of who holds which device."""
 
     def apply(self, seen: TickReadings, activities: dict[str, Activity] | None = None) -> bool:
         """Book one tick and return whether it named devices never seen before.
@@ -84,10 +73,10 @@ class NodeLedger:
         Ticks come in the order of their monotonic time. `activities` tells, by GPU UUID, the load
         of shared GPUs where it is known.
         """
-        unknown_before = self._unknown_ids
+        unknown_before = self.holders.unknown_ids
         self._now = seen.monotonic_seconds
         self._began_at = self._now if self._began_at is None else self._began_at
-        self._take_records(seen)
+        self.holders.take_records(seen)
         if seen.use is not None:
             self.host.note_use(seen.use)
         if seen.zones is not None:
@@ -99,7 +88,7 @@ class NodeLedger:
             self._settle_gpus(readings, seen, activities or {})
             self._follow_lives(seen)
         self._take_owners(seen)
-        return bool(self._unknown_ids - unknown_before)
+        return bool(self.holders.unknown_ids - unknown_before)
 
     def _settle_gpus(
         self,
@@ -108,7 +97,7 @@ class NodeLedger:
         activities: dict[str, Activity],
     ) -> None:
         """Close the intervals of the GPUs that were read and whose holders are known."""
-        slots = self._map(seen)
+        slots = self.holders.map_devices(seen)
         cut_pods: set[str] = set()
         settled: list[GpuAccount] = []
         for reading in readings:
@@ -126,7 +115,7 @@ class NodeLedger:
                 seen.unix_seconds,
                 held,
                 activity,
-                is_free_known=not self._unknown_ids,
+                is_free_known=not self.holders.unknown_ids,
             )
             if interval is not None:
                 self._book(interval, gpu, seen)
@@ -149,48 +138,6 @@ class NodeLedger:
         account.floor = self.floors.pop(reading.identity.uuid, account.floor)
         return account
 
-    def mapping_state(self) -> dict[str, Any]:
-        """Return the last answer of the kubelet as JSON values."""
-        return {
-            "allocations": [
-                [item.namespace, item.pod, item.container, item.device_ids, item.cpu_ids]
-                for item in self._allocations
-            ],
-            "mapped_at": self._mapped_at,
-            "mapped_unix": self._mapped_unix,
-            "replicas": self._replicas,
-            "generations": self._names.dump(),
-        }
-
-    def restore_mapping(
-        self,
-        allocations: tuple[Allocation, ...],
-        mapped_at: float | None,
-        mapped_unix: float,
-        replicas: dict[str, int],
-        generations: Iterable[tuple[str, str, int]] = (),
-    ) -> None:
-        """Restore an answer from before a restart, and the UIDs of the restored accounts.
-
-        Without the UIDs, pods would look like new ones until the API server answers.
-        """
-        self._allocations, self._replicas = allocations, replicas
-        self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
-        self._names.load(generations)
-        if mapped_at is not None:
-            self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
-        for account in self.pods.living.values():
-            name = (account.namespace, account.name)
-            if account.last_held_unix is not None and name not in _names_in(allocations):
-                self._names.note_left(name, account.last_held_unix)
-        self._records = {
-            (account.namespace, account.name): PodRecord(
-                namespace=account.namespace, name=account.name, uid=account.uid
-            )
-            for account in self.pods.living.values()
-            if account.uid
-        }
-
     def exported_pods(self) -> Iterator[PodAccount]:
         """Yield the accounts to show.
 
@@ -198,7 +145,7 @@ class NodeLedger:
         turn out to be, is not shown until it is counted again. One whose UID is about to be known
         waits a little.
         """
-        expects_uids = self._expects_uids or self._uids is not None
+        expects_uids = self.holders.expects_uids
         doubtful = self._doubtful_pods()
         for account in self.pods:
             if not account.is_final and (account.is_cut or account.key in doubtful):
@@ -241,11 +188,11 @@ class NodeLedger:
         """Book CPU and memory energy of the pods that the API server knows."""
         start_at = self.host.settled_unix or seen.unix_seconds
         pinned: Counter[tuple[str, str]] = Counter()
-        for allocation in self._allocations:
+        for allocation in self.holders.allocations:
             pinned[allocation.namespace, allocation.pod] += len(allocation.cpu_ids)
         known = {
             record.uid: record
-            for name, record in self._records.items()
+            for name, record in self.holders.records.items()
             if record.uid in self.pods.living or not (record.is_terminal or self._is_final(record))
         }
         cores_of = {
@@ -288,26 +235,6 @@ class NodeLedger:
         increment = self.gpus[uuid].meter_reading(reading, seen.monotonic_seconds)
         return increment.step is not CounterStep.MISSING
 
-    def _take_records(self, seen: TickReadings) -> None:
-        if seen.pods is not None and seen.pods_are_current:
-            self._names.note_current(self._now)
-        if seen.pods is None or seen.pods is self._pods:
-            return
-        self._pods = seen.pods
-        self._names.note_news(self._now)
-        self._records = {(record.namespace, record.name): record for record in seen.pods}
-        self._uids = frozenset(record.uid for record in seen.pods)
-        for account in tuple(self.pods.living.values()):
-            record = self._records.get((account.namespace, account.name))
-            if record is not None and account.uid in ("", record.uid):
-                account.trainingjob_uid = record.trainingjob_uid or account.trainingjob_uid
-            if account.uid or record is None or not self._is_trusted(record):
-                continue
-            if account.key == self._key_without_uid((account.namespace, account.name)):
-                self._name(account, record)
-        for gpu in self.gpus.values():  # noted now: the pod may be deleted before the next answer
-            gpu.note_finishes(self._finish_time)
-
     def _take_owners(self, seen: TickReadings) -> None:
         """Note top owners, also of pods that ended before theirs was known."""
         for uid, owner in seen.owners.items():
@@ -316,69 +243,13 @@ class NodeLedger:
                 account.owner_kind, account.owner_name = owner.kind, owner.name
                 account.owner_uid = owner.uid
 
-    def _is_trusted(self, record: PodRecord) -> bool:
-        return self._names.is_trusted((record.namespace, record.name), record.started_at)
-
-    def _name(self, account: PodAccount, record: PodRecord) -> None:
-        """Give an account its missing UID, or merge it into the account that has this UID."""
-        known = self.pods.get(record.uid)
-        if known is not None and known.ticks_since_end is not None:
-            return
-        for gpu in self.gpus.values():
-            gpu.rename(account.key, record.uid)
-        if known is None:
-            self.pods.rename(account, record.uid)
-        else:
-            self.pods.merge(account, known)
-
-    def _holder(self, allocation: Allocation) -> Holder | None:
-        """Return who holds the container's devices, None where its pod has ended."""
-        name = (allocation.namespace, allocation.pod)
-        record = self._records.get(name)
-        if record is None or not self._is_trusted(record):
-            record = PodRecord(namespace=allocation.namespace, name=allocation.pod, uid="")
-        key = record.uid or self._key_without_uid(name)
-        account = self.pods.get(key)
-        if record.is_terminal or (account is not None and account.ticks_since_end is not None):
-            return None
-        self._named[key] = record
-        return Holder(Owner(key, allocation.container), record.started_at, record.finished_at)
-
-    def _key_without_uid(self, name: tuple[str, str]) -> str:
-        """Return a key that no earlier pod of this name has used; unlike UIDs, names come back."""
-        for generation in count(self._names.generation(name)):
-            key = key_without_uid(*name, generation)
-            account = self.pods.get(key)
-            if account is None or not account.is_final:
-                break
-        return key
-
-    def _map(self, seen: TickReadings) -> SlotMap | None:
-        """Return the holders at this moment, None where the kubelet gave no answer."""
-        if seen.allocations is None:
-            return None
-        self._allocations, self._replicas = seen.allocations, seen.advertised_replicas
-        self._mapped_at, self._mapped_unix = seen.monotonic_seconds, seen.unix_seconds
-        self._names.note_answer(_names_in(seen.allocations), self._now, seen.unix_seconds)
-        self._named = {}
-        slots = map_slots(self._allocations, seen.gpus, self._replicas, self._holder)
-        if slots.unknown_ids - self._unknown_ids:
-            _log.warning("device ids of no known GPU: %s", sorted(slots.unknown_ids)[:8])
-        self._unknown_ids = slots.unknown_ids
-        return slots
-
-    def _finish_time(self, pod: str) -> float | None:
-        account = self.pods.get(pod)
-        record = None if account is None else self._records.get((account.namespace, account.name))
-        if account is None or record is None or record.uid != account.uid:
-            return None
-        return record.finished_at
-
     def _account_of(self, owner: Owner, seen: TickReadings, start_at: float) -> PodAccount:
         account = self.pods.get(owner.pod)
         if account is not None:
             return account
-        return self.pods.open(owner.pod, self._named[owner.pod], start_at, seen.monotonic_seconds)
+        return self.pods.open(
+            owner.pod, self.holders.named[owner.pod], start_at, seen.monotonic_seconds
+        )
 
     def _book(self, interval: Interval, gpu: GpuAccount, seen: TickReadings) -> None:
         for item in interval.attribution.unallocated:
@@ -396,7 +267,7 @@ class NodeLedger:
     def _may_learn_uids(self) -> bool:
         """Return whether the first answer on the pods of the node may still come."""
         is_new = self._began_at is not None and self._now - self._began_at < UID_GRACE_SECONDS
-        return is_new and self._expects_uids and self._uids is None
+        return is_new and self.holders.awaits_uids
 
     def _cut_segments(self, pods: set[str], seen: TickReadings) -> None:
         """End the segments of pods whose energy is missing: one segment would hide the gap."""
@@ -425,27 +296,19 @@ class NodeLedger:
         self._note_holdings(seen)
         now = {"monotonic_seconds": seen.monotonic_seconds, "unix_seconds": seen.unix_seconds}
         for account in self.pods.living.values():
-            record = self._records.get((account.namespace, account.name))
-            if account.uid and self._uids is not None:
+            record = self.holders.records.get((account.namespace, account.name))
+            if account.uid and self.holders.uids is not None:
                 if record is not None and record.uid == account.uid:
                     if record.is_terminal:
                         self.pods.end(account, record.finished_at, **now)
-                elif account.uid not in self._uids:
+                elif account.uid not in self.holders.uids:
                     self.pods.end(account, None, **now)
-            elif self._is_absent(account, seen.monotonic_seconds):
+            elif self.holders.is_absent(account, seen.monotonic_seconds):
                 self.pods.end(account, None, **now)
         self.pods.advance(seen.monotonic_seconds, lambda account: self._is_settled(account, seen))
 
-    def _is_absent(self, account: PodAccount, now: float) -> bool:
-        """Return whether the kubelet's good answers have long lacked the pod."""
-        last = account.last_held_monotonic
-        if self._mapped_at != now or last is None or now - last <= ABSENCE_SECONDS:
-            return False
-        if not account.uid:
-            return account.key not in self._named
-        return (account.namespace, account.name) not in _names_in(self._allocations)
-
     def _note_holdings(self, seen: TickReadings) -> None:
+        is_mapped = self.holders.is_mapped_at(seen.monotonic_seconds)
         for account in self.pods.living.values():
             account.shares.clear()
         for uuid, gpu in self.gpus.items():
@@ -455,7 +318,7 @@ class NodeLedger:
                     continue
                 place = (slot.holder.owner.container, uuid)
                 holding.shares[place] = holding.shares.get(place, 0.0) + slot.size_ratio
-                if self._mapped_at == seen.monotonic_seconds and holding.key in self._named:
+                if is_mapped and holding.key in self.holders.named:
                     holding.last_held_unix = seen.unix_seconds
                     holding.last_held_monotonic = seen.monotonic_seconds
 
@@ -473,7 +336,3 @@ class NodeLedger:
         if holding:
             self._cut(account, seen)
         return True
-
-
-def _names_in(allocations: tuple[Allocation, ...]) -> set[tuple[str, str]]:
-    return {(item.namespace, item.pod) for item in allocations}

@@ -142,7 +142,7 @@ def dump_ledger(ledger: NodeLedger) -> dict[str, Any]:
             for (package, domain), meter in ledger.host.meters.items()
         ],
         "host": ledger.host.dump(),
-        "mapping": ledger.mapping_state(),
+        "mapping": ledger.holders.dump(),
     }
 
 
@@ -178,7 +178,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
     ledger.pods.evicted = evicted
     ledger.unallocated.update(unallocated)
     ledger.host = host
-    ledger.restore_mapping(
+    ledger.holders.restore(
         allocations,
         mapping["mapped_at"],
         mapping["mapped_unix"],
