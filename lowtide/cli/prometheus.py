@@ -19,7 +19,14 @@ import requests
 
 from lowtide import names
 from lowtide.deadlines import session_until
-from lowtide.grid.series import AverageSeries, IntensitySeries, MarginalSeries, Point, Signal
+from lowtide.grid.series import (
+    AverageSeries,
+    Factor,
+    IntensitySeries,
+    MarginalSeries,
+    Point,
+    Signal,
+)
 from lowtide.grid.timed import SeriesError
 from lowtide.report.live import LiveReading
 
@@ -35,6 +42,8 @@ SERIES: Final[Mapping[str, type[IntensitySeries]]] = {
     Signal.AVERAGE: AverageSeries,
     Signal.MARGINAL: MarginalSeries,
 }
+
+FACTORS: Final = {str(factor): factor for factor in Factor}
 
 Samples = tuple[Mapping[str, str], list[tuple[float, float]]]
 """Labels of a series, and its (Unix time, value) pairs."""
@@ -198,7 +207,9 @@ def readings(prometheus: PrometheusApi, *, rate_seconds: int) -> dict[Key, LiveR
 def intensities(
     prometheus: PrometheusApi, *, start: datetime, end: datetime
 ) -> tuple[IntensitySeries, ...]:
-    """Return the intensity that the operator recorded between two times, by zone and signal.
+    """Return the intensity that the operator recorded between two times.
+
+    Zones, signals and the emissions that their factors include are curves of their own.
 
     Raises:
         PrometheusApiError: no answer in time, or an error.
@@ -210,7 +221,7 @@ def intensities(
     end = end.replace(microsecond=0)
     start = end - (end - start) // width * width
     # Two operators of one zone, or a restarted one, would otherwise be two curves.
-    query = "max by (zone, signal) (lowtide_operator_intensity_grams_per_kwh)"
+    query = "max by (zone, signal, factor) (lowtide_operator_intensity_grams_per_kwh)"
     found = []
     for labels, samples in prometheus.matrix(
         query, start=start.timestamp(), end=end.timestamp(), step_seconds=step
@@ -221,7 +232,14 @@ def intensities(
         moments = [(datetime.fromtimestamp(at, UTC), value) for at, value in samples]
         points = tuple(Point(at, at + width, value) for at, value in moments)
         try:
-            found.append(kind(zone=labels.get("zone", ""), source="prometheus", points=points))
+            found.append(
+                kind(
+                    zone=labels.get("zone", ""),
+                    source="prometheus",
+                    points=points,
+                    factor=FACTORS.get(labels.get("factor", ""), Factor.UNKNOWN),
+                )
+            )
         except SeriesError as error:
             raise PrometheusApiError(f"Prometheus did not answer with a curve: {error}") from error
     return tuple(found)

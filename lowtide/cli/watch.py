@@ -8,7 +8,7 @@ with the CRD alone.
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -136,13 +136,23 @@ def _curve(
         found = intensities(server, start=start, end=now)
     except PrometheusApiError as error:
         return None, f"no curve: {error}"
-    chosen = [series for series in found if zone in (None, series.zone)]
+    chosen = _latest(series for series in found if zone in (None, series.zone))
     if len(chosen) == 1:
         return chosen[0], ""
     if not chosen:
-        return None, f"no curve: PrometheusApi has no intensity of {zone or 'any zone'}"
+        return None, f"no curve: Prometheus has no intensity of {zone or 'any zone'}"
     known = ", ".join(sorted({series.zone for series in chosen}))
     return None, f"no curve: the operator knows {known}; choose one with --zone"
+
+
+def _latest(found: Iterable[IntensitySeries]) -> list[IntensitySeries]:
+    """Return one curve for each zone and signal: a provider with other factors may have come."""
+    latest: dict[tuple[str, str], IntensitySeries] = {}
+    for series in found:
+        known = latest.get((series.zone, series.signal))
+        if known is None or series.points[-1].end > known.points[-1].end:
+            latest[series.zone, series.signal] = series
+    return list(latest.values())
 
 
 def _key(manifest: Mapping[str, Any]) -> Key:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lowtide.grid.series import IntensitySeries
+from lowtide.grid.series import Factor, IntensitySeries
 from lowtide.report.curve import chart_rows, column_times, marks, present_mark, sampled
 from lowtide.report.live import LiveJob, LiveScene
 from lowtide.units import format_duration, format_energy
@@ -55,8 +55,10 @@ def _headline(scene: LiveScene) -> Text:
         return Text(clock, style="bold")
     value = scene.intensity_grams_per_kwh
     intensity = "not known" if value is None else f"{value:.0f} g/kWh"
-    zone, signal = scene.curve.zone, scene.curve.signal.lower()
-    return Text.assemble((f"{clock}  {zone} {intensity}", "bold"), f"  {signal} intensity")
+    zone, kind = scene.curve.zone, f"{scene.curve.signal.lower()} intensity"
+    if scene.curve.factor is not Factor.UNKNOWN:
+        kind += f", {scene.curve.factor} emissions"
+    return Text.assemble((f"{clock}  {zone} {intensity}", "bold"), f"  {kind}")
 
 
 def _timeline(scene: LiveScene, *, width: int) -> list[Text]:

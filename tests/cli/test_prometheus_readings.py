@@ -15,7 +15,7 @@ from click.testing import Result
 from standins.peers import dripping
 
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError, intensities, readings
-from lowtide.grid.series import Signal
+from lowtide.grid.series import Factor, Signal
 
 
 class FakePrometheus(ThreadingHTTPServer):
@@ -142,7 +142,7 @@ def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prom
         "data": {
             "result": [
                 {
-                    "metric": {"zone": "DE", "signal": "Average"},
+                    "metric": {"zone": "DE", "signal": "Average", "factor": "life-cycle"},
                     "values": [[at, "300"], [at + 30, "NaN"], [at + 60, "120"]],
                 },
                 {"metric": {"zone": "DE", "signal": "Marginal"}, "values": [[at, "700"]]},
@@ -154,9 +154,32 @@ def test_curve_is_what_the_operator_saw(server: FakePrometheus, prometheus: Prom
     average, marginal = intensities(prometheus, start=begin, end=begin + timedelta(hours=1))
 
     assert (average.signal, marginal.signal) == (Signal.AVERAGE, Signal.MARGINAL)
+    assert (average.factor, marginal.factor) == (Factor.LIFE_CYCLE, Factor.UNKNOWN)
     assert average.at(begin) == 300
     assert average.at(begin + timedelta(seconds=30)) is None
     assert average.at(begin + timedelta(seconds=60)) == 120
+
+
+def test_watch_says_which_emissions_the_factors_include(
+    server: FakePrometheus, lowtide: Callable[..., Result], kubectl: Any
+) -> None:
+    """The provider was changed a minute ago, to one with direct factors: its curve is shown."""
+    kubectl.answers({"items": [{"metadata": {"name": "bert", "namespace": "team"}}]})
+    at = datetime.now(UTC).timestamp() // 1 - 120
+    curves = [("life-cycle", [[at, "400"]]), ("direct", [[at + 60, "300"], [at + 120, "310"]])]
+    result = [
+        {
+            "metric": {"zone": "DE", "signal": "Average", "factor": factor},
+            "values": values,
+            "value": values[-1],  # the server gives this answer to every question
+        }
+        for factor, values in curves
+    ]
+    server.raw = json.dumps({"status": "success", "data": {"result": result}}).encode()
+
+    shown = lowtide("watch", "--once", "--prometheus", f"http://127.0.0.1:{server.server_port}")
+
+    assert "average intensity, direct emissions" in shown.stdout
 
 
 def test_a_long_curve_asks_for_the_value_of_its_end(
@@ -184,7 +207,7 @@ def test_watch_says_why_there_is_no_curve(
 
     assert result.exit_code == 0
     assert "bert" in result.stdout
-    assert "no curve: PrometheusApi has no intensity of any zone" in result.stdout
+    assert "no curve: Prometheus has no intensity of any zone" in result.stdout
 
 
 def test_a_prometheus_that_drips_is_given_up_at_the_deadline() -> None:
