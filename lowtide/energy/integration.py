@@ -136,6 +136,8 @@ class PodSummation:
         self._marker = end_marker_seconds
         self._sums = CounterSums()
         self._known, self._close = TimeCovered(), TimeCovered()
+        self._last_seen: dict[float | None, float] = {}
+        self._not_before: dict[float | None, float] = {}
         self._seen: Stretch | None = None
         self._warnings: dict[EnergyWarning, None] = {}
 
@@ -150,6 +152,7 @@ class PodSummation:
         if ends:
             self._marker = max(*ends, self._marker or -inf)
         steps = self._sums.take(energy, segment_start)
+        self._note_segments(steps)
         for step in steps:
             if step.fell:
                 self._warnings[EnergyWarning.FALL_INSIDE_SEGMENT] = None
@@ -195,16 +198,36 @@ class PodSummation:
         }
         return [*(warning for warning, is_so in found.items() if is_so), *self._warnings]
 
+    def _note_segments(self, steps: Sequence[TrackAdvance]) -> None:
+        """Remember of each segment when the one before it was seen last."""
+        for step in sorted(steps, key=lambda step: step.samples[0].time_seconds):
+            segment = step.segment_start_seconds
+            if segment not in self._last_seen:
+                before = (
+                    at for at in self._last_seen.values() if at < step.samples[0].time_seconds
+                )
+                self._not_before[segment] = max(before, default=-inf)
+            last = self._last_seen.get(segment, -inf)
+            self._last_seen[segment] = max(last, step.samples[-1].time_seconds)
+
     def _begin_of(self, step: TrackAdvance) -> float:
-        """Return when the step's energy begins: a counter's first step begins with the run."""
-        if step.begin is not None:
-            return step.begin.time_seconds
-        first = step.samples[0].time_seconds
-        return first if self._start is None else min(self._start, first)
+        """Return when the step's energy begins: a counter's first step begins with the run.
+
+        A segment's start is told by the node's clock, samples have the store's. A segment begins
+        after the last sample of the one before it and before its own first one; where the clock
+        says otherwise it is wrong, and what came before the first sample is not called known.
+        """
+        first, segment = step.samples[0].time_seconds, step.segment_start_seconds
+        if step.begin is None:
+            return first if self._start is None else min(self._start, first)
+        told = step.begin.time_seconds
+        if told != segment or self._not_before[segment] <= told <= first:
+            return told
+        return first
 
     def _place(self, step: TrackAdvance) -> None:
         """Add the joules of a counter's new samples to the profile."""
-        begin = step.begin or StoredSample(self._begin_of(step), 0.0)
+        begin = StoredSample(self._begin_of(step), 0.0 if step.begin is None else step.begin.value)
         first, last = begin.time_seconds, step.samples[-1].time_seconds
         seen = self._seen or (first, last)
         self._seen = (min(first, seen[0]), max(last, seen[1]))

@@ -131,6 +131,31 @@ def test_a_segment_that_begins_after_the_end_covers_nothing() -> None:
     assert result.final
 
 
+@pytest.mark.parametrize("error_seconds", [-3600.0, 3600.0])
+def test_a_node_whose_clock_is_wrong_does_not_hide_a_gap(error_seconds: float) -> None:
+    """Scraped to 20 s, back at 50 s: 30 s are unknown, whenever the clock says that was.
+
+    The first segment is told by a clock that was right, the second by one that was set by an hour.
+    What came before its first sample is not called known: 20 s and 50 to 75 s of 75 s.
+    """
+    starts = [gauge({10: 0, 20: 0, 50: 45 + error_seconds, 80: 45 + error_seconds})]
+
+    result = integrate([series({10: 2000, 20: 4000, 50: 1000, 80: 6000})], starts=starts)
+
+    assert result.total_joules == 10000
+    assert result.energy_coverage_ratio == pytest.approx(45 / 75)
+    assert result.profile.intervals[-1] == EnergyInterval(at(50), at(75), 5000)
+
+
+def test_a_clock_that_is_ahead_leaves_a_segment_known_from_its_first_sample() -> None:
+    """It covers 10 to 75 s of 75 s, and not nothing."""
+    starts = [gauge({10: 3600, 50: 3600, 80: 3600})]
+
+    result = integrate([series({10: 2000, 50: 10000, 80: 15000})], starts=starts)
+
+    assert result.energy_coverage_ratio == pytest.approx(65 / 75)
+
+
 def test_a_fall_inside_a_segment_takes_the_maximum_and_warns() -> None:
     """A counter that falls without a new segment is a fault, not a reset."""
     result = integrate([series({20: 4000, 50: 10000, 80: 9000})])
