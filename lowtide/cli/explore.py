@@ -81,7 +81,10 @@ def _jobs(
     if not finished:
         raise JobsNotFoundError(f"{source} holds no job with measured energy")
     if left := [job.name for job in jobs if not _has_energy(job)]:
-        click.echo(f"note: {len(left)} jobs without energy are left out: {some(left)}", err=True)
+        what = "1 job" if len(left) == 1 else f"{len(left)} jobs"
+        click.echo(
+            f"note: left out, because their energy is unknown: {what}, {some(left)}", err=True
+        )
     return finished, origin
 
 

@@ -164,7 +164,8 @@ def _notes(
     if form.tool == "MLflow" and form.status == "Status":
         notes.append(f"{where}: the times are as MLflow's page rounds them")
     if dropped:
-        notes.append(f"{where}: {len(dropped)} rows left out: {_some(dropped)}")
+        rows = "1 row" if len(dropped) == 1 else f"{len(dropped)} rows"
+        notes.append(f"{where}: {rows} left out: {_some(dropped)}")
     if ranges:
         notes.append(f"{where}: {len(ranges)} ranges have no single value: {_some(ranges)}")
     return notes

@@ -187,3 +187,16 @@ def test_wrong_use_is_one_sentence(
 
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_the_command_says_what_it_took_and_whom_it_left_out(tmp_path: Path) -> None:
+    """Columns with units, and jobs without energy, are named on standard error."""
+    table = tmp_path / "runs.csv"
+    table.write_text("name,energy (kWh),accuracy\na,2,0.5\nb,,0.6\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+
+    result = CliRunner().invoke(main, ["explore", "--from", str(table), "-o", str(page)])
+
+    assert result.exit_code == 0, result.output
+    assert "columns taken: name, energy (kWh) as energy_joules, accuracy" in result.stderr
+    assert "left out, because their energy is unknown: 1 job, b" in result.stderr
