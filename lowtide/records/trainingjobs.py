@@ -119,8 +119,9 @@ def require_api_types(manifest: Mapping[str, Any]) -> None:
             model.model_validate(manifest.get(key) or {})
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_input=False):
-                # A fault without a place is a rule about fields that must or must not be together.
-                if fault["loc"] and fault["type"] not in ("extra_forbidden", "missing"):
+                # A rule on fields that belong together is not about the type of one of them.
+                is_rule = fault["type"] == "value_error" and not fault["loc"]
+                if not is_rule and fault["type"] not in ("extra_forbidden", "missing"):
                     path = ".".join([key, *map(str, fault["loc"])])
                     message = fault["msg"].removeprefix("Value error, ")
                     raise ReportError(f"TrainingJob: {path}: {message}") from error

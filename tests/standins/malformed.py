@@ -357,6 +357,26 @@ def _prometheus(draw: Random) -> Case:
     return Case(words, kubectl=kubectl, prometheus=as_bytes(spoiled(VECTOR, draw), draw))
 
 
+def _observed(draw: Random) -> Case:
+    words = draw.choice(
+        (
+            ("energy", "-o", draw.choice(("table", "json", "csv"))),
+            ("energy", "-n", "ml", "--by", "namespace"),
+            ("report", "-n", "ml"),
+            ("explain", "deployment/densenet121"),
+            ("explain", "pod/densenet121-1-abcde", "-o", "json"),
+            ("release", "--all"),
+        )
+    )
+    kubectl = {"kind": "List", "items": [spoiled(JOB, draw) if draw.random() < 0.5 else JOB]}
+    series = json.loads(json.dumps(VECTOR))
+    if draw.random() < 0.5:
+        series["data"]["resultType"] = "matrix"
+    return Case(
+        words, kubectl=as_bytes(kubectl, draw), prometheus=as_bytes(spoiled(series, draw), draw)
+    )
+
+
 def _trace(draw: Random, days: int = 2) -> bytes:
     """Return a spoiled trace of some days from the second of March on."""
     lines = ["time,g_per_kwh,forecast"]
@@ -417,7 +437,7 @@ def _export(draw: Random) -> Case:
 MAKERS: Sequence[tuple[int, Callable[[Random], Case]]] = (
     (30, _compare), (12, _explain), (10, _disclose), (3, _label), (6, _reference), (2, _explore),
     (8, _rating), (6, _closest), (8, _numbers), (12, _cluster), (3, _prometheus),
-    (6, _plan), (3, _where), (3, _backtest), (8, _export),
+    (6, _plan), (3, _where), (3, _backtest), (8, _export), (6, _observed),
 )  # fmt: skip
 
 
