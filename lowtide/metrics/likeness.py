@@ -115,6 +115,13 @@ class Likeness:
     half_known: tuple[Circumstance, ...] = ()
     """Known for one run only."""
 
+    @property
+    def touching(self) -> tuple[str, ...]:
+        """What is named beside a difference: what differs, and what one run states only."""
+        return tuple(
+            [one.short for one in self.different] + [f"{one.short}?" for one in self.half_known]
+        )
+
     def having(self, effect: Effect) -> tuple[Circumstance, ...]:
         """Return the different circumstances that have an effect."""
         return tuple(one for one in self.different if one.effect is effect)

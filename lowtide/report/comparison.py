@@ -136,8 +136,7 @@ def _change_cell(comparison: Comparison, of: Quantity, job: JobFigures) -> Table
     text = format_change(value) if points is None else f"{points:+.1f} points"
     if overridden or not (alike.different or alike.half_known):
         return TableCell(text, verdict if verdict != "same" else None)
-    shorts = [c.short for c in alike.different] + [f"{c.short}?" for c in alike.half_known]
-    return TableCell(f"{text} ({', '.join(shorts)})")
+    return TableCell(f"{text} ({', '.join(alike.touching)})")
 
 
 def _because(difference: Change) -> str:

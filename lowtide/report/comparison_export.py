@@ -119,7 +119,7 @@ def to_csv(comparison: Comparison, by: Quantity) -> str:
     """Return one line per run in base units, the best first; changes are against the baseline."""
     head = ["run", *COLUMNS.values(), "cost_currency", "functional_unit", "accuracy_points"]
     head += [f"{COLUMNS[one.name]}_percent" for one in QUANTITIES]
-    head += ["not_compared"]
+    head += ["not_compared", "not_made_alike"]
     return _csv([head, *(_csv_line(comparison, job) for job in ordered(comparison, by))])
 
 
@@ -132,6 +132,11 @@ def _csv_line(comparison: Comparison, job: JobFigures) -> list[Any]:
         for one, d in zip(QUANTITIES, found, strict=True)
         if d is not None and d.value is None and str(d.reason) != "value_missing"
     ]
+    named = [
+        f"{one.name}: {', '.join(d.likeness.touching)}"
+        for one, d in zip(QUANTITIES, found, strict=True)
+        if d is not None and d.value is not None and d.likeness.touching
+    ]
     return [
         job.name,
         *values,
@@ -140,6 +145,7 @@ def _csv_line(comparison: Comparison, job: JobFigures) -> list[Any]:
         None if is_base else comparison.points(job),
         *(None if d is None else d.value for d in found),
         "; ".join(reasons),
+        "; ".join(named),
     ]
 
 
@@ -147,6 +153,7 @@ def groups_to_csv(comparison: GroupComparison) -> str:
     """Return one line per group and quantity, in base units."""
     head = [comparison.grouping, "quantity", "unit", "runs", "mean", "standard_deviation"]
     head += ["change", "change_unit", "change_low", "change_high", "p", "refused"]
+    head += ["not_made_alike"]
     rows: list[list[Any]] = [head]
     for group in comparison.groups:
         for one in QUANTITIES:
@@ -156,7 +163,7 @@ def groups_to_csv(comparison: GroupComparison) -> str:
                     [group.name, one.name, one.unit, data["count"], data["mean"],
                      data["standard_deviation"], data["change"], data["change_unit"],
                      data["change_low"], data["change_high"], data["p"],
-                     "; ".join(data["refused"])]
+                     "; ".join(data["refused"]), "; ".join(data["differs"])]
                 )  # fmt: skip
     return _csv(rows)
 

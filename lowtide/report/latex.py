@@ -133,6 +133,8 @@ def groups_to_latex(comparison: GroupComparison, by: Quantity) -> str:
             text = "--" if change is None else _difference(one, change.value)
             if change is not None and change.low is not None and change.high is not None:
                 text += rf" (\num{{{change.low:+.1f}}} to \num{{{change.high:+.1f}}})"
+            if change is not None and figure.named:
+                text += f" ({escaped(', '.join(c.short for c in figure.named))})"
             row += [mean, text]
         rows.append(row)
     cites = _cites([one.name for one in shown])
@@ -216,7 +218,11 @@ def _change(comparison: Comparison, one: Quantity, job: JobFigures) -> str:
         change = comparison.points(job)
     else:
         change = comparison.difference(one, job).percent.value
-    return "--" if change is None else _difference(one, change)
+    if change is None:
+        return "--"
+    touching = comparison.likeness(one, job).touching
+    named = f" ({escaped(', '.join(touching))})" if touching else ""
+    return _difference(one, change) + named
 
 
 def _difference(one: Quantity, change: float) -> str:

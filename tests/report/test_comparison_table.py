@@ -491,3 +491,18 @@ def test_without_kubectl_the_message_says_what_is_missing(
 
     assert result.exit_code == 1
     assert "kubectl is not installed" in result.stderr
+
+
+def test_what_was_not_made_alike_stands_beside_a_change_in_every_form(tmp_path: Path) -> None:
+    """9 against 90 epochs: the energy's change is named so in the table, CSV, JSON and LaTeX."""
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "name,accuracy,energy_joules,epochs\na,0.9,100,90\nb,0.9,10,9\n", encoding="utf-8"
+    )
+    texts = {form: run(str(path), "-o", form).stdout for form in ("table", "csv", "json", "latex")}
+
+    assert "-90.0 % (epochs)" in texts["table"]
+    assert texts["csv"].splitlines()[1].endswith(",energy: epochs")
+    energy = json.loads(texts["json"])["differences"][0]["quantities"]["energy"]
+    assert energy["differs"] == ["epochs"]
+    assert r"\qty{-90.0}{\percent} (epochs)" in texts["latex"]
