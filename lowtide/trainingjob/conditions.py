@@ -18,7 +18,7 @@ Truth = Literal["True", "False", "Unknown"]
 
 
 class ConditionType(StrEnum):
-    """Type of a condition; all are present from the first look on."""
+    """Type of a condition; all but the last two are present from the first look on."""
 
     VALID = "Valid"
     """The job can be run as it is written."""
@@ -38,8 +38,14 @@ class ConditionType(StrEnum):
     """The job ended without success."""
     MEASURED = "Measured"
     """Energy of all pods is known and written to the status."""
+    OVER_BUDGET = "OverBudget"
+    """A limit of spec.budget is exceeded, or surely will be; absent without a budget."""
+    PAUSE_AT_RISK = "PauseAtRisk"
+    """A pause may lose work: saving takes nearly as long as the pod has; absent until it is so."""
 
 
+OPTIONAL: Final = frozenset({ConditionType.OVER_BUDGET, ConditionType.PAUSE_AT_RISK})
+"""Conditions that only jobs have which they concern."""
 ENDS: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
 """One of these holds once a job has ended."""
 
@@ -133,6 +139,22 @@ class Reason(StrEnum):
     CLEANER_LATER = "CleanerLater"
     """The job is paused because the grid is expected to be cleaner later."""
 
+    # OverBudget; the first also of Running, Paused and Failed
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    """More was measured than the budget allows, or the job rests because of its budget."""
+    BUDGET_WILL_BE_EXCEEDED = "BudgetWillBeExceeded"
+    """The whole 90 % interval of the prediction lies above the limit."""
+    WITHIN_BUDGET = "WithinBudget"
+    """Nothing measured is above a limit, and no prediction surely is."""
+    NOT_PREDICTED = "NotPredicted"
+    """Nothing is measured or predicted yet."""
+
+    # PauseAtRisk
+    GRACE_PERIOD_SHORT = "GracePeriodShort"
+    """Saving a checkpoint took so long that SIGKILL may come first."""
+    GRACE_PERIOD_SUFFICES = "GracePeriodSuffices"
+    """Saving a checkpoint leaves time before SIGKILL."""
+
     # Complete, Failed
     NOT_ENDED = "NotEnded"
     """The job has not ended."""
@@ -211,9 +233,14 @@ class Conditions:
     def build(self) -> tuple[Condition, ...]:
         """Return all conditions in the order of `ConditionType`."""
         for kind in ConditionType:
-            if kind not in self._next:
+            if kind not in self._next and (kind not in OPTIONAL or kind in self._previous):
                 self.keep(kind)
-        return tuple(self._next[kind] for kind in ConditionType)
+        return tuple(self._next[kind] for kind in ConditionType if kind in self._next)
+
+    def drop(self, kind: ConditionType) -> None:
+        """Leave out an optional condition that no longer concerns the job."""
+        self._previous.pop(kind, None)
+        self._next.pop(kind, None)
 
 
 def _content(condition: Condition) -> tuple[str, str, str, int | None]:

@@ -139,6 +139,28 @@ CASES = [
         description="team/bert may not finish before its deadline.",
     ),
     AlertCase(
+        alert="JobOverBudget",
+        page="job-over-budget",
+        series={selector(
+                "lowtide_trainingjob_condition", **JOB, type="OverBudget", status="True"
+            ): "_x10 1x20 stale"},
+        labels=JOB,
+        fires_minute=10,
+        resolved_minute=31,
+        description="team/bert exceeds a limit of its spec.budget, or surely will.",
+    ),
+    AlertCase(
+        alert="PauseAtRisk",
+        page="pause-at-risk",
+        series={selector(
+                "lowtide_trainingjob_condition", **JOB, type="PauseAtRisk", status="True"
+            ): "_x10 1x20 stale"},
+        labels=JOB,
+        fires_minute=10,
+        resolved_minute=31,
+        description="team/bert saves its checkpoints too slowly for its grace period.",
+    ),
+    AlertCase(
         alert="GpuHeldIdle",
         page="gpu-held-idle",
         series={

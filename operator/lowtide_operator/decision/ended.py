@@ -9,12 +9,14 @@ from datetime import timedelta
 from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figures
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus
 from lowtide.trainingjob.training import training_status
 from lowtide.units import format_duration
 from lowtide_operator.decision.actions import DeleteTrainingJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.due import hindsight_due, is_unfinished, needs_measuring
+from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
@@ -59,6 +61,17 @@ def decide_lost(seen: Observation, draft: Draft, settings: OperatorSettings) -> 
     _measure(seen, draft, settings)
 
 
+def say_stopped(message: str, draft: Draft) -> None:
+    """Draft the end of a job that its budget stopped, after its last pod is gone."""
+    draft.condition(ConditionType.COMPLETE, "False", Reason.BUDGET_EXCEEDED)
+    draft.condition(ConditionType.FAILED, "True", Reason.BUDGET_EXCEEDED, message)
+    _close(draft)
+    draft.condition(
+        ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
+    )
+    draft.look_in(0)
+
+
 def _end_of_lost(seen: Observation, draft: Draft) -> None:
     pods = draft.attempts[-1].pods
     ends = [pod.end for pod in pods if pod.end is not None]
@@ -100,7 +113,7 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
     figures = seen.measurement
     before = find(draft.before.conditions, ConditionType.MEASURED)
     if figures is not None:
-        _write_figures(figures, draft)
+        _write_figures(figures, seen.job.spec, draft)
         if figures.status == "Unknown":
             draft.look_in(settings.measurement.poll_seconds)
         elif figures.reason is Reason.PROVISIONAL:
@@ -156,13 +169,15 @@ def _reprice_seconds(carbon: CarbonStatus | None, settings: OperatorSettings) ->
     return longest if not step else min(longest, max(step, settings.measurement.poll_seconds))
 
 
-def _write_figures(figures: Measurement, draft: Draft) -> None:
+def _write_figures(figures: Measurement, spec: TrainingJobSpec | Fault, draft: Draft) -> None:
     draft.condition(ConditionType.MEASURED, figures.status, figures.reason, figures.message)
     draft.section(**sections_of(figures), attempts=with_attempt_figures(draft.attempts, figures))
     prediction = draft.status.prediction
     if prediction is not None:
         review = reviewed(draft.status)
         draft.section(prediction=prediction.model_copy(update={"review": review}))
+    if figures.status == "True" and not isinstance(spec, Fault):
+        judge_budget(spec.budget, draft)
 
 
 def _read_report(seen: Observation, draft: Draft) -> None:

@@ -12,12 +12,17 @@ from typing import Final
 
 from lowtide import names
 from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
+from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.trainingjob.window import Window, window_of
 from lowtide_operator.decision.actions import SuspendJob
 from lowtide_operator.decision.draft import Draft
+from lowtide_operator.decision.ended import say_stopped
+from lowtide_operator.decision.grace import say_grace
+from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
@@ -51,8 +56,13 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     if not child.suspended:
         attempts = with_attempt(attempts, child.name)
     draft.section(attempts=with_pods(attempts, seen.pods))
+    _say_energy(seen.joules_so_far, draft)
+    if seen.training is not None:
+        draft.section(training=seen.training)
+    if seen.prediction is not None:
+        draft.section(prediction=seen.prediction)
     spec = seen.job.spec
-    wish = RUN
+    wish, stops = RUN, False
     if not isinstance(spec, Fault):
         window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
         _remember_plan(seen, child, window, draft)
@@ -60,6 +70,8 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         wish = wish_of(seen, child, spec, window, draft, settings)
         if wish.run:
             wish = _restarts_left(seen, draft)
+        wish, stops = _within_budget(seen, spec, wish, draft)
+        say_grace(seen, spec, draft)
     if seen.workload is not None:
         switch(seen, seen.workload, wish.run, draft)
     elif wish.run == child.suspended and not child.queued:
@@ -71,11 +83,27 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         _say_suspended(seen, child, wish, draft, settings)
     else:
         _say_running(seen, draft, settings)
-    _say_energy(seen.joules_so_far, draft)
-    if seen.training is not None:
-        draft.section(training=seen.training)
-    if seen.prediction is not None:
-        draft.section(prediction=seen.prediction)
+    if stops and draft.attempts and draft.attempts[-1].end is not None:
+        # Its pods are gone: what they saved is saved.
+        say_stopped(wish.message, draft)
+
+
+def _within_budget(
+    seen: Observation, spec: TrainingJobSpec, wish: Wish, draft: Draft
+) -> tuple[Wish, bool]:
+    """Return whether the job goes on by its budget too, and whether it is to end.
+
+    A Job that Kueue holds and a workload that somebody else wrote are warned about only.
+    """
+    over = judge_budget(spec.budget, draft)
+    if spec.budget is None:
+        draft.conditions.drop(ConditionType.OVER_BUDGET)
+    is_foreign = seen.workload is not None or (seen.child is not None and seen.child.queued)
+    if over is None or over.action is BudgetAction.WARN or is_foreign:
+        return wish, False
+    stops = over.action is BudgetAction.STOP
+    then = "the job ends" if stops else "the job rests until spec.budget allows more"
+    return Wish(False, Reason.BUDGET_EXCEEDED, f"{over.sentence}: {then}"), stops
 
 
 def _restarts_left(seen: Observation, draft: Draft) -> Wish:

@@ -13,6 +13,7 @@ from lowtide import names
 from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.guard import is_at_risk, latest_start
 from lowtide.trainingjob.attempts import with_attempt
+from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
@@ -21,6 +22,7 @@ from lowtide.trainingjob.written_plan import is_same_plan, plan_status
 from lowtide_operator.decision.actions import CreateJob, FreeWorkload
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.intent import planned
+from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import (
@@ -139,6 +141,12 @@ def _follow_plan(
     draft.condition(ConditionType.PLANNED, "True", reason, written.explanation or "")
     start = request.earliest if not intended.segments else intended.segments[0].start
     set_risk(draft, is_at_risk(seen.now if runs else start, request), window)
+    over = judge_budget(spec.budget, draft)
+    if runs and over is not None and over.action is not BudgetAction.WARN and not seen.workload:
+        message = f"{over.sentence}: the job does not start until spec.budget allows more"
+        draft.condition(ConditionType.RUNNING, "False", Reason.BUDGET_EXCEEDED, message)
+        draft.look_in(settings.schedule.look_again_seconds)
+        return False
     if runs:
         _start(seen, draft, settings)
     else:

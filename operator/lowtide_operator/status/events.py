@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide.trainingjob.conditions import (
+    OPTIONAL,
     ConditionType,
     Reason,
     find,
@@ -179,6 +180,14 @@ def _about_troubles(before: TrainingJobStatus, after: TrainingJobStatus) -> list
     risk = _became(before, after, ConditionType.DEADLINE_AT_RISK, "True")
     if risk is not None:
         notes.append(Note(ConditionType.DEADLINE_AT_RISK, "Plan", risk.message, WARNING))
+    for kind in sorted(OPTIONAL):
+        now, old = find(after.conditions, kind), find(before.conditions, kind)
+        is_new = old is None or (old.status, old.reason) != (
+            "" if now is None else now.status,
+            "" if now is None else now.reason,
+        )
+        if now is not None and now.status == "True" and is_new:
+            notes.append(Note(str(kind), "Judge", now.message, WARNING))
     running = find(after.conditions, ConditionType.RUNNING)
     known = find(before.conditions, ConditionType.RUNNING)
     if (
@@ -200,6 +209,7 @@ _ORDINARY: Final = frozenset(
         Reason.INVALID,
         Reason.ENDED,
         Reason.CLEANER_LATER,
+        Reason.BUDGET_EXCEEDED,
         Reason.POD_LEFT,
     }
 )
