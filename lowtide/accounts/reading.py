@@ -6,10 +6,10 @@ the time they ran.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from lowtide.accounts.samples import PodSamples
+from lowtide.accounts.samples import PodSamples, by_pod
 from lowtide.energy.integration import PodEnergy, PodSummation
 from lowtide.energy.job import JobEnergy, job_energy
 from lowtide.energy.running_sums import CounterSums, ProfileSum
@@ -53,14 +53,14 @@ class JobReading:
     def take(self, samples: PodSamples) -> None:
         """Add the samples of the next piece of time."""
         energy, starts, ends = (
-            _by_pod(part) for part in (samples.energy, samples.segment_start, samples.end_marker)
+            by_pod(part) for part in (samples.energy, samples.segment_start, samples.end_marker)
         )
         for uid in energy.keys() | (ends.keys() & self._pods.keys()):
             if uid not in self._pods:
                 self._open(uid, None, self._marker(uid))
             self._pods[uid].take(energy[uid], starts[uid], ends[uid])
         self._with_energy |= energy.keys()
-        for uid, counters in _by_pod(samples.held).items():
+        for uid, counters in by_pod(samples.held).items():
             for model in {series.labels.get("model", "") for series in counters}:
                 mine = [series for series in counters if series.labels.get("model", "") == model]
                 self._held.setdefault((uid, model), CounterSums()).take(mine, starts[uid])
@@ -132,14 +132,6 @@ class JobReading:
         if seconds is None:
             return None
         return datetime.fromtimestamp(seconds, self._earliest.tzinfo)
-
-
-def _by_pod(found: Iterable[Series]) -> defaultdict[str, list[Series]]:
-    by_pod: defaultdict[str, list[Series]] = defaultdict(list)
-    for series in found:
-        if series.pod_uid:
-            by_pod[series.pod_uid].append(series)
-    return by_pod
 
 
 def _target(series: Series) -> tuple[str, str]:

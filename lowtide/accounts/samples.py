@@ -1,5 +1,7 @@
 """Samples of a job's pods, as an exporter counts them and a store keeps them."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lowtide.energy.samples import Series
@@ -46,3 +48,12 @@ class PodSamples:
             *(self.held, self.share, self.owner),
         )
         return max(sum(len(series.samples) for series in part) for part in parts)
+
+
+def by_pod(found: Iterable[Series]) -> defaultdict[str, list[Series]]:
+    """Return the series of each pod by its uid; those without one are left out."""
+    pods: defaultdict[str, list[Series]] = defaultdict(list)
+    for series in found:
+        if series.pod_uid:
+            pods[series.pod_uid].append(series)
+    return pods

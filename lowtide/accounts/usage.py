@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Final
 
-from lowtide.accounts.samples import PodSamples
+from lowtide.accounts.samples import PodSamples, by_pod
 from lowtide.energy.integration import PodEnergy, PodSummation
 from lowtide.energy.profile import EnergyProfile, Span, merge_profiles
 from lowtide.energy.running_sums import CounterSums, ProfileSum
-from lowtide.energy.samples import Series
+from lowtide.trainingjob.workload_kinds import KINDS
 
 TRAINING_JOB: Final = "TrainingJob"
 RUNS_TO_AN_END: Final = frozenset(
     {
-        *("Pod", "Job", "CronJob", "JobSet", "TrainJob", "RayJob", TRAINING_JOB, "Workflow"),
-        *("PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob", "SparkApplication"),
+        *(kind.kind for kind in KINDS),
+        *("Pod", "CronJob", TRAINING_JOB, "Workflow", "SparkApplication"),
+        *("TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob"),
     }
 )
 """Kinds whose pods end by themselves: they could have run at another time."""
@@ -163,13 +164,13 @@ class UsageReading:
     def take(self, samples: PodSamples) -> None:
         """Add the samples of the next piece of time."""
         energy, starts, ends = (
-            _by_pod(part) for part in (samples.energy, samples.segment_start, samples.end_marker)
+            by_pod(part) for part in (samples.energy, samples.segment_start, samples.end_marker)
         )
         for uid in energy.keys() | (ends.keys() & self._pods.keys()):
             if uid not in self._pods:
                 self._open(uid, energy[uid][0].labels)
             self._pods[uid].take(energy[uid], starts[uid], ends[uid])
-        for uid, counters in _by_pod(samples.held).items():
+        for uid, counters in by_pod(samples.held).items():
             for model in {series.labels.get("model", "") for series in counters}:
                 mine = [series for series in counters if series.labels.get("model", "") == model]
                 self._held.setdefault((uid, model), CounterSums()).take(mine, starts[uid])
@@ -226,11 +227,3 @@ def together(usages: Iterable[Usage]) -> Usage:
         (p for part in parts for p in part.pods), key=lambda p: (p.energy.run.start, p.uid)
     )
     return Usage(pods=tuple(pods), profile=merge_profiles(part.profile for part in parts))
-
-
-def _by_pod(found: Iterable[Series]) -> defaultdict[str, list[Series]]:
-    by_pod: defaultdict[str, list[Series]] = defaultdict(list)
-    for series in found:
-        if series.pod_uid:
-            by_pod[series.pod_uid].append(series)
-    return by_pod

@@ -8,11 +8,12 @@ from typing import Final
 
 from lowtide.cli.jobs import NAME_PATTERN, JobsNotFoundError, KubectlTarget, kubectl_json
 from lowtide.records.fields import mapping, mappings, text
+from lowtide.trainingjob.workload_kinds import KINDS
 
-KINDS: Final = {
+WORDS: Final = {
+    **{kind.kind.lower(): kind.kind for kind in KINDS},
     "pod": "Pod",
     "po": "Pod",
-    "job": "Job",
     "cronjob": "CronJob",
     "cj": "CronJob",
     "deployment": "Deployment",
@@ -22,11 +23,7 @@ KINDS: Final = {
     "sts": "StatefulSet",
     "daemonset": "DaemonSet",
     "ds": "DaemonSet",
-    "jobset": "JobSet",
-    "trainjob": "TrainJob",
-    "pytorchjob": "PyTorchJob",
     "mpijob": "MPIJob",
-    "rayjob": "RayJob",
     "rayservice": "RayService",
     "raycluster": "RayCluster",
     "notebook": "Notebook",
@@ -44,7 +41,7 @@ def split_workload(reference: str) -> tuple[str, str] | None:
     word, slash, name = reference.partition("/")
     # job.batch/net is how kubectl itself writes it.
     word = word.partition(".")[0].lower()
-    kind = KINDS.get(word) or KINDS.get(word.removesuffix("s"))
+    kind = WORDS.get(word) or WORDS.get(word.removesuffix("s"))
     if not slash or kind is None:
         return None
     if not NAME_PATTERN.match(name):

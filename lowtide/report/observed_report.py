@@ -11,6 +11,7 @@ from lowtide.accounts.observed import Account, ObservedReport, ObservedRow
 from lowtide.accounts.waiting import RunOutcome
 from lowtide.report.page import fill_page
 from lowtide.report.run_table import DASH
+from lowtide.report.text_columns import text_columns
 from lowtide.report.usage_table import factor_words, overhead_words
 from lowtide.report.workload_story import outcome_document, saving_text
 from lowtide.units import (
@@ -46,11 +47,7 @@ def observed_text(report: ObservedReport, pue: float | None) -> str:
         if report.currency is not None:
             cells.insert(5, cost_text(account, report.currency))
         lines.append(cells)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    shown = text_columns(lines)
     if len(report.rows) > MOST_ROWS:
         shown.append(f"and {len(report.rows) - MOST_ROWS} more rows (all: --output json)")
     body = [answer(report), "", *shown, "", *_bullets(basis(report, pue))]

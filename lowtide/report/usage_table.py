@@ -17,6 +17,7 @@ from lowtide.energy.profile import Span
 from lowtide.grid.series import IntensitySeries
 from lowtide.prices.series import PriceSeries
 from lowtide.report.run_table import DASH
+from lowtide.report.text_columns import text_columns
 from lowtide.units import (
     format_coverage,
     format_energy,
@@ -151,11 +152,7 @@ def usage_text(table: UsageTable) -> str:
                 DASH if row.cost is None else f"{format_significant(row.cost)} {table.currency}"
             )
         lines.append([*cells, format_coverage(row.energy_coverage_ratio)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    shown = text_columns(lines)
     return "\n".join([*shown, "", *notes(table)]) + "\n"
 
 

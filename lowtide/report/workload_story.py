@@ -14,6 +14,7 @@ from lowtide.energy.carbon import CarbonResult
 from lowtide.energy.job import job_energy
 from lowtide.grid.series import IntensitySeries
 from lowtide.report.run_table import DASH
+from lowtide.report.text_columns import text_columns
 from lowtide.report.usage_table import factor_words, known_grams
 from lowtide.units import (
     format_coverage,
@@ -149,11 +150,7 @@ def _pods(usage: Usage) -> list[str]:
         ]
         for pod in usage.pods[:MOST_PODS]
     ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    shown = text_columns(lines)
     rest = len(usage.pods) - MOST_PODS
     return [*shown, f"and {rest} more"] if rest > 0 else shown
 
