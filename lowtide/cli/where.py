@@ -6,7 +6,7 @@ life-cycle emissions are never ranked together.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
+from lowtide.cli.moving import Moving, moving_options
 from lowtide.cli.options import trace_options
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
@@ -32,6 +33,8 @@ class Place:
     made: Plan | None
     reason: str | None
     factor: Factor = Factor.UNKNOWN
+    moving: Moving | None = None
+    """Cost of bringing the data there; `None` where none are to be moved."""
 
     @property
     def grams_per_kwh(self) -> float | None:
@@ -39,11 +42,16 @@ class Place:
         return None if self.made is None else self.made.planned_grams_per_kwh
 
     def cost_per_kwh(self, objective: Objective) -> float | None:
-        """Return the cost of a kilowatt-hour as planned, in the objective; `None` if not known."""
+        """Return the cost of a kilowatt-hour as planned, in the objective; `None` if not known.
+
+        With the share of moving the data.
+        """
         price = None if self.made is None else self.made.planned_price_per_kwh
         if self.grams_per_kwh is None or (objective.needs_prices and price is None):
             return None
-        return objective.per_gram * self.grams_per_kwh + (price or 0.0) * objective.needs_prices
+        moved = 0.0 if self.moving is None else self.moving.per_kwh(self.zone, objective)
+        paid = (price or 0.0) * objective.needs_prices
+        return objective.per_gram * self.grams_per_kwh + paid + moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class TraceOfZone:
     help="CSV with the prices of a zone, as for `lowtide plan`.",
 )
 @objective_options
+@moving_options
 @trace_options
 @click.option("--at", "moment", type=MOMENT, help="Plan as if it were this time of the traces.")
 @click.option(
@@ -89,6 +98,7 @@ def command(
     traces: tuple[str, ...],
     prices: tuple[str, ...],
     objective: Objective,
+    moving: Moving | None,
     times_are_utc: bool,
     factor: str | None,
     moment: datetime | None,
@@ -103,9 +113,11 @@ def command(
       lowtide where --zone DE --zone GB --duration 4h --settings settings.yaml --output json
       lowtide where --zone DE --zone FR --duration 4h --prices DE=de.csv --prices FR=fr.csv \
         --objective both --price-per-tonne 100
+      lowtide where --zone DE --zone FR --duration 4h --data 200 --data-at DE --energy 40 \
+        --grams-per-gb 20
 
     The zone that costs least in the objective comes first: the cleanest one, the cheapest one, or
-    the one with the least sum. The cost of moving the data there is unknown. Exit
+    the one with the least sum. Moving data counts where --data and its costs are given. Exit
     code 1 means that no zone could be planned, or that their intensities are of different kinds.
     """
     files = dict(_zone_file("--trace", text) for text in traces)
@@ -117,16 +129,19 @@ def command(
     if (times_are_utc or factor) and not files:
         raise click.UsageError("--utc and --factor describe a --trace")
     places = [
-        _place(
-            zone,
-            TraceOfZone(files.get(zone), moment, times_are_utc, factor),
-            settings,
-            duration,
-            DEFAULT_SLACK if slack is None else slack,
-            priced.get(zone),
-            objective,
+        replace(one, moving=moving)
+        for one in (
+            _place(
+                zone,
+                TraceOfZone(files.get(zone), moment, times_are_utc, factor),
+                settings,
+                duration,
+                DEFAULT_SLACK if slack is None else slack,
+                priced.get(zone),
+                objective,
+            )
+            for zone in dict.fromkeys(zones)
         )
-        for zone in dict.fromkeys(zones)
     ]
     known = [place for place in places if place.cost_per_kwh(objective) is not None]
     if not known:
@@ -211,8 +226,23 @@ def _document(place: Place, objective: Objective) -> dict[str, Any]:
         "currency": None if made is None else made.currency,
         "objective": objective.kind.lower(),
         "objective_per_kwh": place.cost_per_kwh(objective),
+        "moving_grams": None if place.moving is None else place.moving.grams(place.zone),
+        "moving_money": None if place.moving is None else place.moving.money(place.zone),
         "reason": place.reason,
     }
+
+
+def _moving_words(place: Place) -> str:
+    """Return what moving the data there costs; nothing where none are moved."""
+    moving = place.moving
+    if moving is None or place.zone == moving.home:
+        return ""
+    grams, price = moving.grams_per_gb, moving.price_per_gb
+    parts = [] if grams is None else [f"{moving.grams(place.zone):.0f} g"]
+    if price is not None:
+        currency = "" if place.made is None else place.made.currency or ""
+        parts.append(f"{moving.money(place.zone):.3g} {currency}".rstrip())
+    return f"  + {' and '.join(parts)} for moving {moving.gigabytes:g} GB"
 
 
 def _lines(places: list[Place], objective: Objective) -> list[str]:
@@ -231,7 +261,7 @@ def _lines(places: list[Place], objective: Objective) -> list[str]:
         price = place.made.planned_price_per_kwh
         paid = "" if price is None else f"{price:.3g} {place.made.currency}/kWh"
         line = f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once:<9}  {paid}"
-        lines.append(line.rstrip())
+        lines.append(line.rstrip() + _moving_words(place))
     best = places[0]
     kind = (best.signal or "kind not stated").lower()
     first = {

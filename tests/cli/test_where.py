@@ -148,3 +148,56 @@ def test_a_description_of_a_trace_needs_one() -> None:
 
     assert result.exit_code == 2
     assert "--utc and --factor describe a --trace" in result.stderr
+
+
+MOVED = ["--data", "50", "--data-at", "north", "--energy", "10"]
+
+
+@pytest.mark.parametrize(
+    ("grams_per_gb", "first"),
+    [
+        # 100 g/kWh less for 10 kWh are 1000 g: 50 GB may cost 20 g each and no more.
+        pytest.param("19", "south", id="cheap moving"),
+        pytest.param("21", "north", id="dear moving"),
+    ],
+)
+def test_moving_the_data_counts_against_a_cleaner_zone(
+    traces: list[str], grams_per_gb: str, first: str
+) -> None:
+    """The data are in the north, where nothing is moved."""
+    arguments = [*traces, *MOVED, "--grams-per-gb", grams_per_gb, "--output", "json"]
+
+    places = json.loads(run(*arguments).stdout)
+
+    assert places[0]["zone"] == first
+    moved = {place["zone"]: place["moving_grams"] for place in places}
+    assert moved == {"north": 0, "south": pytest.approx(50 * float(grams_per_gb))}
+
+
+def test_the_table_says_what_moving_costs(traces: list[str]) -> None:
+    """Only where something is moved."""
+    result = run(*traces, *MOVED, "--grams-per-gb", "19")
+
+    assert result.exit_code == 0, result.stderr
+    south, north = result.stdout.splitlines()[1:3]
+    assert south.endswith("  + 950 g for moving 50 GB")
+    assert "moving" not in north
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "50", "--data-at", "north"], "--data needs --data-at and --energy"),
+        (["--data", "50", "--data-at", "east", "--energy", "1"], "east is not among the zones"),
+        (["--energy", "1"], "describe --data"),
+        (MOVED, "--objective carbon needs --grams-per-gb"),
+    ],
+)
+def test_data_without_what_their_moving_costs_is_wrong_use(
+    traces: list[str], arguments: list[str], words: str
+) -> None:
+    """No figure per gigabyte is guessed."""
+    result = run(*traces, *arguments)
+
+    assert result.exit_code == 2
+    assert words in result.stderr

@@ -1,0 +1,111 @@
+"""Cost of moving a job's data to another zone, as it is stated on the command line.
+
+It counts once for the job, so the job's energy sets it against grams and money per kilowatt-hour.
+What the objective needs must be given: no figure per gigabyte is guessed.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from lowtide.planning.objective import Objective, ObjectiveKind
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """Data of a job and what a gigabyte of them costs to move."""
+
+    gigabytes: float
+    home: str
+    """Zone where the data are: nothing is moved there."""
+    energy_kwh: float
+    """Energy of the job."""
+    grams_per_gb: float | None
+    price_per_gb: float | None
+    """In the currency of the prices."""
+
+    def grams(self, zone: str) -> float:
+        """Return the emissions of moving the data to a zone."""
+        return 0.0 if zone == self.home else self.gigabytes * (self.grams_per_gb or 0.0)
+
+    def money(self, zone: str) -> float:
+        """Return the money for moving the data to a zone."""
+        return 0.0 if zone == self.home else self.gigabytes * (self.price_per_gb or 0.0)
+
+    def per_kwh(self, zone: str, objective: Objective) -> float:
+        """Return what moving adds to a kilowatt-hour of the job, in the objective."""
+        total = objective.per_gram * self.grams(zone)
+        total += self.money(zone) if objective.needs_prices else 0.0
+        return total / self.energy_kwh
+
+
+def moving_options(command: Command) -> Command:
+    """Add the options about data; pass `moving`, `None` where none are to be moved.
+
+    Use below `objective_options` and with an argument `zones`.
+    """
+
+    @click.option("--data", type=click.FloatRange(min=0), metavar="GB", help="Data to move.")
+    @click.option("--data-at", metavar="ZONE", help="Zone where the data are.")
+    @click.option(
+        "--energy",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="KWH",
+        help="Energy of the job, which moving is set against.",
+    )
+    @click.option(
+        "--grams-per-gb", type=click.FloatRange(min=0), help="Emissions of moving a gigabyte."
+    )
+    @click.option(
+        "--price-per-gb",
+        type=click.FloatRange(min=0),
+        help="Money for moving a gigabyte, in the currency of the prices.",
+    )
+    @functools.wraps(command)
+    def with_moving(
+        *arguments: Any,
+        data: float | None,
+        data_at: str | None,
+        energy: float | None,
+        grams_per_gb: float | None,
+        price_per_gb: float | None,
+        **options: Any,
+    ) -> Any:
+        given = (data_at, energy, grams_per_gb, price_per_gb)
+        moving = None
+        if data is None and any(one is not None for one in given):
+            raise click.UsageError("--data-at, --energy and the costs per GB describe --data")
+        if data is not None:
+            if data_at is None or energy is None:
+                raise click.UsageError("--data needs --data-at and --energy")
+            if data_at not in options["zones"]:
+                raise click.UsageError(f"--data-at {data_at} is not among the zones: add it there")
+            moving = Moving(
+                gigabytes=data,
+                home=data_at,
+                energy_kwh=energy,
+                grams_per_gb=grams_per_gb,
+                price_per_gb=price_per_gb,
+            )
+            _require(moving, options["objective"])
+        return command(*arguments, moving=moving, **options)
+
+    return with_moving  # type: ignore[return-value]  # click only looks at its options
+
+
+def _require(moving: Moving, objective: Objective) -> None:
+    """Refuse data whose moving the objective cannot weigh.
+
+    Raises:
+        click.UsageError: a cost per gigabyte is missing.
+    """
+    by_grams = objective.kind is not ObjectiveKind.COST
+    if by_grams and moving.grams_per_gb is None:
+        raise click.UsageError(f"--objective {objective.kind.lower()} needs --grams-per-gb")
+    if objective.needs_prices and moving.price_per_gb is None:
+        raise click.UsageError(f"--objective {objective.kind.lower()} needs --price-per-gb")
