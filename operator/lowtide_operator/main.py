@@ -372,7 +372,9 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         adoption=adoption,
         workloads=workloads,
         kinds=kinds,
-        nodes=NodePool(cluster, desk.room_changed) if settings.capacity_from_nodes else None,
+        nodes=NodePool(cluster, desk.room_changed, cache.workload_uids)
+        if settings.capacity_from_nodes
+        else None,
     )
     forecasts.on_news = app.plan_again
     try:

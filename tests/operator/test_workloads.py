@@ -329,3 +329,51 @@ async def test_a_kind_that_the_settings_do_not_list_is_named(
         found = condition(api, "tune", "Valid")
         assert found["reason"] == "UnknownKind"
         assert "(Job, JobSet): add it to workloads.kinds" in found["message"]
+
+
+def queued(name: str, gates: str, **annotations: str) -> dict[str, Any]:
+    """A labelled Job of a Kueue queue, suspended by Kueue, with these gates."""
+    body = a_job(name, **annotations)
+    body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "ml"
+    if gates:
+        body["metadata"]["annotations"]["kueue.x-k8s.io/admission-gated-by"] = gates
+    return body
+
+
+async def test_a_queued_job_waits_at_our_gate_then_for_quota_and_its_flag_is_never_written(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """The gates of others stay; waiting for quota has a state of its own."""
+    gates = "example.com/budget,lowtide.dev/carbon"
+    api.create(JOBS, queued("bert", gates, expected_duration="2s", max_delay="60s"))
+    async with operator(zones=zones(4), workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "Waiting")
+        await api.until(lambda: state(api, "bert") == "Queued")
+        notes = api.get(JOBS, "bert")["metadata"]["annotations"]
+        assert notes["kueue.x-k8s.io/admission-gated-by"] == "example.com/budget"
+        assert api.get(JOBS, "bert")["spec"]["suspend"] is True
+        message = condition(api, "bert", "Running")["message"]
+        assert message == "Kueue holds Job bert until its queue has room"
+        api.change(JOBS, "bert", {"spec": {"suspend": False}})
+        add_pod(api, JOBS, "bert", "bert-x")
+        await api.until(lambda: state(api, "bert") == "Running")
+
+
+async def test_a_queued_job_without_our_gate_or_with_one_that_kueue_ignores_is_kueues(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """The plan says why it does not wait; a gate that holds nothing is taken off."""
+    api.create(JOBS, queued("late", "", expected_duration="2s", max_delay="1h"))
+    ignored = queued("off", "lowtide.dev/carbon", expected_duration="2s", max_delay="1h")
+    ignored["spec"]["suspend"] = False
+    api.create(JOBS, ignored)
+    async with operator(zones=zones(300), workloads=KINDS):
+        await api.until(lambda: state(api, "late") == "Queued")
+        await api.until(lambda: plan(api, "off").get("reason") == "NotScheduled")
+        assert "created without our admission gate" in plan(api, "late")["explanation"]
+        assert "switch on its feature gate AdmissionGatedBy" in plan(api, "off")["explanation"]
+        await api.until(
+            lambda: "admission-gated-by" not in str(api.get(JOBS, "off")["metadata"]["annotations"])
+        )
+    assert not api.writes("/jobs/late")
+    assert api.get(JOBS, "off")["spec"]["suspend"] is False

@@ -68,6 +68,11 @@ class Cache:
         """Return the TrainingJobs that name a workload by its kind and name."""
         return tuple(self._naming.get((namespace, kind, name), ()))
 
+    def workload_uids(self) -> frozenset[str]:
+        """Return the uids of the workloads that TrainingJobs name."""
+        found = (record.target_uid for record in self._jobs.values())
+        return frozenset(uid for uid in found if uid)
+
     def _unname(self, record: Record) -> None:
         if record.target is None:
             return

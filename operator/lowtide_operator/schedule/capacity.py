@@ -48,14 +48,18 @@ def allocatable_gpus(nodes: Iterable[Body]) -> Counter[str]:
     return total
 
 
-def held_by_others(pods: Iterable[Body]) -> Counter[str]:
+def held_by_others(
+    pods: Iterable[Body], workload_uids: frozenset[str] = frozenset()
+) -> Counter[str]:
     """Return the GPUs of pods that work for no TrainingJob, by resource name.
 
-    Those of TrainingJobs are in the reservations of their plans.
+    Those of TrainingJobs are in the reservations of their plans, and so are those of workloads
+    that a TrainingJob names: their pods carry the workload's uid in a label.
     """
     held: Counter[str] = Counter()
     for pod in pods:
-        if names.LABEL_TRAININGJOB not in (pod["metadata"].get("labels") or {}):
+        labels = pod["metadata"].get("labels") or {}
+        if names.LABEL_TRAININGJOB not in labels and workload_uids.isdisjoint(labels.values()):
             held += gpus_of_pod(pod.get("spec") or {})
     return held
 
@@ -63,8 +67,14 @@ def held_by_others(pods: Iterable[Body]) -> Counter[str]:
 class NodePool:
     """The GPUs of all nodes as they were counted last; `None` before the first count."""
 
-    def __init__(self, nodes: NodeList, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        nodes: NodeList,
+        on_change: Callable[[], None],
+        workload_uids: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._nodes = nodes
+        self._workload_uids = workload_uids
         self._on_change = on_change
         self.gpus: int | None = None
 
@@ -91,9 +101,10 @@ class NodePool:
     async def _held(self) -> Counter[str]:
         """Return what other pods hold; nothing where pods of all namespaces cannot be listed."""
         held: Counter[str] = Counter()
+        ours = self._workload_uids()
         try:
             async for pod in self._nodes.scheduled_pods():
-                held += held_by_others([pod])
+                held += held_by_others([pod], ours)
         except ClusterError as error:
             LOG.warning("pods of others cannot be listed, their GPUs count as free: %s", error)
             return Counter()

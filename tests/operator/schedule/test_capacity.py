@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lowtide_operator.cluster.errors import RefusedError, UnreachableError
-from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus
+from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus, held_by_others
 
 
 def test_gpus_and_slices_of_all_makers_count_and_nothing_else_does() -> None:
@@ -99,3 +99,12 @@ async def test_a_change_is_told_once_and_a_failure_leaves_the_last_count(
     nodes.works, nodes.gpus = True, 2
     await pool.count()
     assert (pool.gpus, changes) == (2, ["changed", "changed"])
+
+
+def test_pods_of_a_named_workload_are_counted_in_its_plan_only() -> None:
+    """Four GPUs of a JobSet that a TrainingJob names are not held by others a second time."""
+    spec = {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "4"}}}]}
+    pod = {"metadata": {"labels": {"jobset.sigs.k8s.io/jobset-uid": "u-1"}}, "spec": spec}
+
+    assert held_by_others([pod])["nvidia.com/gpu"] == 4
+    assert held_by_others([pod], frozenset({"u-1"})).total() == 0
