@@ -88,13 +88,15 @@ def _tell_operator(bodies: list[dict[str, Any]], cluster: KubectlTarget, *, ever
 
 def _free(kind: WorkloadKind, body: dict[str, Any], cluster: KubectlTarget) -> None:
     """Let one workload run; one that a living operator has just let go stays as it is."""
-    metadata = body["metadata"]
+    metadata = mapping(body.get("metadata"))
+    name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
+    if not (name and namespace):
+        click.echo(f"a {kind.kind} without a name or namespace is left as it is", err=True)
+        return
     resource = f"{kind.plural}.{kind.version}.{kind.group}"
-    where = cluster.within(metadata["namespace"])
-    fresh = kubectl_json(["get", resource, metadata["name"]], where)
+    where = cluster.within(namespace)
+    fresh = kubectl_json(["get", resource, name], where)
     if mapping(mapping(fresh.get("metadata")).get("labels")).get(names.LABEL_HELD) == "true":
         patch = json.dumps(free_patch(kind, fresh))
-        kubectl_json(
-            ["patch", resource, metadata["name"], "--type=merge", f"--patch={patch}"], where
-        )
-    click.echo(f"{kind.kind} {metadata['namespace']}/{metadata['name']} is free", err=True)
+        kubectl_json(["patch", resource, name, "--type=merge", f"--patch={patch}"], where)
+    click.echo(f"{kind.kind} {namespace}/{name} is free", err=True)

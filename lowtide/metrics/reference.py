@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from lowtide.metrics.domain import require_at_least
 from lowtide.metrics.letters import (
     Boundaries,
     best_of,
@@ -152,13 +153,17 @@ def parse_reference(data: Mapping[str, Any]) -> ReferenceSet:
             raise MetricError(
                 Refusal.OUT_OF_DOMAIN, "reference set", f"{unknown[0]} is not a rated property"
             )
+        values = {str(k): float(v) for k, v in data["values"].items()}
+        for field_name, numbers in (("weights", weights), ("values", values)):
+            for key, number in numbers.items():
+                require_at_least(f"{field_name}.{key} of the reference set", float(number))
         return ReferenceSet(
             name=str(data["name"]),
             task=task,
             dataset=str(data["dataset"]),
             environment=str(data["environment"]),
             reference=str(data["reference"]),
-            values={str(k): float(v) for k, v in data["values"].items()},
+            values=values,
             boundaries=boundaries,
             rows=int(data["rows"]),
             source=str(data["source"]),

@@ -6,6 +6,7 @@ has. A YAML text that looks like a date stays a text.
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ MOST_BYTES: Final = 256 * 2**20
 """Size of a table or JSON file that is still read."""
 MOST_YAML_BYTES: Final = 16 * 2**20
 """YAML takes a hundred times as long as JSON to read."""
+TOO_LONG: Final = "for integer string conversion"
+"""Part of Python's message about an integer of too many digits."""
 MOST_DEPTH: Final = 64
 """Levels of objects and lists inside each other; a TrainingJob has about fifteen."""
 
@@ -69,7 +72,7 @@ def parse_json(text: str, where: str) -> Any:
     except RecursionError as error:
         raise ReportError(f"{where} is nested more than {MOST_DEPTH} levels deep") from error
     except ValueError as error:
-        raise ReportError(f"{where} is not JSON: {_first_line(error)}") from error
+        raise ReportError(f"{where} {_fault('is not JSON', error)}") from error
     _require_depth(data, where)
     return data
 
@@ -101,7 +104,7 @@ def parse_yaml(text: str, where: str) -> Any:
     except RecursionError as error:
         raise ReportError(f"{where} is nested more than {MOST_DEPTH} levels deep") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ReportError(f"{where} is neither JSON nor YAML: {_first_line(error)}") from error
+        raise ReportError(f"{where} {_fault('is neither JSON nor YAML', error)}") from error
 
 
 def _require_depth(data: Any, where: str) -> None:
@@ -130,6 +133,13 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is not a JSON number")
+
+
+def _fault(what: str, error: Exception) -> str:
+    """Return what is wrong with a text; an integer that is too long is legal in both languages."""
+    if TOO_LONG in str(error):
+        return f"holds an integer of more than {sys.get_int_max_str_digits()} digits"
+    return f"{what}: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

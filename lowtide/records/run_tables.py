@@ -167,7 +167,8 @@ def _notes(
         rows = "1 row" if len(dropped) == 1 else f"{len(dropped)} rows"
         notes.append(f"{where}: {rows} left out: {_some(dropped)}")
     if ranges:
-        notes.append(f"{where}: {len(ranges)} ranges have no single value: {_some(ranges)}")
+        have = "1 range has" if len(ranges) == 1 else f"{len(ranges)} ranges have"
+        notes.append(f"{where}: {have} no single value: {_some(ranges)}")
     return notes
 
 

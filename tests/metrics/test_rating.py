@@ -435,6 +435,12 @@ def test_a_reference_set_survives_its_file() -> None:
         ({"boundaries": {"colour": [4, 3, 2, 1]}}, "colour is not a rated property"),
         ({"rows": "many"}, "many"),
         ({"values": None}, "cannot be read"),
+        (
+            {"weights": {"accuracy_top1": "nan"}},
+            "weights.accuracy_top1 of the reference set is nan",
+        ),
+        ({"weights": {"accuracy_top1": "-1"}}, "it must be a number of at least 0"),
+        ({"values": {"training_energy": float("inf")}}, "values.training_energy"),
     ],
 )
 def test_a_broken_reference_set_is_one_sentence(change: dict[str, Any], text: str) -> None:

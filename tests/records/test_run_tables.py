@@ -234,4 +234,4 @@ def test_a_table_of_a_paper_is_read_with_its_dashes_pounds_and_ranges(tmp_path: 
     assert (first.energy_joules, first.energy_includes_pue) == (27 * KWH, True)
     assert (first.cost_amount, second.cost_amount) == (None, 43008)
     assert second.energy_joules is None
-    assert any("1 ranges have no single value" in note for note in found.notes)
+    assert any("1 range has no single value" in note for note in found.notes)
