@@ -5,12 +5,22 @@ examples each time, so that a failure belongs to a change; `--hypothesis-profile
 for new ones.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("lowtide", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("explore", max_examples=500, deadline=None)
 settings.load_profile("lowtide")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep runs that tests measure away from those of the person who tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, fetch_all
+from lowtide.cli.local_runs import all_runs
 from lowtide.cli.many_objects import seldom_collected
 from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
@@ -20,7 +21,8 @@ from lowtide.report.explorer_jobs import job_data
 @click.option(
     "--from",
     "source",
-    help="`cluster`, or a file or directory of reports; without it the shipped ImageNet set.",
+    help="`cluster`, `runs` (of this machine), or a file or directory of reports; without it the "
+    "shipped ImageNet set.",
 )
 @click.option(
     "-o",
@@ -69,10 +71,12 @@ def _jobs(
             "all namespaces" if all_namespaces else f"namespace {cluster.namespace or 'default'}"
         )
         origin = f"the cluster, {place}"
+    elif source == "runs":
+        jobs, origin = tuple(from_trainingjob(item) for item in all_runs()), "this machine's runs"
     else:
         path = Path(source)
         if not path.exists():
-            raise click.UsageError(f"--from {source}: give cluster, or a file or directory")
+            raise click.UsageError(f"--from {source}: give cluster, runs, or a file or directory")
         found_runs = read_records(path)
         for note in found_runs.notes:
             click.echo(f"note: {note}", err=True)

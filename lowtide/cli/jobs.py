@@ -17,6 +17,8 @@ from typing import Any, Final
 import click
 
 from lowtide import names
+from lowtide.cli.local_runs import run_called
+from lowtide.local.samples_file import RunFileError
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.documents import parse_json
 from lowtide.records.errors import ReportError
@@ -76,12 +78,23 @@ def exists(reference: str) -> bool:
 
 
 def fetch_trainingjob(reference: str, cluster: KubectlTarget) -> dict[str, Any]:
-    """Return a TrainingJob from the cluster; `reference` is `name` or `namespace/name`.
+    """Return a run of this machine, or a TrainingJob from the cluster.
+
+    `reference` is `name` or `namespace/name`; only a bare name without options that name the
+    cluster can be that of a run.
 
     Raises:
-        JobsNotFoundError: kubectl is missing, answers with an error or not in time.
+        JobsNotFoundError: kubectl is missing, answers with an error or not in time, or the run
+            cannot be read.
     """
     namespace, name = split_reference(reference)
+    if not namespace and cluster == KubectlTarget():
+        try:
+            run = run_called(name)
+        except RunFileError as error:
+            raise JobsNotFoundError(str(error)) from error
+        if run is not None:
+            return run
     try:
         return kubectl_json(["get", RESOURCE, name], cluster.within(namespace))
     except JobsNotFoundError as error:
@@ -148,7 +161,7 @@ def kubectl_json(arguments: list[str], cluster: KubectlTarget) -> dict[str, Any]
     program = shutil.which("kubectl")
     if program is None:
         raise JobsNotFoundError(
-            "kubectl is not installed, and no file or directory of that name is here: install "
+            "kubectl is not installed, and no file, directory or run of that name is here: install "
             "kubectl to ask a cluster"
         )
     command = [program, *arguments, "-o", "json", f"--request-timeout={REQUEST_TIMEOUT_SECONDS}s"]

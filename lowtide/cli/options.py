@@ -1,5 +1,6 @@
 """Options that several subcommands share, with the same wording everywhere."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +17,7 @@ from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.grid.headers import PlainHeaders
 from lowtide.grid.overhead import LARGEST_PUE
 from lowtide.grid.series import Factor
+from lowtide.local.store import RunStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,14 +48,13 @@ def cluster_options(command: Command) -> Command:
 def complete_jobs(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the jobs whose names start with the typed text; none where no cluster answers."""
+    """Return the runs of this machine and the jobs whose names start with the typed text."""
     cluster = KubectlTarget(
         *(context.params.get(name) for name in ("namespace", "context", "kubeconfig"))
     )
-    try:
-        names = fetch_names(cluster)
-    except JobsNotFoundError:
-        return []
+    names = RunStore.of().names() if cluster == KubectlTarget() else []
+    with contextlib.suppress(JobsNotFoundError):
+        names += fetch_names(cluster)
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

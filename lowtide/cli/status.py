@@ -10,6 +10,7 @@ import yaml
 from rich.console import Console
 
 from lowtide.cli.jobs import KubectlTarget, fetch_all
+from lowtide.cli.local_runs import all_runs
 from lowtide.cli.options import cluster_options
 from lowtide.report.live import LiveScene, live_job
 from lowtide.report.live_view import job_table
@@ -26,18 +27,22 @@ PIPE_WIDTH = 160
     default="table",
     show_default=True,
 )
+@click.option("--runs", "only_runs", is_flag=True, help="The runs of this machine, no cluster.")
 @cluster_options
-def command(cluster: KubectlTarget, all_namespaces: bool, output: str) -> None:
+def command(cluster: KubectlTarget, all_namespaces: bool, only_runs: bool, output: str) -> None:
     r"""List training jobs: state, start, progress, energy, what waiting avoided.
 
     \b
     Examples:
       lowtide status
       lowtide status -A --output json
+      lowtide status --runs
 
-    JSON and YAML carry each job's own status, in base units.
+    JSON and YAML carry each job's own status, in base units. Where kubectl is not installed, the
+    runs of this machine are listed.
     """
-    manifests = fetch_all(cluster, all_namespaces=all_namespaces)
+    only_runs = only_runs or (shutil.which("kubectl") is None and cluster == KubectlTarget())
+    manifests = all_runs() if only_runs else fetch_all(cluster, all_namespaces=all_namespaces)
     if output != "table":
         listed = [
             {"namespace": job.namespace, "name": job.name, "status": item.get("status", {})}
@@ -49,7 +54,8 @@ def command(cluster: KubectlTarget, all_namespaces: bool, output: str) -> None:
         return
     if not manifests:
         where = "the cluster" if all_namespaces else f"namespace {cluster.namespace or 'in use'}"
-        click.echo(f"no training jobs in {where}", err=True)
+        said = "no runs on this machine" if only_runs else f"no training jobs in {where}"
+        click.echo(said, err=True)
         return
     now = datetime.now(UTC)
     jobs = tuple(live_job(item) for item in manifests)
