@@ -8,9 +8,10 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
+.PHONY: help install try demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
 
 help:
+	@echo "make try        two trainings wait for clean hours, measured and compared; no root, no cluster"
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
 	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
@@ -28,6 +29,9 @@ install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt tools/install
 	@tools/install
+
+try: install
+	@$(BIN)/python tools/try.py
 
 demo: install
 	@$(BIN)/python tests/cluster/demo.py
