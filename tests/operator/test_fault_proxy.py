@@ -11,9 +11,9 @@ from standins.kubernetes.fake_api import JOBS, TRAININGJOBS
 from standins.kubernetes.fault_proxy import FaultProxy
 
 NAMES = ("ant", "bee", "cat", "dog")
-SEEDS = range(2)
-MORE_SEEDS = range(2, 12)
-FAULTY_SECONDS = 4.0
+SEEDS = range(1)
+MORE_SEEDS = range(1, 12)
+FAULTY_SECONDS = 2.5
 
 
 def state(api: Any, name: str) -> str | None:

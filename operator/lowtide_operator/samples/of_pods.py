@@ -34,12 +34,14 @@ INFO_REACH: Final = timedelta(hours=1)
 
 
 PIECE_METRICS: Final = {
+    "end_marker": names.METRIC_POD_END,
     "energy": names.METRIC_POD_ENERGY,
     "segment_start": names.METRIC_POD_SEGMENT_START,
-    "end_marker": names.METRIC_POD_END,
     "held": names.METRIC_POD_GPU_HELD_SECONDS,
     "share": names.METRIC_POD_GPU_SHARE,
 }
+"""In the order of the queries. A page is stored whole, between two of them perhaps: what is asked
+after the end marker holds the last values, so they are never called final without being there."""
 
 
 async def pods_of_job(
