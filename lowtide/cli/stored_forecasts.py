@@ -31,7 +31,7 @@ class RecordedForecasts:
         """
         self._zone = zone
         self._made: dict[datetime, Forecast] = {}
-        for start, end in pieces(window, OWNER_PIECE, 3600):
+        for start, end in pieces(window.start, window.end, OWNER_PIECE, 3600):
             expected = self._read(prometheus, names.METRIC_FORECAST, start, end)
             spread = self._read(prometheus, names.METRIC_FORECAST_SPREAD, start, end)
             for moment, (signal, values) in expected.items():

@@ -26,7 +26,10 @@ STEPS: Final = (60, 300, 900, 1800, 3600)
 """Distances of samples in seconds: they divide an hour, and the slots of grid data fit them."""
 MOST_STEPS: Final = 700
 """Samples of a series in the time asked for; a longer time has a longer step."""
-PIECE: Final = timedelta(hours=6)
+PIECE_STEPS: Final = 72
+"""Samples of a counter in one answer."""
+MOST_POINTS: Final = 10_000
+"""Points of a series in one answer; Prometheus refuses more than 11,000."""
 OWNER_PIECE: Final = timedelta(days=1)
 RECORDED: Final = "recorded by the operator"
 
@@ -108,7 +111,8 @@ def read_usage(
     reading = UsageReading(
         known.workloads, sample_seconds=float(choice.step_seconds), end_times=markers
     )
-    for start, end in pieces(choice.window, PIECE, choice.step_seconds):
+    piece = timedelta(seconds=PIECE_STEPS * choice.step_seconds)
+    for start, end in pieces(choice.window.start, choice.window.end, piece, choice.step_seconds):
         reading.take(_samples(prometheus, choice, start, end))
     return Stored(usages=reading.usage(choice.window), scheduled=known.scheduled)
 
@@ -123,7 +127,9 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
     scheduled: set[str] = set()
     pods: dict[str, str] = {}
     labels = "namespace, pod, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
-    for start, end in pieces(choice.window, OWNER_PIECE, choice.step_seconds):
+    for start, end in pieces(
+        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
+    ):
         seconds = int((end - start).total_seconds()) + choice.step_seconds
         stored = f"last_over_time({choice.selector(names.METRIC_POD_OWNER)}[{seconds}s])"
         for found, _ in prometheus.vector(f"group by ({labels}) ({stored})", at=end.timestamp()):
@@ -156,7 +162,9 @@ def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:
 def _last(prometheus: PrometheusApi, choice: PodChoice, metric: str) -> dict[str, float]:
     """Return the last value of a gauge of each pod, by uid."""
     last: dict[str, float] = {}
-    for start, end in pieces(choice.window, OWNER_PIECE, choice.step_seconds):
+    for start, end in pieces(
+        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
+    ):
         seconds = int((end - start).total_seconds()) + choice.step_seconds
         query = f"max by (pod_uid) (last_over_time({choice.selector(metric)}[{seconds}s]))"
         for labels, value in prometheus.vector(query, at=end.timestamp()):
@@ -195,12 +203,12 @@ def _honest(labels: Mapping[str, str]) -> bool:
 
 
 def pieces(
-    window: Span, length: timedelta, step_seconds: int
+    start: datetime, end: datetime, length: timedelta, step_seconds: int
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the ends of pieces whose samples, both ends included, are all of the window once."""
-    first = window.start
-    while first <= window.end:
-        last = min(first + length, window.end)
+    """Yield the ends of pieces whose samples, both ends included, are each of the time once."""
+    first = start
+    while first <= end:
+        last = min(first + length, end)
         yield first, last
         first = last + timedelta(seconds=step_seconds)
 
@@ -275,12 +283,16 @@ def _means(
     prometheus: PrometheusApi, stored: str, labels: str, window: Span, step_seconds: int
 ) -> list[Samples]:
     # A second less, because Prometheus before 3.0 counts a sample at the start of a range too.
-    return prometheus.matrix(
-        f"max by ({labels}) (avg_over_time({stored}[{step_seconds - 1}s]))",
-        start=window.start.timestamp() + step_seconds,
-        end=window.end.timestamp(),
-        step_seconds=step_seconds,
-    )
+    query = f"max by ({labels}) (avg_over_time({stored}[{step_seconds - 1}s]))"
+    first, length = window.start + timedelta(seconds=step_seconds), MOST_POINTS * step_seconds
+    found: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+    for start, end in pieces(first, window.end, timedelta(seconds=length), step_seconds):
+        answer = prometheus.matrix(
+            query, start=start.timestamp(), end=end.timestamp(), step_seconds=step_seconds
+        )
+        for named, samples in answer:
+            found.setdefault(tuple(sorted(named.items())), []).extend(samples)
+    return [(dict(named), samples) for named, samples in found.items()]
 
 
 def _slot(at: float, step_seconds: int) -> tuple[datetime, datetime]:

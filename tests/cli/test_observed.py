@@ -246,6 +246,31 @@ def test_overhead_raises_grams_and_leaves_shares_alone(report: Run) -> None:
     assert "with an overhead (PUE) of 1.50" in text
 
 
+def test_a_run_of_the_present_quarter_hour_has_its_grams(lowtide: Run, prometheus: str) -> None:
+    """Sunday 22:00 to 22:16 of the open job at 1 kW and 400 g/kWh are 106.7 g; none is lost."""
+    now = ("--to", "2026-03-08T22:16Z", "--since", "30m", "--output", "json")
+
+    result = lowtide("explain", "job/open", "-n", "ml", "--prometheus", prometheus, *now)
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["priced_ratio"] == pytest.approx(1)
+    assert found["operational_grams"] == pytest.approx(16 / 60 * 400, rel=1e-3)
+
+
+def test_a_long_time_is_asked_for_in_pieces_that_prometheus_answers(
+    lowtide: Run, prometheus: str
+) -> None:
+    """90 days and 30 before them are 11,520 quarter hours: more than one answer may hold."""
+    long = ("--to", "2026-03-09T00:00Z", "--since", "90d", "--output", "json")
+
+    result = lowtide("report", "-n", "ml", "--prometheus", prometheus, *long)
+
+    assert result.exit_code == 0, result.output
+    total = json.loads(result.stdout)["total"]
+    assert total["best_saving_grams"] == pytest.approx(1200, rel=0.01)
+
+
 def test_the_page_is_written_to_a_file(report: Run, tmp_path: Path) -> None:
     """One file, with the answer and the runs inside."""
     page = tmp_path / "ml.html"
