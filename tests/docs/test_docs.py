@@ -195,6 +195,10 @@ def test_every_manifest_and_settings_example_is_accepted(page):
                 assert gpus_of(kind, document) > 0
             elif set(document) == {"spec"}:
                 parse_spec({"template": {}, **document["spec"]})
+            elif (
+                "receivers" in document
+            ):  # of a Collector, run by tests/rules/test_opentelemetry.py
+                assert document.keys() == {"receivers", "processors", "exporters", "service"}
             elif set(document) == {"zones"}:
                 for zone in document["zones"].values():
                     ZoneSettings.model_validate(zone)

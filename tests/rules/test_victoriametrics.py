@@ -4,18 +4,16 @@ Both are real. Past samples are imported into both, because an hour of them need
 Each is asked every recording rule, every alert and every query of the dashboards.
 """
 
-import contextlib
 import re
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 from standins.alert_cases import CASES, PRESENT, AlertCase
+from standins.pages import serving
 from standins.promql.notation import past_of
 from standins.promql.past import samples_for
 from standins.promql.stores import Labels, Past, Store, prometheus, victoria_metrics
@@ -172,33 +170,13 @@ def test_both_scrape_the_same_from_the_exporters_page(
     one.mkdir()
     other.mkdir()
     with (
-        _serving(page) as target,
+        serving(page) as target,
         prometheus(promtool.parent, one, targets=[target]) as first,
         victoria_metrics(victoria_metrics_program, other, targets=[target]) as second,
     ):
         found = [_awaited(store, len(FAMILIES)) for store in (first, second)]
 
     assert found[0] == found[1]
-
-
-@contextlib.contextmanager
-def _serving(page: bytes) -> Iterator[str]:
-    """Serve a page; yields its host and port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(page)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def _awaited(store: Store, count: int) -> dict[Labels, float]:

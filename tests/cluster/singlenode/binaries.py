@@ -31,6 +31,8 @@ class Module:
     """Package of the program, where it is not the module's own."""
     is_for_kinds: bool = False
     """Whether only `make test-kinds` needs it, because it takes long to build."""
+    variable: str | None = None
+    """Environment variable without which it is not built, because that takes long."""
 
     @property
     def directory(self) -> Path:
@@ -71,6 +73,12 @@ COMPANIONS = (
         core_minutes=20,
         package="sigs.k8s.io/kueue/cmd/kueue",
         is_for_kinds=True,
+    ),
+    Module(
+        "otelcollector",
+        compiled_packages=1700,
+        core_minutes=9.5,
+        variable="LOWTIDE_OTEL_COLLECTOR",
     ),
 )
 
@@ -149,6 +157,8 @@ def build_companions(layout: Layout, progress: Progress, *, kinds: bool = False)
     """
     for module in COMPANIONS:
         if module.is_for_kinds and not kinds:
+            continue
+        if module.variable is not None and not os.environ.get(module.variable):
             continue
         try:
             _build(module, layout, progress)
