@@ -6,12 +6,14 @@ order of the properties, and its mean rounds in binary floats. Source:
 docs/explanation/metrics.md#compound-letter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import reduce
 from itertools import accumulate
 from math import ceil, floor
+from operator import add
 
 from lowtide.metrics.letters import Letter
 from lowtide.metrics.result import MetricError, Mode, Refusal
@@ -90,14 +92,22 @@ def _median(ratings: Sequence[Weighted]) -> Fraction:
 
 def _shares(ratings: Sequence[Weighted]) -> list[float]:
     weights = [float(weight) for _, weight in ratings]
-    total = sum(weights)
+    total = _added_in_turn(weights)
     return [weight / total for weight in weights]
 
 
 def _mean_in_floats(ratings: Sequence[Weighted]) -> float:
     shares = _shares(ratings)
     products = (letter * share for (letter, _), share in zip(ratings, shares, strict=True))
-    return sum(products) / sum(shares)
+    return _added_in_turn(products) / _added_in_turn(shares)
+
+
+def _added_in_turn(values: Iterable[float]) -> float:
+    """Return the sum with its rounding errors, which `sum` avoids from Python 3.12 on.
+
+    The published letters were made with them: a mean of exactly 1.5 fell on the other side.
+    """
+    return reduce(add, values, 0.0)
 
 
 def _median_before(ratings: Sequence[Weighted]) -> float:

@@ -281,7 +281,7 @@ def test_no_joule_is_lost_without_a_word(story: Story, number: int) -> None:
     """
     name = f"running-{number}"
     energy, truth = story.jobs[name]["status"]["energy"], story.truth[name]
-    unknown_seconds = (1 - energy["energyCoverage"]) * float(energy["runSeconds"])
+    unknown_seconds = (1 - float(energy["energyCoverage"])) * float(energy["runSeconds"])
     most_missing = unknown_seconds * (stage.IDLE_WATTS + stage.WATTS_PER_CORE)
 
     assert energy["final"] is True
