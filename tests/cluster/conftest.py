@@ -193,3 +193,13 @@ def images(cluster: RunningCluster, request: pytest.FixtureRequest) -> dict[str,
         return dict(json.loads(Path(file).read_text()))
     made: dict[str, project_images.Image] = request.getfixturevalue("built")
     return {name: image.reference for name, image in made.items()}
+
+
+@pytest.fixture(scope="session")
+def image(cluster: RunningCluster) -> str:
+    """An image with a Python that is on the node."""
+    if cluster.layout is None:
+        return os.environ.get("LOWTIDE_TEST_IMAGE", "python:3.13-slim")
+    base = project_images.base(cluster.layout, Progress())
+    project_images.load([base], cluster.layout, cluster.programs)
+    return base.reference

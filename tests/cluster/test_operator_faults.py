@@ -5,7 +5,6 @@ killed at a chosen moment and other operators on the cluster are not in its way.
 """
 
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,7 @@ import pytest
 import yaml
 from clients import Kubectl, RunningCluster
 from operator_process import Operator, until
-from singlenode import images as project_images
 from singlenode.layout import PROMETHEUS_URL
-from singlenode.progress import Progress
 
 pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
@@ -29,16 +26,6 @@ while not pathlib.Path("/tmp/end").exists():
     time.sleep(0.05)
 """
 """A training that ends when the test says so, however slow the machine is."""
-
-
-@pytest.fixture(scope="session")
-def image(cluster: RunningCluster) -> str:
-    """An image with a Python that is on the node."""
-    if cluster.layout is None:
-        return os.environ.get("LOWTIDE_TEST_IMAGE", "python:3.13-slim")
-    base = project_images.base(cluster.layout, Progress())
-    project_images.load([base], cluster.layout, cluster.programs)
-    return base.reference
 
 
 @pytest.fixture
