@@ -18,6 +18,8 @@ PACKAGE_WATTS_MAX: Final = 2000.0
 """No CPU package, and no memory of one, draws more."""
 NODE_WATTS_MAX: Final = 1e6
 """No node draws more."""
+GRAMS_PER_KWH_MAX: Final = 100_000.0
+"""No electricity emits a tenth of this: a number beyond it is of another unit, or none."""
 COUNTER_MAX: Final = 1 << 62
 """A counter of millijoules or microjoules beyond this has not counted energy."""
 LIMIT_FACTOR: Final = 1.2

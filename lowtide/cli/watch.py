@@ -27,6 +27,7 @@ from lowtide.report.live_view import draw
 
 RATE_SECONDS = 120
 SHORTEST_WINDOW = timedelta(minutes=10)
+FIRST_TIME, LAST_TIME = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
 
 
 @click.command("watch")
@@ -115,7 +116,8 @@ def window_of(jobs: tuple[LiveJob, ...], now: datetime) -> tuple[datetime, datet
     moments = [now, *(moment for job in jobs for span in job.planned for moment in span)]
     start, end = min(moments), max(moments)
     room = max(SHORTEST_WINDOW, (end - start) / 20)
-    return start - room, end + room
+    # A plan may name the first or the last year that there is.
+    return max(start, FIRST_TIME + room) - room, min(end, LAST_TIME - room) + room
 
 
 def _measured(server: PrometheusApi | None) -> tuple[dict[Key, LiveReading], str]:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
-from math import isfinite
 from typing import Final
 
 from lowtide.grid.errors import BadAnswer
 from lowtide.grid.series import Point
+from lowtide.limits import GRAMS_PER_KWH_MAX
 
 REGULAR_ROW: Final = 4
 """How many equal distances in a row make a step of the data rather than a coincidence of gaps."""
@@ -42,7 +42,7 @@ def usable(value: object, *, zero_possible: bool = False) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    if not isfinite(number) or number < 0 or (number == 0 and not zero_possible):
+    if not 0 <= number <= GRAMS_PER_KWH_MAX or (number == 0 and not zero_possible):
         return None
     return number
 

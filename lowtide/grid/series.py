@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, Self
 
 from lowtide.grid.timed import SeriesError, TimedSeries
+from lowtide.limits import GRAMS_PER_KWH_MAX
 
 __all__ = [
     "AverageSeries",
@@ -71,7 +72,7 @@ class IntensitySeries(TimedSeries[Point]):
     Use `AverageSeries` or `MarginalSeries`; this base exists for what they share.
 
     Raises:
-        SeriesError: as for every series, and where a value is negative or not finite.
+        SeriesError: as for every series, and where a value is none that electricity can have.
     """
 
     signal: ClassVar[Signal]
@@ -85,14 +86,15 @@ class IntensitySeries(TimedSeries[Point]):
 
     @classmethod
     def check_value(cls, value: float, start: datetime) -> None:
-        """Refuse an intensity that is negative or not finite.
+        """Refuse an intensity that no electricity can have.
 
         Raises:
-            SeriesError: it is.
+            SeriesError: it is negative, not a number, or beyond every limit.
         """
-        if not 0 <= value < float("inf"):
+        if not 0 <= value <= GRAMS_PER_KWH_MAX:
             raise SeriesError(
-                f"intensity {value} g/kWh at {start.isoformat()} is not a finite number >= 0"
+                f"intensity {value} g/kWh at {start.isoformat()} is not a number from 0 to "
+                f"{GRAMS_PER_KWH_MAX:,.0f}"
             )
 
     def merged(self, newer: "IntensitySeries") -> Self:

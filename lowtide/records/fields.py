@@ -6,7 +6,7 @@ this: `lowtide.records.jobs` refuses what it does not understand.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from lowtide.units import parse_timestamp
 
@@ -36,12 +36,17 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+LARGEST: Final = 1e18
+"""No energy, mass, time or count of a job comes near this; NaN is not below it either."""
+
+
 def number(value: Any) -> float | None:
-    """Return a number written as such or as decimal text, or `None`."""
+    """Return a number written as such or as decimal text; `None` for one that measures nothing."""
     try:
-        return float(value)
+        found = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return found if abs(found) <= LARGEST else None
 
 
 def conditions(manifest: Manifest) -> dict[str, Manifest]:
