@@ -1,6 +1,7 @@
 """Words that the Tab key fills in: subcommands, options, and the jobs of the cluster."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,9 +42,13 @@ def test_jobs_are_completed_in_the_namespace_that_was_typed(
 
 
 def test_no_cluster_completes_nothing_and_says_nothing(
-    capsys: pytest.CaptureFixture[str], kubectl: Any
+    capsys: pytest.CaptureFixture[str],
+    kubectl: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An error in the middle of a line that is being typed would not help."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     kubectl.fails("connection refused")
 
     assert words(capsys, "resume", "") == [":4"]

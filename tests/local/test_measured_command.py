@@ -90,10 +90,12 @@ raise SystemExit(measured.exit_status)
         assert process.wait(60) == 9
 
 
-def test_what_a_command_leaves_behind_is_said(start):
-    measured = start("sh", "-c", "sleep 2 >/dev/null 2>&1 &")
+def test_what_a_command_leaves_behind_is_said(start, tmp_path):
+    pid = tmp_path / "pid"
+    measured = start("sh", "-c", f"sleep 120 >/dev/null 2>&1 & echo $! >{pid}")
 
     assert ended(measured) == 0
+    os.kill(int(pid.read_text()), signal.SIGKILL)
     assert any("1 of its processes goes on" in note for note in measured.notes)
 
 

@@ -170,7 +170,7 @@ def test_jobs_come_from_the_cluster(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--from", "nowhere", "-o", "x.html"], 2, "give cluster, or a file or directory"),
+        (["--from", "nowhere", "-o", "x.html"], 2, "give cluster, runs, or a file or directory"),
         (["--from", "empty.json", "-o", "x.html"], 1, "no job with measured energy"),
         (["-o", "no/such/x.html"], 1, "cannot be written"),
         ([], 2, "Missing option '-o'"),
