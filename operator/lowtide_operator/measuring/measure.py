@@ -152,7 +152,9 @@ class Measurer:
         earliest = spec.schedule.start_no_earlier_than
         baseline = job.created if earliest is None else max(job.created, earliest)
         baseline = min(baseline, min((a.start for a in attempts if a.start), default=baseline))
-        zone = None if job.status.carbon is None else job.status.carbon.zone
+        # A Job may have been seen running before a look could write down what it waits for.
+        written = None if job.status.carbon is None else job.status.carbon.zone
+        zone = written or spec.grid.zone or settings.zone_of_unmarked_jobs
         intensity = prices = None
         if zone is not None:
             intensity = await self._grid.seen_between(zone, min(baseline, begin), until)
