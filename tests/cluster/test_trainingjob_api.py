@@ -99,7 +99,7 @@ def test_defaults_are_written_into_the_schedule(
         ),
         pytest.param(
             {"template": None},
-            "spec needs either a template .* or a targetRef .* and not both",
+            "spec.template in body must be of type object",
             id="nothing to run",
         ),
         pytest.param(

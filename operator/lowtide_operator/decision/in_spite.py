@@ -84,7 +84,10 @@ def patience_seconds(job: JobView, now: datetime) -> float:
     if has_end(status.conditions) or isinstance(job.spec, Fault) or job.spec.suspend:
         return inf
     if has_run(status.attempts) and not is_true(status.conditions, ConditionType.PAUSED):
-        return inf
-    start = None if status.plan is None else status.plan.start
-    left = 0.0 if start is None else (start - now).total_seconds()
+        # A start that is recorded may not be released yet.
+        return inf if is_true(status.conditions, ConditionType.RUNNING) else DUE_SECONDS
+    plan = status.plan
+    # The user may ask for a start before the planned one, which then is no later than the latest.
+    due = [] if plan is None else [plan.start, plan.latest_start]
+    left = min(((moment - now).total_seconds() for moment in due if moment), default=0.0)
     return max(DUE_SECONDS, left)

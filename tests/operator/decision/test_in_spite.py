@@ -9,7 +9,7 @@ import pytest
 
 from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide.trainingjob.models import parse_spec
-from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
+from lowtide.trainingjob.status import Attempt, Condition, PlanStatus, TrainingJobStatus
 from lowtide_operator.decision.actions import CreateJob, ResumeJob
 from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
 from lowtide_operator.decision.observation import Observation
@@ -83,7 +83,10 @@ def test_the_deadline_guard_holds_whatever_fails(
 
 
 def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
-    """In an hour the plan begins; then every 30 s; a job that runs or rests by will can wait."""
+    """In an hour the plan begins; then every 30 s; a job that runs or rests by will can wait.
+
+    A start that is recorded and not yet released is due, and so is what must start before its plan.
+    """
     planned = replace(job(), status=TrainingJobStatus(plan=PlanStatus(start=CREATED + HOUR)))
     assert patience_seconds(planned, CREATED) == 3600
     assert patience_seconds(planned, CREATED + 2 * HOUR) == 30
@@ -91,8 +94,24 @@ def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
     assert patience_seconds(job(suspend=True), CREATED) == inf
     held = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1"),))
     assert patience_seconds(replace(planned, status=held), CREATED + 2 * HOUR) == 30
-    runs = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1", start=CREATED),))
+    begun = TrainingJobStatus(attempts=(Attempt(number=1, name="net-1", start=CREATED),))
+    assert patience_seconds(replace(planned, status=begun), CREATED + 2 * HOUR) == 30
+    runs = begun.model_copy(
+        update={
+            "conditions": (
+                Condition(
+                    type=ConditionType.RUNNING,
+                    status="True",
+                    reason="Running",
+                    last_transition_time=CREATED,
+                ),
+            )
+        }
+    )
     assert patience_seconds(replace(planned, status=runs), CREATED + 2 * HOUR) == inf
+    early = PlanStatus(start=CREATED + HOUR, latest_start=CREATED + HOUR / 2)
+    asked = replace(planned, status=TrainingJobStatus(plan=early))
+    assert patience_seconds(asked, CREATED) == 1800
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ CLOCK_SECONDS = 15.0
 SETTINGS = OperatorSettings.model_validate(
     {
         "schedule": {"startLatencySeconds": 60, "marginSeconds": 60},
-        "zones": {ZONE: {"signal": "Average", "providers": [{"kind": "file", "path": "/none.csv"}]}},
+        "zones": {
+            ZONE: {"signal": "Average", "providers": [{"kind": "file", "path": "/none.csv"}]}
+        },
         "prometheus": {"url": "http://prometheus:9090", "scrapeIntervalSeconds": 60},
         "queue": {"workers": 4, "measuringWorkers": 2},
     }
