@@ -398,3 +398,4 @@ def test_namespaced_mode_has_no_right_elsewhere(
     assert ask("GET", f"{JOBS}/namespaces/{namespace}/trainingjobs", None) == 200
     assert ask("GET", f"{JOBS}/trainingjobs", None) == FORBIDDEN
     assert ask("GET", f"{JOBS}/namespaces/default/trainingjobs", None) == FORBIDDEN
+    install(helm)  # an uninstall after the namespace would find no place for its last role
