@@ -46,6 +46,9 @@ EMPTY_BY_NATURE = {
 }
 """Title of a panel to the reason why a healthy cluster has no data for it."""
 
+NOT_PREDICTED = "lowtide_trainingjob_predicted_"
+"""Series of predictions: they need five epochs or steps, and this run has fewer."""
+
 ABSENT_BY_NATURE = {
     "kube_node_status_allocatable": "comes from kube-state-metrics, which is not ours",
     "cluster:lowtide_unattributed_energy:ratio_rate1h": "a recording rule, evaluated below",
@@ -118,7 +121,8 @@ def test_every_query_of_a_dashboard_returns_data(seen: Seen, board: Dashboard) -
         panel.title: query.expression
         for panel in board.panels
         for query in panel.queries
-        if not seen.over_time(question(panel, query, choice).expression)
+        if NOT_PREDICTED not in query.expression
+        and not seen.over_time(question(panel, query, choice).expression)
     }
 
     assert {title: text for title, text in empty.items() if title not in EMPTY_BY_NATURE} == {}
@@ -137,7 +141,9 @@ def test_a_chosen_job_has_data_too(seen: Seen, board: Dashboard) -> None:
         question(panel, query, choice).expression
         for panel in board.panels
         for query in panel.queries
-        if "$trainingjob" in query.expression and panel.title not in EMPTY_BY_NATURE
+        if "$trainingjob" in query.expression
+        and NOT_PREDICTED not in query.expression
+        and panel.title not in EMPTY_BY_NATURE
     ]
 
     for expression in chosen:
@@ -188,13 +194,22 @@ def test_every_metric_of_an_alert_is_there(seen: Seen, rules: dict[str, Any]) ->
 
 
 def test_a_healthy_cluster_raises_no_alert(seen: Seen, rules: dict[str, Any]) -> None:
-    """No expression but that of the tiny budget holds at the end of the run."""
+    """No expression but that of the tiny budget holds at the end of the run.
+
+    What pods of earlier tests left in the same Prometheus held at its beginning already.
+    """
     server = PrometheusApi(url=PROMETHEUS_URL, timeout_seconds=20)
+
+    def holds_for(expression: str, moment: datetime) -> set[frozenset[tuple[str, str]]]:
+        found = server.vector(expression, at=moment.timestamp())
+        return {frozenset(labels.items()) for labels, _ in found}
+
     holding = {
         rule["alert"]
         for group in rules["groups"]
         for rule in group["rules"]
-        if "alert" in rule and server.vector(rule["expr"], at=seen.until.timestamp())
+        if "alert" in rule
+        and holds_for(rule["expr"], seen.until) - holds_for(rule["expr"], seen.since)
     }
 
     assert holding == {"JobEnergyBudgetExceeded"}
