@@ -92,7 +92,7 @@ raise SystemExit(measured.exit_status)
 
 def test_what_a_command_leaves_behind_is_said(start, tmp_path):
     pid = tmp_path / "pid"
-    measured = start("sh", "-c", f"sleep 120 >/dev/null 2>&1 & echo $! >{pid}")
+    measured = start("sh", "-c", f"sleep 120 >/dev/null 2>&1 & echo $! >{pid}; sleep 3")
 
     assert ended(measured) == 0
     os.kill(int(pid.read_text()), signal.SIGKILL)

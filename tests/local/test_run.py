@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_dry_run_only_says_when_it_would_run_and_why(machine, tmp_path):
 
     assert done.returncode == 0
     assert "waits until" in done.stdout
-    assert "save 75 %" in done.stdout
+    assert re.search(r"save 7\d %", done.stdout)  # 75 at the beginning of an hour
     assert store.names() == []
 
 
