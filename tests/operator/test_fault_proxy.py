@@ -87,7 +87,9 @@ def started(api: Any, name: str) -> bool:
     return job is not None and not job["spec"].get("suspend")
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.slow) for seed in MORE_SEEDS)]
+)
 async def test_a_faulty_way_to_the_api_server_starts_nothing_twice_and_loses_nothing(
     seed: int,
     api: Any,
@@ -96,17 +98,4 @@ async def test_a_faulty_way_to_the_api_server_starts_nothing_twice_and_loses_not
     kubeconfig: Path,
 ) -> None:
     """Almost every third request fails for a while, in eight ways; watches in four."""
-    await a_faulty_while(seed, api, operator, training_job, kubeconfig)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", MORE_SEEDS)
-async def test_more_faulty_ways(
-    seed: int,
-    api: Any,
-    operator: Callable[..., Any],
-    training_job: Callable[..., Any],
-    kubeconfig: Path,
-) -> None:
-    """Other seeds, other faults."""
     await a_faulty_while(seed, api, operator, training_job, kubeconfig)

@@ -1,7 +1,5 @@
 """promtool, and the rules as the chart renders them."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from standins.backfilled import program
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 60
@@ -20,14 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 @pytest.fixture(scope="session")
 def promtool() -> Path:
     """The promtool of the machine, or of the test cluster's cache."""
-    from singlenode.layout import Layout
-
-    cached = sorted((Layout.default().cache / "debian").glob("*/root/usr/bin"))
-    path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, cached)])
-    found = shutil.which("promtool", path=path)
-    if found is None:
-        pytest.skip("promtool is not installed: `python tests/cluster build` fetches it")
-    return Path(found)
+    return program("promtool")
 
 
 @pytest.fixture(scope="session")

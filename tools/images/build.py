@@ -83,10 +83,13 @@ def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[
     arguments.output.mkdir(parents=True, exist_ok=True)
     layout = arguments.output / "oci"
     shutil.rmtree(layout, ignore_errors=True)
+    application = arguments.output / "context" / "application"
+    shutil.rmtree(application, ignore_errors=True)
+    wheels.project_wheel(application, commit_seconds())
     made = []
     for one in wanted:
         tag = f"{arguments.registry}/lowtide/{one.name}:{version()}"
-        build_one(one, tag, base, builder, arguments)
+        build_one(one, tag, base, application, builder, arguments)
         digest = builder.save(tag, layout)
         if arguments.push:
             say(f"pushing {tag}")
@@ -111,17 +114,18 @@ def build_one(
     image: Image,
     tag: str,
     base: builders.Base,
+    application: Path,
     builder: builders.Builder,
     arguments: argparse.Namespace,
 ) -> None:
-    """Fetch the wheels of one image and build it."""
+    """Fetch the wheels of one image and build it with the wheel in `application`."""
     context = arguments.output / "context" / image.name
     shutil.rmtree(context, ignore_errors=True)
     (context / "dependencies").mkdir(parents=True)
     say(f"fetching the wheels of {image.name} for Python {base.python}")
     requirements = HERE / "requirements" / f"{image.name}.txt"
     wheels.fetch(requirements, context / "dependencies", base.python, arguments.platform)
-    wheels.project_wheel(context / "application", commit_seconds())
+    shutil.copytree(application, context / "application")
     shutil.copy(HERE / "runtime.py", context)
     say(f"building {tag}")
     builder.build(

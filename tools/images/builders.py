@@ -69,7 +69,9 @@ class Builder:
         else:
             reference = self.run("pull", "--quiet", name).splitlines()[-1]
             kind = ("--type", "image") if self.program == "buildah" else ()
-            digest = json.loads(self.run("inspect", *kind, reference), object_hook=_digest_of)
+            found = json.loads(self.run("inspect", *kind, reference))
+            image = found[0] if isinstance(found, list) else found
+            digest = image.get("FromImageDigest") or image["Digest"]
         return Base(name, reference, digest, self._python(reference))
 
     def _python(self, reference: str) -> str:
@@ -121,11 +123,6 @@ class Builder:
     def push(self, tag: str) -> None:
         """Send the image to the registry that its tag names."""
         self.run("push", "--quiet", tag)
-
-
-def _digest_of(found: dict[str, object]) -> object:
-    """Return the digest out of what `inspect` prints, whichever of the two programs printed it."""
-    return found.get("FromImageDigest") or found.get("Digest") or found
 
 
 def choose(name: str | None, storage: Path | None) -> Builder:
