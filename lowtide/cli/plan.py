@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
 from lowtide.cli.options import trace_options
+from lowtide.cli.plan_batch import slurm_option
 from lowtide.cli.plan_view import plan_text
 from lowtide.cli.price_options import objective_options, prices_option
 from lowtide.cli.price_outlook import prices_at
@@ -99,7 +100,14 @@ class Outlook:
 )
 @prices_option(multiple=False)
 @objective_options
-@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["table", "json", "slurm"]),
+    default="table",
+    show_default=True,
+    help="slurm: the start as an option of sbatch, and the reason on standard error.",
+)
 def command(
     zone: str,
     duration: timedelta,
@@ -127,12 +135,17 @@ def command(
       lowtide plan --zone DE --duration 24h --slack 168h --interruptible
       lowtide plan --zone DE --duration 4h --trace examples/traces/DE.csv --at 2021-08-11T06:00Z
       lowtide plan --zone DE --duration 4h --prices p.csv --objective both --price-per-tonne 100
+      sbatch $(lowtide plan --zone DE --duration 4h --output slurm) job.sh
 
     Without --trace and --settings the zone's keyless service is asked: NESO for GB,
     Energy-Charts for most of Europe.
     """
     if deadline is not None and slack is not None:
         raise click.UsageError("give --deadline or --slack, not both")
+    if output == "slurm" and interruptible:
+        raise click.UsageError(
+            "--output slurm gives one start, and an --interruptible plan may have several: give one"
+        )
     outlook = outlook_for(zone, trace, moment, times_are_utc, settings, signal, factor)
     request = request_for(
         outlook.now,
@@ -159,6 +172,10 @@ def command(
         raise click.ClickException(str(error)) from error
     if output == "json":
         click.echo(json.dumps(plan_document(zone, request, made, outlook, others), indent=2))
+        return
+    if output == "slurm":
+        click.echo(made.explanation, err=True)
+        click.echo(slurm_option(outlook.now, made))
         return
     width = shutil.get_terminal_size((100, 24)).columns
     click.echo(

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.accounts.figures import Measurement
+from lowtide.accounts.foresight import foresee_from_series
+from lowtide.accounts.predicted import Circumstances
 from lowtide.accounts.scores import price_of
 from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
@@ -34,9 +36,7 @@ from lowtide_operator.decision.observation import (
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.decision.start import is_held
 from lowtide_operator.decision.workload import has_begun, why_at_once
-from lowtide_operator.measuring.foresight import foresee_from_series
 from lowtide_operator.measuring.hindsight import look_back
-from lowtide_operator.measuring.predicted import Circumstances
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (

@@ -216,3 +216,23 @@ def test_a_trace_may_come_from_a_pipe(trace, tmp_path):
 
     assert result.exit_code == 0, result.output
     assert "waits until 2026-03-19 02:00Z because" in result.output
+
+
+@pytest.mark.parametrize(
+    ("at", "option"), [("12:00", "--begin=now+50400"), ("02:00", "--begin=now")]
+)
+def test_slurm_gets_the_start_as_an_option_and_a_person_the_reason(trace, at, option):
+    """From noon to 02:00 of the next day are 14 hours of 3600 s; at 02:00 it is clean already."""
+    moment = ["--at", f"2026-03-18T{at}Z"]
+    result = run("--duration", "4h", "--trace", trace, *moment, "--output", "slurm")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{option}\n"
+    assert "because" in result.stderr
+
+
+def test_slurm_is_not_told_one_start_of_a_plan_that_may_have_several(trace):
+    result = run("--duration", "4h", "--trace", trace, *NOON, "--interruptible", "-o", "slurm")
+
+    assert result.exit_code == 2
+    assert "--output slurm gives one start" in result.stderr

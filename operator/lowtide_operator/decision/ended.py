@@ -7,6 +7,7 @@ a day; a missing figure is tried again until it is there or can never be there.
 from datetime import timedelta
 
 from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figures
+from lowtide.accounts.review import reviewed
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
@@ -22,7 +23,6 @@ from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
-from lowtide_operator.status.review import reviewed
 
 DELETED = "Deleted"
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from lowtide.accounts.foresight import foresee, with_what_was_known
+from lowtide.accounts.predicted import Circumstances
+from lowtide.accounts.progress import Curve
 from lowtide.accounts.scores import price_of
 from lowtide.grid.forecast import Forecast
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import AttemptPod, PredictionStatus, TrainingStatus
 from lowtide.trainingjob.training import training_of
-from lowtide_operator.measuring.foresight import foresee, with_what_was_known
 from lowtide_operator.measuring.measure import SeenGrid
-from lowtide_operator.measuring.predicted import Circumstances
-from lowtide_operator.objects.progress import Curve
 from lowtide_operator.objects.views import JobView, PodView
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide import names
-from lowtide_operator.objects.progress import Curve
+from lowtide.accounts.progress import Curve
 from lowtide_operator.samples.source import (
     Samples,
     SamplesUnavailableError,

@@ -15,10 +15,10 @@ from typing import Final
 
 import aiohttp
 
+from lowtide.accounts.progress import LiveReport, Mark, add_mark
 from lowtide.names import TRAINER_REPORT_PATH
 from lowtide.trainingjob.report import TrainingReport, parse_report
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.progress import LiveReport, Mark
 from lowtide_operator.samples.bounded_body import bounded_body
 from lowtide_operator.settings import PredictionSettings
 
@@ -30,8 +30,6 @@ AT_ONCE: Final = 16
 JOBS_MAX: Final = 4_096
 """Jobs beyond this number are not asked."""
 BODY_MAX_BYTES: Final = 65_536
-MARKS_MAX: Final = 64
-"""Marks of one job; at the bound every second one is dropped."""
 LONGEST_PAUSE_SECONDS: Final = 600.0
 FORGOTTEN_SECONDS: Final = 1_800.0
 """A job that no look named for so long is not asked any more."""
@@ -114,7 +112,7 @@ class LiveReports:
         report = max(reports, key=lambda one: (one.epochs or 0, one.samples or 0))
         before = None if job.answer is None else job.answer.report
         at = self._clock()
-        _mark(job.marks, at, report)
+        add_mark(job.marks, at, report)
         job.answer = LiveReport(at, report, tuple(job.marks))
         if before is None or _is_news(before, report):
             self._on_news(job.key)
@@ -141,17 +139,3 @@ class LiveReports:
 def _is_news(before: TrainingReport, now: TrainingReport) -> bool:
     """Return whether a report tells more than that time has passed."""
     return (before.epochs, before.checkpoint) != (now.epochs, now.checkpoint)
-
-
-def _mark(marks: list[Mark], at: datetime, report: TrainingReport) -> None:
-    """Add how far the training is, if it went on; a training that went back begins anew."""
-    samples, seconds = report.samples, report.training_seconds
-    if samples is None or seconds is None:
-        return
-    if marks and (samples < marks[-1].samples or seconds < marks[-1].training_seconds):
-        marks.clear()
-    if marks and samples == marks[-1].samples:
-        return
-    if len(marks) == MARKS_MAX:
-        del marks[1::2]
-    marks.append(Mark(at, samples, seconds))

@@ -8,6 +8,13 @@ from itertools import pairwise
 from math import fsum
 from typing import Final
 
+from lowtide.accounts.predicted import (
+    Circumstances,
+    WholeRun,
+    functional_units_of,
+    moment_of,
+)
+from lowtide.accounts.progress import Curve, LiveReport, joules_by
 from lowtide.planning.durations import Experience
 from lowtide.prediction.extrapolation import FEWEST_STEPS
 from lowtide.prediction.progress import (
@@ -30,13 +37,6 @@ from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.prediction import PredictedFigures, PredictionStatus
 from lowtide.trainingjob.status import CheckpointStatus, EpochEntry, TrainingStatus
-from lowtide_operator.measuring.predicted import (
-    Circumstances,
-    WholeRun,
-    functional_units_of,
-    moment_of,
-)
-from lowtide_operator.objects.progress import Curve, LiveReport, joules_by
 
 WORTH_A_WRITE: Final = 0.05
 """Relative change of a waiting job's predicted grams from which on they are written again."""

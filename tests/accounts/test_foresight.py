@@ -4,6 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lowtide.accounts.foresight import (
+    foresee,
+    foresee_from_series,
+    with_what_was_known,
+)
+from lowtide.accounts.predicted import Circumstances
+from lowtide.accounts.progress import Curve, LiveReport, Mark, joules_by
+from lowtide.accounts.review import reviewed
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.series import AverageSeries, IntensitySeries, Point, Signal
 from lowtide.planning.durations import PastRun, learn
@@ -20,14 +28,6 @@ from lowtide.trainingjob.status import (
     TrainingJobStatus,
 )
 from lowtide.trainingjob.training import training_of
-from lowtide_operator.measuring.foresight import (
-    foresee,
-    foresee_from_series,
-    with_what_was_known,
-)
-from lowtide_operator.measuring.predicted import Circumstances
-from lowtide_operator.objects.progress import Curve, LiveReport, Mark, joules_by
-from lowtide_operator.status.review import reviewed
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SPEC = TrainingJobSpec(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
 
+from lowtide.accounts.progress import Curve, joules_by
 from lowtide.accounts.settings import EmbodiedSettings
 from lowtide.accounts.settlement import embodied_of
 from lowtide.grid.forecast import Forecast
@@ -31,7 +32,6 @@ from lowtide.trainingjob.spec import Price, TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus, TrainingStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.units import joules_to_kwh
-from lowtide_operator.objects.progress import Curve, joules_by
 
 PRICED_ENOUGH: Final = 0.5
 """Least share of the energy so far whose hours' intensity must be known."""

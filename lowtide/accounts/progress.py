@@ -4,8 +4,12 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from lowtide.trainingjob.report import TrainingReport
+
+MARKS_MAX: Final = 64
+"""Marks of one training; at the bound every second one is dropped."""
 
 Curve = tuple[tuple[datetime, float], ...]
 """Joules that a pod had used by these times, in time order."""
@@ -53,3 +57,17 @@ def _at(moment: datetime, curve: Curve) -> float | None:
     (before, low), (after, high) = curve[index - 1], curve[index]
     share = (moment - before) / (after - before)
     return low + share * (high - low)
+
+
+def add_mark(marks: list[Mark], at: datetime, report: TrainingReport) -> None:
+    """Add how far the training is, if it went on; a training that went back begins anew."""
+    samples, seconds = report.samples, report.training_seconds
+    if samples is None or seconds is None:
+        return
+    if marks and (samples < marks[-1].samples or seconds < marks[-1].training_seconds):
+        marks.clear()
+    if marks and samples == marks[-1].samples:
+        return
+    if len(marks) == MARKS_MAX:
+        del marks[1::2]
+    marks.append(Mark(at, samples, seconds))
