@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.local.command import CommandError
 from lowtide.local.measured_command import MeasuredCommand
@@ -45,6 +46,7 @@ CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     help="Model CPU and memory where no meter reads them; the joules are then called modelled.",
 )
 @grid_options
+@account_options
 @click.option(
     "-o",
     "--output",
@@ -64,6 +66,7 @@ def command(
     trace_start: datetime | None,
     speed: float,
     settings: Path | None,
+    accounts: RunAccounts,
     output: str,
     command_line: tuple[str, ...],
 ) -> None:
@@ -86,6 +89,7 @@ def command(
         spec["metrics"] = {"series": series}
     if grid.zone is not None:
         spec["grid"] = {"zone": grid.zone}
+    accounts.write(spec)
     raise SystemExit(_measure(command_line, spec, grid, name, interval, is_modelled, output))
 
 
@@ -174,13 +178,7 @@ def report(
         opened = grid.open(began)
     except click.ClickException as error:
         said.append(f"carbon is not reported: {error.message}")
-    intensity = None
-    if opened is not None:
-
-        def intensity(start, end):  # type: ignore[no-untyped-def]
-            return opened.intensity(start, end, datetime.now(UTC))
-
-    document = finished(store, name, intensity=intensity)
+    document = finished(store, name, grid=opened)
     try:
         store.save(name, document)
     except RunFileError as error:

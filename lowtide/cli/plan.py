@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import yaml
-from pydantic import ValidationError
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
 from lowtide.cli.options import trace_options
@@ -23,6 +21,7 @@ from lowtide.cli.plan_batch import slurm_option
 from lowtide.cli.plan_view import plan_text
 from lowtide.cli.price_options import objective_options, prices_option
 from lowtide.cli.price_outlook import prices_at
+from lowtide.cli.settings_file import zone_settings
 from lowtide.grid.defaults import keyless_settings
 from lowtide.grid.errors import Failure
 from lowtide.grid.raw_values import usual_step
@@ -212,7 +211,7 @@ def outlook_for(
         described = Signal(signal) if signal else Signal.AVERAGE
         state = zone_of_trace(zone, trace, read, described, now=now).refresh(now)
     else:
-        chosen = keyless_settings(zone) if settings is None else zone_settings(settings, zone)
+        chosen = keyless_settings(zone) if settings is None else zone_settings(settings, zone)[0]
         if not chosen.providers:
             raise click.ClickException(
                 f"no source of intensity is known for zone {zone}: give --trace, or --settings "
@@ -286,26 +285,6 @@ def replayed_trace(
     return ZoneSettings.model_validate(
         {"signal": Signal.AVERAGE, "providers": [provider], "slotsPerDay": slots}
     )
-
-
-def zone_settings(path: Path, zone: str) -> ZoneSettings:
-    """Return the settings of a zone in the operator's settings file.
-
-    Raises:
-        click.ClickException: the file cannot be used, or does not hold the zone.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise click.ClickException(f"{path} cannot be read as YAML: {error}") from error
-    zones = content.get("zones") if isinstance(content, dict) else None
-    if not isinstance(zones, dict) or zone not in zones:
-        known = ", ".join(sorted(map(str, zones))) if isinstance(zones, dict) else "none"
-        raise click.ClickException(f"{path} has no zone {zone} (zones: {known})")
-    try:
-        return ZoneSettings.model_validate(zones[zone])
-    except ValidationError as error:
-        raise click.ClickException(f"{path}, zone {zone}: {error}") from error
 
 
 def cache_folder() -> Path:

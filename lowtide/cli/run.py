@@ -17,6 +17,7 @@ import click
 
 from lowtide import names
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.cli.run_view import RunView
 from lowtide.local.command import CommandError
@@ -66,6 +67,7 @@ CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     help="Run at once where waiting saves less.",
 )
 @grid_options
+@account_options
 @click.option("--name", help="Name of the run [made from the command and the time].")
 @click.option("--series", help="Series whose finished runs teach how long this one takes.")
 @click.option("--interval", type=click.FloatRange(min=0.1, max=60), default=1.0, hidden=True)
@@ -94,6 +96,7 @@ def command(
     trace_start: datetime | None,
     speed: float,
     settings: Path | None,
+    accounts: RunAccounts,
     name: str | None,
     series: str | None,
     interval: float,
@@ -149,6 +152,7 @@ def command(
         spec: dict[str, Any] = {"schedule": schedule, "grid": {"zone": grid.zone}}
         if series is not None:
             spec["metrics"] = {"series": series}
+        accounts.write(spec)
         document = new_document(command_line, spec, now.timestamp(), {})
         how = {"wallStart": now.isoformat(), "grid": grid.as_json(), "interval": interval}
         how |= {"model": is_modelled, "freezes": freezes}

@@ -52,7 +52,8 @@ class GridChoice:
         """
         if self.zone is None:
             return None
-        from lowtide.cli.plan import cache_folder, replayed_trace, zone_settings
+        from lowtide.cli.plan import cache_folder, replayed_trace
+        from lowtide.cli.settings_file import zone_settings
         from lowtide.grid.defaults import keyless_settings
         from lowtide.local.grid import RunGrid
 
@@ -60,8 +61,9 @@ class GridChoice:
             start = self.trace_start or wall_start
             chosen = replayed_trace(self.trace, start, wall_start, self.speed)
             return RunGrid(self.zone, chosen, started=wall_start, folder=None)
+        pue = None
         if self.settings is not None:
-            chosen = zone_settings(self.settings, self.zone)
+            chosen, pue = zone_settings(self.settings, self.zone)
         else:
             chosen = keyless_settings(self.zone)
         if not chosen.providers:
@@ -69,7 +71,7 @@ class GridChoice:
                 f"no source of intensity is known for zone {self.zone}: give --trace, or "
                 "--settings with a provider for it"
             )
-        return RunGrid(self.zone, chosen, started=wall_start, folder=cache_folder())
+        return RunGrid(self.zone, chosen, started=wall_start, folder=cache_folder(), pue=pue)
 
 
 def grid_options(command: Any) -> Any:

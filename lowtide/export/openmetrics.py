@@ -41,6 +41,13 @@ def export(job: JobFigures, occasion: Occasion) -> str:
         if unit in UNITS:
             lines.append(f"# UNIT {name} {unit}")
         lines += [f"# HELP {name} {text}", f"{name}{labels} {float(value)!r}"]
+    if job.cost_amount is not None:
+        money = {"currency": job.cost_currency or "", "kind": job.cost_kind or ""}
+        lines += [
+            "# TYPE lowtide_run_cost gauge",
+            "# HELP lowtide_run_cost Price of the machine's hours or of the energy, by kind.",
+            f"lowtide_run_cost{_labels({'job': job.name} | money)} {float(job.cost_amount)!r}",
+        ]
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 

@@ -4,15 +4,15 @@ Whoever reads a run whose program was killed finishes it the same way, so what w
 never lost with the program.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lowtide.grid.series import IntensitySeries
 from lowtide.local.samples_file import SampledAttempt, read_samples
 from lowtide.local.store import Document, RunStore
 
-Intensity = Callable[[datetime, datetime], IntensitySeries | None]
+if TYPE_CHECKING:
+    from lowtide.local.grid import RunGrid
+
 _REPORT_MAX: Final = 65_536
 
 
@@ -20,28 +20,37 @@ def finished(
     store: RunStore,
     name: str,
     *,
-    intensity: Intensity | None = None,
+    grid: "RunGrid | None" = None,
     now: datetime | None = None,
     document: Document | None = None,
 ) -> Document:
     """Return a run's document with everything that its samples say, without writing it.
 
+    Without a `grid` its carbon is not known, or stays as it was written.
+
     Raises:
         RunFileError: the run cannot be read.
     """
     from lowtide.local.settling import RunSettings, settled
+    from lowtide.trainingjob.models import TrainingJob
 
     document = store.load(name) if document is None else document
     sampled = read_samples(store.samples_path(name))
     going_on = store.is_going_on(name)
-    found = None
-    if intensity is not None and sampled:
-        found = intensity(_created(document, sampled), _utc(sampled[-1].last_seen))
+    now = now or datetime.now(UTC)
+    intensity = overhead = None
+    if grid is not None and sampled:
+        created, end = _created(document, sampled), _utc(sampled[-1].last_seen)
+        intensity = grid.intensity(created, end, now)
+        spans = [(_utc(one.started_at), _utc(one.last_seen)) for one in sampled]
+        spec = TrainingJob.model_validate(document).spec
+        overhead = grid.overhead(spec, [span for span in spans if span[0] < span[1]])
     return settled(
         document,
         sampled,
-        now=now or datetime.now(UTC),
-        intensity=found,
+        now=now,
+        intensity=intensity,
+        overhead=overhead,
         report=_report(store, name),
         settings=RunSettings(scrape_interval_seconds=_spacing(sampled)),
         is_going_on=going_on,

@@ -42,7 +42,8 @@ def summary_lines(document: Mapping[str, Any], notes: Sequence[str]) -> list[str
         quality = _QUALITIES.get(part["quality"], part["quality"])
         what = f"{part['component']:<5} {_joules(part['joules']):>9}   {method}; {quality}"
         lines.append("  " + what + ("" if part["part"] == "active" else "; idle"))
-    lines += _carbon(status)
+    zone = (document.get("spec", {}).get("grid") or {}).get("zone")
+    lines += _carbon(status, zone) + _cost(status)
     return lines + [f"  note: {note}" for note in notes]
 
 
@@ -55,17 +56,23 @@ def summary_document(document: Mapping[str, Any], notes: Sequence[str]) -> dict[
     }
 
 
-def _carbon(status: Mapping[str, Any]) -> list[str]:
+def _carbon(status: Mapping[str, Any], zone_of_spec: str | None) -> list[str]:
     carbon, avoided = status.get("carbon") or {}, status.get("counterfactual") or {}
     grams = carbon.get("operationalGrams")
     if grams is None:
-        return []
+        is_priceless = zone_of_spec is None or not status.get("energy")
+        said = f"no intensity of zone {zone_of_spec} for the time of the run is known"
+        return [] if is_priceless else [f"  carbon is not known: {said}"]
     mean, zone = carbon.get("meanGramsPerKwh"), carbon.get("zone")
     estimated = ", partly estimated" if carbon.get("provisional") else ""
     line = f"  carbon {format_mass(float(grams)):>8}   {mean} g/kWh on average in {zone}{estimated}"
     if carbon.get("embodiedGrams"):
         line += f"; embodied {format_mass(float(carbon['embodiedGrams']))}"
+    if carbon.get("pue"):
+        line += f"; PUE {carbon['pue']} ({str(carbon.get('pueKind') or '').lower()})"
     lines = [line]
+    if carbon.get("pueMessage"):
+        lines.append(f"  note: {carbon['pueMessage']}")
     waited = bool((status.get("plan") or {}).get("segments"))
     if waited and avoided.get("avoidedGrams") and avoided.get("avoidedPercent"):
         mass, share = float(avoided["avoidedGrams"]), float(avoided["avoidedPercent"])
@@ -74,6 +81,17 @@ def _carbon(status: Mapping[str, Any]) -> list[str]:
             f"  waiting {format_mass(abs(mass)):>7}   {word} than at once ({abs(share):.0f} %)"
         )
     return lines
+
+
+def _cost(status: Mapping[str, Any]) -> list[str]:
+    """Return what it cost: hours of the machine and its energy are never added."""
+    cost = status.get("cost") or {}
+    words = {"instance": "for the hours of the machine", "energy": "for the energy"}
+    return [
+        f"  cost {float(cost[part]):>10.4f} {cost.get('currency')}   {said}"
+        for part, said in words.items()
+        if cost.get(part) is not None
+    ]
 
 
 def _seconds(status: Mapping[str, Any]) -> float:

@@ -278,13 +278,8 @@ class Runner:
 
     def _settle(self) -> None:
         """Write what was measured; a run that never worked keeps its plan."""
-        grid, now = self.grid, self.now()
-
-        def intensity(start: datetime, end: datetime) -> Any:
-            return None if grid is None else grid.intensity(start, end, now)
-
         self._document = finished(
-            self.store, self.name, intensity=intensity, now=now, document=self._document
+            self.store, self.name, grid=self.grid, now=self.now(), document=self._document
         )
         self._save()
 

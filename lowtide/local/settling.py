@@ -20,6 +20,7 @@ from lowtide.accounts.settings import (
 )
 from lowtide.accounts.settlement import Ledger, settle
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.local.books import PartKey
 from lowtide.local.samples_file import SampledAttempt
@@ -133,13 +134,15 @@ def settled(
     *,
     now: datetime,
     intensity: IntensitySeries | None,
+    overhead: Overhead | None,
     report: str | None,
     settings: RunSettings,
     is_going_on: bool = False,
 ) -> dict[str, Any]:
     """Return a run's document with its attempts and what was measured of them.
 
-    `report` is what the training reported, `intensity` what the grid's intensity was.
+    `report` is what the training reported, `intensity` what the grid's intensity was, `overhead`
+    the data centre's factor on it.
     """
     job = TrainingJob.model_validate(document)
     status = job.status or TrainingJobStatus()
@@ -160,6 +163,7 @@ def settled(
                 status=status,
                 samples=samples_of(job, sampled),
                 intensity=intensity,
+                overhead=overhead,
                 baseline_start=min(created, attempts[0].start or created),
             ),
             settings,

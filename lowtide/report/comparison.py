@@ -176,7 +176,7 @@ def difference_lines(comparison: Comparison | GroupComparison) -> list[str]:
 
 def _sam_notes(jobs: Sequence[JobFigures]) -> list[str]:
     return [
-        f"note: {job.name}: {metric.name} is {metric.reason}"
+        f"note: {job.name}: {metric.name} has no value: {metric.reason}"
         for job in jobs
         if (metric := job.metric("SAM")) is not None and metric.value is None and metric.reason
     ]

@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from lowtide.grid.overhead import Overhead, OverheadKind
+from lowtide.grid.overhead_query import SLOTS_MAX
 from lowtide.trainingjob.models import parse_spec
-from lowtide_operator.schedule.overheads import SLOTS_MAX, Overheads
+from lowtide_operator.schedule.overheads import Overheads
 from lowtide_operator.settings import OperatorSettings
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
