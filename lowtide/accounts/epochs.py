@@ -25,7 +25,7 @@ def with_energy(training: TrainingStatus, energy: JobEnergy) -> TrainingStatus:
     edge = training.started_at or first.end - timedelta(seconds=float(first.seconds))
     entries = []
     for entry in training.history:
-        joules = _joules_between(edge, entry.end, energy)
+        joules = joules_between(edge, entry.end, energy)
         entries.append(
             entry.model_copy(update={"joules": None if joules is None else round(joules)})
         )
@@ -33,7 +33,8 @@ def with_energy(training: TrainingStatus, energy: JobEnergy) -> TrainingStatus:
     return training.model_copy(update={"history": tuple(entries)})
 
 
-def _joules_between(start: datetime, end: datetime, energy: JobEnergy) -> float | None:
+def joules_between(start: datetime, end: datetime, energy: JobEnergy) -> float | None:
+    """Return the job's energy between two moments; `None` where samples do not cover them."""
     if end <= start:
         return None
     ran = union(

@@ -10,7 +10,7 @@ from typing import Any
 from lowtide.accounts.references import Shelf
 from lowtide.accounts.settings import RatingSettings
 from lowtide.metrics.environment import environment_name, reference_for
-from lowtide.metrics.properties import PROPERTIES, Task, training_values
+from lowtide.metrics.properties import PROPERTIES, Task, inference_values, training_values
 from lowtide.metrics.rating import PropertyRating, Rating, rate
 from lowtide.metrics.result import SENTENCES, MetricError
 from lowtide.trainingjob.base import decimal_text
@@ -42,7 +42,7 @@ def rating_fields(
     framework = training.framework
     found = reference_for(
         shelf.sets,
-        task=Task.TRAINING,
+        task=Task.TRAINING if training.inference is None else Task.INFERENCE,
         dataset=training.dataset,
         environment=environment_name(job.energy.gpu_model, job.energy.gpu_count, framework),
     )
@@ -65,15 +65,26 @@ def rating_fields(
 
 def _values(job: Rated, training: TrainingStatus) -> dict[str, float | None]:
     parameters, top5 = training.parameters, training.accuracy_top5
+    accuracy = None if training.accuracy is None else float(training.accuracy)
+    known = {
+        "parameters": None if parameters is None else parameters / 1e6,
+        "accuracy_top5": None if top5 is None else float(top5),
+    }
+    answered = training.inference
+    if answered is not None:
+        each = answered.joules_per_sample
+        return inference_values(
+            joules_per_sample=None if each is None else float(each),
+            seconds_per_sample=answered.seconds / answered.samples if answered.samples else None,
+            accuracy=accuracy,
+            known=known,
+        )
     return training_values(
         energy_kwh=joules_to_kwh(job.energy_joules),
         hours=None if job.duration_seconds is None else job.duration_seconds / 3600,
         epochs=training.epochs,
-        accuracy=None if training.accuracy is None else float(training.accuracy),
-        known={
-            "parameters": None if parameters is None else parameters / 1e6,
-            "accuracy_top5": None if top5 is None else float(top5),
-        },
+        accuracy=accuracy,
+        known=known,
     )
 
 

@@ -80,4 +80,4 @@ def _read(paths: list[Path]) -> Shelf:
 
 
 def _shipped() -> tuple[ReferenceSet, ...]:
-    return tuple(published_reference(Task.TRAINING, place) for place in environments(Task.TRAINING))
+    return tuple(published_reference(task, place) for task in Task for place in environments(task))

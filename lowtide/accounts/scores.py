@@ -44,10 +44,12 @@ def functional_units(
         return 1.0 if complete else 0.0
     if training is None:
         return None
+    answered = training.inference
     counted = {
         FunctionalUnitKind.EPOCH: training.epochs,
-        FunctionalUnitKind.SAMPLE: training.samples,
-        FunctionalUnitKind.TOKEN: training.tokens,
+        FunctionalUnitKind.SAMPLE: training.samples if answered is None else answered.samples,
+        FunctionalUnitKind.TOKEN: training.tokens if answered is None else answered.tokens,
+        FunctionalUnitKind.REQUEST: None if answered is None else answered.requests,
         FunctionalUnitKind.PARAMETER: training.parameters,
         FunctionalUnitKind.FLOP: training.flops,
     }.get(unit.kind)

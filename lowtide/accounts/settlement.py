@@ -15,6 +15,7 @@ from typing import Any, Final
 from lowtide.accounts.electricity import electricity_status
 from lowtide.accounts.epochs import with_energy
 from lowtide.accounts.figures import Measurement
+from lowtide.accounts.inference import with_inference
 from lowtide.accounts.rating import Rated
 from lowtide.accounts.reading import JobReading
 from lowtide.accounts.references import EMPTY_SHELF, Shelf
@@ -102,7 +103,7 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
         update={"gpu_count": reading.gpu_count(numbers), "mock": reading.is_mock()}
     )
     training = ledger.status.training
-    training = None if training is None else with_energy(training, energy)
+    training = None if training is None else with_inference(with_energy(training, energy), energy)
     counterfactual = _counterfactual(energy, carbon, ledger)
     rated = Rated(
         energy=used,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lowtide.records.inference import inference_words
 from lowtide.units import format_duration, format_energy, format_mass
 
 _WORDS: Final = {
@@ -42,6 +43,8 @@ def summary_lines(document: Mapping[str, Any], notes: Sequence[str]) -> list[str
         quality = _QUALITIES.get(part["quality"], part["quality"])
         what = f"{part['component']:<5} {_joules(part['joules']):>9}   {method}; {quality}"
         lines.append("  " + what + ("" if part["part"] == "active" else "; idle"))
+    if words := inference_words(status):
+        lines.append(f"  inference   {words}")
     zone = (document.get("spec", {}).get("grid") or {}).get("zone")
     lines += _carbon(status, zone) + _cost(status)
     return lines + [f"  note: {note}" for note in notes]

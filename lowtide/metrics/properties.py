@@ -134,4 +134,23 @@ def training_values(
     }
 
 
+def inference_values(
+    *,
+    joules_per_sample: float | None,
+    seconds_per_sample: float | None,
+    accuracy: float | None,
+    known: Mapping[str, float | None],
+) -> dict[str, float | None]:
+    """Return the rated properties of an inference, by key and in the properties' units.
+
+    The values in `known` (parameters, file size, top-5 accuracy) take precedence.
+    """
+    return {
+        "inference_energy": joules_per_sample,
+        "inference_time": None if seconds_per_sample is None else 1000 * seconds_per_sample,
+        "accuracy_top1": accuracy,
+        **known,
+    }
+
+
 DEFAULT_WEIGHTS: Final = {key: prop.weight for key, prop in PROPERTIES.items()}

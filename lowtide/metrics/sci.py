@@ -26,6 +26,7 @@ class FunctionalUnitKind(StrEnum):
     EPOCH = "Epoch"
     SAMPLE = "Sample"
     TOKEN = "Token"
+    REQUEST = "Request"
     PARAMETER = "Parameter"
     FLOP = "FLOP"
     CUSTOM = "Custom"
@@ -36,6 +37,7 @@ UNIT_WORDS: Final = {
     FunctionalUnitKind.EPOCH: "epoch",
     FunctionalUnitKind.SAMPLE: "sample",
     FunctionalUnitKind.TOKEN: "token",
+    FunctionalUnitKind.REQUEST: "request",
     FunctionalUnitKind.PARAMETER: "parameter",
     FunctionalUnitKind.FLOP: "FLOP",
 }

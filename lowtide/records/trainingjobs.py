@@ -178,9 +178,13 @@ def _share(item: "_Reader") -> EnergyShare:
 
 def _properties(training: "_Reader") -> dict[str, float | None]:
     parameters, top5 = training.number("parameters"), training.number("accuracyTop5")
+    answered = training.child("inference")
+    rate = answered.number("samplesPerSecond")
     found = {
         "parameters": None if parameters is None else parameters / 1e6,
         "accuracy_top5": top5,
+        "inference_energy": answered.number("joulesPerSample"),
+        "inference_time": 1000 / rate if rate else None,
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -18,6 +18,7 @@ from lowtide.records.fields import (
     number,
     text,
 )
+from lowtide.records.inference import inference_words
 from lowtide.units import format_duration, format_energy, format_mass, joules_to_kwh
 
 LABEL_WIDTH = 11
@@ -175,6 +176,8 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         kind = text(energy.get("kind")).lower()
         mock = ", from a stand-in" if energy.get("mock") else ""
         yield "energy", f"{format_energy(joules)} {kind}{mock}".rstrip()
+    if words := inference_words(status):
+        yield "inference", words
     if (grams := number(carbon.get("totalGrams"))) is not None:
         mean = number(carbon.get("meanGramsPerKwh"))
         suffix = "" if mean is None else f" at {mean:.0f} g/kWh"

@@ -11,7 +11,12 @@ from typing import Any, Final
 import yaml
 
 from lowtide import names
-from lowtide.trainingjob.spec import TEMPLATE_OR_TARGET, TrainingJobSpec
+from lowtide.trainingjob.spec import (
+    TEMPLATE_OR_TARGET,
+    UNIT_AND_WORK,
+    UNITS_OF_INFERENCE,
+    TrainingJobSpec,
+)
 from lowtide.trainingjob.status import TrainingJobStatus
 
 Schema = dict[str, Any]
@@ -46,10 +51,23 @@ _ROOT_RULES: Final = [
         "message": f"metadata.name is longer than {names.NAME_MAX_LENGTH} characters, which the "
         "names of its Jobs and Pods need",
     },
-    *(_frozen_after_start(name) for name in ("template", "grid", "functionalUnit", "hardware")),
+    *(
+        _frozen_after_start(name)
+        for name in ("work", "template", "grid", "functionalUnit", "hardware")
+    ),
 ]
 
+_UNIT: Final = "self.functionalUnit.kind"
+_HAS_UNIT: Final = "has(self.functionalUnit) && has(self.functionalUnit.kind)"
+
 _SPEC_RULES: Final = [
+    {
+        "rule": "has(self.work) && self.work == 'Inference'"
+        f" ? {_HAS_UNIT} && {_UNIT} in {[str(kind) for kind in UNITS_OF_INFERENCE]}"
+        f" : !({_HAS_UNIT}) || {_UNIT} != 'Request'",
+        "message": UNIT_AND_WORK,
+        "fieldPath": ".functionalUnit",
+    },
     {
         "rule": "has(self.template) != has(self.targetRef)",
         "message": TEMPLATE_OR_TARGET,

@@ -16,6 +16,7 @@ UNIT_WORDS = {
     "Epoch": "epoch",
     "Sample": "sample",
     "Token": "token",
+    "Request": "request",
     "Parameter": "parameter",
 }
 CARBON = ObjectiveKind.CARBON

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from lowtide.names import TERMINATION_MESSAGE_MAX_BYTES
+from lowtide.trainingjob.inference_record import InferenceRecord
 from lowtide.trainingjob.report_values import (
     NAME_MAX_BYTES,
     SECONDS_LIMIT,
@@ -38,6 +39,8 @@ from lowtide.trainingjob.report_values import (
 SCHEMA_VERSION: Final = 1
 HISTORY_LIMIT: Final = 48
 """Entries in the history; longer runs merge neighbouring epochs, so that the worst case fits."""
+_ONE_KIND: Final = "a report is of a training with a history or of an inference, not of both"
+"""Also what keeps the longest report within its bytes."""
 
 
 class TrainingOutcome(StrEnum):
@@ -165,9 +168,13 @@ class TrainingReport:
     """Epochs in ascending order."""
     checkpoint: CheckpointInfo | None = None
     """The newest checkpoint."""
+    inference: InferenceRecord | None = None
+    """Of a process that answers requests and trains nothing; it has no history."""
 
     def __post_init__(self) -> None:
         """Check every known field."""
+        if self.inference is not None and self.history:
+            raise ValueError(f"inference: {_ONE_KIND}")
         for attribute, check in _CHECKS.items():
             value = getattr(self, attribute)
             if value is not None:
@@ -214,6 +221,9 @@ def build_report(values: Mapping[str, object]) -> Parsed:
             accepted[attribute] = check(value)
         except ValueError as error:
             faults.append(f"{_key(attribute)} is left out: {error}")
+    if accepted.get("inference") is not None and accepted.get("history"):
+        del accepted["inference"]
+        faults.append(f"inference is left out: {_ONE_KIND}")
     return Parsed(TrainingReport(**accepted), tuple(faults))  # type: ignore[arg-type]
 
 
@@ -298,7 +308,7 @@ def _json_value(value: object) -> object:
     """Return a field's JSON value: times as text, the history as columns of numbers."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, CheckpointInfo):
+    if isinstance(value, CheckpointInfo | InferenceRecord):
         return {
             _key(name): _json_value(part)
             for name in value.__slots__
@@ -331,6 +341,18 @@ def _check_checkpoint(value: object) -> CheckpointInfo:
         attribute: value.get(_key(attribute)) for attribute in CheckpointInfo.__slots__
     }
     return CheckpointInfo(**parts)
+
+
+def _check_inference(value: object) -> InferenceRecord:
+    """Return the record of an inference run, given as such or as its JSON object."""
+    if isinstance(value, InferenceRecord):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{shown(value)} is not an object")
+    parts: dict[str, Any] = {
+        attribute: value.get(_key(attribute)) for attribute in InferenceRecord.__slots__
+    }
+    return InferenceRecord(**parts)
 
 
 def _check_history(value: object) -> tuple[EpochRecord, ...]:
@@ -374,6 +396,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "started_at": check_moment,
     "training_seconds": check_seconds,
     "checkpoint": _check_checkpoint,
+    "inference": _check_inference,
     # Last: the longest part is the one to lose where a message is cut.
     "history": _check_history,
 }

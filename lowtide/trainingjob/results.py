@@ -19,6 +19,7 @@ from lowtide.trainingjob.base import (
     ShortText,
     Timestamp,
 )
+from lowtide.trainingjob.inference import InferenceStatus
 from lowtide.trainingjob.report import HISTORY_LIMIT
 
 MAX_COMPONENTS = 32
@@ -105,6 +106,10 @@ class TrainingStatus(ApiModel):
     )
     checkpoint: CheckpointStatus | None = Field(
         default=None, description="checkpoint is the newest one."
+    )
+    inference: InferenceStatus | None = Field(
+        default=None,
+        description="inference is what a process answered that trained nothing, with its energy.",
     )
     history: Annotated[tuple[EpochEntry, ...], Field(max_length=HISTORY_LIMIT)] = Field(
         default=(), description="history is the run epoch by epoch; long runs merge neighbours."

@@ -38,6 +38,25 @@ class Policy(StrEnum):
     OBSERVE = "Observe"
 
 
+class Work(StrEnum):
+    """What a job does."""
+
+    TRAINING = "Training"
+    INFERENCE = "Inference"
+
+
+UNITS_OF_INFERENCE: Final = (
+    FunctionalUnitKind.SAMPLE,
+    FunctionalUnitKind.TOKEN,
+    FunctionalUnitKind.REQUEST,
+    FunctionalUnitKind.CUSTOM,
+)
+UNIT_AND_WORK: Final = (
+    "an Inference counts Sample, Token, Request or Custom in spec.functionalUnit.kind, and Request "
+    "is for an Inference"
+)
+
+
 class Interruption(ApiModel):
     """interruption says whether the job saves checkpoints and may be paused."""
 
@@ -257,6 +276,13 @@ class TargetRef(ApiModel):
 class TrainingJobSpec(ApiModel):
     """spec is what the user wants."""
 
+    work: Work = Field(
+        default=Work.TRAINING,
+        description=(
+            "work is Training or Inference; an Inference is rated by what it used between the "
+            "marks that its process reports."
+        ),
+    )
     schedule: Schedule = Field(default_factory=Schedule, description="schedule says when to run.")
     grid: Grid = Field(default_factory=Grid, description="grid names the electricity grid.")
     functional_unit: FunctionalUnit = Field(
@@ -299,3 +325,12 @@ class TrainingJobSpec(ApiModel):
             "paused and measured where it is, and neither object owns the other."
         ),
     )
+
+    @model_validator(mode="after")
+    def _unit_fits_work(self) -> "TrainingJobSpec":
+        unit = self.functional_unit.kind
+        if self.work is Work.INFERENCE and unit not in UNITS_OF_INFERENCE:
+            raise ValueError(f"{UNIT_AND_WORK}: the kind is {unit}")
+        if self.work is Work.TRAINING and unit is FunctionalUnitKind.REQUEST:
+            raise ValueError(f"{UNIT_AND_WORK}: the work is {self.work}")
+        return self

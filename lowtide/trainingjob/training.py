@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.conditions import shortened
+from lowtide.trainingjob.inference import inference_status
 from lowtide.trainingjob.report import CheckpointInfo, EpochRecord, TrainingReport, parse_report
 from lowtide.trainingjob.status import CheckpointStatus, EpochEntry, TrainingStatus
 
@@ -46,6 +47,7 @@ def training_of(report: TrainingReport, faults: str | None = None) -> TrainingSt
         seed=None if report.seed is None else str(report.seed),
         started_at=report.started_at,
         checkpoint=_checkpoint(report.checkpoint),
+        inference=inference_status(report.inference),
         history=history_entries(report.history),
         message=faults,
     )

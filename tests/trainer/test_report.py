@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowtide.names import TERMINATION_MESSAGE_MAX_BYTES
+from lowtide.trainingjob.inference_record import InferenceRecord
 from lowtide.trainingjob.report import (
     HISTORY_LIMIT,
     CheckpointInfo,
@@ -118,6 +119,43 @@ def test_any_report_fits_a_termination_message_and_reads_back_equal(report):
     parsed = parse_report(message)
     assert parsed.faults == ()
     assert parsed.report == report
+
+
+def longest_inference() -> InferenceRecord:
+    """A record in which every value takes as many bytes as it may."""
+    late, count = datetime(5138, 1, 1, 1, 1, 1, 999000, tzinfo=UTC), 10**27 - 1
+    return InferenceRecord(
+        started_at=late,
+        ended_at=late,
+        warmup_requests=count,
+        requests=count,
+        samples=count,
+        tokens=count,
+        latency_mean_seconds=99999999.123456,
+        latency_p50_seconds=99999999.123456,
+        latency_p95_seconds=99999999.123456,
+        latency_p99_seconds=99999999.123456,
+    )
+
+
+def test_the_longest_report_of_an_inference_fits():
+    """It has no history, which is the longest part of a training's."""
+    report = replace(longest_report(), history=(), inference=longest_inference())
+
+    assert len(to_message(report).encode()) <= TERMINATION_MESSAGE_MAX_BYTES
+    assert parse_report(to_message(report)).report == report
+
+
+def test_a_report_is_of_a_training_or_of_an_inference():
+    """Both at once would not fit; a writer is refused, a reader keeps the training."""
+    with pytest.raises(ValueError, match="of a training with a history or of an inference"):
+        replace(longest_report(), inference=longest_inference())
+
+    both = build_report({"history": longest_report().history, "inference": longest_inference()})
+
+    assert both.report.history == longest_report().history
+    assert both.report.inference is None
+    assert "inference is left out" in both.faults[0]
 
 
 def test_the_longest_possible_report_fits():

@@ -32,13 +32,13 @@ def assemble(
         TrainerError: the settings, the images or the checkpoint cannot be used.
     """
     workload = WORKLOADS[settings.model]
-    device = _device(settings.device)
+    device = torch_device(settings.device)
     threads = settings.threads or usable_cores()
     torch.set_num_threads(threads)
     make_deterministic(settings.seed)
     plan, data = _plan(workload, settings, threads)
     training = Training(workload, plan, device)
-    framework, hardware = f"torch {torch.__version__}", _hardware(device, threads)
+    framework, hardware = f"torch {torch.__version__}", hardware_name(device, threads)
     loop = Loop(
         training=training,
         data=data,
@@ -98,7 +98,7 @@ def _plan(
     return plan, data
 
 
-def _device(wanted: str) -> torch.device:
+def torch_device(wanted: str) -> torch.device:
     """Return the requested device; `auto` is the first GPU if there is one, else the CPU."""
     has_gpu = torch.cuda.is_available()
     if wanted == "auto":
@@ -118,7 +118,7 @@ def _device(wanted: str) -> torch.device:
     return device
 
 
-def _hardware(device: torch.device, threads: int) -> str:
+def hardware_name(device: torch.device, threads: int) -> str:
     """Return the name of the hardware that computes, for reports."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -1,4 +1,4 @@
-"""Command `lowtide-trainer`: a reference training, or any command under the wrapper.
+"""Command `lowtide-trainer`: a reference training or inference, or any command under the wrapper.
 
 Standard output has one line for each epoch, to be read in `kubectl logs`; warnings go to standard
 error. Every ending, wrong use included, is written into the report.
@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from lowtide.names import EXIT_CODE_PAUSED
+from lowtide.names import ENV_REPORT_PATH, EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import TrainingOutcome
 from lowtide_trainer.errors import TrainerError, UsageError
+from lowtide_trainer.inference_run import InferenceRun
+from lowtide_trainer.inference_settings import InferenceSettings
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.report import report_path, report_writer, say_where
 from lowtide_trainer.reporter import Reporter
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 TrainingOutcome.FAILED, str(error)
             )
             return _complain(error, EXIT_CODE_WRONG_USE)
+        if isinstance(settings, InferenceSettings):
+            return _answer(settings)
         say_where(settings.report_path)
         reporter = Reporter(
             write=report_writer(settings.report_path),
@@ -85,6 +89,25 @@ def _train(settings: TrainerSettings, reporter: Reporter, stop: StopRequest) -> 
             _say(f"paused after {loop.training.batches_done} batches; the next start resumes there")
             return EXIT_CODE_PAUSED
     _say(_last_line(reporter, loop.training.weights_digest()))
+    return 0
+
+
+def _answer(settings: InferenceSettings) -> int:
+    """Answer requests with the settings and return the exit code."""
+    environment = {**os.environ, ENV_REPORT_PATH: str(settings.report_path)}
+    run = InferenceRun(
+        facts={"model": settings.model, "seed": settings.seed},
+        warmup=settings.warmup,
+        environment=environment,
+    )
+    try:
+        with run:
+            from lowtide_trainer.workloads.answering import answer
+
+            answer(settings, run, say=_say)
+    except TrainerError as error:
+        wrong_use = isinstance(error, UsageError)
+        return _complain(error, EXIT_CODE_WRONG_USE if wrong_use else EXIT_CODE_FAILED)
     return 0
 
 
