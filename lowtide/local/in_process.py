@@ -9,9 +9,9 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
+from lowtide.blocks import CodeBlock
 from lowtide.local.clock import RunClock
 from lowtide.local.process_tree import ProcessTree
 from lowtide.local.run_meters import RunMeters
@@ -20,7 +20,7 @@ from lowtide.local.sampling import Sampler
 from lowtide.local.store import Document, RunStore, new_document
 
 
-class MeasuredBlock:
+class MeasuredBlock(CodeBlock):
     """What a block of code uses; complete once the block has ended.
 
     `name` and `series` are those of the run in the store, `is_modelled` lets CPU and memory be
@@ -73,19 +73,14 @@ class MeasuredBlock:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the measurement; what the block raised goes on."""
+    def end_with(self, error: BaseException | None) -> None:
+        """End the measurement."""
         if self._sampler is None or self._meters is None or self._thread is None:
             return
         ended = self._sampler.clock.monotonic()
         self._ending.set()
         self._thread.join()
-        self._sampler.end(ended, exit_status=0 if kind is None else 1)
+        self._sampler.end(ended, exit_status=0 if error is None else 1)
         self._seconds = ended - self._sampler.begun
         self._meters.close()
         if self._writer is not None:

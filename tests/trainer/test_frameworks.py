@@ -170,6 +170,76 @@ def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_pat
     assert newest_checkpoint(tmp_path / "out") is None
 
 
+def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None):
+    """Train 3 epochs of 5 batches by Lightning and return the weights, or `None` if it stopped.
+
+    Dropout and the order of the batches make them depend on every random number.
+    """
+    lightning = pytest.importorskip("lightning")
+    from lowtide_trainer.callbacks.lightning import LightningCallback
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(7)
+            self.net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 2))
+            self.steps = 0
+
+        def training_step(self, batch, number):
+            self.steps += 1
+            if self.steps == stop_at:
+                if signal_number is None:
+                    raise MemoryError
+                os.kill(os.getpid(), signal_number)
+            return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    callback = LightningCallback(folder / "checkpoints", model="small")
+    trainer = lightning.Trainer(
+        max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[callback],
+    )  # fmt: skip
+    module = Module()
+    labels = torch.arange(40) % 2
+    data = torch.utils.data.TensorDataset(torch.arange(120.0).reshape(40, 3) / 120, labels)
+    try:
+        trainer.fit(module, loader_class(data, 8, shuffle=True), ckpt_path=callback.checkpoint)
+    except (SystemExit, MemoryError):
+        return None
+    return torch.cat([part.detach().flatten() for part in module.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "signal_number"),
+    [
+        pytest.param(10, signal.SIGTERM, id="paused in the last batch of an epoch"),
+        pytest.param(7, None, id="crashed, so that it resumes from the end of an epoch"),
+        pytest.param(7, signal.SIGTERM, id="paused within an epoch"),
+    ],
+)
+def test_lightning_resumes_to_the_weights_of_an_undisturbed_training(
+    report, tmp_path, stop_at, signal_number
+):
+    """Within an epoch with a loader that has a state, at its end with any."""
+    from lowtide_trainer.loader import ResumableLoader
+
+    is_within = stop_at % 5 and signal_number is not None
+    loader_class = ResumableLoader if is_within else torch.utils.data.DataLoader
+    expected = lightning_weights(tmp_path / "undisturbed", loader_class)
+
+    disturbed = tmp_path / "disturbed"
+    stopped = lightning_weights(
+        disturbed, loader_class, stop_at=stop_at, signal_number=signal_number
+    )
+    resumed = lightning_weights(disturbed, loader_class)
+
+    assert stopped is None
+    assert torch.equal(resumed, expected)
+    assert report().samples == 3 * 40
+
+
 KERAS = textwrap.dedent(
     """
     import os, signal, sys

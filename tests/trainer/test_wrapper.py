@@ -15,6 +15,7 @@ KNOWING = textwrap.dedent(
     """
     import sys, time
     import lowtide_trainer
+    from lowtide_trainer.attempt import TrainingAttempt
     from lowtide_trainer.session import TrainingRun
 
     class Counter:
@@ -25,7 +26,7 @@ KNOWING = textwrap.dedent(
         save_seconds = 0
         def __getattr__(self, name): return lambda *arguments: None
 
-    run = TrainingRun(facts={"model": "mine"}, epochs=1000)
+    run = TrainingRun(TrainingAttempt(facts={"model": "mine"}), epochs=1000)
     with run:
         run._saver = None if "lose" in sys.argv else Saver()
         if run._saver: run._saver.start_pass = lambda loader: (iter(loader), 0)

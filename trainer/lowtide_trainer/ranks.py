@@ -38,6 +38,7 @@ class Ranks:
         self._distributed = distributed
         self._group: Any = None
         self._pending: tuple[Any, Any] | None = None
+        self._has_met_others = False
         self.rank, self.size = 0, 1
         if distributed is not None:
             self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
@@ -73,8 +74,20 @@ class Ranks:
         work, values = self._pending
         self._pending = None
         work.wait()
+        self._has_met_others = True
         names = RankSums.__slots__
         return RankSums(**dict(zip(names, values.tolist(), strict=True)))
+
+    def has_lost_another(self, error: BaseException) -> bool:
+        """Return whether an error says that another process of a training under way is gone.
+
+        One that never met the others failed by its own start, such as a wrong address.
+        """
+        if not self._has_met_others or not isinstance(error, RuntimeError):
+            return False
+        # gloo raises no class of its own; its sentence names the file of its transport.
+        kinds = (self._distributed.DistBackendError, self._distributed.DistNetworkError)
+        return isinstance(error, kinds) or "gloo/transport" in str(error)
 
     def gather(self, value: object) -> list[Any]:
         """Return the values of all ranks in order, on every rank."""

@@ -91,18 +91,25 @@ def say_where(path: Path) -> None:
         print(f"lowtide: the report of this training is {path}", file=sys.stderr, flush=True)
 
 
+def open_reporter(environment: Mapping[str, str], stack: ExitStack, **facts: object) -> Reporter:
+    """Return a reporter as the environment of a training asks for it, and say where it writes.
+
+    Its metrics are served until `stack` is closed; its clock is not started yet.
+    """
+    path = report_path(environment)
+    say_where(path)
+    write = followed(report_writer(path), environment)
+    reporter = Reporter(write=write, **facts)  # type: ignore[arg-type]
+    if port := metrics_port_or_none(environment):
+        stack.enter_context(serve_metrics(reporter, port))
+    return reporter
+
+
 @contextmanager
 def report_training(**facts: object) -> Iterator[Reporter]:
     """Report a user's own loop, with the environment of a TrainingJob's pod.
 
     `facts` are the fields of `TrainingReport` that are known beforehand. `Reporter` has an example.
     """
-    path = report_path(os.environ)
-    say_where(path)
-    write = followed(report_writer(path), os.environ)
-    reporter = Reporter(write=write, **facts)  # type: ignore[arg-type]
-    port = metrics_port_or_none(os.environ)
     with ExitStack() as stack:
-        if port:
-            stack.enter_context(serve_metrics(reporter, port))
-        yield stack.enter_context(reporter)
+        yield stack.enter_context(open_reporter(os.environ, stack, **facts))

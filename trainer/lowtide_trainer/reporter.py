@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Final, Self
 
+from lowtide.blocks import CodeBlock
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import (
     CheckpointInfo,
@@ -41,7 +41,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Reporter:
+class Reporter(CodeBlock):
     """Figures of a training; a context manager around the loop.
 
     A normal exit and `sys.exit(0)` report the training as finished, `SystemExit` with the exit
@@ -90,15 +90,6 @@ class Reporter:
         """Start the clock and write a first report."""
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Report how the training ended."""
-        self.end_with(error)
 
     def end_with(self, error: BaseException | None) -> None:
         """Report the ending that an exception, or none, stands for; once only."""

@@ -15,8 +15,10 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
+
+from lowtide.blocks import CodeBlock
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ _OPEN: set[int] = set()
 _forks_are_watched = False
 
 
-class StopRequest:
+class StopRequest(CodeBlock):
     """Flag that SIGTERM or SIGINT sets; a context manager that listens while it is open.
 
     `requested` is false until the first signal. Python delivers signals only to the main thread:
@@ -61,12 +63,7 @@ class StopRequest:
                 self._previous.setdefault(number, current)
                 signal.signal(number, self._handle)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def end_with(self, error: BaseException | None) -> None:
         """Restore the handlers that were installed before."""
         self.close()
 

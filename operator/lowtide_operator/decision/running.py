@@ -6,7 +6,7 @@ lost request is simply made again. A Job that Kueue manages is never suspended o
 resumed: Kueue owns that field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,7 +36,7 @@ from lowtide_operator.status.attempts import with_pods
 
 PAUSED = "Paused"
 MOST_RESTARTS: Final = 6
-"""Pods of one attempt that may stop as if told to, with no pause in sight; each restart costs."""
+"""Times in one attempt that pods may stop as if told to, with no pause in sight; each costs."""
 STOPPED: Final = frozenset({names.EXIT_CODE_PAUSED, EXIT_CODE_TERMINATED})
 """Exit codes of pods that were told to stop; the Job controller does not count them as failures."""
 NO_ROOM: Final = frozenset({Reason.UNSCHEDULABLE, Reason.FAILED_CREATE})
@@ -118,14 +118,29 @@ def _restarts_left(seen: Observation, draft: Draft) -> Wish:
         for pod in seen.pods
         if pod.uid in mine and pod.phase == "Failed" and pod.exit_code in STOPPED
     ]
-    if len(stopped) <= MOST_RESTARTS:
+    stops = _stops(stopped)
+    if stops <= MOST_RESTARTS:
         return RUN
     message = (
-        f"{len(stopped)} pods ended with exit code {stopped[-1].exit_code}, which means that they "
-        "were told to stop, and they were not: the Job is suspended; mend the training and create "
-        "a new TrainingJob, or delete these pods to go on"
+        f"its pods ended {stops} times with exit code {stopped[-1].exit_code}, which means that "
+        "they were told to stop, and they were not: the Job is suspended; mend the training and "
+        "create a new TrainingJob, or delete these pods to go on"
     )
     return Wish(False, Reason.RESTARTS_EXHAUSTED, message)
+
+
+def _stops(pods: Sequence[PodView]) -> int:
+    """Return how many times pods stopped; those that ran side by side stopped together.
+
+    One drained node stops every pod of a training on several.
+    """
+    spans = sorted((pod.end, pod.start or pod.end) for pod in pods if pod.end is not None)
+    stops = len(pods) - len(spans)
+    stopped_at: datetime | None = None
+    for end, start in spans:
+        if stopped_at is None or start >= stopped_at:
+            stops, stopped_at = stops + 1, end
+    return stops
 
 
 def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:

@@ -461,10 +461,22 @@ def test_pods_that_a_quota_refuses_are_said_in_the_controllers_words() -> None:
 def test_a_training_that_stops_by_itself_again_and_again_is_not_restarted_for_ever(
     count: int, rests: bool
 ) -> None:
-    """Exit 143 is excused for drained nodes, so the Job controller has no limit of its own."""
+    """Exit 143 is excused for drained nodes, so the Job controller has no limit of its own.
+
+    Two pods of a training on two nodes stop together, which is one stop and not two.
+    """
     stopped = tuple(
-        replace(POD, uid=f"pod-{n}", name=f"net-1-{n}", phase="Failed", exit_code=143)
+        replace(
+            POD,
+            uid=f"pod-{n}-{rank}",
+            name=f"net-1-{n}-{rank}",
+            phase="Failed",
+            exit_code=143,
+            start=CREATED + n * timedelta(minutes=1),
+            end=CREATED + timedelta(minutes=n, seconds=40 + rank),
+        )
         for n in range(count)
+        for rank in range(2)
     )
     view = after(job(), decide(seen(job(), child=CHILD, pods=stopped), SETTINGS))
     decision = decide(seen(view, child=CHILD, pods=stopped), SETTINGS)
@@ -474,7 +486,7 @@ def test_a_training_that_stops_by_itself_again_and_again_is_not_restarted_for_ev
         later = decide(seen(after(view, decision), child=resting, pods=stopped), SETTINGS)
         assert later.actions == ()
         assert condition(later, ConditionType.PAUSED) == ("True", "RestartsExhausted")
-        assert "7 pods ended with exit code 143" in words(later, ConditionType.PAUSED)
+        assert "its pods ended 7 times with exit code 143" in words(later, ConditionType.PAUSED)
 
 
 HELD = replace(CHILD, suspended=True, active=0, ready=0, started=None)

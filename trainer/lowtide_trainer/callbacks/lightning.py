@@ -3,6 +3,10 @@
 Lightning restores the model, the optimisers and the loops; this callback adds what an exact resume
 also needs, the random generators. The place within an epoch is Lightning's business and only known
 for a loader with a state: `lowtide_trainer.loader.ResumableLoader` has one.
+
+The generators are put back twice. Before a new epoch the order of its batches is drawn from them,
+and Lightning draws it before it announces the start of the training; within an epoch they go on
+with the first batch that is left.
 """
 
 import logging
@@ -74,6 +78,11 @@ class LightningCallback(Callback):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._run.open_until_exit()
 
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Put the generators back before the order of the next batches is drawn from them."""
+        if self._generators is not None:
+            set_generator_states(self._generators)
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Describe the training, and hear signals instead of Lightning.
 
@@ -94,9 +103,10 @@ class LightningCallback(Callback):
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Put the generators of the checkpoint back before its next batch."""
+        """Put the generators back before the next batch of an epoch that was interrupted."""
         if self._generators is not None:
-            set_generator_states(self._generators)
+            if batch_idx > 0:
+                set_generator_states(self._generators)
             self._generators = None
 
     def on_train_batch_end(
@@ -135,6 +145,8 @@ class LightningCallback(Callback):
         """Take the counts and the generators of Lightning's checkpoint."""
         self._restored = state_dict["reporter"]
         self._generators = state_dict["generators"]
+        # Sharding strategies load after the start of the fit.
+        set_generator_states(self._generators)
 
     def _save(self, trainer: Any) -> None:
         """Save a checkpoint under its final name only when it is on the disk."""

@@ -1,0 +1,24 @@
+"""Block of code that is opened by `with`, and is told which error ended it, if one did.
+
+One rule for all that open around somebody's code: whatever the code raises goes on, and the block
+ends in the same way with and without it.
+"""
+
+from types import TracebackType
+
+
+class CodeBlock:
+    """Base of objects that are closed by the end of a `with` statement."""
+
+    def end_with(self, error: BaseException | None) -> None:
+        """End the block; `error` is what the code in it raised, `None` after a normal end."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the block; what its code raised goes on."""
+        self.end_with(error)
