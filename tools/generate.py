@@ -12,6 +12,7 @@ from pathlib import Path
 import chart_values
 import grafana
 import references
+import vmui
 
 from lowtide.report.dashboards import DASHBOARDS
 from lowtide.trainingjob import crd
@@ -28,9 +29,10 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": references.settings_text,
     "docs/reference/trainingjob.md": references.api_text,
     **{
-        f"charts/lowtide/files/dashboards/{board.uid.removeprefix('lowtide-')}.json": partial(
-            grafana.text, board
+        f"charts/lowtide/files/{folder}/{board.uid.removeprefix('lowtide-')}.json": partial(
+            write, board
         )
+        for folder, write in (("dashboards", grafana.text), ("vmui", vmui.text))
         for board in DASHBOARDS
     },
 }

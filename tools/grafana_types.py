@@ -1,7 +1,7 @@
 """Cuts the types of Grafana's dashboards out of `@grafana/schema`, for `tests/dashboards`.
 
 `npm pack @grafana/schema`, unpack, then
-`python tools/grafana_types.py package tests/dashboards/grafana-types.json`. It writes the fields of
+`python tools/grafana_types.py package tests/dashboards/grafana/13.json`. It writes the fields of
 the interfaces and the values of the enumerations that the committed dashboards reach, so that tests
 need no network. `@grafana/schema` has no type for a query of Prometheus. Apache-2.0, Grafana Labs.
 """
@@ -91,8 +91,9 @@ def main() -> None:
     given = parser.parse_args()
     types: dict[str, Any] = {}
     roots: list[str] = []
+    layout = "types" if (given.package / "dist/types").is_dir() else "esm"  # until Grafana 12
     for part, (folder, *names) in ROOTS.items():
-        for file in sorted((given.package / "dist/types" / folder).glob("*.gen.d.ts")):
+        for file in sorted((given.package / "dist" / layout / folder).glob("*.gen.d.ts")):
             types |= declarations(file.read_text(encoding="utf-8"), part)
         roots += [_named(name, part) for name in names]
     version = json.loads((given.package / "package.json").read_text(encoding="utf-8"))["version"]

@@ -30,7 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "image": {"registry": "registry.example", "pullSecrets": ["pull"], "pullPolicy": "Always"},
     "monitoring": {
         name: {"enabled": True}
-        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
+        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards", "vmui")
     },
     "networkPolicy": {"enabled": True, "from": [{"podSelector": {}}]},
     "operator": {

@@ -17,6 +17,7 @@ CRD_NAME = "trainingjobs.lowtide.dev"
 
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
+CHART = Path(__file__).resolve().parents[2] / "charts" / "lowtide"
 Pick = Callable[..., dict[str, Any]]
 
 OPERATOR_RIGHTS = {
@@ -39,7 +40,7 @@ EXPORTER_RIGHTS = {
 EVERYTHING_ON = {
     "monitoring": {
         name: {"enabled": True}
-        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
+        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards", "vmui")
     },
     "networkPolicy": {"enabled": True},
     "operator": {"replicas": 2, "podDisruptionBudget": {"enabled": True}},
@@ -294,6 +295,20 @@ def test_every_switch_adds_its_object(render: Render) -> None:
         "PrometheusRule",
         "ServiceMonitor",
     } <= kinds
+
+
+def test_pages_of_victoriametrics_are_rendered_unchanged(render: Render) -> None:
+    """One ConfigMap to mount as a folder holds the four files as they were tested."""
+    (held,) = (
+        document["data"]
+        for document in render({"monitoring": {"vmui": {"enabled": True}}})
+        if document["metadata"]["name"] == "lowtide-vmui"
+    )
+
+    assert held == {
+        f"lowtide-{file.name}": file.read_text() for file in (CHART / "files/vmui").glob("*.json")
+    }
+    assert len(held) == 4
 
 
 def test_scrapes_keep_the_labels_of_the_training_pod(render: Render) -> None:

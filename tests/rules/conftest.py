@@ -1,4 +1,4 @@
-"""promtool, and the rules as the chart renders them."""
+"""promtool, VictoriaMetrics, and the rules as the chart renders them."""
 
 import subprocess
 import sys
@@ -20,6 +20,18 @@ sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 def promtool() -> Path:
     """The promtool of the machine, or of the test cluster's cache."""
     return program("promtool")
+
+
+@pytest.fixture(scope="session")
+def victoria_metrics_program() -> Path:
+    """The program, where it was built."""
+    from singlenode.binaries import companion
+    from singlenode.layout import Layout
+
+    found = companion(Layout.default(), "victoriametrics")
+    if found is None:
+        pytest.skip("VictoriaMetrics is not built: `python tests/cluster build` builds it")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -51,18 +51,6 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def victoria_metrics_program() -> Path:
-    """The program, where it was built."""
-    from singlenode.binaries import companion
-    from singlenode.layout import Layout
-
-    found = companion(Layout.default(), "victoriametrics")
-    if found is None:
-        pytest.skip("VictoriaMetrics is not built: `python tests/cluster build` builds it")
-    return found
-
-
-@pytest.fixture(scope="module")
 def both(
     victoria_metrics_program: Path,
     promtool: Path,

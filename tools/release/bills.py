@@ -42,29 +42,32 @@ class Package:
         """Name in the form that both formats use."""
         return PackageURL("pypi", name=self.name.lower(), version=self.version)
 
-    @property
-    def licence(self) -> str | None:
-        """SPDX expression, or the words, that the package's metadata names; None if none."""
-        try:
-            metadata = importlib.metadata.metadata(self.name)
-        except importlib.metadata.PackageNotFoundError:
-            return None
-        classified = [
-            value.rpartition(" :: ")[2]
-            for value in metadata.get_all("Classifier") or []
-            if value.startswith("License :: ")
-        ]
-        said = metadata.get("License-Expression") or metadata.get("License") or ""
-        first = said.strip().splitlines()[0] if said.strip() else ""
-        return first[:80] or "; ".join(classified) or None
 
-    @property
-    def expression(self) -> str | None:
-        """The licence, if the metadata gives it as an SPDX expression."""
-        try:
-            return importlib.metadata.metadata(self.name).get("License-Expression")
-        except importlib.metadata.PackageNotFoundError:
-            return None
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """What a package's own metadata says of its licence."""
+
+    expression: str | None
+    """SPDX expression; None if the metadata has none."""
+    words: str | None
+    """Expression, or the first line or classifiers in its place; None if nothing is said."""
+
+
+def licence(package: Package) -> Licence:
+    """Return what the metadata of `package` says, read once."""
+    try:
+        metadata = importlib.metadata.metadata(package.name)
+    except importlib.metadata.PackageNotFoundError:
+        return Licence(None, None)
+    classified = [
+        value.rpartition(" :: ")[2]
+        for value in metadata.get_all("Classifier") or []
+        if value.startswith("License :: ")
+    ]
+    expression = metadata.get("License-Expression")
+    said = (expression or metadata.get("License") or "").strip()
+    first = said.splitlines()[0] if said else ""
+    return Licence(expression, first[:80] or "; ".join(classified) or None)
 
 
 def packages(program: str) -> list[Package]:
@@ -118,19 +121,19 @@ def cyclonedx(
 
 
 def _component(package: Package) -> Component:
-    known = package.expression
-    named = package.licence
+    said = licence(package)
+    licences: list[LicenseExpression | DisjunctiveLicense] = []
+    if said.expression:
+        licences = [LicenseExpression(said.expression)]
+    elif said.words:
+        licences = [DisjunctiveLicense(name=said.words)]
     return Component(
         name=package.name,
         version=package.version,
         purl=package.url,
         bom_ref=package.url.to_string(),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in package.sha256],
-        licenses=[LicenseExpression(known)]
-        if known
-        else [DisjunctiveLicense(name=named)]
-        if named
-        else [],
+        licenses=licences,
     )
 
 
@@ -174,13 +177,13 @@ def spdx(
                 ],
             )
         )
-        if package.expression:
-            licence = f"{package.name}-licence"
+        if expression := licence(package).expression:
+            declared = f"{package.name}-licence"
             graph.append(
                 element(
                     "simplelicensing_LicenseExpression",
-                    licence,
-                    simplelicensing_licenseExpression=package.expression,
+                    declared,
+                    simplelicensing_licenseExpression=expression,
                 )
             )
             graph.append(
@@ -188,7 +191,7 @@ def spdx(
                     "Relationship",
                     f"{package.name}-declares",
                     relationshipType="hasDeclaredLicense",
-                    to=[f"{base}#{licence}"],
+                    to=[f"{base}#{declared}"],
                     **{"from": f"{base}#{package.name}"},
                 )
             )

@@ -3,7 +3,7 @@
 import importlib.metadata
 from collections.abc import Iterable
 
-from bills import Package
+from bills import Package, licence
 
 HEAD = """\
 Lowtide is under the Apache License 2.0. Its images hold the packages below, each under its own
@@ -15,7 +15,9 @@ def text(packages: Iterable[Package]) -> str:
     """Return one document; a text that several packages share is printed once."""
     parts, seen = [HEAD], {}
     for package in packages:
-        title = f"{package.name} {package.version}: {package.licence or 'licence not stated'}"
+        title = (
+            f"{package.name} {package.version}: {licence(package).words or 'licence not stated'}"
+        )
         parts.append(f"{'=' * 78}\n{title}\n")
         for name, content in _texts(package):
             if content in seen:

@@ -101,7 +101,11 @@ def prometheus(
 
 @contextlib.contextmanager
 def victoria_metrics(
-    program: Path, directory: Path, past: Sequence[Past] = (), targets: Sequence[str] = ()
+    program: Path,
+    directory: Path,
+    past: Sequence[Past] = (),
+    targets: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[Store]:
     """Run VictoriaMetrics on imported samples, scraping `targets` each second."""
     config = directory / "scrapes.yaml"
@@ -110,7 +114,7 @@ def victoria_metrics(
     command = [
         program, f"-storageDataPath={directory / 'data'}", f"-httpListenAddr=127.0.0.1:{port}",
         "-retentionPeriod=100y", f"-promscrape.config={config}", "-search.latencyOffset=0s",
-        "-loggerLevel=ERROR", "-memory.allowedBytes=256MB",
+        "-loggerLevel=ERROR", "-memory.allowedBytes=256MB", *options,
     ]  # fmt: skip
     with _running(command, f"http://127.0.0.1:{port}", "/health", directory) as url:
         if past:
