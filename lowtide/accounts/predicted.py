@@ -13,6 +13,7 @@ from lowtide.accounts.progress import Curve, joules_by
 from lowtide.accounts.settings import EmbodiedSettings
 from lowtide.accounts.settlement import embodied_of
 from lowtide.grid.forecast import Forecast
+from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.metrics.sci import FunctionalUnitKind
@@ -55,6 +56,8 @@ class Circumstances:
     """Embodied emissions by GPU model."""
     price: Price | None = None
     forecast: Forecast | None = None
+    overhead: Overhead | None = None
+    """The data centre's factor on the energy; `None` if neither job nor settings give one."""
     seen: IntensitySeries | None = None
     """Intensity since the first start."""
     curves: tuple[Curve, ...] = ()
@@ -124,6 +127,7 @@ class WholeRun:
         if ahead is not None:
             grams = grams_ahead(rest, ahead).plus(so_far)
             self.beyond_ratio = ahead.beyond_ratio
+        grams = self._with_overhead(grams)
         embodied = self._embodied(run_seconds)
         if embodied is None:
             self.missing.append("embodied emissions are not known: grams are operational ones")
@@ -135,6 +139,13 @@ class WholeRun:
                 grams.high + embodied.high,
             )
         self.grams = grams
+
+    def _with_overhead(self, grams: Expected) -> Expected:
+        """Return operational emissions with the data centre's overhead, as the accounts have it."""
+        overhead = self.about.overhead or Overhead()
+        if overhead.message is not None:
+            self.missing.append(f"grams leave the overhead out: {overhead.message}")
+        return grams if overhead.pue is None else grams.times(overhead.pue)
 
     def add_sci(self, units: float | None) -> None:
         """Add the score for so many functional units of the whole run."""

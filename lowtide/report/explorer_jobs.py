@@ -12,7 +12,7 @@ from lowtide.metrics.letters import best_of, boundaries_from, index_of
 from lowtide.metrics.likeness import CIRCUMSTANCES, METER, plain_dataset
 from lowtide.metrics.properties import PROPERTIES, TASK_PROPERTIES, Task
 from lowtide.metrics.result import Undefined
-from lowtide.metrics.scaling import predict_total
+from lowtide.prediction.whole_run import predicted_total
 from lowtide.records.references import property_values
 from lowtide.report.explorer import SourceSentences, group_entry, label_texts, page_data
 from lowtide.report.explorer_table import MOST_WHOLE, kept_places, kept_sentence, table_of
@@ -195,7 +195,7 @@ def _beside_figures(job: JobFigures, task: Task, sources: SourceSentences) -> di
     if job.epoch_joules and task is Task.TRAINING:
         planned = max(job.epochs_planned or 0, len(job.epoch_joules))
         row |= {"epoch_joules": list(job.epoch_joules), "planned_epochs": planned}
-        prediction = predict_total(job.epoch_joules, planned=planned, unit="J")
+        prediction = predicted_total(job.epoch_joules, planned=planned, unit="J")
         if prediction.value is not None and prediction.uncertainty is not None:
             row["prediction"] = {
                 "value": joules_to_kwh(prediction.value),

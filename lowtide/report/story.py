@@ -176,6 +176,8 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         kind = text(energy.get("kind")).lower()
         mock = ", from a stand-in" if energy.get("mock") else ""
         yield "energy", f"{format_energy(joules)} {kind}{mock}".rstrip()
+    if words := _review_words(status):
+        yield "predicted", words
     if words := inference_words(status):
         yield "inference", words
     if (grams := number(carbon.get("totalGrams"))) is not None:
@@ -210,6 +212,20 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
     yield from _bill(status)
     if (joules := number(counterfactual.get("restartJoules"))) is not None:
         yield "restarts", f"{format_energy(joules)} for resuming after pauses, in the energy above"
+
+
+def _review_words(status: Manifest) -> str:
+    """Return how good the first prediction was, quantity by quantity; empty without a review."""
+    names = {"energyJoules": "energy", "grams": "grams", "runSeconds": "time", "money": "cost"}
+    parts = []
+    for entry in mappings(mapping(status.get("prediction")).get("review")):
+        name, error = names.get(text(entry.get("quantity"))), number(entry.get("errorPercent"))
+        if name is None or error is None:
+            continue
+        way = "too much" if error > 0 else "too little"
+        held = "within" if entry.get("held") is True else "outside"
+        parts.append(f"{name} {abs(error):.2g} % {way}, {held} its interval")
+    return "; ".join(parts)
 
 
 def _possible(counterfactual: Manifest) -> Iterator[tuple[str, str]]:

@@ -335,7 +335,7 @@ async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         monotonic=time.monotonic,
         on_news=queue.add,
     )
-    foreseer = Foreseer(live, reports, forecasts)
+    foreseer = Foreseer(live, reports, forecasts, forecasts.overheads)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
     adoption = Adoption(

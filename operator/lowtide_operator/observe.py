@@ -15,6 +15,7 @@ from lowtide.accounts.scores import price_of
 from lowtide.planning import Calendar, Request
 from lowtide.planning.durations import learn
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
+from lowtide.trainingjob.overheads import overhead_before_start
 from lowtide.trainingjob.spec import TargetRef, TrainingJobSpec
 from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
 from lowtide.trainingjob.workload_kinds import WorkloadKind, kind_of
@@ -215,6 +216,7 @@ def _foreseen_from_series(
         gpus=seen.job.gpus,
         price=price_of(spec, app.settings),
         forecast=seen.forecast.forecast,
+        overhead=overhead_before_start(spec, app.settings.pue.get(seen.forecast.zone or "")),
     )
     return foresee_from_series(seen.experience, planned, about)
 

@@ -13,10 +13,13 @@ from lowtide.accounts.predicted import Circumstances
 from lowtide.accounts.progress import Curve, LiveReport, Mark, joules_by
 from lowtide.accounts.review import reviewed
 from lowtide.grid.forecast import Forecast, Source
+from lowtide.grid.overhead import Overhead
+from lowtide.grid.overhead_settings import OverheadSettings
 from lowtide.grid.series import AverageSeries, IntensitySeries, Point, Signal
 from lowtide.planning.durations import PastRun, learn
+from lowtide.trainingjob.overheads import overhead_before_start
 from lowtide.trainingjob.report import CheckpointInfo, EpochRecord, TrainingReport
-from lowtide.trainingjob.spec import Hardware, Price, TrainingJobSpec
+from lowtide.trainingjob.spec import Grid, Hardware, Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
     CarbonStatus,
@@ -136,6 +139,62 @@ def test_the_whole_run_is_predicted_from_its_first_epochs() -> None:
     assert found.message is None
     assert found.first is not None
     assert found.first.energy_joules == found.energy_joules
+
+
+def test_predicted_grams_carry_the_overhead_that_the_accounts_will_have() -> None:
+    """200 g of operation at a PUE of 1.5 are 300 g; 2 g of making the GPU stay 2 g."""
+    live = LiveReport(at(650), report(6, training_seconds=650.0))
+    circumstances = about(650, overhead=Overhead(pue=1.5))
+    training = with_what_was_known(training_of(live.report), None, circumstances.curves)
+
+    found = foresee(live, training, circumstances)
+
+    assert found.grams is not None
+    assert float(found.grams.expected) == pytest.approx(302, rel=1e-3)
+    assert float(found.grams.low) <= 302.01
+    assert float(found.grams.high) >= 301.99
+    assert found.sci_grams_per_unit == found.grams
+    assert found.message is None
+
+
+def test_an_overhead_that_is_not_known_is_said_and_never_one() -> None:
+    """The grams are the grid's alone, and the message says what they leave out."""
+    live = LiveReport(at(650), report(6, training_seconds=650.0))
+    circumstances = about(650, overhead=Overhead(message="the PUE is not known: no answer"))
+    training = with_what_was_known(training_of(live.report), None, circumstances.curves)
+
+    found = foresee(live, training, circumstances)
+
+    assert found.grams is not None
+    assert float(found.grams.expected) == pytest.approx(202, rel=1e-3)
+    assert "grams leave the overhead out: the PUE is not known: no answer" in (found.message or "")
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "grams"),
+    [("1.5", {"value": 1.2}, 540), (None, {"value": 1.2}, 432), (None, None, 360)],
+)
+def test_a_waiting_job_is_predicted_with_the_stated_overhead(
+    own: str | None, given: dict[str, float] | None, grams: float
+) -> None:
+    """3.6 MJ at 360 g/kWh are 360 g: times the job's own factor, else that of its zone."""
+    spec = SPEC.model_copy(update={"grid": Grid(pue=own)})
+    settings = None if given is None else OverheadSettings.model_validate(given)
+    runs = [PastRun(3600, 3.6e6, float(n)) for n in range(6)]
+    circumstances = about(
+        0,
+        spec=spec,
+        gpus=0,
+        status=TrainingJobStatus(),
+        curves=(),
+        overhead=overhead_before_start(spec, settings),
+    )
+
+    found = foresee_from_series(learn(runs), ((at(7200), at(10_800)),), circumstances)
+
+    assert found is not None
+    assert found.grams is not None
+    assert float(found.grams.expected) == pytest.approx(grams, rel=1e-3)
 
 
 def test_planned_pauses_move_the_end() -> None:

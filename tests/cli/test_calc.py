@@ -64,7 +64,8 @@ def words(text: str) -> list[str]:
             "embodied --method components --hours 1 --vcpus 4", 37.10045662100457, id="by parts"
         ),
         pytest.param(
-            "predict --epoch 153 --epoch 151 --epoch 157 --epoch 159 --epoch 157 --planned 15",
+            "predict --textbook --epoch 153 --epoch 151 --epoch 157 --epoch 159 --epoch 157"
+            " --planned 15",
             2331.0,
             id="prediction by epochs",
         ),
@@ -149,6 +150,7 @@ def test_undefined_figures_are_results_with_a_reason(line: str, reason: str) -> 
         ("predict --planned 5", "give --epoch values"),
         ("predict --epoch 1", "--planned is missing"),
         ("predict --epoch 1 --epoch 2 --epoch 3 --planned 2", "fewer than the 3"),
+        ("predict --epoch 1 --epoch 2 --planned 9 --drop-first", "--drop-first is for --textbook"),
         ("ttcapc --checkpoint 60,0.5", "must be seconds,accuracy,consumption"),
         ("ttcapc --checkpoint x,0.5,1", "seconds is 'x'"),
         ("rating --value colour=3", "'colour' is not a property"),

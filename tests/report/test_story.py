@@ -216,3 +216,20 @@ def test_a_finished_job_says_what_its_electricity_cost_and_saved() -> None:
     assert "paid       0.05 EUR for electricity at 0.05 EUR/kWh, prices of energy-charts" in text
     assert "saved      0.25 EUR (83 %) against running at once" in text
     assert "objective  0.26 EUR of the objective at best, knowing the future; 50 % of it" in text
+
+
+def test_a_finished_job_says_how_good_its_prediction_was() -> None:
+    """Quantities with their error and whether the interval held; an unknown one is left out."""
+    review = [
+        {"quantity": "energyJoules", "actual": "100", "errorPercent": "4.21", "held": True},
+        {"quantity": "runSeconds", "actual": "100", "errorPercent": "-12", "held": False},
+        {"quantity": "later", "actual": "1", "errorPercent": "1", "held": True},
+    ]
+    words = explain(
+        {"metadata": {"name": "net"}, "status": {"prediction": {"review": review}}}, now=NOW
+    )
+
+    assert (
+        "predicted  energy 4.2 % too much, within its interval; "
+        "time 12 % too little, outside its interval" in words
+    )

@@ -85,7 +85,7 @@ function drawEpochs() {
       note: `${item.title}: ${short(fit.slope)} ${unit.label} per epoch` });
     const p = item.row.prediction;
     $("epochs-legend").textContent = p
-      ? `If all ${last} epochs run: ${short(p.value * unit.factor)} ${unit.label}, 95 % between ${short(p.low * unit.factor)} and ${short(p.high * unit.factor)} ${unit.label} (epochs independent and alike).`
+      ? `If all ${last} epochs run: ${short(p.value * unit.factor)} ${unit.label}, 90 % between ${short(p.low * unit.factor)} and ${short(p.high * unit.factor)} ${unit.label}.`
       : `R² ${fit.r2.toFixed(4)}.`;
     return;
   }

@@ -16,11 +16,12 @@ from lowtide.accounts.predicted import Circumstances
 from lowtide.accounts.progress import Curve
 from lowtide.accounts.scores import price_of
 from lowtide.grid.forecast import Forecast
+from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import AttemptPod, PredictionStatus, TrainingStatus
 from lowtide.trainingjob.training import training_of
-from lowtide_operator.measuring.measure import SeenGrid
+from lowtide_operator.measuring.measure import KnownOverheads, SeenGrid
 from lowtide_operator.objects.views import JobView, PodView
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports
@@ -39,17 +40,23 @@ class _Aside:
     at: datetime
     seen: IntensitySeries | None
     gpu_model: str | None
+    overhead: Overhead | None
 
 
 class Foreseer:
     """Predictions of started jobs; belongs to one event loop."""
 
     def __init__(
-        self, energy: LiveEnergy, reports: LiveReports | None, intensity: SeenGrid
+        self,
+        energy: LiveEnergy,
+        reports: LiveReports | None,
+        intensity: SeenGrid,
+        overheads: KnownOverheads,
     ) -> None:
         self._energy = energy
         self._reports = reports
         self._intensity = intensity
+        self._overheads = overheads
         self._aside: dict[str, _Aside] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -70,7 +77,7 @@ class Foreseer:
         live = self._reports.of_job(job.key, job.uid, addresses)
         if live is None:
             return None
-        self._ask_aside(job, [pod.uid for pod in running], now)
+        self._ask_aside(job, spec, [pod.uid for pod in running], now, settings)
         aside = self._aside.get(job.uid)
         curves = self._curves(job, running, now)
         training = with_what_was_known(training_of(live.report), job.status.training, curves)
@@ -85,6 +92,7 @@ class Foreseer:
             embodied=settings.embodied,
             price=price_of(spec, settings),
             forecast=forecast,
+            overhead=None if aside is None else aside.overhead,
             seen=None if aside is None else aside.seen,
             curves=curves,
         )
@@ -131,14 +139,28 @@ class Foreseer:
             curves.append(tuple(points))
         return tuple(curves)
 
-    def _ask_aside(self, job: JobView, uids: Sequence[str], now: datetime) -> None:
+    def _ask_aside(
+        self,
+        job: JobView,
+        spec: TrainingJobSpec,
+        uids: Sequence[str],
+        now: datetime,
+        settings: OperatorSettings,
+    ) -> None:
         known = self._aside.get(job.uid)
         is_fresh = known is not None and now < known.at + AGAIN
         if is_fresh or job.uid in self._asking or len(self._aside) >= JOBS_MAX:
             return
-        self._asking[job.uid] = asyncio.create_task(self._find(job, uids, now))
+        self._asking[job.uid] = asyncio.create_task(self._find(job, spec, uids, now, settings))
 
-    async def _find(self, job: JobView, uids: Sequence[str], now: datetime) -> None:
+    async def _find(
+        self,
+        job: JobView,
+        spec: TrainingJobSpec,
+        uids: Sequence[str],
+        now: datetime,
+        settings: OperatorSettings,
+    ) -> None:
         try:
             carbon = job.status.carbon
             starts = [one.start for one in job.status.attempts if one.start is not None]
@@ -146,10 +168,18 @@ class Foreseer:
             if carbon is not None and carbon.zone is not None and starts:
                 seen = await self._intensity.seen_between(carbon.zone, min(starts), now)
             model = await self._energy.gpu_model(job.key.namespace, uids)
-            self._aside[job.uid] = _Aside(now, seen, model)
+            # The factor of the hours so far also stands for those to come.
+            zone = None if carbon is None else carbon.zone
+            spans = [
+                (one.start, one.end or now)
+                for one in job.status.attempts
+                if one.start is not None and one.start < (one.end or now)
+            ]
+            overhead = await self._overheads.of_run(spec, zone, spans, settings)
+            self._aside[job.uid] = _Aside(now, seen, model, overhead)
         except Exception:
             # A prediction without these is poorer, and no reason to fail.
             LOG.exception("%s: what its prediction needs cannot be read", job.key)
-            self._aside[job.uid] = _Aside(now, None, None)
+            self._aside[job.uid] = _Aside(now, None, None, None)
         finally:
             del self._asking[job.uid]
