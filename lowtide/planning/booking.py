@@ -27,7 +27,7 @@ def reservation(request: Request, segments: tuple[Segment, ...]) -> Reservation:
     tail = timedelta(seconds=request.remaining_high_seconds - request.remaining_seconds)
     if segments:
         segments = (*segments[:-1], Segment(segments[-1].start, segments[-1].end + tail))
-    return Reservation(request.key, request.gpus, segments)
+    return Reservation(request.key, request.gpus, segments, request.gpu_resource)
 
 
 def booking_order(request: Request) -> tuple[bool, datetime, datetime, str]:

@@ -30,6 +30,8 @@ class Reservation:
     key: str
     gpus: int
     segments: tuple[Segment, ...]
+    gpu_resource: str = ""
+    """Resource name of these GPUs."""
 
 
 @dataclass(frozen=True, slots=True)

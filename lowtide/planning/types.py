@@ -38,6 +38,8 @@ class Request:
     """Below this expected saving the job does not wait; asked once, at submission."""
     gpus: int = 1
     """GPUs that the job holds while it runs."""
+    gpu_resource: str = ""
+    """Resource name of these GPUs, by which room is kept apart."""
     latency_seconds: float = 120.0
     """Time from the decision to start until the job runs."""
     margin_seconds: float = 300.0

@@ -41,6 +41,8 @@ class Applicant:
     """Orders jobs of equal latest start."""
     gpus: int = 1
     """GPUs that the job holds while it runs."""
+    gpu_resource: str = ""
+    """Resource name of these GPUs."""
 
 
 def request_to_start(
@@ -74,6 +76,7 @@ def request_to_start(
         # No saving is large enough for a job that is to run at once.
         minimum_saving_ratio=float("1e9") if runs_anyway else minimum,
         gpus=job.gpus,
+        gpu_resource=job.gpu_resource,
         latency_seconds=settings.start_latency_seconds,
         margin_seconds=settings.margin_seconds,
         waited=waited and not runs_anyway,
@@ -120,6 +123,7 @@ def request_to_go_on(
         running=running,
         minimum_saving_ratio=spec.schedule.minimum_saving_percent / 100,
         gpus=job.gpus,
+        gpu_resource=job.gpu_resource,
         latency_seconds=settings.start_latency_seconds,
         margin_seconds=settings.margin_seconds,
         waited=True,

@@ -262,6 +262,10 @@ class TargetStatus(ApiModel):
     gpus: Count | None = Field(
         default=None, description="gpus is how many GPUs its pods hold at a time."
     )
+    gpu_resource: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None,
+        description="gpuResource is the resource name of these GPUs, by which room is counted.",
+    )
 
 
 class Display(ApiModel):

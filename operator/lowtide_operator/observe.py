@@ -57,6 +57,7 @@ from lowtide_operator.objects.workloads import (
     selectors_of,
     workload_view,
 )
+from lowtide_operator.schedule.room import Room
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""
@@ -74,9 +75,9 @@ class JobsAround:
         """Return the time."""
         return self._app().clock()
 
-    def capacity_gpus(self) -> int | None:
-        """Return how many GPUs there are, `None` where they are not limited."""
-        return self._app().capacity_gpus()
+    def room(self) -> Room:
+        """Return how many GPUs planned jobs may hold."""
+        return self._app().room()
 
     def running_keys(self) -> Sequence[Key]:
         """Return the jobs that hold GPUs."""
@@ -122,7 +123,7 @@ async def observe(job: JobView, app: App) -> Observation:
             training=training,
             prediction=prediction,
             joules_so_far=app.live.of_pods(job.key.namespace, uids),
-            calendar=_calendar(now, app),
+            calendar=_calendar(seen.job, app),
         )
     if not isinstance(job.spec, Fault) and not gone:
         seen = replace(seen, prediction=_foreseen_from_series(seen, job.spec, app))
@@ -158,7 +159,12 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
     pods = await _pods_of_workload(kind, body, app)
     seen = replace(
         seen,
-        job=replace(job, gpus=view.gpus),
+        job=replace(
+            job,
+            gpus=view.gpus.total,
+            gpu_resource=view.gpus.resource,
+            other_gpus=view.gpus.others,
+        ),
         workload=view,
         pods=pods,
         template_checked=True,
@@ -173,7 +179,7 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
         seen,
         child=replace(view.child, active=active),
         joules_so_far=app.live.of_pods(job.key.namespace, uids),
-        calendar=_calendar(now, app),
+        calendar=_calendar(seen.job, app),
     )
 
 
@@ -271,12 +277,10 @@ async def _with_plan(seen: Observation, app: App) -> Observation:
     return seen if plan is None else replace(seen, prepared=Prepared(request, plan))
 
 
-def _calendar(now: datetime, app: App) -> Calendar | None:
+def _calendar(job: JobView, app: App) -> Calendar | None:
     """Return the reservations of others, for a started job that is planned by itself."""
-    capacity = app.capacity_gpus()
-    if capacity is None:
-        return None
-    return app.bookings.calendar(capacity, now, app.cache.running_keys())
+    calendars = app.bookings.calendars(app.room(), app.clock(), app.cache.running_keys())
+    return calendars.of(job.gpu_resource)
 
 
 async def _child(job: JobView, app: App) -> tuple[ChildView | None, bool]:

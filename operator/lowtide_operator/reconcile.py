@@ -166,13 +166,13 @@ def _book(job: JobView, decision: Decision, app: App) -> None:
         return
     if decision.status.attempts:
         app.desk.forget(job.key)
-    app.bookings.note(job.key, job.uid, job.gpus, decision.status.plan)
+    app.bookings.note(job, decision.status.plan)
 
 
 def _release(key: Key, app: App) -> None:
     """Give back the room that an ended or deleted job had reserved."""
     app.desk.forget(key)
-    if app.bookings.release(key) and app.capacity_gpus() is not None:
+    if app.bookings.release(key) and app.room().is_limited:
         app.desk.room_changed()
 
 

@@ -237,7 +237,8 @@ class OperatorSettings(ApiModel):
     """GPUs that planned jobs may use at the same time; absent: not limited."""
     capacity_from_nodes: bool = False
     """Without capacityGpus: as many as the nodes offer (allocatable) and other pods do not hold,
-    counted once a minute; needs the right to list nodes, which the chart gives with it."""
+    by resource name, counted once a minute; needs the right to list nodes and pods, which the
+    chart gives with it."""
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     """Defaults of jobs."""
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)

@@ -126,6 +126,7 @@ async def test_a_labelled_job_is_held_until_the_clean_window_and_followed_to_its
     assert "ownerReferences" not in api.get(JOBS, "bert")["metadata"]
     target = made["status"]["target"]
     assert (target["kind"], target["uid"], target["gpus"]) == ("Job", job["metadata"]["uid"], 2)
+    assert target["gpuResource"] == "nvidia.com/gpu"
     assert made["status"]["plan"]["valueSources"] == [
         "maxDelaySeconds: annotation of Job bert",
         "expectedDurationSeconds: annotation of Job bert",

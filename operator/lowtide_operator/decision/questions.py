@@ -16,7 +16,7 @@ from lowtide_operator.decision.objectives import (
     prices_awaited_until,
 )
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.objects.views import ChildView, Fault
+from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
 
@@ -63,7 +63,7 @@ def request_before_start(
         spec,
         window,
         settings.schedule,
-        Applicant(key=seen.job.uid, created=seen.job.created, gpus=seen.job.gpus),
+        _applicant(seen.job),
         at_once=at_once,
         now=seen.now,
         waited=has_waited(remembered_plan(seen)),
@@ -103,9 +103,18 @@ def request_after_start(
         spec,
         window,
         settings.schedule,
-        Applicant(key=seen.job.uid, created=seen.job.created, gpus=seen.job.gpus),
+        _applicant(seen.job),
         attempts=draft.attempts,
         now=seen.now,
         running=not child.suspended,
         objective=objective_of(seen, settings.schedule).objective,
+    )
+
+
+def _applicant(job: JobView) -> Applicant:
+    return Applicant(
+        key=job.uid,
+        created=job.created,
+        gpus=job.gpus - job.other_gpus,
+        gpu_resource=job.gpu_resource,
     )

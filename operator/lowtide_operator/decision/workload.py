@@ -75,7 +75,8 @@ def say_target(seen: Observation, draft: Draft) -> None:
                 kind=view.ref.kind,
                 name=view.ref.name,
                 uid=view.ref.uid,
-                gpus=view.gpus,
+                gpus=view.gpus.total,
+                gpu_resource=view.gpus.resource or None,
             )
         )
     sources = seen.job.value_sources

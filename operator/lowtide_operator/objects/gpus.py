@@ -19,10 +19,14 @@ Body = Mapping[str, Any]
 
 
 class GpuDemand(NamedTuple):
-    """GPUs of one job: how many, and the resource name that most of them go by."""
+    """GPUs of one job."""
 
     total: int
+    """How many."""
     resource: str
+    """Resource name that most of them go by."""
+    others: int = 0
+    """Those that go by another name, where a pod mixes names."""
 
 
 NO_GPUS: Final = GpuDemand(0, "")
@@ -35,10 +39,17 @@ def gpu_demand(template: object) -> GpuDemand:
     pods = _whole(job.get("parallelism", 1))
     if "completions" in job:
         pods = min(pods, _whole(job["completions"]))
-    if not pod or not pods:
+    return demand_of(Counter({name: count * pods for name, count in pod.items()}))
+
+
+def demand_of(by_name: Counter[str]) -> GpuDemand:
+    """Return the demand of a job that holds so many GPUs of each name."""
+    by_name = +by_name
+    if not by_name:
         return NO_GPUS
-    resource = max(pod, key=lambda name: (pod[name], name))
-    return GpuDemand(min(MOST_GPUS, pod.total() * pods), resource)
+    resource = max(by_name, key=lambda name: (by_name[name], name))
+    total = min(MOST_GPUS, by_name.total())
+    return GpuDemand(total, resource, total - min(total, by_name[resource]))
 
 
 def gpus_of_pod(spec: Body) -> Counter[str]:

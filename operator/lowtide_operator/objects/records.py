@@ -131,6 +131,7 @@ class Record:
             run_now=self.run_now,
             gpus=self.gpus.total,
             gpu_resource=self.gpus.resource,
+            other_gpus=self.gpus.others,
             spec=NESTED_TOO_DEEP if self.template == TOO_DEEP else _parse_spec(self.spec),
             status=parse_status(self.status),
             template=self.template,
@@ -156,7 +157,9 @@ def _gpus_of_target(status: Body) -> GpuDemand:
     """Return the GPUs that were counted when the workload was last looked at."""
     target = status.get("target")
     found = target.get("gpus") if isinstance(target, dict) else None
-    return GpuDemand(found, "") if isinstance(found, int) else NO_GPUS
+    if not isinstance(found, int):
+        return NO_GPUS
+    return GpuDemand(found, str(target.get("gpuResource") or ""))
 
 
 def _sources(text: object) -> tuple[str, ...]:

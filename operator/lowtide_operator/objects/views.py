@@ -74,6 +74,8 @@ class JobView:
     """Fingerprint of the template."""
     gpu_resource: str = ""
     """Resource name of the GPUs; empty where there are none."""
+    other_gpus: int = 0
+    """Those of `gpus` that go by another resource name."""
     made_for: str = ""
     """Uid of the workload whose label asked for this TrainingJob; empty for one of a user."""
     annotation_fault: str = ""

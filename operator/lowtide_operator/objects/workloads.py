@@ -5,6 +5,7 @@ found, and the latest start, so that a workload can be freed without Lowtide.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,13 @@ from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, WorkloadKind
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
-from lowtide_operator.objects.gpus import MOST_GPUS, gpus_of_pod, gpus_of_resources
+from lowtide_operator.objects.gpus import (
+    MOST_GPUS,
+    GpuDemand,
+    demand_of,
+    gpus_of_pod,
+    gpus_of_resources,
+)
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import (
     TERMINAL_PHASES,
@@ -62,7 +69,7 @@ class WorkloadView:
     """Whether it carries our mark."""
     labelled: bool
     """Whether it asks for Lowtide by its label."""
-    gpus: int
+    gpus: GpuDemand
     """GPUs that its pods hold at a time."""
     unholdable: str
     """Why it must not be suspended, in one sentence; empty where it may."""
@@ -144,9 +151,9 @@ def is_there(pod: PodView) -> bool:
     return pod.deleting or pod.phase not in TERMINAL_PHASES
 
 
-def gpus_of(kind: WorkloadKind, body: Body) -> int:
+def gpus_of(kind: WorkloadKind, body: Body) -> GpuDemand:
     """Return the GPUs that the pods of a workload hold at a time."""
-    return min(MOST_GPUS, sum(_gpus_of_set(pods, body) for pods in kind.pod_sets))
+    return demand_of(sum((_gpus_of_set(pods, body) for pods in kind.pod_sets), Counter()))
 
 
 def longest_seconds(kind: WorkloadKind, body: Body) -> tuple[int, str] | None:
@@ -166,8 +173,8 @@ def value_at(body: Any, path: str) -> Any:
     return value
 
 
-def _gpus_of_set(pods: PodSet, body: Body) -> int:
-    total = 0
+def _gpus_of_set(pods: PodSet, body: Body) -> Counter[str]:
+    total: Counter[str] = Counter()
     for group in _groups(pods, body):
         if pods.template:
             of_pod = gpus_of_pod(_mapping(value_at(group, pods.template)))
@@ -176,7 +183,7 @@ def _gpus_of_set(pods: PodSet, body: Body) -> int:
         count = prod(_count(value_at(group, path)) for path in pods.counts)
         if pods.at_most and value_at(group, pods.at_most) is not None:
             count = min(count, _count(value_at(group, pods.at_most)))
-        total += min(MOST_GPUS, of_pod.total() * count)
+        total += Counter({name: min(MOST_GPUS, own * count) for name, own in of_pod.items()})
     return total
 
 

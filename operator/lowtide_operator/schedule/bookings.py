@@ -6,6 +6,7 @@ statuses. They matter only where there is a capacity.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,11 +14,33 @@ from lowtide.planning import Calendar, Segment
 from lowtide.planning.calendar import Reservation
 from lowtide.trainingjob.status import PlanStatus
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.views import JobView
+from lowtide_operator.schedule.room import Room
 
 ROUNDING: Final = timedelta(seconds=1)
 """A status holds whole seconds."""
 OVERRUN: Final = timedelta(minutes=15)
 """A job that runs longer than planned keeps its GPUs for this long beyond now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendars:
+    """Reservations of all jobs, and the room that they are made in."""
+
+    room: Room
+    reservations: tuple[Reservation, ...]
+
+    def pool_of(self, gpu_resource: str) -> str | None:
+        """Return the pool of GPUs of a name; `None` where nothing limits them."""
+        return self.room.pool_of(gpu_resource)
+
+    def of(self, gpu_resource: str) -> Calendar | None:
+        """Return the calendar of the GPUs of a name; `None` where nothing limits them."""
+        pool = self.pool_of(gpu_resource)
+        if pool is None:
+            return None
+        booked = tuple(r for r in self.reservations if self.pool_of(r.gpu_resource) == pool)
+        return Calendar(self.room.gpus_of(pool), booked)
 
 
 class Bookings:
@@ -26,15 +49,20 @@ class Bookings:
     def __init__(self) -> None:
         self._reservations: dict[Key, Reservation] = {}
 
-    def note(self, key: Key, uid: str, gpus: int, plan: PlanStatus | None) -> None:
+    def note(self, job: JobView, plan: PlanStatus | None) -> None:
         """Keep the reservation of a job's plan; without a plan it reserves nothing."""
+        gpus, resource = job.gpus - job.other_gpus, job.gpu_resource
         if plan is None or not plan.segments or gpus == 0:
-            self._reservations.pop(key, None)
+            self._reservations.pop(job.key, None)
             return
         segments = tuple(Segment(s.start, s.end) for s in plan.segments)
-        held = self._reservations.get(key)
-        if held is None or held.gpus != gpus or not _covers(held.segments, segments):
-            self._reservations[key] = Reservation(uid, gpus, segments)
+        held = self._reservations.get(job.key)
+        if (
+            held is None
+            or (held.gpus, held.gpu_resource) != (gpus, resource)
+            or not _covers(held.segments, segments)
+        ):
+            self._reservations[job.key] = Reservation(job.uid, gpus, segments, resource)
 
     def reserve(self, key: Key, reservation: Reservation) -> None:
         """Keep the planner's reservation for a job: its plan, with time to take longer."""
@@ -51,8 +79,8 @@ class Bookings:
         """Return the jobs that have reserved something."""
         return frozenset(self._reservations)
 
-    def calendar(self, capacity_gpus: int, now: datetime, running: Iterable[Key] = ()) -> Calendar:
-        """Return the calendar of a pool at `now`.
+    def calendars(self, room: Room, now: datetime, running: Iterable[Key] = ()) -> Calendars:
+        """Return the calendars of all pools at `now`.
 
         Jobs that are `running` hold their GPUs although their plan has run out.
         """
@@ -61,9 +89,8 @@ class Bookings:
             held = reservations.get(key)
             if held is not None and held.segments[-1].end <= now:
                 more = Segment(held.segments[-1].end, now + OVERRUN)
-                extended = Reservation(held.key, held.gpus, (*held.segments, more))
-                reservations[key] = extended
-        return Calendar(capacity_gpus, tuple(reservations.values()))
+                reservations[key] = replace(held, segments=(*held.segments, more))
+        return Calendars(room, tuple(reservations.values()))
 
 
 def _covers(held: Sequence[Segment], planned: Sequence[Segment]) -> bool:

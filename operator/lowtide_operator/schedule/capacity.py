@@ -8,7 +8,7 @@ wrong number only makes jobs plan for the same hour, while the scheduler still d
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from lowtide import names
@@ -65,7 +65,10 @@ def held_by_others(
 
 
 class NodePool:
-    """The GPUs of all nodes as they were counted last; `None` before the first count."""
+    """The GPUs of all nodes by resource name, as they were counted last.
+
+    `gpus` is `None` before the first count.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class NodePool:
         self._nodes = nodes
         self._workload_uids = workload_uids
         self._on_change = on_change
-        self.gpus: int | None = None
+        self.gpus: Mapping[str, int] | None = None
 
     async def run(self) -> None:
         """Count again and again until cancelled."""
@@ -91,10 +94,10 @@ class NodePool:
         except ClusterError as error:
             LOG.warning("nodes cannot be listed, their GPUs stay as counted: %s", error)
             return
-        # A name that nothing is left of lends nothing to the others.
-        found = (offered - await self._held()).total()
+        found = dict(offered - await self._held())
         if found != self.gpus:
-            LOG.info("the nodes offer %d GPUs that no other pod holds", found)
+            words = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+            LOG.info("GPUs that the nodes offer and no other pod holds: %s", words or "none")
             self.gpus = found
             self._on_change()
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from lowtide.planning import Calendar, Plan, PlanReason, Request, plan_each
+from lowtide.planning import Plan, PlanReason, Request, plan_each
 from lowtide.planning.alternatives import alternatives_of_all, alternatives_sentence
 from lowtide.planning.booking import reservation
 from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
-from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.bookings import Bookings, Calendars
+from lowtide_operator.schedule.room import Room
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ class Surroundings(Protocol):
         """Return the time."""
         ...
 
-    def capacity_gpus(self) -> int | None:
-        """Return how many GPUs there are, `None` where they are not limited."""
+    def room(self) -> Room:
+        """Return how many GPUs planned jobs may hold."""
         ...
 
     def running_keys(self) -> Sequence[Key]:
@@ -222,14 +223,11 @@ class Desk:
         stale = self._stale(now)
         if not stale:
             return
-        capacity = self.around.capacity_gpus()
-        calendar = None
-        if capacity is not None:
-            calendar = self.bookings.calendar(capacity, now, self.around.running_keys())
+        calendars = self.bookings.calendars(self.around.room(), now, self.around.running_keys())
         requests = [entry.request for entry in stale.values()]
         outlooks = {entry.request.key: entry.outlook for entry in stale.values()}
         plans = await loop.run_in_executor(
-            self._pool, plan_together, now, requests, outlooks, calendar
+            self._pool, plan_together, now, requests, outlooks, calendars
         )
         ended = loop.time()
         self._gather_until = ended + GATHER_SECONDS if len(stale) < SMALL_PASS_JOBS else ended
@@ -282,20 +280,28 @@ def plan_together(
     now: datetime,
     requests: Sequence[Request],
     outlooks: Mapping[str, ZoneOutlook],
-    calendar: Calendar | None,
+    calendars: Calendars,
 ) -> dict[str, Plan]:
-    """Return the plans by key; a job that cannot be planned is left out and harms no other."""
+    """Return the plans by key; a job that cannot be planned is left out and harms no other.
+
+    Jobs compete for the GPUs of one resource name, and for none of another.
+    """
     forecasts = {key: outlook.forecast for key, outlook in outlooks.items()}
     prices = {key: outlook.prices for key, outlook in outlooks.items()}
-    found = plan_each(now, requests, forecasts, calendar, prices)
-    for key, error in found.failures.items():
-        LOG.warning("job %s cannot be planned: %r", key, error)
-    weighing = [one for one in requests if one.objective.needs_prices and one.key in found.plans]
+    pools: dict[str | None, list[Request]] = {}
+    for request in requests:
+        pools.setdefault(calendars.pool_of(request.gpu_resource), []).append(request)
+    plans: dict[str, Plan] = {}
+    for competing in pools.values():
+        calendar = calendars.of(competing[0].gpu_resource)
+        found = plan_each(now, competing, forecasts, calendar, prices)
+        for key, error in found.failures.items():
+            LOG.warning("job %s cannot be planned: %r", key, error)
+        plans |= found.plans
+    weighing = [one for one in requests if one.objective.needs_prices and one.key in plans]
     others = alternatives_of_all(now, weighing, forecasts, prices)
     said = {key: alternatives_sentence(those) for key, those in others.items()}
-    return found.plans | {
-        key: replace(found.plans[key], alternatives=sentence) for key, sentence in said.items()
-    }
+    return plans | {key: replace(plans[key], alternatives=said[key]) for key in said}
 
 
 def differs(old: Plan, new: Plan) -> bool:

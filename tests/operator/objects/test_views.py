@@ -33,7 +33,7 @@ CLAIM = {"resources": {"claims": [{"name": "gpu"}]}}
         pytest.param(template({"containers": [{"name": "c"}]}), (0, ""), id="no GPU"),
         pytest.param(
             template({"containers": [container("4"), SLICE]}, parallelism=2),
-            (10, "nvidia.com/gpu"),
+            (10, "nvidia.com/gpu", 2),
             id="two pods of four GPUs and a slice",
         ),
         pytest.param(
@@ -70,7 +70,7 @@ CLAIM = {"resources": {"claims": [{"name": "gpu"}]}}
     ],
 )
 def test_gpus_of_a_template_are_counted_as_the_scheduler_does(
-    found: object, demand: tuple[int, str]
+    found: object, demand: tuple[Any, ...]
 ) -> None:
     """For all pods at a time; what cannot be read counts as none."""
     assert gpu_demand(found) == GpuDemand(*demand)

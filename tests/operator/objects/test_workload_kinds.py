@@ -106,7 +106,7 @@ def test_gpus_are_those_of_all_pods_that_run_at_a_time(name: str) -> None:
     """Replicas times pods times GPUs, over all groups."""
     spec, gpus = SPECS[name]
     kind = BY_NAME[name]
-    assert gpus_of(kind, body(kind, spec, {})) == gpus
+    assert gpus_of(kind, body(kind, spec, {})).total == gpus
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_gpus_are_those_of_all_pods_that_run_at_a_time(name: str) -> None:
 def test_what_cannot_be_counted_holds_no_gpus(strange: Any) -> None:
     """Tenants write specs; none of them stops the operator."""
     kind = BY_NAME["JobSet"]
-    assert gpus_of(kind, body(kind, strange, {})) == 0
+    assert gpus_of(kind, body(kind, strange, {})).total == 0
 
 
 @pytest.mark.parametrize(

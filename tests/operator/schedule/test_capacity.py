@@ -36,7 +36,7 @@ async def test_gpus_that_others_hold_are_not_planned_with() -> None:
     nodes.pods = [pod(1), pod(2, **{"lowtide.dev/trainingjob": "net"})]
     pool = NodePool(nodes, lambda: None)
     await pool.count()
-    assert pool.gpus == 3
+    assert pool.gpus == {"nvidia.com/gpu": 3}
 
 
 async def test_slices_that_others_hold_take_nothing_from_whole_gpus() -> None:
@@ -45,7 +45,7 @@ async def test_slices_that_others_hold_take_nothing_from_whole_gpus() -> None:
     nodes.pods = [pod(9, resource="nvidia.com/mig-1g.5gb")]
     pool = NodePool(nodes, lambda: None)
     await pool.count()
-    assert pool.gpus == 4
+    assert pool.gpus == {"nvidia.com/gpu": 4}
 
 
 async def test_where_pods_of_others_cannot_be_listed_the_nodes_count_alone() -> None:
@@ -54,7 +54,7 @@ async def test_where_pods_of_others_cannot_be_listed_the_nodes_count_alone() -> 
     nodes.pods_refused = True
     pool = NodePool(nodes, lambda: None)
     await pool.count()
-    assert pool.gpus == 4
+    assert pool.gpus == {"nvidia.com/gpu": 4}
 
 
 class Nodes:
@@ -92,13 +92,13 @@ async def test_a_change_is_told_once_and_a_failure_leaves_the_last_count(
     assert pool.gpus is None
     await pool.count()
     await pool.count()
-    assert (pool.gpus, changes) == (4, ["changed"])
+    assert (pool.gpus, changes) == ({"nvidia.com/gpu": 4}, ["changed"])
     nodes.works = False
     await pool.count()
-    assert (pool.gpus, changes) == (4, ["changed"])
+    assert (pool.gpus, changes) == ({"nvidia.com/gpu": 4}, ["changed"])
     nodes.works, nodes.gpus = True, 2
     await pool.count()
-    assert (pool.gpus, changes) == (2, ["changed", "changed"])
+    assert (pool.gpus, changes) == ({"nvidia.com/gpu": 2}, ["changed", "changed"])
 
 
 def test_pods_of_a_named_workload_are_counted_in_its_plan_only() -> None:

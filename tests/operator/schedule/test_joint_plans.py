@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,9 @@ from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
 from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule import joint_plans as desk_module
-from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.bookings import Bookings, Calendars
 from lowtide_operator.schedule.joint_plans import Desk, differs, plan_together
+from lowtide_operator.schedule.room import Room
 from lowtide_operator.tally import Tally
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -38,7 +39,9 @@ def outlook(values: list[float] = DIRTY_THEN_CLEAN) -> ZoneOutlook:
     return ZoneOutlook(forecast)
 
 
-def request(name: str, *, hours: float = 1, until: float = 12) -> Request:
+def request(
+    name: str, *, hours: float = 1, until: float = 12, resource: str = "nvidia.com/gpu"
+) -> Request:
     """Return a job of one GPU that may wait until some hours after noon."""
     return Request(
         key=f"uid-{name}",
@@ -46,6 +49,7 @@ def request(name: str, *, hours: float = 1, until: float = 12) -> Request:
         deadline=NOON + until * HOUR,
         remaining_seconds=3600 * hours,
         remaining_high_seconds=3600 * hours,
+        gpu_resource=resource,
         latency_seconds=0,
         margin_seconds=0,
         created=NOON,
@@ -55,7 +59,7 @@ def request(name: str, *, hours: float = 1, until: float = 12) -> Request:
 class Stand:
     """A desk with a clock that stands still until it is moved."""
 
-    def __init__(self, capacity: int | None = None) -> None:
+    def __init__(self, capacity: int | Mapping[str, int] | None = None) -> None:
         self.clock = NOON
         self.capacity = capacity
         self.changed: list[str] = []
@@ -67,8 +71,10 @@ class Stand:
     def now(self) -> datetime:
         return self.clock
 
-    def capacity_gpus(self) -> int | None:
-        return self.capacity
+    def room(self) -> Room:
+        if self.capacity is None or isinstance(self.capacity, int):
+            return Room(together=self.capacity)
+        return Room(by_name=self.capacity)
 
     def running_keys(self) -> tuple[Key, ...]:
         return ()
@@ -94,7 +100,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def standing(capacity: int | None = None) -> AsyncIterator[Stand]:
+async def standing(
+    capacity: int | Mapping[str, int] | None = None,
+) -> AsyncIterator[Stand]:
     """Give a desk and close it."""
     stand = Stand(capacity)
     try:
@@ -119,6 +127,23 @@ async def test_jobs_that_ask_together_share_the_room_in_the_order_of_their_lates
     starts = {name: plan.segments[0].start for name, plan in zip(order, plans, strict=True)}
     assert starts == {"a": NOON + 4 * HOUR, "b": NOON + 5 * HOUR, "c": NOON + 6 * HOUR}
     assert stand.tally.planning_passes == 1
+
+
+async def test_jobs_of_different_resource_names_do_not_wait_for_each_other() -> None:
+    """One whole GPU and one slice: both jobs take the cleanest hour, a second slice job the next.
+
+    Counted together, two GPUs would have given the first two by latest start the cleanest hour.
+    """
+    small, known = "nvidia.com/mig-1g.10gb", outlook()
+    wanted = {
+        "slice": request("slice", until=8, resource=small),
+        "next": request("next", until=9, resource=small),
+        "whole": request("whole", until=10),
+    }
+    async with standing({"nvidia.com/gpu": 1, small: 1}) as stand:
+        plans = await asyncio.gather(*(stand.ask(name, known, one) for name, one in wanted.items()))
+    starts = {name: plan.segments[0].start for name, plan in zip(wanted, plans, strict=True)}
+    assert starts == {"slice": NOON + 4 * HOUR, "next": NOON + 5 * HOUR, "whole": NOON + 4 * HOUR}
 
 
 async def test_jobs_that_are_looked_at_next_are_planned_in_the_same_pass() -> None:
@@ -293,7 +318,7 @@ async def test_a_job_that_cannot_be_planned_does_not_harm_the_others() -> None:
 def test_what_counts_as_a_different_plan() -> None:
     """Another stretch, or a saving that moved by two points; not the words, not a second."""
     known = {"uid-a": outlook()}
-    plan = plan_together(NOON, [request("a")], known, None)["uid-a"]
+    plan = plan_together(NOON, [request("a")], known, Calendars(Room(), ()))["uid-a"]
     assert plan.reason is PlanReason.CLEANEST_WINDOW
     assert not differs(plan, replace(plan, explanation="other words"))
     assert differs(plan, replace(plan, run=True))
