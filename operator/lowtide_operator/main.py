@@ -37,6 +37,7 @@ from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
+from lowtide_operator.cluster.pages import bound_pages
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
@@ -130,6 +131,7 @@ async def serve(
     """
     # The API server takes objects nested 10,000 deep; the JSON reader needs a frame for each level.
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST_OBJECT_FRAMES))
+    bound_pages()
     async with _open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)

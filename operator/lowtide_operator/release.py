@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from lowtide.trainingjob.holding import HELD_SELECTOR, free_patch
@@ -17,6 +18,7 @@ from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.errors import ClusterError, NotFoundError
 from lowtide_operator.cluster.leadership import Leadership
+from lowtide_operator.cluster.requests import Body
 
 QUIET_LOOKS: Final = 3
 """Looks that must find nothing held before it is done."""
@@ -69,21 +71,24 @@ async def free_all(
     held = 0
     for kind in kinds:
         for namespace in namespaces:
-            try:
-                bodies, _ = await cluster.list_workloads(kind, namespace, HELD_SELECTOR)
-            except NotFoundError:
-                continue  # The API server does not serve this kind.
-            for body in bodies:
-                held += 1
-                metadata = body["metadata"]
-                place = kind, metadata["namespace"], metadata["name"]
-                try:
-                    await cluster.patch_workload(*place, free_patch(kind, body))
-                except ClusterError as error:
-                    sys.stderr.write(f"{kind.kind} {place[1]}/{place[2]}: {error}\n")
-                else:
-                    sys.stdout.write(f"{kind.kind} {place[1]}/{place[2]} is free\n")
+            # The API server may not serve this kind.
+            with suppress(NotFoundError):
+                async for bodies, _ in cluster.list_workloads(kind, namespace, HELD_SELECTOR):
+                    for body in bodies:
+                        held += 1
+                        await _free(cluster, kind, body)
     return held
+
+
+async def _free(cluster: Cluster, kind: WorkloadKind, body: Body) -> None:
+    metadata = body["metadata"]
+    place = kind, metadata["namespace"], metadata["name"]
+    try:
+        await cluster.patch_workload(*place, free_patch(kind, body))
+    except ClusterError as error:
+        sys.stderr.write(f"{kind.kind} {place[1]}/{place[2]}: {error}\n")
+    else:
+        sys.stdout.write(f"{kind.kind} {place[1]}/{place[2]} is free\n")
 
 
 if __name__ == "__main__":

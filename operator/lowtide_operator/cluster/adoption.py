@@ -8,7 +8,8 @@ TrainingJob names any more is freed.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -46,10 +47,10 @@ class WorkloadStore(Protocol):
         """Merge a patch into a workload."""
         ...
 
-    async def list_workloads(
+    def list_workloads(
         self, kind: WorkloadKind, namespace: str | None, label: str
-    ) -> tuple[list[Body], str]:
-        """Return the workloads of a kind with a label."""
+    ) -> AsyncIterator[tuple[list[Body], str]]:
+        """Yield the workloads of a kind with a label by page, and the version of the list."""
         ...
 
     async def get_training_job(self, key: Key) -> Body | None:
@@ -201,15 +202,16 @@ class Adoption:
         """Look at every workload that carries our mark and that no known TrainingJob names."""
         for kind in self._kinds:
             for namespace in self._namespaces:
-                try:
-                    bodies, _ = await self._store.list_workloads(kind, namespace, HELD_SELECTOR)
-                except ClusterError:
-                    continue
-                for body in bodies:
-                    metadata = body["metadata"]
-                    place = kind, metadata["namespace"], metadata["name"]
-                    if not self._naming(*place, metadata["uid"]):
-                        self._add(*place)
+                with suppress(ClusterError):
+                    await self._sweep_kind(kind, namespace)
+
+    async def _sweep_kind(self, kind: WorkloadKind, namespace: str | None) -> None:
+        async for bodies, _ in self._store.list_workloads(kind, namespace, HELD_SELECTOR):
+            for body in bodies:
+                metadata = body["metadata"]
+                place = kind, metadata["namespace"], metadata["name"]
+                if not self._naming(*place, metadata["uid"]):
+                    self._add(*place)
 
 
 def _is_a_part(body: Body) -> bool:

@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 
 from lowtide import names
 from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.cluster.client import ObjectIdentity
 from lowtide_operator.cluster.errors import ClusterError
+from lowtide_operator.cluster.listings import ObjectIdentity
 from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
 

@@ -25,10 +25,10 @@ Body = dict[str, Any]
 class WorkloadSource(Protocol):
     """Source of workloads; `lowtide_operator.cluster.client.Cluster` is one."""
 
-    async def list_workloads(
+    def list_workloads(
         self, kind: WorkloadKind, namespace: str | None, label: str
-    ) -> tuple[list[Body], str]:
-        """Return the workloads of a kind with a label, and the version of the list."""
+    ) -> AsyncIterator[tuple[list[Body], str]]:
+        """Yield the workloads of a kind with a label by page, and the version of the list."""
         ...
 
     def watch_workloads(
@@ -84,11 +84,13 @@ class WorkloadWatch:
         Raises:
             ClusterError: the API server does not answer, or does not serve the kind.
         """
-        bodies, version = await self._source.list_workloads(kind, namespace, SELECTOR)
+        since = ""
+        async for bodies, version in self._source.list_workloads(kind, namespace, SELECTOR):
+            since = version
+            for body in bodies:
+                self._on_change(kind, "LISTED", body)
         self.unserved.pop(_place(kind, namespace), None)
-        for body in bodies:
-            self._on_change(kind, "LISTED", body)
-        changes = self._source.watch_workloads(kind, namespace, SELECTOR, version)
+        changes = self._source.watch_workloads(kind, namespace, SELECTOR, since)
         async for change, body in changes:
             if change in ("ADDED", "MODIFIED", "DELETED"):
                 self._on_change(kind, change, body)

@@ -156,10 +156,9 @@ def _uid_of_target(status: Body) -> str:
 def _gpus_of_target(status: Body) -> GpuDemand:
     """Return the GPUs that were counted when the workload was last looked at."""
     target = status.get("target")
-    found = target.get("gpus") if isinstance(target, dict) else None
-    if not isinstance(found, int):
+    if not isinstance(target, dict) or not isinstance(target.get("gpus"), int):
         return NO_GPUS
-    return GpuDemand(found, str(target.get("gpuResource") or ""))
+    return GpuDemand(target["gpus"], str(target.get("gpuResource") or ""))
 
 
 def _sources(text: object) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
 from lowtide.trainingjob.conditions import Reason
 from lowtide.units import parse_timestamp
-from lowtide_operator.samples.bounded_body import bounded_body
+from lowtide_operator.bounded_body import bounded_body
 from lowtide_operator.samples.exporter_page import COUNTERS
 from lowtide_operator.samples.source import (
     SamplesUnavailableError,

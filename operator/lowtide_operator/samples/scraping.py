@@ -24,7 +24,7 @@ import aiohttp
 
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.conditions import Reason
-from lowtide_operator.samples.bounded_body import bounded_body
+from lowtide_operator.bounded_body import bounded_body
 from lowtide_operator.samples.exporter_page import Known, Page, PageError, parse_page
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 from lowtide_operator.samples.store import SampleStore

@@ -8,8 +8,8 @@ from lowtide import names
 from lowtide_operator.cluster import census as census_module
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
-from lowtide_operator.cluster.client import ObjectIdentity
 from lowtide_operator.cluster.errors import ClusterError, RefusedError
+from lowtide_operator.cluster.listings import ObjectIdentity
 from lowtide_operator.objects.key import Key
 from lowtide_operator.tally import Tally
 

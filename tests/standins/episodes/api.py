@@ -7,13 +7,13 @@ from typing import Any
 
 from standins.episodes.world import NAMESPACE, Body, World
 
-from lowtide_operator.cluster.client import ObjectIdentity
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
     ConflictError,
     RefusedError,
     UnreachableError,
 )
+from lowtide_operator.cluster.listings import ObjectIdentity
 from lowtide_operator.objects.key import Key
 
 

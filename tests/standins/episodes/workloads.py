@@ -121,14 +121,14 @@ class WorkloadApi(Api):
 
     async def list_workloads(
         self, kind: WorkloadKind, namespace: str | None, label: str
-    ) -> tuple[list[Body], str]:
+    ) -> AsyncIterator[tuple[list[Body], str]]:
         name, _, value = label.partition("=")
 
         def effect() -> list[Body]:
             bodies = self._workloads.children.values()
             return [b for b in bodies if b["metadata"]["labels"].get(name) == value]
 
-        return await self._call(effect), "1"
+        yield await self._call(effect), "1"
 
     async def watch_workloads(
         self, kind: WorkloadKind, namespace: str | None, label: str, version: str

@@ -298,7 +298,12 @@ class FakeApi:
             return status_body(404, "NotFound", "the server could not find the resource")
         items = [body for body in self.all(kind) if self._selects(request, body)]
         metadata = {"resourceVersion": str(next(self._versions))}
-        return web.json_response({"kind": "List", "metadata": metadata, "items": items})
+        first = int(request.query.get("continue") or 0)
+        past = first + int(request.query.get("limit") or len(items))
+        if past < len(items):
+            metadata["continue"] = str(past)
+        page = {"kind": "List", "metadata": metadata, "items": items[first:past]}
+        return web.json_response(page)
 
     async def _watch(self, request: web.Request, kind: Kind) -> web.StreamResponse:
         response = web.StreamResponse()
