@@ -26,7 +26,7 @@ from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
 from lowtide_operator.workqueue import Lane, WorkQueue
@@ -99,10 +99,10 @@ class App:
     random: Callable[[], float] = random.random
     """Uniform in [0, 1)."""
 
-    def room(self) -> Room:
+    def room(self) -> GpuRoom:
         """Return how many GPUs planned jobs may hold at the same time."""
         counted = None if self.nodes is None else self.nodes.gpus
-        return Room(self.settings.capacity_gpus, counted)
+        return GpuRoom(self.settings.capacity_gpus, counted)
 
     def plan_again(self, zone: str) -> None:
         """Plan the jobs of a zone again, and look at those for which that means something.

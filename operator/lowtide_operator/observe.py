@@ -57,7 +57,7 @@ from lowtide_operator.objects.workloads import (
     selectors_of,
     workload_view,
 )
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 
 LOOK_AHEAD: Final = 256
 """Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""
@@ -75,7 +75,7 @@ class JobsAround:
         """Return the time."""
         return self._app().clock()
 
-    def room(self) -> Room:
+    def room(self) -> GpuRoom:
         """Return how many GPUs planned jobs may hold."""
         return self._app().room()
 

@@ -15,7 +15,7 @@ from lowtide.planning.calendar import Reservation
 from lowtide.trainingjob.status import PlanStatus
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 
 ROUNDING: Final = timedelta(seconds=1)
 """A status holds whole seconds."""
@@ -27,7 +27,7 @@ OVERRUN: Final = timedelta(minutes=15)
 class Calendars:
     """Reservations of all jobs, and the room that they are made in."""
 
-    room: Room
+    room: GpuRoom
     reservations: tuple[Reservation, ...]
 
     def pool_of(self, gpu_resource: str) -> str | None:
@@ -79,7 +79,7 @@ class Bookings:
         """Return the jobs that have reserved something."""
         return frozenset(self._reservations)
 
-    def calendars(self, room: Room, now: datetime, running: Iterable[Key] = ()) -> Calendars:
+    def calendars(self, room: GpuRoom, now: datetime, running: Iterable[Key] = ()) -> Calendars:
         """Return the calendars of all pools at `now`.
 
         Jobs that are `running` hold their GPUs although their plan has run out.

@@ -22,7 +22,7 @@ from lowtide.planning.booking import reservation
 from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.bookings import Bookings, Calendars
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Surroundings(Protocol):
         """Return the time."""
         ...
 
-    def room(self) -> Room:
+    def room(self) -> GpuRoom:
         """Return how many GPUs planned jobs may hold."""
         ...
 

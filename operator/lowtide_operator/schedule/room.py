@@ -1,4 +1,4 @@
-"""Room for planned jobs: how many GPUs they may hold at the same time, by resource name.
+"""GpuRoom for planned jobs: how many GPUs they may hold at the same time, by resource name.
 
 A number in the settings bounds the GPUs of all names together. What the nodes offer is counted by
 name, because a pod that asks for one name cannot use another: a MIG slice is no whole GPU, and a
@@ -16,7 +16,7 @@ ALL_NAMES: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class GpuRoom:
     """GPUs that planned jobs may hold at the same time."""
 
     together: int | None = None

@@ -22,7 +22,7 @@ from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.schedule.bookings import Calendars
 from lowtide_operator.schedule.joint_plans import plan_together
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.settings import OperatorSettings
 
 CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -262,7 +262,7 @@ def test_a_pass_says_what_carbon_alone_and_cost_alone_would_have_chosen() -> Non
     assert request.objective == Objective(ObjectiveKind.BOTH, 250.0)
 
     outlook = ZoneOutlook(known.forecast, known.prices)
-    found = plan_together(CREATED, [request], {request.key: outlook}, Calendars(Room(), ()))[
+    found = plan_together(CREATED, [request], {request.key: outlook}, Calendars(GpuRoom(), ()))[
         request.key
     ]
     plan = plan_of(decided(one, known, prepared=Prepared(request, found)))

@@ -10,7 +10,7 @@ from lowtide_operator.objects.gpus import CLAIMS
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.schedule.bookings import Bookings
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -41,13 +41,13 @@ def test_a_running_job_keeps_its_gpus_although_its_plan_has_run_out() -> None:
     bookings, net = Bookings(), job("net", 2)
     bookings.note(net, PLAN)
     now = NOON + 2 * HOUR
-    calendar = bookings.calendars(Room(together=4), now, [net.key]).of(WHOLE)
+    calendar = bookings.calendars(GpuRoom(together=4), now, [net.key]).of(WHOLE)
     assert calendar is not None
     (held,) = calendar.reservations
     assert held.gpus == 2
     assert held.segments[-1].end > now
     bookings.note(net, None)
-    assert bookings.calendars(Room(together=4), now).reservations == ()
+    assert bookings.calendars(GpuRoom(together=4), now).reservations == ()
 
 
 def test_slices_of_each_profile_have_a_calendar_of_their_own() -> None:
@@ -55,7 +55,7 @@ def test_slices_of_each_profile_have_a_calendar_of_their_own() -> None:
     bookings = Bookings()
     for one in (job("whole", 2), job("small", 5, SMALL), job("large", 1, LARGE)):
         bookings.note(one, PLAN)
-    calendars = bookings.calendars(Room(by_name={WHOLE: 4, SMALL: 7}), NOON)
+    calendars = bookings.calendars(GpuRoom(by_name={WHOLE: 4, SMALL: 7}), NOON)
     segments = (Segment(NOON, NOON + HOUR),)
     whole, small, large = (calendars.of(name) for name in (WHOLE, SMALL, LARGE))
     assert whole is not None
@@ -74,7 +74,7 @@ def test_a_number_in_the_settings_bounds_all_names_together() -> None:
     bookings = Bookings()
     bookings.note(job("whole", 2), PLAN)
     bookings.note(job("small", 5, SMALL), PLAN)
-    calendars = bookings.calendars(Room(together=8, by_name={WHOLE: 1}), NOON)
+    calendars = bookings.calendars(GpuRoom(together=8, by_name={WHOLE: 1}), NOON)
     whole = calendars.of(WHOLE)
     assert whole is not None
     assert whole.capacity_gpus == 8
@@ -86,20 +86,20 @@ def test_a_job_without_gpus_waits_for_nobodys_gpus() -> None:
     """Where jobs at their deadlines hold more than there is, one that needs none still starts."""
     bookings = Bookings()
     bookings.note(job("late", 9), PLAN)
-    for room in (Room(together=4), Room(by_name={WHOLE: 4})):
+    for room in (GpuRoom(together=4), GpuRoom(by_name={WHOLE: 4})):
         assert bookings.calendars(room, NOON).of("") is None
 
 
 def test_claims_of_devices_are_not_limited_by_what_nodes_offer() -> None:
     """How many devices a claim finds is not in a node's allocatable resources."""
-    room = Room(by_name={WHOLE: 4})
+    room = GpuRoom(by_name={WHOLE: 4})
     assert Bookings().calendars(room, NOON).of(CLAIMS) is None
-    assert Bookings().calendars(Room(together=4), NOON).of(CLAIMS) is not None
+    assert Bookings().calendars(GpuRoom(together=4), NOON).of(CLAIMS) is not None
 
 
 def test_of_a_pod_that_mixes_names_the_larger_part_is_booked() -> None:
     """Four GPUs and a slice book four GPUs, not five."""
     bookings = Bookings()
     bookings.note(job("mixed", 4, others=1), PLAN)
-    (held,) = bookings.calendars(Room(by_name={WHOLE: 4}), NOON).reservations
+    (held,) = bookings.calendars(GpuRoom(by_name={WHOLE: 4}), NOON).reservations
     assert (held.gpus, held.gpu_resource) == (4, WHOLE)

@@ -17,7 +17,7 @@ from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule import joint_plans as desk_module
 from lowtide_operator.schedule.bookings import Bookings, Calendars
 from lowtide_operator.schedule.joint_plans import Desk, differs, plan_together
-from lowtide_operator.schedule.room import Room
+from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.tally import Tally
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -71,10 +71,10 @@ class Stand:
     def now(self) -> datetime:
         return self.clock
 
-    def room(self) -> Room:
+    def room(self) -> GpuRoom:
         if self.capacity is None or isinstance(self.capacity, int):
-            return Room(together=self.capacity)
-        return Room(by_name=self.capacity)
+            return GpuRoom(together=self.capacity)
+        return GpuRoom(by_name=self.capacity)
 
     def running_keys(self) -> tuple[Key, ...]:
         return ()
@@ -318,7 +318,7 @@ async def test_a_job_that_cannot_be_planned_does_not_harm_the_others() -> None:
 def test_what_counts_as_a_different_plan() -> None:
     """Another stretch, or a saving that moved by two points; not the words, not a second."""
     known = {"uid-a": outlook()}
-    plan = plan_together(NOON, [request("a")], known, Calendars(Room(), ()))["uid-a"]
+    plan = plan_together(NOON, [request("a")], known, Calendars(GpuRoom(), ()))["uid-a"]
     assert plan.reason is PlanReason.CLEANEST_WINDOW
     assert not differs(plan, replace(plan, explanation="other words"))
     assert differs(plan, replace(plan, run=True))
