@@ -32,6 +32,8 @@ LABEL_MADE_FOR: Final = "lowtide.dev/made-for"
 
 ANNOTATION_RUN_NOW: Final = "lowtide.dev/run-now"
 ANNOTATION_LATEST_START: Final = "lowtide.dev/latest-start"
+ANNOTATION_QUEUE: Final = "lowtide.dev/queue-name"
+"""On the Job of a TrainingJob: the Kueue queue that it enters once its start is recorded."""
 """Of a held workload: when it starts at the latest."""
 ANNOTATION_VALUE_SOURCES: Final = "lowtide.dev/value-sources"
 """Of a TrainingJob that the operator made: where its values come from, as JSON."""

@@ -15,7 +15,7 @@ from math import inf
 from typing import Final
 
 from lowtide.trainingjob.conditions import Reason, has_end
-from lowtide.trainingjob.holding import free_patch, hold_patch
+from lowtide.trainingjob.holding import free_patch, hold_patch, is_queued
 from lowtide.trainingjob.workload_kinds import kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
@@ -28,6 +28,7 @@ from lowtide_operator.decision.actions import (
     Action,
     CreateJob,
     DeleteTrainingJob,
+    EnterQueue,
     FreeWorkload,
     HoldWorkload,
     ResumeJob,
@@ -37,8 +38,9 @@ from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
 from lowtide_operator.decision.observation import Observation, StartRefusal
-from lowtide_operator.objects.job_manifest import job_manifest
+from lowtide_operator.objects.job_manifest import Manifest, job_manifest
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.queueing import may_wait_outside, outside_of_queue
 from lowtide_operator.objects.views import JobView, child_view, template_of
 from lowtide_operator.objects.workloads import workload_view
 from lowtide_operator.observe import observe
@@ -189,6 +191,13 @@ async def _carry_out(action: Action, app: App) -> StartRefusal | None:
             if body is not None:
                 app.cache.remember_child(body)
             return None
+        case EnterQueue():
+            body = await app.cluster.enter_queue(
+                action.namespace, action.name, action.uid, action.queue
+            )
+            if body is not None:
+                app.cache.remember_child(body)
+            return None
         case HoldWorkload() | FreeWorkload():
             await _switch_workload(action, app)
             return None
@@ -236,6 +245,8 @@ async def _create(action: CreateJob, app: App) -> StartRefusal | None:
         settle_seconds=app.settings.measurement.settle_seconds,
     )
     try:
+        if is_queued(manifest):
+            manifest = await _held(manifest, app)
         job = await app.cluster.create_job(manifest)
         app.tally.jobs_created += 1
     except AlreadyExistsError:
@@ -255,6 +266,13 @@ async def _create(action: CreateJob, app: App) -> StartRefusal | None:
         return StartRefusal(Reason.CREATE_REFUSED, str(error), lasting=False)
     app.cache.remember_child(job)
     return None
+
+
+async def _held(manifest: Manifest, app: App) -> Manifest:
+    """Return the manifest of a queued Job, outside of its queue where it can enter that later."""
+    outside = outside_of_queue(manifest)
+    tried = [await app.cluster.create_job(one, dry_run=True) for one in (manifest, outside)]
+    return outside if may_wait_outside(*tried) else manifest
 
 
 async def _write(job: JobView, decision: Decision, app: App) -> None:

@@ -8,12 +8,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from standins.episodes import virtual_time
 from standins.episodes.api import Api
 from standins.episodes.program import Program
 from standins.episodes.world import EnergyStore, World
+
+from lowtide.trainingjob.holding import QUEUE_LABEL
 
 NAME = "net"
 REQUESTS = 12
@@ -29,7 +32,9 @@ def no_log() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-async def killed_at(number: int, moment: str, *, deletes: bool) -> tuple[int, str, bool]:
+async def killed_at(
+    number: int, moment: str, *, deletes: bool, queue: str = ""
+) -> tuple[int, str, bool]:
     """Return how many Jobs started, the state a day later, and whether a released Job was deleted.
 
     The operator dies at its request `number`, before or after the API server has acted on it.
@@ -46,7 +51,11 @@ async def killed_at(number: int, moment: str, *, deletes: bool) -> tuple[int, st
 
     api.hold = hold
     program.start()
-    template = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "x"}]}}}}
+    template: dict[str, Any] = {
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "x"}]}}}
+    }
+    if queue:
+        template["metadata"] = {"labels": {QUEUE_LABEL: queue}}
     schedule = {"policy": "Immediate", "expectedDurationSeconds": 600}
     body = world.create_job(NAME, {"schedule": schedule, "template": template})
     await asyncio.wait([asyncio.create_task(reached.wait())], timeout=DAY_SECONDS)
@@ -64,14 +73,20 @@ async def killed_at(number: int, moment: str, *, deletes: bool) -> tuple[int, st
     return world.started[body["metadata"]["uid"]], state, is_lost
 
 
+@pytest.mark.parametrize("queue", ["", "team-a"], ids=["no queue", "queued"])
 @pytest.mark.parametrize("deletes", [False, True], ids=["left alone", "Job deleted"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, REQUESTS + 1))
 def test_no_death_within_a_start_starts_a_job_twice(
-    number: int, moment: str, deletes: bool
+    number: int, moment: str, deletes: bool, queue: str
 ) -> None:
-    """A Job that was let go and deleted is lost for good; every other one runs to its end, once."""
-    starts, state, is_lost = virtual_time.run(killed_at(number, moment, deletes=deletes))
+    """A Job that was let go and deleted is lost for good; every other one runs to its end, once.
+
+    A queued one is let go by Kueue within two seconds of its entry into the queue.
+    """
+    starts, state, is_lost = virtual_time.run(
+        killed_at(number, moment, deletes=deletes, queue=queue)
+    )
     assert starts <= 1
     if is_lost:
         assert state == "Failed"
@@ -79,7 +94,10 @@ def test_no_death_within_a_start_starts_a_job_twice(
         assert (starts, state in ("Complete", "Failed")) == (1, True)
 
 
-def test_the_requests_of_a_start_are_all_among_those_that_are_interrupted() -> None:
+@pytest.mark.parametrize("queue", ["", "team-a"], ids=["no queue", "queued"])
+def test_the_requests_of_a_start_are_all_among_those_that_are_interrupted(queue: str) -> None:
     """The last request of the list comes after the training has started."""
-    states = {virtual_time.run(killed_at(n, "after", deletes=True))[2] for n in (1, REQUESTS)}
+    states = {
+        virtual_time.run(killed_at(n, "after", deletes=True, queue=queue))[2] for n in (1, REQUESTS)
+    }
     assert states == {False, True}

@@ -11,6 +11,7 @@ from typing import Any, Final
 from kubernetes.aio import client
 
 from lowtide import names
+from lowtide.trainingjob.holding import QUEUE_LABEL
 from lowtide_operator.cluster.errors import AlreadyExistsError, ConflictError
 from lowtide_operator.cluster.listings import Listings
 from lowtide_operator.cluster.requests import MERGE_PATCH, Body
@@ -116,6 +117,15 @@ class Cluster(Listings, Workloads, Reviews):
             and event.get("reason") == "FailedCreate"
         ]
 
+    async def enter_queue(self, namespace: str, name: str, uid: str, queue: str) -> Body | None:
+        """Let a batch Job into a Kueue queue; `None` if it is gone.
+
+        Raises:
+            ClusterError: the Job of this name is another one, or the API server did not answer.
+        """
+        metadata = {"uid": uid, "labels": {QUEUE_LABEL: queue}}
+        return await self._patch_job(namespace, name, {"metadata": metadata})
+
     async def set_suspended(
         self, namespace: str, name: str, uid: str, *, suspended: bool
     ) -> Body | None:
@@ -124,6 +134,10 @@ class Cluster(Listings, Workloads, Reviews):
         Raises:
             ClusterError: the Job of this name is another one, or the API server did not answer.
         """
+        patch = {"metadata": {"uid": uid}, "spec": {"suspend": suspended}}
+        return await self._patch_job(namespace, name, patch)
+
+    async def _patch_job(self, namespace: str, name: str, patch: Body) -> Body | None:
         return await self._absent_if_404(
             self._objects.patch_namespaced_custom_object(
                 "batch",
@@ -131,7 +145,7 @@ class Cluster(Listings, Workloads, Reviews):
                 namespace,
                 "jobs",
                 name,
-                {"metadata": {"uid": uid}, "spec": {"suspend": suspended}},
+                patch,
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
                 _request_timeout=self._write_timeout(),

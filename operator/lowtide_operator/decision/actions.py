@@ -46,6 +46,16 @@ class ResumeJob:
 
 
 @dataclass(frozen=True, slots=True)
+class EnterQueue:
+    """Let a suspended batch Job into its Kueue queue, which lets it go when there is room."""
+
+    namespace: str
+    name: str
+    uid: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoldWorkload:
     """Keep a workload that somebody else wrote from running, or pause it, with our mark on it."""
 
@@ -69,4 +79,12 @@ class DeleteTrainingJob:
     uid: str
 
 
-Action = CreateJob | SuspendJob | ResumeJob | HoldWorkload | FreeWorkload | DeleteTrainingJob
+Action = (
+    CreateJob
+    | SuspendJob
+    | ResumeJob
+    | EnterQueue
+    | HoldWorkload
+    | FreeWorkload
+    | DeleteTrainingJob
+)

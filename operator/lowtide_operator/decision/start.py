@@ -5,14 +5,15 @@
     release  the Job, once the API server holds the record
 
 A Job that is gone before its start is recorded never ran, and is created again. One that is gone
-afterwards is lost, and stays so. Jobs of a Kueue queue are released by Kueue.
+afterwards is lost, and stays so. A Job of a Kueue queue is created outside of it; its release is
+the entry into the queue, and Kueue lets it go.
 """
 
 from collections.abc import Iterable
 
 from lowtide.trainingjob.attempts import with_attempt
 from lowtide.trainingjob.status import Attempt
-from lowtide_operator.decision.actions import ResumeJob
+from lowtide_operator.decision.actions import EnterQueue, ResumeJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.views import ChildView
@@ -31,8 +32,11 @@ def is_held(child: ChildView, attempts: tuple[Attempt, ...]) -> bool:
 
 def record_or_resume(seen: Observation, child: ChildView, draft: Draft) -> None:
     """Ask for a suspended Job to go on if its start is recorded; otherwise record that first."""
-    if seen.job.status.attempts:
-        draft.act(ResumeJob(child.owner.namespace, child.name, child.uid))
+    place = child.owner.namespace, child.name, child.uid
+    if seen.job.status.attempts and child.queue_to_enter:
+        draft.act(EnterQueue(*place, child.queue_to_enter))
+    elif seen.job.status.attempts:
+        draft.act(ResumeJob(*place))
     else:
         draft.section(attempts=with_attempt(draft.attempts, child.name))
         draft.look_in(0)

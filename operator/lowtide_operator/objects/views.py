@@ -26,6 +26,7 @@ from lowtide_operator.objects.containers import (
     report_of,
 )
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.queueing import queue_to_enter
 
 API_VERSION: Final = f"{names.GROUP}/{names.VERSION}"
 
@@ -131,6 +132,8 @@ class ChildView:
     """Its end, if it has ended."""
     deleting: bool
     """Whether the object is being deleted."""
+    queue_to_enter: str = ""
+    """Kueue queue that the Job enters when it is let go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +191,7 @@ def child_view(body: Body) -> ChildView | None:
         started=moment(status.get("startTime")),
         ending=_ending(status.get("conditions") or ()),
         deleting="deletionTimestamp" in metadata,
+        queue_to_enter=queue_to_enter(body),
     )
 
 

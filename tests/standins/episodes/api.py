@@ -110,6 +110,16 @@ class Api:
         found: Body | None = await self._call(effect, write=True)
         return found
 
+    async def enter_queue(self, namespace: str, name: str, uid: str, queue: str) -> Body | None:
+        def effect() -> Body | None:
+            child = self._world.children.get(name)
+            if child is None or child["metadata"]["uid"] != uid:
+                return None
+            return self._world.enter_queue(child, queue)
+
+        found: Body | None = await self._call(effect, write=True)
+        return found
+
     async def list_pods(self, namespace: str, trainingjob_uid: str) -> list[Body]:
         found: list[Body] = await self._call(lambda: self._world.pod_bodies(trainingjob_uid))
         return found

@@ -18,6 +18,7 @@ from typing import Any
 from lowtide import names
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.holding import QUEUE_LABEL
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 
 EPOCH = datetime(2026, 11, 30, tzinfo=UTC)
@@ -177,6 +178,7 @@ class World:
             fails=self.dice.random() < 0.1,
         )
         self._note_start(body)
+        self._queue(body)
         self.after(0.5, 30, self._add_pod, body["metadata"]["uid"])
         return self.store("ADDED", "children", body)
 
@@ -185,6 +187,23 @@ class World:
         if not (child["spec"].get("suspend") or work.has_started):
             work.has_started = True
             self.started[child["metadata"]["ownerReferences"][0]["uid"]] += 1
+
+    def enter_queue(self, child: Body, queue: str) -> Body:
+        """Put a Job into a Kueue queue."""
+        child["metadata"]["labels"][QUEUE_LABEL] = queue
+        self._queue(child)
+        return self.store("MODIFIED", "children", child)
+
+    def _queue(self, child: Body) -> None:
+        """Let Kueue admit a Job of a queue with room: it suspends no Job that runs."""
+        uid = child["metadata"]["uid"]
+        if QUEUE_LABEL in (child["metadata"].get("labels") or {}):
+            self.after(0.0, 2.0, self._admit, uid)
+
+    def _admit(self, uid: str) -> None:
+        child = self._child(uid)
+        if child is not None:
+            self.suspend_child(child["metadata"]["name"], False)
 
     def suspend_child(self, name: str, suspended: bool) -> Body | None:
         """Set spec.suspend of a Job, as the API server and the Job controller answer to it."""
