@@ -38,6 +38,7 @@ from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
 from lowtide_operator.cluster.pages import bound_pages
+from lowtide_operator.cluster.unending import outlast_faults
 from lowtide_operator.cluster.watches import kopf_settings
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
@@ -132,6 +133,7 @@ async def serve(
     # The API server takes objects nested 10,000 deep; the JSON reader needs a frame for each level.
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST_OBJECT_FRAMES))
     bound_pages()
+    outlast_faults()
     async with _open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)
