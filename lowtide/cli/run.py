@@ -20,7 +20,7 @@ from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
 from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.cli.run_view import RunView
-from lowtide.local.command import CommandError
+from lowtide.local.command import CommandError, reap_orphans
 from lowtide.local.run_decision import RunState, decide_run, run_fault
 from lowtide.local.run_summary import summary_document, summary_lines
 from lowtide.local.runner import Runner, RunOptions, enter_folder, is_complete, utc_now
@@ -296,6 +296,7 @@ def _signals_held() -> Iterator[Any]:
 
     def wait(seconds: float) -> signal.Signals | None:
         info = signal.sigtimedwait(_ENDS_A_WAIT, max(0.0, seconds))
+        reap_orphans()
         return None if info is None else signal.Signals(info.si_signo)
 
     try:

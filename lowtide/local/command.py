@@ -1,14 +1,15 @@
 """Command of a run: started, told of signals, waited for, and its exit status as a shell's.
 
 Signals to this program are handed on to the command. One that the terminal sends (Ctrl-C) reaches
-the whole foreground group by itself and is not sent twice. What the command leaves behind becomes a
-child of this program, so that its CPU time is still counted until the end.
+the whole foreground group by itself and is not sent twice. What a process of the command leaves
+behind becomes a child of this program while the command is measured, however short it lived, so its
+CPU time is counted and what is left at the end is known. This program waits for such children.
 """
 
 import ctypes
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 EXIT_NOT_FOUND: Final = 127
@@ -28,6 +29,7 @@ HANDED_ON: Final = frozenset(
 _FROM_TERMINAL: Final = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH})
 _SI_KERNEL: Final = 0x80
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_GET_CHILD_SUBREAPER: Final = 37
 
 
 class CommandError(Exception):
@@ -48,7 +50,8 @@ class RunningCommand:
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self.exit_status: int | None = None
         self._waited: frozenset[signal.Signals] = HANDED_ON | {signal.SIGCHLD}
-        _adopt_orphans()
+        self._adopted_before = _adopts_orphans()
+        _adopt_orphans(adopt=True)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._waited)
         try:
             self.pid = os.posix_spawnp(
@@ -82,20 +85,33 @@ class RunningCommand:
             os.kill(self.pid, number)
 
     def release(self) -> None:
-        """Let signals reach this program as before."""
+        """Let signals and orphans reach this program as before."""
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        _adopt_orphans(adopt=self._adopted_before)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in _ended_children():
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
                 self.exit_status = code if code >= 0 else EXIT_SIGNAL - code
+
+
+def reap_orphans() -> None:
+    """Wait for what an earlier command left behind and has ended since; without a pause."""
+    for _ in _ended_children():
+        pass
+
+
+def _ended_children() -> Iterator[tuple[int, int]]:
+    """Wait for the children that have ended, and yield the id and the status of each."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
 
 
 def _failure(program: str, error: OSError) -> CommandError:
@@ -106,9 +122,19 @@ def _failure(program: str, error: OSError) -> CommandError:
     )
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of what the command leaves behind; only Linux has this."""
+def _adopts_orphans() -> bool:
+    """Return whether this program is the parent of orphans; only Linux has this."""
+    answer = ctypes.c_int(0)
     try:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    except (OSError, AttributeError):
+        return False
+    return bool(answer.value)
+
+
+def _adopt_orphans(*, adopt: bool) -> None:
+    """Become the parent of orphans below this program, or leave them to the one above."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
     except (OSError, AttributeError):
         return

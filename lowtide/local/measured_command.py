@@ -6,10 +6,11 @@ Whatever happens to the measurement, the command goes on and its exit status com
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from lowtide.local.clock import RunClock
 from lowtide.local.command import RunningCommand
-from lowtide.local.process_tree import ProcessTree
+from lowtide.local.process_tree import LivingProcess, ProcessTree
 from lowtide.local.run_meters import RunMeters
 from lowtide.local.samples_file import SamplesWriter
 from lowtide.local.sampling import Sampler
@@ -36,6 +37,7 @@ class MeasuredCommand:
     ) -> None:
         self._clock, self._interval = RunClock(), interval_seconds
         self._tree = ProcessTree(with_self=False)
+        self._not_its_own = frozenset(self._tree.living())
         self.meters = RunMeters(environment, self._tree, is_modelled=is_modelled)
         self.meters.begin(self._clock.monotonic())
         try:
@@ -94,13 +96,9 @@ class MeasuredCommand:
     def send(self, number: int) -> None:
         """Send a signal to the command and, where it stops or goes on, to all it started."""
         if number in (signal.SIGSTOP, signal.SIGCONT):
-            for pid in self._tree.read().pids:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
-            return
-        self._command.send(number)
+            self._send_to_all(number)
+        else:
+            self._command.send(number)
 
     def close(self, *, exit_status: int | None = None) -> None:
         """Write the attempt's end and let go of the meters; signals reach this program again.
@@ -113,8 +111,19 @@ class MeasuredCommand:
         self.meters.close()
         self._command.release()
 
+    def _send_to_all(self, number: int) -> None:
+        """Send a signal to each process, and to those that were started meanwhile."""
+        told = set[LivingProcess]()
+        while fresh := self._tree.living(self._not_its_own) - told:
+            for process in fresh:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(process.pid, number)
+            told |= fresh
+            if number == signal.SIGCONT:  # all stood still, so none was started meanwhile
+                return
+
     def _note_left_behind(self) -> None:
-        left = len(self._tree.read().pids)
+        left = len(self._tree.living(self._not_its_own))
         if left:
             goes = "of its processes goes on" if left == 1 else "of its processes go on"
             self.meters.notes.append(

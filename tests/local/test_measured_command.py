@@ -90,15 +90,6 @@ raise SystemExit(measured.exit_status)
         assert process.wait(60) == 9
 
 
-def test_what_a_command_leaves_behind_is_said(start, tmp_path):
-    pid = tmp_path / "pid"
-    measured = start("sh", "-c", f"sleep 120 >/dev/null 2>&1 & echo $! >{pid}; sleep 3")
-
-    assert ended(measured) == 0
-    os.kill(int(pid.read_text()), signal.SIGKILL)
-    assert any("1 of its processes goes on" in note for note in measured.notes)
-
-
 def test_a_command_gets_its_signals_as_it_would_without_us(start, tmp_path):
     out = tmp_path / "out"
     script = f"grep -E 'SigBlk|SigIgn' /proc/self/status > {out}"
