@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "lowtide"
-HELM_TIMEOUT_SECONDS = 60
+HELM_TIMEOUT_SECONDS = 240
 
 # The tool that fetches helm belongs to the test cluster, which is a program, not a package.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))

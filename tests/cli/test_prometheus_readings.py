@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -212,9 +211,7 @@ def test_watch_says_why_there_is_no_curve(
 
 def test_a_prometheus_that_drips_is_given_up_at_the_deadline() -> None:
     """Each byte of the header comes in time, the answer never does."""
-    began = time.monotonic()
     with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as url:
         server = PrometheusApi(url=url, timeout_seconds=0.5)
         with pytest.raises(PrometheusApiError, match="does not answer"):
             server.vector("up")
-    assert time.monotonic() - began < 10

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import pytest
 import yaml
 from clients import Kubectl, RunningCluster
 from standins.kubernetes.fault_proxy import FaultProxy
+from standins.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
@@ -58,9 +58,7 @@ def tls_of(kubeconfig: str, directory: Path) -> tuple[str, ssl.SSLContext]:
 @contextmanager
 def operator(address: str, namespace: str, directory: Path) -> Iterator[str]:
     """Run an operator for one namespace through the proxy; yields its metrics page."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     section = {"server": address}
     kubeconfig = {
         "apiVersion": "v1",

@@ -5,7 +5,6 @@ killed at a chosen moment and other operators on the cluster are not in its way.
 """
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from clients import Kubectl, RunningCluster
 from operator_process import Operator, until
 from singlenode.layout import PROMETHEUS_URL
+from standins.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
@@ -34,9 +34,7 @@ def operator(
 ) -> Iterator[Operator]:
     """An operator for the test's namespace that is not started yet; it ends with the test."""
     kubectl("apply", "--server-side", "-f", str(CRD))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "cluster": {"namespaces": [namespace], "podPollSeconds": 1, "runningLookSeconds": 5},
         "schedule": {"startLatencySeconds": 1, "marginSeconds": 1},

@@ -5,7 +5,6 @@ prices are files: the next hour is clean, the one after it is cheap.
 """
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from clients import Kubectl, RunningCluster
 from operator_process import Operator, until
+from standins.ports import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
@@ -50,9 +50,7 @@ def start(
         "time,eur_per_mwh\n"
         + "".join(f"{time},{price}\n" for time, price in zip(times, MONEY, strict=True))
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started: list[Operator] = []
 
     def run(**more: Any) -> Operator:

@@ -47,12 +47,12 @@ def exporter(environment, *arguments):
             pytest.fail("the exporter did not serve:\n" + "".join(lines))
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def scrape(url):
     """Return samples as {(name, labels): value}."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
@@ -62,9 +62,9 @@ def scrape(url):
 
 
 def wait_for(condition):
-    """Wait up to ten seconds for a condition of the child."""
+    """Wait up to two minutes for a condition of the child."""
     pause = threading.Event()
-    for _ in range(200):
+    for _ in range(2_400):
         if (value := condition()) is not None:
             return value
         pause.wait(0.05)
@@ -91,7 +91,7 @@ def test_the_command_serves_pods_of_a_real_socket(environment, nvml_library, kub
         energy = wait_for(lambda: joules(url))
         samples = scrape(url)
         process.send_signal(signal.SIGTERM)
-        code = process.wait(10)
+        code = process.wait(60)
 
     assert energy["active"] > 0
     assert samples["lowtide_attribution_residual_joules", frozenset({("component", "gpu")})] == 0
@@ -105,7 +105,7 @@ def test_the_command_refuses_a_stand_in_without_the_flag(environment, nvml_libra
     searched = environment | {"LD_LIBRARY_PATH": str(nvml_library.parent)}
 
     result = subprocess.run(
-        [*COMMAND, "--port", "0"], env=searched, capture_output=True, text=True, timeout=20
+        [*COMMAND, "--port", "0"], env=searched, capture_output=True, text=True, timeout=120
     )
 
     assert result.returncode == 1
@@ -205,7 +205,7 @@ def test_a_taken_port_is_said_in_one_sentence(environment, nvml_library):
     with exporter(environment) as (_, url):
         port = url.rsplit(":", 1)[1]
         result = subprocess.run(
-            [*COMMAND, "--port", port], env=environment, capture_output=True, text=True, timeout=20
+            [*COMMAND, "--port", port], env=environment, capture_output=True, text=True, timeout=120
         )
 
     assert result.returncode == 1
@@ -222,7 +222,7 @@ def test_the_exporter_imports_nothing_heavy():
     )
 
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
 
     assert result.stdout.strip() == "[]"
@@ -256,7 +256,7 @@ def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tm
     with exporter(environment, *arguments) as (process, url):
         before = wait_for(lambda: joules(url))
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
     with exporter(environment, *arguments) as (_, url):
         after = joules(url)
 

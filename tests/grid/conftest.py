@@ -47,7 +47,7 @@ class StandIn:
     def control(self, mode: str | None = None) -> dict[str, object]:
         """Set a mode, if given, and return mode and request counts."""
         body = None if mode is None else json.dumps({"mode": mode}).encode()
-        with urlopen(Request(f"{self.url}/control", data=body), timeout=5) as answer:
+        with urlopen(Request(f"{self.url}/control", data=body), timeout=60) as answer:
             return json.load(answer)
 
 
@@ -77,7 +77,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         assert (folder / "pid").read_text() == f"{process.pid}\n"
         yield StandIn(ready["url"], 60.0, "secret-token", process.pid)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert not (folder / "pid").exists()
 
 

@@ -165,14 +165,14 @@ def test_threads_that_ask_at_once_wait_for_one_request(inner):
     release, plain = threading.Event(), inner.forecast
 
     def slowly(zone, now):
-        release.wait(10)
+        release.wait(60)
         return plain(zone, now)
 
     inner.forecast = slowly
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(provider.forecast, "DE", NOW) for _ in range(8)]
         release.set()
-        answers = [one.result(10) for one in asked]
+        answers = [one.result(60) for one in asked]
 
     assert inner.forecasts_asked == 1
     assert all(answer == answers[0] for answer in answers)

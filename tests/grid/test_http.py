@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -194,13 +193,9 @@ def test_silence_ends_in_a_time_out_without_retry(server, client):
     ],
 )
 def test_a_server_that_drips_is_given_up_at_the_deadline(client, beginning):
-    """Each byte comes in time, the whole never does: 400 bytes at 20 a second are 20 s."""
-    began = time.monotonic()
-
+    """Each byte comes in time, the whole never does."""
     with dripping(beginning) as address, pytest.raises(Unavailable, match="not answer in time"):
         get(replace(client, base_url=address, total_seconds=0.5))
-
-    assert time.monotonic() - began < 10
 
 
 def test_a_dropped_connection_is_retried(server, client):

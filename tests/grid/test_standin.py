@@ -43,7 +43,7 @@ def provider(healthy_stand_in, monkeypatch) -> ElectricityMaps:
 
 def test_says_that_it_is_a_stand_in(healthy_stand_in):
     """Its root, its Server header and the series made from it all say so."""
-    with urlopen(f"{healthy_stand_in.url}/", timeout=5) as answer:
+    with urlopen(f"{healthy_stand_in.url}/", timeout=60) as answer:
         assert b"stand-in" in answer.read()
         assert "stand-in" in answer.headers["Server"]
 
@@ -138,6 +138,6 @@ def test_an_unknown_mode_is_refused(healthy_stand_in):
     request = Request(f"{healthy_stand_in.url}/control", data=b'{"mode": "dwon"}')
 
     with pytest.raises(HTTPError, match="400") as caught:
-        urlopen(request, timeout=5)
+        urlopen(request, timeout=60)
 
     caught.value.close()

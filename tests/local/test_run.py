@@ -115,7 +115,7 @@ def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(machi
     options = replay(tmp_path, [100.0] * 48, speed=1)
     command = ["run", "--name", "twin", *options, "--max-delay", "0s", "--", "false"]
     assert lowtide(*command).returncode == 1
-    with subprocess.Popen(["sleep", "60"]) as survivor:
+    with subprocess.Popen(["sleep", "1000"]) as survivor:
         from lowtide.local.samples_file import process_birth
 
         writer = SamplesWriter(store.samples_path("twin"))

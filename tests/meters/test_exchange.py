@@ -1,10 +1,9 @@
 """An exchange ends by its deadline, whatever the peer sends."""
 
 import contextlib
-import time
 
 import pytest
-from standins.peers import DRIP_SECONDS, sending
+from standins.peers import DRIP_SECONDS, Endless, sending
 
 from lowtide.meters.errors import SourceError
 from lowtide.meters.exchange import fetch
@@ -35,14 +34,11 @@ def test_a_whole_answer_is_returned(peer):
     ],
 )
 def test_a_peer_that_drips_is_given_up_at_the_deadline(peer, beginning):
-    """Each byte comes in time, the whole never does: 400 bytes at 20 a second are 20 s."""
-    url = peer([beginning, *[b"a"] * 400], DRIP_SECONDS)
-    began = time.monotonic()
+    """Each byte comes in time, the whole never does."""
+    url = peer(Endless(beginning), DRIP_SECONDS)
 
     with pytest.raises(SourceError, match=r"no whole answer in 0\.5 s"):
         fetch(url, seconds=0.5, bytes_max=1000)
-
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

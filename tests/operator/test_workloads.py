@@ -109,12 +109,13 @@ async def test_a_labelled_job_is_held_until_the_clean_window_and_followed_to_its
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
 ) -> None:
     """One TrainingJob stands beside it, neither owns the other, and the mark goes at the start."""
-    job = api.create(JOBS, a_job(expected_duration="2s", max_delay="60s"))
-    async with operator(zones=zones(4), workloads=KINDS):
+    job = api.create(JOBS, a_job(expected_duration="2s", max_delay="250s"))
+    async with operator(zones=zones(120), workloads=KINDS):
         await api.until(lambda: held(api, JOBS, "bert") and plan(api, "bert").get("start"))
         assert state(api, "bert") == "Waiting"
         held_until = api.get(JOBS, "bert")["metadata"]["annotations"]["lowtide.dev/latest-start"]
         assert held_until == plan(api, "bert")["latestStart"]
+        zones(0)
         await api.until(lambda: runs(api, JOBS, "bert"))
         add_pod(api, JOBS, "bert", "bert-x")
         await api.until(lambda: state(api, "bert") == "Running")
@@ -147,9 +148,10 @@ async def test_a_job_set_is_held_with_the_gpus_of_all_its_jobs(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
 ) -> None:
     """Two Jobs with one pod of two GPUs each: four; its end is a condition called Completed."""
-    api.create(JOB_SETS, a_job_set(expected_duration="2s", max_delay="60s"))
-    async with operator(zones=zones(3), workloads=KINDS):
-        await api.until(lambda: held(api, JOB_SETS, "gpt"))
+    api.create(JOB_SETS, a_job_set(expected_duration="2s", max_delay="250s"))
+    async with operator(zones=zones(120), workloads=KINDS):
+        await api.until(lambda: held(api, JOB_SETS, "gpt") and state(api, "gpt") == "Waiting")
+        zones(0)
         await api.until(lambda: runs(api, JOB_SETS, "gpt"))
         for pod in ("gpt-w-0", "gpt-w-1"):
             add_pod(api, JOB_SETS, "gpt", pod)
@@ -237,8 +239,8 @@ async def test_a_job_that_nothing_held_is_suspended_before_work_is_lost(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
 ) -> None:
     """Without an admission policy the operator suspends a Job right after it was created."""
-    api.create(JOBS, a_job(suspend=False, expected_duration="2s", max_delay="60s"))
-    async with operator(zones=zones(40), workloads=KINDS):
+    api.create(JOBS, a_job(suspend=False, expected_duration="2s", max_delay="250s"))
+    async with operator(zones=zones(120), workloads=KINDS):
         await api.until(lambda: held(api, JOBS, "bert") and state(api, "bert"))
         assert "attempts" not in beside(api, "bert")["status"]
 
@@ -346,9 +348,10 @@ async def test_a_queued_job_waits_at_our_gate_then_for_quota_and_its_flag_is_nev
 ) -> None:
     """The gates of others stay; waiting for quota has a state of its own."""
     gates = "example.com/budget,lowtide.dev/carbon"
-    api.create(JOBS, queued("bert", gates, expected_duration="2s", max_delay="60s"))
-    async with operator(zones=zones(4), workloads=KINDS):
+    api.create(JOBS, queued("bert", gates, expected_duration="2s", max_delay="250s"))
+    async with operator(zones=zones(120), workloads=KINDS):
         await api.until(lambda: state(api, "bert") == "Waiting")
+        zones(0)
         await api.until(lambda: state(api, "bert") == "Queued")
         notes = api.get(JOBS, "bert")["metadata"]["annotations"]
         assert notes["kueue.x-k8s.io/admission-gated-by"] == "example.com/budget"

@@ -257,7 +257,7 @@ def test_the_table_compiles(tmp_path: Path, densenet: Job, inception: Job) -> No
 
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path, capture_output=True, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, timeout=240, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]

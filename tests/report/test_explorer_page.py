@@ -270,7 +270,7 @@ def test_quantiles_of_the_jobs_shown_equal_python_s(page: WebDriver) -> None:
 
 
 def wait_for(path: Path) -> Path:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < deadline, f"{path.name} was not saved"
         time.sleep(0.05)

@@ -10,7 +10,7 @@ import yaml
 from standins.backfilled import program
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 240
 
 # The tool that fetches promtool and helm belongs to the test cluster, which is not a package.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))

@@ -46,7 +46,7 @@ def unit_tests(case: AlertCase, rule: dict[str, Any]) -> dict[str, Any]:
 def test_rules_pass_the_linter(promtool: Path, rules_file: Path) -> None:
     """No duplicate, no syntax error, nothing that promtool warns about."""
     command = [promtool, "check", "rules", "--lint=all", "--lint-fatal", rules_file]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -169,7 +169,7 @@ def test_both_scrape_the_same_from_the_exporters_page(
 
 def _awaited(store: Store, count: int) -> dict[Labels, float]:
     """Return our series once a store has as many as were scraped."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while len(found := store.at(ALL_OF_OURS, time.time())) < count:
         assert time.monotonic() < until, f"{len(found)} of {count} series"
         time.sleep(0.2)

@@ -6,7 +6,6 @@ itself, so that queries are answered by the real engine and truth is known by co
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from standins.ports import free_port
 
 SCRAPE = timedelta(seconds=60)
 KEPT = timedelta(minutes=5)
@@ -182,9 +182,7 @@ def serving(past: Past, folder: Path) -> Iterator[str]:
         timeout=120,
     )
     (folder / "prometheus.yml").write_text("{}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         program("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
@@ -200,16 +198,16 @@ def serving(past: Past, folder: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _await_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         if process.poll() is not None:
             pytest.fail(f"Prometheus ended with {process.returncode}")
         try:
-            with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=60) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):

@@ -1,6 +1,7 @@
 """Peer on a loopback socket that sends pieces, one after the other, with a pause after each."""
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -9,16 +10,25 @@ from collections.abc import Iterable, Iterator
 DRIP_SECONDS = 0.05
 
 
+class Endless:
+    """A beginning and then the same byte for ever; each iteration begins anew."""
+
+    def __init__(self, beginning: bytes) -> None:
+        self._beginning = beginning
+
+    def __iter__(self) -> Iterator[bytes]:
+        return itertools.chain([self._beginning], itertools.repeat(b"a"))
+
+
 @contextlib.contextmanager
 def sending(pieces: Iterable[bytes], pause: float = 0.0) -> Iterator[str]:
-    """Serve each connection these pieces; yields the address."""
+    """Serve each connection these pieces, which may be endless; yields the address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    sent = list(pieces)
 
     def talk(connected: socket.socket) -> None:
         with contextlib.suppress(OSError), connected:
             connected.recv(65536)
-            for piece in sent:
+            for piece in pieces:
                 connected.sendall(piece)
                 time.sleep(pause)
 
@@ -34,5 +44,5 @@ def sending(pieces: Iterable[bytes], pause: float = 0.0) -> Iterator[str]:
 
 
 def dripping(beginning: bytes) -> contextlib.AbstractContextManager[str]:
-    """Serve a beginning at once, and then 400 bytes in twenty seconds."""
-    return sending([beginning, *[b"a"] * 400], DRIP_SECONDS)
+    """Serve a beginning at once, and then a byte at a time until the client leaves."""
+    return sending(Endless(beginning), DRIP_SECONDS)

@@ -27,5 +27,5 @@ def run_promtool(promtool: Path, rules_file: Path, tests: list[dict[str, Any]]) 
     target = rules_file.with_name("tests.yaml")
     target.write_text(yaml.safe_dump(document, sort_keys=False))
     command = [promtool, "test", "rules", target]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

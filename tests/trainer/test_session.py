@@ -331,7 +331,7 @@ def test_reporting_needs_the_standard_library_only(tmp_path):
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -42,7 +42,7 @@ def test_a_signal_lets_the_batch_end_and_the_state_be_saved(number):
 
     process.send_signal(number)
     first_words = process.stderr.readline()
-    out, _ = process.communicate("next\n", timeout=30)
+    out, _ = process.communicate("next\n", timeout=120)
 
     assert first_words == f"{number.name}: stopping after this batch\n"
     assert out == "saved\n"
@@ -56,7 +56,7 @@ def test_a_second_signal_ends_the_process_at_once():
     process.terminate()
     process.stderr.readline()
     process.terminate()
-    out, rest = process.communicate(timeout=30)
+    out, rest = process.communicate(timeout=120)
 
     assert rest == "SIGTERM again: leaving at once, nothing more is saved\n"
     assert out == ""
@@ -73,7 +73,7 @@ def test_outside_the_main_thread_a_request_warns_and_training_goes_on(caplog):
 
     thread = threading.Thread(target=train)
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
 
     assert found == [False]
     assert "signals cannot be heard outside the main thread" in caplog.text
@@ -108,7 +108,7 @@ def test_a_signal_to_the_group_does_not_reach_forked_workers():
         [sys.executable, "-c", GROUP],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         start_new_session=True,
     )

@@ -58,7 +58,7 @@ class Wrapped:
 
     def end(self):
         """Wait for the end and return the exit code."""
-        self.out, self.errors = self.process.communicate(timeout=60)
+        self.out, self.errors = self.process.communicate(timeout=240)
         return self.process.returncode
 
     @property
@@ -208,7 +208,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_command(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

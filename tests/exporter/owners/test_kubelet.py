@@ -168,7 +168,7 @@ def test_a_vanished_socket_is_an_error_and_heals_on_the_same_channel(kubelet, cl
 
     kubelet.start()
     pause, found = threading.Event(), None
-    for _ in range(200):  # gRPC reconnects after its own backoff, here at most two seconds
+    for _ in range(2_400):  # gRPC reconnects after its own backoff, here at most two seconds
         with contextlib.suppress(SourceError):
             found = client.allocations()
             break

@@ -228,7 +228,7 @@ def test_the_thread_asks_by_itself(objects):
         owners = TopOwners(ApiServer(url, "/none", "/none"), RESOURCES)
         owners.start()
         pause = threading.Event()
-        for _ in range(500):
+        for _ in range(6_000):
             if (owner := owners.of("ml", REPLICA_SET)) is not None:
                 break
             pause.wait(0.02)

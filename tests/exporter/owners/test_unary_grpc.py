@@ -32,21 +32,21 @@ class ScriptedServer:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        self._listener.settimeout(10)
+        self._listener.settimeout(60)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         for step in self._steps:
             connection, _ = self._listener.accept()
-            connection.settimeout(10)
+            connection.settimeout(60)
             self.accepted += 1
             with connection:
                 step(connection)
 
     def close(self) -> None:
         """Wait for the script's end."""
-        self._thread.join(10)
+        self._thread.join(60)
         self._listener.close()
 
 

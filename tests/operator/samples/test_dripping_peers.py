@@ -1,6 +1,5 @@
 """A peer that drips its headers holds neither the reading of samples nor a scrape."""
 
-import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -15,23 +14,20 @@ from lowtide_operator.settings import PrometheusSettings, ScrapingSettings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HEADER = b"HTTP/1.1 200 OK\r\nX-Long: "
-"""What is sent at once; the rest of the header drips for twenty seconds."""
+"""What is sent at once; the rest of the header drips for ever."""
 
 
 async def test_a_prometheus_that_drips_is_given_up_at_the_deadline() -> None:
     """One deadline for the whole exchange."""
-    began = time.monotonic()
     with dripping(HEADER) as url:
         settings = PrometheusSettings.model_validate({"url": url, "timeoutSeconds": 0.5})
         async with aiohttp.ClientSession() as session:
             with pytest.raises(PrometheusError, match="no answer within"):
                 await Prometheus(session, settings).pod_joules(NOON)
-    assert time.monotonic() - began < 10
 
 
 async def test_an_exporter_that_drips_is_given_up_at_the_deadline() -> None:
     """The same for a scrape without Prometheus."""
-    began = time.monotonic()
     store = SampleStore(None, keep_seconds=3600, maximum_samples=1000)
     with dripping(HEADER) as url:
         port = urlsplit(url).port
@@ -48,4 +44,3 @@ async def test_an_exporter_that_drips_is_given_up_at_the_deadline() -> None:
     store.close()
     (state,) = exporters.exporters.values()
     assert state.failure == "no answer within 0.5 s"
-    assert time.monotonic() - began < 10

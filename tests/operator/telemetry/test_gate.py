@@ -1,13 +1,13 @@
 """The metrics page is shown to those whom the API server lets read it, and costs it little."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import pytest
+from standins.ports import free_port
 
 from lowtide_operator.cluster.errors import UnreachableError
 from lowtide_operator.telemetry import gate as gates
@@ -117,9 +117,7 @@ async def test_the_operator_shows_its_page_to_readers_only(
 ) -> None:
     """The API server is asked about token and right."""
     api.readers = {"prometheus": True, "tenant": False}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     found = {}
     async with operator(server={"metricsPort": port, "metricsAuthentication": True}):
         await api.until(lambda: ("list", "lowtide.dev", "trainingjobs") in api.calls)

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
+from standins.ports import free_port
 
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.scoring import ForecastScore
@@ -154,13 +155,9 @@ async def test_the_running_operator_serves_a_page_that_prometheus_can_parse(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
     """The real page over HTTP, with a job in it."""
-    import socket
-
     import aiohttp
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     jobs = ("lowtide.dev/v1alpha1", "trainingjobs")
     api.create(jobs, training_job(schedule={"policy": "Immediate"}))
     async with operator(server={"metricsPort": port, "healthPort": 0}):
@@ -279,7 +276,7 @@ async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_
     zone.grid.compare = compare  # type: ignore[method-assign]
     task = asyncio.create_task(forecasts.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 await rounds.acquire()
     finally:
@@ -301,7 +298,7 @@ def test_metrics_are_served_where_a_pod_has_its_address(
     try:
         for host in ("127.0.0.1", "[::1]") if dual else ("127.0.0.1",):
             address = f"http://{host}:{server.server_port}/metrics"
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 assert answer.status == 200
     finally:
         server.shutdown()

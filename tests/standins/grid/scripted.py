@@ -78,7 +78,7 @@ class ScriptedServer:
         self.asked.append(Asked(parts.path, query, headers))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if reply.delay is not None:
-            reply.delay.wait(10)
+            reply.delay.wait(60)
         handler.close_connection = True
         if reply.drop:
             return

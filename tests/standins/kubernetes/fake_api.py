@@ -195,7 +195,7 @@ class FakeApi:
         }
         self.change(JOBS, job, {"status": {"active": 0, "ready": 0, "conditions": [condition]}})
 
-    async def until(self, holds: Callable[[], Any], seconds: float = 25.0) -> Any:
+    async def until(self, holds: Callable[[], Any], seconds: float = 120.0) -> Any:
         """Wait for a condition on the stored objects; return its value."""
         async with asyncio.timeout(seconds):
             while not (value := holds()):

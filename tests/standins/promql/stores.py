@@ -5,7 +5,6 @@ what the text format escapes.
 """
 
 import contextlib
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +14,9 @@ from typing import Any
 
 import requests
 import yaml
+from standins.ports import free_port
 
-ANSWERS_WITHIN_SECONDS = 60.0
+ANSWERS_WITHIN_SECONDS = 120.0
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -59,7 +59,7 @@ class Store:
         }
 
     def _ask(self, route: str, form: dict[str, str]) -> Any:
-        answer = requests.post(f"{self.url}/api/v1/{route}", data=form, timeout=30)
+        answer = requests.post(f"{self.url}/api/v1/{route}", data=form, timeout=120)
         body = answer.json()
         assert body["status"] == "success", body
         return body["data"]
@@ -89,7 +89,7 @@ def prometheus(
         )  # fmt: skip
     config = directory / "prometheus.yaml"
     config.write_text(_scrapes(targets))
-    port = _free_port()
+    port = free_port()
     command = [
         programs / "prometheus", f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'data'}", "--storage.tsdb.retention.time=100y",
@@ -110,7 +110,7 @@ def victoria_metrics(
     """Run VictoriaMetrics on imported samples, scraping `targets` each second."""
     config = directory / "scrapes.yaml"
     config.write_text(_scrapes(targets))
-    port = _free_port()
+    port = free_port()
     command = [
         program, f"-storageDataPath={directory / 'data'}", f"-httpListenAddr=127.0.0.1:{port}",
         "-retentionPeriod=100y", f"-promscrape.config={config}", "-search.latencyOffset=0s",
@@ -121,7 +121,7 @@ def victoria_metrics(
             text = "".join(line for series in past for line in series.lines(1000))
             sent = requests.post(f"{url}/api/v1/import/prometheus", data=text, timeout=60)
             sent.raise_for_status()
-        requests.get(f"{url}/internal/force_flush", timeout=30).raise_for_status()
+        requests.get(f"{url}/internal/force_flush", timeout=120).raise_for_status()
         yield Store(url)
 
 
@@ -140,7 +140,7 @@ def _running(command: list[Any], url: str, ready: str, directory: Path) -> Itera
             yield url
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _await(is_ready: Any, process: subprocess.Popen[bytes], log: str) -> None:
@@ -154,11 +154,6 @@ def _await(is_ready: Any, process: subprocess.Popen[bytes], log: str) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).status_code == 200
+        return requests.get(url, timeout=60).status_code == 200
     except requests.RequestException:
         return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
