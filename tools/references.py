@@ -24,6 +24,7 @@ from lowtide.grid import settings as grid_settings
 from lowtide.prices import settings as price_settings
 from lowtide.trainingjob import crd, schedule_settings
 from lowtide_exporter.page import catalogue
+from lowtide_operator import process_settings, sample_settings
 from lowtide_operator import settings as operator_settings
 from lowtide_operator.telemetry import metrics as operator_metrics
 from lowtide_operator.telemetry.forecast_metrics import forecast_families
@@ -59,6 +60,8 @@ def settings_text() -> str:
     """Return docs/reference/settings.md: every field of the operator's settings file."""
     docs = {
         **_attribute_docs(operator_settings),
+        **_attribute_docs(process_settings),
+        **_attribute_docs(sample_settings),
         **_attribute_docs(account_settings),
         **_attribute_docs(schedule_settings),
         **_attribute_docs(grid_settings),

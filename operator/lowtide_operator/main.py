@@ -11,80 +11,45 @@ import asyncio
 import gc
 import logging
 import os
-import random
-import socket
 import sys
 import threading
 import time
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
-import aiohttp
 import kopf
 
 from lowtide import __version__, names
-from lowtide_operator.app import App, lane_of, utc_now
-from lowtide_operator.cluster.adoption import Adoption
-from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.cluster.census import Census
-from lowtide_operator.cluster.client import Cluster
-from lowtide_operator.cluster.connection import connect
-from lowtide_operator.cluster.definition import OutdatedDefinitionError, outdated
+from lowtide_operator.app import App
+from lowtide_operator.assembly import live_period, open_app
 from lowtide_operator.cluster.errors import ClusterError
-from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
-from lowtide_operator.cluster.event_lane import EventLane
-from lowtide_operator.cluster.leadership import Leadership, LeaseTerms, LostLeadershipError
+from lowtide_operator.cluster.leadership import LostLeadershipError
 from lowtide_operator.cluster.pages import bound_pages
 from lowtide_operator.cluster.unending import outlast_faults
 from lowtide_operator.cluster.watches import kopf_settings
-from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
-from lowtide_operator.measuring.foreseer import Foreseer
-from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
-from lowtide_operator.samples.breaker import Breaker
-from lowtide_operator.samples.live import LiveEnergy
-from lowtide_operator.samples.live_reports import LiveReports
-from lowtide_operator.samples.prometheus import Prometheus
-from lowtide_operator.samples.scraping import Exporters
-from lowtide_operator.samples.source import Samples
-from lowtide_operator.samples.store import SampleStore
-from lowtide_operator.schedule.bookings import Bookings
-from lowtide_operator.schedule.capacity import NodePool
-from lowtide_operator.schedule.forecasts import Forecasts
-from lowtide_operator.schedule.joint_plans import Desk
-from lowtide_operator.settings import (
-    ENV_SETTINGS,
-    OperatorSettings,
-    OperatorSettingsError,
-    load_settings,
-)
-from lowtide_operator.tally import Tally
-from lowtide_operator.telemetry.gate import AT_ONCE as REVIEWS
+from lowtide_operator.settings import OperatorSettings
+from lowtide_operator.settings_file import ENV_SETTINGS, OperatorSettingsError, load_settings
+from lowtide_operator.startup import until_served
 from lowtide_operator.telemetry.gate import MetricsGate
 from lowtide_operator.telemetry.health import serve_health, watch_loop
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
 from lowtide_operator.wall_clock import follow_wall_clock
-from lowtide_operator.workqueue import Backoff, Lane, WorkQueue
+from lowtide_operator.workqueue import Lane
 
 LOG: Final = logging.getLogger(__name__)
-CENSUSES_PER_RESYNC: Final = 4
 DRAIN_SECONDS: Final = 20.0
 """Longest time for the workers to finish; shorter than the usual grace period of 30 s."""
 FLUSH_SECONDS: Final = 3.0
 """Longest time for the last Events to be recorded."""
 DEEPEST_OBJECT_FRAMES: Final = 50_000
-CRD_RETRY_SECONDS: Final = 5.0
 COLLECTED_TOGETHER: Final = 100_000, 10, 5
 """New objects between two searches for cycles, and searches between two deeper ones."""
-CRD_PUBLISHED_SECONDS: Final = 20.0
-"""Longest time from a change of the definition until the API server publishes its schema."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,7 +99,7 @@ async def serve(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST_OBJECT_FRAMES))
     bound_pages()
     outlast_faults()
-    async with _open_app(settings) as app:
+    async with open_app(settings) as app:
         registry = kopf.OperatorRegistry()
         register(registry, app)
         gate = None
@@ -153,7 +118,7 @@ async def serve(
             asyncio.create_task(app.events.run()),
             asyncio.create_task(app.census.run()),
             asyncio.create_task(follow_wall_clock(app.queue, app.clock)),
-            asyncio.create_task(app.live.run(_live_period(settings))),
+            asyncio.create_task(app.live.run(live_period(settings))),
             asyncio.create_task(app.workloads.run()),
             asyncio.create_task(_adopt(app)),
         ]
@@ -166,7 +131,7 @@ async def serve(
         if path is not None:
             helpers.append(asyncio.create_task(follow_settings(app, path)))
         try:
-            await _until_served(app)
+            await until_served(app)
             await _watch(app, registry, [*workers, *measuring, *helpers], stop)
         finally:
             await _drain(app, workers, measuring)
@@ -244,158 +209,6 @@ async def _adopt(app: App) -> None:
     """Take up labelled workloads while this operator leads."""
     await app.leadership.turn()
     await app.adoption.run(lambda: app.leadership.remaining_seconds > 0)
-
-
-async def _until_served(app: App) -> None:
-    """Wait for the CustomResourceDefinition: kopf would otherwise watch nothing for ever.
-
-    Raises:
-        OutdatedDefinitionError: it is too old for this operator.
-    """
-    namespaces = app.settings.cluster.namespaces or (None,)
-    patient_until = time.monotonic() + CRD_PUBLISHED_SECONDS
-    while True:
-        try:
-            if await _any_serves(app, namespaces):
-                reason = outdated(await app.cluster.served_schemas())
-                if reason is None:
-                    return
-                # A definition that was just changed is published a little later.
-                if time.monotonic() > patient_until:
-                    raise OutdatedDefinitionError(reason)
-            else:
-                LOG.warning("the API server does not know TrainingJobs yet: install crds/")
-        except OutdatedDefinitionError:
-            raise
-        except ClusterError as error:
-            LOG.warning("TrainingJobs cannot be listed yet: %s", error)
-        await asyncio.sleep(CRD_RETRY_SECONDS)
-
-
-async def _any_serves(app: App, namespaces: Sequence[str | None]) -> bool:
-    """Return whether TrainingJobs can be listed in any of the namespaces.
-
-    Raises:
-        ClusterError: in none, for the last one's reason.
-    """
-    for place, namespace in enumerate(namespaces, start=1):
-        try:
-            if await app.cluster.serves_training_jobs(namespace):
-                return True
-        except ClusterError:
-            if place == len(namespaces):
-                raise
-    return False
-
-
-@asynccontextmanager
-async def _open_app(settings: OperatorSettings) -> AsyncIterator[App]:
-    # Besides the workers, Events, reviews, the census and the Lease need a connection each.
-    kinds = settings.workloads.entries()
-    connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS
-    connections += REVIEWS + 2
-    # Each watch of workloads holds one, and what takes them up needs another.
-    connections += len(kinds) * max(1, len(settings.cluster.namespaces)) + 1
-    api = await connect(workers=connections)
-    session = aiohttp.ClientSession(trust_env=False)
-    queue = WorkQueue(
-        clock=time.monotonic,
-        random=random.random,
-        backoff=Backoff(
-            settings.queue.backoff_first_seconds, settings.queue.backoff_maximum_seconds
-        ),
-        lane_of=lambda key: lane_of(key, cache),
-    )
-    store = exporters = None
-    if settings.exporters.url is not None:
-        store = SampleStore(
-            settings.history_directory,
-            keep_seconds=settings.exporters.keep_seconds,
-            maximum_samples=settings.exporters.maximum_samples,
-        )
-        exporters = Exporters(session, settings.exporters, store, utc_now)
-    samples: Samples | None = exporters
-    if settings.prometheus.url is not None:
-        samples = Breaker(Prometheus(session, settings.prometheus), time.monotonic)
-    leadership = Leadership()
-    if settings.cluster.lease_namespace is not None:
-        leadership.stand_by(
-            api,
-            LeaseTerms(
-                namespace=settings.cluster.lease_namespace,
-                name=settings.cluster.lease_name,
-                identity=f"{socket.gethostname()}_{uuid.uuid4()}",
-                lease_seconds=settings.cluster.lease_seconds,
-                retry_seconds=settings.cluster.lease_retry_seconds,
-            ),
-        )
-    cluster = Cluster(api, leadership, timeout_seconds=settings.cluster.request_timeout_seconds)
-    forecasts = Forecasts(settings, clock=utc_now)
-    live = LiveEnergy(samples, utc_now)
-    reports = LiveReports(
-        session,
-        settings.prediction,
-        clock=utc_now,
-        monotonic=time.monotonic,
-        on_news=queue.add,
-    )
-    foreseer = Foreseer(live, reports, forecasts, forecasts.overheads)
-    cache, bookings, tally = Cache(), Bookings(), Tally()
-    desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
-    adoption = Adoption(
-        cluster, cache, kinds, settings.cluster.namespaces, on_change=queue.add, clock=utc_now
-    )
-    workloads = WorkloadWatch(
-        cluster, kinds, settings.cluster.namespaces, adoption.workload_changed
-    )
-    app = App(
-        settings=settings,
-        cluster=cluster,
-        leadership=leadership,
-        cache=cache,
-        queue=queue,
-        forecasts=forecasts,
-        measurer=Measurer(samples, forecasts, forecasts.overheads),
-        exporters=exporters,
-        live=live,
-        reports=reports,
-        foreseer=foreseer,
-        bookings=bookings,
-        desk=desk,
-        tally=tally,
-        events=EventLane(cluster, tally),
-        census=Census(
-            cluster,
-            cache,
-            tally,
-            namespaces=settings.cluster.namespaces,
-            period_seconds=settings.queue.resync_seconds / CENSUSES_PER_RESYNC,
-            on_change=queue.add,
-        ),
-        instance=socket.gethostname(),
-        adoption=adoption,
-        workloads=workloads,
-        kinds=kinds,
-        nodes=NodePool(cluster, desk.room_changed, cache.workload_uids)
-        if settings.capacity_from_nodes
-        else None,
-    )
-    forecasts.on_news = app.plan_again
-    try:
-        yield app
-    finally:
-        forecasts.close()
-        await desk.close()
-        await foreseer.close()
-        if store is not None:
-            store.close()
-        await session.close()
-        await api.close()  # type: ignore[no-untyped-call]
-
-
-def _live_period(settings: OperatorSettings) -> float:
-    """Return how often the energy so far is asked for: as often as looks or predictions need it."""
-    return min(settings.cluster.running_look_seconds, settings.prediction.period_seconds)
 
 
 def _collect_seldom() -> None:

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from lowtide_operator.app import App
-from lowtide_operator.settings import (
-    RELOADABLE,
-    OperatorSettings,
-    OperatorSettingsError,
-    load_settings,
-)
+from lowtide_operator.settings import RELOADABLE, OperatorSettings
+from lowtide_operator.settings_file import OperatorSettingsError, load_settings
 
 LOG: Final = logging.getLogger(__name__)
 PERIOD_SECONDS: Final = 10.0

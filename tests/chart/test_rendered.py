@@ -10,7 +10,8 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from lowtide_exporter.settings import DEFAULT_OWNER_RESOURCES
-from lowtide_operator.settings import RELOADABLE, load_settings
+from lowtide_operator.settings import RELOADABLE
+from lowtide_operator.settings_file import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD_NAME = "trainingjobs.lowtide.dev"

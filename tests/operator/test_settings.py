@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lowtide_operator.reload import merged
-from lowtide_operator.settings import OperatorSettings, OperatorSettingsError, load_settings
+from lowtide_operator.settings import OperatorSettings
+from lowtide_operator.settings_file import OperatorSettingsError, load_settings
 
 
 def write(folder: Path, text: str) -> Path:

@@ -20,7 +20,7 @@ from lowtide.names import TRAINER_REPORT_PATH
 from lowtide.trainingjob.report import TrainingReport, parse_report
 from lowtide_operator.bounded_body import bounded_body
 from lowtide_operator.objects.key import Key
-from lowtide_operator.settings import PredictionSettings
+from lowtide_operator.process_settings import PredictionSettings
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -22,13 +22,13 @@ from lowtide.grid.refusals import BODY_MAX_BYTES, stated_reason
 from lowtide.trainingjob.conditions import Reason
 from lowtide.units import parse_timestamp
 from lowtide_operator.bounded_body import bounded_body
+from lowtide_operator.sample_settings import PrometheusSettings
 from lowtide_operator.samples.exporter_page import COUNTERS
 from lowtide_operator.samples.source import (
     SamplesUnavailableError,
     Selector,
     TooManySamplesError,
 )
-from lowtide_operator.settings import PrometheusSettings
 
 JOULES_SO_FAR: Final = (
     "sum by (namespace, pod_uid) "

@@ -25,10 +25,10 @@ import aiohttp
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.conditions import Reason
 from lowtide_operator.bounded_body import bounded_body
+from lowtide_operator.sample_settings import ScrapingSettings
 from lowtide_operator.samples.exporter_page import Known, Page, PageError, parse_page
 from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 from lowtide_operator.samples.store import SampleStore
-from lowtide_operator.settings import ScrapingSettings
 
 LOG: Final = logging.getLogger(__name__)
 

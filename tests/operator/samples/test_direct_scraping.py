@@ -18,11 +18,12 @@ from standins.ports import free_port
 
 from lowtide.energy.integration import integrate_pod
 from lowtide.energy.profile import Span
+from lowtide_operator.sample_settings import ScrapingSettings
 from lowtide_operator.samples.exporter_page import PageError, parse_page
 from lowtide_operator.samples.scraping import Exporters, ExportersError
 from lowtide_operator.samples.source import selector_of_pods
 from lowtide_operator.samples.store import FILE_NAME, SampleStore
-from lowtide_operator.settings import OperatorSettings, ScrapingSettings
+from lowtide_operator.settings import OperatorSettings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 ENERGY = "lowtide_pod_energy_joules_total"

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 from standins.peers import dripping
 
+from lowtide_operator.sample_settings import PrometheusSettings, ScrapingSettings
 from lowtide_operator.samples.prometheus import Prometheus, PrometheusError
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.store import SampleStore
-from lowtide_operator.settings import PrometheusSettings, ScrapingSettings
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HEADER = b"HTTP/1.1 200 OK\r\nX-Long: "

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from lowtide.accounts.progress import MARKS_MAX
 from lowtide_operator.objects.key import Key
+from lowtide_operator.process_settings import PredictionSettings
 from lowtide_operator.samples.live_reports import LiveReports
-from lowtide_operator.settings import PredictionSettings
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
 

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
+from lowtide_operator.sample_settings import PrometheusSettings
 from lowtide_operator.samples.prometheus import Prometheus, PrometheusError
 from lowtide_operator.samples.source import Selector
-from lowtide_operator.settings import PrometheusSettings
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 TOKEN = "s3cret"
