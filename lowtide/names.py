@@ -83,6 +83,7 @@ METRIC_GPU_POWER: Final = "lowtide_gpu_power_watts"
 METRIC_UNALLOCATED_ENERGY: Final = "lowtide_node_unallocated_energy_joules_total"
 METRIC_RETIRED_ENERGY: Final = "lowtide_node_retired_energy_joules_total"
 METRIC_RESIDUAL: Final = "lowtide_attribution_residual_joules"
+METRIC_NODE_CLOCK: Final = "lowtide_node_clock_timestamp_seconds"
 METRIC_SOURCE_UP: Final = "lowtide_source_up"
 
 # The operator's series about the grid, which the command line reads back from Prometheus.

@@ -224,6 +224,7 @@ class ExporterLoop:
                 calls=dict(self._calls.counts),
                 call_seconds=dict(self._calls.seconds),
                 lag_seconds=lag,
+                unix_seconds=self._unix(),
             )
             return take_snapshot(self._ledger, status)
 

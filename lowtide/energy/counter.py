@@ -69,6 +69,8 @@ class Increment(NamedTuple):
     """Energy that the counter saw in that time, for the cross-check; None where it is silent."""
     is_lost: bool = False
     """Whether an unknown part of the energy of that time is missing."""
+    late_millijoules: int = 0
+    """Further energy, of the time in which the counter was silent and power stood in for it."""
 
 
 @dataclass(slots=True)
@@ -136,6 +138,11 @@ class CounterMeter:
     _booked_ahead: int = 0
     _is_stuck: bool = False
     _is_stale: bool = False
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether energy was booked from power that the counter has not brought yet."""
+        return self._booked_ahead > 0
 
     def advance(self, reading: CounterReading) -> Increment:
         """Return what `reading` adds to the device's energy.
@@ -273,7 +280,10 @@ class CounterMeter:
         return Increment(CounterStep.REBASED, whole, drawn is not None, seconds, is_lost=is_lost)
 
     def _grow(self, step: CounterStep, reading: CounterReading, raw: int, grown: int) -> Increment:
-        """Hand out what the counter grew by, less what was booked ahead from power."""
+        """Hand out what the counter grew by, less what was booked ahead from power.
+
+        Where power was booked ahead, it also says how much of the rest belongs to this interval.
+        """
         drawn, _ = self._take_drawn()
         caught_up = min(grown, self._booked_ahead)
         self.total.caught_up_millijoules += caught_up
@@ -282,7 +292,9 @@ class CounterMeter:
         # Energy that was booked ahead belongs to a window that is closed already.
         by_power, by_counter = (None, None) if caught_up else (drawn, grown)
         is_lost = step is CounterStep.RESET and seconds > LOSS_SECONDS
-        return Increment(step, grown - caught_up, False, seconds, by_power, by_counter, is_lost)
+        rest = grown - caught_up
+        late = 0 if not caught_up or drawn is None else max(0, rest - round(drawn))
+        return Increment(step, rest - late, late > 0, seconds, by_power, by_counter, is_lost, late)
 
     def _stand_still(self, reading: CounterReading, raw: int) -> Increment:
         drawn, _ = self._take_drawn()

@@ -61,7 +61,8 @@ class Node:
         self.meters = NvmlMeters(str(library), allow_mock=True, calls=self.calls)
         self.ledger = NodeLedger(**ledger_options)
         self.loop = self.make_loop(period_seconds=1.0)
-        self.seconds = 100.0
+        self.seconds, self.clock_ahead = 100.0, 0.0
+        self.clock_ahead = 0.0
         control.set_clock(self.seconds)
 
     def make_loop(self, period_seconds, mapping_period_seconds=0.0, **options):
@@ -76,7 +77,7 @@ class Node:
                 mapping_period_seconds=mapping_period_seconds,
                 **options,
                 monotonic=lambda: MONOTONIC_START + self.control.now_seconds(),
-                unix=lambda: self.unix(self.control.now_seconds()),
+                unix=lambda: self.unix(self.control.now_seconds()) + self.clock_ahead,
             )
         )
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lowtide.energy.attribution import Method, Owner, UnallocatedReason, attribute_energy
+from lowtide.energy.attribution import Owner, UnallocatedReason, attribute_energy
 from lowtide.energy.attribution_boundary import (
     Holder,
     SlotShare,
-    busy_ratio,
     settle_gap,
     settle_interval,
 )
@@ -21,20 +20,22 @@ from lowtide.energy.attribution_sharing import SettledSlot, claim_slots
 from lowtide.energy.counter import CounterMeter, CounterReading, CounterStep, Increment
 from lowtide.energy.idle import IdleFloor
 from lowtide.energy.quality import CrossCheck, Quality
-from lowtide.limits import believable_counter, believable_watts, can_be_idle
+from lowtide.limits import can_be_idle
 from lowtide.meters.readings import GpuIdentity, GpuReading
+from lowtide_exporter.books.believable import believable_reading, highest_limit
+from lowtide_exporter.books.clock import ClockReading
+from lowtide_exporter.books.holder_load import HolderLoad
 from lowtide_exporter.books.interval import (
     Activity,
     Interval,
     utilisation_by_owner,
     weights_of_others,
 )
-from lowtide_exporter.books.slots import HeldSlot
+from lowtide_exporter.books.late_energy import LateEnergy
+from lowtide_exporter.books.slots import HeldSlot, owners_of
 
 GAP_SECONDS: Final = 5.0
 """A longer time without a reading or an answer on holders is a gap; no change in it is guessed."""
-CALMER_WEIGHT: Final = 0.5
-"""Loads change in the last second too, so the mean of the last and the least power is taken."""
 WAIT_MAX_SECONDS: Final = 15.0
 """An interval waits no longer than this for a measurement of its load."""
 
@@ -73,23 +74,25 @@ class GpuAccount:
     """Energy metered since the last settled interval."""
     waiting_seconds: float = 0.0
     """Time of that energy."""
+    late: LateEnergy = field(default_factory=LateEnergy)
+    """Energy that came after the interval it belongs to."""
     has_loss: bool = False
     """Whether an unknown part of the open interval's energy is missing."""
-    settled_watts: float | None = None
-    """Power when the last interval was settled."""
-    calmest_watts: float | None = None
-    """The least of these powers since the GPU's holders last changed."""
+    settled_clock: ClockReading | None = None
+    """Both clocks when the last interval was settled."""
+    load: HolderLoad = field(default_factory=HolderLoad)
+    """Power of the last holder's load."""
 
     def meter_reading(self, reading: GpuReading, monotonic_seconds: float) -> Increment:
         """Take a reading and return what it adds; the energy waits until `settle`."""
-        reading = _believable(reading)
+        reading = believable_reading(reading)
         self.reading, self.identity = reading, reading.identity
         increment = self.meter.advance(
             CounterReading(
                 at_seconds=monotonic_seconds,
                 counter_millijoules=reading.counter_millijoules,
                 power_watts=reading.power_watts,
-                limit_watts=_highest(reading.limit_watts, reading.limit_max_watts),
+                limit_watts=highest_limit(reading),
                 has_counter=reading.has_counter or reading.error is not None,
             )
         )
@@ -99,8 +102,14 @@ class GpuAccount:
         self._judge(increment)
         self.waiting_millijoules += increment.millijoules
         self.waiting_seconds += increment.seconds
+        self.late.millijoules += increment.late_millijoules
         self.has_loss |= increment.is_lost
         return increment
+
+    @property
+    def open_millijoules(self) -> int:
+        """Energy that was metered and is in no settled interval."""
+        return self.waiting_millijoules + self.late.millijoules
 
     def lost_reading(self, error: str) -> GpuReading:
         """Return a failed reading of this GPU, for a tick in which no device could be asked.
@@ -143,22 +152,37 @@ class GpuAccount:
         has_loss, self.has_loss = self.has_loss, False
         self.is_counted, self.confirmed_at = True, monotonic_seconds
         self.covered_since = unix_seconds
-        if is_first and not energy:
+        has_same_owners = owners_of(before) == owners_of(self.slots)
+        unmapped, owned = self.late.take(has_same_owners, self.meter.is_ahead)
+        energy += owned
+        if is_first and not energy and not unmapped:
             return None
+        clock, last_clock = ClockReading(monotonic_seconds, unix_seconds), self.settled_clock
+        self.settled_clock = clock
+        was_set = last_clock is not None and clock.was_set_since(last_clock)
         # Durations come from the monotonic clock, because the other one may be set at any time.
         start_at = unix_seconds - seconds
         idle = self.floor.idle_millijoules(seconds, energy)
         settled = None
         if self.mapped and was_mapped:
-            busy = None if is_gap else self._busy_ratio(before, energy - idle, seconds)
+            busy = None
+            if not is_gap:
+                busy = self.load.busy_ratio(
+                    before,
+                    self.slots,
+                    energy - idle,
+                    seconds,
+                    instant_watts=self.reading.instant_watts,
+                    idle_watts=self.floor.learnt_watts,
+                )
             settled = self._settle_slots(
-                before, start_at, unix_seconds, activity, busy, is_gap=is_gap
+                before, start_at, unix_seconds, activity, busy, is_gap=is_gap, was_set=was_set
             )
         if settled is not None:
             self.covered_since = unix_seconds if has_loss else start_at
             if is_free_known and not before and not is_gap:
                 self._learn_floor()
-        self._remember_load(before)
+        self.load.remember(self.reading.instant_watts, is_same=has_same_owners)
         utilisation = None if is_gap else utilisation_by_owner(settled or [], activity)
         claims = claim_slots(settled or [], utilisation)
         attribution = attribute_energy(
@@ -172,7 +196,7 @@ class GpuAccount:
         is_missing = settled is None or has_loss
         ends = (*before.values(), *self.slots.values()) if is_missing else ()
         cut_pods = frozenset(slot.holder.owner.pod for slot in ends)
-        return Interval(attribution, self.quality, start_at, held, cut_pods)
+        return Interval(attribution, self.quality, start_at, held, cut_pods, unmapped)
 
     def _learn_floor(self) -> None:
         """Take the power of a GPU that no pod holds, unless something else uses it."""
@@ -195,9 +219,7 @@ class GpuAccount:
         """Return whether this interval stays open until its load is measured."""
         if activity.is_due or slots is None or self.waiting_seconds >= WAIT_MAX_SECONDS:
             return False
-        return {i: slot.holder.owner for i, slot in slots.items()} == {
-            i: slot.holder.owner for i, slot in self.slots.items()
-        }
+        return owners_of(slots) == owners_of(self.slots)
 
     def _settle_slots(
         self,
@@ -208,13 +230,17 @@ class GpuAccount:
         busy: float | None,
         *,
         is_gap: bool,
+        was_set: bool,
     ) -> list[SettledSlot] | None:
-        """Return the slots over the interval, None where a gap hides a change of holder."""
+        """Return the slots over the interval, None where a gap hides a change of holder.
+
+        Where the node's clock was set, no start or end that the API server told lies in it.
+        """
         settled = []
         parts = Counter(slot.instance for slot in {**before, **self.slots}.values())
         for device_id in sorted(before.keys() | self.slots.keys()):
             old, new = before.get(device_id), self.slots.get(device_id)
-            older, newer = (slot.holder if slot else None for slot in (old, new))
+            older, newer = (_holder_of(slot, was_set=was_set) for slot in (old, new))
             kind = new or old
             assert kind is not None
             shares: tuple[SlotShare, ...] | None
@@ -242,42 +268,6 @@ class GpuAccount:
                 )
             )
         return settled
-
-    def _busy_ratio(
-        self, before: Mapping[str, HeldSlot], active_millijoules: int, seconds: float
-    ) -> float | None:
-        """Return the share of the interval in which its only holder's load ran, None where unknown.
-
-        The power at the end at which the GPU was held stands for the load: an instant reading, as
-        the mean of a second would hold the other side of the change too.
-        """
-        slots = list((before or self.slots).values())
-        if bool(before) == bool(self.slots) or len(slots) != 1:
-            return None
-        if slots[0].method is not Method.EXCLUSIVE:
-            return None
-        floor = self.floor.learnt_watts
-        if not before:
-            watts = self.reading.instant_watts
-            return busy_ratio(active_millijoules, seconds, load_watts=watts, idle_watts=floor)
-        last, calmest = (
-            busy_ratio(active_millijoules, seconds, load_watts=watts, idle_watts=floor)
-            for watts in (self.settled_watts, self.calmest_watts)
-        )
-        if last is None or calmest is None:
-            return last
-        return last + CALMER_WEIGHT * (calmest - last)
-
-    def _remember_load(self, before: Mapping[str, HeldSlot]) -> None:
-        """Note the power as an interval is settled."""
-        self.settled_watts = watts = self.reading.instant_watts
-        is_same = {i: s.holder.owner for i, s in before.items()} == {
-            i: s.holder.owner for i, s in self.slots.items()
-        }
-        if not is_same or watts is None:
-            self.calmest_watts = None
-        elif self.calmest_watts is None or watts < self.calmest_watts:
-            self.calmest_watts = watts
 
     def rename(self, old_pod: str, new_pod: str) -> None:
         """Give a pod whose UID became known its new key; its holdings stay."""
@@ -315,27 +305,7 @@ class GpuAccount:
         return any(slot.holder.owner.pod == pod for slot in self.slots.values())
 
 
-def _believable(reading: GpuReading) -> GpuReading:
-    """Return the reading with impossible numbers replaced by None."""
-    counter = believable_counter(reading.counter_millijoules)
-    average, instant, limit = (
-        believable_watts(watts)
-        for watts in (reading.average_watts, reading.instant_watts, reading.limit_watts)
-    )
-    if (counter, average, instant, limit) == (
-        reading.counter_millijoules,
-        reading.average_watts,
-        reading.instant_watts,
-        reading.limit_watts,
-    ):
-        return reading
-    return reading._replace(
-        counter_millijoules=counter,
-        average_watts=average,
-        instant_watts=instant,
-        limit_watts=limit,
-    )
-
-
-def _highest(*watts: float | None) -> float | None:
-    return max((value for value in watts if value is not None), default=None)
+def _holder_of(slot: HeldSlot | None, *, was_set: bool) -> Holder | None:
+    if slot is None or not was_set:
+        return None if slot is None else slot.holder
+    return Holder(slot.holder.owner)

@@ -124,6 +124,7 @@ class Holders:
             "mapped_unix": self._mapped_unix,
             "replicas": self._replicas,
             "generations": self._names.dump(),
+            "clock_was_set": self._names.was_set,
         }
 
     def restore(
@@ -133,6 +134,8 @@ class Holders:
         mapped_unix: float,
         replicas: dict[str, int],
         generations: Iterable[tuple[str, str, int]] = (),
+        *,
+        clock_was_set: bool = False,
     ) -> None:
         """Restore an answer from before a restart, and the UIDs of the restored accounts.
 
@@ -140,7 +143,7 @@ class Holders:
         """
         self.allocations, self._replicas = allocations, replicas
         self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
-        self._names.load(generations)
+        self._names.load(generations, was_set=clock_was_set)
         if mapped_at is not None:
             self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
         for account in self._book.living.values():

@@ -22,6 +22,7 @@ class Interval:
 
     `held_seconds` is the time each owner held the GPU, weighted with its share of it. `cut_pods`
     held it at an end of an interval in which energy is missing that may be theirs.
+    `unmapped_millijoules` were drawn before, while the counter was silent, by earlier holders.
     """
 
     attribution: Attribution
@@ -29,6 +30,7 @@ class Interval:
     start_at: float
     held_seconds: Mapping[Owner, float]
     cut_pods: frozenset[str] = frozenset()
+    unmapped_millijoules: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

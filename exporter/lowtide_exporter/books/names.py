@@ -3,12 +3,15 @@
 The kubelet lists pods by name, and a StatefulSet gives the name of a pod that is gone to the next
 one. While the API server's answers come at once, the UID of a name is the right one. While they do
 not, a name that left the kubelet's list and came back, or that was listed on both sides of a long
-silence, may mean another pod: its UID is not known until the API server has answered again.
+silence, may mean another pod: its UID is not known until the API server has answered again. Starts
+and departures are Unix times of the node, so they tell nothing once its clock was set.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+
+from lowtide_exporter.books.clock import ClockReading
 
 _Name = tuple[str, str]
 _CLOCK_SECONDS: Final = 2.0
@@ -22,8 +25,8 @@ class NameWatch:
     gap_seconds: float
     """A longer silence of the kubelet may hide a change."""
     _listed: frozenset[_Name] = frozenset()
-    _answered_at: float | None = None
-    _answered_unix: float = 0.0
+    _answered: ClockReading | None = None
+    _was_set: bool = False
     _left: dict[_Name, float] = field(default_factory=dict)
     _generations: dict[_Name, int] = field(default_factory=dict)
     _returned: dict[_Name, tuple[float, float, bool]] = field(default_factory=dict)
@@ -40,17 +43,20 @@ class NameWatch:
 
     def note_answer(self, names: set[_Name], now: float, unix_seconds: float) -> None:
         """Note which pods an answer of the kubelet lists, and which left or came back."""
-        was_silent = self._answered_at is not None and now - self._answered_at > self.gap_seconds
+        answered, before = ClockReading(now, unix_seconds), self._answered
+        was_silent = before is not None and now - before.monotonic_seconds > self.gap_seconds
+        last_unix = 0.0 if before is None else before.unix_seconds
+        self._was_set |= before is not None and answered.was_set_since(before)
         for name in self._listed - names:
-            self._left[name] = self._answered_unix
+            self._left[name] = last_unix
         for name in names:
             if name in self._left:
                 self._returned[name] = (now, self._left.pop(name), False)
                 self._generations[name] = self.generation(name) + 1
             elif was_silent and name in self._listed:
-                self._returned[name] = (now, self._answered_unix, True)
+                self._returned[name] = (now, last_unix, True)
         self._listed = frozenset(names)
-        self._answered_at, self._answered_unix = now, unix_seconds
+        self._answered = answered
         self._forget(now)
 
     def note_left(self, name: _Name, last_unix: float) -> None:
@@ -61,9 +67,15 @@ class NameWatch:
         """Return the generations of the names that came back, as JSON values."""
         return [(*name, generation) for name, generation in self._generations.items()]
 
-    def load(self, dumped: Iterable[tuple[str, str, int]]) -> None:
-        """Take up generations from before a restart: a pod keeps its account."""
+    @property
+    def was_set(self) -> bool:
+        """Whether the node's clock was set since the first answer."""
+        return self._was_set
+
+    def load(self, dumped: Iterable[tuple[str, str, int]], *, was_set: bool) -> None:
+        """Take up what was known before a restart: a pod keeps its account."""
         self._generations = {(namespace, name): count for namespace, name, count in dumped}
+        self._was_set = was_set
 
     def generation(self, name: _Name) -> int:
         """Return which pod of this name the kubelet listed last, counted from 1."""
@@ -74,16 +86,20 @@ class NameWatch:
 
         It is not where that pod left before the one of the record began. It is where the pod of the
         record began after the name was last seen to leave, or where the API server has told
-        something since. A silence, other than a departure, is answered by a standing watch.
+        something since. A silence, other than a departure, is answered by a standing watch. Once
+        the clock was set, no time is evidence, and the name of a pod that left means no other.
         """
         left = self._left.get(name)
+        if left is not None and self._was_set:
+            return False
         if left is not None and started_at is not None and started_at > left + _CLOCK_SECONDS:
             return False
         returned = self._returned.get(name)
         if returned is None:
             return True
         at, left_unix, was_silence = returned
-        if started_at is not None and started_at >= left_unix - _CLOCK_SECONDS:
+        began_after = started_at is not None and started_at >= left_unix - _CLOCK_SECONDS
+        if began_after and not self._was_set:
             return True
         return self._news_at >= at or (was_silence and self._current_at >= at)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lowtide.energy.attribution import Method
+from lowtide.energy.attribution import Method, Owner
 from lowtide.energy.attribution_boundary import Holder
 from lowtide.meters.readings import GpuReading
 from lowtide_exporter.owners.kubelet import split_device_id
@@ -100,3 +100,8 @@ class _Layout:
 
     def find(self, uuid: str) -> tuple[str, float, str | None] | None:
         return self._places.get(uuid)
+
+
+def owners_of(slots: Mapping[str, HeldSlot]) -> dict[str, Owner]:
+    """Return the owner of each device id."""
+    return {device_id: slot.holder.owner for device_id, slot in slots.items()}

@@ -26,8 +26,11 @@ from lowtide.energy.counter import CounterMeter, DeviceTotal
 from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
 from lowtide.meters.readings import Domain, GpuIdentity, GpuReading
+from lowtide_exporter.books.clock import ClockReading
 from lowtide_exporter.books.gpu_account import GpuAccount
+from lowtide_exporter.books.holder_load import HolderLoad
 from lowtide_exporter.books.host_account import HostAccount, dump_floor, load_floor
+from lowtide_exporter.books.late_energy import LateEnergy
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.pod_accounts import PodAccount, SeriesKey
 from lowtide_exporter.books.slots import HeldSlot
@@ -184,6 +187,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
         mapping["mapped_unix"],
         dict(mapping["replicas"]),
         generations,
+        clock_was_set=bool(mapping.get("clock_was_set", False)),
     )
 
 
@@ -212,7 +216,9 @@ def _dump_gpu(gpu: GpuAccount) -> dict[str, Any]:
         "confirmed_at": gpu.confirmed_at,
         "mapped": gpu.mapped,
         "waiting": [gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss],
-        "load_watts": [gpu.settled_watts, gpu.calmest_watts],
+        "late": [gpu.late.millijoules, gpu.late.has_changed_hands],
+        "clock": gpu.settled_clock,
+        "load_watts": [gpu.load.settled_watts, gpu.load.calmest_watts],
         "slots": [
             (
                 *(device_id, slot.holder.owner.pod, slot.holder.owner.container),
@@ -233,7 +239,9 @@ def _load_gpu(item: dict[str, Any], ledger: NodeLedger) -> GpuAccount:
     gpu.is_counted, gpu.mapped = bool(item["is_counted"]), bool(item["mapped"])
     gpu.confirmed_at = item["confirmed_at"]
     gpu.waiting_millijoules, gpu.waiting_seconds, gpu.has_loss = item["waiting"]
-    gpu.settled_watts, gpu.calmest_watts = item.get("load_watts", (None, None))
+    gpu.late = LateEnergy(*item.get("late", ()))
+    gpu.settled_clock = ClockReading(*item["clock"]) if item.get("clock") else None
+    gpu.load = HolderLoad(*item.get("load_watts", ()))
     gpu.slots = {
         device_id: HeldSlot(
             Holder(Owner(pod, container), started), size, Method(method), instance, whole

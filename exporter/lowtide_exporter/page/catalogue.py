@@ -198,6 +198,14 @@ RESIDUAL: Final = Family(
     "joules",
     "Energy of the devices less all that was handed out; anything but 0 is a fault",
 )
+NODE_CLOCK: Final = Family(
+    names.METRIC_NODE_CLOCK,
+    MetricType.GAUGE,
+    (),
+    "seconds",
+    "Unix time of the node as the page was made; beside the time of the scrape it shows a clock "
+    "that is wrong",
+)
 SOURCE_UP: Final = Family(
     names.METRIC_SOURCE_UP,
     MetricType.GAUGE,
@@ -263,5 +271,5 @@ FAMILIES: Final = (
         SOURCE_UP,
         SOURCE_AGE,
     ),
-    *(CALLS, CALL_SECONDS, POLL_LAG, RETAINED, EVICTED),
+    *(NODE_CLOCK, CALLS, CALL_SECONDS, POLL_LAG, RETAINED, EVICTED),
 )

@@ -12,9 +12,10 @@ from lowtide import __version__
 from lowtide.energy.attribution import Part, UnallocatedReason
 from lowtide.energy.quality import Quality
 from lowtide.meters.readings import THROTTLE_REASONS, PowerKind
+from lowtide_exporter.books.bookings import GPU
 from lowtide_exporter.books.gpu_account import GpuAccount
 from lowtide_exporter.books.host_account import CPU, DRAM
-from lowtide_exporter.books.ledger import GPU, NodeLedger
+from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.books.pod_accounts import PodAccount
 from lowtide_exporter.page import catalogue
 from lowtide_exporter.page.catalogue import Family
@@ -51,6 +52,7 @@ class LoopStatus:
     calls: Mapping[tuple[str, str], int] = field(default_factory=dict)
     call_seconds: Mapping[str, float] = field(default_factory=dict)
     lag_seconds: float = 0.0
+    unix_seconds: float | None = None
     node_watts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -90,6 +92,8 @@ _Row = tuple[Family, tuple[str, ...], float]
 def _loop(status: LoopStatus) -> Iterator[_Row]:
     yield catalogue.BUILD_INFO, (__version__,), 1
     yield catalogue.POLL_LAG, (), status.lag_seconds
+    if status.unix_seconds is not None:
+        yield catalogue.NODE_CLOCK, (), status.unix_seconds
     for source, state in status.sources.items():
         yield catalogue.SOURCE_UP, (source,), float(state.is_up)
         if state.age_seconds is not None:
@@ -125,7 +129,7 @@ def _gpus(ledger: NodeLedger) -> Iterator[_Row]:
 
 
 def _gpu_energy(uuid: str, gpu: GpuAccount) -> Iterator[_Row]:
-    handed_out = gpu.meter.total.millijoules - gpu.waiting_millijoules
+    handed_out = gpu.meter.total.millijoules - gpu.open_millijoules
     if gpu.is_metered or handed_out:
         yield catalogue.GPU_ENERGY, (uuid,), handed_out / _MILLI
         yield catalogue.GPU_RESETS, (uuid,), gpu.meter.resets

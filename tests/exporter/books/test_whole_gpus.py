@@ -1,6 +1,8 @@
 """Whole GPUs: energy per pod against the closed-form truth, and the life of a pod's series."""
 
 import random
+from collections import defaultdict
+from dataclasses import replace
 
 import pynvml
 import pytest
@@ -196,6 +198,59 @@ def test_a_reused_name_is_another_pod(node):
     }
     assert by_uid["first"] == pytest.approx(node.true_joules(0, 101, 110.5), rel=0.06)
     assert by_uid["second"] == pytest.approx(node.true_joules(0, 110.5, 120), rel=0.06)
+
+
+@pytest.mark.parametrize("step", [-3600.0, -7.0, 7.0, 3600.0])
+def test_a_clock_that_was_set_gives_a_returned_name_no_old_uid(node, step):
+    """The API server is away when the name returns: its record is of the pod that left.
+
+    That pod began at 100 s by the old clock. Set back, the node's clock makes it look younger than
+    the departure, so no time may be compared across the step.
+    """
+    node.start_pod("train-0", GPU_0, uid="first")
+    record = replace(node.pods.pods[0], started_at=node.unix(100))
+    node.pods.pods = (record,)
+    node.run_until(110)
+    node.pods.is_up = False
+    node.clock_ahead = step
+    node.run_until(130)
+    node.owners.table = ()
+    node.run_until(133)
+    node.allocate("train-0", GPU_0)
+    node.run_until(150)
+    node.pods.is_up = True
+    node.pods.pods = (replace(record, uid="second", started_at=node.unix(133) + step),)
+    node.run_until(160)
+
+    by_uid = defaultdict(float)
+    for labels, value in node.series("lowtide_pod_energy_joules_total"):
+        by_uid[labels["pod_uid"]] += value
+    assert by_uid["first"] == pytest.approx(node.true_joules(0, 100, 130.5), rel=0.06)
+    assert by_uid["second"] == pytest.approx(node.true_joules(0, 133.5, 160), rel=0.06)
+
+
+def test_what_a_counter_brings_late_goes_to_no_later_holder(node):
+    """Unreadable for a minute, in which another pod takes the GPU; power stands in meanwhile.
+
+    The power reading misses a fifth, so the counter brings the rest when it is back. The second pod
+    gets what was drawn while it held the GPU, and none of what was missed of the first one.
+    """
+    gpu = node.control.gpu(0)
+    gpu.gain = 1.25
+    node.start_pod("first", GPU_0)
+    node.run_until(110)
+    gpu.energy_error = pynvml.NVML_ERROR_UNKNOWN
+    node.run_until(160)
+    node.end_pod("first")
+    node.run_until(162)
+    node.start_pod("second", GPU_0)
+    node.run_until(165)
+    gpu.energy_error = 0
+    node.run_until(200)
+
+    assert node.pod_joules("second") <= 1.001 * 1.25 * node.true_joules(0, 161.5, 200)
+    assert node.unallocated_joules(component="gpu", reason="unmapped") > 0
+    assert node.value("lowtide_attribution_residual_joules", component="gpu") == 0
 
 
 def test_a_terminal_pod_still_listed_does_not_hold_its_device(node):
