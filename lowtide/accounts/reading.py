@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from lowtide.accounts.run_times import RunTimes
 from lowtide.accounts.samples import PodSamples, by_pod
-from lowtide.energy.integration import PodEnergy, PodSummation
+from lowtide.energy.integration import EnergyWarning, PodEnergy, PodSummation
 from lowtide.energy.job import JobEnergy, job_energy
+from lowtide.energy.node_clock import NodeClocks
 from lowtide.energy.running_sums import CounterSums, ProfileSum
 from lowtide.energy.samples import Series
 from lowtide.trainingjob.status import Attempt
@@ -44,20 +46,32 @@ class JobReading:
         self._targets: set[tuple[str, str]] = set()
         self._sources: set[str] = set()
         self._with_energy: set[str] = set()
+        self._clocks = NodeClocks()
+        self._run_times = RunTimes(self._clocks)
         for attempt in self._attempts:
             for pod in attempt.pods:
                 start = pod.start or (attempt.start if pod.end is None else None)
                 if start is not None:
-                    self._open(pod.uid, start, pod.end or self._marker(pod.uid) or attempt.end)
+                    told_end = pod.end or self._marker(pod.uid)
+                    self._run_times.note(pod.uid, pod.start, told_end)
+                    self._open(pod.uid, start, told_end or attempt.end)
 
     def take(self, samples: PodSamples) -> None:
         """Add the samples of the next piece of time."""
+        self._clocks.take(samples.clocks)
+        times = self._clocks.righted(samples.segment_start, samples.end_marker)
         energy, starts, ends = (
-            by_pod(part) for part in (samples.energy, samples.segment_start, samples.end_marker)
+            by_pod(part) for part in (samples.energy, times.segment_start, times.end_marker)
         )
         for uid in energy.keys() | (ends.keys() & self._pods.keys()):
             if uid not in self._pods:
+                self._run_times.note(uid, None, self._marker(uid))
                 self._open(uid, None, self._marker(uid))
+            run = self._run_times.righted(uid, energy[uid], ends[uid])
+            if run is not None:
+                self._pods[uid].set_run(*run)
+            if uid in times.wrong_pods:
+                self._pods[uid].warn(EnergyWarning.NODE_CLOCK_WRONG)
             self._pods[uid].take(energy[uid], starts[uid], ends[uid])
         self._with_energy |= energy.keys()
         for uid, counters in by_pod(samples.held).items():

@@ -25,6 +25,8 @@ class PodSamples:
     """Description of these GPUs, by their uuid."""
     owner: tuple[Series, ...] = ()
     """TrainingJob that each pod works for."""
+    clocks: tuple[Series, ...] = ()
+    """Time of each node, as its exporter's page told it."""
 
     @property
     def pod_uids(self) -> frozenset[str]:

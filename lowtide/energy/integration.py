@@ -61,6 +61,8 @@ class EnergyWarning(StrEnum):
     """No end marker was stored; the exporter may have counted more."""
     OUTSIDE_RUN = "outside_run"
     """Energy appeared outside the pod's run; it is counted in the nearest second of the run."""
+    NODE_CLOCK_WRONG = "node_clock_wrong"
+    """The node's clock differed from the store's; its times were put right by what it showed."""
     NO_SERIES = "no_series"
     """Not one energy sample was stored for a pod."""
 
@@ -141,6 +143,19 @@ class PodSummation:
         self._seen: Stretch | None = None
         self._warnings: dict[EnergyWarning, None] = {}
 
+    def set_run(self, start_seconds: float | None, end_seconds: float | None) -> None:
+        """Set the run anew, because the clock that told it was wrong."""
+        if start_seconds is not None:
+            self._start = start_seconds
+            self._earliest = min(self._earliest, start_seconds)
+        if end_seconds is not None:
+            self._end = max(end_seconds, (self._start or -inf) + 1.0)
+        self.warn(EnergyWarning.NODE_CLOCK_WRONG)
+
+    def warn(self, warning: EnergyWarning) -> None:
+        """Note a doubt about the sums."""
+        self._warnings[warning] = None
+
     def take(
         self,
         energy: Iterable[Series],
@@ -150,7 +165,7 @@ class PodSummation:
         """Add the next samples of the pod's own series."""
         ends = [sample.value for series in end_marker for sample in series.samples]
         if ends:
-            self._marker = max(*ends, self._marker or -inf)
+            self._marker = max(ends)
         steps = self._sums.take(energy, segment_start)
         self._note_segments(steps)
         for step in steps:

@@ -315,3 +315,44 @@ def test_a_bill_is_that_of_the_metered_energy_whatever_the_overhead() -> None:
     assert found.carbon.operational_grams == "125.0000"
     assert found.electricity is not None
     assert (found.electricity.weighed, found.electricity.run_now_weighed) == ("0.06", "0.34")
+
+
+def ahead(samples: PodSamples, seconds: float) -> PodSamples:
+    """Return the samples of a node whose clock is ahead: the times it tells are later."""
+
+    def later(series: Series) -> Series:
+        told = (StoredSample(s.time_seconds, s.value + seconds) for s in series.samples)
+        return Series(series.labels, tuple(told))
+
+    times = [s.time_seconds for s in samples.segment_start[0].samples]
+    looks = (times[0] - 600.0, *times)
+    return replace(
+        samples,
+        segment_start=tuple(map(later, samples.segment_start)),
+        end_marker=tuple(map(later, samples.end_marker)),
+        clocks=(Series({}, tuple(StoredSample(at, at + seconds) for at in looks)),),
+    )
+
+
+@pytest.mark.parametrize("seconds", [-240.0, 240.0, -7200.0, 7200.0])
+def test_a_wrong_clock_of_a_node_changes_neither_joules_nor_coverage_nor_grams(
+    seconds: float,
+) -> None:
+    """Kubelet and exporter tell an hour four minutes or two hours off; the samples are right."""
+    off = timedelta(seconds=seconds)
+    pod = AttemptPod(name="net-1-a", uid="a", node="gpu-3", start=STARTED + off, end=ENDED + off)
+    attempt = Attempt(
+        number=1, name="net-1", start=STARTED + off, end=ENDED, outcome="Complete", pods=(pod,)
+    )
+    grid = intensity([400.0, 400.0, 100.0, 400.0, 400.0])
+
+    found = settled(ahead(steady("a", 3.6e6), seconds), grid, status(attempts=(attempt,)))
+
+    right = settled(steady("a", 3.6e6), grid)
+    assert found.energy is not None
+    assert right.energy is not None
+    assert found.energy.total_joules == right.energy.total_joules == 3_600_000
+    assert found.energy.energy_coverage == right.energy.energy_coverage == "1.0000"
+    assert found.carbon is not None
+    assert right.carbon is not None
+    assert found.carbon.operational_grams == right.carbon.operational_grams

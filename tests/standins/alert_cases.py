@@ -243,6 +243,21 @@ CASES = [
         resolved_minute=41,
         description="Nothing is counted for GPU-1 on n1; jobs on it have no GPU energy.",
     ),
+    # A sample a minute: right for ten, seven seconds ahead for thirty, then right again.
+    AlertCase(
+        alert="NodeClockWrong",
+        page="node-clock-wrong",
+        series={
+            selector("lowtide_node_clock_timestamp_seconds", node="n1"): (
+                "0+60x9 607+60x29 2400+60x5"
+            )
+        },
+        labels={"node": "n1"},
+        fires_minute=15,
+        resolved_minute=40,
+        description="The clock of node n1 and that of Prometheus differ by 7s; "
+        "times of pods there are put right by as much.",
+    ),
     AlertCase(
         alert="EnergyNotConserved",
         page="energy-not-conserved",

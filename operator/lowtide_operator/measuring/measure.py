@@ -217,6 +217,11 @@ async def _sum_up(
         for attempt in attempts
         for pod in attempt.pods
     }
+    stored = {
+        pod.uid: _stored_time(*seen[pod.uid], attempt.end)
+        for attempt in attempts
+        for pod in attempt.pods
+    }
     unseen = sorted(owned - seen.keys())
     if unseen:
         async for piece in read_pods(samples, namespace, unseen, job.created - slack, until):
@@ -225,13 +230,13 @@ async def _sum_up(
     for at in range(0, len(listed), PODS_AT_ONCE):
         batch = listed[at : at + PODS_AT_ONCE]
         # The exporter counts from when the node took the pod, which is before its first container.
-        start = max(job.created, min(first, *(seen[uid][0] for uid in batch)) - LONGEST_WAIT)
-        end = min(until, max(seen[uid][1] for uid in batch) + LONGEST_WAIT)
+        start = max(job.created, min(first, *(stored[uid][0] for uid in batch)) - LONGEST_WAIT)
+        end = min(until, max(stored[uid][1] for uid in batch) + LONGEST_WAIT)
         async for piece in read_pods(samples, namespace, batch, start - slack, end):
             await asyncio.to_thread(reading.take, piece)
         known = reading.pods_with_energy
         nameless = {
-            pod.name: NamedPod(pod.uid, *seen[pod.uid])
+            pod.name: NamedPod(pod.uid, *seen[pod.uid], _made(job, pod.start))
             for attempt in attempts
             for pod in attempt.pods
             if pod.uid in batch and pod.uid not in known and pod.start is not None
@@ -240,6 +245,24 @@ async def _sum_up(
             found = read_pods_without_uid(samples, namespace, nameless, start - slack, end)
             async for piece in found:
                 await asyncio.to_thread(reading.take, piece)
+
+
+def _made(job: JobView, pod_start: datetime) -> datetime | None:
+    """Return when a job was made, `None` where a workload may have run before its TrainingJob."""
+    return None if job.status.target is not None or pod_start < job.created else job.created
+
+
+def _stored_time(
+    start: datetime, end: datetime, attempt_end: datetime | None
+) -> tuple[datetime, datetime]:
+    """Return in which time a pod's samples were stored.
+
+    Its node tells start and end, by a clock that may be wrong; the end of the attempt is told by
+    the cluster's.
+    """
+    if attempt_end is None:
+        return start, end
+    return min(start, start + (attempt_end - end)), max(end, attempt_end)
 
 
 def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:

@@ -24,7 +24,9 @@ GAUGES: Final = frozenset(
         names.METRIC_GPU_INFO,
     }
 )
-_BEGINNINGS: Final = tuple(f"{name}{{" for name in sorted(COUNTERS | GAUGES))
+CLOCK: Final = names.METRIC_NODE_CLOCK
+"""Time of the node; the only one of these series without labels."""
+_BEGINNINGS: Final = (*(f"{name}{{" for name in sorted(COUNTERS | GAUGES)), f"{CLOCK} ")
 _ALWAYS_THERE: Final = "lowtide_build_info{"
 _POD_COUNTER: Final = ("namespace", "pod_uid", *IDENTITY_LABELS)
 LINES_MAX: Final = 100_000
@@ -123,6 +125,6 @@ def _parse_series(texts: Sequence[str]) -> dict[str, tuple[str, Mapping[str, str
         for family in text_string_to_metric_families(lines)
         for sample in family.samples
     ]
-    if not all(text.endswith("}") for text in texts):
+    if not all(text.endswith("}") or text == CLOCK for text in texts):
         raise ValueError("a line is not a series and a value")
     return dict(zip(texts, found, strict=True))

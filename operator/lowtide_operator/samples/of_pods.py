@@ -134,6 +134,7 @@ async def read_pods_without_uid(
             lives.take(piece)
         async for piece in _pieces(source, wanted, start, end):
             yield PodSamples(
+                clocks=piece.clocks,
                 **{
                     field: tuple(
                         part
@@ -141,7 +142,7 @@ async def read_pods_without_uid(
                         if (part := lives.part_of(pods[series.labels["pod"]], series)).samples
                     )
                     for field in PIECE_METRICS
-                }
+                },
             )
 
 
@@ -165,6 +166,8 @@ async def _pieces(
                 field: _honest(await source.samples(selector, first, last))
                 for field, selector in wanted.items()
             }
+            if "segment_start" in wanted:
+                found["clocks"] = await _clocks(source, found["segment_start"], first, last)
         except TooManySamplesError:
             if length <= SHORTEST_PIECE:
                 raise
@@ -177,6 +180,19 @@ async def _pieces(
             length = max(length / 2, SHORTEST_PIECE)
         elif piece.most_samples < PIECE_SAMPLES / 2:
             length = min(2 * length, LONGEST_PIECE)
+
+
+async def _clocks(
+    source: Samples, starts: Iterable[Series], start: datetime, end: datetime
+) -> tuple[Series, ...]:
+    """Return the times of the nodes whose exporters told these starts."""
+    instances = sorted({series.labels.get("instance", "") for series in starts} - {""})
+    if not instances:
+        return ()
+    pattern = "|".join(re.escape(instance) for instance in instances)
+    return await source.samples(
+        Selector(names.METRIC_NODE_CLOCK, like={"instance": pattern}), start, end
+    )
 
 
 def _honest(found: Iterable[Series]) -> tuple[Series, ...]:

@@ -4,7 +4,8 @@ Values that do not change are stored once: a gauge at its first value, a final c
 so a page of a thousand ended pods costs nothing. The number of samples is bounded. At the bound,
 every second sample of the longest counters is dropped: the timing of their energy becomes coarser
 and its sum stays, because counters begin at zero and their last value is kept. Labels are
-parameters of statements, never parts of them. Several threads may use a store.
+parameters of statements, never parts of them. Of a node's clock only the scrapes around a change
+against the store's own time are stored. Several threads may use a store.
 """
 
 import json
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from lowtide.energy.samples import Series, StoredSample
-from lowtide_operator.samples.exporter_page import COUNTERS, Page, PageSample
+from lowtide_operator.samples.exporter_page import CLOCK, COUNTERS, Page, PageSample
 from lowtide_operator.samples.source import Selector
 
 LOG: Final = logging.getLogger(__name__)
 
 FILE_NAME: Final = "samples.sqlite"
+_CLOCK_STEADY_SECONDS: Final = 0.5
+"""A change of a node's clock against the store's own time that is stored."""
 _VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS series (
@@ -91,8 +94,26 @@ class SampleStore:
             "UPDATE series SET seen = ?, latest = ?, final = ? WHERE id = ?",
             (at_seconds, sample.value, is_final, identity),
         )
+        if sample.metric == CLOCK:
+            return self._note_clock(int(identity), StoredSample(seen, latest), at_seconds, sample)
         is_steady = sample.metric not in COUNTERS or (was_final and is_final)
         return None if is_steady and latest == sample.value else int(identity)
+
+    def _note_clock(
+        self, identity: int, before: StoredSample, at_seconds: float, sample: PageSample
+    ) -> int | None:
+        """Return the id if the clock was set or drifted; then store how it went before, too."""
+        (stored_at, stored), *_ = self._database.execute(
+            "SELECT time, value FROM sample WHERE series = ? ORDER BY time DESC LIMIT 1",
+            (identity,),
+        ).fetchall()
+        if abs((sample.value - at_seconds) - (stored - stored_at)) <= _CLOCK_STEADY_SECONDS:
+            return None
+        self._database.execute(
+            "INSERT OR REPLACE INTO sample VALUES (?, ?, ?)",
+            (identity, before.time_seconds, before.value),
+        )
+        return identity
 
     def read(self, selector: Selector, start: float, end: float) -> tuple[Series, ...]:
         """Return the series of a selector with their samples in `(start, end]`, Unix times.
@@ -106,11 +127,11 @@ class SampleStore:
     def _read(self, selector: Selector, start: float, end: float) -> Iterator[Series]:
         matches = selector.matcher()
         rows = self._database.execute(
-            "SELECT id, labels, seen, final FROM series WHERE metric = ? AND seen > ?",
+            "SELECT id, labels, seen, final, latest FROM series WHERE metric = ? AND seen > ?",
             (selector.metric, start),
         ).fetchall()
         first = start if selector.metric in COUNTERS else float("-inf")
-        for identity, text, seen, is_final in rows:
+        for identity, text, seen, is_final, latest in rows:
             labels: dict[str, str] = json.loads(text)
             if not matches(labels):
                 continue
@@ -126,6 +147,8 @@ class SampleStore:
                 continue
             if is_final and samples[-1].time_seconds < min(seen, end):
                 samples.append(StoredSample(min(seen, end), samples[-1].value))
+            if selector.metric == CLOCK and samples[-1].time_seconds < seen <= end:
+                samples.append(StoredSample(seen, latest))
             yield Series({**labels, "__name__": selector.metric}, tuple(samples))
 
     def prune(self, now: float) -> None:

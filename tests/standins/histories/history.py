@@ -201,8 +201,6 @@ class History:
         unseen = DOUBT_SECONDS * gaps
         if told.status.energy is None or not told.status.energy.final:
             unseen += WHOLE_SECOND
-        # A wrong clock gives a segment's start the same error.
-        unseen += sum(abs(s.value) for s in self.node.spells if s.kind == "clock")
         known = watts * (pod.end - pod.start - unknown - unseen)
         if "suspect" in told.qualities:
             known -= joules_lost_with_counters(self.node, pod, self._looks[pod.gpu])

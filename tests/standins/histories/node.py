@@ -34,6 +34,10 @@ class Pod:
     start: float
     end: float
     watts: float
+    told_start: float = 0.0
+    """Unix time of the start by the node's clock."""
+    told_end: float = 0.0
+    """The same of the end."""
 
 
 @dataclass
@@ -76,7 +80,6 @@ class Node:
     def __init__(self, seed: int) -> None:
         self.dice = dice = random.Random(seed)
         self.now = 0.0
-        self.clock_error = 0.0
         self.length = dice.uniform(120, 320)
         self.gpus = [Gpu(i, is_mig=dice.random() < 0.2) for i in range(dice.randint(1, 2))]
         self.pods_ever: list[Pod] = []
@@ -85,6 +88,8 @@ class Node:
             self._fill(gpu)
         for _ in range(dice.randint(1, 4)):
             self._hurt(dice.choice(FAULTS))
+        for pod in self.pods_ever:
+            pod.told_start, pod.told_end = (self.unix_at(at) for at in (pod.start, pod.end))
         self.records: tuple[PodRecord, ...] | None = None
         self.garbage_done: set[int] = set()
 
@@ -109,8 +114,10 @@ class Node:
         if kind == "unseen_load":
             self._load_unseen(self.gpus[gpu], start, start + length)
         elif kind == "clock":
-            value = dice.choice((-3600.0, -7.0, 3.0, 40.0, 3600.0))
-            self.spells.append(Spell(kind, start, float("inf"), value=value))
+            small = dice.choice((-1, 1)) * dice.uniform(2.0, 15.0)  # within a scrape interval
+            value = dice.choice((-3600.0, 40.0, 3600.0, small, small, small))
+            since = dice.choice((start, start, -1.0))  # it may have been wrong all the time
+            self.spells.append(Spell(kind, since, float("inf"), value=value))
         else:
             self.spells.append(Spell(kind, start, start + length, gpu, dice.random()))
 
@@ -126,9 +133,13 @@ class Node:
         return next((s for s in found if gpu in (None, s.gpu)), None)
 
     def unix(self) -> float:
-        """The exporter's clock: it may have been set."""
-        steps = sum(s.value for s in self.spells if s.kind == "clock" and s.is_on(self.now))
-        return UNIX_START + self.now + steps
+        """The clock of exporter and kubelet: it may be wrong, and it may have been set."""
+        return self.unix_at(self.now)
+
+    def unix_at(self, at: float) -> float:
+        """Return what the node's clock shows at a true time."""
+        steps = sum(s.value for s in self.spells if s.kind == "clock" and s.is_on(at))
+        return UNIX_START + at + steps
 
     def read(self, monotonic_seconds: float) -> tuple[GpuReading, ...]:
         if self.spell("driver_away"):
@@ -206,8 +217,8 @@ class Node:
                     name=p.name,
                     uid=p.uid,
                     is_terminal=self.now >= p.end,
-                    started_at=float(int(UNIX_START + p.start)),
-                    finished_at=float(int(UNIX_START + p.end)) if self.now >= p.end else None,
+                    started_at=float(int(p.told_start)),
+                    finished_at=float(int(p.told_end)) if self.now >= p.end else None,
                 )
                 for p in self.pods_ever
                 if p.start <= self.now < p.end + 1.0  # the next of its name takes its place

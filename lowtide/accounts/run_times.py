@@ -1,0 +1,59 @@
+"""Times of pods' runs that the kubelet told, by the store's clock.
+
+The kubelet tells starts and ends by its node's clock, like the exporter beside it. Where that clock
+was wrong, a run would lie beside its own samples. Pure.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from lowtide.energy.node_clock import Ahead, NodeClocks
+from lowtide.energy.samples import Series
+
+RunSeconds = tuple[float | None, float | None]
+"""Start and end, Unix seconds; `None` where it was not told or is right."""
+
+
+class RunTimes:
+    """Runs as they were told; `clocks` has looked at what is put right by it."""
+
+    def __init__(self, clocks: NodeClocks) -> None:
+        self._clocks = clocks
+        self._told: dict[str, RunSeconds] = {}
+        self._at_start: dict[str, Ahead] = {}
+        self._at_end: dict[str, Ahead] = {}
+
+    def note(self, uid: str, start: datetime | None, end: datetime | None) -> None:
+        """Note a pod's start and end as its node told them, `None` where it did not."""
+        self._told[uid] = (
+            None if start is None else start.timestamp(),
+            None if end is None else end.timestamp(),
+        )
+
+    def righted(
+        self, uid: str, energy: Sequence[Series], end_marker: Sequence[Series]
+    ) -> RunSeconds | None:
+        """Return start and end of a pod's run, `None` where the node's clock was right.
+
+        A clock that was set near an end leaves two times possible: then the run is the longer one,
+        so that coverage does not claim too much.
+        """
+        seen = [(s.time_seconds, series) for series in energy for s in series.samples]
+        if not seen:
+            return None
+        by_time = {at: series.scraper for at, series in seen}
+        first, last = min(by_time), max(by_time)
+        self._at_start.setdefault(uid, self._clocks.ahead(by_time[first], first))
+        marked = [(s.time_seconds, series.scraper) for series in end_marker for s in series.samples]
+        if marked:
+            at, scraper = min(marked, key=lambda one: one[0])
+            self._at_end.setdefault(uid, self._clocks.ahead(scraper, at))
+        at_end = self._at_end.get(uid) or self._clocks.ahead(by_time[last], last)
+        at_start = self._at_start[uid]
+        if at_start.is_right and at_end.is_right:
+            return None
+        start, end = self._told.get(uid, (None, None))
+        return (
+            None if start is None else start - at_start.most,
+            None if end is None else end - at_end.least,
+        )
