@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 GPU: Final = "gpu"
 
 
-class Bookings:
+class EnergyBookings:
     """Energy by pod, and energy of no pod by component, part and reason."""
 
     def __init__(self, pods: PodBook, holders: Holders) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from lowtide.energy.counter import CounterStep
 from lowtide.energy.idle import IdleFloor
 from lowtide.meters.readings import Domain, GpuReading
-from lowtide_exporter.books.bookings import GPU, Bookings
+from lowtide_exporter.books.bookings import GPU, EnergyBookings
 from lowtide_exporter.books.gpu_account import GAP_SECONDS, GpuAccount
 from lowtide_exporter.books.holders import Holders
 from lowtide_exporter.books.host_account import CPU, DRAM, HostAccount
@@ -57,7 +57,7 @@ class NodeLedger:
             self.pods, self.gpus, gap_seconds=self._gap_seconds, expects_uids=expects_uids
         )
         """What kubelet and API server say of who holds which device."""
-        self._bookings = Bookings(self.pods, self.holders)
+        self._bookings = EnergyBookings(self.pods, self.holders)
         self._lives = PodLives(self.pods, self.gpus, self.holders, self._bookings)
         self.unallocated = self._bookings.unallocated
         """Energy of no pod, by component, part and reason."""

@@ -7,7 +7,7 @@ that ended becomes final only when no open interval can still be its own.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from lowtide_exporter.books.bookings import Bookings
+from lowtide_exporter.books.bookings import EnergyBookings
 from lowtide_exporter.books.gpu_account import GpuAccount
 from lowtide_exporter.books.holders import Holders
 from lowtide_exporter.books.pod_accounts import PodAccount, PodBook
@@ -27,7 +27,7 @@ class PodLives:
         book: PodBook,
         gpus: Mapping[str, GpuAccount],
         holders: Holders,
-        bookings: Bookings,
+        bookings: EnergyBookings,
     ) -> None:
         self._book, self._gpus = book, gpus
         self._holders, self._bookings = holders, bookings
