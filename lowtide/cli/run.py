@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ import click
 from lowtide import names
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
 from lowtide.cli.run_accounts import RunAccounts, account_options
+from lowtide.cli.run_budget import BudgetType, Limit, budget_of
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.cli.run_view import RunView
 from lowtide.local.command import CommandError, reap_orphans
@@ -26,6 +27,7 @@ from lowtide.local.run_summary import summary_document, summary_lines
 from lowtide.local.runner import Runner, RunOptions, enter_folder, is_complete, utc_now
 from lowtide.local.samples_file import RunFileError
 from lowtide.local.series import experience_of
+from lowtide.local.settling import ANNOTATION_STOPPED
 from lowtide.local.store import Document, RunStore, command_of, new_document
 from lowtide.trainingjob.models import TrainingJob
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
@@ -66,6 +68,15 @@ CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     show_default=True,
     help="Run at once where waiting saves less.",
 )
+@click.option(
+    "--budget",
+    "limits",
+    type=BudgetType(),
+    multiple=True,
+    metavar="QUANTITY=LIMIT[:ACTION]",
+    help="Limit of energy, grams, money or finish, and warn [default], pause or stop where it is "
+    "or surely will be exceeded, as energy=2kWh:stop; may be repeated. With --resume: new limits.",
+)
 @grid_options
 @account_options
 @click.option("--name", help="Name of the run [made from the command and the time].")
@@ -91,6 +102,7 @@ def command(
     freezes: bool,
     restart_cost: timedelta,
     minimum_saving: float,
+    limits: tuple[Limit, ...],
     zone: str | None,
     trace: Path | None,
     trace_start: datetime | None,
@@ -123,7 +135,7 @@ def command(
     store = RunStore.of()
     try:
         if resume:
-            raise SystemExit(_resume(store, command_line, output))
+            raise SystemExit(_resume(store, command_line, output, limits))
         if not command_line:
             raise click.UsageError(
                 "give the command after `--`, as in: lowtide run -- python train.py"
@@ -153,6 +165,8 @@ def command(
         if series is not None:
             spec["metrics"] = {"series": series}
         accounts.write(spec)
+        if limits:
+            spec["budget"] = budget_of(limits, has_price=accounts.has_price)
         document = new_document(command_line, spec, now.timestamp(), {})
         how = {"wallStart": now.isoformat(), "grid": grid.as_json(), "interval": interval}
         how |= {"model": is_modelled, "freezes": freezes}
@@ -206,10 +220,14 @@ def _plan_only(store: RunStore, document: Document, grid: GridChoice, now: datet
         click.echo(f"note: {failure}", err=True)
 
 
-def _resume(store: RunStore, command_line: tuple[str, ...], output: str) -> int:
+def _resume(
+    store: RunStore, command_line: tuple[str, ...], output: str, limits: Sequence[Limit]
+) -> int:
     """Go on with a run: the one that is named, else the latest that has not completed."""
     if len(command_line) > 1:
-        raise click.UsageError("--resume takes the name of one run, and no command")
+        raise click.UsageError(
+            "--resume takes the name of one run and no command; options stand before it"
+        )
     if command_line:
         name = command_line[0]
     else:
@@ -226,6 +244,15 @@ def _resume(store: RunStore, command_line: tuple[str, ...], output: str) -> int:
         raise click.ClickException(
             f"run {name} was started by `lowtide measure`, which never waits"
         )
+    stopped = document["metadata"]["annotations"].get(ANNOTATION_STOPPED)
+    if stopped is not None:
+        raise click.ClickException(
+            f"run {name} was stopped by its budget ({stopped}): start another one"
+        )
+    if limits:
+        budget = budget_of(limits, has_price="price" in document["spec"])
+        document["spec"]["budget"] = budget
+        store.save(name, document)
     return _go(store, name, output)
 
 
@@ -235,7 +262,8 @@ def _is_ours(store: RunStore, name: str) -> bool:
     except RunFileError:
         return False
     annotations = document["metadata"].get("annotations", {})
-    return ANNOTATION_RUN in annotations and not is_complete(document)
+    is_open = ANNOTATION_STOPPED not in annotations and not is_complete(document)
+    return ANNOTATION_RUN in annotations and is_open
 
 
 def _go(store: RunStore, name: str, output: str) -> int:

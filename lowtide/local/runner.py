@@ -9,14 +9,16 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from lowtide.grid.forecast import Forecast
+from lowtide.local.budget_watch import BudgetWatch, next_look
 from lowtide.local.finishing import finished
 from lowtide.local.grid import RunGrid
 from lowtide.local.measured_command import MeasuredCommand
+from lowtide.local.pause import GRACE_SECONDS, Pause
 from lowtide.local.run_decision import RunDecision, RunState, decide_run, may_be_paused
 from lowtide.local.samples_file import (
     RunFileError,
@@ -25,16 +27,16 @@ from lowtide.local.samples_file import (
     read_samples,
 )
 from lowtide.local.series import experience_of
-from lowtide.local.settling import COMPLETE, attempts_of
+from lowtide.local.settling import ANNOTATION_STOPPED, COMPLETE, attempts_of
 from lowtide.local.store import Document, RunStore
 from lowtide.names import ENV_ATTEMPT, ENV_REPORT_PATH, ENV_TRAININGJOB, EXIT_CODE_PAUSED
+from lowtide.trainingjob.budget import BudgetAction
+from lowtide.trainingjob.budget_limits import BudgetVerdict, Exceeded
 from lowtide.trainingjob.models import TrainingJob
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
-from lowtide.trainingjob.status import Attempt, PlanStatus
+from lowtide.trainingjob.status import Attempt, PlanStatus, TrainingJobStatus
 
 TERMINATED: Final = 128 + signal.SIGTERM
-GRACE_SECONDS: Final = 120.0
-"""A command that has not stopped so long after SIGTERM goes on, and is not told again."""
 TICK_SECONDS: Final = 1.0
 
 
@@ -82,11 +84,14 @@ class Runner:
     _document: Document = field(default_factory=dict)
     _may_pause: bool = True
     _told: tuple[Any, ...] = ()
+    _budget: BudgetWatch = field(default_factory=BudgetWatch)
+    _told_over: str = ""
 
     def go(self) -> int:
         """Run to the end, and return the exit status of the command.
 
         A signal while the run waits ends it with 128 plus its number; the run can be resumed.
+        A run that its budget does not let start ends with 75 (Pause) or 1 (Stop).
 
         Raises:
             RunFileError: the store cannot be written, or another process works on the run.
@@ -100,6 +105,9 @@ class Runner:
                 stopped = self._await_window()
                 if stopped is not None:
                     return 128 + stopped
+                over = self._over_before()
+                if over is not None:
+                    return EXIT_CODE_PAUSED if over.action is BudgetAction.PAUSE else 1
                 status = self._work(writer)
                 if status is not None:
                     return status
@@ -156,12 +164,15 @@ class Runner:
         )
         self._save()
         self.teller.event(f"started (attempt {number})" if number > 1 else "started")
-        pause = _Pause()
-        look_at = began
+        pause = Pause()
+        look_at = judge_at = began
         while measured.ended_at is None:
             now = self.now()
             if now >= look_at:
                 look_at = self._look(now, began, measured, pause)
+            if now >= judge_at:
+                judge_at = next_look(began, now)
+                self._judge(now, began, measured, pause)
             if pause.is_overdue(now):
                 self._may_pause, pause.asked_at = False, None
                 self.notes.append(
@@ -178,15 +189,93 @@ class Runner:
             EXIT_CODE_PAUSED,
             TERMINATED,
         )
-        measured.close(exit_status=EXIT_CODE_PAUSED if paused else None)
+        stops = pause.over is not None and pause.over.action is BudgetAction.STOP
+        kept = TERMINATED if stops else EXIT_CODE_PAUSED
+        measured.close(exit_status=kept if paused else None)
         self.notes += [note for note in measured.notes if note not in self.notes]
+        if paused and pause.over is not None:
+            self._say_over(pause.over)
+            return measured.exit_status
         if paused:
             self.teller.event("paused: it has stopped and will go on at a cleaner time")
             return None
         return measured.exit_status
 
+    def _over_before(self) -> Exceeded | None:
+        """Return the limit of the budget that keeps the run from starting, if one does."""
+        job, now = self._job(), self.now()
+        if job.spec.budget is None:
+            return None
+        forecast = None if self.grid is None else self.grid.forecast(now)
+        experience = experience_of(self.store, job.spec.metrics.series)
+        over = self._heed(*self._budget.before(job, experience, forecast, now))
+        if over is not None:
+            self._say_over(over)
+        return over
+
+    def _judge(
+        self, now: datetime, began: datetime, measured: MeasuredCommand, pause: Pause
+    ) -> None:
+        """Judge the budget of a command that works; tell it to save and stop if it must."""
+        job = self._job()
+        if job.spec.budget is None or pause.asked_at is not None:
+            return
+        sampled = read_samples(self.store.samples_path(self.name))
+        if not sampled:
+            return
+        forecast = seen = None
+        if self.grid is not None and job.spec.budget.grams is not None:
+            forecast = self.grid.forecast(now)
+            seen = self.grid.intensity(_utc(sampled[0].started_at), now, now)
+        attempts = self._attempts(open_since=began, frozen=pause)
+        report = self.store.report_path(self.name)
+        over = self._heed(
+            *self._budget.during(
+                job, sampled, attempts, measured.joules, report, forecast, seen, now
+            )
+        )
+        if over is None or not self._may_pause:
+            return
+        if pause.is_frozen:
+            measured.send(signal.SIGCONT)
+            pause.thaw(now)
+        measured.send(signal.SIGTERM)
+        pause.asked_at, pause.over = now, over
+        self.teller.event(f"over its budget: {over.sentence}; it is told to save and stop")
+
+    def _heed(self, status: TrainingJobStatus, verdict: BudgetVerdict | None) -> Exceeded | None:
+        """Write what a look at the budget found; return the limit that asks for an action."""
+        self._document = {**self._document, "status": status.to_api()}
+        self._save()
+        over = None if verdict is None else verdict.over
+        if over is None or over.action is not BudgetAction.WARN:
+            return over
+        if self._told_over != over.sentence.partition(" of ")[0]:
+            self._told_over = over.sentence.partition(" of ")[0]
+            self.teller.event(f"warning: {over.sentence}")
+        return None
+
+    def _say_over(self, over: Exceeded) -> None:
+        """Say how a run ends that its budget does not let go on."""
+        if over.action is BudgetAction.STOP:
+            metadata = self._document["metadata"]
+            annotations = {**metadata.get("annotations", {}), ANNOTATION_STOPPED: over.sentence}
+            self._document = {
+                **self._document,
+                "metadata": {**metadata, "annotations": annotations},
+            }
+            self.teller.event(f"stopped by its budget: {over.sentence}")
+            return
+        self.teller.event(
+            f"paused by its budget: {over.sentence}; `lowtide run --budget … --resume "
+            f"{self.name}` with a higher limit goes on"
+        )
+
+    def _job(self) -> TrainingJob:
+        return TrainingJob.model_validate(self._document)
+
     def _look(
-        self, now: datetime, began: datetime, measured: MeasuredCommand, pause: "_Pause"
+        self, now: datetime, began: datetime, measured: MeasuredCommand, pause: "Pause"
     ) -> datetime:
         """Decide about a command that works or is frozen, and return when to look again."""
         attempts = self._attempts(open_since=began, frozen=pause)
@@ -246,7 +335,7 @@ class Runner:
         self._save()
 
     def _attempts(
-        self, *, open_since: datetime | None = None, frozen: "_Pause | None" = None
+        self, *, open_since: datetime | None = None, frozen: "Pause | None" = None
     ) -> tuple[Attempt, ...]:
         """Return the times the run worked, those in which it was frozen left out."""
         sampled = read_samples(self.store.samples_path(self.name))
@@ -284,41 +373,8 @@ class Runner:
         self._save()
 
 
-@dataclass(slots=True)
-class _Pause:
-    """Pause of a command that runs: asked for, or frozen."""
-
-    asked_at: datetime | None = None
-    joules: float = 0.0
-    """What the attempt had used when it was frozen."""
-    _spans: list[tuple[datetime, datetime | None]] = field(default_factory=list)
-    """Stretches for which it was frozen; the last one may be open."""
-
-    @property
-    def is_frozen(self) -> bool:
-        return bool(self._spans) and self._spans[-1][1] is None
-
-    def freeze(self, now: datetime, joules: float) -> None:
-        self._spans.append((now, None))
-        self.joules = joules
-
-    def thaw(self, now: datetime) -> None:
-        self._spans[-1] = (self._spans[-1][0], now)
-
-    def is_overdue(self, now: datetime) -> bool:
-        return self.asked_at is not None and now - self.asked_at > timedelta(seconds=GRACE_SECONDS)
-
-    def worked(self, since: datetime) -> list[tuple[datetime, datetime | None]]:
-        """Return the stretches of work since the start of the attempt."""
-        found: list[tuple[datetime, datetime | None]] = []
-        start: datetime | None = since
-        for frozen_at, thawed_at in self._spans:
-            if start is not None:
-                found.append((start, frozen_at))
-            start = thawed_at
-        if start is not None:
-            found.append((start, None))
-        return found
+def _utc(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
 
 
 def _intends(plan: PlanStatus) -> tuple[Any, ...]:

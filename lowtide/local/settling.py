@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figures
+from lowtide.accounts.review import reviewed
 from lowtide.accounts.samples import PodSamples
 from lowtide.accounts.settings import (
     DEFAULT_EMBODIED,
@@ -24,8 +25,9 @@ from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.local.books import PartKey
 from lowtide.local.samples_file import SampledAttempt
-from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason
+from lowtide.names import EXIT_CODE_PAUSED, GROUP
+from lowtide.trainingjob.budget_limits import budget_verdict, with_verdict
+from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, has_end
 from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.models import TrainingJob
 from lowtide.trainingjob.spec import Price
@@ -40,6 +42,8 @@ from lowtide.units import format_duration
 
 COMPLETE, FAILED, PAUSED, CUT = "Complete", "Failed", "Paused", "Cut"
 """Outcomes of an attempt; a cut one ended together with the program that measured it."""
+ANNOTATION_STOPPED: Final = f"{GROUP}/stopped-by-budget"
+"""Why a run was stopped by its budget."""
 _HERE: Final = {"job": "lowtide", "instance": "local"}
 
 
@@ -171,8 +175,14 @@ def settled(
         status = status.model_copy(
             update={**sections_of(figures), "attempts": with_attempt_figures(attempts, figures)}
         )
-    conditions = _conditions(status, figures, sampled, now, is_going_on=is_going_on)
+    stopped = str(job.metadata.get("annotations", {}).get(ANNOTATION_STOPPED, ""))
+    conditions = _conditions(status, figures, sampled, now, stopped, is_going_on=is_going_on)
     status = status.model_copy(update={"conditions": conditions.build()})
+    if job.spec.budget is not None:
+        status = with_verdict(status, budget_verdict(job.spec.budget, status, now), now)
+    if status.prediction is not None and has_end(status.conditions):
+        review = status.prediction.model_copy(update={"review": reviewed(status)})
+        status = status.model_copy(update={"prediction": review})
     status = status.model_copy(update={"display": display_of(status)})
     return {**document, "status": status.to_api()}
 
@@ -182,6 +192,7 @@ def _conditions(
     figures: Measurement | None,
     sampled: Sequence[SampledAttempt],
     now: datetime,
+    stopped: str,
     *,
     is_going_on: bool,
 ) -> Conditions:
@@ -210,11 +221,13 @@ def _conditions(
         "True" if last == COMPLETE else "False",
         Reason.JOB_COMPLETE if last == COMPLETE else Reason.NOT_ENDED,
     )
+    failed = last == FAILED or bool(stopped)
+    why = Reason.BUDGET_EXCEEDED if stopped else Reason.JOB_FAILED
     conditions.set(
         ConditionType.FAILED,
-        "True" if last == FAILED else "False",
-        Reason.JOB_FAILED if last == FAILED else Reason.NOT_ENDED,
-        f"the command ended with exit status {code}" if last == FAILED else "",
+        "True" if failed else "False",
+        why if failed else Reason.NOT_ENDED,
+        stopped or (f"the command ended with exit status {code}" if failed else ""),
     )
     _say_deadline(status, conditions, ended=ended)
     if figures is not None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.trainingjob.budget import AmountLimit, Budget, BudgetAction
-from lowtide.trainingjob.conditions import Reason, Truth, has_end
+from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, Truth, has_end
 from lowtide.trainingjob.prediction import PredictedAmount, PredictionStatus
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.trainingjob.times import clock_text
@@ -57,6 +57,17 @@ def budget_verdict(budget: Budget, status: TrainingJobStatus, now: datetime) -> 
         return BudgetVerdict("False", Reason.WITHIN_BUDGET)
     message = "nothing is measured or predicted yet that the budget limits"
     return BudgetVerdict("Unknown", Reason.NOT_PREDICTED, message)
+
+
+def with_verdict(
+    status: TrainingJobStatus, verdict: BudgetVerdict, now: datetime
+) -> TrainingJobStatus:
+    """Return a status whose condition OverBudget says what the budget says."""
+    conditions = Conditions(status.conditions, now=now.replace(microsecond=0), generation=None)
+    for one in status.conditions:
+        conditions.set(ConditionType(one.type), one.status, one.reason, one.message)  # type: ignore[arg-type]
+    conditions.set(ConditionType.OVER_BUDGET, verdict.status, verdict.reason, verdict.message)
+    return status.model_copy(update={"conditions": conditions.build()})
 
 
 def _has_figures(prediction: PredictionStatus) -> bool:
