@@ -1,6 +1,8 @@
 """Hostile specs: each gets a status with one line about what is wrong, and fails at nothing."""
 
 import json
+import tracemalloc
+from typing import Final
 
 import pytest
 from standins.episodes.hostile import handle, hostile_body
@@ -8,6 +10,9 @@ from standins.episodes.hostile import handle, hostile_body
 from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide_operator.objects.records import Record
 from lowtide_operator.objects.views import Fault
+
+WIDE: Final = 11_800
+"""Number of a spec with a wide template."""
 
 
 @pytest.mark.parametrize("first", range(0, 400, 50))
@@ -20,6 +25,23 @@ def test_hostile_specs_are_answered_in_one_line(first: int) -> None:
         assert "\n" not in valid.message, number
         assert valid.status != "False" or valid.message, number
         assert len(json.dumps(decision.status.to_api())) < 10_000, number
+
+
+def test_a_wide_template_costs_no_copies_of_itself() -> None:
+    """25 containers of 300 values: 75 kB as text, and once 1.2 MiB to keep it.
+
+    The first time pays for what is loaded once.
+    """
+    handle(hostile_body(WIDE))
+    body = hostile_body(WIDE)
+    tracemalloc.start()
+    try:
+        handle(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(json.dumps(body)) > 70_000
+    assert peak < 512 * 1024
 
 
 @pytest.mark.parametrize("levels", [200, 400, 5000])

@@ -4,7 +4,7 @@ The trainings of a sweep differ in arguments only, and the API server does not j
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -30,19 +30,38 @@ def nested_at_most(value: object, levels: int) -> bool:
 
 
 def fingerprint(template: object) -> str:
-    """Return a text that is equal for templates which the API server judges alike."""
-    text = json.dumps(_shape(template), sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+    """Return a text that is equal for templates which the API server judges alike.
+
+    The template is hashed as it is walked: a copy of it, or its text, could take megabytes.
+    """
+    digest = blake2b(digest_size=12)
+    _feed(template, digest.update)
+    return digest.hexdigest()
 
 
-def _shape(value: Any) -> Any:
+def _feed(value: Any, write: Callable[[bytes], None]) -> None:
+    """Write a value as JSON with sorted keys; of free texts only the type counts."""
     if isinstance(value, Mapping):
-        return {key: _entry(key, child) for key, child in value.items()}
-    return [_shape(child) for child in value] if isinstance(value, list) else value
+        write(b"{")
+        for key in sorted(value):
+            write(json.dumps(key).encode())
+            child = value[key]
+            if _is_free(key, child):
+                write(b":texts,")
+            else:
+                write(b":")
+                _feed(child, write)
+                write(b",")
+        write(b"}")
+    elif isinstance(value, list):
+        write(b"[")
+        for child in value:
+            _feed(child, write)
+            write(b",")
+        write(b"]")
+    else:
+        write(json.dumps(value).encode())
 
 
-def _entry(key: str, child: Any) -> Any:
-    """Return the shape of an entry of a mapping; of free texts only the type counts."""
-    if key in FREE_TEXTS and isinstance(child, list) and all(isinstance(c, str) for c in child):
-        return "texts"
-    return _shape(child)
+def _is_free(key: str, child: Any) -> bool:
+    return key in FREE_TEXTS and isinstance(child, list) and all(isinstance(c, str) for c in child)

@@ -5,7 +5,6 @@ always gives the same name, so the API server refuses to create it twice.
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, Final
 
 from lowtide import names
@@ -49,7 +48,8 @@ def job_manifest(
         names.LABEL_TRAININGJOB_UID: uid,
         names.LABEL_ATTEMPT: str(attempt),
     }
-    copy = deepcopy(dict(template))
+    # Only what is changed is copied: a template may hold megabytes.
+    copy = dict(template)
     metadata = _mapping(copy, "metadata")
     spec = _mapping(copy, "spec")
     pod_template = _mapping(spec, "template")
@@ -110,18 +110,20 @@ def _add_environment(pod: Manifest, key: Key, attempt: int) -> None:
         names.ENV_ATTEMPT: str(attempt),
     }
     added = [{"name": name, "value": value} for name, value in ours.items() if name not in known]
-    containers[0]["env"] = [*added, *variables]
+    pod["containers"] = [{**containers[0], "env": [*added, *variables]}, *containers[1:]]
 
 
 def _mapping(parent: Manifest, field: str) -> Manifest:
-    """Return the mapping under `field`, added if absent.
+    """Return a copy of the mapping under `field` in its place, added if absent.
 
     Another type under that name is left for the API server to refuse; changes to the returned
     mapping are then lost.
     """
     value = parent.get(field)
     if value is None:
-        value = parent[field] = {}
+        value = {}
+    if isinstance(value, dict):
+        value = parent[field] = dict(value)
     return value if isinstance(value, dict) else {}
 
 
