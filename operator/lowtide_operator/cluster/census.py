@@ -23,6 +23,9 @@ from lowtide_operator.tally import Tally
 LOG: Final = logging.getLogger(__name__)
 SETTLE_SECONDS: Final = 1.0
 """A new list of the watch has this long to arrive before it is compared."""
+RETRY_SECONDS: Final = 10.0
+"""After a census that failed the next one follows so soon, then after twice as long."""
+MOST_DOUBLINGS: Final = 16
 MOST_READS: Final = 500
 """Objects that one census reads at most; the rest is left to the next one."""
 
@@ -77,27 +80,37 @@ class Census:
 
     async def run(self) -> None:
         """Take a census periodically, and when it is wanted, until cancelled."""
+        failures = 0
         while True:
+            wait = self._period_seconds
+            if failures:
+                wait = min(wait, RETRY_SECONDS * 2 ** min(failures - 1, MOST_DOUBLINGS))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), self._period_seconds)
+                await asyncio.wait_for(self._wanted.wait(), wait)
                 await asyncio.sleep(SETTLE_SECONDS)
             self._wanted.clear()
-            await self.take()
+            failures = 0 if await self.take() else failures + 1
 
-    async def take(self) -> None:
-        """Compare all namespaces now; one that cannot be listed is named and left as it is."""
-        self._reads = 0
+    async def take(self) -> bool:
+        """Compare all namespaces now; one that cannot be listed is named and left as it is.
+
+        Returns whether all could be.
+        """
+        self._reads, complete = 0, True
         for namespace in self._namespaces:
             try:
                 await self._take_jobs(namespace)
                 await self._take_children(namespace)
             except ClusterError as error:
+                complete = False
                 self._refused(namespace or "all namespaces", str(error))
             except Exception:
+                complete = False
                 # What the cache holds is good enough until the next census.
                 LOG.exception("comparing with the API server failed in an unforeseen way")
             else:
                 self._tally.namespaces_refused.pop(namespace or "all namespaces", None)
+        return complete
 
     def _refused(self, where: str, why: str) -> None:
         if self._tally.namespaces_refused.get(where) != why:

@@ -13,6 +13,8 @@ NESTED_MAX: Final = 100
 FREE_TEXTS: Final = frozenset({"args", "command"})
 """Lists of free texts in a container."""
 
+_QUOTED: Final = json.encoder.encode_basestring_ascii
+
 
 def nested_at_most(value: object, levels: int) -> bool:
     """Return whether mappings and lists are nested no deeper than this."""
@@ -44,8 +46,8 @@ def _feed(value: Any, write: Callable[[bytes], None]) -> None:
     if isinstance(value, Mapping):
         write(b"{")
         for key in sorted(value):
-            write(json.dumps(key).encode())
             child = value[key]
+            write(_QUOTED(key).encode())
             if _is_free(key, child):
                 write(b":texts,")
             else:
@@ -59,6 +61,8 @@ def _feed(value: Any, write: Callable[[bytes], None]) -> None:
             _feed(child, write)
             write(b",")
         write(b"]")
+    elif isinstance(value, str):
+        write(_QUOTED(value).encode())
     else:
         write(json.dumps(value).encode())
 

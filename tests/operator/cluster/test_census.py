@@ -1,5 +1,6 @@
 """The census finds what a broken watch never told."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -185,3 +186,24 @@ async def test_a_list_that_fails_concludes_nothing() -> None:
     stand.list_training_jobs = fails  # type: ignore[method-assign]
     await stand.census.take()
     assert len(list(stand.cache.records())) == 1
+
+
+async def test_a_census_that_fails_is_taken_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one would come after five minutes, and until then a job that is due is not known."""
+    monkeypatch.setattr(census_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(census_module, "SETTLE_SECONDS", 0)
+    stand = Stand()
+    stand.put(training_job("new"), seen=False)
+    stand.refused = {None}
+    stand.census.soon()
+    running = asyncio.create_task(stand.census.run())
+    try:
+        async with asyncio.timeout(30):
+            while not stand.tally.namespaces_refused:
+                await asyncio.sleep(0)
+            stand.refused = set()
+            while not stand.changed:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert stand.changed == ["new"]
