@@ -184,6 +184,13 @@ def test_a_shell_with_a_trap_gets_the_signal_itself(tmp_path):
     assert wrapped.out == "trapped\n"
 
 
+def test_a_signal_that_comes_while_the_command_starts_is_passed_on(tmp_path):
+    """Its first words are the signal: the wrapper may still be busy with the start."""
+    script = "trap 'exit 5' TERM; kill -TERM $PPID; while :; do sleep 0.05; done"
+
+    assert [Wrapped(tmp_path, "bash", "-c", script).end() for _ in range(3)] == [5] * 3
+
+
 def test_other_signals_reach_the_command(tmp_path):
     """Programs dump their state on SIGUSR1, and the wrapper must not keep it."""
     program = (

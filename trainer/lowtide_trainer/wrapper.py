@@ -17,14 +17,12 @@ import ctypes
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from lowtide.names import EXIT_CODE_PAUSED
@@ -43,6 +41,7 @@ EXIT_CODE_NOT_EXECUTABLE: Final = 126
 EXIT_CODE_NOT_FOUND: Final = 127
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _OTHERS: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+_TAKEN: Final = frozenset((*_STOPS, *_OTHERS, signal.SIGCHLD))
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "busybox", "ksh", "zsh"})
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -73,7 +72,6 @@ class _Wrapper:
         self._began = monotonic()
         self._path = report_path(environment)
         self._report = TrainingReport(outcome=TrainingOutcome.RUNNING, started_at=utc_now())
-        self._pid: int | None = None
         self._was_told_to_stop = False
 
     def run(self) -> int:
@@ -81,29 +79,32 @@ class _Wrapper:
         say_where(self._path)
         _adopt_orphans()
         self._write(self._report)
-        for number in (*_STOPS, *_OTHERS):
-            signal.signal(number, self._forward)
+        # Blocked and taken one by one: whenever a signal comes, it is there until it is passed on.
+        # The mask stays, so that a late one cannot end this process before its status is told.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
         try:
-            # Not waited for through Popen: the loop below also reaps orphans.
-            process = subprocess.Popen(self._command, env=self._environment)
+            pid = os.posix_spawnp(
+                self._command[0],
+                list(self._command),
+                self._environment,
+                setsigmask=mask,
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
         except OSError as error:
             return self._refused(error)
-        self._pid = process.pid
-        process.returncode = status = self._wait(process.pid)
+        status = self._wait(pid)
         if self._was_told_to_stop:
-            self._wait_for_savers()
+            self._wait_for_savers(pid)
         return self._ended(status)
 
-    def _forward(self, number: int, frame: FrameType | None) -> None:
-        """Pass a signal on to the processes that it is meant for."""
+    def _forward(self, pid: int, number: int) -> None:
+        """Pass a signal to command `pid` on to the processes that it is meant for."""
         if number == signal.SIGINT and os.isatty(0):
             return  # The terminal signalled the whole group already.
         self._was_told_to_stop |= number in _STOPS
-        if self._pid is None:
-            return
         savers = self._savers() if number in _STOPS else []
-        for pid in savers or _addressees(self._pid, number):
-            _kill(pid, number)
+        for found in savers or _addressees(pid, number):
+            _kill(found, number)
 
     def _savers(self) -> list[int]:
         """Return the live processes that answer a signal by saving."""
@@ -116,17 +117,25 @@ class _Wrapper:
     def _wait(self, pid: int) -> int:
         """Reap every child until the command ends; return its status, negative for a signal."""
         while True:
-            found, status = os.waitpid(-1, 0)
-            if found == pid:
-                return os.waitstatus_to_exitcode(status)
+            for found, status in _ended_children():
+                if found == pid:
+                    return os.waitstatus_to_exitcode(status)
+            self._take_signal(pid)
 
-    def _wait_for_savers(self) -> None:
+    def _wait_for_savers(self, pid: int) -> None:
         """Wait for training processes that outlive their launcher; the kubelet bounds the time."""
-        while self._savers():
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
+        try:
+            while self._savers():
+                if not any(_ended_children()):
+                    self._take_signal(pid)
+        except ChildProcessError:
+            return
+
+    def _take_signal(self, pid: int) -> None:
+        """Wait for a signal; pass it on, unless it says that a child has ended."""
+        number = signal.sigwaitinfo(_TAKEN).si_signo
+        if number != signal.SIGCHLD:
+            self._forward(pid, number)
 
     def _ended(self, status: int) -> int:
         """Complete the report and return the exit code."""
@@ -199,6 +208,19 @@ def _failure(status: int) -> str:
 def _adopt_orphans() -> None:
     """Become the parent of orphaned grandchildren, as the first process of a container is."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _ended_children() -> Iterator[tuple[int, int]]:
+    """Reap the children that have ended, and yield the id and the status of each.
+
+    Raises:
+        ChildProcessError: there is no child.
+    """
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        yield pid, status
 
 
 def _addressees(pid: int, number: int) -> list[int]:
