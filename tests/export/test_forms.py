@@ -99,6 +99,7 @@ def test_wandb_gets_numbers_circumstances_and_short_tags(
     assert all(1 <= len(tag) <= 64 for tag in parts["tags"])
 
 
+@pytest.mark.slow
 def test_wandb_s_public_run_has_the_same_attributes(
     job: JobFigures, occasion: Occasion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,7 +73,9 @@ async def killed_at(
     return world.started[body["metadata"]["uid"]], state, is_lost
 
 
-@pytest.mark.parametrize("queue", ["", "team-a"], ids=["no queue", "queued"])
+@pytest.mark.parametrize(
+    "queue", ["", pytest.param("team-a", marks=pytest.mark.slow)], ids=["no queue", "queued"]
+)
 @pytest.mark.parametrize("deletes", [False, True], ids=["left alone", "Job deleted"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, REQUESTS + 1))
@@ -94,7 +96,9 @@ def test_no_death_within_a_start_starts_a_job_twice(
         assert (starts, state in ("Complete", "Failed")) == (1, True)
 
 
-@pytest.mark.parametrize("queue", ["", "team-a"], ids=["no queue", "queued"])
+@pytest.mark.parametrize(
+    "queue", ["", pytest.param("team-a", marks=pytest.mark.slow)], ids=["no queue", "queued"]
+)
 def test_the_requests_of_a_start_are_all_among_those_that_are_interrupted(queue: str) -> None:
     """The last request of the list comes after the training has started."""
     states = {

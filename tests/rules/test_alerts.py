@@ -56,6 +56,7 @@ def test_every_alert_has_a_case(alerts: dict[str, dict[str, Any]]) -> None:
     assert {case.alert for case in CASES} == set(alerts)
 
 
+@pytest.mark.slow
 def test_alerts_fire_in_time_and_resolve(
     promtool: Path, rules_file: Path, alerts: dict[str, dict[str, Any]]
 ) -> None:

@@ -6,6 +6,7 @@ Expected values are hand calculations. A sample is a minute; 600 J a minute are 
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standins.promtool import run_promtool, selector
 
 ENERGY = "lowtide_pod_energy_joules_total"
@@ -149,6 +150,7 @@ def test_two_operators_do_not_count_twice(promtool: Path, rules_file: Path) -> N
     check(promtool, rules_file, series, [at(30, micro(f"sum({GRAMS})"), ("{}", 360_000))])
 
 
+@pytest.mark.slow
 def test_a_day_later_the_bound_of_waiting_is_known(promtool: Path, rules_file: Path) -> None:
     """3,600 W at 360 g/kWh, and 60 g/kWh at the best minute of the day after: 0.30 g/s at most.
 

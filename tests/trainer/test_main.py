@@ -80,6 +80,7 @@ def test_a_training_reports_what_it_reached(trainer, capsys):
     assert report.history[2].accuracy == pytest.approx(report.accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_pause_does_not_change_the_result(trainer, tmp_path, monkeypatch, capsys):
     """SIGTERM, exit code 75, a second start: weights and accuracies of the uninterrupted run."""
     uninterrupted = Trainer(tmp_path / "uninterrupted")
