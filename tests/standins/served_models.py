@@ -1,6 +1,6 @@
 """Pages of model servers in the form that vLLM and Triton document, with counts of the test's own.
 
-Sources: docs.vllm.ai/en/v0.9.1/usage/metrics.html; the page on metrics of Triton's user guide (r24.04).
+Sources: docs.vllm.ai/en/v0.9.1/usage/metrics.html; Triton's user guide, page on metrics (r24.04).
 Only counters that Lowtide's pages name are here, each with the labels that the server gives it.
 """
 
