@@ -96,6 +96,8 @@ bench: install
 	test -d .venv/rivals || $(BIN)/uv venv --quiet --python $(BIN)/python .venv/rivals
 	$(BIN)/uv pip install --quiet --python .venv/rivals/bin/python -r benchmarks/exporter/rivals.txt
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/cost.py --rivals .venv/rivals/bin/python
+	$(BIN)/uv pip install --quiet --python .venv/rivals/bin/python -r benchmarks/local/rivals.txt
+	PYTHONPATH=tests $(BIN)/python benchmarks/local/beside_others.py --rivals .venv/rivals/bin/python
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

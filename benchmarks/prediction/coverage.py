@@ -4,11 +4,12 @@
 
 Runs of every kind are simulated: the length of the run, how much of it is finished, the noise and
 the kind's own strength are drawn anew for each. `recorded` are real trainings (record.py), each
-predicted from several of its epochs on. Columns: share of runs refused, share of predicted totals
-inside the interval, median half width and median error of the total, and the median error of
-carbontracker's rule (planned epochs times the mean of the first ones) from as many epochs and from
-the first one alone, which is its default. `textbook` is the coverage of the t interval for
-independent, alike epochs (lowtide.metrics.scaling), at 95 %.
+predicted from several of its epochs on: by the CPU time of its epochs, and by the time that they
+took beside other programs. With `--runs 0` these are shown alone. Columns: share of runs refused,
+share of predicted totals inside the interval, median half width and median error of the total, and
+the median error of carbontracker's rule (planned epochs times the mean of the first ones) from as
+many epochs and from the first one alone, which is its default. `textbook` is the coverage of the t
+interval for independent, alike epochs (lowtide.metrics.scaling), at 95 %.
 """
 
 import argparse
@@ -119,12 +120,12 @@ def of_kind(kind, runs, seed):
     return outcomes
 
 
-def recorded():
+def recorded(column):
     """Return the outcomes of the recorded trainings after 5, 8, 12 and 20 of their epochs."""
     with RECORDED.open() as file:
         rows = list(csv.DictReader(file))
     return [
-        judged([float(row["seconds"]) for row in list(group)], finished)
+        judged([float(row[column]) for row in list(group)], finished)
         for finished in (5, 8, 12, 20)
         for _, group in groupby(rows, key=lambda row: row["run"])
     ]
@@ -156,10 +157,10 @@ def main():
         " carbontracker | from 1 epoch |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for kind in (*KINDS, *BEYOND):
+    for kind in (*KINDS, *BEYOND) if options.runs else ():
         print(line(kind, of_kind(kind, options.runs, options.seed)), flush=True)
-    if RECORDED.exists():
-        print(line("recorded", recorded()))
+    print(line("recorded, CPU time", recorded("cpu_seconds")))
+    print(line("recorded, time", recorded("seconds")))
 
 
 if __name__ == "__main__":

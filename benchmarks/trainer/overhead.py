@@ -1,17 +1,22 @@
 """What reporting costs: CPU time of a step with and without it, start, memory and one checkpoint.
 
     .venv/bin/pip install -r benchmarks/trainer/rivals.txt
-    .venv/bin/python benchmarks/trainer/overhead.py
+    PYTHONPATH=tests .venv/bin/python benchmarks/trainer/overhead.py
 
-A loop of small steps is run in blocks, alternating in random order between no tool, Lowtide, and
-the rivals, each doing its real work in the same process. CPU time of the whole process counts, so
-what a tool does in a thread of its own is in it. Blocks are paired with the block without a tool
-of the same round; rounds go on until the 95 % interval of the mean difference is narrower than
-0.5 % of a step, or the time is over: then the interval is printed as it is.
+A loop of 250 steps of ten milliseconds, an epoch, is run in blocks, alternating in random order
+between no tool and a tool, Lowtide and then the rivals, each doing its real work in the same
+process: Lowtide writes its report, the rivals read a stand-in GPU. CPU time of the whole process
+counts, so what a tool does in a thread of its own is in it. A step waits, as a training does for
+its GPU: what the processor would compute meanwhile is in neither block and hides nothing, and on a
+machine that others use the interval becomes narrow in minutes. With `--step compute` a step trains
+a small network on the processor instead, which takes hundreds of times as long. Blocks are paired
+with the block without a tool beside them, in rounds, until the 95 % interval of the mean is
+narrower than `--width` of a step and half the mean, or the time is over: it is printed as it is.
 """
 
 import argparse
 import contextlib
+import ctypes
 import os
 import random
 import statistics
@@ -22,12 +27,20 @@ import time
 from pathlib import Path
 
 import torch
+from standins.nvml.build import build_library
+from standins.nvml.control import Control
 from torch import nn
 
 import lowtide_trainer
 
-STEPS = 50
+STEPS = 250
+STEP_SECONDS = 0.01
 BATCH = torch.randn(64, 1024)
+
+
+def wait(batch):
+    """Take a step as a training on a GPU does, for which its processor waits."""
+    time.sleep(STEP_SECONDS)
 
 
 def make_step():
@@ -109,30 +122,42 @@ def interval(values):
     return statistics.fmean(values), half
 
 
-def overheads(tools, seconds):
-    """Print the relative CPU time that each tool adds to a step.
+def cpu_of_block(block, step):
+    """Return the CPU seconds of a block, all threads, and what passed."""
+    began, used = time.monotonic(), time.process_time()
+    block(step)
+    return time.process_time() - used, time.monotonic() - began
+
+
+def overheads(tools, seconds, step, width):
+    """Print the CPU time that each tool adds, as a share of the step.
 
     A tool is opened and closed outside the timed block: what is shown is the cost of a step.
     """
-    step = make_step()
     for _ in range(3):
         bare(step)
     for name, make in tools.items():
-        differences = []
+        differences, cpu_of_steps = [], []
         end = time.monotonic() + seconds
         mean, half = 0.0, 1.0
-        while len(differences) < 20 or (2 * half >= 0.005 and time.monotonic() < end):
+        while len(differences) < 12 or (
+            not (2 * half < width and half < max(mean, 0) / 2) and time.monotonic() < end
+        ):
             blocks = {}
             for kind in random.sample(("with", "without"), 2):
                 with contextlib.ExitStack() as stack:
                     block = make(stack) if kind == "with" else bare
-                    began = time.process_time()
-                    block(step)
-                    blocks[kind] = time.process_time() - began
-            differences.append(blocks["with"] / blocks["without"] - 1)
+                    blocks[kind], _ = cpu_of_block(block, step)
+            step_seconds = STEP_SECONDS if step is wait else blocks["without"] / STEPS
+            differences.append((blocks["with"] - blocks["without"]) / STEPS / step_seconds)
+            cpu_of_steps.append(blocks["without"] / STEPS)
             if len(differences) > 1:
                 mean, half = interval(differences)
-        print(f"{name:14} {mean:+.2%} ± {half:.2%} of a step, {len(differences)} pairs of blocks")
+        print(
+            f"{name:14} {mean:+.3%} ± {half:.3%} of a step, {len(differences)} pairs of blocks, "
+            f"{statistics.fmean(cpu_of_steps) * 1e3:.2f} ms CPU time in a step without it",
+            flush=True,
+        )
 
 
 def per_batch():
@@ -154,23 +179,49 @@ def per_batch():
 
 
 def checkpoint():
-    """Print how long a pause takes with a model of 25 million parameters and its optimiser."""
+    """Print how long a pause takes with a model of 25 million parameters and its optimiser.
+
+    The same number of bytes is written and flushed plainly before and after: how fast this disk
+    is, and how much of it and of the processor others use at the time.
+    """
     net = nn.Linear(5000, 5000)
     optimizer = torch.optim.AdamW(net.parameters())
     net(torch.randn(1, 5000)).sum().backward()
     optimizer.step()
-    with tempfile.TemporaryDirectory() as folder:
+    plain, pauses = [plain_write(300_000_000)], []
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            began = used = 0.0
+            with (
+                contextlib.suppress(SystemExit),
+                lowtide_trainer.run(state=[net, optimizer], checkpoints=folder, epochs=1) as run,
+            ):
+                for _ in run.epochs():
+                    for _ in run.batches([BATCH]):
+                        began, used = time.monotonic(), time.process_time()
+                        os.kill(os.getpid(), 15)
+            pauses.append((time.monotonic() - began, time.process_time() - used))
+            size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        plain.append(plain_write(300_000_000))
+    seconds, cpu = zip(*pauses, strict=True)
+    print(
+        f"checkpoint     {statistics.median(seconds):.2f} s from SIGTERM (longest "
+        f"{max(seconds):.2f}), {statistics.median(cpu):.2f} s of CPU time, {size / 1e6:.0f} MB; "
+        f"a plain write of as much {statistics.median(plain):.2f} s (longest {max(plain):.2f})",
+        flush=True,
+    )
+
+
+def plain_write(size):
+    """Return the seconds that writing and flushing this many bytes takes."""
+    block = os.urandom(1_000_000)
+    with tempfile.TemporaryFile() as file:
         began = time.monotonic()
-        with (
-            contextlib.suppress(SystemExit),
-            lowtide_trainer.run(state=[net, optimizer], checkpoints=folder, epochs=1) as run,
-        ):
-            for _ in run.epochs():
-                for _ in run.batches([BATCH]):
-                    began = time.monotonic()
-                    os.kill(os.getpid(), 15)
-        size = sum(path.stat().st_size for path in Path(folder).iterdir())
-        print(f"checkpoint     {time.monotonic() - began:.2f} s from SIGTERM, {size / 1e6:.0f} MB")
+        for _ in range(size // len(block)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return time.monotonic() - began
 
 
 START = """
@@ -187,21 +238,37 @@ print(seconds, resident() - before)
 
 def start():
     """Print what importing and opening a run cost, in a bare interpreter and beside torch."""
+    compiling = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     for name, first in (("bare Python", ""), ("beside torch", "import torch\n")):
         found = []
-        for _ in range(5):
+        for _ in range(4):  # the first compiles what was just installed
             result = subprocess.run([sys.executable, "-c", first + START], capture_output=True,
-                                    text=True, check=True)  # fmt: skip
+                                    env=compiling, text=True, check=True)  # fmt: skip
             found.append(tuple(map(float, result.stdout.split())))
-        seconds, kibibytes = map(statistics.median, zip(*found, strict=True))
+        seconds, kibibytes = map(statistics.median, zip(*found[1:], strict=True))
         print(f"start          {seconds * 1000:.1f} ms of CPU time, {kibibytes:.0f} KiB, {name}")
+
+
+@contextlib.contextmanager
+def stand_in(folder):
+    """Give this process a stand-in GPU, and nvidia-smi, which codecarbon looks for."""
+    library, control = build_library(), Control.create(folder / "nvml.state", gpus=1)
+    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)  # found again by its name
+    (folder / "nvidia-smi").write_text("#!/bin/sh\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    os.environ["LOWTIDE_MOCK_STATE"] = str(control.path)
+    yield
+    control.close()
 
 
 def main():
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=300.0, help="for each tool, at most")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--step", choices=("wait", "compute"), default="wait")
+    parser.add_argument("--width", type=float, default=0.005, help="of the interval, of a step")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     folder = tempfile.mkdtemp()
     os.environ["LOWTIDE_REPORT_PATH"] = str(Path(folder, "report"))
@@ -210,7 +277,10 @@ def main():
     checkpoint()
     per_batch()
     tools = {"lowtide": Lowtide, "codecarbon": CodeCarbon, "carbontracker": CarbonTracker}
-    overheads(tools, seconds)
+    step = wait if options.step == "wait" else make_step()
+    with stand_in(Path(folder)):
+        overheads(tools, options.seconds, step, options.width)
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class RunMeters:
         self._has_zones = False
         self._processes_at = -PROCESS_PERIOD_SECONDS
         self._began: float | None = None
+        self._has_ended = False
         self._before: tuple[GpuReading, ...] = ()
         self._sharing: dict[str, Sharing] = {}
         self._hidden: set[str] = set()
@@ -105,6 +106,7 @@ class RunMeters:
 
     def end(self, ended: float, clock: Callable[[], float]) -> None:
         """Take the last readings of a run that was over at `ended`."""
+        self._has_ended = True
         if self._has_zones or self.books.is_modelled:
             self._take_host(self._zones(ended), ended)
         if self.books.gpus:
@@ -195,6 +197,9 @@ class RunMeters:
 
     def _sharing_of(self, uuid: str, own: frozenset[int], nvml: "NvmlMeters") -> Sharing:
         present = nvml.process_ids(uuid)
+        if self._has_ended and not own & (present or frozenset()):
+            # The command is gone, so who is here now says nothing of the time before its end.
+            return self._sharing.get(uuid, ALONE)
         strangers = (present or frozenset()) - own
         if not strangers or present is None:
             return ALONE

@@ -16,13 +16,21 @@ START = 100.0
 class Machine:
     """A machine with stand-in GPUs, and the meters of one run on it."""
 
-    def __init__(self, control: Control, truth: Truth, environment: dict[str, str], procfs: str):
+    def __init__(
+        self,
+        control: Control,
+        truth: Truth,
+        environment: dict[str, str],
+        procfs: str,
+        *,
+        with_self: bool = True,
+    ):
         self.control, self.truth = control, truth
         self.now = START
         control.set_clock(self.now)
         self.meters = RunMeters(
             environment,
-            ProcessTree(with_self=True),
+            ProcessTree(with_self=with_self),
             procfs=procfs,
             pause=self.pass_time,
         )
@@ -94,7 +102,7 @@ def make_machine(nvml_library, tmp_path, monkeypatch):
     """Make a machine with some GPUs."""
     made: list[Machine] = []
 
-    def make(gpus: int = 1, **environment: str) -> Machine:
+    def make(gpus: int = 1, *, with_self: bool = True, **environment: str) -> Machine:
         path = tmp_path / "state"
         control = Control.create(path, gpus)
         monkeypatch.setenv("LOWTIDE_MOCK_STATE", os.fspath(path))
@@ -103,7 +111,13 @@ def make_machine(nvml_library, tmp_path, monkeypatch):
             "LOWTIDE_ALLOW_MOCK": "1",
             "LOWTIDE_SYSFS": os.fspath(tmp_path / "sys"),
         }
-        machine = Machine(control, Truth(nvml_library), {**known, **environment}, "/proc")
+        machine = Machine(
+            control,
+            Truth(nvml_library),
+            {**known, **environment},
+            "/proc",
+            with_self=with_self,
+        )
         made.append(machine)
         return machine
 

@@ -81,6 +81,34 @@ def test_nothing_is_measured_where_no_meter_is(tmp_path):
     assert measured["message"].startswith("no meter could be read: GPUs are not measured")
 
 
+def test_a_command_begins_before_anything_heavy_is_loaded(stand_in, tmp_path):
+    """What the figures at the end need (pydantic, numpy) must not delay the command."""
+    _, environment = stand_in
+    program = """
+import sys
+from lowtide.cli.main import main
+from lowtide.local import command
+
+class Watched(command.RunningCommand):
+    def __init__(self, *words):
+        heavy = {"numpy", "pydantic", "requests", "rich", "yaml"} & set(sys.modules)
+        super().__init__(*words)
+        print("loaded:", sorted(heavy), flush=True)
+
+command.RunningCommand = Watched
+main(["measure", "--output", "json", "--", "true"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "loaded: []"
+
+
 def test_a_home_that_takes_no_file_is_said_and_the_command_runs(stand_in, tmp_path):
     _, environment = stand_in
     blocked = tmp_path / "a-file"

@@ -64,6 +64,22 @@ def test_a_stranger_on_the_gpu_gets_its_share_by_sm_utilisation(make_machine):
     assert {key.method for key in machine.meters.books.millijoules} == {"sm_share"}
 
 
+@pytest.mark.parametrize("listed_afterwards", [True, False])
+def test_a_short_command_keeps_its_share_to_its_end(make_machine, listed_afterwards):
+    """It has ended when the last readings are taken, and a driver may list it a moment longer."""
+    machine = make_machine(with_self=False)
+    machine.control.set_trace(0, [(0, 400)])
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as command:
+        machine.control.set_processes(0, [(command.pid, 60), (1, 20)])
+        machine.begin()
+        machine.go_on(machine.began + 5.0 - machine.now)
+        command.communicate(b"\n")
+    if not listed_afterwards:
+        machine.control.set_processes(0, [(1, 20)])
+
+    assert machine.end() == pytest.approx(5 * 400 * 60 / 80, rel=0.005)
+
+
 def test_sharers_without_utilisation_are_told_apart_by_number(make_machine):
     machine = make_machine()
     machine.control.set_trace(0, [(0, 300)])

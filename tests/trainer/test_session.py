@@ -320,6 +320,24 @@ BARE = textwrap.dedent(
 )
 
 
+def test_a_start_without_a_port_loads_no_server(tmp_path):
+    code = """
+import sys, lowtide_trainer
+with lowtide_trainer.run(model="mine"):
+    print(sorted({"http.server", "socketserver", "torch", "numpy"} & set(sys.modules)))
+"""
+    environment = {"LOWTIDE_REPORT_PATH": str(tmp_path / "report"), "LOWTIDE_METRICS_PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_reporting_needs_the_standard_library_only(tmp_path):
     """No site-packages at all: `-S` leaves them out, and the two packages stand on the path."""
     result = subprocess.run(

@@ -20,7 +20,6 @@ from lowtide.names import (
     TRAINER_METRICS_PORT,
 )
 from lowtide.trainingjob.report import TrainingReport, to_message
-from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.trackers import followed
 
@@ -101,6 +100,9 @@ def open_reporter(environment: Mapping[str, str], stack: ExitStack, **facts: obj
     write = followed(report_writer(path), environment)
     reporter = Reporter(write=write, **facts)  # type: ignore[arg-type]
     if port := metrics_port_or_none(environment):
+        # The server's modules are loaded only where there is a port to serve.
+        from lowtide_trainer.metrics import serve_metrics
+
         stack.enter_context(serve_metrics(reporter, port))
     return reporter
 
