@@ -15,7 +15,7 @@ help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
 	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
-	@echo "make test-kinds queued workloads under the real Kueue, which is built first (root)"
+	@echo "make test-kinds the real Kueue and an OpenTelemetry Collector, which are built first (root)"
 	@echo "make install    .venv with everything and the lowtide command"
 	@echo "make lint       ruff, mypy, import-linter, generated files"
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
@@ -44,10 +44,10 @@ test: lint
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade" tests/cluster
 
-# Controllers of further kinds of workloads, which take long to build; `test` runs them once built.
+# Other people's programs that take long to build (Kueue, a Collector); `test` runs them once built.
 test-kinds: install
 	@$(BIN)/python tests/cluster build --kinds
-	$(BIN)/python -Im pytest -q -m kinds tests/cluster
+	$(BIN)/python -Im pytest -q -m kinds tests/cluster tests/rules
 
 test-fast: install
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not cluster and not slow" tests

@@ -17,7 +17,7 @@ from lowtide_exporter.page.catalogue import GPU_ENERGY, GPU_POWER, POD_ENERGY
 from lowtide_exporter.page.exposition import TextWriter
 from lowtide_exporter.page.snapshot import Snapshot
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.kinds]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "opentelemetry.md"
 ANSWER_SECONDS = 120
@@ -36,7 +36,7 @@ def collector() -> Path:
     if found is None:
         pytest.skip(
             "the Collector is not built, because that takes many minutes: "
-            "`LOWTIDE_OTEL_COLLECTOR=1 python tests/cluster build` builds it"
+            "`make test-kinds` builds it"
         )
     return found
 

@@ -38,14 +38,14 @@ class NamedPod:
         Pods of one name follow one another. Kubernetes tells whole seconds, so a pod that began in
         a second began before its end. `began_in_store` is by the clock of the store.
         """
-        if self.made is not None and began_in_store < self.made.timestamp() - CLOCK_SECONDS:
+        if self.made is not None and began_in_store < self.made.timestamp() - MADE_SECONDS:
             return False
         is_later = began is not None and began >= self.end.timestamp() + 1.0
         return not is_later and (ended is None or ended >= self.start.timestamp() + 1.0)
 
 
-CLOCK_SECONDS: Final = 2.0
-"""By as much two clocks that are right may differ."""
+MADE_SECONDS: Final = 10.0
+"""A segment begins with the look before the pod was seen, up to five seconds earlier."""
 
 
 class Lives:

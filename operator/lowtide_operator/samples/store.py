@@ -66,7 +66,7 @@ class SampleStore:
         with self._lock, self._database:
             for sample in page.samples:
                 labels = json.dumps({**sample.labels, "instance": instance}, sort_keys=True)
-                is_final = sample.labels.get("pod_uid", "") in final_pods
+                is_final = sample.labels.get("pod_uid") in final_pods  # "" is a pod without a uid
                 identity = self._note(sample, labels, at_seconds, is_final)
                 if identity is not None:
                     self._database.execute(

@@ -30,9 +30,7 @@ class Module:
     package: str = "."
     """Package of the program, where it is not the module's own."""
     is_for_kinds: bool = False
-    """Whether only `make test-kinds` needs it, because it takes long to build."""
-    variable: str | None = None
-    """Environment variable without which it is not built, because that takes long."""
+    """Whether only `make test-kinds` builds it, because that takes long."""
 
     @property
     def directory(self) -> Path:
@@ -78,7 +76,7 @@ COMPANIONS = (
         "otelcollector",
         compiled_packages=1700,
         core_minutes=9.5,
-        variable="LOWTIDE_OTEL_COLLECTOR",
+        is_for_kinds=True,
     ),
 )
 
@@ -153,12 +151,10 @@ def provide(layout: Layout, progress: Progress) -> Binaries:
 def build_companions(layout: Layout, progress: Progress, *, kinds: bool = False) -> None:
     """Build the companions that the cache lacks; tests of one that cannot be built are skipped.
 
-    With `kinds` also those that only the tests of further kinds of workloads need.
+    With `kinds` also those that take long.
     """
     for module in COMPANIONS:
         if module.is_for_kinds and not kinds:
-            continue
-        if module.variable is not None and not os.environ.get(module.variable):
             continue
         try:
             _build(module, layout, progress)

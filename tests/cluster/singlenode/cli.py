@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fetch and build what the cluster, the images and other tests need, start nothing",
     )
     build.add_argument(
-        "--kinds", action="store_true", help="also the controllers that `make test-kinds` needs"
+        "--kinds", action="store_true", help="also the programs that `make test-kinds` needs"
     )
     up = commands.add_parser("up", help="start the cluster; it stays until `down`")
     up.add_argument("--gpus", type=int, default=cluster.Settings().gpus, help="GPUs of the node")

@@ -8,12 +8,14 @@ import pytest
 from lowtide.accounts.samples import PodSamples
 from lowtide.energy.node_clock import NodeClocks
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.names import METRIC_POD_END
 from lowtide_operator.samples.exporter_page import CLOCK, parse_page
 from lowtide_operator.samples.lives import Lives, NamedPod
 from lowtide_operator.samples.source import Selector
 from lowtide_operator.samples.store import SampleStore
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+COUNT = "SELECT count(*) FROM sample JOIN series ON series.id = series WHERE metric = ?"
 NODE = frozenset({("instance", "node-1")})
 
 
@@ -26,9 +28,10 @@ def store() -> Iterator[SampleStore]:
 
 
 def scrape(store: SampleStore, after_seconds: float, ahead: float) -> None:
-    """Store the page of a node whose clock is ahead."""
+    """Store the page of a node whose clock is ahead, with an ended pod whose uid is not known."""
     at = NOON.timestamp() + after_seconds
-    page = parse_page(f'lowtide_build_info{{version="1"}} 1\n{CLOCK} {at + ahead}\n')
+    ended = f'{METRIC_POD_END}{{namespace="ml",pod="web-0",pod_uid=""}} {NOON.timestamp()}'
+    page = parse_page(f'lowtide_build_info{{version="1"}} 1\n{ended}\n{CLOCK} {at + ahead}\n')
     store.add(page, instance="node-1", at_seconds=at)
 
 
@@ -46,7 +49,7 @@ def test_a_clock_that_goes_with_the_store_costs_one_sample(store: SampleStore) -
     for number in range(400):
         scrape(store, 15.0 * number, ahead=7.0)
 
-    assert store._database.execute("SELECT count(*) FROM sample").fetchone()[0] == 1
+    assert store._database.execute(COUNT, (CLOCK,)).fetchone()[0] == 1
     assert ahead_at(store, 15.0 * 200) == (7.0, 7.0)
 
 
@@ -57,7 +60,7 @@ def test_a_clock_that_was_set_is_known_on_both_sides(store: SampleStore) -> None
     for number in range(240, 400):
         scrape(store, 15.0 * number, ahead=0.0)
 
-    assert store._database.execute("SELECT count(*) FROM sample").fetchone()[0] == 3
+    assert store._database.execute(COUNT, (CLOCK,)).fetchone()[0] == 3
     assert ahead_at(store, 15.0 * 200) == (7.0, 7.0)
     assert ahead_at(store, 15.0 * 239 + 5) == (0.0, 7.0)  # either may hold
     assert ahead_at(store, 15.0 * 300) == (0.0, 0.0)
