@@ -77,9 +77,10 @@ release: install
 site: install
 	@$(BIN)/python tools/site
 
-# Asks the package index for advisories, so it needs one that publishes them.
+# Asks the package index for advisories, so it needs one that publishes them, or
+# AUDIT="-s osv --osv-url ADDRESS" for a mirror of OSV.
 audit: install
-	$(BIN)/uvx pip-audit --disable-pip --require-hashes --strict \
+	$(BIN)/uvx pip-audit $(AUDIT) --disable-pip --require-hashes --strict \
 	  $(foreach p,operator exporter trainer,-r tools/images/requirements/$(p).txt)
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.

@@ -6,6 +6,7 @@ models cannot express: CEL rules, printer columns, list types. Output is determi
 in `crds/` and in the chart, and compared by a test.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import yaml
@@ -219,8 +220,12 @@ def _schema_of(model: type[TrainingJobSpec] | type[TrainingJobStatus], descripti
     return {**structural(raw, raw.get("$defs", {})), "description": description}
 
 
-def custom_resource_definition() -> Schema:
-    """Return the TrainingJob's CustomResourceDefinition as a plain object."""
+def custom_resource_definition(versions: Sequence[str] = (names.VERSION,)) -> Schema:
+    """Return the TrainingJob's CustomResourceDefinition as a plain object.
+
+    It serves `versions` and stores the first. All have one schema, so that the API server converts
+    by writing another `apiVersion`, without a webhook, and no version lacks a field of another.
+    """
     spec = _schema_of(TrainingJobSpec, "spec is what the user wants.")
     status = _schema_of(TrainingJobStatus, "status is what the operator found and did.")
     spec["x-kubernetes-validations"] = _SPEC_RULES
@@ -246,6 +251,18 @@ def custom_resource_definition() -> Schema:
             "status": status,
         },
     }
+    served = [
+        {
+            "name": version,
+            "served": True,
+            "storage": version == versions[0],
+            "subresources": {"status": {}},
+            "additionalPrinterColumns": _COLUMNS,
+            "selectableFields": [{"jsonPath": ".spec.schedule.policy"}],
+            "schema": {"openAPIV3Schema": root},
+        }
+        for version in versions
+    ]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -261,17 +278,8 @@ def custom_resource_definition() -> Schema:
                 "shortNames": [names.SHORT_NAME],
                 "categories": ["all", "lowtide"],
             },
-            "versions": [
-                {
-                    "name": names.VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": _COLUMNS,
-                    "selectableFields": [{"jsonPath": ".spec.schedule.policy"}],
-                    "schema": {"openAPIV3Schema": root},
-                }
-            ],
+            "versions": served,
+            **({"conversion": {"strategy": "None"}} if len(served) > 1 else {}),
         },
     }
 

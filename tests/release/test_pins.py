@@ -1,11 +1,14 @@
 """The images are made from exactly the wheels that the environment of the tests holds."""
 
+import contextlib
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +65,19 @@ def test_every_pin_has_hashes_and_no_address(name: str) -> None:
 def test_operator_brings_nothing_that_only_the_command_line_draws_with() -> None:
     """Fonts, pictures and terminals have no business beside the rights of the operator."""
     assert not {"fonttools", "fpdf2", "pillow", "rich", "segno"} & pinned("operator").keys()
+
+
+def test_every_pin_installs_on_the_oldest_python_that_is_promised() -> None:
+    """Some packages refuse 3.11.2, which is Debian's, and took `make install` with them."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    refusing = {}
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    ):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            metadata = importlib.metadata.metadata(name)
+            asked = metadata.get("Requires-Python") or ""
+            if metadata["Version"] == version and not SpecifierSet(asked).contains(oldest):
+                refusing[f"{name} {version}"] = asked
+
+    assert refusing == {}

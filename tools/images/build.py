@@ -10,13 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import builders
 import wheels
+from contents import contents
 
 REPOSITORY = wheels.REPOSITORY
 HERE = Path(__file__).resolve().parent
@@ -83,6 +82,12 @@ def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[
     arguments.output.mkdir(parents=True, exist_ok=True)
     layout = arguments.output / "oci"
     shutil.rmtree(layout, ignore_errors=True)
+    reproducible = builder.makes_the_same_again()
+    if not reproducible:
+        say(
+            "this docker dates files anew, so a second build has another digest: a builder of its"
+            " own has not (docker buildx create --use)"
+        )
     application = arguments.output / "context" / "application"
     shutil.rmtree(application, ignore_errors=True)
     wheels.project_wheel(application, commit_seconds())
@@ -90,16 +95,18 @@ def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[
     for one in wanted:
         tag = f"{arguments.registry}/lowtide/{one.name}:{version()}"
         build_one(one, tag, base, application, builder, arguments)
-        digest = builder.save(tag, layout)
+        saved = builder.save(tag, layout)
+        digest = saved.digest
         if arguments.push:
             say(f"pushing {tag}")
-            builder.push(tag)
-        size, largest = contents(layout, digest) if builder.program != "docker" else (0, [])
+            digest = builder.push(tag) or digest
+        size, largest = contents(saved)
         made.append(
             {
                 "name": one.name,
                 "reference": tag,
                 "digest": digest,
+                "reproducible": reproducible,
                 "baseName": base.name,
                 "baseDigest": base.digest,
                 "python": base.python,
@@ -156,23 +163,6 @@ def labels(image: Image, base: builders.Base) -> dict[str, str]:
         f"{spec}.base.name": base.name.partition("@")[0],
         f"{spec}.base.digest": base.digest,
     }
-
-
-def contents(layout: Path, digest: str) -> tuple[int, list[str]]:
-    """Return the bytes of an image unpacked, and its five largest parts, as `31 MB opt/…`."""
-
-    def blob(name: str) -> Path:
-        return layout / "blobs" / name.replace(":", "/")
-
-    sizes: Counter[str] = Counter()
-    for layer in json.loads(blob(digest).read_text())["layers"]:
-        with tarfile.open(blob(layer["digest"])) as files:
-            for file in files:
-                name = file.name.removeprefix("./")
-                depth = 6 if "packages/" in name else 3
-                sizes["/".join(name.split("/")[:depth])] += file.size
-    largest = [f"{size / 1e6:.0f} MB {name}" for name, size in sizes.most_common(5)]
-    return sum(sizes.values()), largest
 
 
 def version() -> str:

@@ -1,11 +1,15 @@
 """Programs that build images: Docker, Podman and Buildah, told the same thing each in its way."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+REWRITES_TIMES = (0, 13)
+"""First version of BuildKit that dates the files of an image with a given time."""
 
 
 class BuildError(Exception):
@@ -38,6 +42,16 @@ class Build:
     epoch_seconds: int
     """Time of every file in the image, and of the image."""
     platform: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An image as it was written to the disk."""
+
+    digest: str
+    """Of its manifest; of its configuration where Docker keeps no manifest."""
+    path: Path
+    """Directory of an OCI layout, or an archive of Docker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,10 @@ class Builder:
         if self.program == "docker":
             epoch = f"--build-arg=SOURCE_DATE_EPOCH={build.epoch_seconds}"
             output = f"--output=type=docker,name={build.tag},rewrite-timestamp=true"
-            self.run("buildx", "build", *common, epoch, output, "--provenance=false", build.context)
+            self.run(
+                *("buildx", "build", "--network=none", "--provenance=false"),
+                *(*common, epoch, output, build.context),
+            )
             return
         same_each_time = (f"--timestamp={build.epoch_seconds}", "--identity-label=false")
         if self.program == "podman":
@@ -107,22 +124,50 @@ class Builder:
             build.context,
         )
 
-    def save(self, tag: str, directory: Path) -> str:
-        """Write the image into the OCI layout `directory`; return the digest of its manifest."""
+    def save(self, tag: str, directory: Path) -> Saved:
+        """Write the image into `directory`: one OCI layout, or Docker's archive of this image."""
         if self.program == "docker":
-            file = directory.with_suffix(".tar")
+            directory.mkdir(parents=True, exist_ok=True)
+            file = directory / f"{tag.rpartition('/')[2].partition(':')[0]}.tar"
             self.run("image", "save", "--output", file, tag)
-            return self.run("image", "inspect", "--format", "{{.Id}}", tag)
+            return Saved(self.run("image", "inspect", "--format", "{{.Id}}", tag), file)
         digest = directory.with_suffix(".digest")
         self.run("push", "--quiet", "--digestfile", digest, tag, f"oci:{directory}:{tag}")
         try:
-            return digest.read_text().strip()
+            return Saved(digest.read_text().strip(), directory)
         finally:
             digest.unlink()
 
-    def push(self, tag: str) -> None:
-        """Send the image to the registry that its tag names."""
+    def push(self, tag: str) -> str | None:
+        """Send the image to the registry that its tag names.
+
+        Return the digest that it has there, or None for the one that it was saved with.
+        """
         self.run("push", "--quiet", tag)
+        if self.program != "docker":
+            return None
+        known = json.loads(self.run("image", "inspect", "--format", "{{json .RepoDigests}}", tag))
+        repository = tag.rpartition(":")[0]
+        return next(
+            (one.partition("@")[2] for one in known if one.startswith(f"{repository}@")), None
+        )
+
+    def makes_the_same_again(self) -> bool:
+        """Return whether a second build has the same digest.
+
+        Docker dates files with the moment of their build, unless its BuildKit writes the image
+        itself: in a builder of its own, or into containerd's store of images.
+        """
+        if self.program != "docker":
+            return True
+        builder = self.run("buildx", "inspect")
+        version = re.search(r"BuildKit(?: version)?:\s+v(\d+)\.(\d+)", builder)
+        known = (int(version[1]), int(version[2])) if version else (0, 0)
+        if known < REWRITES_TIMES:
+            return False
+        if re.search(r"^Driver:\s+docker$", builder, re.MULTILINE) is None:
+            return True
+        return "io.containerd.snapshotter" in self.run("info", "--format", "{{.DriverStatus}}")
 
 
 def choose(name: str | None, storage: Path | None) -> Builder:
@@ -141,10 +186,12 @@ def choose(name: str | None, storage: Path | None) -> Builder:
         try:
             # Docker's client alone answers `version` and builds nothing.
             builder.run("info")
+            if program == "docker":
+                builder.run("buildx", "version")
         except BuildError:
             if name:
                 raise
             continue
         return builder
-    wanted = name or "docker (with its daemon), podman or buildah"
+    wanted = name or "docker (with its daemon and buildx), podman or buildah"
     raise BuildError(f"there is no {wanted} on this machine: install it and try again")
