@@ -65,7 +65,7 @@ def test_a_flag_wins_over_the_environment():
         pytest.param(
             ["train", "--model", "resnet"],
             {},
-            "'resnet' is unknown: choose one of inceptionv3, densenet121, tiny",
+            "'resnet' is unknown: choose one of inceptionv3, densenet121, densenet169, vgg19",
             id="unknown model",
         ),
         pytest.param(

@@ -16,6 +16,7 @@ from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.settings import TrainerSettings
 from lowtide_trainer.threads import usable_cores
 from lowtide_trainer.workloads.models import WORKLOADS, Workload
+from lowtide_trainer.workloads.recipes import SGD_RATE_PER_SAMPLE
 from lowtide_trainer.workloads.training import Training, TrainingPlan, flops_per_sample
 
 
@@ -57,8 +58,9 @@ def assemble(
         parameters=training.parameters,
         flops_per_sample=flops_per_sample(workload, plan),
     )
+    what, unit = ("sequences", "tokens") if workload.reads_text else ("images", "px")
     say(
-        f"{plan.model} on {data.name}  {plan.samples} images of {plan.image_size} px, "
+        f"{plan.model} on {data.name}  {plan.samples} {what} of {plan.image_size} {unit}, "
         f"{len(data.validation)} for validation, batches of {plan.batch_size}  {hardware}"
     )
     if loop.resume():
@@ -70,32 +72,54 @@ def _plan(
     workload: Workload, settings: TrainerSettings, threads: int
 ) -> tuple[TrainingPlan, DataSet]:
     """Return the plan, with the model's defaults filled in, and the images."""
-    image_size = settings.image_size or workload.image_size
-    if image_size < workload.minimum_image_size:
-        raise UsageError(
-            f"--image-size {image_size} is too small for {workload.name}: "
-            f"give {workload.minimum_image_size} or more"
-        )
+    image_size = image_size_of(workload, settings.image_size)
     data = load_data(
         settings.data,
         image_size=image_size,
+        reads_text=workload.reads_text,
         samples=settings.samples,
         validation_samples=settings.validation_samples,
         seed=settings.seed,
         threads=threads,
     )
+    batch_size = settings.batch_size or workload.batch_size
+    usual_rate = workload.learning_rate
+    if settings.recipe == "sgd":
+        usual_rate = SGD_RATE_PER_SAMPLE * batch_size
     plan = TrainingPlan(
         model=workload.name,
         data=data.fingerprint,
         classes=data.classes,
-        samples=len(data.train),
+        samples=max(2, round(settings.data_share * len(data.train))),
         epochs=settings.epochs,
-        batch_size=settings.batch_size or workload.batch_size,
+        batch_size=batch_size,
         image_size=image_size,
-        learning_rate=settings.learning_rate or workload.learning_rate,
+        learning_rate=settings.learning_rate or usual_rate,
         seed=settings.seed,
+        recipe=settings.recipe,
+        precision=settings.precision,
+        accumulate=settings.accumulate,
     )
     return plan, data
+
+
+def image_size_of(workload: Workload, asked: int | None) -> int:
+    """Return the side of the images: as asked, else the network's own.
+
+    Raises:
+        UsageError: the network takes no images of this size.
+    """
+    size = asked or workload.image_size
+    least, step = workload.minimum_image_size, workload.size_step
+    if size < least:
+        raise UsageError(
+            f"--image-size {size} is too small for {workload.name}: give {least} or more"
+        )
+    if size % step:
+        raise UsageError(
+            f"--image-size {size} does not fit {workload.name}: give a multiple of {step}"
+        )
+    return size
 
 
 def torch_device(wanted: str) -> torch.device:

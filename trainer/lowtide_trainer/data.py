@@ -1,8 +1,8 @@
-"""Images to train on: the UCI digits that scikit-learn ships, or the user's own folder.
+"""Data to train on: the UCI digits that scikit-learn ships, made-up data, or the user's own files.
 
-Nothing is downloaded. The seed splits training from validation images; the validation images do
-not depend on the number of training images, so accuracies of short and long runs are comparable.
-Every image has three channels with values from -1 to 1.
+Nothing is downloaded; a folder is taken for what its files are. The seed splits training from
+validation images, which do not depend on the number of training images, so accuracies of short and
+long runs are comparable. Every image has three channels with values from -1 to 1.
 """
 
 import hashlib
@@ -122,17 +122,51 @@ def load_data(
     validation_samples: int | None,
     seed: int,
     threads: int,
+    reads_text: bool = False,
 ) -> DataSet:
-    """Return the digits, or the images in the folder `source`.
+    """Return the digits, made-up data, or the images or the text at the path `source`.
+
+    `image_size` is the side of an image, or the tokens of a sequence.
 
     `samples` and `validation_samples` are upper bounds; `None` takes all images (of the digits,
     256 for validation and all others for training).
 
     Raises:
-        DataError: the folder does not exist, has too few images, or a file is not an image.
+        DataError: the path does not exist, has too few samples, or a file is not of its form.
     """
+    # The modules of single forms need what is defined here.
+    from lowtide_trainer.datasets import cifar, synthetic, text
+
+    path = Path(source)
+    if source == synthetic.SYNTHETIC:
+        return synthetic.load_synthetic(
+            size=image_size,
+            samples=samples,
+            validation_samples=validation_samples,
+            seed=seed,
+            reads_text=reads_text,
+        )
+    if reads_text:
+        if not path.is_file():
+            raise DataError(f"a network for text reads a text file or synthetic, not {source}")
+        return text.load_text(
+            path,
+            length=image_size,
+            samples=samples,
+            validation_samples=validation_samples,
+            seed=seed,
+        )
     if source == DIGITS:
         return _load_digits(image_size, samples, validation_samples, seed)
+    if (first := cifar.form_of(path)) is not None:
+        return cifar.load_cifar(
+            path,
+            first,
+            image_size=image_size,
+            samples=samples,
+            validation_samples=validation_samples,
+            seed=seed,
+        )
     return _load_folder(Path(source), image_size, samples, validation_samples, seed, threads)
 
 
@@ -141,7 +175,7 @@ def _load_digits(
 ) -> DataSet:
     table = torch.from_numpy(_read_digits())
     pixels, labels = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].to(torch.int64)
-    order = _shuffled(len(labels), seed)
+    order = shuffled(len(labels), seed)
     wanted = DIGITS_VALIDATION_SAMPLES if validation_samples is None else validation_samples
     validation, train = _split(order, wanted, samples, DIGITS)
 
@@ -153,7 +187,7 @@ def _load_digits(
         classes=10,
         train=images(train),
         validation=images(validation),
-        fingerprint=_fingerprint([f"{index}" for index in (*train, -1, *validation)]),
+        fingerprint=fingerprint([f"{index}" for index in (*train, -1, *validation)]),
     )
 
 
@@ -183,19 +217,21 @@ def _load_folder(
 ) -> DataSet:
     if not root.is_dir():
         raise DataError(f"data folder {root} does not exist: give an existing folder, or {DIGITS}")
+    from lowtide_trainer.datasets.tiny_imagenet import is_tiny_imagenet, validation_files
+
     own_split = (root / "train").is_dir() and (root / "val").is_dir()
     classes = _class_names(root / "train" if own_split else root)
     if own_split:
         found = _files(root / "train", classes)
-        held_out = _files(root / "val", classes)
-        train = [found[index] for index in _shuffled(len(found), seed)[:samples]]
-        validation = [held_out[i] for i in _shuffled(len(held_out), seed)[:validation_samples]]
-        if not validation or len(train) < 2:
-            raise DataError(f"{root} has {len(train)} images in train and {len(validation)} in val")
+        is_tiny = is_tiny_imagenet(root)
+        held_out = validation_files(root, classes) if is_tiny else _files(root / "val", classes)
+        train = [found[index] for index in shuffled(len(found), seed)[:samples]]
+        validation = [held_out[i] for i in shuffled(len(held_out), seed)[:validation_samples]]
+        bounded(len(train), len(validation), str(root))
     else:
         found = _files(root, classes)
         wanted = validation_samples or max(1, round(len(found) * VALIDATION_SHARE))
-        held_back, used = _split(_shuffled(len(found), seed), wanted, samples, str(root))
+        held_back, used = _split(shuffled(len(found), seed), wanted, samples, str(root))
         train, validation = [found[i] for i in used], [found[i] for i in held_back]
     names = [f"{path.relative_to(root)}:{label}" for path, label in (*train, *validation)]
     return DataSet(
@@ -203,7 +239,7 @@ def _load_folder(
         classes=len(classes),
         train=FileImages(train, image_size, threads),
         validation=FileImages(validation, image_size, threads),
-        fingerprint=_fingerprint([*names, f"{len(train)}"]),
+        fingerprint=fingerprint([*names, f"{len(train)}"]),
     )
 
 
@@ -233,7 +269,8 @@ def _files(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     return found
 
 
-def _shuffled(count: int, seed: int) -> list[int]:
+def shuffled(count: int, seed: int) -> list[int]:
+    """Return the numbers below `count` in an order that follows from the seed."""
     order: list[int] = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
     return order
 
@@ -252,5 +289,19 @@ def _split(
     return validation, train[:samples]
 
 
-def _fingerprint(parts: Sequence[str]) -> str:
+def fingerprint(parts: Sequence[str]) -> str:
+    """Return a short text that changes with any of the parts."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def bounded(train: int, validation: int, name: str) -> None:
+    """Refuse a data set that is too small.
+
+    Raises:
+        DataError: fewer than two samples to train on, or none to validate with.
+    """
+    if train < 2 or validation < 1:
+        raise DataError(
+            f"{name} has {train} samples in train and {validation} to validate with: it needs at "
+            "least 2 and 1"
+        )

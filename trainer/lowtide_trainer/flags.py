@@ -85,6 +85,17 @@ def positive(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Return a share above 0 and up to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: give a number above 0 up to 1")
+    return value
+
+
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
     """Return a parser of names."""
 

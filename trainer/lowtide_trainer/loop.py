@@ -82,7 +82,8 @@ class Loop:
             if self.is_stopped():
                 return False
             size = training.train_batch(*self.data.train.batch(training.next_indices()))
-            self.reporter.batch_ended(samples=size)
+            each = training.tokens_per_sample
+            self.reporter.batch_ended(samples=size, tokens=each and each * size)
             samples += size
             if self.store and self.monotonic() - saved_at >= self.checkpoint_seconds:
                 self._save_or_warn(self.store)

@@ -12,11 +12,23 @@ from typing import Final
 
 from lowtide import __version__
 from lowtide_trainer.errors import UsageError
-from lowtide_trainer.flags import FlagParser, Flags, one_of, positive, whole
+from lowtide_trainer.flags import FlagParser, Flags, one_of, positive, share, whole
 from lowtide_trainer.inference_settings import InferenceSettings, add_inference_flags
 from lowtide_trainer.report import metrics_port, report_path
 
-MODELS: Final = ("inceptionv3", "densenet121", "tiny")
+MODELS: Final = (
+    "inceptionv3",
+    "densenet121",
+    "densenet169",
+    "vgg19",
+    "resnet50",
+    "mobilenetv2",
+    "mobilenetv3",
+    "efficientnetb0",
+    "vit_b_16",
+    "transformer",
+    "tiny",
+)
 """Listed here so that an unknown model is refused before torch is imported, which takes seconds."""
 _EXAMPLE: Final = """\
 examples:
@@ -53,7 +65,7 @@ class TrainerSettings:
     model: str
     """One of `MODELS`."""
     data: str
-    """`digits`, or a folder with one sub-folder for each class."""
+    """`digits`, `synthetic`, a folder of images or of CIFAR files, or a text file."""
     epochs: int
     samples: int | None
     """Upper bound of the images to train on."""
@@ -64,6 +76,14 @@ class TrainerSettings:
     """Side of an image in pixels."""
     learning_rate: float | None
     """Highest rate of the one-cycle schedule."""
+    data_share: float
+    """Share of the training samples that is used, above 0 and up to 1."""
+    recipe: str
+    """`adamw` with a one-cycle schedule, or `sgd` with momentum and a cosine."""
+    precision: str
+    """`float32` or `bfloat16`."""
+    accumulate: int
+    """Parts of a batch whose gradients are added up before a step."""
     seed: int
     """Seed of the weights, the split and the order of images."""
     threads: int | None
@@ -132,7 +152,13 @@ def _add_flags(train: argparse.ArgumentParser, environment: Mapping[str, str]) -
     """Add a flag for each field of `TrainerSettings`."""
     add = Flags(train, environment).add
     add("--model", one_of(MODELS), None, ", ".join(MODELS), is_required=True)
-    add("--data", str, "digits", "digits (default), or a folder with one sub-folder for each class")
+    add(
+        "--data",
+        str,
+        "digits",
+        "digits (default), synthetic, a folder with one sub-folder for each class, Tiny ImageNet "
+        "or CIFAR files as downloaded, or a text file for transformer",
+    )
     add("--epochs", whole(1), 4, "passes over the training images (default 4)")
     add("--samples", whole(2), None, "images to train on (default: all)")
     add("--validation-samples", whole(1), None, "images to validate with (default: 256 digits, "
@@ -145,6 +171,11 @@ def _add_flags(train: argparse.ArgumentParser, environment: Mapping[str, str]) -
         None,
         "highest learning rate of the schedule (default: the model's)",
     )
+    add("--data-share", share, 1.0, "share of the training samples, above 0 to 1 (default 1)")
+    add("--recipe", one_of(("adamw", "sgd")), "adamw", "adamw with one cycle (default), or "
+        "sgd with momentum 0.9, weight decay 1e-4 and a cosine")  # fmt: skip
+    add("--precision", one_of(("float32", "bfloat16")), "float32", "float32 (default) or bfloat16")
+    add("--accumulate", whole(1), 1, "parts of a batch before a step (default 1)")
     add("--seed", whole(0), 0, "seed of weights, split and order of images (default 0)")
     add("--threads", whole(1), None, "CPU threads (default: the cores that the container may use)")
     add("--device", str, "auto", "auto (default: the first GPU, else the CPU), cpu, cuda, cuda:1")

@@ -1,13 +1,12 @@
 """Reference inference: a network answers the validation samples of a data set, batch by batch."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from lowtide_trainer.assembly import hardware_name, torch_device
+from lowtide_trainer.assembly import hardware_name, image_size_of, torch_device
 from lowtide_trainer.checkpoint import CheckpointStore
 from lowtide_trainer.data import Images, load_data
 from lowtide_trainer.errors import CheckpointMismatchError, UsageError
@@ -16,6 +15,7 @@ from lowtide_trainer.inference_settings import InferenceSettings
 from lowtide_trainer.randomness import make_deterministic
 from lowtide_trainer.threads import usable_cores
 from lowtide_trainer.workloads.models import WORKLOADS
+from lowtide_trainer.workloads.training import precision_of
 
 
 def answer(settings: InferenceSettings, run: InferenceRun, *, say: Callable[[str], None]) -> None:
@@ -29,21 +29,17 @@ def answer(settings: InferenceSettings, run: InferenceRun, *, say: Callable[[str
     threads = settings.threads or usable_cores()
     torch.set_num_threads(threads)
     make_deterministic(settings.seed)
-    size = settings.image_size or workload.image_size
-    if size < workload.minimum_image_size:
-        raise UsageError(
-            f"--image-size {size} is too small for {workload.name}: "
-            f"give {workload.minimum_image_size} or more"
-        )
+    size = image_size_of(workload, settings.image_size)
     data = load_data(
         settings.data,
         image_size=size,
+        reads_text=workload.reads_text,
         samples=None,
         validation_samples=None,
         seed=settings.seed,
         threads=threads,
     )
-    network = workload.build(data.classes).to(device).eval()
+    network = workload.build(data.classes, size).to(device).eval()
     is_trained = _load_weights(settings, network)
     hardware = hardware_name(device, threads)
     run.describe(
@@ -55,7 +51,7 @@ def answer(settings: InferenceSettings, run: InferenceRun, *, say: Callable[[str
     say(f"{settings.model} on {data.name}  requests of {settings.batch_size}  {hardware}")
     right = answered = 0
     batches = islice(_batches(data.validation, settings.batch_size), _count(settings))
-    with torch.inference_mode(), _precision(settings.precision, device):
+    with torch.inference_mode(), precision_of(settings.precision, device):
         for images, labels in run.batches(batches):
             guesses = network(images.to(device)).argmax(dim=-1).cpu()
             right += int((guesses == labels).sum())
@@ -80,12 +76,6 @@ def _batches(samples: Images, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield samples.batch([(place + index) % count for index in range(size)])
         place = (place + size) % count
-
-
-def _precision(precision: str, device: torch.device) -> torch.autocast | nullcontext[None]:
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, precision))
 
 
 def _load_weights(settings: InferenceSettings, network: torch.nn.Module) -> bool:

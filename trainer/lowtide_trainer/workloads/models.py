@@ -17,12 +17,16 @@ class Workload:
     """A network and its defaults."""
 
     name: str
-    build: Callable[[int], nn.Module]
-    """Returns the network for a number of classes."""
+    build: Callable[[int, int], nn.Module]
+    """Returns the network for a number of classes and a side of the images in pixels."""
     image_size: int
-    """Side of an image in pixels."""
+    """Side of an image in pixels; of a network for text, the tokens of a sequence."""
     minimum_image_size: int
     """Smallest side that the network accepts, in pixels."""
+    size_step: int = 1
+    """The side must be a multiple of it."""
+    reads_text: bool = False
+    """It takes sequences of tokens and guesses each next one."""
     batch_size: int = 16
     learning_rate: float = 1e-3
     """Highest rate of the one-cycle schedule."""
@@ -30,7 +34,7 @@ class Workload:
     """Weight of the newest batch in the running means of batch normalisation."""
 
 
-def _inceptionv3(classes: int) -> nn.Module:
+def _inceptionv3(classes: int, _: int) -> nn.Module:
     # Importing torchvision takes a second, and only the two large networks need it.
     from torchvision.models import inception_v3
 
@@ -42,14 +46,32 @@ def _inceptionv3(classes: int) -> nn.Module:
     return network
 
 
-def _densenet121(classes: int) -> nn.Module:
-    from torchvision.models import densenet121
+def _of_torchvision(name: str) -> Callable[[int, int], nn.Module]:
+    """Return a builder of a network that needs no further choice, as torchvision calls it."""
 
-    network: nn.Module = densenet121(weights=None, num_classes=classes)
+    def build(classes: int, _: int) -> nn.Module:
+        from torchvision.models import get_model
+
+        network: nn.Module = get_model(name, weights=None, num_classes=classes)
+        return network
+
+    return build
+
+
+def _vit_b_16(classes: int, image_size: int) -> nn.Module:
+    from torchvision.models import vit_b_16
+
+    network: nn.Module = vit_b_16(weights=None, num_classes=classes, image_size=image_size)
     return network
 
 
-def _tiny(classes: int) -> nn.Module:
+def _transformer(classes: int, length: int) -> nn.Module:
+    from lowtide_trainer.workloads.language import LanguageModel
+
+    return LanguageModel(vocabulary=classes, length=length)
+
+
+def _tiny(classes: int, _: int = 0) -> nn.Module:
     """Return a network that trains in seconds and has all that makes an exact resume hard."""
     return nn.Sequential(
         nn.Conv2d(3, 8, kernel_size=3, stride=2, padding=1),
@@ -75,11 +97,38 @@ WORKLOADS: Final[Mapping[str, Workload]] = MappingProxyType(
                 image_size=75,
                 minimum_image_size=75,
             ),
+            *(
+                Workload(
+                    name=name,
+                    build=_of_torchvision(called),
+                    image_size=image_size,
+                    minimum_image_size=32,
+                )
+                for name, called, image_size in (
+                    ("densenet121", "densenet121", 75),
+                    ("densenet169", "densenet169", 75),
+                    ("vgg19", "vgg19", 64),
+                    ("resnet50", "resnet50", 64),
+                    ("mobilenetv2", "mobilenet_v2", 64),
+                    ("mobilenetv3", "mobilenet_v3_large", 64),
+                    ("efficientnetb0", "efficientnet_b0", 64),
+                )
+            ),
             Workload(
-                name="densenet121",
-                build=_densenet121,
-                image_size=75,
-                minimum_image_size=32,
+                name="vit_b_16",
+                build=_vit_b_16,
+                image_size=64,
+                minimum_image_size=16,
+                size_step=16,
+                learning_rate=3e-4,
+            ),
+            Workload(
+                name="transformer",
+                build=_transformer,
+                image_size=64,
+                minimum_image_size=2,
+                reads_text=True,
+                learning_rate=3e-3,
             ),
             Workload(
                 name="tiny",

@@ -1,0 +1,1 @@
+"""Data sets in the form in which they are downloaded, one module per form; nothing is fetched."""
