@@ -8,10 +8,11 @@ export UV_SYSTEM_CERTS := true
 endif
 BIN := .venv/bin
 
-.PHONY: help install try demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
+.PHONY: help install try comparison demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
 
 help:
 	@echo "make try        two trainings wait for clean hours, measured and compared; no root, no cluster"
+	@echo "make comparison NAME=gsf-pair  one of four published comparisons of networks, measured here"
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
 	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
@@ -32,6 +33,10 @@ install: .venv/.installed
 
 try: install
 	@$(BIN)/python tools/try.py
+
+# Of examples/comparisons: gsf-pair, apc-models, sam or ranking; OPTIONS="--quick --model" for a trial.
+comparison: install
+	@$(BIN)/python tools/comparison.py $(NAME) $(OPTIONS)
 
 demo: install
 	@$(BIN)/python tests/cluster/demo.py
