@@ -97,6 +97,7 @@ bench: install
 	-$(BIN)/python benchmarks/operator/scale.py
 	$(BIN)/python benchmarks/operator/long_run.py 6 8
 	$(BIN)/python benchmarks/report/many_runs.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/local/kills.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/boundaries.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/promises.py
 	test -d .venv/rivals || $(BIN)/uv venv --quiet --python $(BIN)/python .venv/rivals

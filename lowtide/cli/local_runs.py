@@ -4,10 +4,17 @@ A name is looked for as a file first, then among this machine's runs, then in th
 option names the cluster (namespace, context or kubeconfig, or `namespace/name`), only it is asked.
 """
 
-from typing import Any
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from lowtide.local.samples_file import RunFileError
-from lowtide.local.store import Document, RunStore
+from lowtide.local.store import ANNOTATION_GRID, ANNOTATION_RUN, Document, RunStore
+
+if TYPE_CHECKING:
+    from lowtide.local.grid import RunGrid
 
 
 def run_called(name: str) -> Document | None:
@@ -17,7 +24,7 @@ def run_called(name: str) -> Document | None:
         RunFileError: it is there and cannot be read.
     """
     store = RunStore.of()
-    return read_run(store, name) if store.holds(name) else None
+    return read_run(store, name, is_priced=True) if store.holds(name) else None
 
 
 def all_runs() -> list[dict[str, Any]]:
@@ -34,8 +41,10 @@ def all_runs() -> list[dict[str, Any]]:
     return found
 
 
-def read_run(store: RunStore, name: str) -> Document:
+def read_run(store: RunStore, name: str, *, is_priced: bool = False) -> Document:
     """Return a run as it is now: one that goes on, or whose program was killed, by its samples.
+
+    `is_priced` asks the grid for the intensity that a killed run met, as at the end of a run.
 
     Raises:
         RunFileError: it cannot be read.
@@ -47,4 +56,21 @@ def read_run(store: RunStore, name: str) -> Document:
         return document
     from lowtide.local.finishing import finished
 
-    return finished(store, name, document=document)
+    grid = _grid_of(document) if is_priced and not store.is_going_on(name) else None
+    return finished(store, name, document=document, grid=grid)
+
+
+def _grid_of(document: Document) -> "RunGrid | None":
+    """Return the grid that a run drew from; `None` where it names none or its trace is gone."""
+    annotations = document["metadata"].get("annotations", {})
+    written = annotations.get(ANNOTATION_RUN) or annotations.get(ANNOTATION_GRID)
+    if written is None:
+        return None
+    from lowtide.cli.run_grid import GridChoice
+
+    how = json.loads(written)
+    try:
+        return GridChoice.from_json(how["grid"]).open(datetime.fromisoformat(how["wallStart"]))
+    except click.ClickException as error:
+        click.echo(f"note: the carbon of a killed run is not known: {error.message}", err=True)
+        return None

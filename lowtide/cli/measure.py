@@ -20,7 +20,7 @@ from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.local.command import CommandError
 from lowtide.local.measured_command import MeasuredCommand
 from lowtide.local.samples_file import RunFileError, SamplesWriter
-from lowtide.local.store import RunStore, new_document
+from lowtide.local.store import ANNOTATION_GRID, RunStore, new_document
 from lowtide.names import ENV_REPORT_PATH
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _measure(
 ) -> int:
     began = datetime.now(UTC)
     document = new_document(command_line, spec, began.timestamp(), {})
+    drawn_from = {"wallStart": began.isoformat(), "grid": grid.as_json()}
+    document["metadata"]["annotations"][ANNOTATION_GRID] = json.dumps(drawn_from)
     notes: list[str] = []
     store, name = kept_run(document, name, command_line, notes)
     environment = dict(os.environ)

@@ -17,6 +17,7 @@ import click
 
 from lowtide import names
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.measure import kept_run
 from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_budget import BudgetType, Limit, budget_of
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
@@ -28,12 +29,17 @@ from lowtide.local.runner import Runner, RunOptions, enter_folder, is_complete, 
 from lowtide.local.samples_file import RunFileError
 from lowtide.local.series import experience_of
 from lowtide.local.settling import ANNOTATION_STOPPED
-from lowtide.local.store import Document, RunStore, command_of, new_document
+from lowtide.local.store import (
+    ANNOTATION_RUN,
+    Document,
+    RunStore,
+    command_of,
+    new_document,
+)
 from lowtide.trainingjob.models import TrainingJob
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.units import format_timestamp
 
-ANNOTATION_RUN: Final = f"{names.GROUP}/run"
 _START_LATENCY_SECONDS: Final = 2.0
 _ENDS_A_WAIT: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -175,7 +181,11 @@ def command(
         if dry_run:
             _plan_only(store, document, grid, now)
             return
-        raise SystemExit(_go(store, store.create(document, name, command_line), output))
+        notes: list[str] = []
+        kept, kept_name = kept_run(document, name, command_line, notes)
+        for note in notes:
+            click.echo(f"lowtide: {note}", err=True)
+        raise SystemExit(_go(kept, kept_name, output))
     except RunFileError as error:
         raise click.ClickException(str(error)) from None
 
@@ -311,7 +321,8 @@ def _say_end(document: Document, notes: list[str], output: str) -> None:
     if output == "json":
         click.echo(json.dumps(summary_document(document, notes), ensure_ascii=False))
     elif output == "table":
-        lines = summary_lines(document, notes) if document["status"].get("attempts") else []
+        has_worked = bool(document["status"].get("attempts"))
+        lines = summary_lines(document, notes) if has_worked else [f"note: {n}" for n in notes]
         if not is_complete(document):
             lines.append(f"{name}: not complete; `lowtide run --resume {name}` goes on")
         sys.stderr.write("\n".join(lines) + "\n")

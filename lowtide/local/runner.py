@@ -94,7 +94,7 @@ class Runner:
         A run that its budget does not let start ends with 75 (Pause) or 1 (Stop).
 
         Raises:
-            RunFileError: the store cannot be written, or another process works on the run.
+            RunFileError: its samples cannot be written, or another process works on the run.
             CommandError: the command cannot be started.
         """
         self._document = self.store.load(self.name)
@@ -363,7 +363,13 @@ class Runner:
         return environment
 
     def _save(self) -> None:
-        self.store.save(self.name, self._document)
+        """Write the document; a disk that takes nothing is a note, and the command goes on."""
+        try:
+            self.store.save(self.name, self._document)
+        except RunFileError as error:
+            note = f"what the run does is not kept: {error}"
+            if note not in self.notes:
+                self.notes.append(note)
 
     def _settle(self) -> None:
         """Write what was measured; a run that never worked keeps its plan."""

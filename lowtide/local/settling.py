@@ -25,6 +25,7 @@ from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.local.books import PartKey
 from lowtide.local.samples_file import SampledAttempt
+from lowtide.local.store import ANNOTATION_RUN
 from lowtide.names import EXIT_CODE_PAUSED, GROUP
 from lowtide.trainingjob.budget_limits import budget_verdict, with_verdict
 from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, has_end
@@ -175,8 +176,14 @@ def settled(
         status = status.model_copy(
             update={**sections_of(figures), "attempts": with_attempt_figures(attempts, figures)}
         )
-    stopped = str(job.metadata.get("annotations", {}).get(ANNOTATION_STOPPED, ""))
-    conditions = _conditions(status, figures, sampled, now, stopped, is_going_on=is_going_on)
+    conditions = _conditions(
+        status,
+        figures,
+        sampled,
+        now,
+        job.metadata.get("annotations", {}),
+        is_going_on=is_going_on,
+    )
     status = status.model_copy(update={"conditions": conditions.build()})
     if job.spec.budget is not None:
         status = with_verdict(status, budget_verdict(job.spec.budget, status, now), now)
@@ -192,7 +199,7 @@ def _conditions(
     figures: Measurement | None,
     sampled: Sequence[SampledAttempt],
     now: datetime,
-    stopped: str,
+    annotations: Mapping[str, Any],
     *,
     is_going_on: bool,
 ) -> Conditions:
@@ -213,7 +220,10 @@ def _conditions(
     reason = Reason.NOT_PAUSED if not paused else Reason.CLEANER_LATER
     message = ""
     if last == CUT and not is_going_on:
-        reason, message = Reason.SUSPENDED, "it was cut: go on with `lowtide run --resume`"
+        reason = Reason.SUSPENDED
+        message = "it was cut with the program that measured it; what was measured is kept"
+        if ANNOTATION_RUN in annotations:
+            message += ": go on with `lowtide run --resume`"
     conditions.set(ConditionType.PAUSED, "True" if paused else "False", reason, message)
     code = sampled[-1].exit_status if sampled else None
     conditions.set(
@@ -221,6 +231,7 @@ def _conditions(
         "True" if last == COMPLETE else "False",
         Reason.JOB_COMPLETE if last == COMPLETE else Reason.NOT_ENDED,
     )
+    stopped = str(annotations.get(ANNOTATION_STOPPED, ""))
     failed = last == FAILED or bool(stopped)
     why = Reason.BUDGET_EXCEEDED if stopped else Reason.JOB_FAILED
     conditions.set(

@@ -22,6 +22,10 @@ from lowtide.units import format_timestamp
 NAME: Final = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,50}[a-z0-9])?$")
 ANNOTATION_HOST: Final = f"{names.GROUP}/host"
 ANNOTATION_FOLDER: Final = f"{names.GROUP}/folder"
+ANNOTATION_RUN: Final = f"{names.GROUP}/run"
+"""How a run of `lowtide run` was started, so that it can be gone on with."""
+ANNOTATION_GRID: Final = f"{names.GROUP}/grid"
+"""Which grid a measured command drew from, so that one whose program was killed can be priced."""
 _STAMP_FORMAT: Final = "%m%d-%H%M%S"
 _TRIES: Final = 1000
 

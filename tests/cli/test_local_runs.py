@@ -1,16 +1,19 @@
 """Runs of this machine, read by the commands that read jobs."""
 
 import json
+import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
+from lowtide.cli.run_grid import GridChoice
 from lowtide.local.finishing import finished
 from lowtide.local.samples_file import SamplesWriter
-from lowtide.local.store import RunStore, new_document
+from lowtide.local.store import ANNOTATION_GRID, RunStore, new_document
 
 AT = datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp()
 
@@ -107,6 +110,40 @@ def test_a_run_whose_program_was_killed_shows_what_its_samples_know(store):
     assert run["status"]["energy"]["totalJoules"] == 24_000
     assert run["status"]["attempts"][0]["outcome"] == "Cut"
     assert run["status"]["display"]["state"] == "Paused"
+
+
+def keep_grid(store: RunStore, trace: Path) -> None:
+    """Let the run `killed` be one that drew from the grid of a trace."""
+    document = store.load("killed")
+    start = datetime.fromtimestamp(AT, UTC)
+    drawn = {"wallStart": start.isoformat(), "grid": GridChoice("XX", trace, start).as_json()}
+    document["metadata"]["annotations"][ANNOTATION_GRID] = json.dumps(drawn)
+    store.save("killed", document)
+
+
+def test_a_killed_run_is_priced_where_its_figures_are_asked_for(store, tmp_path):
+    """24 kJ at 540 g/kWh are 3.6 g."""
+    hours = [datetime.fromtimestamp(AT, UTC) + timedelta(hours=hour) for hour in range(-48, 48)]
+    rows = [f"{hour.isoformat()},540,540" for hour in hours]
+    (tmp_path / "XX.csv").write_text("\n".join(["time,g_per_kwh,forecast_g_per_kwh", *rows]))
+    write_run(store, "killed", 400, has_ended=False)
+    keep_grid(store, tmp_path / "XX.csv")
+
+    done = lowtide("export", "killed", "--to", "openmetrics")
+
+    assert done.exit_code == 0, done.output
+    (grams,) = re.findall(r"lowtide_run_operational_grams{.*} (.*)", done.output)
+    assert float(grams) == pytest.approx(3.6, rel=0.01)
+
+
+def test_a_killed_run_whose_trace_is_gone_says_why_it_has_no_carbon(store, tmp_path):
+    write_run(store, "killed", 400, has_ended=False)
+    keep_grid(store, tmp_path / "gone.csv")
+
+    done = lowtide("export", "killed", "--to", "openmetrics")
+
+    assert done.exit_code == 0, done.output
+    assert "the carbon of a killed run is not known: gone.csv" in done.output
 
 
 def test_a_document_that_is_none_does_not_lose_the_other_runs(store):

@@ -135,6 +135,19 @@ def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(machi
     assert f"still works as process {survivor.pid}" in refused.stderr
 
 
+def test_a_disk_that_takes_nothing_any_more_is_said_and_the_command_goes_on(machine, tmp_path):
+    """Its folder goes away while it runs: the document cannot be written, the status comes."""
+    _, store, lowtide = machine
+    options = replay(tmp_path, [100.0] * 48, speed=1)
+    script = f"rm -r {store.folder}; exit 9"
+
+    done = lowtide("run", "--name", "gone", *options, "--max-delay", "0s", "--", "sh", "-c", script)
+
+    assert done.returncode == 9, done.stderr
+    assert "is not kept" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 TRAINING = """
 import json, pathlib, signal, sys, time
 state = pathlib.Path("state")
