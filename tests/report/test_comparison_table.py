@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
 from lowtide.metrics.comparison import Comparison, compare, quantity
+from lowtide.metrics.job_figures import MetricFigure
+from lowtide.metrics.result import SENTENCES
 from lowtide.records.jobs import ReportError, from_trainingjob, read_path, to_report
 from lowtide.report.comparison import render
 from lowtide.report.comparison_export import to_csv, to_json
@@ -52,6 +55,19 @@ def test_the_last_line_is_the_answer(densenet: Job, inception: Job) -> None:
         "inceptionv3 used 21.1 % less energy than densenet121 with 4.3 points more accuracy; "
         "one run each, so no range"
     )
+
+
+def test_a_metric_without_a_value_is_said_in_a_sentence_with_its_reason(
+    densenet: Job, inception: Job
+) -> None:
+    """The reason is a whole sentence, so it follows a colon and never the word `is`."""
+    said = SENTENCES["energy_not_above_one_unit"]
+    metric = MetricFigure(name="SAM5[Wh]", value=None, reason=said)
+    jobs = [from_trainingjob(job) for job in (densenet, inception)]
+
+    shown = render(compare([replace(jobs[0], metrics=(metric,)), jobs[1]]), width=300)
+
+    assert f"note: densenet121: SAM5[Wh] has no value: {said}" in shown
 
 
 def test_a_baseline_that_is_best_is_said_to_be(densenet: Job, inception: Job) -> None:
