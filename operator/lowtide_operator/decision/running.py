@@ -229,9 +229,15 @@ def _what(seen: Observation, child: ChildView) -> str:
 
 
 def _stopped_at(draft: Draft) -> datetime:
-    """Return when the last pod of the open attempt ended, or now where that is not known."""
-    ends = [pod.end for pod in draft.attempts[-1].pods if pod.end] if draft.attempts else []
-    return max(ends) if ends else draft.now
+    """Return when the last pod of the open attempt ended, or now where that is not known.
+
+    A pod that began after the last known end and is gone has an end that was not seen.
+    """
+    pods = draft.attempts[-1].pods if draft.attempts else ()
+    last = max((pod.end for pod in pods if pod.end is not None), default=None)
+    if last is None or any(p.end is None and p.start is not None and p.start >= last for p in pods):
+        return draft.now
+    return last
 
 
 def _say_running(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:

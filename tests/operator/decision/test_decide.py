@@ -396,6 +396,24 @@ def test_a_resting_job_resumes_when_its_next_stretch_begins() -> None:
     assert [attempt.number for attempt in on.status.attempts] == [1, 2]
 
 
+def test_a_pod_whose_end_was_not_seen_has_run_until_its_job_is_found_at_rest() -> None:
+    """The first pod failed after ten minutes, its successor was gone before the next look.
+
+    The attempt ended with the successor, not before it: its energy belongs to later hours.
+    """
+    first = replace(POD, phase="Failed", end=CREATED + timedelta(minutes=10))
+    second = replace(
+        POD, name="net-1-b", uid="pod-2", start=CREATED + timedelta(minutes=12), end=None
+    )
+    dirty = forecast_of([400.0] * 5 + [50.0] * 40, CREATED + HOUR)
+    both = seen(started(), now=CREATED + HOUR / 2, child=CHILD, pods=(first, second))
+    view = after(started(), decide(both, SETTINGS))
+    suspended = replace(CHILD, suspended=True, active=0, ready=0)
+    rest = decide(seen(view, now=CREATED + HOUR, forecast=dirty, child=suspended), SETTINGS)
+    (attempt,) = rest.status.attempts
+    assert (attempt.outcome, attempt.end) == ("Paused", CREATED + HOUR)
+
+
 def test_a_job_that_may_not_be_interrupted_is_never_paused_by_the_grid() -> None:
     """However dirty it gets."""
     view = waits_for_clean()
