@@ -89,13 +89,17 @@ audit: install
 	  $(foreach p,operator exporter trainer,-r tools/images/requirements/$(p).txt)
 
 # TRACES: a folder with the reference traces; benchmarks/planning/acceptance.py says where from.
+# STEADY: seconds for which ten thousand jobs rest while the operator's CPU time is counted.
 bench: install
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
 	  -c benchmarks/planning/constraints.txt climate-aware-task-scheduler
 	$(BIN)/python benchmarks/planning/speed.py
 	$(if $(TRACES),$(BIN)/python benchmarks/planning/acceptance.py $(TRACES),@echo "set TRACES=folder for the table of savings")
-	-$(BIN)/python benchmarks/operator/scale.py
+	-$(BIN)/python benchmarks/operator/scale.py $(if $(STEADY),--steady-seconds $(STEADY))
+	-$(BIN)/python benchmarks/operator/windows.py
+	-$(BIN)/python benchmarks/operator/scrape.py
 	$(BIN)/python benchmarks/operator/long_run.py 6 8
+	$(BIN)/python benchmarks/operator/long_run.py 31 1
 	$(BIN)/python benchmarks/report/many_runs.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/local/kills.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/exporter/boundaries.py

@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ BUDGETS = {
     "first sight": {"seconds": 60, "peak_mib": 200, "longest_loop_lag_seconds": 1},
     "idle restart": {"seconds": 15, "peak_mib": 200, "status_writes": 0},
     "newer forecast": {"planning_seconds": 20, "status_writes": 0},
+    "steady": {"cpu_ratio": 0.05, "peak_mib": 200},
 }
 """Upper limits, for 10,000 jobs on two cores shared with the API server."""
 
@@ -106,20 +107,20 @@ def write_grid(path: Path, *, more: float = 0.0) -> None:
     fresh.replace(path)
 
 
-async def create(count: int) -> None:
+async def create(bodies: Sequence[dict[str, Any]]) -> None:
     """Create the jobs, some in flight at a time."""
     api = await connect(workers=IN_FLIGHT)
     objects = client.CustomObjectsApi(api)
     slots = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(number: int) -> None:
+    async def one(body: dict[str, Any]) -> None:
         async with slots:
             await objects.create_namespaced_custom_object(
-                names.GROUP, names.VERSION, NAMESPACE, names.PLURAL, manifest(number)
+                names.GROUP, names.VERSION, NAMESPACE, names.PLURAL, body
             )
 
     try:
-        await asyncio.gather(*(one(number) for number in range(count)))
+        await asyncio.gather(*(one(body) for body in bodies))
     finally:
         await api.close()  # type: ignore[no-untyped-call]
 
@@ -223,8 +224,8 @@ class Run:
         self.process.wait(timeout=60)
 
 
-def measure(count: int, folder: Path) -> list[dict[str, Any]]:
-    """Return the figures of the three phases."""
+def measure(count: int, folder: Path, steady_seconds: float) -> list[dict[str, Any]]:
+    """Return the figures of the phases."""
     grid = folder / "grid.csv"
     write_grid(grid)
     found = []
@@ -243,6 +244,10 @@ def measure(count: int, folder: Path) -> list[dict[str, Any]]:
                     lambda now: now["planning_passes"] > passes and now["queue_length"] == 0  # noqa: B023
                 )
                 found.append(run.report("newer forecast", figures))
+                if steady_seconds:
+                    time.sleep(steady_seconds)
+                    steady = run.report("steady", run.figures())
+                    found.append({**steady, "cpu_ratio": steady["cpu_seconds"] / steady_seconds})
         finally:
             run.stop()
     return found
@@ -263,10 +268,13 @@ def main() -> int:
     """Run the benchmark; print one JSON object per phase, then the verdicts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=10_000)
-    count = parser.parse_args().jobs
+    parser.add_argument(
+        "--steady-seconds", type=float, default=0.0, help="3600 for the hour of the promise"
+    )
+    options = parser.parse_args()
     try:
         with reachable_cluster():
-            return compare_with_budgets(count)
+            return compare_with_budgets(options.jobs, options.steady_seconds)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -296,21 +304,27 @@ def reachable_cluster() -> Iterator[None]:
         yield
 
 
-def compare_with_budgets(count: int) -> int:
-    """Print the figures of all phases and their verdicts; return the exit code."""
+@contextlib.contextmanager
+def own_namespace() -> Iterator[None]:
+    """Create the benchmark's namespace, and remove it afterwards."""
     subprocess.run(["kubectl", "create", "namespace", NAMESPACE], check=True, stdout=sys.stderr)
     try:
-        began = time.monotonic()
-        asyncio.run(create(count))
-        print(f"{count} jobs created in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        with tempfile.TemporaryDirectory() as folder:
-            phases = measure(count, Path(folder))
+        yield
     finally:
         subprocess.run(
             ["kubectl", "delete", "namespace", NAMESPACE, "--wait=false"],
             check=True,
             stdout=sys.stderr,
         )
+
+
+def compare_with_budgets(count: int, steady_seconds: float) -> int:
+    """Print the figures of all phases and their verdicts; return the exit code."""
+    with own_namespace(), tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        asyncio.run(create([manifest(number) for number in range(count)]))
+        print(f"{count} jobs created in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        phases = measure(count, Path(folder), steady_seconds)
     verdicts = [verdict(phase) for phase in phases]
     for phase in phases:
         print(json.dumps({"jobs": count, **phase}))
