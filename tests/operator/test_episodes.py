@@ -26,6 +26,13 @@ def test_an_episode_keeps_the_promises(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(600, 610))
+def test_gaps_between_the_samples_lose_no_energy(seed: int) -> None:
+    """Prometheus misses up to four scrapes in a row; the counters go on meanwhile."""
+    play(seed, has_gaps=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(len(FEW), len(FEW) + MANY, TOGETHER))
 def test_five_hundred_episodes_keep_the_promises(first: int) -> None:
     """20,000 are played by benchmarks/operator/episodes.py."""

@@ -27,6 +27,8 @@ SETTLE_SECONDS = 2400.0
 """After the last end: energy that was read too early is read again after half an hour."""
 GRACE_SECONDS = 60.0
 STEP_SECONDS = 20.0
+SCRAPED_BETWEEN_SECONDS = 120.0
+"""From the end of a gap to the next one at least: a scrape comes every minute."""
 NAMES = ("ant", "bee", "cat", "dog", "elk")
 CALLS_PER_JOB_HOUR = 300
 
@@ -38,7 +40,7 @@ class BrokenPromiseError(AssertionError):
 class Episode:
     """What happens in one episode follows from its seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, has_gaps: bool = False) -> None:
         self.seed = seed
         self._dice = random.Random(seed)
         self._world = World(self._dice)
@@ -49,6 +51,8 @@ class Episode:
         self._story: list[str] = []
         self._tastes = random.Random(seed)
         """Dice of what does not change the story: the objectives of jobs."""
+        if has_gaps:
+            self._store.gaps = gaps_of(seed)
         self._without: set[str] = set()
         """TrainingJobs whose Job was deleted by a user."""
 
@@ -435,14 +439,27 @@ def latest_start(body: Body) -> datetime | None:
     return wanted
 
 
-def play(seed: int) -> None:
-    """Play the episode of a seed.
+def gaps_of(seed: int) -> tuple[tuple[float, float], ...]:
+    """Return when Prometheus scrapes nothing: some 12 times, up to four minutes each.
+
+    Exporters show a pod for five minutes after its end, so its last sample always comes.
+    """
+    dice, gaps, at = random.Random(f"gaps {seed}"), [], 0.0
+    while at < FAULTY_HOURS * 3600:
+        at += dice.expovariate(1 / 1200)
+        gaps.append((at, at + dice.uniform(30, 240)))
+        at = gaps[-1][1] + SCRAPED_BETWEEN_SECONDS
+    return tuple(gaps)
+
+
+def play(seed: int, *, has_gaps: bool = False) -> None:
+    """Play the episode of a seed, perhaps with gaps between the samples of Prometheus.
 
     Raises:
         BrokenPromiseError: a promise was not kept.
     """
 
     async def main() -> None:
-        await Episode(seed).run()
+        await Episode(seed, has_gaps=has_gaps).run()
 
     virtual_time.run(main())

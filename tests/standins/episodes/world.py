@@ -386,6 +386,8 @@ class EnergyStore:
         self._world = world
         self.is_away = False
         self.hangs = False
+        self.gaps: tuple[tuple[float, float], ...] = ()
+        """Stretches without a scrape, from and to, in seconds."""
 
     async def samples(
         self, selector: Selector, start: datetime, end: datetime
@@ -449,7 +451,8 @@ class EnergyStore:
         last = now if pod.ended is None else min(now, pod.ended + 300)
         first = SCRAPE_SECONDS * (began // SCRAPE_SECONDS + 1)
         count = max(0, int((last - first) // SCRAPE_SECONDS) + 1)
-        return [first + SCRAPE_SECONDS * number for number in range(count)]
+        times = [first + SCRAPE_SECONDS * number for number in range(count)]
+        return [t for t in times if not any(low <= t <= high for low, high in self.gaps)]
 
 
 def merge(old: Any, patch: Any) -> Any:
