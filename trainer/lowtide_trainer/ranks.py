@@ -95,6 +95,7 @@ class Ranks:
             return [value]
         found: list[Any] = [None] * self.size
         self._distributed.all_gather_object(found, value, group=self._group)
+        self._has_met_others = True
         return found
 
     def from_first(self, value: object) -> Any:
@@ -103,6 +104,7 @@ class Ranks:
             return value
         box = [value]
         self._distributed.broadcast_object_list(box, src=0, group=self._group)
+        self._has_met_others = True
         return box[0]
 
 
