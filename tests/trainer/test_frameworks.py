@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -212,32 +213,33 @@ def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None)
 
 
 @pytest.mark.parametrize(
-    ("stop_at", "signal_number"),
+    ("stops", "has_state"),
     [
-        pytest.param(10, signal.SIGTERM, id="paused in the last batch of an epoch"),
-        pytest.param(7, None, id="crashed, so that it resumes from the end of an epoch"),
-        pytest.param(7, signal.SIGTERM, id="paused within an epoch"),
+        pytest.param([(10, signal.SIGTERM)], False, id="paused in the last batch of an epoch"),
+        pytest.param([(7, None)], False, id="crashed, so that it resumes from the end of an epoch"),
+        pytest.param([(7, signal.SIGTERM)], True, id="paused within an epoch"),
+        pytest.param([(5, signal.SIGTERM), (3, signal.SIGTERM)], True, id="paused at both"),
     ],
 )
 def test_lightning_resumes_to_the_weights_of_an_undisturbed_training(
-    report, tmp_path, stop_at, signal_number
+    report, tmp_path, stops, has_state
 ):
     """Within an epoch with a loader that has a state, at its end with any."""
     from lowtide_trainer.loader import ResumableLoader
 
-    is_within = stop_at % 5 and signal_number is not None
-    loader_class = ResumableLoader if is_within else torch.utils.data.DataLoader
+    loader_class = ResumableLoader if has_state else torch.utils.data.DataLoader
     expected = lightning_weights(tmp_path / "undisturbed", loader_class)
 
     disturbed = tmp_path / "disturbed"
-    stopped = lightning_weights(
-        disturbed, loader_class, stop_at=stop_at, signal_number=signal_number
-    )
+    stopped = [
+        lightning_weights(disturbed, loader_class, stop_at=place, signal_number=number)
+        for place, number in stops
+    ]
     resumed = lightning_weights(disturbed, loader_class)
 
-    assert stopped is None
+    assert stopped == [None] * len(stops)
     assert torch.equal(resumed, expected)
-    assert report().samples == 3 * 40
+    assert (report().samples, report().epochs) == (3 * 40, 3)
 
 
 KERAS = textwrap.dedent(
@@ -358,3 +360,37 @@ def test_a_launcher_under_exec_pauses_with_75_once_all_ranks_saved(report, tmp_p
     assert report().outcome is TrainingOutcome.PAUSED
     ranks = 2 if "torch.distributed.run" in launcher else 1
     assert report().samples == 8 * ranks * report().checkpoint.batches
+
+
+def test_torchrun_on_two_nodes_pauses_with_75_on_both(report, tmp_path):
+    """Each node has a wrapper and a launcher of its own; only one of them is told to stop."""
+    program = tmp_path / "train.py"
+    program.write_text(LAUNCHED)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lowtide_trainer.main", "exec", "--", sys.executable, "-m",
+             "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank",
+             str(rank), "--master-addr", "127.0.0.1", "--master-port", str(port), str(program),
+             str(tmp_path / f"checkpoints-{rank}")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LOWTIDE_REPORT_PATH": str(tmp_path / f"report-{rank}"),
+                 "GLOO_SOCKET_IFNAME": "lo"},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    for line in nodes[0].stdout:
+        if "training" in line:
+            break
+    nodes[1].terminate()
+    for node in nodes:
+        node.communicate(timeout=240)
+
+    assert [node.returncode for node in nodes] == [EXIT_CODE_PAUSED] * 2
+    found = parse_report((tmp_path / "report-0").read_text()).report
+    assert found.outcome is TrainingOutcome.PAUSED
+    assert found.samples == 8 * 2 * found.checkpoint.batches
+    assert not (tmp_path / "checkpoints-1").exists()

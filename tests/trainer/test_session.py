@@ -127,6 +127,26 @@ def test_an_empty_data_set_is_named(pod, caplog):
     assert (pod.report.samples, pod.report.epochs) == (0, 1)
 
 
+def test_a_function_that_cannot_count_a_batch_does_not_end_the_training(pod, caplog):
+    """The total is unknown then, and the sentence names what to mend."""
+    with lowtide_trainer.run(epochs=1) as run:
+        for _ in run.epochs():
+            for _ in run.batches(loader(), samples=lambda batch: batch["images"]):
+                pass
+
+    assert "a batch cannot be counted (TypeError: " in caplog.text
+    assert (pod.report.outcome, pod.report.epochs) == (TrainingOutcome.FINISHED, 1)
+    assert pod.report.samples is None
+
+
+def test_a_training_of_no_epochs_has_not_finished_before(pod, capsys):
+    """Nothing is told to be removed where nothing was saved."""
+    with lowtide_trainer.run(epochs=0, state=[nn.Linear(1, 1)]) as run:
+        assert list(run.epochs()) == []
+
+    assert "already finished" not in capsys.readouterr().err
+
+
 def paused_training(number_of_batches, *, accumulate=1, data=None):
     """Train a state and pause after so many batches; return the batches that were seen."""
     net = nn.Linear(1, 1)

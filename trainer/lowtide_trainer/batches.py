@@ -5,7 +5,7 @@ iterator is made; with them put back, a fresh iterator repeats the same order, a
 an earlier attempt trained on are skipped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,18 @@ def batch_size(batch: Any) -> int | None:
             return len(batch)
         return batch_size(batch[0])
     return None
+
+
+def count_by(function: Callable[[Any], object], batch: Any, warn: Callable[[str], None]) -> object:
+    """Return what a user's function counts in a batch, or `None` with a warning if it fails."""
+    try:
+        return function(batch)
+    except Exception as error:
+        warn(
+            f"a batch cannot be counted ({type(error).__name__}: {error}): mend the function that "
+            "is given as samples= or tokens="
+        )
+        return None
 
 
 def set_epoch(loader: Any, epoch: int) -> None:

@@ -173,14 +173,16 @@ class TrainingRun(CodeBlock):
         """
         if self._saver is not None and self._saver.skips_pass():
             return
-        iterator, done = self._start_pass(loader)
+        data.set_epoch(loader, self._epoch)
+        saver = self._saver
+        iterator, done = (iter(loader), 0) if saver is None else saver.start_pass(loader)
         self._ticks = done
         for batch in iterator:
             yield batch
             done += 1
             figures = self._attempt.figures(
-                samples(batch),
-                None if tokens is None else tokens(batch),
+                data.count_by(samples, batch, self.reporter.warn),
+                None if tokens is None else data.count_by(tokens, batch, self.reporter.warn),
                 save=self._save_is_due(),
             )
             if self._saver is not None:
@@ -236,7 +238,7 @@ class TrainingRun(CodeBlock):
         self._epoch = self._saver.resume(self.reporter)
         if (
             self._epochs is not None
-            and self._epoch >= self._epochs
+            and 0 < self._epochs <= self._epoch
             and self._attempt.ranks.is_first
         ):
             print(
@@ -245,13 +247,6 @@ class TrainingRun(CodeBlock):
                 file=sys.stderr,
                 flush=True,
             )
-
-    def _start_pass(self, loader: Any) -> tuple[Iterator[Any], int]:
-        """Return an iterator over the batches that are left, and how many are done."""
-        data.set_epoch(loader, self._epoch)
-        if self._saver is None:
-            return iter(loader), 0
-        return self._saver.start_pass(loader)
 
     def _save_is_due(self) -> bool:
         """Return whether the first rank wishes for a checkpoint by its clock."""

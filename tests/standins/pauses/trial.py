@@ -66,7 +66,8 @@ class Trial:
             )
             if wish is not None:
                 self.tally.interruptions[wish] += 1
-            if set(statuses) == {0}:
+            # Lightning alone also leaves with 0 when it was told to stop.
+            if set(statuses) == {0} and (place(self._folder) / "weights").exists():
                 self._judge_end()
                 return self.tally
             if self._position + done:

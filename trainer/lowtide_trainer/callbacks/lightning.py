@@ -63,6 +63,7 @@ class LightningCallback(Callback):
         self._loss_key = loss_key
         self._restored: Mapping[str, Any] | None = None
         self._generators: Mapping[str, Any] | None = None
+        self._pauses_with_epoch = False
 
     @property
     def checkpoint(self) -> str | None:
@@ -113,12 +114,14 @@ class LightningCallback(Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count a batch; save and leave if all ranks shall stop and a step is complete."""
-        stops = self._run.step_ended(samples=batch_size(batch))
-        is_last = batch_idx + 1 == trainer.num_training_batches
-        if stops and (is_last or (batch_idx + 1) % trainer.accumulate_grad_batches == 0):
-            if is_last:
-                # Lightning goes on with the next epoch and does not announce the end of this one.
-                self._run.epoch(loss=trainer.callback_metrics.get(self._loss_key))
+        if not self._run.step_ended(samples=batch_size(batch)):
+            return
+        if batch_idx + 1 == trainer.num_training_batches:
+            # A checkpoint from here would confuse Lightning about the epoch that follows, so it is
+            # saved when the epoch ends, which is at once without a validation.
+            self._pauses_with_epoch = True
+            trainer.limit_val_batches = 0
+        elif (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
             self._save(trainer)
             self._run.leave_paused()
 
@@ -128,6 +131,8 @@ class LightningCallback(Callback):
         found = (metrics[key] for key in self._accuracy_keys if key in metrics)
         self._run.epoch(accuracy=next(found, None), loss=metrics.get(self._loss_key))
         self._save(trainer)
+        if self._pauses_with_epoch:
+            self._run.leave_paused()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Report the training as finished."""
