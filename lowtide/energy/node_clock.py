@@ -83,6 +83,15 @@ class NodeClocks:
             least = most = sorted(near)[len(near) // 2]
         return Ahead(least, most)
 
+    def possible(self, scraper: _Scraper, told: float) -> list[float]:
+        """Return the times of the store at which a node's clock can have shown this time."""
+        found = set()
+        for shown in {_ahead_of(look) for look in self._looks.get(scraper, [])}:
+            ahead = self.ahead(scraper, told - shown)
+            if ahead.least - RIGHT_SECONDS <= shown <= ahead.most + RIGHT_SECONDS:
+                found.add(told - shown)
+        return sorted(found)
+
     def righted(
         self, segment_start: Iterable[Series], end_marker: Iterable[Series]
     ) -> RightedTimes:
