@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any, Final, Self
 
+from lowtide.blocks import CodeBlock
 from lowtide.trainingjob.inference_record import InferenceRecord
 from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, bounded_text, build_report
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
@@ -75,7 +75,7 @@ class OpenRequest:
     tokens: object = None
 
 
-class InferenceRun:
+class InferenceRun(CodeBlock):
     """Requests of one process; a context manager around the loop. See `inference`."""
 
     def __init__(
@@ -123,12 +123,7 @@ class InferenceRun:
         self._publish()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def end_with(self, error: BaseException | None) -> None:
         """Report how the inference ended."""
         if self._outcome is TrainingOutcome.RUNNING:
             is_good = error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
