@@ -46,7 +46,8 @@ def _remove(layout: Layout, users: Path, before: footprint.Footprint) -> None:
     """Remove the cluster once it is not in use; no worker joins meanwhile."""
     with cache.lock(layout.cache / "tests.lock"), cache.lock(users):
         single_node.down(layout, Progress())
-        assert footprint.take().new_since(before) == {}, "the cluster left something behind"
+        left = footprint.take().new_since(before)
+        assert left == {}, f"the cluster left behind: {left}"
 
 
 def _run_of_tests() -> Identity | None:
