@@ -87,9 +87,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def builders(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that talks to them; it belongs to a tool, which is no package."""
     monkeypatch.syspath_prepend(str(ROOT / "tools" / "images"))
-    import builders
+    import image_builders
 
-    return builders
+    return image_builders
 
 
 @pytest.mark.parametrize(

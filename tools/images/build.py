@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import builders
+import image_builders
 import wheels
 from contents import contents
 
@@ -46,10 +46,10 @@ def main() -> int:
         print(f"error: there is no image {', '.join(unknown)}: {KNOWN}", file=sys.stderr)
         return 1
     try:
-        builder = builders.choose(arguments.builder, arguments.storage)
+        builder = image_builders.choose(arguments.builder, arguments.storage)
         say(f"building with {builder.program}")
         made = build_all(arguments, builder)
-    except (builders.BuildError, subprocess.CalledProcessError) as error:
+    except (image_builders.BuildError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     file = arguments.output / "images.json"
@@ -74,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[dict[str, object]]:
+def build_all(
+    arguments: argparse.Namespace, builder: image_builders.Builder
+) -> list[dict[str, object]]:
     """Return what `images.json` says of the images, once they are built, saved and pushed."""
     wanted = [image for image in IMAGES if not arguments.names or image.name in arguments.names]
     say(f"pulling {arguments.base_image}")
@@ -120,9 +122,9 @@ def build_all(arguments: argparse.Namespace, builder: builders.Builder) -> list[
 def build_one(
     image: Image,
     tag: str,
-    base: builders.Base,
+    base: image_builders.Base,
     application: Path,
-    builder: builders.Builder,
+    builder: image_builders.Builder,
     arguments: argparse.Namespace,
 ) -> None:
     """Fetch the wheels of one image and build it with the wheel in `application`."""
@@ -136,7 +138,7 @@ def build_one(
     shutil.copy(HERE / "runtime.py", context)
     say(f"building {tag}")
     builder.build(
-        builders.Build(
+        image_builders.Build(
             dockerfile=HERE / "Dockerfile",
             context=context,
             target=image.name,
@@ -150,7 +152,7 @@ def build_one(
     shutil.rmtree(context)
 
 
-def labels(image: Image, base: builders.Base) -> dict[str, str]:
+def labels(image: Image, base: image_builders.Base) -> dict[str, str]:
     """Return the labels that the image specification of the OCI defines."""
     spec = "org.opencontainers.image"
     return {

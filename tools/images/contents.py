@@ -5,10 +5,10 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 
-import builders
+import image_builders
 
 
-def contents(saved: builders.Saved) -> tuple[int, list[str]]:
+def contents(saved: image_builders.Saved) -> tuple[int, list[str]]:
     """Return the bytes of an image unpacked, and its five largest parts, as `31 MB opt/…`."""
     sizes: Counter[str] = Counter()
     for name, size in files(saved):
@@ -18,7 +18,7 @@ def contents(saved: builders.Saved) -> tuple[int, list[str]]:
     return sum(sizes.values()), largest
 
 
-def files(saved: builders.Saved) -> Iterator[tuple[str, int]]:
+def files(saved: image_builders.Saved) -> Iterator[tuple[str, int]]:
     """Yield path and bytes of every file in the layers of an image."""
     if saved.path.is_dir():
         blobs = saved.path / "blobs"
