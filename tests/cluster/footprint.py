@@ -8,7 +8,7 @@ _DIRECTORIES = ("/etc", "/etc/cni", "/opt", "/run", "/run/netns", "/var/lib", "/
 # Buildah keeps notes on image layers there, whatever storage it is given.
 _BUILDAH = Path("/var/lib/containers")
 _KERNEL_SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic")
-_WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "prometheus", "/pause")
+_WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "prometheus")
 # Another terminal may build images at the same time; that is not the cluster's.
 _FOREIGN_MOUNTS = ("/lowtide/images/", "/lowtide/base-image/")
 
@@ -81,7 +81,11 @@ def _processes() -> list[str]:
                 arguments = (directory / "cmdline").read_text().split("\0")
             except OSError:
                 continue
-            if any(word in argument for argument in arguments[:2] for word in _WORDS):
+            if any(
+                argument.endswith("/pause") or word in argument
+                for argument in arguments[:2]
+                for word in _WORDS
+            ):
                 found.append(" ".join([directory.name, *arguments[:3]]))
     return found
 
