@@ -67,7 +67,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "intensity_missing": "energy was used at times whose grid intensity is not known",
         "embodied_missing": "embodied emissions are not known, and the standard requires them",
         "energy_not_above_one_unit": "the logarithm of the energy is not above zero: "
-        "choose a smaller unit (Wh instead of kWh)",
+        "choose a smaller unit (Wh instead of kWh); up to 1 Wh there is no SAM",
         "no_energy": "no energy was measured",
         "value_missing": "a value that the figure needs is missing",
         "value_zero": "an index of a lower-is-better property needs a value above zero",
