@@ -4,15 +4,16 @@ One rule for all that open around somebody's code: whatever the code raises goes
 ends in the same way with and without it.
 """
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 
 
-class CodeBlock:
+class CodeBlock(ABC):
     """Base of objects that are closed by the end of a `with` statement."""
 
+    @abstractmethod
     def end_with(self, error: BaseException | None) -> None:
         """End the block; `error` is what the code in it raised, `None` after a normal end."""
-        raise NotImplementedError
 
     def __exit__(
         self,

@@ -53,12 +53,12 @@ class RunTimes:
         if at_start.is_right and at_end.is_right:
             return None
         start, end = self._told.get(uid, (None, None))
-        if end is not None:
+        if start is not None and end is not None and end <= start:
+            # The clock was set back during the run, so the end that it told says nothing.
+            ends = [s.value for series in end_marker for s in series.samples]
+            end = max(ends, default=last)
+        elif end is not None:
             # The clock may have been set between the end and the scrape that first told it.
             possible = self._clocks.possible(by_time[last], end)
-            is_cut = start is not None and end <= start  # by a clock that was set back meanwhile
             end = max((at for at in possible if at <= last), default=end - at_end.least)
-            if is_cut:
-                ends = [s.value for series in end_marker for s in series.samples]
-                end = max(ends, default=last)
         return None if start is None else start - at_start.most, end

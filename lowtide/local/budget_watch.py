@@ -6,7 +6,7 @@ from its series, one that works from the report that its training writes after e
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import fsum
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,9 @@ from lowtide.accounts.progress import Curve, LiveReport, Mark, add_mark
 from lowtide.accounts.settings import DEFAULT_EMBODIED
 from lowtide.grid.forecast import Forecast
 from lowtide.grid.series import IntensitySeries
+from lowtide.local.clock import utc_of
 from lowtide.local.samples_file import SampledAttempt
+from lowtide.local.store import report_text
 from lowtide.planning import Experience
 from lowtide.trainingjob.budget_limits import BudgetVerdict, budget_verdict, with_verdict
 from lowtide.trainingjob.models import TrainingJob
@@ -28,7 +30,6 @@ from lowtide.trainingjob.training import training_of
 LOOK_RATIO: Final = 0.05
 LOOK_SECONDS: Final = (1.0, 30.0)
 """A run that works is looked at again after a twentieth of its time, within these bounds."""
-_REPORT_MAX: Final = 65_536
 
 
 def next_look(began: datetime, now: datetime) -> datetime:
@@ -119,11 +120,11 @@ class BudgetWatch:
     def _report(self, path: Path) -> LiveReport | None:
         """Return what the training reported last; `None` while it has reported nothing."""
         try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                report = parse_report(file.read(_REPORT_MAX)).report
+            at = utc_of(path.stat().st_mtime)
         except OSError:
             return None
+        text = report_text(path)
+        report = None if text is None else parse_report(text).report
         if report is None:
             return None
         add_mark(self.marks, at, report)
@@ -143,20 +144,16 @@ def _curves(sampled: Sequence[SampledAttempt], joules: float, now: datetime) -> 
     """Return the energy in time of every attempt; the last one still grows."""
     curves: list[Curve] = []
     for one in sampled:
-        start = _moment(one.started_at)
+        start = utc_of(one.started_at)
         points = [(start, 0.0)]
-        points += [(_moment(at), sum(parts.values()) / 1000) for at, parts, _ in one.samples]
+        points += [(utc_of(at), sum(parts.values()) / 1000) for at, parts, _ in one.samples]
         if one is sampled[-1]:
             points = [point for point in points if point[0] < now]
             points.append((now, max(joules, points[-1][1] if points else 0.0)))
         else:
             last = points[-1][1]
-            end = max(points[-1][0], _moment(one.last_seen))
+            end = max(points[-1][0], utc_of(one.last_seen))
             points += [(end + timedelta(microseconds=1), last)]
             points += [(max(end, now) + timedelta(seconds=1), last)]
         curves.append(tuple(points))
     return tuple(curves)
-
-
-def _moment(unix: float) -> datetime:
-    return datetime.fromtimestamp(unix, UTC)

@@ -1,6 +1,7 @@
 """Clock of a run: one that neither a step of the wall clock nor a sleeping machine disturbs."""
 
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 _BOOT: Final = getattr(time, "CLOCK_BOOTTIME", None)
@@ -31,3 +32,8 @@ class RunClock:
 def elapsed_seconds() -> float:
     """Return the time since the machine's start, or a monotonic time where that is not told."""
     return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
+
+
+def utc_of(unix_seconds: float) -> datetime:
+    """Return a Unix time as a moment in UTC."""
+    return datetime.fromtimestamp(unix_seconds, UTC)

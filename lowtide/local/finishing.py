@@ -5,15 +5,14 @@ never lost with the program.
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from lowtide.local.clock import utc_of
 from lowtide.local.samples_file import SampledAttempt, read_samples
-from lowtide.local.store import Document, RunStore
+from lowtide.local.store import Document, RunStore, report_text
 
 if TYPE_CHECKING:
     from lowtide.local.grid import RunGrid
-
-_REPORT_MAX: Final = 65_536
 
 
 def finished(
@@ -40,9 +39,9 @@ def finished(
     now = now or datetime.now(UTC)
     intensity = overhead = None
     if grid is not None and sampled:
-        created, end = _created(document, sampled), _utc(sampled[-1].last_seen)
+        created, end = _created(document, sampled), utc_of(sampled[-1].last_seen)
         intensity = grid.intensity(created, end, now)
-        spans = [(_utc(one.started_at), _utc(one.last_seen)) for one in sampled]
+        spans = [(utc_of(one.started_at), utc_of(one.last_seen)) for one in sampled]
         spec = TrainingJob.model_validate(document).spec
         overhead = grid.overhead(spec, [span for span in spans if span[0] < span[1]])
     return settled(
@@ -51,7 +50,7 @@ def finished(
         now=now,
         intensity=intensity,
         overhead=overhead,
-        report=_report(store, name),
+        report=report_text(store.report_path(name)),
         settings=RunSettings(scrape_interval_seconds=_spacing(sampled)),
         is_going_on=going_on,
     )
@@ -67,22 +66,10 @@ def _spacing(sampled: list[SampledAttempt]) -> float:
     return max([1.0, *longest])
 
 
-def _report(store: RunStore, name: str) -> str | None:
-    try:
-        with store.report_path(name).open(encoding="utf-8", errors="replace") as file:
-            return file.read(_REPORT_MAX) or None
-    except OSError:
-        return None
-
-
 def _created(document: Document, sampled: list[SampledAttempt]) -> datetime:
     text = str(document["metadata"].get("creationTimestamp", ""))
-    first = _utc(sampled[0].started_at)
+    first = utc_of(sampled[0].started_at)
     try:
         return min(first, datetime.fromisoformat(text))
     except (ValueError, TypeError):
         return first
-
-
-def _utc(unix: float) -> datetime:
-    return datetime.fromtimestamp(unix, UTC)

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from lowtide.grid.forecast import Forecast
 from lowtide.local.budget_watch import BudgetWatch, next_look
+from lowtide.local.clock import utc_of
 from lowtide.local.finishing import finished
 from lowtide.local.grid import RunGrid
 from lowtide.local.measured_command import MeasuredCommand
@@ -139,7 +140,7 @@ class Runner:
         """Return when the run may work; the signal that ended the wait, if one did."""
         while True:
             now = self.now()
-            decided = self._decide(now, self._attempts())
+            decided = self._decide(now, self._attempts(self._sampled()))
             if decided.run:
                 return None
             until = decided.plan.start
@@ -220,14 +221,14 @@ class Runner:
         job = self._job()
         if job.spec.budget is None or pause.asked_at is not None:
             return
-        sampled = read_samples(self.store.samples_path(self.name))
+        sampled = self._sampled()
         if not sampled:
             return
         forecast = seen = None
         if self.grid is not None and job.spec.budget.grams is not None:
             forecast = self.grid.forecast(now)
-            seen = self.grid.intensity(_utc(sampled[0].started_at), now, now)
-        attempts = self._attempts(open_since=began, frozen=pause)
+            seen = self.grid.intensity(utc_of(sampled[0].started_at), now, now)
+        attempts = self._attempts(sampled, open_since=began, frozen=pause)
         report = self.store.report_path(self.name)
         over = self._heed(
             *self._budget.during(
@@ -250,8 +251,9 @@ class Runner:
         over = None if verdict is None else verdict.over
         if over is None or over.action is not BudgetAction.WARN:
             return over
-        if self._told_over != over.sentence.partition(" of ")[0]:
-            self._told_over = over.sentence.partition(" of ")[0]
+        subject = over.sentence.partition(" of ")[0]
+        if self._told_over != subject:
+            self._told_over = subject
             self.teller.event(f"warning: {over.sentence}")
         return None
 
@@ -278,7 +280,7 @@ class Runner:
         self, now: datetime, began: datetime, measured: MeasuredCommand, pause: "Pause"
     ) -> datetime:
         """Decide about a command that works or is frozen, and return when to look again."""
-        attempts = self._attempts(open_since=began, frozen=pause)
+        attempts = self._attempts(self._sampled(), open_since=began, frozen=pause)
         decided = self._decide(now, attempts)
         if pause.asked_at is not None or not self._may_pause:
             return decided.look_again_at
@@ -334,17 +336,21 @@ class Runner:
         self._document = {**self._document, "status": status}
         self._save()
 
+    def _sampled(self) -> list[SampledAttempt]:
+        return read_samples(self.store.samples_path(self.name))
+
     def _attempts(
-        self, *, open_since: datetime | None = None, frozen: "Pause | None" = None
+        self,
+        sampled: list[SampledAttempt],
+        *,
+        open_since: datetime | None = None,
+        frozen: "Pause | None" = None,
     ) -> tuple[Attempt, ...]:
         """Return the times the run worked, those in which it was frozen left out."""
-        sampled = read_samples(self.store.samples_path(self.name))
+        job = self._job()
         if open_since is None:
-            job = TrainingJob.model_validate(self._document)
             return attempts_of(job, sampled, is_going_on=False)
-        before: list[SampledAttempt] = sampled[:-1]
-        job = TrainingJob.model_validate(self._document)
-        ended = attempts_of(job, before, is_going_on=False)
+        ended = attempts_of(job, sampled[:-1], is_going_on=False)
         spans = [] if frozen is None else frozen.worked(open_since)
         number = len(ended)
         return (
@@ -377,10 +383,6 @@ class Runner:
             self.store, self.name, grid=self.grid, now=self.now(), document=self._document
         )
         self._save()
-
-
-def _utc(unix: float) -> datetime:
-    return datetime.fromtimestamp(unix, UTC)
 
 
 def _intends(plan: PlanStatus) -> tuple[Any, ...]:

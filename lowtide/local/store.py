@@ -28,6 +28,7 @@ ANNOTATION_GRID: Final = f"{names.GROUP}/grid"
 """Which grid a measured command drew from, so that one whose program was killed can be priced."""
 _STAMP_FORMAT: Final = "%m%d-%H%M%S"
 _TRIES: Final = 1000
+_REPORT_MAX: Final = 65_536
 
 Document = dict[str, Any]
 
@@ -231,3 +232,12 @@ def _sync_folder(folder: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> RunFileError:
     return RunFileError(f"{path} cannot be written: {error.strerror or error}")
+
+
+def report_text(path: Path) -> str | None:
+    """Return what a training wrote of itself, cut where it is too long; `None` for nothing."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_REPORT_MAX) or None
+    except OSError:
+        return None

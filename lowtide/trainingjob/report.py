@@ -11,11 +11,12 @@ message can hold anything. A value that cannot be used is left out and named in 
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lowtide.names import TERMINATION_MESSAGE_MAX_BYTES
 from lowtide.trainingjob.inference_record import InferenceRecord
@@ -331,28 +332,17 @@ def _check_outcome(value: object) -> TrainingOutcome:
         raise ValueError(f"{shown(value)} is not one of {', '.join(TrainingOutcome)}") from None
 
 
-def _check_checkpoint(value: object) -> CheckpointInfo:
-    """Return the checkpoint, given as such or as its JSON object."""
-    if isinstance(value, CheckpointInfo):
+Record = TypeVar("Record", CheckpointInfo, InferenceRecord)
+
+
+def _check_record(value: object, kind: type[Record]) -> Record:
+    """Return a record of some kind, given as such or as its JSON object."""
+    if isinstance(value, kind):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"{shown(value)} is not an object")
-    parts: dict[str, Any] = {
-        attribute: value.get(_key(attribute)) for attribute in CheckpointInfo.__slots__
-    }
-    return CheckpointInfo(**parts)
-
-
-def _check_inference(value: object) -> InferenceRecord:
-    """Return the record of an inference run, given as such or as its JSON object."""
-    if isinstance(value, InferenceRecord):
-        return value
-    if not isinstance(value, dict):
-        raise ValueError(f"{shown(value)} is not an object")
-    parts: dict[str, Any] = {
-        attribute: value.get(_key(attribute)) for attribute in InferenceRecord.__slots__
-    }
-    return InferenceRecord(**parts)
+    parts: dict[str, Any] = {part.name: value.get(_key(part.name)) for part in fields(kind)}
+    return kind(**parts)
 
 
 def _check_history(value: object) -> tuple[EpochRecord, ...]:
@@ -395,8 +385,8 @@ _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "loss": check_number,
     "started_at": check_moment,
     "training_seconds": check_seconds,
-    "checkpoint": _check_checkpoint,
-    "inference": _check_inference,
+    "checkpoint": partial(_check_record, kind=CheckpointInfo),
+    "inference": partial(_check_record, kind=InferenceRecord),
     # Last: the longest part is the one to lose where a message is cut.
     "history": _check_history,
 }
