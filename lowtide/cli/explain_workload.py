@@ -121,6 +121,7 @@ def _not_there(owners: PodOwners, choice: PodChoice, kind: str, name: str) -> st
     listed = ", ".join(there[:MOST_NAMED]) + (" ..." if len(there) > MOST_NAMED else "")
     found = f"there are: {listed}" if there else "no workload of this namespace has any"
     return (
-        f"no pod of {kind} {name} in namespace {choice.namespace} was measured in this time; "
-        f"{found}. A pod stands under the object at the top of its owners."
+        f"no pod of {kind} {name} in namespace {choice.namespace} was measured in this time, "
+        f"which ends with the last whole step at {choice.window.end:%Y-%m-%d %H:%M} UTC; {found}. "
+        "A pod stands under the object at the top of its owners."
     )
