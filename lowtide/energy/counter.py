@@ -2,17 +2,15 @@
 
 Counters restart, jump, stop and vanish. `CounterMeter` says how many whole millijoules each new
 reading adds and never a negative number. A reading that does not fit the one before is doubted
-until the next one decides whether it was garbage, a restart or a jump. `DeviceTotal` keeps the
-device's total from the raw readings alone, on a path of its own: comparing it with the sum of what
-was handed out is a real check, where a total summed from the same differences would agree by
-identity. Neither reads a clock: times are monotonic seconds of the caller. Energies are integer
-millijoules, NVML's unit.
+until the next one decides whether it was garbage, a restart or a jump. No clock is read: times are
+monotonic seconds of the caller. Energies are integer millijoules, NVML's unit.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from lowtide.energy.device_total import DeviceTotal
 from lowtide.limits import believable_counter, can_have_drawn, watts_max
 
 POWER_GAP_MAX_SECONDS: Final = 65.0
@@ -21,6 +19,8 @@ STUCK_AFTER_SECONDS: Final = 10.0
 """A hundred refreshes of the slowest counter known (0.1 s)."""
 LOSS_SECONDS: Final = 5.0
 """A restart or pause in a longer interval hides energy that must not go unmentioned."""
+RESTARTED_RATIO: Final = 0.5
+"""A counter that comes back with less than this share of what power told meanwhile began anew."""
 
 
 class CounterStep(StrEnum):
@@ -74,43 +74,6 @@ class Increment(NamedTuple):
 
 
 @dataclass(slots=True)
-class DeviceTotal:
-    """Energy of a device from its raw readings: the sum of (last - first) over segments."""
-
-    closed_millijoules: int = 0
-    """Energy of the segments before this one."""
-    first_raw: int | None = None
-    """The reading that this segment begins with."""
-    last_raw: int | None = None
-    """The latest reading of this segment."""
-    from_power_millijoules: int = 0
-    """Energy booked from power while the counter was silent."""
-    caught_up_millijoules: int = 0
-    """What of it the counter has brought since."""
-
-    @property
-    def millijoules(self) -> int:
-        """Total since the first reading."""
-        running = 0
-        if self.first_raw is not None and self.last_raw is not None:
-            running = self.last_raw - self.first_raw
-        booked = self.from_power_millijoules - self.caught_up_millijoules
-        return self.closed_millijoules + running + booked
-
-    def read(self, raw: int) -> None:
-        """Take a reading that continues the segment, or opens the first one."""
-        if self.first_raw is None:
-            self.first_raw = raw
-        self.last_raw = raw
-
-    def restart(self, raw: int, first_raw: int) -> None:
-        """Take a reading that opens a new segment beginning at `first_raw`."""
-        if self.first_raw is not None and self.last_raw is not None:
-            self.closed_millijoules += self.last_raw - self.first_raw
-        self.first_raw, self.last_raw = first_raw, raw
-
-
-@dataclass(slots=True)
 class CounterMeter:
     """Meter of one device; see the table in docs/explanation/energy.md."""
 
@@ -128,6 +91,8 @@ class CounterMeter:
     _limit_watts: float | None = None
     _doubted_raw: int | None = None
     _doubted_at: float = 0.0
+    _drawn_at_doubt: float | None = None
+    _drawn_seconds_at_doubt: float = 0.0
     _silent_since: float | None = None
     _power_watts: float | None = None
     _power_at: float = 0.0
@@ -241,11 +206,15 @@ class CounterMeter:
             self._doubted_raw = None
             return self._stand_still(reading, raw)
         if raw > last and self._fits(raw - last, self._moved_at, reading):
+            if raw - last < RESTARTED_RATIO * self._booked_ahead:
+                self.resets += 1
+                return self._rebase(reading, raw)
             self.total.read(raw)
             return self._grow(CounterStep.COUNTED, reading, raw, raw - last)
         if doubted is not None and self._fits(raw - doubted, self._doubted_at, reading):
             return self._begin_anew(reading, raw, last, doubted)
         self._doubted_raw, self._doubted_at = raw, reading.at_seconds
+        self._drawn_at_doubt, self._drawn_seconds_at_doubt = self._drawn, self._drawn_seconds
         return Increment(CounterStep.MISSING)
 
     def _fits(self, millijoules: int, since: float, reading: CounterReading) -> bool:
@@ -259,25 +228,41 @@ class CounterMeter:
     def _begin_anew(self, reading: CounterReading, raw: int, last: int, doubted: int) -> Increment:
         """Go on from a doubted reading that the next one has confirmed.
 
-        A counter that fell has restarted: it shows what was drawn since. One that jumped says
-        nothing of the interval.
+        A counter that fell has restarted: it shows what was drawn since. One that jumped, or that
+        restarted while power stood in for it, says nothing of the time before it was doubted.
         """
         self.resets += 1
-        if doubted < last and self._fits(raw, self._moved_at, reading):
+        is_bridged = self._booked_ahead > 0
+        if doubted < last and not is_bridged and self._fits(raw, self._moved_at, reading):
             self.total.restart(raw, first_raw=0)
             return self._grow(CounterStep.RESET, reading, raw, raw)
-        return self._rebase(reading, raw)
+        return self._rebase(reading, raw, doubted)
 
-    def _rebase(self, reading: CounterReading, raw: int) -> Increment:
-        """Count from here on; for the interval so far, what power saw stands in."""
-        self.total.restart(raw, first_raw=raw)
+    def _rebase(self, reading: CounterReading, raw: int, doubted: int | None = None) -> Increment:
+        """Count from `raw` on; for the interval so far, what power saw stands in.
+
+        Where the base was doubted first, the counter itself tells what was drawn since.
+        """
         drawn, covered_seconds = self._take_drawn()
+        since_doubt = 0.0
+        if doubted is not None:
+            drawn, covered_seconds = self._drawn_at_doubt, self._drawn_seconds_at_doubt
+            since_doubt = reading.at_seconds - self._doubted_at
+        first_raw = raw if doubted is None else doubted
+        self.total.restart(raw, first_raw=first_raw)
         seconds = self._pass_time(reading)
         whole = 0 if drawn is None else self._whole(drawn)
         self.total.from_power_millijoules += whole
         self._accept(reading, raw)
-        is_lost = seconds - covered_seconds > min(LOSS_SECONDS, seconds / 2)
-        return Increment(CounterStep.REBASED, whole, drawn is not None, seconds, is_lost=is_lost)
+        bridged_seconds = seconds - since_doubt
+        is_lost = bridged_seconds - covered_seconds > min(LOSS_SECONDS, bridged_seconds / 2)
+        return Increment(
+            CounterStep.REBASED,
+            whole + raw - first_raw,
+            drawn is not None,
+            seconds,
+            is_lost=is_lost,
+        )
 
     def _grow(self, step: CounterStep, reading: CounterReading, raw: int, grown: int) -> Increment:
         """Hand out what the counter grew by, less what was booked ahead from power.

@@ -7,7 +7,7 @@ is doubted until the next one decides whether it was garbage or a restart.
 
 from dataclasses import dataclass, field
 
-from lowtide.energy.counter import DeviceTotal
+from lowtide.energy.device_total import DeviceTotal
 from lowtide.limits import PACKAGE_WATTS_MAX, believable_counter, can_have_drawn
 
 _JOULE = 1_000_000

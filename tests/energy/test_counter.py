@@ -69,7 +69,7 @@ def test_a_confirmed_jump_is_replaced_by_power_and_is_said_to_be_lost_without_it
     lost = feed(blind, *jump)
     bridged = feed(seeing, (0, 0, 300.0), (1, 5_000_000, 300.0), (2, 5_300_000, 300.0))
 
-    assert [i.millijoules for i in lost] == [0, 0, 0, 300_000]
+    assert [i.millijoules for i in lost] == [0, 0, 300_000, 300_000]
     assert (lost[2].step, lost[2].is_lost, blind.resets) == (CounterStep.REBASED, True, 1)
     assert (bridged[2].millijoules, bridged[2].from_power) == (600_000, True)
     assert not bridged[2].is_lost
@@ -146,6 +146,52 @@ def test_a_stuck_counter_is_bridged_by_power_and_catches_up():
     assert freed.millijoules == 300_000
     assert meter.total.millijoules == 9_600_000
     assert meter.stuck_seconds == pytest.approx(30)
+
+
+def test_a_counter_that_began_anew_while_power_stood_in_costs_nothing():
+    """100 W for 20 s without the counter, which restarts at 12 s; from 21 s on the load is 500 W.
+
+    At 21 s it shows the 900 J since its restart, at 22 s 500 J more. Power told 2 kJ up to 20 s;
+    the second after it is 300 J by power, the next one 500 J by the counter.
+    """
+    meter = CounterMeter()
+    feed(meter, (0, 10**9, 100.0))
+    silent = feed(meter, *((s, None, 100.0) for s in range(1, 21)))
+
+    doubted, back = feed(meter, (21, 900_000, 500.0), (22, 1_400_000, 500.0))
+    (after,) = feed(meter, (23, 1_900_000, 500.0))
+
+    assert sum(i.millijoules for i in silent) == 2_000_000
+    assert (doubted.millijoules, back.step) == (0, CounterStep.REBASED)
+    assert (back.millijoules, back.from_power, back.is_lost) == (800_000, True, False)
+    assert (after.millijoules, meter.resets) == (500_000, 1)
+    assert meter.total.millijoules == 3_300_000
+
+
+def test_a_stuck_counter_that_begins_anew_does_not_pay_with_later_energy():
+    """300 W for 20 s from power; the counter then restarts and the next second's 300 J count."""
+    meter = CounterMeter()
+    feed(meter, (0, 10**9, 300.0), *((s, 10**9, 300.0) for s in range(1, 21)))
+
+    increments = feed(meter, (21, 100_000, 300.0), (22, 400_000, 300.0))
+
+    assert [i.millijoules for i in increments] == [0, 600_000]
+    assert meter.total.millijoules == 6_600_000
+
+
+def test_a_counter_that_goes_on_without_what_it_missed_pays_nothing():
+    """Young, silent for 20 s at 300 W and restarted in it: it shows more than before, but little.
+
+    1 kJ before, 1.5 kJ after; power told 6 kJ in between. What it grew by is not what was drawn.
+    """
+    meter = CounterMeter()
+    feed(meter, (0, 1_000_000, 300.0), *((s, None, 300.0) for s in range(1, 21)))
+
+    back, after = feed(meter, (21, 1_500_000, 300.0), (22, 1_800_000, 300.0))
+
+    assert (back.step, back.millijoules, meter.resets) == (CounterStep.REBASED, 300_000, 1)
+    assert after.millijoules == 300_000
+    assert meter.total.millijoules == 6_600_000
 
 
 def test_a_short_stand_still_is_not_stuck():
@@ -255,4 +301,4 @@ def test_a_jump_is_not_energy_even_if_no_power_limit_is_known():
     jump = meter.advance(CounterReading(at_seconds=2.0, counter_millijoules=10**18 + 1))
 
     assert jump.step is CounterStep.REBASED
-    assert meter.total.millijoules == 0
+    assert meter.total.millijoules == 1  # what was drawn between the two readings that agree

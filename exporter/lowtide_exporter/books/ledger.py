@@ -2,7 +2,7 @@
 
 `NodeLedger.apply` takes what one tick observed and books it. It does no I/O and reads no clock,
 so a day of faults runs in a test in seconds. The residual compares what was handed out with the
-devices' own totals, which are kept apart (`lowtide.energy.counter.DeviceTotal`).
+devices' own totals, which are kept apart (`lowtide.energy.device_total.DeviceTotal`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 from lowtide.energy.attribution import Method, Owner, Part, UnallocatedReason
 from lowtide.energy.attribution_boundary import Holder
-from lowtide.energy.counter import CounterMeter, DeviceTotal
+from lowtide.energy.counter import CounterMeter
+from lowtide.energy.device_total import DeviceTotal
 from lowtide.energy.quality import Quality
 from lowtide.energy.wrapping import WrappingMeter
 from lowtide.meters.readings import Domain, GpuIdentity, GpuReading
