@@ -12,8 +12,8 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-EXIT_NOT_FOUND: Final = 127
-EXIT_NOT_EXECUTABLE: Final = 126
+from lowtide.unstarted import EXIT_NOT_FOUND, exit_status
+
 EXIT_SIGNAL: Final = 128
 HANDED_ON: Final = frozenset(
     {
@@ -115,11 +115,10 @@ def _ended_children() -> Iterator[tuple[int, int]]:
 
 
 def _failure(program: str, error: OSError) -> CommandError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return CommandError(f"{program}: command not found", EXIT_NOT_FOUND)
-    return CommandError(
-        f"{program} cannot be executed: {error.strerror or error}", EXIT_NOT_EXECUTABLE
-    )
+    status = exit_status(program, error)
+    if status == EXIT_NOT_FOUND:
+        return CommandError(f"{program}: command not found", status)
+    return CommandError(f"{program} cannot be executed: {error.strerror or error}", status)
 
 
 def _adopts_orphans() -> bool:

@@ -278,6 +278,18 @@ def test_missing_command_is_named() -> None:
         run(["lowtide-no-such-program"])
 
 
+def test_a_name_that_is_refused_on_the_path_is_not_installed(tmp_path: Path) -> None:
+    """The kernel refuses a folder of the path, or one of that name, as it refuses a program."""
+    (tmp_path / "lowtide-folder").mkdir()
+    (tmp_path / "lowtide-text").touch()
+    path = {"PATH": str(tmp_path)}
+
+    with pytest.raises(CommandFailedError, match="lowtide-folder is not installed"):
+        run(["lowtide-folder"], environment=path)
+    with pytest.raises(CommandFailedError, match="lowtide-text cannot be executed: Permission"):
+        run(["lowtide-text"], environment=path)
+
+
 def test_state_directory_that_is_too_long_for_a_socket_is_refused() -> None:
     """A socket's path has less than 108 bytes (unix(7)); containerd's message would not help."""
     # 81 + len("/containerd.sock.ttrpc") = 81 + 22 = 103 fits; 90 + 22 = 112 is 5 too many.

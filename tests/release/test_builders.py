@@ -26,6 +26,8 @@ for start, answer in json.loads(Path({answers!r}).read_text()):
     if " ".join([Path(sys.argv[0]).name, *told]).startswith(start):
         if answer is None:
             sys.exit(start + " is refused")
+        if answer.startswith("error: "):
+            sys.exit(answer)
         print(answer)
         break
 """
@@ -58,7 +60,7 @@ class Machine:
         self.says()
 
     def says(self, *answers: tuple[str, str | None]) -> None:
-        """Set what the programs answer to commands that begin so; None is a refusal."""
+        """Set what they answer to commands that begin so; None, or an error, is a refusal."""
         self.answers.write_text(json.dumps(answers))
 
     def has(self, *programs: str) -> None:
@@ -132,6 +134,43 @@ def test_each_program_is_told_the_same_build(
     builders.Builder(program).build(builders.Build(**BUILD))
 
     assert machine.commands() == [expected]
+
+
+@pytest.mark.parametrize("program", ["docker", "podman", "buildah"])
+def test_base_is_pulled_and_tried_for_the_platform(
+    machine: Machine, builders: Any, program: str
+) -> None:
+    """A base of this machine's own kind would give an image whose parts do not fit."""
+    machine.has(program)
+    inspected = json.dumps([{"Digest": "sha256:1"}])
+    machine.says(
+        ("docker image inspect", "base@sha256:1"),
+        (f"{program} pull", "1234"),
+        (f"{program} inspect", inspected),
+        ("buildah from", "working-container"),
+        (f"{program} run", "3.13"),
+    )
+
+    base = builders.Builder(program).base("base", "linux/arm64")
+
+    assert (base.digest, base.python) == ("sha256:1", "3.13")
+    verbs = {"pull", "from"} if program == "buildah" else {"pull", "run"}
+    told = {verb: words for _, verb, *words in machine.commands() if verb in verbs}
+    assert set(told) == verbs
+    assert all("--platform=linux/arm64" in words for words in told.values())
+
+
+def test_missing_emulator_is_named(machine: Machine, builders: Any) -> None:
+    """The kernel's own answer says neither what is missing nor for which platform."""
+    machine.has("podman")
+    machine.says(
+        ("podman pull", "1234"),
+        ("podman inspect", '[{"Digest": "sha256:1"}]'),
+        ("podman run", "error: exec /usr/bin/python3: exec format error"),
+    )
+
+    with pytest.raises(builders.BuildError, match=r"linux/arm64: install qemu-user-static"):
+        builders.Builder("podman").base("base", "linux/arm64")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def build_all(
     """Return what `images.json` says of the images, once they are built, saved and pushed."""
     wanted = [image for image in IMAGES if not arguments.names or image.name in arguments.names]
     say(f"pulling {arguments.base_image}")
-    base = builder.base(arguments.base_image)
+    base = builder.base(arguments.base_image, arguments.platform)
     arguments.output.mkdir(parents=True, exist_ok=True)
     layout = arguments.output / "oci"
     shutil.rmtree(layout, ignore_errors=True)

@@ -74,29 +74,43 @@ class Builder:
             raise BuildError(f"`{self.program} {arguments[0]}` failed: {said}")
         return done.stdout.strip()
 
-    def base(self, name: str) -> Base:
-        """Pull the base image `name`, once, and say which one it is."""
+    def base(self, name: str, platform: str | None) -> Base:
+        """Pull the base image `name` for `platform`, once, and say which one it is.
+
+        Raises:
+            BuildError: there is none, or its programs do not run here.
+        """
+        of_platform = () if platform is None else (f"--platform={platform}",)
         if self.program == "docker":
-            self.run("pull", "--quiet", name)
+            self.run("pull", "--quiet", *of_platform, name)
             found = self.run("image", "inspect", "--format", "{{index .RepoDigests 0}}", name)
             reference, digest = found, found.partition("@")[2]
         else:
-            reference = self.run("pull", "--quiet", name).splitlines()[-1]
+            reference = self.run("pull", "--quiet", *of_platform, name).splitlines()[-1]
             kind = ("--type", "image") if self.program == "buildah" else ()
             found = json.loads(self.run("inspect", *kind, reference))
             image = found[0] if isinstance(found, list) else found
             digest = image.get("FromImageDigest") or image["Digest"]
-        return Base(name, reference, digest, self._python(reference))
+        return Base(name, reference, digest, self._python(reference, of_platform))
 
-    def _python(self, reference: str) -> str:
+    def _python(self, reference: str, of_platform: Sequence[str]) -> str:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
-        if self.program != "buildah":
-            return self.run("run", "--rm", "--entrypoint", "python3", reference, "-c", code)
-        container = self.run("from", "--pull-never", reference)
         try:
-            return self.run("run", "--isolation=chroot", container, "--", "python3", "-c", code)
-        finally:
-            self.run("rm", container)
+            if self.program != "buildah":
+                program = ("--entrypoint", "python3", reference, "-c", code)
+                return self.run("run", "--rm", *of_platform, *program)
+            container = self.run("from", "--pull-never", *of_platform, reference)
+            try:
+                return self.run("run", "--isolation=chroot", container, "--", "python3", "-c", code)
+            finally:
+                self.run("rm", container)
+        except BuildError as error:
+            if "exec format error" not in str(error).lower():
+                raise
+            raise BuildError(
+                f"this machine runs no programs of {' '.join(of_platform) or 'the base image'}: "
+                "install qemu-user-static, or build on a machine of that kind"
+            ) from error
 
     def build(self, build: Build) -> None:
         """Build one image and name it `build.tag`."""

@@ -33,12 +33,11 @@ from lowtide.trainingjob.report import (
     parse_report,
 )
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES
+from lowtide.unstarted import EXIT_NOT_FOUND, exit_status
 from lowtide_trainer.notes import ENV_NOTES, ProcessStage, is_paused, read_notes
 from lowtide_trainer.report import report_path, report_writer, say_where
 from lowtide_trainer.reporter import utc_now
 
-EXIT_CODE_NOT_EXECUTABLE: Final = 126
-EXIT_CODE_NOT_FOUND: Final = 127
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _OTHERS: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 _TAKEN: Final = frozenset((*_STOPS, *_OTHERS, signal.SIGCHLD))
@@ -176,7 +175,8 @@ class _Wrapper:
     def _refused(self, error: OSError) -> int:
         """Report a command that cannot be started."""
         name = self._command[0]
-        is_missing = isinstance(error, FileNotFoundError)
+        status = exit_status(name, error)
+        is_missing = status == EXIT_NOT_FOUND
         reason = "was not found" if is_missing else f"cannot be started: {error.strerror}"
         sentence = f"command {name!r} {reason}"
         print(f"error: {sentence}", file=sys.stderr)
@@ -187,7 +187,7 @@ class _Wrapper:
                 error=bounded_text(sentence, ERROR_MAX_BYTES),
             )
         )
-        return EXIT_CODE_NOT_FOUND if is_missing else EXIT_CODE_NOT_EXECUTABLE
+        return status
 
     def _write(self, report: TrainingReport) -> None:
         try:

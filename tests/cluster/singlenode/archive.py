@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +24,14 @@ def single_binary_image(binary: Path, name: str, target: Path) -> Path:
 
 
 def write_image(
-    layers: Sequence[Path], configuration: Mapping[str, object], name: str, target: Path
+    layers: Sequence[Path],
+    configuration: Mapping[str, object],
+    name: str,
+    target: Path,
+    *,
+    machine: str | None = None,
 ) -> None:
-    """Write an image archive of tar files, the lowest first.
+    """Write an image archive of tar files, the lowest first, for this machine or another kind.
 
     The format is that of `docker save`: the layers, a configuration and a manifest
     (https://github.com/moby/docker-image-spec, "Combined Image JSON + Filesystem Changeset
@@ -37,7 +43,7 @@ def write_image(
             digests.append(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
     image = json.dumps(
         {
-            "architecture": _architecture(),
+            "architecture": architecture(machine or platform.machine()),
             "os": "linux",
             "config": configuration,
             # Buildah builds on no image whose history is shorter than its layers.
@@ -68,7 +74,6 @@ def import_image(image: Path, layout: Layout, programs: Binaries) -> None:
     )  # fmt: skip
 
 
-def _architecture() -> str:
-    """Return this machine's architecture by the name that images use (Go's)."""
-    machine = run(["uname", "-m"]).strip()
+def architecture(machine: str) -> str:
+    """Return a kind of machine, as the kernel names it, by the name that images use (Go's)."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

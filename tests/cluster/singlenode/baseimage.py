@@ -58,23 +58,30 @@ class BaseImage:
         return (self.directory / "python-version").read_text()
 
 
-def provide(layout: Layout, progress: Progress) -> BaseImage:
+def provide(layout: Layout, progress: Progress, machine: str | None = None) -> BaseImage:
     """Return the base image, made on first use.
+
+    `machine` is another kind than this one by the kernel's name, as `aarch64`: the kernel must know
+    an emulator that runs its programs.
 
     Raises:
         UnsupportedMachineError: the host's distribution has no Python that is new enough.
     """
     suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    key = cache.digest([suite, _PACKAGES, *_NOT_NEEDED, platform.machine()])
+    machine = machine or platform.machine()
+    architecture = archive.architecture(machine)  # Debian and Go name it alike
+    key = cache.digest([suite, _PACKAGES, *_NOT_NEEDED, machine])
 
     def build(directory: Path, _lock: int) -> None:
-        progress.step(f"making the base image from Debian packages of {suite} (once, about 1 min)")
+        progress.step(
+            f"making the base image from Debian packages of {suite}, {architecture} (once)"
+        )
         root = directory / "root"
         try:
             run(
-                ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, root,
-                 *_mirror(suite)],
-                timeout_seconds=1200,
+                ["debootstrap", "--variant=minbase", f"--arch={architecture}",
+                 f"--include={_PACKAGES}", suite, root, *_mirror(suite)],
+                timeout_seconds=1800,
             )  # fmt: skip
         finally:
             mounts.unmount_below(root)  # an interrupted debootstrap leaves /proc and /sys
@@ -95,6 +102,7 @@ def provide(layout: Layout, progress: Progress) -> BaseImage:
             {"Env": [f"PATH={_PATH}"], "Cmd": ["/bin/bash"]},
             f"{NAME}:{key}",
             directory / "image.tar",
+            machine=machine,
         )
         layer.unlink()
         shutil.rmtree(root)

@@ -7,6 +7,7 @@ processes are the business of `processes`.)
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ def run(
         CommandFailedError: it is missing, ran too long, or its exit status is not 0.
     """
     name = Path(argv[0]).name
+    environment = {**os.environ, **(environment or {})}
     try:
         process = subprocess.Popen(
             [str(part) for part in argv],
@@ -54,13 +56,16 @@ def run(
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, **(environment or {})},
+            env=environment,
             cwd=directory,
             process_group=0,  # Ctrl-C reaches only this process, which decides what to do
             preexec_fn=None if outlives_caller else _die_with_parent,
         )
-    except FileNotFoundError as error:
-        raise CommandFailedError(f"{name} is not installed") from error
+    except (FileNotFoundError, PermissionError) as error:
+        # A folder of the path that this user may not read is answered like a program of that kind.
+        if shutil.which(argv[0], os.F_OK, environment.get("PATH")) is None:
+            raise CommandFailedError(f"{name} is not installed") from error
+        raise CommandFailedError(f"{name} cannot be executed: {error.strerror}") from error
     with process:  # at its end the process has ended, whatever happens
         try:
             output, complaint = process.communicate(input_text, timeout=timeout_seconds)
