@@ -37,6 +37,8 @@ from lowtide_operator.status.attempts import with_pods
 PAUSED = "Paused"
 MOST_RESTARTS: Final = 6
 """Times in one attempt that pods may stop as if told to, with no pause in sight; each costs."""
+LONGEST_SAVING: Final = timedelta(minutes=10)
+"""Time from a pod's signal to stop until it is taken to be gone, where its end was not seen."""
 STOPPED: Final = frozenset({names.EXIT_CODE_PAUSED, EXIT_CODE_TERMINATED})
 """Exit codes of pods that were told to stop; the Job controller does not count them as failures."""
 NO_ROOM: Final = frozenset({Reason.UNSCHEDULABLE, Reason.FAILED_CREATE})
@@ -218,7 +220,7 @@ def _say_suspended(
     if is_held(child, draft.attempts):
         return
     if child.active == 0 and not left and not any(pod.phase == "Running" for pod in seen.pods):
-        draft.section(attempts=with_end(draft.attempts, _stopped_at(draft), PAUSED))
+        draft.section(attempts=with_end(draft.attempts, _stopped_at(child, draft), PAUSED))
     else:
         # Its pods still save their state; the attempt ends with the last of them.
         draft.look_in(settings.cluster.pod_poll_seconds)
@@ -228,15 +230,18 @@ def _what(seen: Observation, child: ChildView) -> str:
     return f"Job {child.name}" if seen.workload is None else str(seen.workload.ref)
 
 
-def _stopped_at(draft: Draft) -> datetime:
-    """Return when the last pod of the open attempt ended, or now where that is not known.
+def _stopped_at(child: ChildView, draft: Draft) -> datetime:
+    """Return when the last pod of the open attempt ended, as far as that is known.
 
-    A pod that began after the last known end and is gone has an end that was not seen.
+    A pod that began after the last known end and is gone has an end that was not seen: it stopped
+    after it was told to, by the API server's clock, which the operator's own may be behind or,
+    after an outage, far ahead of.
     """
     pods = draft.attempts[-1].pods if draft.attempts else ()
     last = max((pod.end for pod in pods if pod.end is not None), default=None)
     if last is None or any(p.end is None and p.start is not None and p.start >= last for p in pods):
-        return draft.now
+        told = child.rests_since
+        return draft.now if told is None else min(max(draft.now, told), told + LONGEST_SAVING)
     return last
 
 

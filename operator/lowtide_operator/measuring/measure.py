@@ -7,7 +7,7 @@ never replaced by poorer ones.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -134,6 +134,7 @@ class Measurer:
         ):
             waits = ", ".join(open_pods[:3]) or "the pods"
             return still_waiting(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
+        ends = {**await _unseen_ends(samples, job, until), **ends}
         # A workload of somebody else may have run before its TrainingJob was made.
         earliest_pod = min([job.created, *(a.start for a in attempts if a.start)])
         begin = earliest_pod - slack
@@ -245,6 +246,24 @@ async def _sum_up(
             found = read_pods_without_uid(samples, namespace, nameless, start - slack, end)
             async for piece in found:
                 await asyncio.to_thread(reading.take, piece)
+
+
+async def _unseen_ends(samples: Samples, job: JobView, until: datetime) -> Mapping[str, float]:
+    """Return the end markers of pods that were gone before the operator saw their end.
+
+    The operator's word on the end of a paused attempt depends on its own clock.
+    """
+    unseen = {
+        pod.uid: (pod.start, attempt.end)
+        for attempt in job.status.attempts[:-1]
+        for pod in attempt.pods
+        if pod.start is not None and pod.end is None and attempt.end is not None
+    }
+    if not unseen:
+        return {}
+    start = min(start for start, _ in unseen.values())
+    end = min(until, max(end for _, end in unseen.values()) + LONGEST_WAIT)
+    return await end_times(samples, job.key.namespace, unseen, start, end)
 
 
 def _made(job: JobView, pod_start: datetime) -> datetime | None:

@@ -134,6 +134,8 @@ class ChildView:
     """Whether the object is being deleted."""
     queue_to_enter: str = ""
     """Kueue queue that the Job enters when it is let go."""
+    rests_since: datetime | None = None
+    """When its controller told the pods to stop, by the API server's clock; `None` if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +194,16 @@ def child_view(body: Body) -> ChildView | None:
         ending=_ending(status.get("conditions") or ()),
         deleting="deletionTimestamp" in metadata,
         queue_to_enter=queue_to_enter(body),
+        rests_since=rests_since(status),
     )
+
+
+def rests_since(status: Body) -> datetime | None:
+    """Return since when a controller says that its workload rests, `None` if it does not."""
+    for condition in mappings(status.get("conditions")):
+        if condition.get("type") == "Suspended" and condition.get("status") == "True":
+            return moment(condition.get("lastTransitionTime"))
+    return None
 
 
 def controller_of(metadata: Body) -> Body | None:

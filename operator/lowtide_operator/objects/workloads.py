@@ -32,6 +32,7 @@ from lowtide_operator.objects.views import (
     Ending,
     JobOutcome,
     PodView,
+    rests_since,
 )
 
 PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z.]+)\}")
@@ -99,6 +100,7 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         started=None,
         ending=_ending(kind.ending, body),
         deleting="deletionTimestamp" in metadata,
+        rests_since=rests_since(_mapping(body.get("status"))),
     )
     return WorkloadView(
         ref=WorkloadRef(

@@ -414,6 +414,33 @@ def test_a_pod_whose_end_was_not_seen_has_run_until_its_job_is_found_at_rest() -
     assert (attempt.outcome, attempt.end) == ("Paused", CREATED + HOUR)
 
 
+@pytest.mark.parametrize(
+    ("told", "now", "ended"),
+    [
+        pytest.param(60, 60 - 4.5, 60, id="the clock is 270 s behind the API server's"),
+        pytest.param(60, 62, 62, id="it saves for two minutes"),
+        pytest.param(60, 60 + 180, 70, id="the look comes three hours later"),
+    ],
+)
+def test_a_pod_whose_end_was_not_seen_stopped_after_its_job_told_it_to(
+    told: float, now: float, ended: float
+) -> None:
+    """The Job controller's condition says when, by the API server's clock; all are minutes."""
+    view = after(started(), decide(seen(started(), child=CHILD, pods=(POD,)), SETTINGS))
+    suspended = replace(
+        CHILD,
+        suspended=True,
+        active=0,
+        ready=0,
+        rests_since=CREATED + timedelta(minutes=told),
+    )
+    dirty = forecast_of([400.0] * 9 + [50.0] * 40, CREATED)
+    at = CREATED + timedelta(minutes=now)
+    rest = decide(seen(view, now=at, forecast=dirty, child=suspended), SETTINGS)
+    (attempt,) = rest.status.attempts
+    assert (attempt.outcome, attempt.end) == ("Paused", CREATED + timedelta(minutes=ended))
+
+
 def test_a_job_that_may_not_be_interrupted_is_never_paused_by_the_grid() -> None:
     """However dirty it gets."""
     view = waits_for_clean()

@@ -280,3 +280,16 @@ def test_a_rejected_pod_changes_no_figure() -> None:
     )
     assert found.energy == control.energy
     assert found.reason == control.reason
+
+
+def test_a_pod_that_was_gone_before_its_end_was_seen_ran_as_long_as_its_exporter_says() -> None:
+    """A pause by an operator whose clock is 270 s behind: the pod before it ran an hour."""
+    store = Store()
+    store.add("a", 3_600_000)
+    late = NOON + 2 * HOUR
+    store.add("b", 1_800_000, start=late, end=late + 30 * MINUTE)
+    unseen = attempt(pod("a", end=None), end=NOON + HOUR - timedelta(seconds=270))
+    last = attempt(pod("b", late, late + 30 * MINUTE), number=2, end=late + 30 * MINUTE)
+    found = measured(store, unseen, last)
+    assert found.energy is not None
+    assert (found.energy.total_joules, found.energy.run_seconds) == (5_400_000, "5400.000")

@@ -16,7 +16,7 @@ from typing import Any
 from standins.episodes import virtual_time
 from standins.episodes.api import Api
 from standins.episodes.program import Program
-from standins.episodes.world import EPOCH, Body, EnergyStore, World
+from standins.episodes.world import EPOCH, Body, EnergyStore, World, endings
 
 from lowtide.units import parse_timestamp
 
@@ -326,9 +326,7 @@ class Episode:
             status = body.get("status") or {}
             state = (status.get("display") or {}).get("state")
             return bool(body["spec"].get("suspend")) or state in ("Failed", "Complete", "Invalid")
-        return bool((child.get("status") or {}).get("conditions")) or bool(
-            body["spec"].get("suspend")
-        )
+        return bool(endings(child) or body["spec"].get("suspend"))
 
     async def _sleep(self, seconds: float, watcher: asyncio.Task[None]) -> None:
         """Wait, and raise what the watcher found meanwhile."""
@@ -352,8 +350,7 @@ class Episode:
                 raise self._fail(f"{name} was never started: {brief(status)}")
             return
         ended = [kind for kind in ("Complete", "Failed") if held[kind]["status"] == "True"]
-        conditions = ((child or {}).get("status") or {}).get("conditions") or ()
-        wanted = [c["type"] for c in conditions]
+        wanted = endings(child or {})
         # A Job that was deleted may have ended before; if not, it is lost.
         right = ended == wanted if child is not None else len(ended) == 1
         if not right:

@@ -250,7 +250,7 @@ class World:
 
     @staticmethod
     def _has_ended(child: Body) -> bool:
-        return bool((child.get("status") or {}).get("conditions"))
+        return bool(endings(child))
 
     def _is_wanted(self, child: Body | None) -> bool:
         return (
@@ -269,6 +269,7 @@ class World:
         labels = child["spec"]["template"]["metadata"]["labels"]
         pod = Pod(name, f"pod-{next(self._uids)}", uid, labels, self.dice.uniform(50, 400))
         self.pods[pod.uid] = pod
+        (child.get("status") or {}).pop("conditions", None)
         pod.no_room = self.no_room
         self._count(child)
         self.after(1, 90, self._run, pod)
@@ -306,6 +307,8 @@ class World:
             if pod.phase in ("Pending", "Running"):
                 self._stop(pod, 75)
                 pod.is_gone = True
+        rests = {"type": "Suspended", "status": "True", "lastTransitionTime": self.text()}
+        child["status"] = {**(child.get("status") or {}), "conditions": [rests]}
         self._count(child)
 
     def _stop(self, pod: Pod, exit_code: int) -> None:
@@ -453,6 +456,12 @@ class EnergyStore:
         count = max(0, int((last - first) // SCRAPE_SECONDS) + 1)
         times = [first + SCRAPE_SECONDS * number for number in range(count)]
         return [t for t in times if not any(low <= t <= high for low, high in self.gaps)]
+
+
+def endings(child: Body) -> list[str]:
+    """Return by which conditions a Job has ended: one, or none."""
+    held = (child.get("status") or {}).get("conditions") or ()
+    return [one["type"] for one in held if one["type"] in ("Complete", "Failed")]
 
 
 def merge(old: Any, patch: Any) -> Any:
