@@ -4,7 +4,8 @@
 
 Each episode lets users act, things fail and operators die for four virtual hours, then checks the
 promises in the calm (tests/standins/episodes/episode.py). Seeds that break one are printed with
-their story, and the exit code is 1. In every second episode Prometheus misses scrapes too.
+their story, and the exit code is 1. In every second episode Prometheus misses scrapes too. With
+`--budgets` jobs have budgets and are predicted (tests/standins/episodes/budgets.py).
 """
 
 import argparse
@@ -12,22 +13,25 @@ import logging
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from standins.episodes.episode import BrokenPromiseError, play
+from standins.episodes.budgets import BudgetEpisode
+from standins.episodes.episode import BrokenPromiseError, Episode, play
 
 TOGETHER = 20
 
 
-def some(first: int) -> list[str]:
+def some(first: int, *, has_budgets: bool) -> list[str]:
     """Return the stories of the episodes from `first` on that broke a promise."""
+    kind = BudgetEpisode if has_budgets else Episode
     logging.disable(logging.CRITICAL)
     broken = []
     for seed in range(first, first + TOGETHER):
         try:
-            play(seed, has_gaps=bool(seed % 2))
+            play(seed, has_gaps=bool(seed % 2), kind=kind)
         except BrokenPromiseError as error:
             broken.append(str(error))
         except Exception as error:
@@ -40,11 +44,12 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--budgets", action="store_true")
     options = parser.parse_args()
     began, broken = time.monotonic(), 0
     seeds = range(options.first, options.first + options.episodes, TOGETHER)
     with ProcessPoolExecutor(options.processes) as pool:
-        for stories in pool.map(some, seeds):
+        for stories in pool.map(partial(some, has_budgets=options.budgets), seeds):
             for story in stories:
                 broken += 1
                 print(story, flush=True)

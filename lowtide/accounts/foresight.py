@@ -5,7 +5,7 @@ Pure. What a training reported becomes finished steps; `predicted` makes the fig
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import fsum
+from math import ceil, fsum
 from typing import Final
 
 from lowtide.accounts.predicted import (
@@ -25,6 +25,7 @@ from lowtide.prediction.progress import (
     joules_to_come,
     peculiarities,
     seconds_to_come,
+    until_metered,
 )
 from lowtide.prediction.totals import (
     Stretch,
@@ -85,7 +86,8 @@ def foresee(live: LiveReport, training: TrainingStatus, about: Circumstances) ->
     if isinstance(progress, NotPredicted):
         return PredictionStatus(message=progress.sentence, first=first)
     whole = WholeRun(about=about)
-    seconds, joules = seconds_to_come(progress), joules_to_come(progress)
+    metered, unmetered_seconds = until_metered(progress)
+    seconds, joules = seconds_to_come(progress), joules_to_come(metered)
     if isinstance(seconds, NotPredicted):
         return PredictionStatus(message=seconds.sentence, first=first)
     since = _seconds_since_last_step(live, training, progress, about)
@@ -97,7 +99,7 @@ def foresee(live: LiveReport, training: TrainingStatus, about: Circumstances) ->
         whole.missing.append(joules.sentence)
     else:
         found = tuple(dict.fromkeys((*found, *peculiarities(joules))))
-        whole.add_energy(joules, since, _watts(progress))
+        whole.add_energy(joules, since + unmetered_seconds, _watts(progress))
         whole.add_grams(run_seconds)
         whole.add_sci(functional_units_of(progress, training, about.spec))
     whole.add_money(run_seconds)
@@ -126,6 +128,22 @@ def foresee_from_series(
     whole.add_money(seconds)
     text = f"from the latest {len(experience.durations)} runs of the series"
     return _section(whole, whole.figures(SERIES, 0.0), text, None)
+
+
+def not_below(prediction: PredictionStatus, used_joules: float) -> PredictionStatus:
+    """Return a prediction no end of which is below what was used since it was made.
+
+    It stays as long as the training does not answer, while its energy goes on growing.
+    """
+    energy = prediction.energy_joules
+    if energy is None or float(energy.low) >= used_joules:
+        return prediction
+    ends = {"expected": energy.expected, "low": energy.low, "high": energy.high}
+    lifted = {
+        name: end if float(end) >= used_joules else str(ceil(used_joules))
+        for name, end in ends.items()
+    }
+    return prediction.model_copy(update={"energy_joules": energy.model_copy(update=lifted)})
 
 
 def _section(

@@ -83,6 +83,25 @@ def seconds_to_come(progress: Progress) -> SumToCome | NotPredicted:
     return _to_come(progress, [step.seconds for step in progress.steps], "running time")
 
 
+def until_metered(progress: Progress) -> tuple[Progress, float]:
+    """Return the progress up to the last step whose energy is known, and the seconds after it.
+
+    The meters' samples come later than the report of an epoch that has just ended. Where the
+    energy of no step is known the progress is returned as it is.
+    """
+    newest_first = reversed(progress.steps)
+    unmetered = [*takewhile(lambda step: step.joules is None, newest_first)]
+    if len(unmetered) == len(progress.steps):
+        return progress, 0.0
+    kept = Progress(
+        unit=progress.unit,
+        done=progress.done - fsum(step.units for step in unmetered),
+        planned=progress.planned,
+        steps=progress.steps[: len(progress.steps) - len(unmetered)],
+    )
+    return kept, fsum(step.seconds for step in unmetered)
+
+
 def joules_to_come(progress: Progress) -> SumToCome | NotPredicted:
     """Return the energy of what is left after the last step, from the steps whose energy is known.
 

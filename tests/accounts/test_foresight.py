@@ -7,6 +7,7 @@ import pytest
 from lowtide.accounts.foresight import (
     foresee,
     foresee_from_series,
+    not_below,
     with_what_was_known,
 )
 from lowtide.accounts.predicted import Circumstances
@@ -195,6 +196,35 @@ def test_a_waiting_job_is_predicted_with_the_stated_overhead(
     assert found is not None
     assert found.grams is not None
     assert float(found.grams.expected) == pytest.approx(grams, rel=1e-3)
+
+
+def test_epochs_whose_samples_are_late_do_not_hide_the_others() -> None:
+    """By hand: 20 epochs of 100 s at 1 kW, of which the meters show six and the report eight."""
+    live = LiveReport(at(810), report(8, training_seconds=810.0))
+    circumstances = about(810, curves=(watts(1000, 650),))
+    training = with_what_was_known(training_of(live.report), None, circumstances.curves)
+
+    found = foresee(live, training, circumstances)
+
+    assert [entry.joules for entry in training.history] == [100_000] * 6 + [None] * 2
+    assert found.energy_joules is not None
+    assert float(found.energy_joules.expected) == pytest.approx(2_000_000, rel=1e-3)
+
+
+def test_a_prediction_that_was_made_before_is_never_below_what_was_used_since() -> None:
+    """No page answers for an hour, and the energy goes on growing: every end is at least that."""
+    live = LiveReport(at(650), report(6, training_seconds=650.0))
+    circumstances = about(650)
+    training = with_what_was_known(training_of(live.report), None, circumstances.curves)
+    made = foresee(live, training, circumstances)
+
+    later = not_below(made, 2_345_678.0)
+
+    assert not_below(made, 1_000_000.0) == made
+    assert later.energy_joules is not None
+    energy = later.energy_joules
+    assert {energy.low, energy.expected, energy.high} == {"2345678"}
+    assert later.finish == made.finish
 
 
 def test_planned_pauses_move_the_end() -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from standins.episodes.budgets import BudgetEpisode
 from standins.episodes.episode import play
 
 FEW = range(3)
@@ -30,6 +31,16 @@ def test_an_episode_keeps_the_promises(seed: int) -> None:
 def test_gaps_between_the_samples_lose_no_energy(seed: int) -> None:
     """Prometheus misses up to four scrapes in a row; the counters go on meanwhile."""
     play(seed, has_gaps=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_budgets_act_with_evidence_and_in_time(seed: int) -> None:
+    """Limits of energy, grams, money and the end; Warn, Pause or Stop; edited at any time.
+
+    `benchmarks/operator/episodes.py --budgets` plays hundreds.
+    """
+    play(seed, has_gaps=bool(seed % 2), kind=BudgetEpisode)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from lowtide.prediction.progress import (
     joules_to_come,
     peculiarities,
     seconds_to_come,
+    until_metered,
 )
 
 
@@ -55,6 +56,26 @@ def test_energy_is_learnt_from_the_epochs_after_the_last_gap() -> None:
     assert isinstance(after, SumToCome)
     assert round(after.expected) == 1300
     assert short == NotPredicted("the energy of 1 epochs is known: it is predicted from 5 on")
+
+
+def test_energy_that_is_not_read_yet_counts_as_still_to_come() -> None:
+    """The samples of the two newest of eight epochs are missing: 14 of 20 are left, at 100 J."""
+    known, unknown = Step(1, 60, 100), Step(1, 60)
+
+    metered, seconds = until_metered(progress(*[known] * 6, unknown, unknown))
+    answer = joules_to_come(metered)
+
+    assert (metered.done, seconds) == (6, 120)
+    assert isinstance(answer, SumToCome)
+    assert round(answer.expected) == 1400
+
+
+def test_energy_of_no_epoch_is_refused() -> None:
+    """Nothing is left out where nothing is known."""
+    blind = progress(*[Step(1, 60)] * 6)
+
+    assert until_metered(blind) == (blind, 0.0)
+    assert isinstance(joules_to_come(blind), NotPredicted)
 
 
 def test_what_was_found_is_said_in_words() -> None:

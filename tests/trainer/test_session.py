@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,25 @@ def test_a_pause_leaves_with_its_exit_code_after_saving(pod):
     assert (pod.report.epochs, pod.report.samples) == (1, 28)
     assert pod.report.checkpoint.batches == 4
     assert pod.report.checkpoint.duration_seconds >= 0
+
+
+def test_collecting_the_state_counts_as_saving(pod):
+    """A pause takes as long as both, and the grace period must hold both."""
+
+    class Slow:
+        def state_dict(self):
+            time.sleep(0.2)
+            return {}
+
+        def load_state_dict(self, state):
+            pass
+
+    with lowtide_trainer.run(epochs=1, state=[Slow()], checkpoint_seconds=0.0) as run:
+        for _ in run.epochs():
+            for _ in run.batches(loader()):
+                pass
+
+    assert pod.report.checkpoint.duration_seconds >= 0.2
 
 
 def test_a_resumed_epoch_has_the_batches_that_were_left_in_their_order(pod):

@@ -9,7 +9,9 @@ need no shared volume.
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,7 +148,11 @@ class RunSaver:
         self._left = None
 
     def save(self, reporter: Reporter) -> str | None:
-        """Write a checkpoint; return why it could not be written, else `None`."""
+        """Write a checkpoint; return why it could not be written, else `None`.
+
+        How long it took is told from here on: collecting the state belongs to a pause too.
+        """
+        began = time.monotonic()
         content = {
             "objects": self._objects.to_content(),
             "reporter": reporter.state(),
@@ -158,7 +164,7 @@ class RunSaver:
         }
         info, failure = None, None
         if self._ranks.is_first:
-            info, failure = self._write(content)
+            info, failure = self._write(content, began)
         info, failure = self._ranks.from_first((info, failure))
         if info is None:
             reporter.checkpoint_failed()
@@ -193,13 +199,16 @@ class RunSaver:
             log.warning("%s; this training cannot be paused", failure)
         return store
 
-    def _write(self, content: Mapping[str, Any]) -> tuple[CheckpointInfo | None, str | None]:
+    def _write(
+        self, content: Mapping[str, Any], began: float
+    ) -> tuple[CheckpointInfo | None, str | None]:
         if self._store is None:
             return None, f"no checkpoint can be written to {self.directory}"
         try:
-            return self._store.save(content, batches=self._batches_done), None
+            info = self._store.save(content, batches=self._batches_done)
         except CheckpointNotSavedError as error:
             return None, str(error)
+        return replace(info, duration_seconds=time.monotonic() - began), None
 
     def _place(self) -> dict[str, Any]:
         """Return where this rank stands: its place in the data and its generators."""

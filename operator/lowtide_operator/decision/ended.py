@@ -10,7 +10,6 @@ from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figu
 from lowtide.accounts.review import reviewed
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
-from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus
 from lowtide.trainingjob.training import training_status
 from lowtide.units import format_duration
@@ -113,7 +112,7 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
     figures = seen.measurement
     before = find(draft.before.conditions, ConditionType.MEASURED)
     if figures is not None:
-        _write_figures(figures, seen.job.spec, draft)
+        _write_figures(figures, draft)
         if figures.status == "Unknown":
             draft.look_in(settings.measurement.poll_seconds)
         elif figures.reason is Reason.PROVISIONAL:
@@ -125,6 +124,11 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
             ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
         )
         draft.look_in(0)
+    known = before if figures is None else figures
+    spec = seen.job.spec
+    if known is not None and known.status == "True" and not isinstance(spec, Fault):
+        # Also when the budget alone was edited: the condition is about the budget that is there.
+        judge_budget(spec.budget, draft)
     _look_back_later(draft, settings)
     _delete_in_time(seen, draft, settings)
 
@@ -169,15 +173,13 @@ def _reprice_seconds(carbon: CarbonStatus | None, settings: OperatorSettings) ->
     return longest if not step else min(longest, max(step, settings.measurement.poll_seconds))
 
 
-def _write_figures(figures: Measurement, spec: TrainingJobSpec | Fault, draft: Draft) -> None:
+def _write_figures(figures: Measurement, draft: Draft) -> None:
     draft.condition(ConditionType.MEASURED, figures.status, figures.reason, figures.message)
     draft.section(**sections_of(figures), attempts=with_attempt_figures(draft.attempts, figures))
     prediction = draft.status.prediction
     if prediction is not None:
         review = reviewed(draft.status)
         draft.section(prediction=prediction.model_copy(update={"review": review}))
-    if figures.status == "True" and not isinstance(spec, Fault):
-        judge_budget(spec.budget, draft)
 
 
 def _read_report(seen: Observation, draft: Draft) -> None:

@@ -17,6 +17,7 @@ def judge_budget(budget: Budget | None, draft: Draft) -> Exceeded | None:
     A job without a budget has no such condition.
     """
     if budget is None:
+        draft.conditions.drop(ConditionType.OVER_BUDGET)
         return None
     said = budget_verdict(budget, draft.status, draft.now)
     draft.condition(ConditionType.OVER_BUDGET, said.status, said.reason, said.message)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide import names
+from lowtide.accounts.foresight import not_below
 from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
 from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
@@ -61,8 +62,7 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     _say_energy(seen.joules_so_far, draft)
     if seen.training is not None:
         draft.section(training=seen.training)
-    if seen.prediction is not None:
-        draft.section(prediction=seen.prediction)
+    _say_prediction(seen, draft)
     spec = seen.job.spec
     wish, stops = RUN, False
     if not isinstance(spec, Fault):
@@ -98,8 +98,6 @@ def _within_budget(
     A Job that Kueue holds and a workload that somebody else wrote are warned about only.
     """
     over = judge_budget(spec.budget, draft)
-    if spec.budget is None:
-        draft.conditions.drop(ConditionType.OVER_BUDGET)
     is_foreign = seen.workload is not None or (seen.child is not None and seen.child.queued)
     if over is None or over.action is BudgetAction.WARN or is_foreign:
         return wish, False
@@ -151,6 +149,16 @@ def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:
     known = [pod.joules for attempt in attempts for pod in attempt.pods if pod.joules is not None]
     if known:
         draft.section(attempts=attempts, energy=EnergyStatus(total_joules=sum(known), final=False))
+
+
+def _say_prediction(seen: Observation, draft: Draft) -> None:
+    """Draft the newest prediction; none is below the energy that was used meanwhile."""
+    prediction = seen.prediction or draft.status.prediction
+    energy = draft.status.energy
+    if prediction is None:
+        return
+    used = 0 if energy is None or energy.total_joules is None else energy.total_joules
+    draft.section(prediction=not_below(prediction, used))
 
 
 def _with_joules(attempt: Attempt, joules: Mapping[str, float]) -> Attempt:

@@ -170,9 +170,9 @@ def chart_values(
 def _operator_settings(*, scrapes_itself: bool) -> Manifest:
     samples: Manifest = {"prometheus": {"url": PROMETHEUS_URL}}
     if scrapes_itself:  # the chart knows the exporters' address
-        samples = {"exporters": {}}
-    for section in samples.values():
-        section["scrapeIntervalSeconds"] = SCRAPE_SECONDS
+        samples = {"exporters": {}, "prediction": {"periodSeconds": 2}}
+    for name in samples.keys() - {"prediction"}:
+        samples[name]["scrapeIntervalSeconds"] = SCRAPE_SECONDS
     grid = {
         "kind": "electricity-maps",
         "url": f"http://{ADDRESS}:{day.PORT}/v4",

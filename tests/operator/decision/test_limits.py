@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from lowtide.trainingjob.budget import AmountLimit, Budget, BudgetAction, FinishLimit
-from lowtide.trainingjob.conditions import ConditionType, find
+from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, find
 from lowtide.trainingjob.prediction import PredictedAmount, PredictedMoment, PredictionStatus
 from lowtide.trainingjob.spec import Interruption, Policy, Schedule, TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
     AttemptPod,
     CheckpointStatus,
+    EnergyStatus,
     TrainingJobStatus,
     TrainingStatus,
 )
@@ -255,6 +256,50 @@ def test_the_strictest_action_counts() -> None:
     assert found is not None
     assert "energy of" in found.message
     assert "emissions of 200 g" in found.message
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [("900000", ("True", "BudgetExceeded")), ("2000000", ("False", "WithinBudget"))],
+)
+def test_a_budget_that_is_edited_after_the_end_is_judged_again(
+    limit: str, found: tuple[str, str]
+) -> None:
+    """A megajoule was measured; the condition is about the budget that stands in the spec."""
+    known = Conditions((), now=CREATED, generation=1)
+    known.set(ConditionType.COMPLETE, "True", Reason.JOB_COMPLETE)
+    known.set(ConditionType.MEASURED, "True", Reason.MEASURED)
+    known.set(ConditionType.OVER_BUDGET, "Unknown", Reason.NOT_PREDICTED)
+    ended = RUNNING.model_copy(
+        update={
+            "conditions": known.build(),
+            "energy": EnergyStatus(total_joules=1_000_000, final=True),
+            "attempts": (RUNNING.attempts[0].model_copy(update={"end": CREATED + HOUR}),),
+        }
+    )
+    seen = Observation(
+        now=CREATED + 2 * HOUR, job=job(energy_limit(BudgetAction.STOP, limit), ended)
+    )
+
+    assert over_budget(decide(seen, SETTINGS)) == found
+
+
+def test_a_prediction_is_lifted_to_the_energy_that_was_used_since() -> None:
+    """The training answers no more; 1.5 MJ are on the meters, and 0.9 to 1.2 were predicted."""
+    before = RUNNING.model_copy(update={"prediction": joules(0.9e6, 1e6, 1.2e6)})
+    seen = Observation(
+        now=CREATED + HOUR,
+        job=job(Budget(), before),
+        template_checked=True,
+        child=CHILD,
+        pods=(POD,),
+        joules_so_far={POD.uid: 1.5e6},
+    )
+
+    prediction = decide(seen, SETTINGS).status.prediction
+
+    assert prediction is not None
+    assert prediction.energy_joules == joules(1.5e6, 1.5e6, 1.5e6).energy_joules
 
 
 def test_a_job_without_a_budget_has_no_such_condition() -> None:

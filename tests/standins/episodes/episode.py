@@ -43,16 +43,16 @@ class Episode:
     def __init__(self, seed: int, *, has_gaps: bool = False) -> None:
         self.seed = seed
         self._dice = random.Random(seed)
-        self._world = World(self._dice)
-        self._api = Api(self._world)
-        self._store = EnergyStore(self._world)
+        self.world = World(self._dice)
+        self._api = Api(self.world)
+        self.store = EnergyStore(self.world)
         capacity = self._dice.choice((None, 1, 3))
-        self._program = Program(self._world, self._api, self._store, capacity)
+        self.program = Program(self.world, self._api, self.store, capacity)
         self._story: list[str] = []
-        self._tastes = random.Random(seed)
+        self.tastes = random.Random(seed)
         """Dice of what does not change the story: the objectives of jobs."""
         if has_gaps:
-            self._store.gaps = gaps_of(seed)
+            self.store.gaps = gaps_of(seed)
         self._without: set[str] = set()
         """TrainingJobs whose Job was deleted by a user."""
 
@@ -63,34 +63,34 @@ class Episode:
             BrokenPromiseError: a promise was not kept.
         """
         self._api.noise = self._dice.choice((0.0, 0.02))
-        self._program.drops = self._dice.choice((0.0, 0.01))
-        self._program.start()
+        self.program.drops = self._dice.choice((0.0, 0.01))
+        self.program.start()
         watcher = asyncio.create_task(self._watch())
         end = FAULTY_HOURS * 3600
         try:
-            while self._world.now < end:
+            while self.world.now < end:
                 await asyncio.sleep(self._dice.expovariate(1 / 240))
-                await self._something()
+                await self.something()
                 if watcher.done():
                     break
             await self._calm(watcher)
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
-            await self._program.kill()
+            await self.program.kill()
 
-    def _fail(self, what: str) -> BrokenPromiseError:
-        at = f"{self._world.now / 3600:.3f} h"
+    def fail(self, what: str) -> BrokenPromiseError:
+        at = f"{self.world.now / 3600:.3f} h"
         return BrokenPromiseError(
             f"seed {self.seed}, at {at}: {what}\n  " + "\n  ".join(self._story[-25:])
         )
 
-    def _tell(self, what: str) -> None:
-        self._story.append(f"{self._world.now:9.1f} {what}")
+    def tell(self, what: str) -> None:
+        self._story.append(f"{self.world.now:9.1f} {what}")
 
     # What happens.
 
-    async def _something(self) -> None:
+    async def something(self) -> None:
         name = self._dice.choice(NAMES)
         users = (self._create, self._create, self._edit, self._suspend, self._run_now)
         users += (self._delete, self._delete_child, self._recreate)
@@ -113,26 +113,26 @@ class Episode:
             )()
 
     def _create(self, name: str) -> None:
-        if name in self._world.jobs:
+        if name in self.world.jobs:
             return
         schedule: Body = {
             "policy": self._dice.choice(("CarbonOptimal", "CarbonOptimal", "Immediate", "Observe")),
             "expectedDurationSeconds": self._dice.randrange(120, 4000),
             "interruption": {"allowed": self._dice.random() < 0.5, "restartCostSeconds": 60},
         }
-        objective = self._tastes.choice(
+        objective = self.tastes.choice(
             (None, {"kind": "Cost"}, {"kind": "Both", "pricePerTonne": "100"})
         )
         if objective is not None:
             schedule["objective"] = objective
         if self._dice.random() < 0.3:
             later = self._dice.randrange(600, 5 * 3600)
-            schedule["deadline"] = self._world.text(self._world.now + later)
+            schedule["deadline"] = self.world.text(self.world.now + later)
         else:
             schedule["maxDelaySeconds"] = self._dice.randrange(0, 3 * 3600)
         if self._dice.random() < 0.15:
             later = self._dice.randrange(0, 3600)
-            schedule["startNoEarlierThan"] = self._world.text(self._world.now + later)
+            schedule["startNoEarlierThan"] = self.world.text(self.world.now + later)
         gpus = self._dice.choice((0, 1, 1, 2))
         container: Body = {"name": "c", "image": "x"}
         if gpus:
@@ -141,9 +141,14 @@ class Episode:
             "schedule": schedule,
             "suspend": self._dice.random() < 0.1,
             "template": {"spec": {"template": {"spec": {"containers": [container]}}}},
+            **self.more_of_spec(schedule),
         }
-        self._tell(f"create {name} {schedule}")
-        self._world.create_job(name, spec)
+        self.tell(f"create {name} {schedule}")
+        self.world.create_job(name, spec)
+
+    def more_of_spec(self, schedule: Body) -> Body:
+        """Return what else the spec of a new job says; other kinds of episodes say more."""
+        return {}
 
     def _edit(self, name: str) -> None:
         def change(body: Body) -> None:
@@ -154,72 +159,72 @@ class Episode:
                 schedule.pop("deadline", None)
                 schedule["maxDelaySeconds"] = self._dice.randrange(0, 3 * 3600)
             body["spec"] = {**body["spec"], "schedule": schedule}
-            self._tell(f"edit {name} {schedule}")
+            self.tell(f"edit {name} {schedule}")
 
-        self._edited(name, change)
+        self.edited(name, change)
 
-    def _edited(self, name: str, change: Any) -> None:
-        if name in self._world.jobs:
-            self._world.edit_job(name, change)
+    def edited(self, name: str, change: Any) -> None:
+        if name in self.world.jobs:
+            self.world.edit_job(name, change)
 
     def _suspend(self, name: str) -> None:
         def change(body: Body) -> None:
             body["spec"] = {**body["spec"], "suspend": not body["spec"].get("suspend")}
-            self._tell(f"suspend {name} {body['spec']['suspend']}")
+            self.tell(f"suspend {name} {body['spec']['suspend']}")
 
-        self._edited(name, change)
+        self.edited(name, change)
 
     def _run_now(self, name: str) -> None:
         def change(body: Body) -> None:
             body["metadata"]["annotations"] = {"lowtide.dev/run-now": "true"}
-            self._tell(f"run-now {name}")
+            self.tell(f"run-now {name}")
 
-        self._edited(name, change)
+        self.edited(name, change)
 
     def _delete(self, name: str) -> None:
-        if name in self._world.jobs:
-            self._tell(f"delete {name}")
-            self._world.delete_job(name)
+        if name in self.world.jobs:
+            self.tell(f"delete {name}")
+            self.world.delete_job(name)
 
     def _recreate(self, name: str) -> None:
         self._delete(name)
         self._create(name)
 
     def _delete_child(self, name: str) -> None:
-        child = self._world.children.get(f"{name}-1")
+        child = self.world.children.get(f"{name}-1")
         if child is None:
             return
-        self._tell(f"delete Job {name}-1")
+        self.tell(f"delete Job {name}-1")
         self._without.add(child["metadata"]["ownerReferences"][0]["uid"])
-        self._world.delete_child(f"{name}-1")
+        self.world.delete_child(f"{name}-1")
 
     async def _kill(self) -> None:
-        self._tell("the operator is killed")
-        await self._program.kill()
+        self.tell("the operator is killed")
+        await self.program.kill()
         await asyncio.sleep(self._dice.expovariate(1 / 60))
-        self._tell("an operator starts")
-        self._program.start()
+        self.tell("an operator starts")
+        self.program.start()
 
     async def _for_a_while(self, mean: float, switch: Any, what: str) -> None:
-        self._tell(f"{what} fails")
+        self.tell(f"{what} fails")
         switch(True)
         await asyncio.sleep(self._dice.expovariate(1 / mean))
         switch(False)
-        self._tell(f"{what} works again")
+        self.tell(f"{what} works again")
 
     async def _gap(self) -> None:
         def switch(on: bool) -> None:
-            self._program.in_gap = on
-            if not on and self._program.is_up:
-                self._program.list_anew()
+            self.program.in_gap = on
+            if not on and self.program.is_up:
+                self.program.list_anew()
 
-        self._program.disturb(1)
+        self.program.disturb(1)
         self._background(300, switch, "the watch")
 
     async def _outage(self) -> None:
         def switch(on: bool) -> None:
             self._api.is_down = on
-            self._program.disturb(1)
+            self.program.disturb(1)
 
         self._background(400, switch, "the API server")
 
@@ -228,16 +233,16 @@ class Episode:
 
     async def _store_away(self) -> None:
         part = self._dice.choice(("is_away", "hangs"))
-        self._background(1800, lambda on: setattr(self._store, part, on), "Prometheus")
+        self._background(1800, lambda on: setattr(self.store, part, on), "Prometheus")
 
     async def _grid_away(self) -> None:
-        self._background(1800, lambda on: setattr(self._program.grid, "is_away", on), "the grid")
+        self._background(1800, lambda on: setattr(self.program.grid, "is_away", on), "the grid")
 
     async def _prices_away(self) -> None:
-        self._background(3600, lambda on: setattr(self._program.grid, "prices_away", on), "prices")
+        self._background(3600, lambda on: setattr(self.program.grid, "prices_away", on), "prices")
 
     async def _fill_cluster(self) -> None:
-        self._background(900, lambda on: setattr(self._world, "no_room", on), "room")
+        self._background(900, lambda on: setattr(self.world, "no_room", on), "room")
 
     def _background(self, mean: float, switch: Any, what: str) -> None:
         self._others = getattr(self, "_others", [])
@@ -245,53 +250,65 @@ class Episode:
 
     async def _step_clock(self) -> None:
         step = self._dice.uniform(-300, 600)
-        self._tell(f"the clock steps by {step:.0f} s")
-        self._world.clock_offset += step
-        self._program.disturb(5)
+        self.tell(f"the clock steps by {step:.0f} s")
+        self.world.clock_offset += step
+        self.program.disturb(5)
 
     async def _lose_node(self) -> None:
-        self._tell("a node is lost")
-        self._world.lose_node()
+        self.tell("a node is lost")
+        self.world.lose_node()
 
     # What must hold.
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(STEP_SECONDS)
-            for uid, count in self._world.started.items():
+            for uid, count in self.world.started.items():
                 if count > 1:
-                    raise self._fail(f"{count} Jobs were started for {uid}")
-            if self._program.in_gap or self._api.is_down or not self._program.is_up:
-                self._program.disturb(1)
+                    raise self.fail(f"{count} Jobs were started for {uid}")
+            if self.program.in_gap or self._api.is_down or not self.program.is_up:
+                self.program.disturb(1)
                 continue
-            for name, body in self._world.jobs.items():
-                self._check_start(name, body)
+            for name, body in self.world.jobs.items():
+                if not self.rests(body):
+                    self._check_start(name, body)
+                self.check_more(name, body)
+
+    def rests(self, body: Body) -> bool:
+        """Return whether a job is kept from running for a reason of this kind of episode."""
+        return False
+
+    def check_more(self, name: str, body: Body) -> None:
+        """Check what else must hold at every moment; other kinds of episodes promise more."""
+
+    def check_end(self, name: str, body: Body) -> None:
+        """Check what else must hold in the calm."""
 
     def _check_start(self, name: str, body: Body) -> None:
         uid = body["metadata"]["uid"]
-        if self._world.started[uid] or uid in self._without or body["spec"].get("suspend"):
+        if self.world.started[uid] or uid in self._without or body["spec"].get("suspend"):
             return
-        there = self._world.children.get(f"{name}-1")
+        there = self.world.children.get(f"{name}-1")
         if there is not None and there["metadata"]["ownerReferences"][0]["uid"] != uid:
             # The Job of the one before still has the name.
-            self._world.changed_at[uid] = self._world.now
+            self.world.changed_at[uid] = self.world.now
             return
         latest = latest_start(body)
         if latest is None:
             return
-        due = (latest - EPOCH).total_seconds() - self._world.clock_offset
-        known = max(due, self._world.changed_at[uid], self._program.disturbed_until)
-        if self._world.now > known + GRACE_SECONDS:
-            late = self._world.now - known
-            raise self._fail(f"{name} ({uid}) is late by {late:.0f} s: {brief(body.get('status'))}")
+        due = (latest - EPOCH).total_seconds() - self.world.clock_offset
+        known = max(due, self.world.changed_at[uid], self.program.disturbed_until)
+        if self.world.now > known + GRACE_SECONDS:
+            late = self.world.now - known
+            raise self.fail(f"{name} ({uid}) is late by {late:.0f} s: {brief(body.get('status'))}")
 
     async def _calm(self, watcher: asyncio.Task[None]) -> None:
         for task in getattr(self, "_others", []):
             task.cancel()
-        self._tell("calm")
-        api, program, world = self._api, self._program, self._world
+        self.tell("calm")
+        api, program, world = self._api, self.program, self.world
         api.noise, api.is_down, api.events_down = 0.0, False, False
-        self._store.is_away = self._store.hangs = False
+        self.store.is_away = self.store.hangs = False
         program.grid.is_away = program.grid.prices_away = program.in_gap = world.no_room = False
         program.drops = 0.0
         world.clock_offset = 0.0
@@ -308,20 +325,23 @@ class Episode:
         await self._sleep(SETTLE_SECONDS, watcher)
         hours = (world.now - began) / 3600
         if api.calls - calls > CALLS_PER_JOB_HOUR * hours * jobs:
-            raise self._fail(f"{api.calls - calls} calls in {hours:.0f} h for {jobs} jobs")
+            raise self.fail(f"{api.calls - calls} calls in {hours:.0f} h for {jobs} jobs")
         writes = api.writes
         await self._sleep(QUIET_SECONDS, watcher)
         # A deadline may come near and pass, energy may become final: two writes, no heartbeat.
         if api.writes - writes > 2 * len(world.jobs):
             states = {name: brief(body.get("status")) for name, body in world.jobs.items()}
-            raise self._fail(f"{api.writes - writes} writes while nothing changes: {states}")
+            raise self.fail(f"{api.writes - writes} writes while nothing changes: {states}")
         for name, body in world.jobs.items():
             self._check_status(name, body)
+            self.check_end(name, body)
         self._check_ghosts()
 
     def _is_settled(self, name: str, body: Body) -> bool:
         """Return whether nothing more will happen to a job by itself."""
-        child = self._world.children.get(f"{name}-1")
+        if self.rests(body):
+            return True
+        child = self.world.children.get(f"{name}-1")
         if child is None:
             status = body.get("status") or {}
             state = (status.get("display") or {}).get("state")
@@ -339,71 +359,69 @@ class Episode:
         held = {c["type"]: c for c in status.get("conditions") or ()}
         uid = body["metadata"]["uid"]
         if status.get("observedGeneration") != body["metadata"]["generation"]:
-            raise self._fail(f"{name}: the newest spec was not looked at: {brief(status)}")
+            raise self.fail(f"{name}: the newest spec was not looked at: {brief(status)}")
         if any(c["reason"] == "HandlingFailed" for c in held.values()):
-            raise self._fail(f"{name}: the operator failed at it: {brief(status)}")
-        child = self._world.children.get(f"{name}-1")
-        if not self._world.started[uid]:
+            raise self.fail(f"{name}: the operator failed at it: {brief(status)}")
+        child = self.world.children.get(f"{name}-1")
+        if not self.world.started[uid]:
             waits = held["Planned"]["status"] != "True" or held["Running"]["reason"] == "NameTaken"
-            rests = body["spec"].get("suspend") or uid in self._without
+            rests = body["spec"].get("suspend") or uid in self._without or self.rests(body)
             if not (waits or rests or latest_start(body) is None):
-                raise self._fail(f"{name} was never started: {brief(status)}")
+                raise self.fail(f"{name} was never started: {brief(status)}")
             return
         ended = [kind for kind in ("Complete", "Failed") if held[kind]["status"] == "True"]
         wanted = endings(child or {})
         # A Job that was deleted may have ended before; if not, it is lost.
         right = ended == wanted if child is not None else len(ended) == 1
-        if not right:
-            raise self._fail(f"{name} is {ended}, its Job {wanted}: {brief(status)}")
+        if not (right or self.rests(body)):
+            raise self.fail(f"{name} is {ended}, its Job {wanted}: {brief(status)}")
         if ended:
             self._check_energy(name, uid, status, held["Measured"])
 
     def _check_energy(self, name: str, uid: str, status: Body, measured: Body) -> None:
-        truth = self._world.joules_of(uid)
+        truth = self.world.joules_of(uid)
         stated = (status.get("energy") or {}).get("totalJoules")
         if truth == 0:
             return
         if measured["status"] == "Unknown":
-            raise self._fail(f"{name}: {truth:.0f} J were never read: {measured}")
+            raise self.fail(f"{name}: {truth:.0f} J were never read: {measured}")
         self._check_bill(name, uid, status)
         if stated is None or abs(stated - truth) > 2 + 1e-6 * truth:
-            raise self._fail(
+            raise self.fail(
                 f"{name}: {stated} J in the status, {truth:.0f} J in the store: "
                 f"{brief(status)} {status['attempts']}"
             )
 
     def _check_bill(self, name: str, uid: str, status: Body) -> None:
-        truth = self._world.bill_of(uid, self._program.grid.price_at)
+        truth = self.world.bill_of(uid, self.program.grid.price_at)
         bill = status.get("electricity") or {}
         if "paid" not in bill or abs(float(bill["paid"]) - truth) > 1e-6 + 1e-4 * abs(truth):
-            raise self._fail(f"{name}: {truth:.7f} EUR were owed, the status says {bill}")
-        spec = self._world.jobs[name]["spec"]["schedule"]
+            raise self.fail(f"{name}: {truth:.7f} EUR were owed, the status says {bill}")
+        spec = self.world.jobs[name]["spec"]["schedule"]
         asked = (spec.get("objective") or {}).get("kind", "Carbon")
         plan = status.get("plan") or {}
         if plan.get("objective", asked) != asked and not plan.get("objectiveNote"):
-            raise self._fail(f"{name} asks for {asked} and is planned by {plan.get('objective')}")
+            raise self.fail(f"{name} asks for {asked} and is planned by {plan.get('objective')}")
 
     def _check_ghosts(self) -> None:
-        app = self._program.app
+        app = self.program.app
         if app is None:
-            raise self._fail("no operator is up")
+            raise self.fail("no operator is up")
         known = sorted(key.name for key in app.cache.all_keys())
-        if known != sorted(self._world.jobs):
-            raise self._fail(f"the cache holds {known}, the cluster {sorted(self._world.jobs)}")
+        if known != sorted(self.world.jobs):
+            raise self.fail(f"the cache holds {known}, the cluster {sorted(self.world.jobs)}")
         children = sorted(child.name for child in app.cache.children())
-        if children != sorted(self._world.children):
-            raise self._fail(
-                f"the cache holds {children}, the cluster {list(self._world.children)}"
-            )
+        if children != sorted(self.world.children):
+            raise self.fail(f"the cache holds {children}, the cluster {list(self.world.children)}")
         ended = {
             name
-            for name, body in self._world.jobs.items()
+            for name, body in self.world.jobs.items()
             if ((body.get("status") or {}).get("display") or {}).get("state")
             in ("Complete", "CompletedLate", "Failed", "Invalid")
         }
         holding = {key.name for key in app.bookings.held_by()}
-        if ghosts := holding & ended or holding - set(self._world.jobs):
-            raise self._fail(f"GPUs are still reserved for {sorted(ghosts)}")
+        if ghosts := holding & ended or holding - set(self.world.jobs):
+            raise self.fail(f"GPUs are still reserved for {sorted(ghosts)}")
 
 
 def brief(status: Body | None) -> str:
@@ -449,7 +467,7 @@ def gaps_of(seed: int) -> tuple[tuple[float, float], ...]:
     return tuple(gaps)
 
 
-def play(seed: int, *, has_gaps: bool = False) -> None:
+def play(seed: int, *, has_gaps: bool = False, kind: type[Episode] = Episode) -> None:
     """Play the episode of a seed, perhaps with gaps between the samples of Prometheus.
 
     Raises:
@@ -457,6 +475,6 @@ def play(seed: int, *, has_gaps: bool = False) -> None:
     """
 
     async def main() -> None:
-        await Episode(seed, has_gaps=has_gaps).run()
+        await kind(seed, has_gaps=has_gaps).run()
 
     virtual_time.run(main())

@@ -30,6 +30,7 @@ from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
+from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import KnownOverheads, Measurer
 from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
@@ -67,7 +68,7 @@ class Grid:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._values = [world.dice.uniform(50, 500) for _ in range(24 * DAYS)]
+        self.values = [world.dice.uniform(50, 500) for _ in range(24 * DAYS)]
         self._made = -1
         self._forecast: Forecast | None = None
         self._outlook: ZoneOutlook | None = None
@@ -83,7 +84,7 @@ class Grid:
         hour = max(0, int((self._world.wall() - EPOCH).total_seconds() // 3600))
         if hour != self._made:
             self._made = hour
-            values = tuple(v * self._world.dice.uniform(0.9, 1.1) for v in self._values[hour:])
+            values = tuple(v * self._world.dice.uniform(0.9, 1.1) for v in self.values[hour:])
             self._forecast = Forecast(
                 zone=ZONE,
                 signal=Signal.AVERAGE,
@@ -173,6 +174,8 @@ class Program:
         self._kinds = kinds
         self._settings = SETTINGS.model_copy(update={"capacity_gpus": capacity})
         self.overheads: KnownOverheads = Overheads()
+        self.reports: Any = None
+        """Pages of the running trainings; with them, jobs are predicted."""
         self.grid = Grid(world)
         self.app: App | None = None
         self.in_gap = False
@@ -201,6 +204,10 @@ class Program:
             lane_of=lambda key: lane_of(key, cache),
         )
         desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
+        samples = None if self.reports is None else cast("Any", self._store)
+        live, foreseer = LiveEnergy(samples, world.wall), None
+        if self.reports is not None:
+            foreseer = Foreseer(live, self.reports, cast("Any", self.grid), self.overheads)
         adoption = Adoption(
             cast("Any", self._api), cache, self._kinds, (), on_change=queue.add, clock=world.wall
         )
@@ -213,7 +220,8 @@ class Program:
             forecasts=cast("Any", self.grid),
             measurer=Measurer(cast("Any", self._store), cast("Any", self.grid), self.overheads),
             exporters=None,
-            live=LiveEnergy(None, world.wall),
+            live=live,
+            foreseer=foreseer,
             bookings=bookings,
             desk=desk,
             tally=tally,
@@ -241,6 +249,8 @@ class Program:
         parts += [follow_wall_clock(queue, world.wall, CLOCK_SECONDS), self._refresh(app)]
         if self._kinds:
             parts.append(adoption.run(lambda: True))
+        if foreseer is not None:
+            parts.append(live.run(self._settings.prediction.period_seconds))
         self._tasks = [asyncio.create_task(part) for part in parts]
         self.list_anew()
 
@@ -255,6 +265,8 @@ class Program:
         if app is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await app.desk.close()
+            if app.foreseer is not None:
+                await app.foreseer.close()
         faults = [one for one in ended if isinstance(one, Exception)]
         if faults:
             raise faults[0]

@@ -24,6 +24,8 @@ from lowtide_operator.samples.source import SamplesUnavailableError, Selector
 EPOCH = datetime(2026, 11, 30, tzinfo=UTC)
 NAMESPACE = "ml"
 SCRAPE_SECONDS = 60.0
+STALE_SECONDS = 300.0
+"""After which Prometheus forgets a series for instant queries."""
 
 Body = dict[str, Any]
 Tell = Callable[[str, str, Body], None]
@@ -391,6 +393,8 @@ class EnergyStore:
         self.hangs = False
         self.gaps: tuple[tuple[float, float], ...] = ()
         """Stretches without a scrape, from and to, in seconds."""
+        self.tells_of_running = False
+        """Whether the energy of running pods is asked for too."""
 
     async def samples(
         self, selector: Selector, start: datetime, end: datetime
@@ -414,9 +418,18 @@ class EnergyStore:
         return None
 
     async def pod_joules(self, at: datetime) -> dict[Any, float]:
-        """Return nothing: what counts is read after the end."""
+        """Return the newest samples of pods, where an episode is about running ones."""
         await self._answer()
-        return {}
+        return self.newest_joules() if self.tells_of_running else {}
+
+    def newest_joules(self) -> dict[Any, float]:
+        """Return the newest sample of every pod that is not stale, by namespace and uid."""
+        found = {}
+        for pod in self._world.pods.values():
+            times = [] if pod.began is None else self._scrapes(pod)
+            if times and times[-1] > self._world.now - STALE_SECONDS:
+                found[NAMESPACE, pod.uid] = pod.joules(times[-1])
+        return found
 
     async def _answer(self) -> None:
         await asyncio.sleep(10.0 if self.hangs else 0.05)
