@@ -71,9 +71,16 @@ def _labels(metric: Mapping[str, str]) -> Labels:
 
 @contextlib.contextmanager
 def prometheus(
-    programs: Path, directory: Path, past: Sequence[Past] = (), targets: Sequence[str] = ()
+    programs: Path,
+    directory: Path,
+    past: Sequence[Past] = (),
+    targets: Sequence[str] = (),
+    scrapes: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Store]:
-    """Run Prometheus on imported samples, scraping `targets` each second."""
+    """Run Prometheus on imported samples, scraping `targets` each second.
+
+    `scrapes` are further entries of its `scrape_configs`.
+    """
     if past:
         page = directory / "past.txt"
         with page.open("w") as file:
@@ -88,7 +95,7 @@ def prometheus(
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
     config = directory / "prometheus.yaml"
-    config.write_text(_scrapes(targets))
+    config.write_text(_scrapes(targets, scrapes))
     port = free_port()
     command = [
         programs / "prometheus", f"--config.file={config}",
@@ -125,10 +132,11 @@ def victoria_metrics(
         yield Store(url)
 
 
-def _scrapes(targets: Sequence[str]) -> str:
+def _scrapes(targets: Sequence[str], others: Sequence[Mapping[str, Any]] = ()) -> str:
     scrape = {"job_name": "exporter", "honor_labels": True, "scrape_interval": "1s"}
     scrape |= {"static_configs": [{"targets": list(targets)}]}
-    return yaml.safe_dump({"scrape_configs": [scrape] if targets else []})
+    ours = [scrape] if targets else []
+    return yaml.safe_dump({"scrape_configs": [*ours, *map(dict, others)]})
 
 
 @contextlib.contextmanager
