@@ -259,6 +259,7 @@ def _carbon_status(
         total_grams=grams_text(total),
         mean_grams_per_kwh=None if mean is None else f"{mean:.1f}",
         signal=known.signal if carbon is None else carbon.signal,
+        factor=known.factor if carbon is None else carbon.factor,
         zone=known.zone if carbon is None else carbon.zone,
         source=None if carbon is None else shortened(carbon.source, 256),
         resolution_seconds=None if step is None else round(step),

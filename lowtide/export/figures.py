@@ -83,6 +83,7 @@ def texts_of(job: JobFigures) -> dict[str, str]:
         "boundary": ", ".join(job.boundary or ()) or None,
         "qualities": ", ".join(job.qualities) or None,
         "signal": job.signal,
+        "factor": job.factor,
         "pue_kind": job.pue_kind,
         "zone": job.zone,
         "intensity_source": job.intensity_source,

@@ -35,6 +35,7 @@ NOT_NEGATIVE: Final = (
 CHOICES: Final = {
     "energy_kind": ("Measured", "Modelled", "Mixed"),
     "signal": ("Average", "Marginal"),
+    "factor": ("direct", "life-cycle", "unknown"),
     "cost_kind": ("instance", "electricity"),
     "pue_kind": ("Measured", "Assumed"),
     "label": ("A", "B", "C", "D", "E"),

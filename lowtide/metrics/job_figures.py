@@ -136,6 +136,8 @@ class JobFigures:
     """How the joules were metered, for example `counter`."""
     signal: str | None = None
     """`Average` or `Marginal`."""
+    factor: str | None = None
+    """Emissions that the intensity includes: `direct`, `life-cycle` or `unknown`."""
     zone: str | None = None
     intensity_source: str | None = None
     coverage_ratio: float | None = None

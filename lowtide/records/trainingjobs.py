@@ -73,6 +73,7 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             boundary=_distinct(components, "component") or None,
             qualities=_distinct(components, "quality"),
             signal=carbon.text("signal"),
+            factor=carbon.text("factor"),
             zone=carbon.text("zone"),
             intensity_source=carbon.text("source"),
             coverage_ratio=energy.number("energyCoverage"),

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.sci import unit_word
+from lowtide.report.factor_words import words_of_factor
 from lowtide.units import (
     format_coverage,
     format_energy,
@@ -130,7 +131,8 @@ def calculation_information(job: JobFigures) -> str:
     step = "" if job.resolution_seconds is None else f", step {job.resolution_seconds:g} s"
     text = (
         f"E: {kind}{qualities}{coverage}; {_overhead_words(job)}; "
-        f"I: {signal}, location-based, zone {job.zone or 'not stated'}, "
+        f"I: {signal}, {words_of_factor(job.factor)}, location-based, "
+        f"zone {job.zone or 'not stated'}, "
         f"source {job.intensity_source or 'not stated'}{step}; "
         f"M: {job.embodied_source or 'source not stated'}; failed attempts included in C"
     )
@@ -175,7 +177,7 @@ def _terms(job: JobFigures) -> list[tuple[str, str, str]]:
     energy = job.energy_joules
     signal = "intensity of a kind that is not stated"
     if job.signal is not None:
-        signal = f"{job.signal.lower()} intensity"
+        signal = f"{job.signal.lower()} intensity, {words_of_factor(job.factor)}"
     factor = "" if job.pue is None else "PUE × "
     units = job.functional_units
     count = "not known" if units is None else f"{units:.15g} {_unit(job)}"

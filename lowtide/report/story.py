@@ -19,6 +19,7 @@ from lowtide.records.fields import (
     text,
 )
 from lowtide.records.inference import inference_words
+from lowtide.report.factor_words import words_of_factor
 from lowtide.units import format_duration, format_energy, format_mass, joules_to_kwh
 
 LABEL_WIDTH = 11
@@ -185,6 +186,8 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         suffix = "" if mean is None else f" at {mean:.0f} g/kWh"
         signal = text(carbon.get("signal")).lower()
         where = f"{signal} intensity of {carbon.get('zone')}"
+        if factor := text(carbon.get("factor")):
+            where += f" ({words_of_factor(factor)})"
         yield "carbon", f"{format_mass(grams)}{suffix}, {where}{_overhead_words(carbon)}"
     sci = mapping(status.get("sci"))
     if (score := number(sci.get("gramsPerUnit"))) is not None:

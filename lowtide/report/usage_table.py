@@ -16,6 +16,7 @@ from lowtide.energy.carbon import CarbonResult, operational_grams
 from lowtide.energy.profile import Span
 from lowtide.grid.series import IntensitySeries
 from lowtide.prices.series import PriceSeries
+from lowtide.report.factor_words import words_of_factor
 from lowtide.report.run_table import DASH
 from lowtide.report.text_columns import text_columns
 from lowtide.units import (
@@ -205,10 +206,7 @@ def notes(table: UsageTable) -> list[str]:
 
 def factor_words(intensity: IntensitySeries) -> str:
     """Return which emissions the factors of an intensity include, in words."""
-    return {
-        "direct": "direct emissions",
-        "life-cycle": "life-cycle emissions",
-    }.get(str(intensity.factor), "direct or life-cycle is not stated")
+    return words_of_factor(str(intensity.factor))
 
 
 def overhead_words(pue: float | None) -> str:

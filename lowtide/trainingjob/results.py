@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lowtide.grid.series import Signal
+from lowtide.grid.series import Factor, Signal
 from lowtide.trainingjob.base import (
     ApiModel,
     Count,
@@ -192,6 +192,13 @@ class CarbonStatus(ApiModel):
         default=None, description="meanGramsPerKwh is the grid's: O over PUE x E."
     )
     signal: Signal | None = Field(default=None, description="signal is Average or Marginal.")
+    factor: Factor | None = Field(
+        default=None,
+        description=(
+            "factor says which emissions the intensity includes: direct, life-cycle, or unknown "
+            "where its source does not say."
+        ),
+    )
     zone: ShortText | None = Field(default=None, description="zone is the grid zone.")
     source: ShortText | None = Field(default=None, description="source names the provider.")
     resolution_seconds: Count | None = Field(

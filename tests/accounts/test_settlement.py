@@ -11,7 +11,7 @@ from lowtide.accounts.samples import PodSamples
 from lowtide.accounts.settlement import Ledger, embodied_of, settle
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.overhead import Overhead, OverheadKind
-from lowtide.grid.series import AverageSeries, Point
+from lowtide.grid.series import AverageSeries, Factor, Point
 from lowtide.prices.series import PricePoint, PriceSeries
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
@@ -152,6 +152,15 @@ def test_both_attempts_of_a_failed_start_count_and_are_listed() -> None:
     assert found.energy.total_joules == 5_400_000
     assert found.pods == {"a": 3_600_000, "b": 1_800_000}
     assert found.attempts == {1: (5_400_000, pytest.approx(150.0))}
+
+
+@pytest.mark.parametrize("factor", Factor)
+def test_the_status_says_which_emissions_its_intensity_includes(factor: Factor) -> None:
+    """Direct, life-cycle, or that the source does not say."""
+    grid = replace(intensity([400.0, 400.0, 100.0]), factor=factor)
+    found = settled(steady("a", 3.6e6), grid)
+    assert found.carbon is not None
+    assert found.carbon.factor is factor
 
 
 def test_an_hour_of_unknown_intensity_is_not_priced() -> None:

@@ -83,7 +83,7 @@ def test_exclusions_and_methods_are_named(densenet: Job) -> None:
     assert boundary.startswith("in: gpu of densenet121; out: cpu (no meter), dram (no meter)")
     information = report["metadata"]["calculation-information"]
     assert information.startswith("STAND-IN GPU, NUMBERS ARE NOT REAL; E: measured by counter")
-    for part in ("PUE not included", "I: average, location-based, zone DE", "failed attempts"):
+    for part in ("PUE not included", "location-based, zone DE", "failed attempts"):
         assert part in information
 
 
@@ -138,6 +138,16 @@ def test_what_the_document_does_not_know_is_no_number(densenet: Job) -> None:
     assert "| R | not known | completed only |" in text
     assert "sum of E × I over time, intensity of a kind that is not stated |" in text
     assert "Contact: not stated" in text
+
+
+def test_the_document_says_which_emissions_the_intensity_includes(densenet: Job) -> None:
+    """Direct and life-cycle figures do not compare; where none is stated, that is written."""
+    job = from_trainingjob(densenet)
+    life_cycle = document(replace(job, factor="life-cycle"), Publisher(), calculated=DAY)
+    unknown = document(replace(job, factor=None), Publisher(), calculated=DAY)
+
+    assert "average intensity, life-cycle emissions |" in life_cycle
+    assert "average intensity, direct or life-cycle is not stated |" in unknown
 
 
 def test_a_count_is_written_in_full(densenet: Job) -> None:

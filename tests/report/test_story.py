@@ -94,6 +94,7 @@ def test_finished_job_says_what_it_cost() -> None:
             "totalGrams": "300",
             "meanGramsPerKwh": "120",
             "signal": "Average",
+            "factor": "life-cycle",
             "zone": "DE",
         },
         "sci": {"gramsPerUnit": "300", "functionalUnit": "TrainingJob"},
@@ -104,7 +105,7 @@ def test_finished_job_says_what_it_cost() -> None:
 
     assert text.startswith("bert is complete: it ran 1 h 30 min, from 2026-11-30 11:00 to 12:30.")
     assert "energy     2.00 kWh measured, from a stand-in" in text
-    assert "carbon     300 g at 120 g/kWh, average intensity of DE" in text
+    assert "carbon     300 g at 120 g/kWh, average intensity of DE (life-cycle emissions)" in text
     assert "added      12.0 g (-4 %) against running at once" in text
 
 

@@ -62,9 +62,10 @@ EVERY_POD = (
         queries=(
             Query(
                 _total_by(
-                    _BY_OWNER, "namespace_owner:lowtide_waiting_bound_grams_per_second:rate5m"
+                    f"{_BY_OWNER}, factor",
+                    "namespace_owner:lowtide_waiting_bound_grams_per_second:rate5m",
                 ),
-                _OWNER,
+                f"{_OWNER} {{{{factor}}}}",
             ),
         ),
     ),

@@ -49,7 +49,14 @@ def decide_waiting(
         seen.forecast.message,
     )
     if seen.forecast.zone is not None:
-        draft.section(carbon=CarbonStatus(zone=seen.forecast.zone, signal=seen.forecast.signal))
+        expected = seen.forecast.forecast
+        draft.section(
+            carbon=CarbonStatus(
+                zone=seen.forecast.zone,
+                signal=seen.forecast.signal,
+                factor=None if expected is None else expected.factor,
+            )
+        )
     if seen.prediction is not None:
         draft.section(prediction=seen.prediction)
     fault = fault_of(seen, window, settings)
