@@ -89,6 +89,27 @@ def test_victoriametrics_takes_every_field(store: Store) -> None:
 
 
 @pytest.mark.slow
+def test_a_curve_that_stands_for_no_series_has_a_name(store: Store) -> None:
+    """Before the first sample only such curves are there; their legend would be empty."""
+    aliases = {
+        expression: alias
+        for board in FILES.values()
+        for panel in panels(board)
+        for expression, alias in zip(panel["expr"], panel["alias"], strict=True)
+    }
+    before = NOW - 30 * 86_400
+    found = {
+        (expression, alias): dict(labels)
+        for expression, alias in aliases.items()
+        for labels in store.at(expression, before)
+    }
+
+    assert found
+    for (_, alias), labels in found.items():
+        assert re.sub(r"\{\{(\w+)\}\}", lambda name: labels.get(name[1], ""), alias).strip()
+
+
+@pytest.mark.slow
 def test_every_panel_has_data(store: Store) -> None:
     """Where Grafana would show something, this page does, at the same moment."""
     empty = {title for text, title in EXPRESSIONS.items() if not store.at(text, NOW)}

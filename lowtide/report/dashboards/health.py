@@ -120,7 +120,7 @@ HEALTH = Dashboard(
             Query(
                 "sum by (zone, provider, reason) "
                 "(rate(lowtide_operator_provider_failures_total[$__rate_interval]))"
-                " or on() vector(0)",
+                ' or on() label_replace(vector(0), "reason", "none", "", "")',
                 "{{zone}} {{provider}} {{reason}}",
             ),
         ),
