@@ -7,10 +7,11 @@ the exporter keeps its state on the node. Then the same with a job that runs thr
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,8 +31,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.upgrade]
 
 LAST_RELEASE = "c12c873"
 TOLERANCE = 0.005
-LATEST_START_SECONDS = 60
-WORK_SECONDS = 60
+PATIENCE_SECONDS = 300
+GATE = "/gate"
 PRINT_VALUES = """
 import json, sys
 from pathlib import Path
@@ -60,10 +61,14 @@ class Version:
             *(cluster.programs.clients / "helm", f"--kubeconfig={cluster.kubeconfig}"),
             *("upgrade", "--install", "lowtide", self.chart, "--values", "-"),
             *("--namespace", stage.RELEASE_NAMESPACE, "--create-namespace"),
-            *("--wait", "--timeout", "180s"),
+            *("--wait", "--timeout", f"{PATIENCE_SECONDS}s"),
         ]
         done = subprocess.run(
-            command, input=yaml.safe_dump(values), capture_output=True, text=True, timeout=240
+            command,
+            input=yaml.safe_dump(values),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS + 60,
         )
         assert done.returncode == 0, done.stderr
 
@@ -79,6 +84,10 @@ class Story:
     running_uids: list[set[str]] = field(default_factory=list)
     batch_jobs: dict[str, set[str]] = field(default_factory=dict)
     earliest: dict[str, float] = field(default_factory=dict)
+    created: dict[str, float] = field(default_factory=dict)
+    """When the Job of each TrainingJob that waited was made."""
+    later_ended: dict[str, float] = field(default_factory=dict)
+    """When a job ended that was asked for once the one that waited was due."""
 
 
 @pytest.fixture(scope="module")
@@ -151,60 +160,103 @@ def live_through(
     """Install the old, upgrade, go back; return what was seen of the jobs."""
     story, inside = Story(), kubectl.within(stage.NAMESPACE)
     image = installed.built["base"].reference
+    gate = installed.on.layout.state / "gate"
+    shutil.rmtree(gate, ignore_errors=True)  # of an earlier run on a cluster that was kept
+    gate.mkdir()
     old.install(cluster)
-    installed.on.apply(worker("ended", image, seconds=10), worker("stopped", image))
+    installed.on.apply(worker("ended", image, seconds=10), worker("stopped", image, gate=gate))
     measured(inside, "ended")
     story.ended_before = inside.json("get", "trainingjob", "ended")["status"]
     suspend(inside, "stopped", True)
-    await_(lambda: pods(inside, "stopped") == set(), "the suspended job has no pod")
+    wait_for(lambda: pods(inside, "stopped") == set(), "the suspended job has no pod")
 
     for number, version in ((1, new), (2, old)):
         running, waiting = f"running-{number}", f"waiting-{number}"
         earliest = datetime.now(UTC) + timedelta(seconds=75)
         story.earliest[waiting] = earliest.timestamp()
         installed.on.apply(
-            worker(running, image),
+            worker(running, image, gate=gate),
             worker(waiting, image, seconds=5, earliest=earliest),
         )
-        await_(lambda: joules(inside, running) > 0, f"{running} is measured")  # noqa: B023
+        wait_for(lambda: joules(inside, running) > 0, f"{running} is measured")  # noqa: B023
         before = pods(inside, running)
         version.install(cluster)
         story.running_uids += [before, pods(inside, running)]
+        (gate / running).touch()
+        wait_for(lambda: datetime.now(UTC) > earliest, f"{waiting} is due")  # noqa: B023
+        story.later_ended[waiting] = ended(inside, installed.on, f"later-{number}", image)
         for name in (running, waiting):
             measured(inside, name)
             story.jobs[name] = inside.json("get", "trainingjob", name)
             story.truth[name] = truth_of(story.jobs[name], installed.truth)
+        (job,) = jobs_of(inside, waiting)
+        story.created[waiting] = seconds_of(job["metadata"]["creationTimestamp"])
         story.ended_after.append(inside.json("get", "trainingjob", "ended")["status"])
         assert pods(inside, "stopped") == set()
 
     suspend(inside, "stopped", False)
-    await_(lambda: pods(inside, "stopped") != set(), "the job that was suspended runs")
+    wait_for(lambda: pods(inside, "stopped") != set(), "the job that was suspended runs")
     for name in ("ended", "stopped", *story.jobs):
-        listed = inside.json("get", "jobs", "-l", f"lowtide.dev/trainingjob={name}")["items"]
-        story.batch_jobs[name] = {one["metadata"]["uid"] for one in listed}
+        story.batch_jobs[name] = {one["metadata"]["uid"] for one in jobs_of(inside, name)}
     return story
 
 
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    """Wait for something as long as it may take on a machine that has other things to do."""
+    await_(holds, what, seconds=PATIENCE_SECONDS)
+
+
+def ended(inside: Kubectl, on: stage.Stage, name: str, image: str) -> float:
+    """Ask for a job that needs no GPU and ends at once; return when it had ended."""
+    on.apply(worker(name, image, gpus=0))
+
+    def attempts() -> list[dict[str, Any]]:
+        status = inside.json("get", "trainingjob", name).get("status") or {}
+        return [attempt for attempt in status.get("attempts", []) if attempt.get("end")]
+
+    wait_for(lambda: attempts() != [], f"{name} has ended")
+    return seconds_of(attempts()[0]["end"])
+
+
+def jobs_of(inside: Kubectl, name: str) -> list[dict[str, Any]]:
+    """Return the Jobs of a TrainingJob."""
+    items = inside.json("get", "jobs", "-l", f"lowtide.dev/trainingjob={name}")["items"]
+    return list(items)
+
+
 def worker(
-    name: str, image: str, *, seconds: int = WORK_SECONDS, earliest: datetime | None = None
+    name: str,
+    image: str,
+    *,
+    seconds: int = 0,
+    gate: Path | None = None,
+    gpus: int = 1,
+    earliest: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return a job that keeps one core and a GPU busy for some seconds."""
-    code = f"import time; end = time.time() + {seconds}\nwhile time.time() < end: sum(range(99999))"
-    container = {
+    """Return a job that is busy for some seconds, or until `gate` has a file of its name."""
+    until = f"time.time() > end if {gate is None} else Path('{GATE}/{name}').exists()"
+    code = (
+        f"import time; from pathlib import Path; end = time.time() + {seconds}\n"
+        f"while not ({until}): sum(range(99999))"
+    )
+    container: dict[str, Any] = {
         "name": "main",
         "image": image,
         "imagePullPolicy": "Never",
         "command": ["python3", "-c", code],
-        "resources": {"limits": {"nvidia.com/gpu": 1}},
+        "resources": {"limits": {"nvidia.com/gpu": gpus} if gpus else {}},
     }
     schedule: dict[str, Any] = {"policy": "Immediate"}
     if earliest is not None:
         schedule = {"startNoEarlierThan": earliest.strftime("%Y-%m-%dT%H:%M:%SZ"), **schedule}
-    pod = {
+    pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
     }
+    if gate is not None:
+        container["volumeMounts"] = [{"name": "gate", "mountPath": GATE}]
+        pod["volumes"] = [{"name": "gate", "hostPath": {"path": str(gate)}}]
     return {
         "apiVersion": "lowtide.dev/v1alpha1",
         "kind": "TrainingJob",
@@ -216,7 +268,7 @@ def worker(
 def measured(inside: Kubectl, name: str) -> None:
     """Wait until a job is measured."""
     inside(
-        *("wait", "--for=condition=Measured", f"trainingjob/{name}", "--timeout=240s"), timeout=260
+        *("wait", "--for=condition=Measured", f"trainingjob/{name}", "--timeout=300s"), timeout=320
     )
 
 
@@ -238,7 +290,7 @@ def pods(inside: Kubectl, name: str) -> set[str]:
 
 def suspend(inside: Kubectl, name: str, value: bool) -> None:
     """Suspend a job, or let it go on."""
-    await_(lambda: pods(inside, name) != set() or not value, f"{name} runs")
+    wait_for(lambda: pods(inside, name) != set() or not value, f"{name} runs")
     patch = json.dumps({"spec": {"suspend": value}})
     inside("patch", "trainingjob", name, "--type=merge", "--patch", patch)
 
@@ -264,12 +316,12 @@ def test_a_running_pod_is_left_alone(story: Story, number: int) -> None:
 
 @WAYS
 def test_a_waiting_job_starts_once_and_in_time(story: Story, number: int) -> None:
-    """Neither before its earliest start nor a minute after it."""
+    """Neither before its earliest start, nor after what was asked for once it was due."""
     name = f"waiting-{number}"
     (attempt,) = story.jobs[name]["status"]["attempts"]
-    late = seconds_of(attempt["start"]) - story.earliest[name]
 
-    assert -1 <= late <= LATEST_START_SECONDS
+    assert seconds_of(attempt["start"]) >= story.earliest[name] - 1
+    assert story.created[name] <= story.later_ended[name]
 
 
 @WAYS

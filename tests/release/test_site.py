@@ -54,6 +54,16 @@ def test_every_command_has_a_page_that_the_list_leads_to(site: Path) -> None:
         assert f'id="lowtide-{name}"' in listed
 
 
+def test_names_in_tables_break_between_words(site: Path) -> None:
+    """On a phone a column of names is narrow, and the theme would cut them at any letter."""
+    text = (pages(site) / "reference" / "chart-values.html").read_text()
+    style = (pages(site) / "assets" / "tables.css").read_text()
+
+    assert "<td><code>image.<wbr>pull<wbr>Policy</code></td>" in text
+    assert re.search(r'<link rel="stylesheet" href="\.\./assets/tables\.css"', text)
+    assert "td code { word-break: normal; }" in style
+
+
 def test_search_finds_pages_by_their_text(site: Path) -> None:
     """The index holds the pages, the changelog among them, and no page is empty."""
     entries = json.loads((pages(site) / "search" / "search_index.json").read_text())["docs"]

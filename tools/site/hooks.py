@@ -16,6 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = "reference/commands.md"
 OUTSIDE = {"CHANGELOG.md": "changelog.md", "LICENSE": "license.txt"}
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+CELL = re.compile(r"<td\b[^>]*>.*?</td>", re.DOTALL)
+CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
+STYLE = "assets/tables.css"
+TABLES = """\
+.md-typeset td code { word-break: normal; }
+@media (max-width: 30em) {
+  .md-typeset table:not([class]) :is(th, td) { min-width: 0; padding: 0.6em 0.5em; }
+}
+"""
+"""The theme breaks code anywhere: on a phone a column of names would be cut within words."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -45,6 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         )
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text()))
+    files.append(File.generated(config, STYLE, content=TABLES))
     return files
 
 
@@ -69,6 +80,16 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         return name if "`" in name else f"{name} (`{outside}`)"
 
     return LINK.sub(replaced, markdown)
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let the names in a table's cells break between their words, and nowhere else."""
+    return CELL.sub(lambda cell: CODE.sub(lambda name: breakable(name[0]), cell[0]), html)
+
+
+def breakable(name: str) -> str:
+    """Return a name with marks where a line may end: `exporter.<wbr>host<wbr>PID`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[./=])(?=\w)|(?<=_)(?=[^\W_])", "<wbr>", name)
 
 
 def commands() -> dict[str, str]:
