@@ -125,6 +125,7 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
     """
     workloads: dict[str, WorkloadKey] = {}
     scheduled: set[str] = set()
+    targets = _targets(prometheus, choice)
     pods: dict[str, str] = {}
     labels = "namespace, pod, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
     for start, end in pieces(
@@ -135,7 +136,7 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
         for found, _ in prometheus.vector(f"group by ({labels}) ({stored})", at=end.timestamp()):
             uid = found.get("pod_uid", "")
             pods[uid] = found.get("pod", "")
-            if found.get("trainingjob_uid"):
+            if found.get("trainingjob_uid") or found.get("owner_uid") in targets:
                 scheduled.add(uid)
             if uid and found.get("owner_kind"):
                 workloads[uid] = WorkloadKey(
@@ -145,6 +146,25 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
                     found.get("owner_uid", ""),
                 )
     return PodOwners(workloads=workloads, scheduled=frozenset(scheduled), pods=pods)
+
+
+def _targets(prometheus: PrometheusApi, choice: PodChoice) -> frozenset[str]:
+    """Return the uids of workloads that others wrote and a TrainingJob names, as the operator said.
+
+    Not of one namespace only: where Prometheus puts the operator's own into `namespace`, that of
+    the job has another label.
+    """
+    targets: set[str] = set()
+    stored = f'{names.METRIC_JOB_INFO}{{target_uid!=""}}'
+    for start, end in pieces(
+        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
+    ):
+        seconds = int((end - start).total_seconds()) + choice.step_seconds
+        query = f"group by (target_uid) (last_over_time({stored}[{seconds}s]))"
+        targets |= {
+            found.get("target_uid", "") for found, _ in prometheus.vector(query, at=end.timestamp())
+        }
+    return frozenset(targets - {""})
 
 
 def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:

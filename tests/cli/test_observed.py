@@ -55,6 +55,8 @@ PODS = (
     ),
     pod("web-1", at(-2, 0), 24 * 9 + 3, 100, owner=("Deployment", "web", "u-web")),
     pod("tj-1", at(2, 12), 1, owner=("TrainingJob", "tj", "u-tj"), trainingjob_uid="u-tj"),
+    # A TrainingJob stands beside this one; its pods do not say so.
+    pod("taken-up", at(2, 12), 1, owner=("JobSet", "taken-up", "u-taken")),
     pod("evening", at(6, 20), 1, owner=("Job", "evening", "u-evening")),
     pod("open", at(6, 22), 9, owner=("Job", "open", "u-open")),
     pod("stranger", at(4, 12), 1, owner=None),
@@ -67,6 +69,8 @@ def week(*, with_forecasts: bool) -> Past:
     past = Past(at(-5, 0), at(7, 1))
     for one in PODS:
         past.pod(one)
+    past.job_info("tj", "")
+    past.job_info("taken-up-1a2b3c", "u-taken")
     past.grid(intensity, price=0.30)
     if with_forecasts:
         past.forecasts(expected)
@@ -180,7 +184,7 @@ def test_the_report_says_what_waiting_would_have_saved_by_workload_and_week(repo
     assert total["at_once_grams"] == pytest.approx(1750)
     assert total["best_saving_grams"] == pytest.approx(1200)
     assert total["planned_saving_grams"] == pytest.approx(600)
-    assert total["energy_joules"] == pytest.approx(27.3 * 3.6e6, rel=1e-3)
+    assert total["energy_joules"] == pytest.approx(28.3 * 3.6e6, rel=1e-3)
     rows = {(row["owner_kind"], row["owner_name"]): row for row in found["rows"]}
     assert {row["week"] for row in found["rows"]} == {"2026-W10"}
     net = rows["Job", "net"]
@@ -204,6 +208,7 @@ def test_what_is_not_judged_is_counted_with_its_reason(report: Run) -> None:
     assert why == {
         "web": ["it is to run all the time"],
         "tj": ["Lowtide schedules it already"],
+        "taken-up": ["Lowtide schedules it already"],
         "evening": ["the intensity of some of its hours is not known"],
         "open": ["it had not ended by the end of the report"],
         None: ["it is not known whether its kind could run at another time"],

@@ -123,6 +123,15 @@ class Past:
             held,
         )
 
+    def job_info(self, trainingjob: str, target_uid: str) -> None:
+        """Add the operator's series of a TrainingJob; `target_uid` is that of another's workload.
+
+        Prometheus keeps the operator's own namespace and renames the label of the job's.
+        """
+        labels = {"namespace": "lowtide-system", "exported_namespace": "ml"}
+        labels |= {"trainingjob": trainingjob, "target_uid": target_uid}
+        self.add("lowtide_trainingjob_info", labels, lambda _: 1.0)
+
     def grid(
         self,
         intensity: Callable[[datetime], float | None],

@@ -52,6 +52,7 @@ class Summary:
 def summary_of(spec: Body, status: Body) -> Summary:
     """Return the summary of a job's spec and status as the API server holds them."""
     carbon, training = _section(status, "carbon"), _section(status, "training")
+    target = _section(status, "target")
     labels = {
         "zone": carbon.get("zone"),
         "policy": _section(spec, "schedule").get("policy"),
@@ -60,6 +61,9 @@ def summary_of(spec: Body, status: Body) -> Summary:
         "dataset": training.get("dataset"),
         "series": _section(spec, "metrics").get("series"),
         "label": _section(status, "efficiency").get("label"),
+        "target_kind": target.get("kind"),
+        "target": target.get("name"),
+        "target_uid": target.get("uid"),
     }
     conditions = tuple((c["type"], c["status"]) for c in status.get("conditions") or ())
     cost = _section(status, "cost")

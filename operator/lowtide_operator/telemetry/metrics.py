@@ -68,7 +68,11 @@ JOB_FIGURES: Final = {
     "predicted_end_timestamp_seconds": "Predicted end of the run, Unix time",
     "rating_letter": "Compound letter against the job's reference set, 0 for A to 4 for E",
 }
-INFO_LABELS: Final = ("zone", "policy", "signal", "model", "dataset", "series", "label")
+INFO_LABELS: Final = (
+    *("zone", "policy", "signal", "model", "dataset", "series", "label"),
+    *("target_kind", "target", "target_uid"),
+)
+"""Labels that describe a job; those of a target are empty for a job that has its own template."""
 
 
 def serve_metrics(
