@@ -34,10 +34,19 @@ def is_queued(body: Body) -> bool:
     return QUEUE_LABEL in mapping_at(body, "metadata", "labels")
 
 
-def hold_patch(kind: WorkloadKind, body: Body, until: datetime | None) -> dict[str, Any]:
+def paused_in_queue(body: Body) -> str:
+    """Return the name of Kueue's object that we made inactive for a workload, else nothing."""
+    name = mapping_at(body, "metadata", "annotations").get(names.ANNOTATION_PAUSED_IN_QUEUE)
+    return name if isinstance(name, str) else ""
+
+
+def hold_patch(
+    kind: WorkloadKind, body: Body, until: datetime | None, queued_as: str = ""
+) -> dict[str, Any]:
     """Return the merge patch that keeps a workload from running, with our mark on it.
 
-    The flag of one that Kueue manages is Kueue's own: it only gets the mark beside its gate.
+    The flag of one that Kueue manages is Kueue's own: it only gets the mark, beside its gate or
+    with the name of Kueue's object that is about to be made inactive.
     """
     latest = None if until is None else format_timestamp(until)
     patch: dict[str, Any] = {
@@ -47,6 +56,8 @@ def hold_patch(kind: WorkloadKind, body: Body, until: datetime | None) -> dict[s
             "annotations": {names.ANNOTATION_LATEST_START: latest},
         }
     }
+    if queued_as:
+        patch["metadata"]["annotations"][names.ANNOTATION_PAUSED_IN_QUEUE] = queued_as
     if not is_queued(body):
         _set(patch, kind.suspend, True)
     return patch
@@ -55,12 +66,15 @@ def hold_patch(kind: WorkloadKind, body: Body, until: datetime | None) -> dict[s
 def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
     """Return the merge patch that lets a workload run and takes our mark off.
 
-    It applies to the version that was read, because a gate is one name in a list of others'.
+    Kueue's object for it, if we made that inactive, is made active before. It applies to the
+    version that was read, because a gate is one name in a list of others'.
     """
     metadata = body["metadata"]
     gates = gates_of(body)
     left = [gate for gate in gates if gate != OUR_GATE]
     changed: dict[str, Any] = {names.ANNOTATION_LATEST_START: None}
+    if paused_in_queue(body):
+        changed[names.ANNOTATION_PAUSED_IN_QUEUE] = None
     if OUR_GATE in gates:
         changed[GATES] = ",".join(left) or None
     patch: dict[str, Any] = {

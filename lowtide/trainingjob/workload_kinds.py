@@ -81,6 +81,9 @@ class WorkloadKind:
     pods_name_their_owner: bool = False
     """Whether a pod counts only if an owner reference of it has the workload's uid: names are used
     again, and a selector by name alone may find pods of an earlier workload."""
+    known_pods: tuple[str, ...] = ()
+    """Label selectors for pods that end after the workload's status has forgotten how to find
+    them; of what they find, only pods count that were seen as its own before."""
     pod_sets: tuple[PodSet, ...]
     """Its pods, for the count of GPUs."""
     longest: tuple[str, ...] = ()
@@ -174,6 +177,8 @@ RAY_JOB: Final = WorkloadKind(
         "ray.io/cluster={status.rayClusterName}",
         "batch.kubernetes.io/job-name={name}",
     ),
+    # The status loses the cluster's name at a pause, seconds before its pods are gone.
+    known_pods=("ray.io/is-ray-node=yes",),
     pod_sets=(
         PodSet(groups="spec.rayClusterSpec.headGroupSpec", template="template.spec"),
         PodSet(

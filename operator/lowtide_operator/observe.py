@@ -54,6 +54,7 @@ from lowtide_operator.objects.views import (
 from lowtide_operator.objects.workloads import (
     is_there,
     own_pods,
+    queue_view,
     selectors_of,
     workload_view,
 )
@@ -156,7 +157,10 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
         )
         return replace(seen, child_is_gone=bool(known), missing=missing)
     view = workload_view(kind, body, job.key, job.uid)
-    pods = await _pods_of_workload(kind, body, app)
+    if view.child.queued and not view.gated and app.settings.workloads.pause_queued:
+        queued = await app.cluster.queued_object(job.key.namespace, view.ref.uid)
+        view = replace(view, queue=None if queued is None else queue_view(queued))
+    pods = await _pods_of_workload(kind, body, job, app)
     seen = replace(
         seen,
         job=replace(
@@ -188,12 +192,21 @@ def _unknown_kind(seen: Observation, message: str) -> Observation:
     return replace(seen, template_refusal=refusal)
 
 
-async def _pods_of_workload(kind: WorkloadKind, body: Body, app: App) -> tuple[PodView, ...]:
-    metadata = body["metadata"]
+async def _pods_of_workload(
+    kind: WorkloadKind, body: Body, job: JobView, app: App
+) -> tuple[PodView, ...]:
+    namespace, uid = body["metadata"]["namespace"], body["metadata"]["uid"]
+    selectors = selectors_of(kind, body)
     found: list[Body] = []
-    for selector in selectors_of(kind, body):
-        found += await app.cluster.list_pods_selected(metadata["namespace"], selector)
-    return tuple(pod_view(pod) for pod in own_pods(kind, metadata["uid"], found))
+    for selector in selectors:
+        found += await app.cluster.list_pods_selected(namespace, selector)
+    mine = own_pods(kind, uid, found)
+    if len(selectors) < len(kind.pods):
+        known = {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
+        for selector in kind.known_pods if known else ():
+            also = await app.cluster.list_pods_selected(namespace, selector)
+            mine += [pod for pod in also if pod["metadata"]["uid"] in known]
+    return tuple(pod_view(pod) for pod in mine)
 
 
 async def _foreseen(

@@ -15,7 +15,7 @@ from math import inf
 from typing import Final
 
 from lowtide.trainingjob.conditions import Reason, has_end
-from lowtide.trainingjob.holding import free_patch, hold_patch, is_queued
+from lowtide.trainingjob.holding import hold_patch, is_queued
 from lowtide.trainingjob.workload_kinds import kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
@@ -24,6 +24,7 @@ from lowtide_operator.cluster.errors import (
     ConflictError,
     RefusedError,
 )
+from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.decision.actions import (
     Action,
     CreateJob,
@@ -222,11 +223,14 @@ async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> Non
     view = workload_view(kind, body, Key(ref.namespace, ref.name), "")
     if view.child.ending is not None:
         return
-    if isinstance(action, HoldWorkload):
-        patch = hold_patch(kind, body, action.until)
-    else:
-        patch = free_patch(kind, body)
+    if isinstance(action, FreeWorkload):
+        await free_workload(app.cluster, kind, body)
+        return
+    patch = hold_patch(kind, body, action.until, action.queued_as)
     await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
+    if action.queued_as:
+        # After the mark that names it: what is not active without our mark is another's.
+        await app.cluster.set_active(ref.namespace, action.queued_as, active=False)
 
 
 async def _create(action: CreateJob, app: App) -> StartRefusal | None:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from lowtide.trainingjob.holding import HELD_SELECTOR, free_patch
+from lowtide.trainingjob.holding import HELD_SELECTOR
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.errors import ClusterError, NotFoundError
+from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.requests import Body
 
@@ -84,7 +85,7 @@ async def _free(cluster: Cluster, kind: WorkloadKind, body: Body) -> None:
     metadata = body["metadata"]
     place = kind, metadata["namespace"], metadata["name"]
     try:
-        await cluster.patch_workload(*place, free_patch(kind, body))
+        await free_workload(cluster, kind, body)
     except ClusterError as error:
         sys.stderr.write(f"{kind.kind} {place[1]}/{place[2]}: {error}\n")
     else:

@@ -68,6 +68,9 @@ class WorkloadSettings(ApiModel):
     kinds: Annotated[tuple[str, ...], Field(max_length=32)] = ("Job",)
     """Kinds that a TrainingJob may name and that the label lowtide.dev/schedule opts in: Job,
     JobSet, TrainJob, PyTorchJob, RayJob, or one of `custom`. The chart sets it with the rights."""
+    pause_queued: bool = False
+    """Pause workloads in a Kueue queue too, by the field `active` of Kueue's object. The chart sets
+    it with the right to write that."""
     custom: Annotated[tuple[CustomKindSettings, ...], Field(max_length=32)] = ()
     """Kinds of other teams, by the same table."""
 

@@ -67,6 +67,24 @@ def test_all_held_workloads_are_found_by_the_mark_and_let_go(lowtide: Run, kubec
     ) in patches(kubectl)
 
 
+def test_what_is_paused_in_a_queue_is_given_back_to_kueue_first(lowtide: Run, kubectl: Any) -> None:
+    """Its flag is Kueue's and stays as it is; our mark goes last."""
+    labels = {"lowtide.dev/held": "true", "kueue.x-k8s.io/queue-name": "ml"}
+    notes = {"lowtide.dev/paused-in-queue": "job-bert-12345"}
+    body = {**HELD, "metadata": {**HELD["metadata"], "labels": labels, "annotations": notes}}
+    kubectl.answers({**body, "items": [body]})
+    result = lowtide("release", "--all")
+    assert result.exit_code == 0, result.output
+    first, then = [one for one in patches(kubectl) if not one[0].startswith("trainingjobs")][:2]
+    assert first == ("workloads.kueue.x-k8s.io", {"spec": {"active": True}})
+    assert then[0] == "jobs.v1.batch"
+    assert "spec" not in then[1]
+    assert then[1]["metadata"]["annotations"] == {
+        "lowtide.dev/latest-start": None,
+        "lowtide.dev/paused-in-queue": None,
+    }
+
+
 def test_a_name_that_nothing_held_has_is_an_error(lowtide: Run, kubectl: Any) -> None:
     """The other names are let go all the same."""
     kubectl.answers({**HELD, "items": [HELD]})

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, now_text
+from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, now_text
 
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 EVENTS = ("events.k8s.io/v1", "events")
@@ -381,3 +381,111 @@ async def test_a_queued_job_without_our_gate_or_with_one_that_kueue_ignores_is_k
         )
     assert not api.writes("/jobs/late")
     assert api.get(JOBS, "off")["spec"]["suspend"] is False
+
+
+def kueue_admits(api: Any, name: str) -> None:
+    """Let Kueue make its object for a Job and start it, with one pod."""
+    labels = {"kueue.x-k8s.io/job-uid": api.get(JOBS, name)["metadata"]["uid"]}
+    metadata = {"name": f"job-{name}-12345", "labels": labels}
+    api.create(QUEUED, {"metadata": metadata, "spec": {"active": True, "queueName": "ml"}})
+    api.change(JOBS, name, {"spec": {"suspend": False}})
+    add_pod(api, JOBS, name, f"{name}-x")
+
+
+def is_active(api: Any, name: str) -> bool:
+    return bool(api.get(QUEUED, f"job-{name}-12345")["spec"]["active"])
+
+
+def kueue_evicts(api: Any, name: str, pod: str) -> None:
+    """Let Kueue suspend a Job and remove its pod."""
+    api.change(JOBS, name, {"spec": {"suspend": True}})
+    api.delete(PODS, pod)
+
+
+async def test_a_queued_job_is_paused_by_kueues_object_and_then_waits_for_quota(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """Its flag stays Kueue's; a pause, and a wait for quota after it, have states of their own."""
+    api.create(JOBS, queued("bert", "", policy="Immediate", interruptible="true"))
+    async with operator(workloads={**KINDS, "pauseQueued": True}):
+        await api.until(lambda: state(api, "bert") == "Queued")
+        kueue_admits(api, "bert")
+        await api.until(lambda: state(api, "bert") == "Running")
+        name = beside(api, "bert")["metadata"]["name"]
+        api.change(TRAININGJOBS, name, {"spec": {"suspend": True}})
+        await api.until(lambda: not is_active(api, "bert"))
+        metadata = api.get(JOBS, "bert")["metadata"]
+        assert metadata["labels"]["lowtide.dev/held"] == "true"
+        assert metadata["annotations"]["lowtide.dev/paused-in-queue"] == "job-bert-12345"
+        # Resumed while its pod still ends: Kueue is told only when that is gone.
+        api.change(TRAININGJOBS, name, {"spec": {"suspend": False}})
+        api.change(JOBS, "bert", {"spec": {"suspend": True}})
+        await api.until(lambda: condition(api, "bert", "Paused").get("reason") == "PodLeft")
+        assert not is_active(api, "bert")
+        api.delete(PODS, "bert-x")
+        await api.until(lambda: is_active(api, "bert"))
+        await api.until(lambda: state(api, "bert") == "Queued")
+        assert "lowtide.dev/held" not in api.get(JOBS, "bert")["metadata"]["labels"]
+        api.change(JOBS, "bert", {"spec": {"suspend": False}})
+        add_pod(api, JOBS, "bert", "bert-y")
+        await api.until(lambda: len(beside(api, "bert")["status"]["attempts"]) == 2)
+    outcomes = [one.get("outcome") for one in beside(api, "bert")["status"]["attempts"]]
+    assert outcomes == ["Paused", None]
+    written = {call for call in api.calls if call[1] == "kueue.x-k8s.io"}
+    assert written == {(verb, "kueue.x-k8s.io", "workloads") for verb in ("list", "patch")}
+
+
+async def test_a_job_that_kueue_preempts_waits_for_quota_and_is_not_called_paused(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """Its attempt has ended, and the reason is Kueue's."""
+    api.create(JOBS, queued("bert", "", policy="Immediate", interruptible="true"))
+    async with operator(workloads={**KINDS, "pauseQueued": True}):
+        await api.until(lambda: state(api, "bert") == "Queued")
+        kueue_admits(api, "bert")
+        await api.until(lambda: state(api, "bert") == "Running")
+        kueue_evicts(api, "bert", "bert-x")
+        await api.until(lambda: state(api, "bert") == "Queued")
+        await api.until(lambda: beside(api, "bert")["status"]["attempts"][0].get("end"))
+        assert condition(api, "bert", "Paused")["status"] == "False"
+    assert is_active(api, "bert")
+
+
+async def test_a_queued_job_is_not_paused_without_the_right_for_it(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """Nothing of Kueue is read, and the job goes on."""
+    api.create(JOBS, queued("bert", "", policy="Immediate", interruptible="true"))
+    async with operator(workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "Queued")
+        kueue_admits(api, "bert")
+        await api.until(lambda: state(api, "bert") == "Running")
+        name = beside(api, "bert")["metadata"]["name"]
+        changed = api.change(TRAININGJOBS, name, {"spec": {"suspend": True}})
+        generation = changed["metadata"]["generation"]
+        await api.until(
+            lambda: condition(api, "bert", "Running").get("observedGeneration") == generation
+        )
+    assert is_active(api, "bert")
+    assert not [call for call in api.calls if call[1] == "kueue.x-k8s.io"]
+
+
+async def test_deleting_a_trainingjob_lets_kueue_start_what_it_paused(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """Nothing stays held without a TrainingJob, in a queue neither."""
+    job = queued("bert", "")
+    del job["metadata"]["labels"]["lowtide.dev/schedule"]
+    api.create(JOBS, job)
+    target = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"}
+    spec = {"targetRef": target, "suspend": True}
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": spec})
+    kueue_admits(api, "bert")
+    async with operator(workloads={**KINDS, "pauseQueued": True}):
+        await api.until(lambda: not is_active(api, "bert"))
+        kueue_evicts(api, "bert", "bert-x")
+        api.delete(TRAININGJOBS, "mine")
+        await api.until(lambda: is_active(api, "bert"))
+        await api.until(
+            lambda: "lowtide.dev/held" not in api.get(JOBS, "bert")["metadata"]["labels"]
+        )

@@ -83,7 +83,13 @@ imagePullSecrets:
 {{- if ($settings.workloads | default dict).kinds }}
 {{- fail "settings.workloads.kinds is set: use workloads.kinds, which also gives the rights" }}
 {{- end }}
+{{- if ($settings.workloads | default dict).pauseQueued }}
+{{- fail "settings.workloads.pauseQueued is set: use workloads.pauseQueued, which also gives the right" }}
+{{- end }}
 {{- $workloads := merge (dict "kinds" .Values.workloads.kinds) ($settings.workloads | default dict) }}
+{{- if .Values.workloads.pauseQueued.enabled }}
+{{- $_ := set $workloads "pauseQueued" true }}
+{{- end }}
 {{- $_ := set $settings "workloads" $workloads }}
 {{- if not $settings.historyDirectory }}
 {{- $_ := set $settings "historyDirectory" (include "lowtide.historyPath" .) }}
@@ -193,6 +199,12 @@ imagePullSecrets:
   resources: [{{ $one.plural }}]
   # patch: the flag that suspends it, and our mark.
   verbs: [get, list, watch, patch]
+{{- end }}
+{{- if and .Values.workloads.kinds .Values.workloads.pauseQueued.enabled }}
+# A queued workload is paused by the field `active` of Kueue's object for it.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads]
+  verbs: [list, patch]
 {{- end }}
 {{- if .Values.workloads.kinds }}
 # A labelled workload gets a TrainingJob, and its annotations are taken over when they change.

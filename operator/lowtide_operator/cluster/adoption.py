@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from lowtide import names
-from lowtide.trainingjob.holding import HELD_SELECTOR, free_patch
+from lowtide.trainingjob.holding import HELD_SELECTOR
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
+from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.opt_in import difference, trainingjob_name, wanted_trainingjob
 from lowtide_operator.objects.workloads import workload_view
@@ -45,6 +46,10 @@ class WorkloadStore(Protocol):
         self, kind: WorkloadKind, namespace: str, name: str, patch: Mapping[str, Any]
     ) -> Body | None:
         """Merge a patch into a workload."""
+        ...
+
+    async def set_active(self, namespace: str, name: str, *, active: bool) -> Body | None:
+        """Let Kueue start a workload again, or make it let go of it."""
         ...
 
     def list_workloads(
@@ -181,7 +186,7 @@ class Adoption:
         metadata = body["metadata"]
         place = kind, metadata["namespace"], metadata["name"]
         LOG.info("%s %s/%s is freed: no TrainingJob names it", kind.kind, *place[1:])
-        await self._store.patch_workload(*place, free_patch(kind, body))
+        await free_workload(self._store, kind, body)
 
     async def _notes_of(self, namespace: str) -> Mapping[str, str]:
         now = self._clock()

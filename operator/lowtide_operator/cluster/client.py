@@ -14,6 +14,7 @@ from lowtide import names
 from lowtide.trainingjob.holding import QUEUE_LABEL
 from lowtide_operator.cluster.errors import AlreadyExistsError, ConflictError
 from lowtide_operator.cluster.listings import Listings
+from lowtide_operator.cluster.queue_calls import Queues
 from lowtide_operator.cluster.requests import MERGE_PATCH, Body
 from lowtide_operator.cluster.reviews import Reviews
 from lowtide_operator.cluster.workload_calls import Workloads
@@ -23,7 +24,7 @@ EVENTS_READ: Final = 50
 """Events of one Job that are read at most."""
 
 
-class Cluster(Listings, Workloads, Reviews):
+class Cluster(Listings, Workloads, Queues, Reviews):
     """Reads and writes of the operator."""
 
     async def get_training_job(self, key: Key) -> Body | None:

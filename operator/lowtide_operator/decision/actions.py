@@ -62,6 +62,8 @@ class HoldWorkload:
     target: WorkloadRef
     until: datetime | None
     """Its latest start, which the mark names; `None` where a user suspended it."""
+    queued_as: str = ""
+    """Name of Kueue's object to make inactive, for one that runs in a queue."""
 
 
 @dataclass(frozen=True, slots=True)

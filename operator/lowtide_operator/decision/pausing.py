@@ -25,6 +25,7 @@ from lowtide_operator.decision.objectives import objective_of, prices_awaited_un
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import request_after_start
 from lowtide_operator.decision.start import has_run
+from lowtide_operator.decision.workload import may_be_paused
 from lowtide_operator.objects.views import ChildView
 from lowtide_operator.settings import OperatorSettings
 
@@ -81,7 +82,7 @@ def _may_be_paused(
         and spec.schedule.interruption.allowed
         and spec.schedule.policy is Policy.CARBON_OPTIMAL
         and not seen.job.run_now
-        and not child.queued
+        and (not child.queued or may_be_paused(seen.workload))
         and plan is not None
         and plan.reason not in NEVER_PAUSED
     )

@@ -214,17 +214,19 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
 def _say_suspended(
     seen: Observation, child: ChildView, wish: Wish, draft: Draft, settings: OperatorSettings
 ) -> None:
-    if child.queued and not has_run(draft.attempts):
-        message = f"Kueue holds {_what(seen, child)} until its queue has room"
-        draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
-        draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
-        return
     left = [pod for pod in seen.pods if is_there(pod)] if seen.workload is not None else []
     reason, message = (wish.reason if not wish.run else Reason.SUSPENDED), wish.message
     if wish.run and left:
         reason, message = Reason.POD_LEFT, f"goes on when pod {left[0].name} is gone"
-    draft.condition(ConditionType.RUNNING, "False", reason, message)
-    draft.condition(ConditionType.PAUSED, "True", reason, message)
+    if child.queued and not left and _is_kueues(seen, wish):
+        message = f"Kueue holds {_what(seen, child)} until its queue has room"
+        draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
+        draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
+        if not has_run(draft.attempts):
+            return
+    else:
+        draft.condition(ConditionType.RUNNING, "False", reason, message)
+        draft.condition(ConditionType.PAUSED, "True", reason, message)
     if is_held(child, draft.attempts):
         return
     if child.active == 0 and not left and not any(pod.phase == "Running" for pod in seen.pods):
@@ -232,6 +234,11 @@ def _say_suspended(
     else:
         # Its pods still save their state; the attempt ends with the last of them.
         draft.look_in(settings.cluster.pod_poll_seconds)
+
+
+def _is_kueues(seen: Observation, wish: Wish) -> bool:
+    """Return whether a queued workload waits for quota, and not for us."""
+    return wish.run or seen.workload is None or seen.workload.queue is None
 
 
 def _what(seen: Observation, child: ChildView) -> str:

@@ -115,11 +115,10 @@ def switch(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> No
     """Draft that a started workload goes on or rests, as far as it may be switched.
 
     It goes on only when no pod of it is left. The flag of one that Kueue manages is Kueue's; what
-    it has of ours is a gate.
+    it has of ours is a gate, or that Kueue's object for it is not active.
     """
     if view.child.queued:
-        if run and view.gated:
-            draft.act(FreeWorkload(view.ref))
+        _switch_queued(seen, view, run, draft)
         return
     if run and view.child.suspended:
         if any(is_there(pod) for pod in seen.pods):
@@ -129,6 +128,22 @@ def switch(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> No
     elif not run and not view.child.suspended and not view.unholdable:
         until = None if draft.plan is None else draft.plan.latest_start
         draft.act(HoldWorkload(view.ref, until))
+
+
+def _switch_queued(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> None:
+    if run and (view.gated or view.paused_in_queue):
+        if not view.gated and any(is_there(pod) for pod in seen.pods):
+            draft.look_in(GONE_POLL_SECONDS)
+        else:
+            draft.act(FreeWorkload(view.ref))
+    elif not run and view.queue is not None and view.queue.active and not view.unholdable:
+        until = None if draft.plan is None else draft.plan.latest_start
+        draft.act(HoldWorkload(view.ref, until, view.queue.name))
+
+
+def may_be_paused(view: WorkloadView | None) -> bool:
+    """Return whether a queued workload can be paused: by Kueue's object for it, and not else."""
+    return view is not None and view.queue is not None
 
 
 def _is_near(marked: datetime | None, until: datetime | None) -> bool:

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued
+from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued, paused_in_queue
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, WorkloadKind
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
@@ -52,6 +52,15 @@ class WorkloadRef:
         return f"{self.kind} {self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """Kueue's object for a workload, by which a queued one is paused."""
+
+    name: str
+    active: bool
+    """Whether Kueue may start it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadView:
     """A workload that a TrainingJob names, read from its object."""
@@ -74,6 +83,10 @@ class WorkloadView:
     """GPUs that its pods hold at a time."""
     unholdable: str
     """Why it must not be suspended, in one sentence; empty where it may."""
+    queue: QueueView | None = None
+    """Kueue's object for it, where pauses of queued workloads are allowed."""
+    paused_in_queue: str = ""
+    """Name of Kueue's object that we made inactive; empty where we did not."""
 
     @property
     def held(self) -> bool:
@@ -118,7 +131,13 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         labelled=labels.get(names.LABEL_SCHEDULE) == "true",
         gpus=gpus_of(kind, body),
         unholdable=_unholdable(kind, body),
+        paused_in_queue=paused_in_queue(body),
     )
+
+
+def queue_view(body: Body) -> QueueView:
+    """Return the view of Kueue's object for a workload."""
+    return QueueView(body["metadata"]["name"], value_at(body, "spec.active") is not False)
 
 
 def selectors_of(kind: WorkloadKind, body: Body) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ Kind = tuple[str, str]
 TRAININGJOBS: Kind = ("lowtide.dev/v1alpha1", "trainingjobs")
 JOBS: Kind = ("batch/v1", "jobs")
 JOB_SETS: Kind = ("jobset.x-k8s.io/v1alpha2", "jobsets")
+QUEUED: Kind = ("kueue.x-k8s.io/v1beta1", "workloads")
+"""Kueue's objects, in the older of the two versions that it has."""
 PODS: Kind = ("v1", "pods")
 EVENTS: Kind = ("events.k8s.io/v1", "events")
 LEASES: Kind = ("coordination.k8s.io/v1", "leases")
@@ -31,6 +33,7 @@ KINDS = {
     TRAININGJOBS: "TrainingJob",
     JOBS: "Job",
     JOB_SETS: "JobSet",
+    QUEUED: "Workload",
     PODS: "Pod",
     EVENTS: "Event",
     LEASES: "Lease",
@@ -219,6 +222,7 @@ class FakeApi:
                 web.get("/api", self._core_versions),
                 web.get("/apis", self._groups),
                 web.get("/api/v1", self._resources),
+                web.get("/apis/{group}", self._group),
                 web.get("/apis/{group}/{version}", self._resources),
                 web.get("/api/v1/namespaces/{name}", self._namespace),
                 web.post("/prometheus/api/v1/query", self._query),
@@ -278,6 +282,14 @@ class FakeApi:
             entry = {"groupVersion": api, "version": version}
             groups.append({"name": group, "versions": [entry], "preferredVersion": entry})
         return web.json_response({"kind": "APIGroupList", "groups": groups})
+
+    async def _group(self, request: web.Request) -> web.Response:
+        group = request.match_info["group"]
+        served = [api for api, _ in KINDS if api.startswith(f"{group}/")]
+        if not served:
+            return status_body(404, "NotFound", "the server could not find the group")
+        versions = [{"groupVersion": api, "version": api.partition("/")[2]} for api in served]
+        return web.json_response({"kind": "APIGroup", "name": group, "versions": versions})
 
     async def _resources(self, request: web.Request) -> web.Response:
         api = _api_of(request)
