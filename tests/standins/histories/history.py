@@ -11,7 +11,13 @@ from pathlib import Path
 
 from standins.histories.node import IDLE_WATTS, Node, Pod, Spell
 from standins.histories.statuses import GRAMS_PER_KWH, SCRAPE_SECONDS, OperatorSide
-from standins.histories.truth import Look, joules_in_doubt, joules_lost_with_counters, look_at
+from standins.histories.truth import (
+    Look,
+    is_counter_read,
+    joules_in_doubt,
+    joules_lost_with_counters,
+    look_at,
+)
 
 from lowtide.meters.calls import CallLog
 from lowtide.trainingjob.status import TrainingJobStatus
@@ -72,6 +78,7 @@ class History:
         self._operator = OperatorSide()
         self._writer = TextWriter()
         self._looks: dict[int, list[Look]] = {gpu.index: [] for gpu in self.node.gpus}
+        self._counted_at: dict[int, list[float]] = {gpu.index: [] for gpu in self.node.gpus}
         self._told_at: list[float] = []
         self._ended: dict[str, dict] = {}
         self._segments: dict[str, set[float]] = defaultdict(set)
@@ -131,6 +138,8 @@ class History:
             look = look_at(self.node, gpu, is_floor_known=is_known)
             if look is not None:
                 self._looks[gpu.index].append(look)
+            if is_counter_read(self.node, gpu):
+                self._counted_at[gpu.index].append(self.node.now)
 
     def _stop(self, spell: Spell) -> None:
         """End the exporter, in order or not, and start it again some time later."""
@@ -203,7 +212,7 @@ class History:
             unseen += WHOLE_SECOND
         known = watts * (pod.end - pod.start - unknown - unseen)
         if "suspect" in told.qualities:
-            known -= joules_lost_with_counters(self.node, pod, self._looks[pod.gpu])
+            known -= joules_lost_with_counters(self.node, pod, self._counted_at[pod.gpu])
         if told_joules < 0.999 * known - told.uncertain_joules - WHOLE_JOULE:
             faults.append(
                 f"{told_joules} J of {true:.0f} J are told, {known:.0f} J by a coverage of "

@@ -52,16 +52,32 @@ def joules_in_doubt(
     )
 
 
-def joules_lost_with_counters(node: Node, pod: Pod, looks: list[Look]) -> float:
+def is_counter_read(node: Node, gpu: Gpu) -> bool:
+    """Return whether the counter can be read now, whoever holds the GPU."""
+    kinds = ("lost", "no_counter")
+    is_away = any(node.spell(kind, gpu.index) for kind in kinds) or node.spell("driver_away")
+    return not is_away
+
+
+def joules_lost_with_counters(node: Node, pod: Pod, counted_at: list[float]) -> float:
     """Return the most that restarts of the GPU's counter cost the pod.
 
-    What was drawn between the last look before a restart and the restart itself was never shown,
-    and the restart is believed at the second look after it.
+    What was drawn between the last reading before a restart and the restart itself was never
+    shown, and the restart is believed at the second reading after it. `counted_at` are the times
+    of the readings; who held the GPU need not be known then.
     """
     resets = (s.start for s in node.spells if s.kind == "reset" and s.gpu == pod.gpu)
     near = (at for at in resets if pod.start - DOUBTED_SECONDS <= at <= pod.end + DOUBTED_SECONDS)
-    around = (_looks_around(looks, at) for at in near)
-    return sum(pod.watts * (both[1].at - both[0].at) for both in around if both is not None)
+    around = (_times_around(counted_at, at) for at in near)
+    return sum(pod.watts * (both[1] - both[0]) for both in around if both is not None)
+
+
+def _times_around(times: list[float], at: float) -> tuple[float, float] | None:
+    """Return the last time before a moment and the first one after it, `None` if in a gap."""
+    after = bisect_right(times, at)
+    if not 0 < after < len(times) or times[after] - times[after - 1] > GAP_SECONDS:
+        return None
+    return times[after - 1], times[after]
 
 
 def _looks_around(looks: list[Look], at: float) -> tuple[Look, Look] | None:
