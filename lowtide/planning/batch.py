@@ -10,6 +10,7 @@ from lowtide.planning.costs import CostForecast
 from lowtide.planning.guard import resume_seconds, window_end
 from lowtide.planning.horizon import TICK_SECONDS, Horizon, horizon_between
 from lowtide.planning.pausing import search_interruptible
+from lowtide.planning.resizing import search_elastic
 from lowtide.planning.search import Proposal, Room, SearchSpace, SearchTask
 from lowtide.planning.types import Request
 
@@ -65,7 +66,7 @@ class Searches:
 
         A job that has not started and has less slack than a resume takes can only run in one piece.
         """
-        if not request.interruptible or request.started:
+        if not request.interruptible or request.started or request.elastic is not None:
             return request.interruptible
         horizon = self.horizon(request)
         end = min(window_end(request), horizon.moment(horizon.end_seconds))
@@ -77,23 +78,41 @@ class Searches:
     ) -> dict[str, Proposal]:
         """Return the proposal for each request, by key."""
         spaces: dict[tuple[View, int], SearchSpace] = {}
+
+        def space_of(view: View, gpus: int) -> SearchSpace:
+            gpus = gpus if find_room is not None else 0
+            if (view, gpus) not in spaces:
+                horizon = self._horizons[view]
+                room = None if find_room is None else find_room(horizon, gpus)
+                spaces[view, gpus] = SearchSpace(horizon, room)
+            return spaces[view, gpus]
+
+        proposals: dict[str, Proposal] = {}
         pausing: list[tuple[str, SearchSpace, SearchTask]] = []
         solid: dict[int, list[tuple[str, SearchSpace, SearchTask]]] = defaultdict(list)
         for request in requests:
-            view, gpus = self._view(request), request.gpus if find_room is not None else 0
-            horizon = self._horizons[view]
-            if (view, gpus) not in spaces:
-                room = None if find_room is None else find_room(horizon, gpus)
-                spaces[view, gpus] = SearchSpace(horizon, room)
-            space = spaces[view, gpus]
-            entry = request.key, space, _task(request, horizon)
+            view = self._view(request)
+            task = _task(request, self._horizons[view])
+            if request.elastic is not None:
+                sizes = request.elastic.sizes
+                rooms = tuple(space_of(view, gpus_at(request, size)) for size in sizes)
+                proposals[request.key] = search_elastic(rooms, task)
+                continue
+            space = space_of(view, request.gpus)
+            entry = request.key, space, task
             (pausing if self.may_pause(request) else solid[id(space)]).append(entry)
         found = search_interruptible([(space, task) for _, space, task in pausing])
-        proposals = {key: one for (key, _, _), one in zip(pausing, found, strict=True)}
+        proposals |= {key: one for (key, _, _), one in zip(pausing, found, strict=True)}
         for entries in solid.values():
             found = search_contiguous(entries[0][1], [task for _, _, task in entries])
             proposals |= {key: one for (key, _, _), one in zip(entries, found, strict=True)}
         return proposals
+
+
+def gpus_at(request: Request, size: int) -> int:
+    """Return the GPUs that an elastic job holds at a size; the request's are those at its base."""
+    base = size if request.elastic is None else request.elastic.base
+    return -(-request.gpus * size // base)
 
 
 def _task(request: Request, horizon: Horizon) -> SearchTask:
@@ -107,4 +126,6 @@ def _task(request: Request, horizon: Horizon) -> SearchTask:
         ),
         started=request.started or request.running,
         running=request.running,
+        elastic=request.elastic,
+        replicas=request.replicas,
     )

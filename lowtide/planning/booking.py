@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from lowtide.planning.batch import Searches
+from lowtide.planning.batch import Searches, gpus_at
 from lowtide.planning.calendar import Calendar, Occupancy, Reservation, tick_start
 from lowtide.planning.decision import decide
 from lowtide.planning.guard import latest_start, resume_seconds
@@ -24,10 +24,22 @@ more lose their room again before their turn comes."""
 
 def reservation(request: Request, segments: tuple[Segment, ...]) -> Reservation:
     """Return what a plan reserves: its segments, the last to the 90th percentile of the work."""
-    tail = timedelta(seconds=request.remaining_high_seconds - request.remaining_seconds)
+    tail = request.remaining_high_seconds - request.remaining_seconds
     if segments:
-        segments = (*segments[:-1], Segment(segments[-1].start, segments[-1].end + tail))
-    return Reservation(request.key, request.gpus, segments, request.gpu_resource)
+        last, elastic = segments[-1], request.elastic
+        if elastic is not None and last.replicas is not None:
+            tail /= elastic.speed(last.replicas)
+        end = last.end + timedelta(seconds=tail)
+        segments = (*segments[:-1], Segment(last.start, end, last.replicas))
+    each = () if request.elastic is None else tuple(_gpus(request, one) for one in segments)
+    return Reservation(request.key, request.gpus, segments, request.gpu_resource, each)
+
+
+def _gpus(request: Request, segment: Segment) -> int:
+    """Return the GPUs that a job holds in a stretch of its plan."""
+    if request.elastic is None or segment.replicas is None:
+        return request.gpus
+    return gpus_at(request, segment.replicas)
 
 
 def booking_order(request: Request) -> tuple[bool, datetime, datetime, str]:
@@ -82,7 +94,7 @@ class _Queue:
         self._now, self._requests = now, requests
         self._searches, self._occupancy = searches, occupancy
         self._found: dict[str, Commitment | None] = {}
-        self._needed: dict[str, tuple[slice, ...]] = {}
+        self._needed: dict[str, tuple[tuple[slice, int], ...]] = {}
         self._search(requests)
 
     def _search(self, requests: Sequence[Request]) -> None:
@@ -97,17 +109,22 @@ class _Queue:
                 self._found[request.key] = found
                 self._needed[request.key] = self._spans(request, found)
 
-    def _spans(self, request: Request, found: Commitment) -> tuple[slice, ...]:
-        """Return the ticks in which the plan needs room."""
-        if not self._searches.may_pause(request):
-            return self._occupancy.spans(reservation(request, found.segments).segments)
-        # Pausing jobs are planned in whole steps, so they need room in whole steps.
-        horizon = self._searches.horizon(request)
-        return self._occupancy.spans(horizon.whole_steps(segment) for segment in found.segments)
+    def _spans(self, request: Request, found: Commitment) -> tuple[tuple[slice, int], ...]:
+        """Return the ticks in which the plan needs room, and the GPUs that it needs there."""
+        segments, gpus = found.segments, [_gpus(request, one) for one in found.segments]
+        if self._searches.may_pause(request):
+            # Pausing jobs are planned in whole steps, so they need room in whole steps.
+            horizon = self._searches.horizon(request)
+            segments = tuple(horizon.whole_steps(segment) for segment in segments)
+        else:
+            segments = reservation(request, segments).segments
+        return tuple(zip(self._occupancy.spans(segments), gpus, strict=True))
 
     def _fits(self, request: Request) -> bool:
         """Return whether the plan found for the request still has room."""
-        return self._occupancy.has_room(self._needed[request.key], request.gpus)
+        return all(
+            self._occupancy.has_room([span], gpus) for span, gpus in self._needed[request.key]
+        )
 
     def decide_all(self) -> dict[str, Commitment]:
         """Return the decisions, taken one after another in the order of the queue."""

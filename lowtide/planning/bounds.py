@@ -41,7 +41,8 @@ def bounded(request: Request) -> Request:
 
     Raises:
         RequestError: a duration is negative or not finite, the 90th percentile lies below the
-            median, a time has no offset, or the job asks for a negative number of GPUs.
+            median, a time has no offset, the job asks for a negative number of GPUs, or it is
+            elastic and cannot pause.
     """
     check_request(request)
     return replace(
@@ -85,3 +86,8 @@ def check_request(request: Request) -> None:
         )
     if request.gpus < 0:
         raise RequestError(f"{request.key}: gpus is {request.gpus}, it must be >= 0")
+    if request.elastic is not None and not request.interruptible:
+        raise RequestError(
+            f"{request.key}: an elastic job must be interruptible, because a change of size starts "
+            "it again from a checkpoint"
+        )

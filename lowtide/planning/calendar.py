@@ -32,6 +32,13 @@ class Reservation:
     segments: tuple[Segment, ...]
     gpu_resource: str = ""
     """Resource name of these GPUs."""
+    gpus_each: tuple[int, ...] = ()
+    """GPUs in each of the segments, where they differ."""
+
+    def parts(self) -> tuple[tuple[Segment, int], ...]:
+        """Return the segments, each with its GPUs; those beyond `gpus_each` hold `gpus`."""
+        rest = (self.gpus,) * (len(self.segments) - len(self.gpus_each))
+        return tuple(zip(self.segments, (*self.gpus_each, *rest), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +96,9 @@ class Occupancy:
         """Enter a reservation, as far as the ticks may reach; they grow with it up to a bound."""
         if self.capacity is None:
             return
-        # More than everything is as much as everything and one.
-        gpus = min(reservation.gpus, self.capacity + 1)
-        for segment in reservation.segments:
+        for segment, held in reservation.parts():
+            # More than everything is as much as everything and one.
+            gpus = min(held, self.capacity + 1)
             ticks = self._ticks(segment.start, segment.end)
             reach = min(ticks.stop, MOST_TICKS)
             if ticks.start < reach > len(self.used):

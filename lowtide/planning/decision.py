@@ -4,10 +4,17 @@ They turn a job and the proposal of a search into a commitment. Source:
 docs/explanation/planning.md#latest-start to docs/explanation/planning.md#shortest-run-and-pause.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lowtide.planning.costs import CostForecast
-from lowtide.planning.guard import is_at_risk, latest_start, window_end
+from lowtide.planning.guard import (
+    is_at_risk,
+    latest_start,
+    run_seconds,
+    size_to_the_end,
+    window_end,
+)
 from lowtide.planning.horizon import Horizon
 from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.search import Proposal
@@ -26,7 +33,24 @@ def decide_without_search(
         return None
     if begin > now and reason is not PlanReason.DEADLINE_AT_RISK:
         reason = PlanReason.NOT_YET_PERMITTED
-    return Commitment(run=begin <= now, reason=reason, segments=one_segment(request, begin))
+    widest = reason is PlanReason.DEADLINE_AT_RISK
+    return Commitment(
+        run=begin <= now,
+        reason=reason,
+        segments=one_segment(request, begin, _forced_size(request, reason, widest=widest)),
+    )
+
+
+def _forced_size(request: Request, reason: PlanReason, *, widest: bool) -> int | None:
+    """Return the replicas of an elastic job that has no choice."""
+    elastic = request.elastic
+    if elastic is None:
+        return None
+    if widest:
+        return elastic.sizes[-1]
+    if reason is PlanReason.LATEST_START:
+        return size_to_the_end(request)
+    return None
 
 
 def _forced_reason(
@@ -35,6 +59,8 @@ def _forced_reason(
     """Return why the job must run from `begin` on, `None` where it may wait."""
     if begin >= latest_start(request):
         at_risk = is_at_risk(begin, request)
+        if not at_risk and _regains_slack(request):
+            return None
         return PlanReason.DEADLINE_AT_RISK if at_risk else PlanReason.LATEST_START
     if request.remaining_seconds <= 0 or (request.running and not request.interruptible):
         return PlanReason.RUN_NOW_IS_BEST
@@ -42,6 +68,12 @@ def _forced_reason(
     if request.running and held_until is not None and begin < held_until:
         return PlanReason.MINIMUM_STRETCH
     return None
+
+
+def _regains_slack(request: Request) -> bool:
+    """Return whether the job has a size faster than that which its deadline counts on."""
+    elastic = request.elastic
+    return elastic is not None and elastic.guard < elastic.sizes[-1]
 
 
 def _held_until(request: Request, slot_seconds: float) -> datetime | None:
@@ -55,7 +87,7 @@ def _reaches(begin: datetime, request: Request, costs: CostForecast | None) -> b
     """Return whether the forecast covers at least one whole run from `begin` on."""
     if costs is None:
         return False
-    need = request.remaining_seconds
+    need = run_seconds(request, request.remaining_seconds)
     end = min(costs.end, window_end(request))
     return costs.start <= begin and (end - begin).total_seconds() >= need
 
@@ -66,13 +98,17 @@ def decide(now: datetime, request: Request, horizon: Horizon, proposal: Proposal
     One without stretches says that in whole ticks no later start is left, although the latest
     start itself is some minutes away.
     """
-    segments = tuple(horizon.segment(*stretch) for stretch in proposal.stretches)
+    sizes = proposal.sizes or (None,) * len(proposal.stretches)
+    segments = tuple(
+        replace(horizon.segment(*stretch), replicas=size)
+        for stretch, size in zip(proposal.stretches, sizes, strict=True)
+    )
     if not segments:
         runs = horizon.begin <= now
+        reason = PlanReason.LATEST_START if runs else PlanReason.NOT_YET_PERMITTED
+        size = _forced_size(request, PlanReason.LATEST_START, widest=False)
         return Commitment(
-            run=runs,
-            reason=PlanReason.LATEST_START if runs else PlanReason.NOT_YET_PERMITTED,
-            segments=one_segment(request, horizon.begin),
+            run=runs, reason=reason, segments=one_segment(request, horizon.begin, size)
         )
     if horizon.begin > now:
         waits = segments[0].start > horizon.begin

@@ -63,19 +63,42 @@ def publish(now: datetime, request: Request, sight: Sight, decision: Commitment)
         currency=None if prices is None else prices.currency,
         money_saving_ratio=None if money is None else money.saving_ratio,
         objective_saving_ratio=None if costs is None else costs.saving_ratio,
+        replicas=_replicas(request, decision),
     )
     return explain(now, request, plan)
 
 
-def one_segment(request: Request, start: datetime) -> tuple[Segment, ...]:
-    """Return the uninterrupted run from `start` on, empty where no work is left."""
-    length = request.remaining_seconds + resume_seconds(request)
-    return (Segment(start, start + timedelta(seconds=length)),) if length > 0 else ()
+def one_segment(
+    request: Request, start: datetime, replicas: int | None = None
+) -> tuple[Segment, ...]:
+    """Return the uninterrupted run from `start` on, empty where no work is left.
+
+    An elastic job keeps its size, or starts at its base, unless `replicas` says otherwise.
+    """
+    length, elastic = request.remaining_seconds, request.elastic
+    burnt = resume_seconds(request)
+    if elastic is not None:
+        present = request.replicas if request.running else elastic.base
+        present = present if present in elastic.sizes else elastic.base
+        replicas = replicas or present
+        length /= elastic.speed(replicas)
+        burnt += elastic.resize_cost_seconds * (request.running and replicas != request.replicas)
+    length += burnt
+    return (Segment(start, start + timedelta(seconds=length), replicas),) if length > 0 else ()
+
+
+def _replicas(request: Request, decision: Commitment) -> int | None:
+    """Return the replicas to run with now, `None` for a job of fixed size."""
+    if request.elastic is None:
+        return None
+    if not decision.run:
+        return 0
+    return decision.segments[0].replicas if decision.segments else request.replicas
 
 
 @dataclass(frozen=True, slots=True)
 class _Means:
-    """Mean values over the planned running time and over a run at once."""
+    """Mean values over the planned running time, by power, and over a run at once."""
 
     planned: float
     at_once: float
@@ -88,6 +111,8 @@ class _Spans:
     """The moments that figures compare: the plan's stretches, and the run at once."""
 
     stretches: tuple[tuple[datetime, datetime], ...]
+    powers: tuple[float, ...]
+    """Of the stretches, where that of the run at once is 1."""
     at_once: tuple[datetime, datetime]
 
 
@@ -108,8 +133,10 @@ def _spans(now: datetime, request: Request, segments: Sequence[Segment]) -> _Spa
         return None
     begin = min(max(now, request.earliest), segments[0].start)
     length = request.remaining_seconds + resume_seconds(request)
+    base = 1 if request.elastic is None else request.elastic.base
     return _Spans(
         tuple((segment.start, segment.end) for segment in segments),
+        tuple(1.0 if one.replicas is None else one.replicas / base for one in segments),
         (begin, begin + timedelta(seconds=length)),
     )
 
@@ -122,9 +149,10 @@ def _means(slots: _Slots, values: Sequence[float] | Array, spans: _Spans | None)
     if begin < slots.start or not begin < end <= slots.end:
         return None
     total = running = 0.0
-    for stretch in spans.stretches:
+    for stretch, power in zip(spans.stretches, spans.powers, strict=True):
         start, stop = (_offset(slots, moment) for moment in stretch)
-        total, running = total + _integral(slots, values, start, stop), running + stop - start
+        total += power * _integral(slots, values, start, stop)
+        running += power * (stop - start)
     start, stop = (_offset(slots, moment) for moment in spans.at_once)
     alternative = _integral(slots, values, start, stop)
     saving = 1 - total / alternative if alternative > 0 else None

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.horizon import Array, Horizon, integral_between
 
 Bools = npt.NDArray[np.bool_]
@@ -35,6 +36,10 @@ class SearchTask:
     started: bool = False
     """As in `Request`."""
     running: bool = False
+    """As in `Request`."""
+    elastic: Elastic | None = None
+    """As in `Request`."""
+    replicas: int = 0
     """As in `Request`."""
 
     @property
@@ -91,7 +96,8 @@ class Proposal:
     `planned` and `at_once` are the costs of the stretches and of an uninterrupted run from the
     begin; `at_once` is `None` where that run would be barred or leaves the horizon. `expected` is
     the cost that the decision expects: less than planned, because the plan can still be changed.
-    Without stretches nothing feasible was found.
+    Without stretches nothing feasible was found. `sizes` holds the replicas of each stretch of a
+    job that may change its size.
     """
 
     run: bool
@@ -99,6 +105,7 @@ class Proposal:
     planned: float
     at_once: float | None
     expected: float
+    sizes: tuple[int, ...] = ()
 
 
 def stretch_total(horizon: Horizon, stretches: tuple[tuple[float, float], ...]) -> float:

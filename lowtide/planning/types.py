@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lowtide.grid.forecast import Source
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.objective import CARBON, Objective
 
 
@@ -52,14 +53,20 @@ class Request:
     """Orders jobs of equal latest start."""
     objective: Objective = CARBON
     """What is minimised."""
+    elastic: Elastic | None = None
+    """Sizes of a job that may change its size; durations and GPUs are then those at its base."""
+    replicas: int = 0
+    """Replicas that an elastic job runs with now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One uninterrupted stretch of running, `[start, end)`."""
+    """One uninterrupted stretch of running at one size, `[start, end)`."""
 
     start: datetime
     end: datetime
+    replicas: int | None = None
+    """Replicas in this stretch; `None` for a job of fixed size."""
 
 
 class PlanReason(StrEnum):
@@ -91,9 +98,10 @@ class Plan:
     look_again_at: datetime
     """When the decision should be made again even if nothing changes."""
     planned_grams_per_kwh: float | None
-    """Mean intensity over the planned running time; `None` where no forecast reaches far enough."""
+    """Mean intensity over the planned running time, weighted by the replicas of an elastic job;
+    `None` where no forecast reaches far enough."""
     run_now_grams_per_kwh: float | None
-    """Mean intensity of a run at once, under the same forecast."""
+    """Mean intensity of a run at once, under the same forecast; of an elastic job at its base."""
     saving_ratio: float | None
     """1 - planned / run now in grams, as totals with the work of resumes."""
     sources: tuple[Source, ...]
@@ -118,3 +126,5 @@ class Plan:
     """As `saving_ratio`, in what the job minimises."""
     would_change: str = ""
     """What could lead to another plan."""
+    replicas: int | None = None
+    """Replicas to run with now, 0 to wait; `None` for a job of fixed size."""
