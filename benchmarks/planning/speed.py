@@ -17,6 +17,7 @@ import random
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -24,10 +25,12 @@ import numpy as np
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Request, Source, plan, plan_all
+from lowtide.planning.elastic import Elastic
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 CONTIGUOUS_LIMIT = 2.0
+ELASTIC_LIMIT = 20.0
 MANY_LIMIT = 20.0
 """CPU seconds for 10,000 jobs."""
 GROWTH_LIMIT = 5.0
@@ -155,6 +158,14 @@ def print_single_decisions() -> None:
             print(f"  {label:42}    not installed")
         else:
             print_line(label, best_milliseconds(partial(other, 86400), 3), note="contiguous only")
+    elastic = Elastic.per_doubling(1, 8, 0.9, resize_cost_seconds=900)
+    wide = replace(build_request(interruptible=True), elastic=elastic)
+    narrow = build_request(interruptible=True)
+    hourly = build_forecast(3600)
+    took = best_milliseconds(partial(plan, NOW, wide, hourly), 30)
+    fixed = best_milliseconds(partial(plan, NOW, narrow, hourly), 30)
+    note = f"   {took / fixed:.1f} times a job of fixed size"
+    print_line("lowtide, elastic 1 to 8, hourly", took, ELASTIC_LIMIT, note)
     request = build_request(interruptible=False)
     print_line("run now, no forecast", best_milliseconds(partial(plan, NOW, request, None), 20))
 

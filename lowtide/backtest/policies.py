@@ -20,6 +20,8 @@ CARBON_ONLY: Final = "carbon-only"
 PRICE_ONLY: Final = "price-only"
 LOWTIDE: Final = "lowtide"
 CLAIRVOYANT: Final = "clairvoyant"
+ELASTIC: Final = "elastic"
+ELASTIC_CLAIRVOYANT: Final = "elastic-clairvoyant"
 
 COST: Final = Objective(ObjectiveKind.COST)
 
@@ -87,11 +89,15 @@ class PolicyReplay:
         prices = self.prices()
         return None if prices is None else prices.expected[self.submissions - prices.first]
 
+    def views(self, objective: Objective) -> Views:
+        """Return the forecasts of what a kilowatt-hour counts under an objective."""
+        if not objective.needs_prices:
+            return self.intensity
+        return weighed(objective, self.intensity, self.prices())
+
     def planned(self, objective: Objective) -> Bools:
         """Return the schedules of the planner under an objective."""
-        views = self.intensity
-        if objective.needs_prices:
-            views = weighed(objective, views, self.prices())
+        views = self.views(objective)
         jobs = self.submissions, self.length, self.slack, 1 / self.trace.slots_per_hour
         if self.interruptible:
             return rolling.interruptible(views, *jobs, resume_slots=self.resume)

@@ -5,14 +5,24 @@ policy is judged only by the slots it ran in; savings are ratios of totals again
 Source: docs/explanation/planning.md#how-policies-are-compared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.backtest.policies import CLAIRVOYANT, RUN_NOW, PolicyReplay
+from lowtide.backtest.elastic import ElasticJobs, ElasticSchedules
+from lowtide.backtest.elastic import elastic as elastic_schedules
+from lowtide.backtest.elastic import optimum as elastic_optimum
+from lowtide.backtest.policies import (
+    CLAIRVOYANT,
+    ELASTIC,
+    ELASTIC_CLAIRVOYANT,
+    RUN_NOW,
+    PolicyReplay,
+)
 from lowtide.backtest.trace import BacktestTrace, Case, Ints, Views, fused_views
 from lowtide.grid.analysis import Array
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.errors import BacktestError
 from lowtide.planning.objective import CARBON, Objective
 from lowtide.planning.outlook import sees_the_week
@@ -28,6 +38,8 @@ class JobClass:
     slack_hours: float
     interruptible: bool
     restart_cost_hours: float = 0.25
+    elastic: Elastic | None = None
+    """Sizes, of jobs that may change theirs; the length is that at the base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,8 @@ class PolicyScore:
     """Mean delay of the end."""
     missed_deadlines: int
     """Jobs that did not get all their work done inside their window."""
+    mean_replicas: float | None = None
+    """Mean replicas while running, of a policy that changes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +133,18 @@ def run_backtest(
         week=sees_week(job_class),
     )
     schedules = replay.schedules()
-    totals = {name: _totals(replay, ran) for name, ran in schedules.items()}
+    energies = {name: ran + replay.resume * resumes(ran) for name, ran in schedules.items()}
+    resized = {} if job_class.elastic is None else _resized(replay, job_class.elastic)
+    energies |= {name: one.energy for name, one in resized.items()}
+    totals = {name: _totals(replay, energy) for name, energy in energies.items()}
+    least = totals[CLAIRVOYANT]
+    scores = {
+        name: _score(replay, ran, totals[name], totals[RUN_NOW], least)
+        for name, ran in schedules.items()
+    }
+    scores |= {
+        name: _resized_score(replay, one, totals[name], totals) for name, one in resized.items()
+    }
     return Backtest(
         trace=trace.name,
         job_class=job_class,
@@ -127,10 +152,38 @@ def run_backtest(
         jobs=len(submissions),
         objective=objective,
         currency=trace.currency,
-        policies={
-            name: _score(replay, ran, totals[name], totals[RUN_NOW], totals[CLAIRVOYANT])
-            for name, ran in schedules.items()
-        },
+        policies=scores,
+    )
+
+
+def _resized(replay: PolicyReplay, elastic: Elastic) -> dict[str, ElasticSchedules]:
+    """Return the schedules of the jobs that change their size."""
+    jobs = ElasticJobs(
+        submissions=replay.submissions,
+        length=replay.length,
+        slack=replay.slack,
+        elastic=elastic,
+        resume=replay.resume,
+        resize=elastic.resize_cost_seconds / 3600 * replay.trace.slots_per_hour,
+    )
+    views = replay.views(replay.objective)
+    return {
+        ELASTIC: elastic_schedules(views, jobs, 1 / replay.trace.slots_per_hour),
+        ELASTIC_CLAIRVOYANT: elastic_optimum(replay.actual(replay.objective), jobs),
+    }
+
+
+def _resized_score(
+    replay: PolicyReplay, schedules: ElasticSchedules, own: "_Totals", totals: dict[str, "_Totals"]
+) -> PolicyScore:
+    """Return the score of jobs that change their size; their reach is that of their own kind."""
+    ran, running = schedules.ran, schedules.replicas[schedules.ran]
+    score = _score(replay, ran, own, totals[RUN_NOW], totals[ELASTIC_CLAIRVOYANT])
+    return replace(
+        score,
+        restarts_per_job=schedules.restarts / len(ran),
+        missed_deadlines=schedules.unfinished,
+        mean_replicas=float(running.mean()) if running.size else None,
     )
 
 
@@ -143,9 +196,11 @@ class _Totals:
     objective: float
 
 
-def _totals(replay: PolicyReplay, ran: Bools) -> _Totals:
+def _totals(replay: PolicyReplay, energy: Array) -> _Totals:
+    """Return the sums for the energy of each job in each slot of its window."""
+
     def total(actual: Array) -> float:
-        return schedule_emissions(actual, replay.submissions, ran, replay.resume)
+        return _settled(actual, replay.submissions, energy)
 
     prices = replay.trace.price_per_kwh
     return _Totals(
@@ -165,8 +220,12 @@ def resumes(ran: Bools) -> Bools:
 
 def schedule_emissions(actual: Array, submissions: Ints, ran: Bools, resume_slots: float) -> float:
     """Return the emissions of all jobs in g/kWh times slots, the work of resumes included."""
-    intensity = actual[submissions[:, None] + np.arange(ran.shape[1])]
-    return float((intensity * (ran + resume_slots * resumes(ran))).sum())
+    return _settled(actual, submissions, ran + resume_slots * resumes(ran))
+
+
+def _settled(actual: Array, submissions: Ints, energy: Array) -> float:
+    """Return what slots of energy cost on the actual values: (jobs, slots of the window)."""
+    return float((actual[submissions[:, None] + np.arange(energy.shape[1])] * energy).sum())
 
 
 def _score(

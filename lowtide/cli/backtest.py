@@ -22,14 +22,16 @@ from rich.console import Console
 from rich.table import Table
 
 from lowtide.backtest.files import read_trace
-from lowtide.backtest.policies import CLAIRVOYANT, LOWTIDE, RUN_NOW
+from lowtide.backtest.policies import CLAIRVOYANT, ELASTIC, LOWTIDE, RUN_NOW
 from lowtide.backtest.price_files import read_prices, with_prices
 from lowtide.backtest.trace import BacktestTrace, Case
 from lowtide.backtest.trial import Backtest, JobClass, PolicyScore, run_backtest
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO
+from lowtide.cli.elastic_options import elastic_options
 from lowtide.cli.options import trace_options
 from lowtide.cli.price_options import objective_options, prices_option
 from lowtide.grid.series import Factor
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.errors import BacktestError
 from lowtide.planning.objective import Objective, ObjectiveKind
 from lowtide.report.drawing import Drawing, write_drawing
@@ -102,6 +104,7 @@ CURVE: Final = (
 )
 @prices_option(multiple=True)
 @objective_options
+@elastic_options
 @click.option(
     "-o",
     "--output",
@@ -121,6 +124,7 @@ def command(
     factor: str | None,
     prices: tuple[Path, ...],
     objective: Objective,
+    elastic: Elastic | None,
     processes: int | None,
     output: str,
 ) -> None:
@@ -132,6 +136,7 @@ def command(
       lowtide backtest *.csv --length 24h --slack 168h --forecast none --output json
       lowtide backtest DE.csv --prices DE-prices.csv --objective both --price-per-tonne 100
       lowtide backtest DE.csv --prices DE-prices.csv --interruptible -o curve.svg
+      lowtide backtest CISO.csv --length 24h --slack 2h --elastic-max 2 --efficiency 0.9
 
     A trace is a CSV file: time, actual g/kWh and, if there is one, the forecast; where the names of
     the columns leave a choice, standard error says which was taken. Every 11 hours after 30 days of
@@ -142,6 +147,9 @@ def command(
     Prices are a CSV file with the columns time and, for example, eur_per_mwh; one for each trace,
     in the same order. They are known as a day-ahead market publishes them: at noon (UTC) for the
     next day.
+
+    With --elastic-max jobs may pause and also run with more replicas, at the price of energy: this
+    is `elastic`, beside the same jobs at a fixed size, against the same run at once.
     """
     picture = None if output in ("table", "json") else Path(output)
     if picture is not None and picture.suffix.lower() not in PICTURES:
@@ -154,8 +162,9 @@ def command(
         JobClass(
             length_hours=length / HOUR,
             slack_hours=slack / HOUR,
-            interruptible=interruptible,
+            interruptible=interruptible or elastic is not None,
             restart_cost_hours=restart_cost / HOUR,
+            elastic=elastic,
         )
         for length, slack in product(lengths, slacks)
     ]
@@ -269,6 +278,7 @@ def as_json(result: Backtest) -> dict[str, Any]:
         "slack_hours": result.job_class.slack_hours,
         "interruptible": result.job_class.interruptible,
         "restart_cost_hours": result.job_class.restart_cost_hours,
+        "elastic": None if (sizes := result.job_class.elastic) is None else asdict(sizes),
         "forecast": result.case.value,
         "jobs": result.jobs,
         "objective": result.objective.kind.lower(),
@@ -313,6 +323,22 @@ def _print_table(results: Sequence[Backtest]) -> None:
         + "reach, restarts, delay and missed deadlines are lowtide's; "
         "clairvoyant is the best possible",
         soft_wrap=True,
+    )
+    for result in (one for one in results if one.job_class.elastic is not None):
+        console.print(_resizing(result), soft_wrap=True)
+
+
+def _resizing(result: Backtest) -> str:
+    """Return one sentence about the jobs that change their size."""
+    elastic, ours = result.job_class.elastic, result.policies[ELASTIC]
+    assert elastic is not None, "only jobs that change their size have this line"
+    speeds = ", ".join(f"{speed:.2f}" for speed in elastic.speeds)
+    return (
+        f"elastic: {elastic.sizes[0]} to {elastic.sizes[-1]} replicas (speeds {speeds}), "
+        f"{ours.mean_replicas or 0.0:.2f} in the mean while running; reach "
+        f"{_percent(ours.reach_percent, digits=0)} of elastic-clairvoyant, "
+        f"{ours.restarts_per_job:.1f} restarts a job, delay {ours.mean_delay_hours:.1f} h, "
+        f"{ours.missed_deadlines} missed"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.elastic_options import elastic_options
 from lowtide.cli.options import trace_options
 from lowtide.cli.plan_batch import slurm_option
 from lowtide.cli.plan_view import plan_text
@@ -35,6 +36,7 @@ from lowtide.grid.zone import ZoneState, build_zones
 from lowtide.planning import Forecast, Plan, PlanningError, Request, forecast_for, plan
 from lowtide.planning.alternatives import Alternative, alternatives, alternatives_sentence
 from lowtide.planning.durations import HIGH_RATIO
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.objective import Objective
 from lowtide.planning.outlook import prices_for
 from lowtide.prices.fusion import IntensityBeside
@@ -99,6 +101,7 @@ class Outlook:
 )
 @prices_option(multiple=False)
 @objective_options
+@elastic_options
 @click.option(
     "--output",
     "-o",
@@ -124,6 +127,7 @@ def command(
     signal: str | None,
     prices: Path | None,
     objective: Objective,
+    elastic: Elastic | None,
     output: str,
 ) -> None:
     r"""Show when a job would run, and why.
@@ -134,6 +138,7 @@ def command(
       lowtide plan --zone DE --duration 24h --slack 168h --interruptible
       lowtide plan --zone DE --duration 4h --trace examples/traces/DE.csv --at 2021-08-11T06:00Z
       lowtide plan --zone DE --duration 4h --prices p.csv --objective both --price-per-tonne 100
+      lowtide plan --zone DE --duration 24h --slack 8h --elastic-max 4 --efficiency 0.9
       sbatch $(lowtide plan --zone DE --duration 4h --output slurm) job.sh
 
     Without --trace and --settings the zone's keyless service is asked: NESO for GB,
@@ -141,9 +146,11 @@ def command(
     """
     if deadline is not None and slack is not None:
         raise click.UsageError("give --deadline or --slack, not both")
+    interruptible = interruptible or elastic is not None
     if output == "slurm" and interruptible:
         raise click.UsageError(
-            "--output slurm gives one start, and an --interruptible plan may have several: give one"
+            "--output slurm gives one start, and a plan that pauses may have several: leave out "
+            "--interruptible and --elastic-max"
         )
     outlook = outlook_for(zone, trace, moment, times_are_utc, settings, signal, factor)
     request = request_for(
@@ -157,6 +164,7 @@ def command(
             "restart_cost_seconds": restart_cost.total_seconds(),
             "minimum_saving_ratio": minimum_saving,
             "objective": objective,
+            "elastic": elastic,
         },
     )
     if objective.needs_prices and prices is None:
@@ -329,8 +337,13 @@ def plan_document(
         "run": made.run,
         "reason": made.reason,
         "explanation": made.explanation,
+        "replicas": made.replicas,
         "segments": [
-            {"start": format_timestamp(one.start), "end": format_timestamp(one.end)}
+            {
+                "start": format_timestamp(one.start),
+                "end": format_timestamp(one.end),
+                "replicas": one.replicas,
+            }
             for one in made.segments
         ],
         "deadline": format_timestamp(request.deadline),

@@ -60,7 +60,8 @@ def _figures(
         rows.append(("run now", f"{plan.run_now_grams_per_kwh:.0f} g/kWh over the whole run"))
     if plan.planned_grams_per_kwh is not None and plan.saving_ratio is not None:
         saving = _change(plan.saving_ratio) or "no saving"
-        rows.append(("planned", f"{plan.planned_grams_per_kwh:.0f} g/kWh, {saving}"))
+        planned = f"{plan.planned_grams_per_kwh:.0f} g/kWh{_energy(plan)}"
+        rows.append(("planned", f"{planned}, {saving}"))
     if plan.planned_price_per_kwh is not None and plan.run_now_price_per_kwh is not None:
         words = _change(plan.money_saving_ratio)
         price = f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh"
@@ -68,7 +69,8 @@ def _figures(
     for index, segment in enumerate(plan.segments):
         span = f"{format_time_column(segment.start)} to {format_time_column(segment.end)}"
         length = format_duration((segment.end - segment.start).total_seconds())
-        rows.append(("runs" if index == 0 else "", f"{span}, {length}"))
+        size = "" if segment.replicas is None else f", {_replicas(segment.replicas)}"
+        rows.append(("runs" if index == 0 else "", f"{span}, {length}{size}"))
     if forecast is not None:
         rows.append(("forecast", _provenance(now, forecast)))
     rows.append(("deadline", format_time_column(request.deadline)))
@@ -76,6 +78,18 @@ def _figures(
     if plan.would_change:
         rows.append(("would change", plan.would_change))
     return rows
+
+
+def _energy(plan: Plan) -> str:
+    """Return how much more energy the sizes of an elastic job take, where that is known."""
+    planned, at_once = plan.planned_grams_per_kwh, plan.run_now_grams_per_kwh
+    if plan.replicas is None or not planned or not at_once or plan.saving_ratio is None:
+        return ""
+    return f" over {(1 - plan.saving_ratio) * at_once / planned:.2f} times the energy"
+
+
+def _replicas(count: int) -> str:
+    return "1 replica" if count == 1 else f"{count} replicas"
 
 
 def _change(saving_ratio: float | None) -> str:
@@ -141,8 +155,18 @@ def chart(
     lines[0] += "  g/kWh"
     spans = [(segment.start, segment.end) for segment in plan.segments]
     lines.append(f"{'planned':>8}  {marks(times, spans)}")
+    if any(segment.replicas is not None for segment in plan.segments):
+        lines.append(f"{'replicas':>8}  {_sizes(times, plan)}")
     lines.append(f"{'UTC':>8}  {_time_axis(now, end, columns)}")
     return lines
+
+
+def _sizes(times: Sequence[datetime], plan: Plan) -> str:
+    """Return the replicas under each column, blank at rest; `+` stands for ten and more."""
+    sizes = [
+        next((s.replicas for s in plan.segments if s.start <= time < s.end), None) for time in times
+    ]
+    return "".join(" " if not size else str(size) if size < 10 else "+" for size in sizes)
 
 
 def _at(forecast: Forecast, moment: datetime) -> float:

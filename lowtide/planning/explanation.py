@@ -99,11 +99,10 @@ def _gain(request: Request, plan: Plan, begin: datetime) -> str:
             f"no cleaner time than {_at(begin)} is certain, but the forecast may be wrong and the "
             "plan can still be changed"
         )
-    count = len(plan.segments)
     return (
         f"that is expected to save {100 * plan.saving_ratio:.0f} %: "
         f"{plan.planned_grams_per_kwh:.0f} instead of {plan.run_now_grams_per_kwh:.0f} g/kWh"
-        f" from {_at(begin)} on" + (f", in {count} stretches" if count > 1 else "")
+        f" from {_at(begin)} on" + _in_stretches(plan)
     )
 
 
@@ -120,13 +119,23 @@ def _gain_in_money(request: Request, plan: Plan, begin: datetime) -> str:
     else:
         text = f"that is expected to save {100 * saving:.0f} %"
     figures = _money_and_grams(plan)
-    count = len(plan.segments)
     return (
         text
         + (f": {' and '.join(figures)}" if figures else "")
         + f" from {_at(begin)} on"
-        + (f", in {count} stretches" if count > 1 else "")
+        + _in_stretches(plan)
     )
+
+
+def _in_stretches(plan: Plan) -> str:
+    """Return into how many stretches a plan falls, and with how many replicas they run."""
+    count = len(plan.segments)
+    text = f", in {count} stretches" if count > 1 else ""
+    sizes = sorted({one.replicas for one in plan.segments if one.replicas is not None})
+    if not sizes:
+        return text
+    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+    return f"{text} with {span} {'replica' if sizes == [1] else 'replicas'}"
 
 
 def _money_and_grams(plan: Plan) -> list[str]:
@@ -150,7 +159,11 @@ def _expected(request: Request, plan: Plan) -> list[str]:
         return []
     text = f"{plan.planned_grams_per_kwh:.0f} g/kWh expected"
     count = len(plan.segments)
-    if count > 1 and plan.saving_ratio is not None and plan.run_now_grams_per_kwh is not None:
+    if plan.replicas is not None and plan.saving_ratio is not None:
+        text += (
+            f"{_in_stretches(plan)}, {_less(plan.saving_ratio)} than at one size without a pause"
+        )
+    elif count > 1 and plan.saving_ratio is not None and plan.run_now_grams_per_kwh is not None:
         text += (
             f" in {count} stretches, {100 * plan.saving_ratio:.0f} % less than the "
             f"{plan.run_now_grams_per_kwh:.0f} g/kWh without a pause"
@@ -158,6 +171,11 @@ def _expected(request: Request, plan: Plan) -> list[str]:
     if request.objective.needs_prices and plan.planned_price_per_kwh is not None:
         return [f"{plan.planned_price_per_kwh:.3g} {plan.currency}/kWh and {text}"]
     return [text]
+
+
+def _less(saving_ratio: float) -> str:
+    percent = f"{100 * abs(saving_ratio):.0f} %"
+    return f"{percent} {'more' if saving_ratio < 0 else 'less'}"
 
 
 def _forecast(now: datetime, plan: Plan) -> list[str]:

@@ -56,6 +56,7 @@ def test_prints_one_object_per_trace_and_class():
             "restarts_per_job",
             "mean_delay_hours",
             "missed_deadlines",
+            "mean_replicas",
         }
     assert entry["policies"]["clairvoyant"]["reach_percent"] == pytest.approx(100)
 
