@@ -5,7 +5,9 @@ policy is judged only by the slots it ran in; savings are ratios of totals again
 Source: docs/explanation/planning.md#how-policies-are-compared.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -133,10 +135,12 @@ def run_backtest(
         week=sees_week(job_class),
     )
     schedules = replay.schedules()
-    energies = {name: ran + replay.resume * resumes(ran) for name, ran in schedules.items()}
     resized = {} if job_class.elastic is None else _resized(replay, job_class.elastic)
-    energies |= {name: one.energy for name, one in resized.items()}
-    totals = {name: _totals(replay, energy) for name, energy in energies.items()}
+    totals = {name: _totals(replay, _settlement(replay, ran)) for name, ran in schedules.items()}
+    totals |= {
+        name: _totals(replay, partial(settle, submissions=submissions, energy=one.energy))
+        for name, one in resized.items()
+    }
     least = totals[CLAIRVOYANT]
     scores = {
         name: _score(replay, ran, totals[name], totals[RUN_NOW], least)
@@ -196,12 +200,14 @@ class _Totals:
     objective: float
 
 
-def _totals(replay: PolicyReplay, energy: Array) -> _Totals:
-    """Return the sums for the energy of each job in each slot of its window."""
+def _settlement(replay: PolicyReplay, ran: Bools) -> Callable[[Array], float]:
+    """Return what schedules at a fixed size cost, as a function of the actual values."""
+    return partial(
+        schedule_emissions, submissions=replay.submissions, ran=ran, resume_slots=replay.resume
+    )
 
-    def total(actual: Array) -> float:
-        return _settled(actual, replay.submissions, energy)
 
+def _totals(replay: PolicyReplay, total: Callable[[Array], float]) -> _Totals:
     prices = replay.trace.price_per_kwh
     return _Totals(
         grams=total(replay.trace.actual),
@@ -220,10 +226,10 @@ def resumes(ran: Bools) -> Bools:
 
 def schedule_emissions(actual: Array, submissions: Ints, ran: Bools, resume_slots: float) -> float:
     """Return the emissions of all jobs in g/kWh times slots, the work of resumes included."""
-    return _settled(actual, submissions, ran + resume_slots * resumes(ran))
+    return settle(actual, submissions, ran + resume_slots * resumes(ran))
 
 
-def _settled(actual: Array, submissions: Ints, energy: Array) -> float:
+def settle(actual: Array, submissions: Ints, energy: Array) -> float:
     """Return what slots of energy cost on the actual values: (jobs, slots of the window)."""
     return float((actual[submissions[:, None] + np.arange(energy.shape[1])] * energy).sum())
 

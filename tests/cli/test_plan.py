@@ -78,7 +78,7 @@ def test_json_has_base_units_and_utc(trace):
     document = json.loads(result.stdout)
     assert document["run"] is False
     assert document["segments"] == [
-        {"start": "2026-03-19T02:00:00Z", "end": "2026-03-19T06:00:00Z"}
+        {"start": "2026-03-19T02:00:00Z", "end": "2026-03-19T06:00:00Z", "replicas": None}
     ]
     assert document["planned_grams_per_kwh"] == pytest.approx(100)
     assert document["run_now_grams_per_kwh"] == pytest.approx(300)
