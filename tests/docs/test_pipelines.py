@@ -50,6 +50,7 @@ def shell(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_line_for_airflow_trains(shell):
     """A trace stands for the network; the wait of a constant grid is none."""
     command = line_of("Airflow", r'bash_command="(.*?)"')
@@ -61,6 +62,7 @@ def test_the_line_for_airflow_trains(shell):
     assert done.stdout == "trained\n"
 
 
+@pytest.mark.slow
 def test_the_line_for_github_actions_trains_and_writes_its_summary(shell, tmp_path):
     done = shell(line_of("GitHub Actions", r"`run: (.*?)`\."))
 

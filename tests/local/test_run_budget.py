@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from lowtide.cli.main import main
 from lowtide.local.budget_watch import BudgetWatch
 from lowtide.local.samples_file import SampledAttempt
 from lowtide.local.store import RunStore
@@ -29,12 +31,18 @@ while :; do sleep 0.05; done
 
 
 @pytest.fixture
-def run(stand_in, tmp_path):
-    """Run `lowtide run` on a machine that draws 300 W; return what it ended with."""
-    _, environment = stand_in
+def grid(tmp_path):
+    """Options of a grid of 100 g/kWh, in which nothing is worth a delay."""
     rows = [f"{(NOW + timedelta(hours=hour)).isoformat()},100,100" for hour in range(-48, 24)]
     (tmp_path / "XX.csv").write_text("\n".join(["time,g_per_kwh,forecast_g_per_kwh", *rows]))
-    grid = ["--trace", "XX.csv", "--trace-start", NOW.isoformat(), "--max-delay", "0s"]
+    trace = str(tmp_path / "XX.csv")
+    return ["--trace", trace, "--trace-start", NOW.isoformat(), "--max-delay", "0s"]
+
+
+@pytest.fixture
+def run(stand_in, grid, tmp_path):
+    """Run `lowtide run` on a machine that draws 300 W; return what it ended with."""
+    _, environment = stand_in
 
     def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         options = [] if "--resume" in arguments else grid
@@ -69,6 +77,7 @@ def test_a_run_over_its_budget_saves_and_ends_and_is_not_gone_on_with(run, tmp_p
     assert "run net was stopped by its budget" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_paused_run_rests_until_its_budget_is_raised(run, tmp_path):
     done = run("--name", "net", "--budget", "energy=100J:pause", "--", "sh", "-c", TRAINING)
     assert done.returncode == 75, done.stderr
@@ -104,10 +113,11 @@ def test_a_warning_lets_the_run_go_on(run):
         (["joy=1"], "'joy=1' is not a limit"),
     ],
 )
-def test_limits_that_cannot_be_are_refused_in_one_sentence(run, limits, said):
-    done = run(*(word for limit in limits for word in ("--budget", limit)), "--", "true")
+def test_limits_that_cannot_be_are_refused_in_one_sentence(stand_in, grid, limits, said):
+    options = (word for limit in limits for word in ("--budget", limit))
+    done = CliRunner().invoke(main, ["run", *grid, *options, "--", "true"])
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert said in done.stderr
 
 

@@ -14,14 +14,15 @@ import pytest
 from standins.episodes import virtual_time
 from standins.episodes.api import Api
 from standins.episodes.program import Program
-from standins.episodes.world import EnergyStore, World
+from standins.episodes.world import EnergyStore, World, endings
 
 from lowtide.trainingjob.holding import QUEUE_LABEL
 
 NAME = "net"
 REQUESTS = 12
 """More than a start needs: the template is checked, the Job made, recorded and released."""
-DAY_SECONDS = 24 * 3600.0
+HOURS_SECONDS = 4 * 3600.0
+"""Long after the end of the job, of its measurement and of every backoff."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def no_log() -> Iterator[None]:
 async def killed_at(
     number: int, moment: str, *, deletes: bool, queue: str = ""
 ) -> tuple[int, str, bool]:
-    """Return how many Jobs started, the state a day later, and whether a released Job was deleted.
+    """Return how many Jobs started, the state hours later, and whether a released Job was deleted.
 
     The operator dies at its request `number`, before or after the API server has acted on it.
     """
@@ -58,16 +59,16 @@ async def killed_at(
         template["metadata"] = {"labels": {QUEUE_LABEL: queue}}
     schedule = {"policy": "Immediate", "expectedDurationSeconds": 600}
     body = world.create_job(NAME, {"schedule": schedule, "template": template})
-    await asyncio.wait([asyncio.create_task(reached.wait())], timeout=DAY_SECONDS)
+    await asyncio.wait([asyncio.create_task(reached.wait())], timeout=HOURS_SECONDS)
     await program.kill()
     had_started = bool(world.started[body["metadata"]["uid"]])
     child = world.children.get(f"{NAME}-1")
-    has_ended = bool(child and (child.get("status") or {}).get("conditions"))
+    has_ended = bool(child and endings(child))
     is_lost = deletes and had_started and not has_ended
     if deletes and child is not None and not has_ended:
         world.delete_child(f"{NAME}-1")
     program.start()
-    await asyncio.sleep(DAY_SECONDS)
+    await asyncio.sleep(HOURS_SECONDS)
     await program.kill()
     state = world.jobs[NAME]["status"]["display"]["state"]
     return world.started[body["metadata"]["uid"]], state, is_lost

@@ -10,11 +10,14 @@ from lowtide_trainer.stop import StopRequest
 
 LOOP = textwrap.dedent(
     """
-    import sys
+    import select, sys
     from lowtide_trainer.stop import StopRequest
     with StopRequest() as stop:
         print("listening", flush=True)
         while not stop.requested or {endless}:
+            # Python hears a signal between two calls, and perhaps never within one that blocks.
+            while not select.select([sys.stdin], [], [], 0.05)[0]:
+                pass
             sys.stdin.readline()
         print("saved", flush=True)
         sys.exit(75)

@@ -1,6 +1,7 @@
 """The generated CustomResourceDefinition: committed, structural, bounded and described."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ def walk(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
         yield from walk(schema["items"], f"{path}[]")
 
 
+@cache
+def definition() -> dict[str, Any]:
+    return crd.custom_resource_definition()
+
+
 def schema_of(section: str) -> dict[str, Any]:
-    version = crd.custom_resource_definition()["spec"]["versions"][0]
+    version = definition()["spec"]["versions"][0]
     return version["schema"]["openAPIV3Schema"]["properties"][section]
 
 
