@@ -212,7 +212,7 @@ def test_a_trace_may_come_from_a_pipe(trace, tmp_path):
     result = CliRunner().invoke(
         main, ["plan", "--zone", "DE", "--duration", "4h", "--trace", str(pipe), *NOON]
     )
-    writer.join(timeout=60)
+    writer.join(timeout=240)
 
     assert result.exit_code == 0, result.output
     assert "waits until 2026-03-19 02:00Z because" in result.output

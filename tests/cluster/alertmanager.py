@@ -23,7 +23,7 @@ from singlenode.layout import PROMETHEUS_URL, Layout
 
 PORT = 9093
 EVALUATION_SECONDS = 2
-START_SECONDS = 30
+START_SECONDS = 240
 
 
 class Inbox(ThreadingHTTPServer):

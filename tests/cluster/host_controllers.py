@@ -24,7 +24,7 @@ from singlenode.progress import Progress
 
 CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"
 NOT_FOR_A_HOST = ("Deployment", "ConfigMap", "ServiceMonitor", "APIService")
-READY_SECONDS = 90
+READY_SECONDS = 240
 
 Manifest = dict[str, Any]
 POD = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]}

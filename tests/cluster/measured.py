@@ -13,7 +13,7 @@ from demonstration import stage
 from singlenode import images
 from singlenode.layout import PROMETHEUS_URL
 
-TRUTH_SECONDS = 30
+TRUTH_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,9 @@ def test_prometheus_scrapes_annotated_pods_and_honours_their_labels(
     cluster: RunningCluster,
 ) -> None:
     """The exporter's pod and namespace labels are those of the measured pod, and must stay so."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 240
     while not (found := query(cluster, "probe_energy_joules_total")):
-        assert time.monotonic() < deadline, "not scraped within 40 s"
+        assert time.monotonic() < deadline, "not scraped within 240 s"
         time.sleep(0.5)
 
     labels = found[0]["metric"]
@@ -171,9 +171,9 @@ def test_logs_of_a_pod_can_be_read(probe: Kubectl) -> None:
 
 def await_logs(probe: Kubectl) -> str:
     """Return the probe's log once it has any: Prometheus's requests are in it."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 240
     while not (text := probe("logs", "probe")):
-        assert time.monotonic() < deadline, "no log within 40 s"
+        assert time.monotonic() < deadline, "no log within 240 s"
         time.sleep(0.5)
     return text
 

@@ -32,8 +32,8 @@ def own_identity() -> Identity:
 
 
 def await_that(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds, ten seconds at most."""
-    deadline = time.monotonic() + 10
+    """Wait until the condition holds, four minutes at most."""
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

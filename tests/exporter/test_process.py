@@ -47,12 +47,12 @@ def exporter(environment, *arguments):
             pytest.fail("the exporter did not serve:\n" + "".join(lines))
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
 
 
 def scrape(url):
     """Return samples as {(name, labels): value}."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=240) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
@@ -91,7 +91,7 @@ def test_the_command_serves_pods_of_a_real_socket(environment, nvml_library, kub
         energy = wait_for(lambda: joules(url))
         samples = scrape(url)
         process.send_signal(signal.SIGTERM)
-        code = process.wait(60)
+        code = process.wait(240)
 
     assert energy["active"] > 0
     assert samples["lowtide_attribution_residual_joules", frozenset({("component", "gpu")})] == 0
@@ -256,7 +256,7 @@ def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tm
     with exporter(environment, *arguments) as (process, url):
         before = wait_for(lambda: joules(url))
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(240)
     with exporter(environment, *arguments) as (_, url):
         after = joules(url)
 

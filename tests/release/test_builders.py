@@ -269,6 +269,6 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def test_help_names_the_builders() -> None:
     """`make images BUILDER=…` takes one of three."""
     command = [sys.executable, ROOT / "tools" / "images" / "build.py", "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=240).stdout
 
     assert "--builder {docker,podman,buildah}" in said

@@ -96,7 +96,7 @@ def test_energy_and_power_of_a_gpu_have_the_names_of_the_conventions(
                 pytest.fail((tmp_path / "log").read_text()[-3000:])
             finally:
                 process.terminate()
-                process.wait(60)
+                process.wait(240)
 
     component = {"hw.id": "GPU-1", "hw.type": "gpu"}
     assert [value for _, value in found["hw.energy"]] == [4321.5]

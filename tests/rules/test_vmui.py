@@ -75,7 +75,7 @@ def store(
 @pytest.mark.slow
 def test_victoriametrics_takes_every_field(store: Store) -> None:
     """It answers its own pages with what it understood: a field of another name would be gone."""
-    answer = requests.get(f"{store.url}/vmui/custom-dashboards", timeout=30)
+    answer = requests.get(f"{store.url}/vmui/custom-dashboards", timeout=240)
     boards = answer.json()["dashboardsSettings"]
     understood = {board["title"]: board for board in boards}
 

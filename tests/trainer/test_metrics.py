@@ -59,7 +59,7 @@ def test_metrics_are_served_without_labels():
 
     with serve_metrics(reporter, 0, "127.0.0.1") as port:
         address = f"http://127.0.0.1:{port}/metrics"
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=240) as answer:
             text = answer.read().decode()
 
     samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
@@ -74,7 +74,7 @@ def test_the_report_is_served_as_the_operator_reads_it():
 
     with serve_metrics(reporter, 0, "127.0.0.1") as port:
         address = f"http://127.0.0.1:{port}/report"
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=240) as answer:
             parsed = parse_report(answer.read().decode())
 
     assert parsed.faults == ()
@@ -89,7 +89,7 @@ def test_a_client_that_says_nothing_keeps_no_other_waiting():
     with serve_metrics(reporter, 0, "127.0.0.1") as port, socket.socket() as silent:
         silent.connect(("127.0.0.1", port))
         address = f"http://127.0.0.1:{port}/metrics"
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=240) as answer:
             assert METRIC_TRAINER_SAMPLES in answer.read().decode()
 
 

@@ -45,7 +45,7 @@ def test_a_signal_lets_the_batch_end_and_the_state_be_saved(number):
 
     process.send_signal(number)
     first_words = process.stderr.readline()
-    out, _ = process.communicate("next\n", timeout=120)
+    out, _ = process.communicate("next\n", timeout=240)
 
     assert first_words == f"{number.name}: stopping after this batch\n"
     assert out == "saved\n"
@@ -59,7 +59,7 @@ def test_a_second_signal_ends_the_process_at_once():
     process.terminate()
     process.stderr.readline()
     process.terminate()
-    out, rest = process.communicate(timeout=120)
+    out, rest = process.communicate(timeout=240)
 
     assert rest == "SIGTERM again: leaving at once, nothing more is saved\n"
     assert out == ""
@@ -76,7 +76,7 @@ def test_outside_the_main_thread_a_request_warns_and_training_goes_on(caplog):
 
     thread = threading.Thread(target=train)
     thread.start()
-    thread.join(timeout=60)
+    thread.join(timeout=240)
 
     assert found == [False]
     assert "signals cannot be heard outside the main thread" in caplog.text
@@ -111,7 +111,7 @@ def test_a_signal_to_the_group_does_not_reach_forked_workers():
         [sys.executable, "-c", GROUP],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         start_new_session=True,
     )

@@ -162,8 +162,8 @@ def test_the_command_says_each_breach_and_fails(tmp_path: Path) -> None:
     new.write_text(yaml.safe_dump(changed))
     command = [sys.executable, TOOL]
 
-    same = subprocess.run([*command, old, old], capture_output=True, text=True, timeout=60)
-    other = subprocess.run([*command, old, new], capture_output=True, text=True, timeout=60)
+    same = subprocess.run([*command, old, old], capture_output=True, text=True, timeout=240)
+    other = subprocess.run([*command, old, new], capture_output=True, text=True, timeout=240)
 
     assert (same.returncode, same.stdout) == (0, "")
     assert (other.returncode, other.stdout) == (1, "spec.grid is gone\n")

@@ -126,10 +126,12 @@ def watch_counter(handle: Any, seconds: float) -> dict[str, Any]:
     """Return how often the counter moves and by how much, from a tight loop."""
     moves: list[float] = []
     steps: list[int] = []
-    reads, began = 0, time.monotonic()
+    reads, began, longest = 0, time.monotonic(), 0.0
+    looked = began
     last, moved_at = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle), None
     while (now := time.monotonic()) - began < seconds:
         value = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        longest, looked = max(longest, now - looked), now
         reads += 1
         if value == last:
             continue
@@ -140,6 +142,7 @@ def watch_counter(handle: Any, seconds: float) -> dict[str, Any]:
     return {
         "reads": reads,
         "reads_per_second": reads / seconds,
+        "longest_pause_seconds": longest,
         "moves": len(steps),
         "interval_seconds": quantiles(moves),
         "step_millijoules": quantiles(steps),

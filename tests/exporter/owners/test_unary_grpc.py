@@ -46,7 +46,7 @@ class ScriptedServer:
 
     def close(self) -> None:
         """Wait for the script's end."""
-        self._thread.join(60)
+        self._thread.join(240)
         self._listener.close()
 
 

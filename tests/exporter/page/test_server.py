@@ -58,7 +58,7 @@ def get(url, context=None, **headers):
     """Return (status, headers, body)."""
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=240, context=context) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -266,7 +266,7 @@ def test_connections_that_drip_keep_no_probe_and_no_scrape_out(node):
     node.tick()
     with serving(node) as (url, _, server), ExitStack() as dripping:
         for _ in range(40):
-            connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=240)
             dripping.enter_context(connection)
             connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
 

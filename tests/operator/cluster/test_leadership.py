@@ -79,7 +79,7 @@ async def test_the_fence_closes_one_lease_after_the_last_renewal_was_sent(
     leadership.stand_by(client, terms("a"))
     running = asyncio.create_task(leadership.run())
     try:
-        await asyncio.wait_for(leadership.turn(), 60)
+        await asyncio.wait_for(leadership.turn(), 240)
         assert leadership.remaining_seconds == pytest.approx(3)
         assert holder(api) == "a"
         clock.seconds += 2.9
@@ -101,14 +101,14 @@ async def test_a_leader_that_cannot_renew_gives_up_before_its_lease_ends(
     leadership.stand_by(client, terms("a"))
     running = asyncio.create_task(leadership.run())
     try:
-        await asyncio.wait_for(leadership.turn(), 60)
+        await asyncio.wait_for(leadership.turn(), 240)
 
         def refuse(method: str, path: str) -> int | None:
             return 503 if "leases" in path else None
 
         api.fail_next.extend([refuse] * 50)
         with pytest.raises(LostLeadershipError, match="could not be renewed"):
-            await asyncio.wait_for(running, 60)
+            await asyncio.wait_for(running, 240)
     finally:
         running.cancel()
         await client.close()
@@ -123,7 +123,7 @@ async def test_the_standby_takes_over_from_a_leader_that_died(
     dead = Leadership()
     dead.stand_by(client, terms("dead"))
     running = asyncio.create_task(dead.run())
-    await asyncio.wait_for(dead.turn(), 60)
+    await asyncio.wait_for(dead.turn(), 240)
     async with operator(cluster=LEASE):
         create_job(api, "net")
         await asyncio.sleep(0)

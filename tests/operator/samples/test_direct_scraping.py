@@ -85,7 +85,7 @@ class Node:
         """Wait for the answer to the second question from now: then the first one is stored."""
         for _ in range(2):
             self._asked.clear()
-            await asyncio.wait_for(self._asked.wait(), 120)
+            await asyncio.wait_for(self._asked.wait(), 240)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer as told; a hanging one ends with the test's server."""
@@ -128,7 +128,7 @@ async def _served(nodes: tuple[Node, ...], addresses: list[str]) -> AsyncIterato
         yield 9400
         return
     async with nodes[0].serve(addresses[0], 0) as port:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             servers = [
                 node.serve(address, port)
                 for node, address in zip(nodes[1:], addresses[1:], strict=True)

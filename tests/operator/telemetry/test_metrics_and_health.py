@@ -276,7 +276,7 @@ async def test_the_operator_compares_a_zones_providers_and_takes_the_better_one_
     zone.grid.compare = compare  # type: ignore[method-assign]
     task = asyncio.create_task(forecasts.run())
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             for _ in range(3):
                 await rounds.acquire()
     finally:
@@ -298,7 +298,7 @@ def test_metrics_are_served_where_a_pod_has_its_address(
     try:
         for host in ("127.0.0.1", "[::1]") if dual else ("127.0.0.1",):
             address = f"http://{host}:{server.server_port}/metrics"
-            with urllib.request.urlopen(address, timeout=60) as answer:
+            with urllib.request.urlopen(address, timeout=240) as answer:
                 assert answer.status == 200
     finally:
         server.shutdown()
