@@ -3,9 +3,10 @@
     .venv/bin/python benchmarks/prediction/coverage.py --runs 2000
 
 Runs of every kind are simulated: the length of the run, how much of it is finished, the noise and
-the kind's own strength are drawn anew for each. `recorded` are real trainings (record.py), each
-predicted from several of its epochs on: by the CPU time of its epochs, and by the time that they
-took beside other programs. With `--runs 0` these are shown alone. Columns: share of runs refused,
+the kind's own strength are drawn anew for each. `recorded` are real trainings, which record.py
+writes into the file that `--recorded` names, each predicted from several of its epochs on: by the
+CPU time of its epochs, and by the time that they took beside other programs. With `--runs 0` these
+are shown alone, and `--kinds` chooses among the simulated ones. Columns: share of runs refused,
 share of predicted totals inside the interval, median half width and median error of the total, and
 the median error of carbontracker's rule (planned epochs times the mean of the first ones) from as
 many epochs and from the first one alone, which is its default. `textbook` is the coverage of the t
@@ -35,7 +36,18 @@ KINDS = (
     "resembling drift",
     "cold resembling drift",
 )
-BEYOND = ("jump", "saturating", "heavy tails")
+SHAPES = (
+    "long warm-up",
+    "fading warm-up",
+    "strong resemblance",
+    "step seen",
+    "alternating",
+    "evaluation",
+)
+"""What other people's trainings look like: warm-ups of 2 to 8 epochs, neighbours that resemble one
+another by 0.9, a step in the middle of what is finished, epochs of two lengths, and an evaluation
+with every second to sixth epoch."""
+BEYOND = ("jump", "planned steps", "saturating", "heavy tails")
 """Kinds that no model of the method describes."""
 RECORDED = Path(__file__).parent / "recorded.csv"
 
@@ -72,6 +84,29 @@ def simulated(kind, draw, count):
             level += 0.15 * (1 - exp(-5 * index / count))
         burst = draw.expovariate(1) * noise * 3 if kind == "heavy tails" else 0.0
         steps.append(1e5 * max(1e-3, level + noise * carried + burst))
+    return steps
+
+
+def shaped(kind, draw, count, finished):
+    """Return the joules of `count` epochs of a run of this shape, of which so many are finished."""
+    noise = exp(draw.uniform(log(0.003), log(0.05)))
+    phi = 0.9 if kind == "strong resemblance" else 0.0
+    warm, extra, every = draw.randint(2, 8), draw.uniform(0.1, 1.0), draw.randint(2, 6)
+    offset = draw.randrange(every)
+    step = draw.choice((-1, 1)) * draw.uniform(0.05, 0.5)
+    level_of = {
+        "long warm-up": lambda index: extra if index < warm else 0.0,
+        "fading warm-up": lambda index: extra * exp(-index / warm),
+        "step seen": lambda index: step if index >= finished // 2 else 0.0,
+        "alternating": lambda index: 0.6 * extra * (index % 2),
+        "evaluation": lambda index: extra * (index % every == offset),
+        "planned steps": lambda index: -0.1 * min(3, 4 * index // count),
+    }.get(kind, lambda index: 0.0)
+    steps, carried = [], draw.gauss(0, 1)
+    for index in range(count):
+        if index:
+            carried = phi * carried + sqrt(1 - phi**2) * draw.gauss(0, 1)
+        steps.append(1e5 * max(1e-3, 1 + level_of(index) + noise * carried))
     return steps
 
 
@@ -116,13 +151,17 @@ def of_kind(kind, runs, seed):
     for _ in range(runs):
         finished = draw.randint(5, 30)
         planned = max(finished + 1, round(finished * exp(draw.uniform(log(1.25), log(10)))))
-        outcomes.append(judged(simulated(kind, draw, planned), finished))
+        if kind in SHAPES or kind == "planned steps":
+            steps = shaped(kind, draw, planned, finished)
+        else:
+            steps = simulated(kind, draw, planned)
+        outcomes.append(judged(steps, finished))
     return outcomes
 
 
-def recorded(column):
+def recorded(path, column):
     """Return the outcomes of the recorded trainings after 5, 8, 12 and 20 of their epochs."""
-    with RECORDED.open() as file:
+    with path.open() as file:
         rows = list(csv.DictReader(file))
     return [
         judged([float(row[column]) for row in list(group)], finished)
@@ -151,16 +190,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS, *SHAPES, *BEYOND])
+    parser.add_argument("--recorded", type=Path, default=RECORDED)
     options = parser.parse_args()
     print(
         "| kind | runs | refused | held (90 %) | textbook (95 %) | half width | error |"
         " carbontracker | from 1 epoch |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for kind in (*KINDS, *BEYOND) if options.runs else ():
+    for kind in options.kinds if options.runs else ():
         print(line(kind, of_kind(kind, options.runs, options.seed)), flush=True)
-    print(line("recorded, CPU time", recorded("cpu_seconds")))
-    print(line("recorded, time", recorded("seconds")))
+    if not options.recorded.exists():
+        print(f"no recorded trainings: benchmarks/prediction/record.py {options.recorded}")
+        return
+    print(line("recorded, CPU time", recorded(options.recorded, "cpu_seconds")))
+    print(line("recorded, time", recorded(options.recorded, "seconds")))
 
 
 if __name__ == "__main__":

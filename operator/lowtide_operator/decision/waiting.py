@@ -149,9 +149,11 @@ def _follow_plan(
     start = request.earliest if not intended.segments else intended.segments[0].start
     set_risk(draft, is_at_risk(seen.now if runs else start, request), window)
     over = judge_budget(spec.budget, draft)
-    if runs and over is not None and over.action is not BudgetAction.WARN and not seen.workload:
+    if over is not None and over.action is not BudgetAction.WARN and not seen.workload:
+        # Also before its planned time: what keeps it is the budget, and new plans change nothing.
         message = f"{over.sentence}: the job does not start until spec.budget allows more"
         draft.condition(ConditionType.RUNNING, "False", Reason.BUDGET_EXCEEDED, message)
+        draft.look_at(intended.look_again_at)
         draft.look_in(settings.schedule.look_again_seconds)
         return False
     if runs:

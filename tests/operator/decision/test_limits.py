@@ -224,6 +224,23 @@ def test_a_job_whose_series_surely_needs_more_does_not_start() -> None:
             assert decision.status.display.state == "BudgetExceeded"
 
 
+def test_a_waiting_job_is_kept_by_its_budget_before_its_planned_time_too() -> None:
+    """Its planned time is an hour away; what keeps it is told now, and no plan hides it."""
+    view = job(Budget(finish=FinishLimit(limit=CREATED - HOUR, action=BudgetAction.PAUSE)))
+    assert isinstance(view.spec, TrainingJobSpec)
+    schedule = Schedule(
+        policy=Policy.IMMEDIATE, start_no_earlier_than=CREATED + HOUR, deadline=CREATED + 9 * HOUR
+    )
+    later = replace(view, spec=view.spec.model_copy(update={"schedule": schedule}))
+
+    decision = decide(Observation(now=CREATED, job=later, template_checked=True), SETTINGS)
+
+    running = find(decision.status.conditions, ConditionType.RUNNING)
+    assert running is not None
+    assert (running.status, running.reason) == ("False", "BudgetExceeded")
+    assert decision.actions == ()
+
+
 def test_an_end_that_is_surely_too_late_is_told() -> None:
     """The earliest end lies after the limit; a later limit is kept."""
     finish = PredictedMoment(

@@ -27,8 +27,8 @@ LOOK_SECONDS = 300.0
 """Distance between two looks at a running job."""
 NOTICED_SECONDS = LOOK_SECONDS + 2 * SCRAPE_SECONDS + GRACE_SECONDS
 """From a sample above a limit to the request that suspends the Job."""
-CLOCK_SECONDS = 600.0
-"""By which the operator's clock may have been ahead of the true one."""
+CLOCK_SECONDS = 60.0
+"""By which the operator's clock may have been ahead of what was seen of it."""
 ACTS = ("Pause", "Stop")
 
 
@@ -87,7 +87,10 @@ class Evidence:
 
 
 def evidence(body: Body, now: float) -> Iterator[Evidence]:
-    """Yield what the status of a job says against its budget, computed from the API's texts."""
+    """Yield what the status of a job says against its budget, computed from the API's texts.
+
+    `now` is the latest time that the operator's clock has shown, in seconds from the start.
+    """
     status, budget = body.get("status") or {}, body["spec"].get("budget") or {}
     predicted = status.get("prediction") or {}
     carbon, cost = status.get("carbon") or {}, status.get("cost") or {}
@@ -132,6 +135,8 @@ class BudgetEpisode(Episode):
         grid.seen = AverageSeries(ZONE, "episode", tuple(points))
         self._over_since: dict[str, float] = {}
         self._judged: set[str] = set()
+        self._latest = 0.0
+        """The latest time that the operator's clock has shown."""
 
     def more_of_spec(self, schedule: Body) -> Body:
         """Return a budget about what such a job uses, and a price on an hour."""
@@ -179,6 +184,7 @@ class BudgetEpisode(Episode):
 
     def check_more(self, name: str, body: Body) -> None:
         """Check that a budget acts with evidence, and not late."""
+        self._latest = max(self._latest, self.world.now + self.world.clock_offset)
         self._check_evidence(name, body)
         self._check_excess(name, body)
 
@@ -188,7 +194,7 @@ class BudgetEpisode(Episode):
         is_current = status.get("observedGeneration") == body["metadata"]["generation"]
         if not is_current or not held or uid in self._judged:
             return
-        found = [*evidence(body, self.world.now)]
+        found = [*evidence(body, self._latest)]
         if held["Failed"]["reason"] == "BudgetExceeded":
             self._judged.add(uid)
             if "Stop" not in {one.action for one in found}:
@@ -250,4 +256,4 @@ class BudgetEpisode(Episode):
         """Yield the evidence of amounts; a limit of the end is judged by the operator's clock."""
         spec = dict(body["spec"])
         spec["budget"] = {k: v for k, v in (spec.get("budget") or {}).items() if k != "finish"}
-        yield from evidence({**body, "spec": spec}, self.world.now)
+        yield from evidence({**body, "spec": spec}, self._latest)
