@@ -104,13 +104,13 @@ async def observe(job: JobView, app: App) -> Observation:
         ClusterError: the API server did not answer.
     """
     now = app.clock()
+    if app.foreseer is not None and has_end(job.status.conditions):
+        app.foreseer.forget(job.uid)
     if not isinstance(job.spec, Fault) and job.spec.target_ref is not None:
         return await _with_workload(_at_hand(job, now, app), job.spec.target_ref, app)
     child, gone = await _child(job, app)
     seen = replace(_at_hand(job, now, app), child=child, child_is_gone=gone)
     if has_end(job.status.conditions):
-        if app.foreseer is not None:
-            app.foreseer.forget(job.uid)
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
         pods = () if _has_no_pods(job, child) else await _pods(job, app)
@@ -179,9 +179,12 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
     uids = {pod.uid for pod in pods}
     uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
     active = sum(is_there(pod) for pod in pods)
+    training, prediction = await _foreseen(seen, pods, app)
     return replace(
         seen,
         child=replace(view.child, active=active),
+        training=training,
+        prediction=prediction,
         joules_so_far=app.live.of_pods(job.key.namespace, uids),
         calendar=_calendar(seen.job, app),
     )

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lowtide.trainingjob.report import EpochRecord
+from standins.kubernetes.fake_api import now_text
+
+from lowtide.trainingjob.report import CheckpointInfo, EpochRecord
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
 
 JOBS = ("batch/v1", "jobs")
+PODS = ("v1", "pods")
+JOB_UID = "batch.kubernetes.io/controller-uid"
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 
 
@@ -61,3 +65,56 @@ async def test_a_running_job_is_predicted_and_paused_by_its_budget(
     assert (over["status"], over["reason"]) == ("True", "BudgetWillBeExceeded")
     assert status["training"]["epochs"] == 6
     assert status["display"]["finish"].startswith("~")
+
+
+async def test_a_labelled_job_is_predicted_and_its_budget_warns_only(
+    api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
+) -> None:
+    """By hand: fourteen hours are left. A TrainingJob that names the Job stops nothing in ten.
+
+    The page says that saving took 25 s, and by hand 1.5 times that and 5 s are 42.5 s: its pod has
+    30 s.
+    """
+    limit = (datetime.now(UTC) + timedelta(hours=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    template = training_job()["spec"]["template"]["spec"]["template"]
+    api.create(JOBS, {"metadata": {"name": "bert"}, "spec": {"template": template}})
+    spec = {
+        "targetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"},
+        "schedule": {"policy": "Immediate", "interruption": {"allowed": True}},
+        "budget": {"finish": {"limit": limit, "action": "Stop"}},
+    }
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": spec})
+    pod = {
+        "metadata": {
+            "name": "bert-x",
+            "labels": {JOB_UID: api.get(JOBS, "bert")["metadata"]["uid"]},
+        },
+        "spec": {"nodeName": "node-1", **template["spec"]},
+        "status": {"phase": "Running", "startTime": now_text(), "podIP": "127.0.0.1"},
+    }
+    started = {"state": {"running": {"startedAt": now_text()}}, "name": "train"}
+    pod["status"]["containerStatuses"] = [started]
+    api.create(PODS, pod)
+    reporter = training_of_six_hours()
+    reporter.checkpoint_saved(
+        CheckpointInfo(
+            name="c", batches=1, saved_at=datetime.now(UTC), size_bytes=1, duration_seconds=25.0
+        )
+    )
+    with serve_metrics(reporter, 0, "127.0.0.1") as port:
+        prediction = {"reportPort": port, "periodSeconds": 0.2}
+        async with operator(prediction=prediction, workloads={"kinds": ["Job"]}):
+            risk = await api.until(lambda: condition(api, "PauseAtRisk"))
+            over = await api.until(lambda: condition(api, "OverBudget").get("status") == "True")
+            status = api.get(TRAININGJOBS, "mine")["status"]
+
+    assert status["prediction"]["method"] == "Epochs"
+    assert over
+    assert not api.get(JOBS, "bert")["spec"].get("suspend")
+    assert "to 43 or more" in risk["message"]
+
+
+def condition(api: Any, kind: str) -> dict[str, Any]:
+    """Return a condition of the TrainingJob that names a Job."""
+    held = (api.get(TRAININGJOBS, "mine").get("status") or {}).get("conditions") or []
+    return next((one for one in held if one["type"] == kind), {})

@@ -1,5 +1,6 @@
 """Grace period of a job's pods: whether a pause leaves time to save before SIGKILL."""
 
+from math import ceil
 from typing import Final
 
 from lowtide.trainingjob.conditions import ConditionType, Reason
@@ -29,7 +30,7 @@ def say_grace(seen: Observation, spec: TrainingJobSpec, draft: Draft) -> None:
         message = (
             f"saving a checkpoint took {float(longest):.1f} s and a pod has {grace:.0f} s between "
             f"SIGTERM and SIGKILL: set terminationGracePeriodSeconds in spec.template to "
-            f"{needed:.0f} or more"
+            f"{ceil(needed)} or more"
         )
         draft.condition(ConditionType.PAUSE_AT_RISK, "True", Reason.GRACE_PERIOD_SHORT, message)
     elif any(one.type == ConditionType.PAUSE_AT_RISK for one in draft.before.conditions):

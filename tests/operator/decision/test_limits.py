@@ -353,4 +353,7 @@ def test_a_grace_period_that_becomes_too_short_is_told(
     condition = find(decision.status.conditions, ConditionType.PAUSE_AT_RISK)
     assert (None if condition is None else (condition.status, condition.reason)) == found
     if condition is not None:
-        assert "to 37 or more" in condition.message
+        assert "to 38 or more" in condition.message
+        enough = replace(POD, grace_seconds=38.0)
+        mended = running(Budget(), training=training, pods=(enough,)).status.conditions
+        assert find(mended, ConditionType.PAUSE_AT_RISK) is None
