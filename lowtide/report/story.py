@@ -112,9 +112,23 @@ def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tup
             words += f", latest start {_clock(latest, now, zone)}"
         yield "deadline", words
     yield from _money_planned(plan)
+    yield from _told(mapping(status.get("target")), now)
     yield from _results(status)
     if change := text(plan.get("wouldChange")):
         yield "changes by", change
+
+
+def _told(target: Manifest, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield what a workload of others says of itself, with the age of its words."""
+    words = [text(target.get("said"))]
+    if (percent := number(target.get("progressPercent"))) is not None:
+        words.append(f"{percent:.0f} % done")
+        if (left := number(target.get("remainingSeconds"))) is not None:
+            words.append(f"{format_duration(left)} left")
+        if (at := moment(target.get("progressAt"))) is not None:
+            words.append(f"reported {format_duration((now - at).total_seconds())} ago")
+    if said := ", ".join(filter(None, words)):
+        yield f"{text(target.get('kind'))} says", said
 
 
 def _overhead_words(carbon: Manifest) -> str:

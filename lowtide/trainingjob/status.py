@@ -266,6 +266,24 @@ class TargetStatus(ApiModel):
         default=None,
         description="gpuResource is the resource name of these GPUs, by which room is counted.",
     )
+    said: ShortText | None = Field(
+        default=None,
+        description="said is the word of the workload's own status for what it does, where its "
+        "kind has one: RUNNING of a RayJob.",
+    )
+    progress_percent: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="progressPercent is how far the workload's own status says that it is; after "
+        "a pause it is of before.",
+    )
+    remaining_seconds: Count | None = Field(
+        default=None,
+        description="remainingSeconds is the workload's own estimate of what is left, made when "
+        "progressPercent was reported.",
+    )
+    progress_at: Timestamp | None = Field(
+        default=None, description="progressAt is when progressPercent was reported."
+    )
 
 
 class Display(ApiModel):

@@ -49,6 +49,20 @@ class EndingRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressRule:
+    """Paths of what a workload's own status says of its progress; empty where it says nothing."""
+
+    said: str = ""
+    """A word for what it does."""
+    percent: str = ""
+    """How far it is, from 0 to 100."""
+    remaining_seconds: str = ""
+    """Its own estimate of what is left."""
+    at: str = ""
+    """When that was reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """A field without which a workload must not be suspended."""
 
@@ -76,6 +90,8 @@ class WorkloadKind:
     """Path of the flag that suspends it."""
     ending: EndingRule = EndingRule()
     """How its end is read."""
+    progress: ProgressRule = ProgressRule()
+    """What its status says of its progress."""
     pods: tuple[str, ...]
     """Label selectors that together find its pods; {uid}, {name} and {status.…} are filled in."""
     pods_name_their_owner: bool = False
@@ -102,6 +118,9 @@ class WorkloadKind:
         rule = self.ending
         named = [self.suspend, *self.longest, *(one.path for one in self.requirements)]
         named += [path for path in (rule.state, rule.reason, rule.message, rule.at) if path]
+        tells = self.progress
+        said = (tells.said, tells.percent, tells.remaining_seconds, tells.at)
+        named += [path for path in said if path]
         for pods in self.pod_sets:
             inside = [pods.template, pods.resources, *pods.counts, pods.at_most]
             named += [pods.groups] if pods.groups else []
@@ -142,6 +161,11 @@ TRAIN_JOB: Final = WorkloadKind(
     group="trainer.kubeflow.org",
     version="v1alpha1",
     plural="trainjobs",
+    progress=ProgressRule(
+        percent="status.trainerStatus.progressPercentage",
+        remaining_seconds="status.trainerStatus.estimatedRemainingSeconds",
+        at="status.trainerStatus.lastUpdatedTime",
+    ),
     pods=("jobset.sigs.k8s.io/jobset-name={name}",),
     pod_sets=(PodSet(groups="spec.trainer", resources="resourcesPerNode", counts=("numNodes",)),),
     longest=("spec.activeDeadlineSeconds",),
@@ -173,6 +197,7 @@ RAY_JOB: Final = WorkloadKind(
         message="status.message",
         at="status.endTime",
     ),
+    progress=ProgressRule(said="status.jobStatus"),
     pods=(
         "ray.io/cluster={status.rayClusterName}",
         "batch.kubernetes.io/job-name={name}",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, now_text
+from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, TRAIN_JOBS, now_text
 
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 EVENTS = ("events.k8s.io/v1", "events")
@@ -332,6 +332,32 @@ async def test_a_kind_that_the_settings_do_not_list_is_named(
         found = condition(api, "tune", "Valid")
         assert found["reason"] == "UnknownKind"
         assert "(Job, JobSet): add it to workloads.kinds" in found["message"]
+
+
+async def test_what_a_train_job_reports_is_told_and_not_written_with_every_second(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """Kubeflow's trainer may report each second; a status is worth a write for each percent."""
+
+    def report(percent: int, left: int) -> None:
+        told = {"progressPercentage": percent, "estimatedRemainingSeconds": left}
+        told["lastUpdatedTime"] = now_text()
+        api.change(TRAIN_JOBS, "llama", {"status": {"trainerStatus": told}})
+
+    def target() -> dict[str, Any]:
+        return (beside(api, "llama").get("status") or {}).get("target") or {}
+
+    job = a_job("llama", policy="Immediate")
+    job["spec"] = {"suspend": True, "runtimeRef": {"name": "torch"}, "trainer": {"numNodes": 1}}
+    api.create(TRAIN_JOBS, job)
+    async with operator(workloads={"kinds": ["TrainJob"]}):
+        report(40, 1200)
+        await api.until(lambda: target().get("progressPercent") == 40)
+        assert target()["remainingSeconds"] == 1200
+        report(40, 1199)
+        report(41, 1198)
+        await api.until(lambda: target().get("progressPercent") == 41)
+    assert target()["remainingSeconds"] == 1198
 
 
 def queued(name: str, gates: str, **annotations: str) -> dict[str, Any]:

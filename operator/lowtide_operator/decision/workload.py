@@ -67,21 +67,39 @@ def why_at_once(job: JobView, view: WorkloadView) -> str:
 
 def say_target(seen: Observation, draft: Draft) -> None:
     """Draft which workload it is, and where the values of its plan come from."""
-    view = seen.workload
-    if view is not None:
-        draft.section(
-            target=TargetStatus(
-                api_version=view.ref.api_version,
-                kind=view.ref.kind,
-                name=view.ref.name,
-                uid=view.ref.uid,
-                gpus=view.gpus.total,
-                gpu_resource=view.gpus.resource or None,
-            )
-        )
+    if seen.workload is not None:
+        target, before = target_of(seen.workload), draft.status.target
+        if before is None or _differs(before, target):
+            draft.section(target=target)
     sources = seen.job.value_sources
     if draft.plan is not None and draft.plan.value_sources != sources:
         draft.section(plan=draft.plan.model_copy(update={"value_sources": sources}))
+
+
+def target_of(view: WorkloadView) -> TargetStatus:
+    """Return what a status says of a workload."""
+    tells = view.progress
+    return TargetStatus(
+        api_version=view.ref.api_version,
+        kind=view.ref.kind,
+        name=view.ref.name,
+        uid=view.ref.uid,
+        gpus=view.gpus.total,
+        gpu_resource=view.gpus.resource or None,
+        said=tells.said,
+        progress_percent=tells.percent,
+        remaining_seconds=tells.remaining_seconds,
+        progress_at=tells.at,
+    )
+
+
+def _differs(before: TargetStatus, now: TargetStatus) -> bool:
+    """Return whether a status is worth a write: not for seconds that pass within one percent."""
+    kept = {
+        "remaining_seconds": before.remaining_seconds,
+        "progress_at": before.progress_at,
+    }
+    return before != now.model_copy(update=kept)
 
 
 def decide_missing(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:

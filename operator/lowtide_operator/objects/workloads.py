@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued, paused_in_queue
-from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, WorkloadKind
+from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, ProgressRule, WorkloadKind
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
 from lowtide_operator.objects.gpus import (
@@ -35,6 +35,9 @@ from lowtide_operator.objects.views import (
     rests_since,
 )
 
+SAID_LETTERS: Final = 64
+MOST_SECONDS: Final = 10 * 365 * 86_400
+"""Estimates of more than ten years are no estimates."""
 PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z.]+)\}")
 
 
@@ -62,6 +65,16 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressView:
+    """What a workload's own status says of its progress; `None` where it says nothing."""
+
+    said: str | None = None
+    percent: int | None = None
+    remaining_seconds: int | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadView:
     """A workload that a TrainingJob names, read from its object."""
 
@@ -83,6 +96,8 @@ class WorkloadView:
     """GPUs that its pods hold at a time."""
     unholdable: str
     """Why it must not be suspended, in one sentence; empty where it may."""
+    progress: ProgressView = ProgressView()
+    """What its own status says of its progress."""
     queue: QueueView | None = None
     """Kueue's object for it, where pauses of queued workloads are allowed."""
     paused_in_queue: str = ""
@@ -132,6 +147,7 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         gpus=gpus_of(kind, body),
         unholdable=_unholdable(kind, body),
         paused_in_queue=paused_in_queue(body),
+        progress=_progress(kind.progress, body),
     )
 
 
@@ -259,6 +275,22 @@ def _ending_by_state(rule: EndingRule, body: Body) -> Ending | None:
         reason=str(value_at(body, rule.reason) or state),
         message=str(value_at(body, rule.message) or ""),
     )
+
+
+def _progress(rule: ProgressRule, body: Body) -> ProgressView:
+    """Return what the status says of the progress; what its controller may not say is left out."""
+    said = value_at(body, rule.said)
+    percent, left = value_at(body, rule.percent), value_at(body, rule.remaining_seconds)
+    return ProgressView(
+        said=said[:SAID_LETTERS] if isinstance(said, str) and said else None,
+        percent=percent if _is_count(percent) and percent <= 100 else None,
+        remaining_seconds=left if _is_count(left) and left <= MOST_SECONDS else None,
+        at=_time(value_at(body, rule.at)),
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _unholdable(kind: WorkloadKind, body: Body) -> str:

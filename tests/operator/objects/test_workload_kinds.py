@@ -1,15 +1,18 @@
 """The table of workload kinds, against the definitions of the projects that make them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lowtide.trainingjob.workload_kinds import JOB, KINDS, WorkloadKind, kind_of
+from lowtide_operator.decision.workload import target_of
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobOutcome, PodView, pod_view
 from lowtide_operator.objects.workloads import (
+    ProgressView,
     gpus_of,
     is_there,
     longest_seconds,
@@ -177,6 +180,27 @@ def test_a_ray_job_is_held_only_where_that_does_not_break_it(
     found = workload_view(kind, body(kind, spec, {}), Key("ml", "tj"), "t").unholdable
     assert sentence in found
     assert bool(found) == bool(sentence)
+
+
+def test_a_train_job_says_how_far_it_is_and_a_ray_job_what_it_does() -> None:
+    """As Kubeflow's trainer and KubeRay write it; what is out of its range is left out."""
+    report = {
+        "progressPercentage": 40,
+        "estimatedRemainingSeconds": 1200,
+        "lastUpdatedTime": "2026-11-30T13:00:00Z",
+    }
+    kind = BY_NAME["TrainJob"]
+    view = workload_view(kind, body(kind, {}, {"trainerStatus": report}), Key("ml", "tj"), "t")
+    target = target_of(view)
+    assert (target.progress_percent, target.remaining_seconds) == (40, 1200)
+    assert target.progress_at == datetime(2026, 11, 30, 13, tzinfo=UTC)
+    strange = {"progressPercentage": 140, "estimatedRemainingSeconds": "soon"}
+    strange["lastUpdatedTime"] = "yesterday"
+    view = workload_view(kind, body(kind, {}, {"trainerStatus": strange}), Key("ml", "tj"), "t")
+    assert view.progress == ProgressView()
+    ray = BY_NAME["RayJob"]
+    view = workload_view(ray, body(ray, {}, {"jobStatus": "RUNNING"}), Key("ml", "tj"), "t")
+    assert target_of(view).said == "RUNNING"
 
 
 def test_pods_are_found_by_the_labels_that_each_controller_gives_them() -> None:

@@ -24,6 +24,7 @@ Kind = tuple[str, str]
 TRAININGJOBS: Kind = ("lowtide.dev/v1alpha1", "trainingjobs")
 JOBS: Kind = ("batch/v1", "jobs")
 JOB_SETS: Kind = ("jobset.x-k8s.io/v1alpha2", "jobsets")
+TRAIN_JOBS: Kind = ("trainer.kubeflow.org/v1alpha1", "trainjobs")
 QUEUED: Kind = ("kueue.x-k8s.io/v1beta1", "workloads")
 """Kueue's objects, in the older of the two versions that it has."""
 PODS: Kind = ("v1", "pods")
@@ -33,6 +34,7 @@ KINDS = {
     TRAININGJOBS: "TrainingJob",
     JOBS: "Job",
     JOB_SETS: "JobSet",
+    TRAIN_JOBS: "TrainJob",
     QUEUED: "Workload",
     PODS: "Pod",
     EVENTS: "Event",
