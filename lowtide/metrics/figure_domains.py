@@ -41,6 +41,14 @@ CHOICES: Final = {
     "label": ("A", "B", "C", "D", "E"),
 }
 """Texts that a field may hold."""
+DIFFERENCES: Final = (
+    "avoided_grams",
+    "avoided_percent",
+    "electricity_paid",
+    "electricity_saved",
+    "electricity_saved_percent",
+)
+"""Figures of `JobFigures` that may be negative."""
 TEXTS: Final = (
     "name",
     "functional_unit",
@@ -76,6 +84,20 @@ def require_property(key: str, value: float | None) -> None:
         require_accuracy(value, key)
     else:
         require_at_least(key, value)
+
+
+def require_currency(name: str, currency: str | None) -> None:
+    """Refuse a currency that is no ISO 4217 code.
+
+    Raises:
+        MetricError: it is not three capital letters.
+    """
+    if currency is not None and not (
+        len(currency) == 3 and currency.isascii() and currency.isupper()
+    ):
+        raise out_of_domain(
+            name, f"{name} is {currency!r:.40}, expected three capitals such as USD"
+        )
 
 
 def require_agreement(name: str, stated: float, computed: float, source: str) -> None:

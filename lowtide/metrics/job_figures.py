@@ -21,11 +21,13 @@ from lowtide.metrics.domain import (
 )
 from lowtide.metrics.figure_domains import (
     CHOICES,
+    DIFFERENCES,
     NOT_NEGATIVE,
     TEXTS,
     moment_of,
     out_of_domain,
     require_agreement,
+    require_currency,
     require_property,
 )
 from lowtide.metrics.properties import PROPERTIES
@@ -33,6 +35,7 @@ from lowtide.metrics.properties import PROPERTIES
 # Read together, because a table may hold 200,000 runs.
 _NUMBERS: Final = attrgetter(*NOT_NEGATIVE)
 _TEXTS: Final = attrgetter(*TEXTS)
+_DIFFERENCES: Final = attrgetter(*DIFFERENCES)
 _CHOSEN: Final = attrgetter(*CHOICES)
 
 
@@ -118,6 +121,12 @@ class JobFigures:
     avoided_grams: float | None = None
     """Grams avoided by waiting; negative where waiting made it worse."""
     avoided_percent: float | None = None
+    electricity_paid: float | None = None
+    """Energy at the zone's prices in time; may be negative, and is never added to the cost."""
+    electricity_saved: float | None = None
+    """Money saved by waiting; negative where waiting made it dearer."""
+    electricity_saved_percent: float | None = None
+    electricity_currency: str | None = None
     metrics: tuple[MetricFigure, ...] = ()
     label: str | None = None
     """Compound letter A to E of the status."""
@@ -190,8 +199,7 @@ class JobFigures:
                 require_at_least(name, value)
         for joules in self.epoch_joules:
             require_at_least("epoch_joules", joules)
-        for name in ("avoided_grams", "avoided_percent"):
-            value = getattr(self, name)
+        for name, value in zip(DIFFERENCES, _DIFFERENCES(self), strict=True):
             if value is not None:
                 require_finite(name, value)
         if self.coverage_ratio is not None:
@@ -219,14 +227,8 @@ class JobFigures:
         for key, letter in self.letters.items():
             if key not in PROPERTIES or letter not in CHOICES["label"]:
                 raise out_of_domain("letters", f"letters holds {key!r:.40}: {letter!r:.40}")
-        currency = self.cost_currency
-        if currency is not None and not (
-            len(currency) == 3 and currency.isascii() and currency.isupper()
-        ):
-            raise out_of_domain(
-                "cost_currency",
-                f"cost_currency is {currency!r:.40}, expected three capitals such as USD",
-            )
+        require_currency("cost_currency", self.cost_currency)
+        require_currency("electricity_currency", self.electricity_currency)
         for names in (self.boundary or (), self.qualities, self.unavailable):
             for text in names:
                 require_text("component", text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from lowtide.metrics.figure_domains import NOT_NEGATIVE
+from lowtide.metrics.figure_domains import DIFFERENCES, NOT_NEGATIVE
 from lowtide.metrics.job_figures import EnergyShare, JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
 from lowtide.records.errors import ReportError, shown
@@ -17,7 +17,8 @@ FIELDS: Final = frozenset(field.name for field in fields(JobFigures))
 WHOLE: Final = frozenset({"epochs_planned", "reference_rows"})
 NUMBERS: Final = (
     frozenset(NOT_NEGATIVE)
-    | {"accuracy", "avoided_grams", "avoided_percent", "coverage_ratio", "pue"}
+    | frozenset(DIFFERENCES)
+    | {"accuracy", "coverage_ratio", "pue"}
     | {"embodied_lifespan_seconds"}
 ) - WHOLE
 FLAGS: Final = frozenset({"final", "mock", "energy_includes_pue"})

@@ -36,6 +36,7 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
     avoided, cost = status.child("counterfactual"), status.child("cost")
     efficiency, range_ = status.child("efficiency"), sci.child("uncertainty")
     instance, electricity = cost.number("instance"), cost.number("energy")
+    bill = status.child("electricity")
     components = list(energy.children("components"))
     try:
         return JobFigures(
@@ -59,6 +60,10 @@ def from_trainingjob(manifest: Mapping[str, Any]) -> JobFigures:
             functional_units=sci.number("functionalUnitCount"),
             avoided_grams=avoided.number("avoidedGrams"),
             avoided_percent=avoided.number("avoidedPercent"),
+            electricity_paid=bill.number("paid"),
+            electricity_saved=bill.number("saved"),
+            electricity_saved_percent=bill.number("savedPercent"),
+            electricity_currency=bill.text("currency"),
             metrics=tuple(_metric(item) for item in efficiency.children("metrics")),
             label=efficiency.text("label"),
             label_reason=efficiency.text("message"),

@@ -16,6 +16,8 @@ from lowtide.metrics.result import Undefined
 from lowtide.report.figure_texts import (
     format_avoided,
     format_change,
+    format_electricity,
+    format_money_saved,
     format_sci_range,
     text_reader,
 )
@@ -146,9 +148,14 @@ def _because(difference: Change) -> str:
 
 
 def _extras(jobs: Sequence[JobFigures]) -> list[Block]:
+    bill: list[tuple[str, Callable[[JobFigures], str]]] = [
+        ("electricity paid", format_electricity),
+        ("saved by waiting", format_money_saved),
+    ]
     columns: list[tuple[str, Callable[[JobFigures], str]]] = [
         ("SCI, 95 % range", format_sci_range),
         ("avoided by waiting", format_avoided),
+        *(bill if any(job.electricity_paid is not None for job in jobs) else ()),
         ("label", lambda job: job.label or DASH),
     ]
     return [

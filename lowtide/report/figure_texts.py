@@ -55,6 +55,22 @@ def format_avoided(job: JobFigures) -> str:
     return f"{format_mass(job.avoided_grams)}{percent}"
 
 
+def format_electricity(job: JobFigures) -> str:
+    """Return what was paid for electricity at prices in time, with its currency."""
+    if job.electricity_paid is None:
+        return DASH
+    return f"{format_significant(job.electricity_paid)} {job.electricity_currency or '?'}"
+
+
+def format_money_saved(job: JobFigures) -> str:
+    """Return what waiting saved in money for people; negative where it made things dearer."""
+    if job.electricity_saved is None:
+        return DASH
+    percent = job.electricity_saved_percent
+    text = f"{format_significant(job.electricity_saved)} {job.electricity_currency or '?'}"
+    return text if percent is None else f"{text} {percent:.0f} %"
+
+
 def format_cost(job: JobFigures) -> str:
     """Return the cost of a job with its currency and kind."""
     if job.cost_amount is None:

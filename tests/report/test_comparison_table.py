@@ -49,6 +49,26 @@ def test_runs_are_rows_with_value_and_change(densenet: Job, inception: Job) -> N
     assert "0.550 g 60 %" in render(compared(densenet, inception), width=200)
 
 
+def test_money_paid_and_saved_stands_beside_the_grams(densenet: Job, inception: Job) -> None:
+    """Of the status' electricity bill; a run without prices has dashes, one that lost a minus."""
+    densenet["status"]["electricity"] = {
+        "currency": "EUR", "paid": "0.66", "saved": "0.30", "savedPercent": "31.25"
+    }  # fmt: skip
+
+    text = render(compared(densenet, inception), width=400)
+
+    assert "electricity paid" in text
+    assert "saved by waiting" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("densenet121"))
+    assert "0.660 EUR" in row
+    assert "0.300 EUR 31 %" in row
+    (first, _) = to_json(compared(densenet, inception), quantity("energy"))["jobs"]
+    assert (first["electricity_paid"], first["electricity_saved"]) == (0.66, 0.3)
+    assert "electricity" not in render(compared(inception), width=400)
+    densenet["status"]["electricity"] |= {"saved": "-0.05", "savedPercent": "-8"}
+    assert "-0.0500 EUR -8 %" in render(compared(densenet), width=400)
+
+
 def test_the_last_line_is_the_answer(densenet: Job, inception: Job) -> None:
     """Which run, how much, at which accuracy."""
     assert render(compared(densenet, inception), width=200).splitlines()[-1] == (
