@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from lowtide import names
 from lowtide.grid.forecast import Forecast
-from lowtide_operator.schedule.forecasts import Zone
+from lowtide_operator.schedule.zones import Zone
 
 HOURS_AHEAD: Final = 72
 _LABELS: Final = ("zone", "signal", "factor", "ahead_hours")

@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from lowtide_operator.schedule.forecasts import Zone
+from lowtide_operator.schedule.zones import Zone
 
 _PREFIX: Final = "lowtide_operator_provider"
 _LABELS: Final = ("zone", "provider", "band")
