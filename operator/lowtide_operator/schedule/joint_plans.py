@@ -10,27 +10,23 @@ Nothing outlives a restart: the first looks ask again.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from lowtide.planning import Plan, PlanReason, Request, plan_each
-from lowtide.planning.alternatives import alternatives_of_all, alternatives_sentence
+from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.booking import reservation
 from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
-from lowtide_operator.schedule.bookings import Bookings, Calendars
+from lowtide_operator.schedule.bookings import Bookings
+from lowtide_operator.schedule.passes import differs, plan_together
 from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)
 
-SAVING_STEP_RATIO: Final = 0.02
-"""An expected saving that moved by less is no reason to look at a job again."""
-SAME_SECONDS: Final = 1.0
-"""Stretches that moved by less are the same."""
 ROOM_SECONDS: Final = 10.0
 """Changes of room are collected for this long, so that many ends cost one pass."""
 GATHER_SECONDS: Final = 0.1
@@ -274,44 +270,3 @@ class Desk:
         self.bookings.reserve(key, reservation(entry.request, plan.segments))
         if not entry.asked and before is not None and differs(before, plan):
             self.around.plan_changed(key)
-
-
-def plan_together(
-    now: datetime,
-    requests: Sequence[Request],
-    outlooks: Mapping[str, ZoneOutlook],
-    calendars: Calendars,
-) -> dict[str, Plan]:
-    """Return the plans by key; a job that cannot be planned is left out and harms no other.
-
-    Jobs compete for the GPUs of one resource name, and for none of another.
-    """
-    forecasts = {key: outlook.forecast for key, outlook in outlooks.items()}
-    prices = {key: outlook.prices for key, outlook in outlooks.items()}
-    pools: dict[str | None, list[Request]] = {}
-    for request in requests:
-        pools.setdefault(calendars.pool_of(request.gpu_resource), []).append(request)
-    plans: dict[str, Plan] = {}
-    for competing in pools.values():
-        calendar = calendars.of(competing[0].gpu_resource)
-        found = plan_each(now, competing, forecasts, calendar, prices)
-        for key, error in found.failures.items():
-            LOG.warning("job %s cannot be planned: %r", key, error)
-        plans |= found.plans
-    weighing = [one for one in requests if one.objective.needs_prices and one.key in plans]
-    others = alternatives_of_all(now, weighing, forecasts, prices)
-    said = {key: alternatives_sentence(those) for key, those in others.items()}
-    return plans | {key: replace(plans[key], alternatives=said[key]) for key in said}
-
-
-def differs(old: Plan, new: Plan) -> bool:
-    """Return whether a job does or intends something else than before."""
-    if (old.run, old.reason, len(old.segments)) != (new.run, new.reason, len(new.segments)):
-        return True
-    for was, now in zip(old.segments, new.segments, strict=True):
-        moved = max(abs(was.start - now.start), abs(was.end - now.end))
-        if moved.total_seconds() >= SAME_SECONDS:
-            return True
-    if old.saving_ratio is None or new.saving_ratio is None:
-        return old.saving_ratio is not new.saving_ratio
-    return abs(old.saving_ratio - new.saving_ratio) >= SAVING_STEP_RATIO

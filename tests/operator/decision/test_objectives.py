@@ -21,7 +21,7 @@ from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.schedule.bookings import Calendars
-from lowtide_operator.schedule.joint_plans import plan_together
+from lowtide_operator.schedule.passes import plan_together
 from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.settings import OperatorSettings
 

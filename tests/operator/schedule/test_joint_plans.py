@@ -17,7 +17,8 @@ from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule import joint_plans as desk_module
 from lowtide_operator.schedule.bookings import Bookings, Calendars
-from lowtide_operator.schedule.joint_plans import Desk, differs, plan_together
+from lowtide_operator.schedule.joint_plans import Desk
+from lowtide_operator.schedule.passes import differs, plan_together
 from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.tally import Tally
 
