@@ -32,7 +32,7 @@ from lowtide_exporter.page import catalogue
 from lowtide_operator.objects.opt_in import wanted_trainingjob
 from lowtide_operator.objects.workloads import gpus_of
 from lowtide_operator.settings import OperatorSettings
-from lowtide_operator.telemetry.metrics import JOB_FIGURES, SUMMED
+from lowtide_operator.telemetry.job_metrics import JOB_FIGURES, SUMMED
 from lowtide_operator.telemetry.price_metrics import price_families
 from lowtide_operator.telemetry.provider_metrics import provider_families
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.telemetry.job_choice import JOBS_MAX, shown_jobs
-from lowtide_operator.telemetry.metrics import sums_of
+from lowtide_operator.telemetry.job_metrics import sums_of
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
