@@ -14,36 +14,20 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
-from lowtide.trainingjob.conditions import Reason, has_end
-from lowtide.trainingjob.holding import hold_patch, is_queued
-from lowtide.trainingjob.workload_kinds import kind_of
+from lowtide.trainingjob.conditions import has_end
 from lowtide_operator.app import App
+from lowtide_operator.carrying_out import carry_out
 from lowtide_operator.cluster.errors import (
-    AlreadyExistsError,
     ClusterError,
     ConflictError,
     RefusedError,
 )
-from lowtide_operator.cluster.freeing import free_workload
-from lowtide_operator.decision.actions import (
-    Action,
-    CreateJob,
-    DeleteTrainingJob,
-    EnterQueue,
-    FreeWorkload,
-    HoldWorkload,
-    ResumeJob,
-    SuspendJob,
-)
 from lowtide_operator.decision.decide import decide, is_managed_elsewhere
 from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.in_spite import decide_in_spite, patience_seconds
-from lowtide_operator.decision.observation import Observation, StartRefusal
-from lowtide_operator.objects.job_manifest import Manifest, job_manifest
+from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.queueing import may_wait_outside, outside_of_queue
-from lowtide_operator.objects.views import JobView, child_view, template_of
-from lowtide_operator.objects.workloads import workload_view
+from lowtide_operator.objects.views import JobView
 from lowtide_operator.observe import observe
 from lowtide_operator.status.events import event_manifest, notes_between, workload_event
 from lowtide_operator.status.merge_patch import merge_patch
@@ -136,7 +120,7 @@ async def reconcile(key: Key, app: App) -> float | None:
     _book(seen.job, decision, app)
     refusal = None
     for action in decision.actions:
-        refusal = await _carry_out(action, app)
+        refusal = await carry_out(action, app)
         if refusal is not None:
             decision = decide(replace(seen, refusal=refusal), app.settings)
             break
@@ -177,106 +161,6 @@ def _release(key: Key, app: App) -> None:
     app.desk.forget(key)
     if app.bookings.release(key) and app.room().is_limited:
         app.desk.room_changed()
-
-
-async def _carry_out(action: Action, app: App) -> StartRefusal | None:
-    """Carry out an action; return why the API server refused it, if it did."""
-    match action:
-        case CreateJob():
-            return await _create(action, app)
-        case SuspendJob() | ResumeJob():
-            suspended = isinstance(action, SuspendJob)
-            body = await app.cluster.set_suspended(
-                action.namespace, action.name, action.uid, suspended=suspended
-            )
-            if body is not None:
-                app.cache.remember_child(body)
-            return None
-        case EnterQueue():
-            body = await app.cluster.enter_queue(
-                action.namespace, action.name, action.uid, action.queue
-            )
-            if body is not None:
-                app.cache.remember_child(body)
-            return None
-        case HoldWorkload() | FreeWorkload():
-            await _switch_workload(action, app)
-            return None
-        case DeleteTrainingJob():
-            await app.cluster.delete_training_job(action.key, action.uid)
-            return None
-
-
-async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> None:
-    """Hold a workload or let it go; one that was replaced or has ended is left alone.
-
-    Raises:
-        ConflictError: it changed in between, or the operator does not know its kind any more.
-    """
-    ref = action.target
-    kind = kind_of(app.kinds, ref.api_version, ref.kind)
-    if kind is None:
-        raise ConflictError(f"kind {ref.kind} is not in the settings any more")
-    body = await app.cluster.get_workload(kind, ref.namespace, ref.name)
-    if body is None or body["metadata"]["uid"] != ref.uid:
-        raise ConflictError(f"{ref} was replaced meanwhile")
-    view = workload_view(kind, body, Key(ref.namespace, ref.name), "")
-    if view.child.ending is not None:
-        return
-    if isinstance(action, FreeWorkload):
-        await free_workload(app.cluster, kind, body)
-        return
-    patch = hold_patch(kind, body, action.until, action.queued_as)
-    await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
-    if action.queued_as:
-        # After the mark that names it: what is not active without our mark is another's.
-        await app.cluster.set_active(ref.namespace, action.queued_as, active=False)
-
-
-async def _create(action: CreateJob, app: App) -> StartRefusal | None:
-    """Create the Job of an attempt; one of ours that is already there is as good."""
-    body = await app.cluster.get_training_job(action.key)
-    if body is None or body["metadata"]["uid"] != action.uid:
-        raise ConflictError(f"TrainingJob {action.key} was replaced meanwhile")
-    if body["metadata"].get("generation") != action.generation:
-        app.cache.remember(body)
-        raise ConflictError(f"the spec of TrainingJob {action.key} was changed meanwhile")
-    manifest = job_manifest(
-        action.key,
-        action.uid,
-        template_of(body),
-        attempt=action.attempt,
-        settle_seconds=app.settings.measurement.settle_seconds,
-    )
-    try:
-        if is_queued(manifest):
-            manifest = await _held(manifest, app)
-        job = await app.cluster.create_job(manifest)
-        app.tally.jobs_created += 1
-    except AlreadyExistsError:
-        name = manifest["metadata"]["name"]
-        found = await app.cluster.get_job(action.key.namespace, name)
-        if found is None:
-            raise ConflictError(f"Job {name} came and went") from None
-        child = child_view(found)
-        if child is None or child.owner_uid != action.uid:
-            message = (
-                f"Job {name} exists and is not this TrainingJob's: delete it, or give this "
-                "TrainingJob another name"
-            )
-            return StartRefusal(Reason.NAME_TAKEN, message, lasting=False)
-        job = found
-    except RefusedError as error:
-        return StartRefusal(Reason.CREATE_REFUSED, str(error), lasting=False)
-    app.cache.remember_child(job)
-    return None
-
-
-async def _held(manifest: Manifest, app: App) -> Manifest:
-    """Return the manifest of a queued Job, outside of its queue where it can enter that later."""
-    outside = outside_of_queue(manifest)
-    tried = [await app.cluster.create_job(one, dry_run=True) for one in (manifest, outside)]
-    return outside if may_wait_outside(*tried) else manifest
 
 
 async def _write(job: JobView, decision: Decision, app: App) -> None:
