@@ -40,17 +40,8 @@ from lowtide_operator.decision.workload import has_begun, why_at_once
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import (
-    Body,
-    ChildView,
-    Fault,
-    JobView,
-    PodView,
-    child_view,
-    creation_failure,
-    pod_view,
-    template_of,
-)
+from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
+from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
     is_there,
     own_pods,

@@ -19,7 +19,8 @@ from lowtide_operator.decision.due import hindsight_due, is_unfinished, needs_me
 from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.job_manifest import child_name
-from lowtide_operator.objects.views import Ending, Fault, JobOutcome, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import Ending, Fault, JobOutcome
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 

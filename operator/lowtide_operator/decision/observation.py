@@ -11,7 +11,8 @@ from lowtide.planning.durations import Experience
 from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.conditions import Reason, Truth
 from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
-from lowtide_operator.objects.views import ChildView, JobView, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import ChildView, JobView
 from lowtide_operator.objects.workloads import WorkloadView
 
 

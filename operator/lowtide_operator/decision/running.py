@@ -30,7 +30,8 @@ from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.start import has_run, is_held, record_or_resume
 from lowtide_operator.decision.workload import switch
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
-from lowtide_operator.objects.views import ChildView, Fault, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import ChildView, Fault
 from lowtide_operator.objects.workloads import is_there
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods

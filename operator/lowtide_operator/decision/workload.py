@@ -17,7 +17,8 @@ from lowtide.trainingjob.window import Window
 from lowtide_operator.decision.actions import FreeWorkload, HoldWorkload
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.objects.views import JobView, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import JobView
 from lowtide_operator.objects.workloads import WorkloadView, is_there
 from lowtide_operator.settings import OperatorSettings
 

@@ -22,7 +22,8 @@ from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import AttemptPod, PredictionStatus, TrainingStatus
 from lowtide.trainingjob.training import training_of
 from lowtide_operator.measuring.measure import KnownOverheads, SeenGrid
-from lowtide_operator.objects.views import JobView, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import JobView
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports
 from lowtide_operator.settings import OperatorSettings

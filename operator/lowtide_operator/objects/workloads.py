@@ -25,15 +25,8 @@ from lowtide_operator.objects.gpus import (
     gpus_of_resources,
 )
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import (
-    TERMINAL_PHASES,
-    Body,
-    ChildView,
-    Ending,
-    JobOutcome,
-    PodView,
-    rests_since,
-)
+from lowtide_operator.objects.pods import TERMINAL_PHASES, PodView
+from lowtide_operator.objects.views import Body, ChildView, Ending, JobOutcome, rests_since
 
 SAID_LETTERS: Final = 64
 MOST_SECONDS: Final = 10 * 365 * 86_400

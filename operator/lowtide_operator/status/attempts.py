@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from lowtide.trainingjob.status import MAX_PODS, Attempt, AttemptPod
 from lowtide.trainingjob.times import whole_seconds
-from lowtide_operator.objects.views import PodView
+from lowtide_operator.objects.pods import PodView
 
 
 def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[Attempt, ...]:

@@ -22,7 +22,8 @@ from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.events import notes_between
 

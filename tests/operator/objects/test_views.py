@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lowtide_operator.objects.gpus import GpuDemand, gpu_demand
-from lowtide_operator.objects.views import creation_failure, pod_view
+from lowtide_operator.objects.pods import creation_failure, pod_view
 
 REPORT = '{"schemaVersion":1,"accuracy":0.9}'
 

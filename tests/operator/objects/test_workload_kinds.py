@@ -10,7 +10,8 @@ import pytest
 from lowtide.trainingjob.workload_kinds import JOB, KINDS, WorkloadKind, kind_of
 from lowtide_operator.decision.workload import target_of
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import JobOutcome, PodView, pod_view
+from lowtide_operator.objects.pods import PodView, pod_view
+from lowtide_operator.objects.views import JobOutcome
 from lowtide_operator.objects.workloads import (
     ProgressView,
     gpus_of,

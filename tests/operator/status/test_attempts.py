@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.status import MAX_PODS, Attempt
-from lowtide_operator.objects.views import PodView
+from lowtide_operator.objects.pods import PodView
 from lowtide_operator.status.attempts import with_pods
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)

@@ -18,8 +18,9 @@ from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.objects.pods import pod_view
 from lowtide_operator.objects.records import Record
-from lowtide_operator.objects.views import child_view, pod_view
+from lowtide_operator.objects.views import child_view
 from lowtide_operator.samples.exporter_page import Page, parse_page
 from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.schedule.overheads import Overheads
