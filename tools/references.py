@@ -26,6 +26,7 @@ from lowtide.trainingjob import crd, schedule_settings
 from lowtide_exporter.page import catalogue
 from lowtide_operator import process_settings, sample_settings
 from lowtide_operator import settings as operator_settings
+from lowtide_operator.telemetry import job_metrics
 from lowtide_operator.telemetry import metrics as operator_metrics
 from lowtide_operator.telemetry.forecast_metrics import forecast_families
 from lowtide_operator.telemetry.price_metrics import price_families
@@ -105,9 +106,9 @@ def metrics_text() -> str:
     ]
     lines += ["most 250; `lowtide_trainingjobs_...` add up all jobs by namespace and state.", ""]
     lines += ["| metric | meaning |", "|---|---|"]
-    for name, text in operator_metrics.JOB_FIGURES.items():
+    for name, text in job_metrics.JOB_FIGURES.items():
         lines.append(f"| `lowtide_trainingjob_{name}` | {_cell(text)} |")
-    for name, text in operator_metrics.SUMMED.items():
+    for name, text in job_metrics.SUMMED.items():
         lines.append(f"| `lowtide_trainingjobs_{name}` | {_cell(text)} |")
     lines += [f"| `{name}` | {_cell(text)} |" for name, text in _literal_metrics()]
     now = datetime.now(UTC)
@@ -235,9 +236,9 @@ def _default(field: Any) -> str:
 
 def _literal_metrics() -> Iterator[tuple[str, str]]:
     """Yield name and text of the families that the operator's collector names in its source."""
-    tree = ast.parse(inspect.getsource(operator_metrics))
+    trees = [ast.parse(inspect.getsource(one)) for one in (job_metrics, operator_metrics)]
     seen = set()
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         texts = []
         if isinstance(node, ast.Call):
             texts = [_literal(argument) for argument in node.args[:2]]
@@ -248,7 +249,7 @@ def _literal_metrics() -> Iterator[tuple[str, str]]:
         name, text = texts
         if isinstance(node, ast.Call) and _called(node) in COUNTERS:
             name = f"{name}_total"
-        if isinstance(node, ast.Tuple) and " " not in name and "_" in name:
+        if isinstance(node, ast.Tuple) and " " not in name and "_" in name and " " in text:
             name = f"lowtide_operator_{name}_total"
         if not name.startswith("lowtide_") or " " in name or name in seen:
             continue
