@@ -39,6 +39,9 @@ def shown(value: object) -> str:
         text = ascii(value[:61] if isinstance(value, str) else value)
     except RecursionError:
         text = f"a deeply nested {type(value).__name__}"
+    except Exception:
+        # A user's object, whose own text fails.
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

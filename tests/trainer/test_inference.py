@@ -10,6 +10,7 @@ import pytest
 
 import lowtide_trainer
 from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, parse_report, to_message
+from lowtide_trainer.errors import UsageError
 from lowtide_trainer.inference_run import InferenceRun
 from lowtide_trainer.latency import Latencies
 
@@ -136,7 +137,7 @@ def test_nothing_but_warm_up_is_said(caplog):
 @pytest.mark.parametrize("warmup", [-1, 2.5, "20", True])
 def test_a_warm_up_that_is_no_count_is_refused(warmup):
     """One sentence with the value seen."""
-    with pytest.raises(ValueError, match="give the number of requests, 0 or more"):
+    with pytest.raises(UsageError, match="give the number of requests, 0 or more"):
         lowtide_trainer.inference(model="net", warmup=warmup)
 
 

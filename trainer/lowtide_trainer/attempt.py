@@ -88,6 +88,7 @@ class TrainingAttempt:
             samples=size or 0,
             tokens=token_count or 0,
             uncounted=int(size is None),
+            uncounted_tokens=int(token_count is None),
         )
 
     def exchange(self, mine: RankSums) -> RankSums:
@@ -157,10 +158,12 @@ class TrainingAttempt:
         leave_note(ProcessStage.PAUSED, self.environment)
 
     def _count(self, sums: RankSums) -> None:
-        if sums.uncounted:
-            self.reporter.batch_ended(samples=None)
-        elif sums.samples or sums.tokens:
-            self.reporter.batch_ended(samples=sums.samples, tokens=sums.tokens or None)
+        if not (sums.samples or sums.tokens or sums.uncounted or sums.uncounted_tokens):
+            return
+        samples = None if sums.uncounted else sums.samples
+        self.reporter.batch_ended(samples=samples, tokens=sums.tokens or None)
+        if sums.uncounted_tokens:
+            self.reporter.tokens_unknown()
 
     def _open_reporter(self) -> Reporter:
         """Return the reporter; only the first rank writes a report and serves metrics."""

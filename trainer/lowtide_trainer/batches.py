@@ -7,7 +7,12 @@ an earlier attempt trained on are skipped.
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from math import nan
+from typing import Any, Final
+
+_SEQUENCES: Final = (tuple, list)
+"""Named once: `tuple | list` makes a new type at every batch."""
+_PLAIN: Final = (str, bytes, int, float)
 
 
 def batch_size(batch: Any) -> int | None:
@@ -16,28 +21,36 @@ def batch_size(batch: Any) -> int | None:
     It is the first dimension of the first tensor or array in the batch, whatever holds it; of a
     batch of plain values it is their number.
     """
-    if isinstance(batch, Mapping):
-        batch = tuple(batch.values())
-    shape = getattr(batch, "shape", None)
+    if isinstance(batch, _SEQUENCES):
+        if not batch:
+            return None
+        first = batch[0]
+        shape = getattr(first, "shape", None)
+        if shape is None:
+            return len(batch) if isinstance(first, _PLAIN) else batch_size(first)
+    else:
+        shape = getattr(batch, "shape", None)
     if shape is not None:
-        return int(shape[0]) if len(shape) else None
-    if isinstance(batch, tuple | list) and batch:
-        if isinstance(batch[0], str | bytes | int | float):
-            return len(batch)
-        return batch_size(batch[0])
+        return int(shape[0]) if shape else None
+    if isinstance(batch, Mapping):
+        return batch_size(tuple(batch.values()))
     return None
 
 
 def count_by(function: Callable[[Any], object], batch: Any, warn: Callable[[str], None]) -> object:
-    """Return what a user's function counts in a batch, or `None` with a warning if it fails."""
+    """Return what a user's function counts in a batch; NaN if it cannot tell.
+
+    NaN is a count that is unknown, unlike `None`, which says that nothing is counted.
+    """
     try:
-        return function(batch)
+        count = function(batch)
     except Exception as error:
         warn(
             f"a batch cannot be counted ({type(error).__name__}: {error}): mend the function that "
             "is given as samples= or tokens="
         )
-        return None
+        return nan
+    return nan if count is None else count
 
 
 def set_epoch(loader: Any, epoch: int) -> None:

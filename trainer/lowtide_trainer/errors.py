@@ -7,8 +7,12 @@ TrainerError
     ├── CheckpointMismatchError    the checkpoint belongs to another training
     └── CheckpointNotSavedError    the checkpoint could not be written
 
-Every message is one sentence: what was wrong, the value seen, what would be right.
+Every message is one sentence: what was wrong, the value seen, what would be right. A program that
+such an error ends says this sentence alone: a trace of Lowtide's own code explains nothing.
 """
+
+import sys
+from types import TracebackType
 
 
 class TrainerError(Exception):
@@ -33,3 +37,22 @@ class CheckpointMismatchError(CheckpointError):
 
 class CheckpointNotSavedError(CheckpointError):
     """The checkpoint could not be written; the ones before it are untouched."""
+
+
+def explain_uncaught() -> None:
+    """Let a `TrainerError` that nothing catches end the program by its sentence alone.
+
+    The exit code is 1, as after any error; every other error is shown as before.
+    """
+    if getattr(sys.excepthook, "is_of_lowtide", False):
+        return
+    before = sys.excepthook
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, TrainerError):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        else:
+            before(kind, error, trace)
+
+    say.is_of_lowtide = True  # type: ignore[attr-defined]
+    sys.excepthook = say

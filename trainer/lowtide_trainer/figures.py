@@ -4,8 +4,9 @@ Loops pass what they have at hand: floats, numpy scalars, tensors of one element
 types is imported here; each is recognised by its `item` method.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -17,11 +18,9 @@ def plain_number(value: object) -> object:
     """Return the Python number in a scalar of numpy or torch; any other value unchanged."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    item = getattr(value, "item", None)
-    if not callable(item):
-        return value
     try:
-        return item()
+        item = getattr(value, "item", None)
+        return item() if callable(item) else value
     except Exception:
         # A tensor of several elements, or one on a device that fails: the checks name it.
         return value
@@ -93,6 +92,8 @@ class TrainingFigures:
     samples: int | None = 0
     """`None` once a batch of unknown size was trained on."""
     tokens: int | None = None
+    """`None` without a count, and once one was unknown."""
+    tokens_are_unknown: bool = False
     accuracy: object = None
     """As the loop passed it; checked when the report is made."""
     accuracy_top5: object = None
@@ -110,6 +111,7 @@ class TrainingFigures:
             "epochs": self.epochs,
             "samples": self.samples,
             "tokens": self.tokens,
+            "tokens_are_unknown": self.tokens_are_unknown,
             "accuracy": _plain_or_none(self.accuracy),
             "accuracy_top5": _plain_or_none(self.accuracy_top5),
             "loss": _plain_or_none(self.loss),
@@ -121,6 +123,25 @@ class TrainingFigures:
                 for entry in self.history.records
             ],
         }
+
+
+def figures_of_state(state: Mapping[str, Any]) -> TrainingFigures:
+    """Return the figures in plain values of `to_state`; one that is missing starts anew."""
+    values = dict(state)
+    if values.get("started_at") is not None:
+        values["started_at"] = datetime.fromtimestamp(values["started_at"], UTC)
+    values["history"] = EpochHistory(
+        tuple(
+            EpochRecord(
+                epoch=epoch,
+                ended_at=datetime.fromtimestamp(ended_at, UTC),
+                duration_seconds=seconds,
+                accuracy=accuracy,
+            )
+            for epoch, ended_at, seconds, accuracy in values.get("history", ())
+        )
+    )
+    return TrainingFigures(**values)
 
 
 def _plain_or_none(value: object) -> int | float | None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
@@ -23,6 +23,9 @@ from lowtide.trainingjob.inference_record import InferenceRecord
 from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, bounded_text, build_report
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
 from lowtide_trainer import batches as data
+from lowtide_trainer.arguments import whole_number
+from lowtide_trainer.errors import explain_uncaught
+from lowtide_trainer.facts import FACTS, FACTS_PER_SAMPLE, unknown_fact
 from lowtide_trainer.figures import plain_count, plain_number
 from lowtide_trainer.latency import Latencies
 from lowtide_trainer.notes import ProcessStage, leave_note
@@ -37,7 +40,7 @@ REPORT_SECONDS: Final = 10.0
 """Time between two reports, so that a process that is killed leaves its newest figures behind."""
 EXIT_CODE_TOLD_TO_STOP: Final = 143
 """As if SIGTERM had ended the process: it was told to stop."""
-_FACTS: Final = frozenset(part.name for part in fields(TrainingReport)) - {"inference", "history"}
+_FACTS: Final = FACTS - {"inference", "history", FACTS_PER_SAMPLE}
 
 
 def inference(
@@ -52,7 +55,7 @@ def inference(
             `framework` or `parameters`; a misspelt one is a warning.
 
     Raises:
-        ValueError: `warmup` is not a whole number from 0 on.
+        UsageError: `warmup` is not a whole number from 0 on.
 
     Example::
 
@@ -64,6 +67,7 @@ def inference(
     loop of another form, and `request.tokens = n` counts what is known only at its end. A request
     that the loop breaks out of does not count.
     """
+    explain_uncaught()
     return InferenceRun(facts={"model": model, **facts}, warmup=warmup)
 
 
@@ -89,8 +93,7 @@ class InferenceRun(CodeBlock):
         write: Callable[[TrainingReport], None] | None = None,
         finish_work: Callable[[], None] | None = None,
     ) -> None:
-        if type(warmup) is not int or warmup < 0:
-            raise ValueError(f"warmup is {shown(warmup)}: give the number of requests, 0 or more")
+        warmup = whole_number("warmup", warmup, least=0, meaning="requests")
         self._facts: dict[str, object] = {}
         self._warmup = warmup
         self._environment = environment
@@ -152,7 +155,8 @@ class InferenceRun(CodeBlock):
         """
         for batch in loader:
             with self.request(
-                samples=samples(batch), tokens=None if tokens is None else tokens(batch)
+                samples=data.count_by(samples, batch, self._warn),
+                tokens=None if tokens is None else data.count_by(tokens, batch, self._warn),
             ):
                 yield batch
 
@@ -178,7 +182,7 @@ class InferenceRun(CodeBlock):
         """Add facts that were not known before; a misspelt one is a warning."""
         self._facts |= {name: plain_number(facts[name]) for name in facts.keys() & _FACTS}
         for name in sorted(facts.keys() - _FACTS):
-            self._warn(f"{name} is not a field of the report and is left out")
+            self._warn(unknown_fact(name, _FACTS))
 
     def evaluated(self, *, accuracy: object, accuracy_top5: object = None) -> None:
         """Record how accurate the answers were, as fractions."""

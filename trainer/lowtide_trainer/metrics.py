@@ -9,6 +9,7 @@ eight numbers without labels need no client library.
 
 import logging
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,9 +94,12 @@ def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> It
     try:
         yield server.server_address[1]
     finally:
-        server.shutdown()
+        # A run that was opened and never closed ends with the interpreter, whose threads have
+        # stopped by then: to wait for this one would be to wait for ever.
+        if not sys.is_finalizing():
+            server.shutdown()
+            thread.join(timeout=5)
         server.server_close()
-        thread.join(timeout=5)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -28,6 +28,7 @@ class RankSums:
     tokens: int = 0
     uncounted: int = 0
     """Batches of unknown size."""
+    uncounted_tokens: int = 0
 
 
 class Ranks:

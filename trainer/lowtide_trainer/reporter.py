@@ -12,9 +12,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from lowtide.blocks import CodeBlock
 from lowtide.names import EXIT_CODE_PAUSED
@@ -27,13 +26,10 @@ from lowtide.trainingjob.report import (
     build_report,
 )
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
-from lowtide_trainer.figures import EpochHistory, TrainingFigures, plain_count, plain_number
+from lowtide_trainer.facts import FACTS, FACTS_PER_SAMPLE, unknown_fact
+from lowtide_trainer.figures import TrainingFigures, figures_of_state, plain_count, plain_number
 
 log = logging.getLogger(__name__)
-
-FACTS: Final = frozenset({part.name for part in fields(TrainingReport)} | {"flops_per_sample"})
-"""Names that a fact may have: the fields of the report, and a factor for one of them."""
-_FACTS_PER_SAMPLE: Final = "flops_per_sample"
 
 
 def utc_now() -> datetime:
@@ -46,11 +42,9 @@ class Reporter(CodeBlock):
 
     A normal exit and `sys.exit(0)` report the training as finished, `SystemExit` with the exit
     code of a pause as paused, and any other exception as failed. `facts` are fields of
-    `TrainingReport` that do not change while training, such as `model`, `dataset`, `seed` or
-    `epochs_planned`, and `flops_per_sample`. `write` receives every report; `clock` gives the time
-    of day and `monotonic` seconds that never go back.
-
-    `lowtide_trainer.run` and the callbacks use it; a loop that calls it directly looks like this::
+    `TrainingReport` that do not change while training, such as `model`, `dataset` or `seed`, and
+    `flops_per_sample`. `write` receives every report; `clock` gives the time of day and `monotonic`
+    seconds that never go back. A loop that calls it directly looks like this::
 
         with report_training(model="resnet18", epochs_planned=10) as reporter:
             for epoch in range(10):
@@ -122,15 +116,20 @@ class Reporter(CodeBlock):
         with self._lock:
             self._facts |= known
         for name in sorted(facts.keys() - FACTS):
-            self.warn(_unknown_fact(name))
+            self.warn(unknown_fact(name))
 
     def batch_ended(self, *, samples: object, tokens: object = None) -> None:
         """Count a batch whose gradients are in the weights; takes microseconds.
 
-        A `samples` that is not a count makes the total unknown from then on: a total without this
-        batch would be wrong.
+        What is not a count makes its total unknown from then on: a total without this batch would
+        be wrong.
         """
         figures = self._figures
+        if tokens is None and type(samples) is int and figures.samples is not None and samples >= 0:
+            # The usual batch, without the lock: the training's own thread alone counts.
+            figures.samples += samples
+            self._is_between_epochs = False
+            return
         with self._lock:
             self._is_between_epochs = False
             size = self.count("samples", samples)
@@ -140,7 +139,15 @@ class Reporter(CodeBlock):
                 figures.samples += size
             if tokens is not None:
                 count = self.count("tokens", tokens)
-                figures.tokens = None if count is None else (figures.tokens or 0) + count
+                if count is None:
+                    self.tokens_unknown()
+                elif not figures.tokens_are_unknown:
+                    figures.tokens = (figures.tokens or 0) + count
+
+    def tokens_unknown(self) -> None:
+        """Leave the number of tokens unknown from now on."""
+        with self._lock:
+            self._figures.tokens, self._figures.tokens_are_unknown = None, True
 
     def epoch_ended(
         self, *, accuracy: object = None, accuracy_top5: object = None, loss: object = None
@@ -238,7 +245,7 @@ class Reporter(CodeBlock):
                 "checkpoint": self._checkpoint,
                 "resumed_samples": self._resumed_samples,
             }
-        flops_per_sample = self._facts.get(_FACTS_PER_SAMPLE)
+        flops_per_sample = self._facts.get(FACTS_PER_SAMPLE)
         if isinstance(flops_per_sample, int) and figures.samples is not None:
             values["flops"] = flops_per_sample * figures.samples
         parsed = build_report(values)
@@ -257,22 +264,8 @@ class Reporter(CodeBlock):
 
         A figure that is missing in `state` starts anew.
         """
-        values = dict(state)
-        if values.get("started_at") is not None:
-            values["started_at"] = datetime.fromtimestamp(values["started_at"], UTC)
-        values["history"] = EpochHistory(
-            tuple(
-                EpochRecord(
-                    epoch=epoch,
-                    ended_at=datetime.fromtimestamp(ended_at, UTC),
-                    duration_seconds=seconds,
-                    accuracy=accuracy,
-                )
-                for epoch, ended_at, seconds, accuracy in values.get("history", ())
-            )
-        )
         with self._lock:
-            self._figures = TrainingFigures(**values)
+            self._figures = figures_of_state(state)
             self._checkpoint = checkpoint
 
     def warn(self, sentence: str) -> None:
@@ -306,13 +299,3 @@ def _fraction(value: object) -> float | None:
     """Return an accuracy for the history, or `None` if it is not a fraction."""
     report = build_report({"accuracy": value}).report
     return report.accuracy if report else None
-
-
-def _unknown_fact(name: str) -> str:
-    """Return the warning about a fact that the report does not have."""
-    # Imported only for a mistake: difflib takes milliseconds.
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, FACTS, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(FACTS))}"
-    return f"{name} is not a field of the report and is left out: {advice}"

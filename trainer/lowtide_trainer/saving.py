@@ -99,8 +99,15 @@ class RunSaver:
         self._objects.load(content["objects"])
         reporter.restore(content["reporter"], info)
         self._restore_position(content["position"])
-        self._say_resumed()
+        self._say(f"resumed after {self._batches_done} batches ({self._epoch} epochs)")
         return self._epoch
+
+    def say_finished(self) -> None:
+        """Say that there is nothing left to train."""
+        self._say(
+            f"this training already finished its {self._epoch} epochs: remove {self.directory} to "
+            "train anew"
+        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Note the epoch that the next batches belong to."""
@@ -241,13 +248,9 @@ class RunSaver:
         for part, state in zip(self._own, place["own"], strict=False):
             part.set_state(state)
 
-    def _say_resumed(self) -> None:
+    def _say(self, sentence: str) -> None:
         if self._ranks.is_first:
-            print(
-                f"lowtide: resumed after {self._batches_done} batches ({self._epoch} epochs)",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"lowtide: {sentence}", file=sys.stderr, flush=True)
 
 
 def _states(generators: Sequence[torch.Generator]) -> list[Any]:

@@ -9,19 +9,21 @@ with the exit code of a pause only after its state is on the disk, on all ranks 
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from lowtide.blocks import CodeBlock
+from lowtide_trainer import arguments
 from lowtide_trainer import batches as data
 from lowtide_trainer.attempt import TrainingAttempt
-from lowtide_trainer.errors import CheckpointNotSavedError
+from lowtide_trainer.errors import CheckpointNotSavedError, explain_uncaught
 from lowtide_trainer.ranks import RankSums
 from lowtide_trainer.reporter import Reporter
+from lowtide_trainer.save_clock import SaveClock
 
 if TYPE_CHECKING:
     from lowtide_trainer.saving import RunSaver
@@ -29,15 +31,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ENV_CHECKPOINT_DIR: Final = "LOWTIDE_CHECKPOINT_DIR"
-CHECKPOINT_SHARE: Final = 0.05
-"""Most of the time that saving may take; a slow disk is written to less often."""
 
 
 def run(
     *,
     model: str | None = None,
     epochs: int | None = None,
-    state: Mapping[str, Any] | Sequence[Any] | None = None,
+    state: object = None,
     checkpoints: str | Path | None = None,
     checkpoint_seconds: float = 300.0,
     **facts: object,
@@ -47,9 +47,9 @@ def run(
     Args:
         model: Name of the model, for the report.
         epochs: Epochs planned; `None` goes on until the loop breaks.
-        state: Objects that a checkpoint holds: module, optimiser, schedule, gradient scaler,
-            `torch.Generator`, or anything with `state_dict` and `load_state_dict`. Without it the
-            training cannot be paused.
+        state: Objects that a checkpoint holds, in a list or by name: module, optimiser, schedule,
+            gradient scaler, `torch.Generator`, or anything with `state_dict` and
+            `load_state_dict`. Without it the training cannot be paused.
         checkpoints: Directory of the checkpoints. Default: the variable LOWTIDE_CHECKPOINT_DIR,
             else `lowtide-checkpoints` in the working directory, which is emptied when the training
             finished.
@@ -68,13 +68,20 @@ def run(
     Under DistributedDataParallel the lines are the same; open the run after
     `init_process_group`. Samples are summed over the ranks, all ranks stop at the same step, and
     the first rank writes the one report and the checkpoints.
+
+    Raises:
+        UsageError: an argument that decides the training is wrong. Uncaught, its sentence alone
+            ends the program, with exit code 1; so do the errors of a checkpoint.
     """
+    explain_uncaught()
+    if epochs is not None:
+        epochs = arguments.whole_number("epochs", epochs, least=0, meaning="epochs")
     return TrainingRun(
         TrainingAttempt(facts={"model": model, "epochs_planned": epochs, **facts}),
         epochs=epochs,
-        state=state,
-        checkpoints=checkpoints,
-        checkpoint_seconds=checkpoint_seconds,
+        state=arguments.stateful(state),
+        checkpoints=arguments.directory("checkpoints", checkpoints),
+        checkpoint_seconds=arguments.seconds("checkpoint_seconds", checkpoint_seconds),
     )
 
 
@@ -95,8 +102,7 @@ class TrainingRun(CodeBlock):
         self._epochs = epochs
         self._state = state
         self._checkpoints = checkpoints
-        self._checkpoint_seconds = checkpoint_seconds
-        self._monotonic = monotonic
+        self._new_clock = partial(SaveClock, checkpoint_seconds, monotonic)
         self._saver: RunSaver | None = None
         self._epoch = 0
         self._epoch_is_open = False
@@ -112,7 +118,7 @@ class TrainingRun(CodeBlock):
         except BaseException as error:
             self._attempt.end(error)
             raise
-        self._saved_at = self._monotonic()
+        self._clock = self._new_clock()
         self.reporter.start()
         return self
 
@@ -133,7 +139,7 @@ class TrainingRun(CodeBlock):
 
     @property
     def stop_requested(self) -> bool:
-        """Return whether this process was told to stop, for a loop that saves by itself."""
+        """Return whether this process was told to stop; for a loop that saves by itself."""
         return self._attempt.stop.requested
 
     def epochs(self) -> Iterator[int]:
@@ -166,37 +172,45 @@ class TrainingRun(CodeBlock):
         Args:
             loader: A DataLoader or any iterable; under DDP with its DistributedSampler, whose
                 epoch is set here.
-            accumulate: Batches for one step of the optimiser; the training is paused only between
-                steps, because gradients are not part of a checkpoint.
+            accumulate: Batches for one step of the optimiser; a pause comes between two steps,
+                because gradients are not part of a checkpoint.
             samples: Returns the number of samples in a batch.
             tokens: Returns the number of tokens in a batch.
         """
-        if self._saver is not None and self._saver.skips_pass():
+        accumulate = arguments.whole_number("accumulate", accumulate, least=1, meaning="batches")
+        attempt, saver, reporter = self._attempt, self._saver, self.reporter
+        if saver is not None and saver.skips_pass():
             return
         data.set_epoch(loader, self._epoch)
-        saver = self._saver
         iterator, done = (iter(loader), 0) if saver is None else saver.start_pass(loader)
         self._ticks = done
+        is_alone, stop = attempt.ranks.size == 1, attempt.stop
         for batch in iterator:
             yield batch
             done += 1
-            figures = self._attempt.figures(
-                data.count_by(samples, batch, self.reporter.warn),
-                None if tokens is None else data.count_by(tokens, batch, self.reporter.warn),
-                save=self._save_is_due(),
-            )
-            if self._saver is not None:
-                self._saver.batch_ended()
             self._ticks += 1
-            self._act(self._attempt.exchange(figures), self._ticks % accumulate == 0)
+            if saver is not None:
+                saver.batch_ended()
+            size = data.count_by(samples, batch, reporter.warn)
+            token_count = None if tokens is None else data.count_by(tokens, batch, reporter.warn)
+            is_due = saver is not None and self._save_is_due()
+            if is_alone:
+                # Nothing to exchange, and mostly nothing to act on: this runs after every batch.
+                reporter.batch_ended(samples=size, tokens=token_count)
+                if not (is_due or stop.requested):
+                    continue
+                sums = attempt.figures(save=is_due)
+            else:
+                sums = attempt.exchange(attempt.figures(size, token_count, save=is_due))
+            self._act(sums, self._ticks % accumulate == 0)
         if done == 0:
-            self.reporter.warn(
+            reporter.warn(
                 f"the loader has no batches in epoch {self._epoch}: its data set is empty, or "
                 "smaller than a batch that must be full (drop_last)"
             )
         self._wait_for_other_ranks(accumulate)
-        if self._saver is not None:
-            self._saver.end_pass()
+        if saver is not None:
+            saver.end_pass()
 
     def epoch(
         self, *, accuracy: object = None, accuracy_top5: object = None, loss: object = None
@@ -236,24 +250,12 @@ class TrainingRun(CodeBlock):
         )
         self.reporter.describe(**self._saver.facts())
         self._epoch = self._saver.resume(self.reporter)
-        if (
-            self._epochs is not None
-            and 0 < self._epochs <= self._epoch
-            and self._attempt.ranks.is_first
-        ):
-            print(
-                f"lowtide: this training already finished its {self._epoch} epochs: remove "
-                f"{self._saver.directory} to train anew",
-                file=sys.stderr,
-                flush=True,
-            )
+        if self._epochs is not None and 0 < self._epochs <= self._epoch:
+            self._saver.say_finished()
 
     def _save_is_due(self) -> bool:
         """Return whether the first rank wishes for a checkpoint by its clock."""
-        if self._saver is None or not self._attempt.ranks.is_first:
-            return False
-        pause = max(self._checkpoint_seconds, self._saver.save_seconds / CHECKPOINT_SHARE)
-        return self._monotonic() - self._saved_at >= pause
+        return self._saver is not None and self._attempt.ranks.is_first and self._clock.is_due()
 
     def _settled(self) -> RankSums:
         """Exchange without a batch and return the sums at once; used where no batch follows."""
@@ -276,7 +278,7 @@ class TrainingRun(CodeBlock):
             self._attempt.settle()
             if failure := self._saver.save(self.reporter):
                 log.warning("%s; training continues", failure)
-            self._saved_at = self._monotonic()
+            self._clock.saved(self._saver.save_seconds)
 
     def _wait_for_other_ranks(self, accumulate: int) -> None:
         """Exchange until the data of all ranks ended; they may have a batch more or less."""
