@@ -1,4 +1,7 @@
+import os
 import socket
+import subprocess
+import sys
 import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -113,3 +116,24 @@ def test_a_port_that_is_taken_is_a_warning(caplog):
             assert port is None
 
     assert f"127.0.0.1:{taken}" in caplog.text
+
+
+def test_a_run_that_was_never_closed_does_not_hold_the_interpreter():
+    """Frameworks whose training fails never call the callback that would close it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = "import lowtide_trainer as l; run = l.run(model='net').__enter__(); print('done')"
+    environment = {
+        **os.environ,
+        "LOWTIDE_METRICS_PORT": str(port),
+        "LOWTIDE_REPORT_PATH": "/dev/null",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (result.returncode, result.stdout) == (0, "done\n")
