@@ -55,16 +55,20 @@ def train(training, data, batches):
         training.train_batch(*data.train.batch(training.next_indices()))
 
 
-@pytest.mark.parametrize("batches_before", [0, 1, 3, 4, 6])
-def test_a_resumed_training_has_the_weights_of_an_uninterrupted_one(batches_before, data):
+@pytest.mark.parametrize(
+    ("batches_before", "changes"),
+    [(0, {}), (1, {}), (3, {}), (4, {}), (6, {}), (4, {"augment": "crop-mirror"}),
+     (4, {"precision": "float16"})],
+)  # fmt: skip
+def test_a_resumed_training_has_the_weights_of_an_uninterrupted_one(batches_before, changes, data):
     """Stopped after any batch and begun in a fresh process, not one bit differs at the end."""
-    uninterrupted = begin()
+    uninterrupted = begin(**changes)
     train(uninterrupted, data, 6)
 
-    stopped = begin()
+    stopped = begin(**changes)
     train(stopped, data, batches_before)
     state, generators = stopped.state(), generator_states()
-    resumed = begin()
+    resumed = begin(**changes)
     resumed.restore(state)
     set_generator_states(generators)
     train(resumed, data, 6 - batches_before)

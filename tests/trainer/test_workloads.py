@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.functional import pad
 
 from lowtide_trainer.data import load_data
 from lowtide_trainer.randomness import make_deterministic
+from lowtide_trainer.workloads.augmentation import crop_and_mirror
 from lowtide_trainer.workloads.models import WORKLOADS
 from lowtide_trainer.workloads.recipes import RECIPES
 from lowtide_trainer.workloads.training import Training, TrainingPlan, evaluate, flops_per_sample
@@ -130,18 +132,61 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
     assert torch.allclose(weights[0], weights[1], atol=1e-7)
 
 
-def test_bfloat16_trains_and_keeps_its_weights_in_full_precision():
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_the_bits_train_and_keep_the_weights_in_full_precision(precision):
     """Mixed precision: products in 16 bits, sums of gradients and weights in 32."""
     make_deterministic(1)
     data = data_of("tiny", image_size=16)
     training = Training(
-        WORKLOADS["tiny"], plan_of("tiny", image_size=16, precision="bfloat16"), torch.device("cpu")
+        WORKLOADS["tiny"], plan_of("tiny", image_size=16, precision=precision), torch.device("cpu")
     )
 
     training.train_batch(*data.train.batch(training.next_indices()))
 
     assert training.mean_loss > 0
     assert {part.dtype for part in training._network.parameters()} == {torch.float32}
+
+
+def test_gradients_that_float16_cannot_hold_leave_the_step_out():
+    """Scaled by 2^40 they are infinite: the weights stay, the scale is halved, the rate stays."""
+    make_deterministic(1)
+    data = data_of("tiny", image_size=16)
+    training = Training(
+        WORKLOADS["tiny"], plan_of("tiny", image_size=16, precision="float16"), torch.device("cpu")
+    )
+    training._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    rate = training._schedule.get_last_lr()
+    weights = [part.clone() for part in training._network.parameters()]
+
+    training.train_batch(*data.train.batch(training.next_indices()))
+
+    pairs = zip(weights, training._network.parameters(), strict=True)
+    assert all(torch.equal(old, new) for old, new in pairs)
+    assert training._scaler.get_scale() == 2.0**39
+    assert training._schedule.get_last_lr() == rate
+
+
+def test_augmentation_shifts_and_mirrors_and_nothing_else():
+    """Of an image whose pixels tell their place, every crop is a shift, mirrored or not."""
+    side, margin = 16, 2  # an eighth of the side
+    image = torch.arange(1.0, side * side + 1).reshape(1, 1, side, side).expand(64, 3, -1, -1)
+    padded = pad(image[:1], (margin,) * 4)
+    crops = [
+        padded[0, :, top : top + side, left : left + side]
+        for top in range(2 * margin + 1)
+        for left in range(2 * margin + 1)
+    ]
+    allowed = [*crops, *(crop.flip(-1) for crop in crops)]
+
+    found = crop_and_mirror(image, seed=1, batch=2)
+
+    places = [[torch.equal(one, crop) for crop in allowed] for one in found]
+    assert all(sum(place) == 1 for place in places)
+    mirrored = sum(place.index(True) >= len(crops) for place in places)
+    assert 16 <= mirrored <= 48  # 32 of 64 are expected; beyond is one in 10,000
+    assert len({place.index(True) for place in places}) > 20
+    assert torch.equal(found, crop_and_mirror(image, seed=1, batch=2))
+    assert not torch.equal(found, crop_and_mirror(image, seed=1, batch=3))
 
 
 def test_a_language_model_sees_no_later_token():

@@ -73,6 +73,11 @@ def _plan(
 ) -> tuple[TrainingPlan, DataSet]:
     """Return the plan, with the model's defaults filled in, and the images."""
     image_size = image_size_of(workload, settings.image_size)
+    if workload.reads_text and settings.augment != "none":
+        raise UsageError(
+            f"--augment {settings.augment} changes images, and {workload.name} reads text: leave "
+            "it out"
+        )
     data = load_data(
         settings.data,
         image_size=image_size,
@@ -99,6 +104,7 @@ def _plan(
         recipe=settings.recipe,
         precision=settings.precision,
         accumulate=settings.accumulate,
+        augment=settings.augment,
     )
     return plan, data
 

@@ -13,7 +13,11 @@ from typing import Final
 from lowtide import __version__
 from lowtide_trainer.errors import UsageError
 from lowtide_trainer.flags import FlagParser, Flags, one_of, positive, share, whole
-from lowtide_trainer.inference_settings import InferenceSettings, add_inference_flags
+from lowtide_trainer.inference_settings import (
+    PRECISIONS,
+    InferenceSettings,
+    add_inference_flags,
+)
 from lowtide_trainer.report import metrics_port, report_path
 
 MODELS: Final = (
@@ -81,11 +85,13 @@ class TrainerSettings:
     recipe: str
     """`adamw` with a one-cycle schedule, or `sgd` with momentum and a cosine."""
     precision: str
-    """`float32` or `bfloat16`."""
+    """`float32`, `bfloat16` or `float16`, the last with scaled gradients."""
     accumulate: int
     """Parts of a batch whose gradients are added up before a step."""
+    augment: str
+    """`none`, or `crop-mirror` for images."""
     seed: int
-    """Seed of the weights, the split and the order of images."""
+    """Seed of the weights, the split, the order of images and their augmentation."""
     threads: int | None
     """CPU threads."""
     device: str
@@ -174,7 +180,10 @@ def _add_flags(train: argparse.ArgumentParser, environment: Mapping[str, str]) -
     add("--data-share", share, 1.0, "share of the training samples, above 0 to 1 (default 1)")
     add("--recipe", one_of(("adamw", "sgd")), "adamw", "adamw with one cycle (default), or "
         "sgd with momentum 0.9, weight decay 1e-4 and a cosine")  # fmt: skip
-    add("--precision", one_of(("float32", "bfloat16")), "float32", "float32 (default) or bfloat16")
+    add("--precision", one_of(PRECISIONS), "float32", "float32 (default), bfloat16, or float16 "
+        "with scaled gradients")  # fmt: skip
+    add("--augment", one_of(("none", "crop-mirror")), "none", "none (default), or crop-mirror: "
+        "images shifted by up to an eighth and mirrored by chance")  # fmt: skip
     add("--accumulate", whole(1), 1, "parts of a batch before a step (default 1)")
     add("--seed", whole(0), 0, "seed of weights, split and order of images (default 0)")
     add("--threads", whole(1), None, "CPU threads (default: the cores that the container may use)")

@@ -9,7 +9,7 @@ on: weights, running means, optimiser, schedule, place in the epoch and order of
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lowtide_trainer.data import Images
 from lowtide_trainer.errors import CheckpointMismatchError
+from lowtide_trainer.workloads.augmentation import crop_and_mirror
 from lowtide_trainer.workloads.models import Workload
 from lowtide_trainer.workloads.recipes import RECIPES
 
@@ -45,9 +46,11 @@ class TrainingPlan:
     recipe: str = "adamw"
     """A name of `RECIPES`."""
     precision: str = "float32"
-    """`float32`, or `bfloat16` for matrix products and convolutions."""
+    """`float32`, or `bfloat16` or `float16` for matrix products and convolutions."""
     accumulate: int = 1
     """Parts of a batch whose gradients are added up before a step."""
+    augment: str = "none"
+    """`none`, or `crop-mirror`: images are shifted and mirrored by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Training:
         self._optimizer, self._schedule = RECIPES[plan.recipe](
             self._network, plan.learning_rate, max(plan.epochs * self.batches_per_epoch, 2)
         )
+        # Gradients below the range of float16 would be zero: they are scaled by a power of two.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "float16")
         self._order = self._new_order()
         self._loss_sum = torch.zeros((), device=device)
         self._samples_seen = 0
@@ -121,16 +126,26 @@ class Training:
         """Train on the next batch and return its size."""
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
+        if self.plan.augment != "none":
+            images = crop_and_mirror(images, seed=self.plan.seed, batch=self.batches_done)
         for part, answers in zip(*self._parts(images, labels), strict=True):
             loss = self._loss(part.to(self._device), answers.to(self._device))
             # The mean over the batch: each part by its share.
-            (loss * (len(answers) / len(labels))).backward()  # type: ignore[no-untyped-call]
+            share = len(answers) / len(labels)
+            self._scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
             self._loss_sum += loss.detach() * len(answers)
-        self._optimizer.step()
-        self._schedule.step()
+        self._step()
         self._samples_seen += len(labels)
         self.batch += 1
         return len(labels)
+
+    def _step(self) -> None:
+        """Step the optimiser; a step whose scaled gradients overflow is left out, scale halved."""
+        scale = self._scaler.get_scale()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self._scaler.get_scale() >= scale:
+            self._schedule.step()
 
     def _parts(self, images: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return a batch in parts of at least two samples, as batch normalisation needs them."""
@@ -179,6 +194,7 @@ class Training:
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "scaler": self._scaler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -188,15 +204,19 @@ class Training:
             CheckpointMismatchError: the state belongs to a training with another plan.
         """
         mine = asdict(self.plan)
+        # Checkpoints from before there was a choice were made with its default.
+        theirs = {part.name: part.default for part in fields(self.plan)} | state["plan"]
         for name, value in mine.items():
-            if state["plan"].get(name) != value:
+            if theirs[name] != value:
                 raise CheckpointMismatchError(
-                    f"the checkpoint belongs to a training with {name} {state['plan'].get(name)}, "
+                    f"the checkpoint belongs to a training with {name} {theirs[name]}, "
                     f"this training has {value}: give each training its own checkpoint directory"
                 )
         self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(state["scaler"])
         self.epoch, self.batch = state["epoch"], state["batch"]
         self._order = state["order"].tolist()
         self._loss_sum.copy_(state["loss_sum"])
