@@ -10,6 +10,7 @@ from lowtide.planning.durations import (
     estimate_duration,
     learn,
 )
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.errors import BacktestError, ForecastError, PlanningError, RequestError
 from lowtide.planning.objective import Objective, ObjectiveKind
 from lowtide.planning.outlook import forecast_for
@@ -21,6 +22,7 @@ __all__ = [
     "Calendar",
     "DurationEstimate",
     "DurationSource",
+    "Elastic",
     "Experience",
     "Forecast",
     "ForecastError",

@@ -58,7 +58,7 @@ def test_the_picture_has_the_replicas_under_the_hours():
 def test_a_backtest_puts_elastic_jobs_beside_those_of_today():
     """With a doubling that brings nothing a job never widens, so it saves what pausing saves."""
     options = (
-        "backtest", SHIPPED, "--length", "4h", "--slack", "4h", "--processes", "1",
+        "backtest", SHIPPED, "--length", "2h", "--slack", "3h", "--processes", "1",
         "--elastic-max", "2", "--output", "json",
     )  # fmt: skip
     poor = json.loads(run(*options, "--efficiency", "0.5").stdout)[0]["policies"]

@@ -194,18 +194,14 @@ def test_a_change_of_size_is_not_made_where_its_cost_exceeds_its_gain(now, forec
 
     Where it burns half an hour, 80 + 60 + 99 = 239 at one size is less than 2 * (80 + 60) = 280.
     """
-    free = elastic_job(job, window_hours=4, work_hours=3, started=True, running=True, replicas=1)
-    dear = Elastic.per_doubling(1, 2, 1.0, resize_cost_seconds=1800)
-    values = [80, 60, 99, 100]
+    state = {"window_hours": 4, "work_hours": 3, "started": True, "running": True, "replicas": 1}
+    costly = Elastic.per_doubling(1, 2, 1.0, resize_cost_seconds=1800)
+    seen = forecast([80, 60, 99, 100])
 
-    assert [s.replicas for s in plan(now, free, forecast(values)).segments] == [1, 2]
-    kept = plan(
-        now,
-        elastic_job(
-            job, dear, window_hours=4, work_hours=3, started=True, running=True, replicas=1
-        ),
-        forecast(values),
-    )
+    free = plan(now, elastic_job(job, **state), seen)
+    kept = plan(now, elastic_job(job, costly, restart_cost_seconds=1800, **state), seen)
+
+    assert [s.replicas for s in free.segments] == [1, 2]
     assert [s.replicas for s in kept.segments] == [1]
 
 
