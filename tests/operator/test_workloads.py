@@ -289,6 +289,30 @@ async def test_deleting_a_written_trainingjob_frees_its_workload(
     assert api.get(JOBS, "bert") is not None
 
 
+async def test_deleting_a_trainingjob_frees_a_paused_workload_only_when_its_pods_are_gone(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """As any resume: a PyTorchJob would be Failed for ever, and a checkpoint have two writers."""
+    job = a_job(suspend=False)
+    del job["metadata"]["labels"]
+    api.create(JOBS, job)
+    target = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert"}
+    spec = {"targetRef": target, "schedule": {"policy": "Immediate"}}
+    api.create(TRAININGJOBS, {"metadata": {"name": "mine"}, "spec": spec})
+    add_pod(api, JOBS, "bert", "bert-x")
+    async with operator(workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "Running")
+        api.change(TRAININGJOBS, "mine", {"spec": {"suspend": True}})
+        await api.until(lambda: held(api, JOBS, "bert"))
+        asked = len(api.requests)
+        api.delete(TRAININGJOBS, "mine")
+        # The operator has looked at the Job and its pods since.
+        await api.until(lambda: ("GET", "/api/v1/namespaces/default/pods") in api.requests[asked:])
+        assert held(api, JOBS, "bert")
+        api.delete(PODS, "bert-x")
+        await api.until(lambda: runs(api, JOBS, "bert"))
+
+
 async def test_a_deleted_workload_leaves_its_trainingjob_and_a_new_one_is_a_new_run(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
 ) -> None:

@@ -21,7 +21,8 @@ from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
 from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.opt_in import difference, trainingjob_name, wanted_trainingjob
-from lowtide_operator.objects.workloads import workload_view
+from lowtide_operator.objects.pods import pod_view
+from lowtide_operator.objects.workloads import is_there, own_pods, selectors_of, workload_view
 
 LOG: Final = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
@@ -46,6 +47,10 @@ class WorkloadStore(Protocol):
         self, kind: WorkloadKind, namespace: str, name: str, patch: Mapping[str, Any]
     ) -> Body | None:
         """Merge a patch into a workload."""
+        ...
+
+    async def list_pods_selected(self, namespace: str, selector: str) -> list[Body]:
+        """Return the pods of a namespace that a label selector finds."""
         ...
 
     async def set_active(self, namespace: str, name: str, *, active: bool) -> Body | None:
@@ -185,8 +190,21 @@ class Adoption:
     async def _free(self, kind: WorkloadKind, body: Body) -> None:
         metadata = body["metadata"]
         place = kind, metadata["namespace"], metadata["name"]
+        rests = workload_view(kind, body, Key(*place[1:]), "").child.suspended
+        if rests and await self._has_pods(kind, body):
+            # Two pods would write one checkpoint, and a PyTorchJob would be Failed for ever.
+            self._waiting[place] = None
+            return
         LOG.info("%s %s/%s is freed: no TrainingJob names it", kind.kind, *place[1:])
         await free_workload(self._store, kind, body)
+
+    async def _has_pods(self, kind: WorkloadKind, body: Body) -> bool:
+        found: list[Body] = []
+        for selector in selectors_of(kind, body):
+            namespace = body["metadata"]["namespace"]
+            found += await self._store.list_pods_selected(namespace, selector)
+        mine = own_pods(kind, body["metadata"]["uid"], found)
+        return any(is_there(pod_view(pod)) for pod in mine)
 
     async def _notes_of(self, namespace: str) -> Mapping[str, str]:
         now = self._clock()
