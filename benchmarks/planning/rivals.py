@@ -134,7 +134,8 @@ def conversion(
 ) -> int:
     """Return the size that minimises the pseudo-cost of online conversion with switching costs."""
     low, high = bounds
-    switching = RESTART * (low + high) / 2
+    # Charged when a size rises and when it falls: half of what a restart costs each time.
+    switching = RESTART * (low + high) / 4
     ratio = conversion_ratio(low, high, switching)
     shares = np.minimum(sizes.speeds / length, max(0.0, 1 - done / length))
     start = done / length
