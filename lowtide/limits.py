@@ -18,6 +18,8 @@ PACKAGE_WATTS_MAX: Final = 2000.0
 """No CPU package, and no memory of one, draws more."""
 NODE_WATTS_MAX: Final = 1e6
 """No node draws more."""
+CLOCK_HERTZ_MAX: Final = 20e9
+"""No clock of a GPU is faster."""
 GRAMS_PER_KWH_MAX: Final = 100_000.0
 """No electricity emits a tenth of this: a number beyond it is of another unit, or none."""
 COUNTER_MAX: Final = 1 << 62
@@ -47,6 +49,11 @@ def believable_counter(value: float | None, last: int | None = None) -> int | No
 def believable_watts(watts: float | None, highest: float = GPU_WATTS_MAX) -> float | None:
     """Return a power that a device can have, None for any other number."""
     return None if watts is None or not 0 <= watts <= highest else watts
+
+
+def believable_hertz(hertz: float | None) -> float | None:
+    """Return a clock that a GPU can have, None for any other number."""
+    return None if hertz is None or not 0 < hertz <= CLOCK_HERTZ_MAX else hertz
 
 
 def believable_ratio(ratio: float | None) -> float | None:

@@ -121,7 +121,8 @@ class RunBooks:
                 at_seconds=at,
                 counter_millijoules=believable_counter(reading.counter_millijoules),
                 power_watts=watts,
-                limit_watts=reading.limit_max_watts or reading.limit_watts,
+                limit_watts=believable_watts(reading.limit_max_watts)
+                or believable_watts(reading.limit_watts),
                 has_counter=reading.has_counter or reading.error is not None,
             )
         )

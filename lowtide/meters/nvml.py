@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pynvml
 
-from lowtide.limits import believable_counter, believable_ratio
+from lowtide.limits import believable_counter, believable_hertz, believable_ratio
 from lowtide.meters.calls import CallLog
 from lowtide.meters.errors import MockRefusedError, SourceError
 from lowtide.meters.nvml_fields import code_of, make_buffer, read_fields, value_of, watts_of
@@ -243,10 +243,14 @@ class NvmlMeters:
         device.limit_max_watts = limits[1] / 1000 if limits else None
         use = self._optional(pynvml.nvmlDeviceGetUtilizationRates, device.handle)
         device.busy_ratio = None if use is None else believable_ratio(use.gpu / 100)
-        device.clocks_hertz = {
-            name: 1e6 * megahertz
+        clocks = {
+            name: self._optional(pynvml.nvmlDeviceGetClockInfo, device.handle, kind)
             for name, kind in _CLOCKS.items()
-            if (megahertz := self._optional(pynvml.nvmlDeviceGetClockInfo, device.handle, kind))
+        }
+        device.clocks_hertz = {
+            name: hertz
+            for name, megahertz in clocks.items()
+            if megahertz and (hertz := believable_hertz(1e6 * megahertz)) is not None
         }
         bits = self._optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, device.handle)
         device.throttled_by = None if bits is None else throttle_reasons(bits)

@@ -68,6 +68,15 @@ def test_clocks_and_reasons_for_low_ones_are_information(node):
     assert node.value("lowtide_gpu_power_limit_watts", uuid=GPU_0) == 700
 
 
+def test_a_clock_that_no_gpu_has_is_not_shown(node):
+    """All bits set is a blank, not four petahertz; the other clocks stay."""
+    node.control.gpu(0).sm_clock_megahertz = 2**32 - 1
+    node.run_until(103)
+
+    assert node.value("lowtide_gpu_clock_hertz", uuid=GPU_0, domain="sm") is None
+    assert node.value("lowtide_gpu_clock_hertz", uuid=GPU_0, domain="memory") == 2.619e9
+
+
 def test_a_changed_clock_is_seen_within_seconds(node):
     """Read with the survey, every ten seconds: information is not worth a call per tick."""
     node.run_until(103)
