@@ -53,7 +53,7 @@ class JobReading:
                 start = pod.start or (attempt.start if pod.end is None else None)
                 if start is not None:
                     told_end = pod.end or self._marker(pod.uid)
-                    self._run_times.note(pod.uid, pod.start, told_end)
+                    self._run_times.note(pod.uid, pod.start, told_end, attempt.end)
                     self._open(pod.uid, start, told_end or attempt.end)
 
     def take(self, samples: PodSamples) -> None:

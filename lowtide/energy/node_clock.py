@@ -10,7 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
+from statistics import median
 from typing import Final, NamedTuple
 
 from lowtide.energy.samples import Series, StoredSample
@@ -84,9 +86,20 @@ class NodeClocks:
         return Ahead(least, most)
 
     def possible(self, scraper: _Scraper, told: float) -> list[float]:
-        """Return the times of the store at which a node's clock can have shown this time."""
-        found = set()
-        for shown in {_ahead_of(look) for look in self._looks.get(scraper, [])}:
+        """Return the times of the store at which a node's clock can have shown this time.
+
+        Only times within a look of those that were seen are known: far from all looks a clock can
+        have shown anything.
+        """
+        looks, found = self._looks.get(scraper, []), set()
+        if not looks:
+            return []
+        steps = [later.time_seconds - look.time_seconds for look, later in pairwise(looks)]
+        reach = median(steps) if steps else 0.0
+        low, high = looks[0].time_seconds - reach, looks[-1].time_seconds + reach
+        for shown in {_ahead_of(look) for look in looks}:
+            if not low <= told - shown <= high:
+                continue
             ahead = self.ahead(scraper, told - shown)
             if ahead.least - RIGHT_SECONDS <= shown <= ahead.most + RIGHT_SECONDS:
                 found.add(told - shown)

@@ -6,7 +6,7 @@ counted here.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
@@ -123,8 +123,7 @@ class Holders:
             "mapped_at": self._mapped_at,
             "mapped_unix": self._mapped_unix,
             "replicas": self._replicas,
-            "generations": self._names.dump(),
-            "clock_was_set": self._names.was_set,
+            "names": self._names.dump(),
         }
 
     def restore(
@@ -133,9 +132,7 @@ class Holders:
         mapped_at: float | None,
         mapped_unix: float,
         replicas: dict[str, int],
-        generations: Iterable[tuple[str, str, int]] = (),
-        *,
-        clock_was_set: bool = False,
+        names: Mapping[str, Any],
     ) -> None:
         """Restore an answer from before a restart, and the UIDs of the restored accounts.
 
@@ -143,7 +140,7 @@ class Holders:
         """
         self.allocations, self._replicas = allocations, replicas
         self._mapped_at, self._mapped_unix = mapped_at, mapped_unix
-        self._names.load(generations, was_set=clock_was_set)
+        self._names.load(names)
         if mapped_at is not None:
             self._names.note_answer(_names_in(allocations), mapped_at, mapped_unix)
         for account in self._book.living.values():

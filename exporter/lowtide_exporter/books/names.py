@@ -7,9 +7,9 @@ silence, may mean another pod: its UID is not known until the API server has ans
 and departures are Unix times of the node, so they tell nothing once its clock was set.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from lowtide_exporter.books.clock import ClockReading
 
@@ -63,19 +63,24 @@ class NameWatch:
         """Note that a name had left before this watch began; `last_unix` is when it was listed."""
         self._left[name] = last_unix
 
-    def dump(self) -> list[tuple[str, str, int]]:
-        """Return the generations of the names that came back, as JSON values."""
-        return [(*name, generation) for name, generation in self._generations.items()]
+    def dump(self) -> dict[str, Any]:
+        """Return what a restart must not forget, as JSON values."""
+        return {
+            "generations": [(*name, count) for name, count in self._generations.items()],
+            "left": [(*name, unix_seconds) for name, unix_seconds in self._left.items()],
+            "returned": [(*name, *seen) for name, seen in self._returned.items()],
+            "clock_was_set": self._was_set,
+        }
 
-    @property
-    def was_set(self) -> bool:
-        """Whether the node's clock was set since the first answer."""
-        return self._was_set
-
-    def load(self, dumped: Iterable[tuple[str, str, int]], *, was_set: bool) -> None:
-        """Take up what was known before a restart: a pod keeps its account."""
-        self._generations = {(namespace, name): count for namespace, name, count in dumped}
-        self._was_set = was_set
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Take up what was known before a restart: a pod keeps its account, and its doubt."""
+        self._generations = {(n, pod): int(k) for n, pod, k in dumped.get("generations", ())}
+        self._left = {(n, pod): float(at) for n, pod, at in dumped.get("left", ())}
+        self._returned = {
+            (n, pod): (float(at), float(left), bool(was_silence))
+            for n, pod, at, left, was_silence in dumped.get("returned", ())
+        }
+        self._was_set = bool(dumped.get("clock_was_set", False))
 
     def generation(self, name: _Name) -> int:
         """Return which pod of this name the kubelet listed last, counted from 1."""

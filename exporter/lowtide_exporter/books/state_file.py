@@ -171,7 +171,6 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
         Allocation(namespace, pod, container, tuple(ids), tuple(cpus))  # claims are in the ids
         for namespace, pod, container, ids, cpus in mapping["allocations"]
     )
-    generations = [(str(n), str(pod), int(k)) for n, pod, k in mapping.get("generations", ())]
     retired = {component: int(value) for component, value in state["retired"].items()}
     evicted = int(state["evicted"])
     host = HostAccount.load(state["host"], zones)
@@ -187,8 +186,7 @@ def load_ledger(state: dict[str, Any], ledger: NodeLedger) -> None:
         mapping["mapped_at"],
         mapping["mapped_unix"],
         dict(mapping["replicas"]),
-        generations,
-        clock_was_set=bool(mapping.get("clock_was_set", False)),
+        mapping.get("names", {}),
     )
 
 

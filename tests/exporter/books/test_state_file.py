@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from standins.nvml.control import gpu_uuid
@@ -199,6 +200,34 @@ def test_a_name_that_came_back_without_a_uid_keeps_its_account_over_a_restart(no
 
     assert node.pod_joules("web", pod_uid="") == first
     assert node.pod_joules("web", pod_uid="2") == pytest.approx(525.0 * 28, rel=0.03)
+
+
+def test_a_name_that_came_back_is_doubted_over_a_restart_too(node, state):
+    """The API server is away from 128 s on; the name leaves at 130 and is another pod's at 133 s.
+
+    The exporter is restarted in good order at 140 s, and the API server tells the UID at 160 s:
+    525 W from 134 s on, when the second pod is first listed, are the second pod's.
+    """
+    prepare(node, state, until=128)
+    first = replace(node.pods.pods[0], started_at=node.unix(115))
+    node.pods.pods, node.pods.is_up = (first,), False
+    node.run_until(130)
+    node.owners.table = ()
+    node.run_until(133)
+    before = node.pod_joules("job", pod_uid="uid-job")
+    node.allocate("job", GPU_0)
+    node.run_until(140)
+    node.loop.save(is_complete=True)
+    node.pods.pods = None
+
+    restart(node, state, seconds=2, expects_uids=True)
+    node.run_until(160)
+    node.pods.is_up = True
+    node.pods.pods = (replace(first, uid="uid-next", started_at=node.unix(133)),)
+    node.run_until(170)
+
+    assert node.pod_joules("job", pod_uid="uid-job") == before
+    assert node.pod_joules("job", pod_uid="uid-next") == pytest.approx(525 * 36.5, rel=0.02)
 
 
 def test_a_gap_waits_for_the_first_answer_of_the_api_server(node, state):
