@@ -1,4 +1,4 @@
-"""Real controllers of workloads, as processes of the host beside the cluster: JobSet and Kueue.
+"""Real controllers of workloads, as processes of the host beside the cluster.
 
 A controller's own install manifests are applied without its Deployment; the Service of its webhook
 leads to the host. It makes the certificate of the webhook itself, in a Secret, and looks for it in
@@ -8,16 +8,16 @@ a fixed folder, which a mount of its own puts elsewhere.
 import base64
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from clients import Kubectl, RunningCluster
-from singlenode import binaries, processes
+from singlenode import binaries, images, processes
 from singlenode.errors import ClusterError
 from singlenode.layout import ADDRESS, Layout
 from singlenode.progress import Progress
@@ -27,8 +27,6 @@ NOT_FOR_A_HOST = ("Deployment", "ConfigMap", "ServiceMonitor", "APIService")
 READY_SECONDS = 240
 
 Manifest = dict[str, Any]
-POD = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]}
-TEMPLATE = {"spec": {"template": {"spec": POD}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,84 +41,74 @@ class HostController:
     """Secret with the certificate of its webhook."""
     port: int
     """Port of its webhook on the host."""
-    configuration: Manifest
-    """Its configuration file."""
+    configuration: Manifest | None
+    """Its configuration file; `None` for one that is told everything by arguments."""
     probe: Manifest
     """An object that the API server takes, on trial, only if the webhook answers."""
     arguments: tuple[str, ...] = ()
-    """Further arguments."""
+    """Further arguments; {config} is the folder of `files` and {image} the base image."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that its arguments name: name and text."""
+    folder: str = "config/default"
+    """Folder of its module that holds its manifests."""
+    definitions: tuple[str, ...] = ()
+    """The custom resources that are installed, by the start of their names; empty: all of them."""
     left_out: tuple[str, ...] = ()
     """Parts of the names of webhooks that no test needs, or whose kinds are not installed."""
 
 
-JOB_SET = HostController(
-    name="jobset",
-    namespace="jobset-system",
-    secret="jobset-webhook-server-cert",
-    port=9444,
-    configuration={
-        "apiVersion": "config.jobset.x-k8s.io/v1alpha1",
-        "kind": "Configuration",
-        "health": {"healthProbeBindAddress": ":8281"},
-        "metrics": {"bindAddress": "0"},
-        "webhook": {"port": 9444},
-        "leaderElection": {"leaderElect": False},
-        "internalCertManagement": {"enable": True},
-    },
-    probe={
-        "apiVersion": "jobset.x-k8s.io/v1alpha2",
-        "kind": "JobSet",
-        "metadata": {"name": "probe", "namespace": "default"},
-        "spec": {"replicatedJobs": [{"name": "w", "template": TEMPLATE}]},
-    },
-    # Those of pods are for exclusive placement.
-    left_out=("pod.kb.io",),
-)
-KUEUE = HostController(
-    name="kueue",
-    namespace="kueue-system",
-    secret="kueue-webhook-server-cert",
-    port=9443,
-    configuration={
-        "apiVersion": "config.kueue.x-k8s.io/v1beta2",
-        "kind": "Configuration",
-        "health": {"healthProbeBindAddress": ":18181"},
-        "metrics": {"bindAddress": "127.0.0.1:18182"},
-        "webhook": {"port": 9443, "certDir": CERTIFICATES},
-        "leaderElection": {"leaderElect": False},
-        "clientConnection": {"qps": 50, "burst": 100},
-        "managedJobsNamespaceSelector": {
-            "matchExpressions": [
-                {
-                    "key": "kubernetes.io/metadata.name",
-                    "operator": "NotIn",
-                    "values": ["kube-system", "kueue-system", "lowtide-system"],
-                }
-            ]
-        },
-        "integrations": {"frameworks": ["batch/job"]},
-    },
-    probe={
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": "probe",
-            "namespace": "default",
-            "labels": {"kueue.x-k8s.io/queue-name": "none"},
-        },
-        **TEMPLATE,
-    },
-    # The gate is alpha in this version and off by default.
-    arguments=("--feature-gates=VisibilityOnDemand=false,AdmissionGatedBy=true",),
-    left_out=(
-        *("pod.", "deployment", "statefulset", "leaderworkerset", "jobset", "trainjob", "pytorch"),
-        *("ray", "spark", "mpi", "tfjob", "xgboost", "paddle", "jaxjob", "appwrapper"),
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A controller that runs, and can be killed and started again."""
+
+    which: HostController
+    program: Path
+    kubeconfig: str
+    layout: Layout
+    image: str
+    """Reference of the base image, which is on the node."""
+
+    @property
+    def certificates(self) -> Path:
+        """Folder with the certificate of its webhook."""
+        return self.layout.state / f"{self.which.name}-certificates"
+
+    @property
+    def pid_file(self) -> Path:
+        """File that names its process."""
+        return self.layout.pids / f"{self.which.name}.pid"
+
+    def start(self) -> None:
+        """Start it."""
+        self.certificates.mkdir(exist_ok=True)
+        for name, text in self.which.files.items():
+            (self.layout.config / name).write_text(text)
+        arguments = [
+            one.format(config=self.layout.config, image=self.image) for one in self.which.arguments
+        ]
+        if self.which.configuration is not None:
+            configuration = self.layout.config / f"{self.which.name}.json"
+            configuration.write_text(json.dumps(self.which.configuration))
+            arguments.insert(0, f"--config={configuration}")
+        mount = f'mkdir -p {CERTIFICATES} && mount --bind "$0" {CERTIFICATES} && exec "$@"'
+        processes.start(
+            [
+                "/usr/bin/unshare", "--mount", "/bin/sh", "-c", mount, self.certificates,
+                self.program, *arguments,
+            ],
+            pid_file=self.pid_file,
+            log_file=self.layout.logs / f"{self.which.name}.log",
+            environment={"KUBECONFIG": self.kubeconfig},
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """Kill it; what it made stays."""
+        processes.kill(processes.running([self.pid_file]).values())
+        self.pid_file.unlink(missing_ok=True)
 
 
 @contextmanager
-def run(which: HostController, cluster: RunningCluster, kubectl: Kubectl) -> Iterator[None]:
+def run(which: HostController, cluster: RunningCluster, kubectl: Kubectl) -> Iterator[Running]:
     """Run a controller; it, its definitions and its webhooks are removed at the end."""
     layout = cluster.layout
     if layout is None:
@@ -128,51 +116,36 @@ def run(which: HostController, cluster: RunningCluster, kubectl: Kubectl) -> Ite
     program = binaries.companion(layout, which.name)
     if program is None:
         pytest.skip(f"the controller {which.name} is not built: see docs/contributing.md")
+    image = images.base(layout, Progress()).reference
+    running = Running(which, program, cluster.kubeconfig, layout, image)
     module = binaries.module_folder(layout, which.name, Progress())
-    text = kubectl("kustomize", str(module / "config" / "default"))
-    manifests = for_a_host(which, [one for one in yaml.safe_load_all(text) if one])
-    kubectl.apply(*manifests)
+    manifests = for_a_host(which, _manifests(which, module, kubectl))
+    # Definitions of Kubeflow are megabytes each: one request for each object.
+    for one in manifests:
+        kubectl.apply(one)
     definitions = [
         f"crd/{one['metadata']['name']}"
         for one in manifests
         if one["kind"] == "CustomResourceDefinition"
     ]
     kubectl("wait", "--for=condition=Established", *definitions)
-    certificates = layout.state / f"{which.name}-certificates"
-    certificates.mkdir(exist_ok=True)
-    pid_file = layout.pids / f"{which.name}.pid"
-    _start(which, program, certificates, pid_file, cluster.kubeconfig, layout)
+    running.start()
     try:
-        _hand_over(which, kubectl, certificates)
-        yield
+        _hand_over(running, kubectl)
+        yield running
     finally:
-        _remove(which, kubectl, manifests, definitions, pid_file)
+        _remove(running, kubectl, manifests, definitions)
 
 
-def _start(
-    which: HostController,
-    program: Path,
-    certificates: Path,
-    pid_file: Path,
-    kubeconfig: str,
-    layout: Layout,
-) -> None:
-    configuration = layout.config / f"{which.name}.json"
-    configuration.write_text(json.dumps(which.configuration))
-    mount = f'mkdir -p {CERTIFICATES} && mount --bind "$0" {CERTIFICATES} && exec "$@"'
-    processes.start(
-        [
-            "/usr/bin/unshare", "--mount", "/bin/sh", "-c", mount, certificates,
-            program, f"--config={configuration}", *which.arguments,
-        ],
-        pid_file=pid_file,
-        log_file=layout.logs / f"{which.name}.log",
-        environment={"KUBECONFIG": kubeconfig},
-    )  # fmt: skip
+def _manifests(which: HostController, module: Path, kubectl: Kubectl) -> list[Manifest]:
+    """Return the manifests of a controller's own installation."""
+    text = kubectl("kustomize", str(module / which.folder))
+    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
 
 
-def _hand_over(which: HostController, kubectl: Kubectl, certificates: Path) -> None:
+def _hand_over(running: Running, kubectl: Kubectl) -> None:
     """Put the certificate that the controller made where it looks, and wait for its webhook."""
+    which, certificates = running.which, running.certificates
     deadline = time.monotonic() + READY_SECONDS
     inside = kubectl.within(which.namespace)
     said = "no certificate"
@@ -192,11 +165,10 @@ def _hand_over(which: HostController, kubectl: Kubectl, certificates: Path) -> N
 
 
 def _remove(
-    which: HostController,
+    running: Running,
     kubectl: Kubectl,
     manifests: Sequence[Manifest],
     definitions: Sequence[str],
-    pid_file: Path,
 ) -> None:
     """End the controller and remove what it brought; objects with its finalizers go first."""
     for definition in definitions:
@@ -204,20 +176,19 @@ def _remove(
         scope = kubectl("get", definition, "-o", "jsonpath={.spec.scope}")
         where = ["--all-namespaces"] if scope == "Namespaced" else []
         kubectl("delete", resource, "--all", *where, "--timeout=60s", "--ignore-not-found")
-    processes.kill(processes.running([pid_file]).values())
-    pid_file.unlink(missing_ok=True)
+    running.kill()
     for one in manifests:
         if one["kind"].endswith("WebhookConfiguration"):
             kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--ignore-not-found")
     kubectl("delete", *definitions, "--wait=false")
-    kubectl("delete", f"namespace/{which.namespace}", "--wait=false")
+    kubectl("delete", f"namespace/{running.which.namespace}", "--wait=false")
 
 
 def for_a_host(which: HostController, manifests: Sequence[Manifest]) -> list[Manifest]:
     """Return the manifests for a controller that is a process of the host, Namespaces first."""
     kept = []
     for one in manifests:
-        if one["kind"] in NOT_FOR_A_HOST:
+        if one["kind"] in NOT_FOR_A_HOST or _is_left_out(which, one):
             continue
         if one["kind"].endswith("WebhookConfiguration"):
             one["webhooks"] = [
@@ -234,6 +205,14 @@ def for_a_host(which: HostController, manifests: Sequence[Manifest]) -> list[Man
         kept.append(one)
     kept.sort(key=lambda one: one["kind"] != "Namespace")
     return kept
+
+
+def _is_left_out(which: HostController, one: Manifest) -> bool:
+    return (
+        one["kind"] == "CustomResourceDefinition"
+        and bool(which.definitions)
+        and not one["metadata"]["name"].startswith(which.definitions)
+    )
 
 
 def _endpoints(which: HostController, metadata: Manifest, port: str) -> Manifest:

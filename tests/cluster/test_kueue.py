@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import host_controllers
+import known_controllers
 import pytest
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
@@ -61,7 +62,7 @@ def inside(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, Kueue, a queue and waves of a grid."""
-    with host_controllers.run(host_controllers.KUEUE, cluster, kubectl):
+    with host_controllers.run(known_controllers.KUEUE, cluster, kubectl):
         kubectl.apply(*QUEUE)
         trace = tmp_path_factory.mktemp("waves") / "waves.csv"
         first, _ = write_waves(trace)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import host_controllers
+import known_controllers
 import pytest
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
@@ -48,7 +49,7 @@ def inside(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, the JobSet controller and waves of a grid."""
-    with host_controllers.run(host_controllers.JOB_SET, cluster, kubectl):
+    with host_controllers.run(known_controllers.JOB_SET, cluster, kubectl):
         trace = tmp_path_factory.mktemp("waves") / "waves.csv"
         first, _ = write_waves(trace)
         on = installed.on

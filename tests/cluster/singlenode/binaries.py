@@ -72,6 +72,14 @@ COMPANIONS = (
         package="sigs.k8s.io/kueue/cmd/kueue",
         is_for_kinds=True,
     ),
+    # Built against what JobSet is built against, so that most of it is compiled already.
+    Module(
+        "trainingoperator",
+        compiled_packages=800,
+        core_minutes=3,
+        package="github.com/kubeflow/training-operator/cmd/training-operator.v1",
+        is_for_kinds=True,
+    ),
     Module(
         "otelcollector",
         compiled_packages=1700,

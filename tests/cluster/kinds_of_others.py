@@ -1,0 +1,110 @@
+"""Workloads of other kinds in a test: manifests as a user writes them, and their pods.
+
+Each holds two GPUs at most, keeps a core busy for each, and stops a moment after SIGTERM.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clients import Kubectl
+
+WORK = """
+import signal, sys, time
+def stop(*_):
+    time.sleep(3)
+    sys.exit(75)
+signal.signal(signal.SIGTERM, stop)
+end = time.time() + {seconds}
+while time.time() < end: pass
+sys.exit({code})
+"""
+GRACE_SECONDS = 10
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKind:
+    """One kind of workload."""
+
+    kind: str
+    api_version: str
+    plural: str
+    suspend: tuple[str, ...]
+    """Path of the flag that suspends it."""
+    selector: str
+    """Selector of its pods; {name} is the workload's."""
+    spec: Callable[[str, int, int], Manifest]
+    """Spec from an image, the seconds of its work and the exit code of that."""
+    pods: int
+    """Pods that it runs at a time."""
+
+    def manifest(self, name: str, image: str, seconds: int, code: int = 0) -> Manifest:
+        """Return a workload without a label."""
+        spec = self.spec(image, seconds, code)
+        return {
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+
+    def labelled(
+        self, name: str, image: str, seconds: int, code: int = 0, /, **annotations: str
+    ) -> Manifest:
+        """Return a workload with our label; keywords are annotations."""
+        manifest = self.manifest(name, image, seconds, code)
+        manifest["metadata"]["labels"] = {"lowtide.dev/schedule": "true"}
+        manifest["metadata"]["annotations"] = {
+            f"lowtide.dev/{key.replace('_', '-')}": text for key, text in annotations.items()
+        }
+        return manifest
+
+    def is_suspended(self, body: Manifest) -> bool:
+        """Return whether its flag is set."""
+        value: Any = body["spec"]
+        for part in self.suspend:
+            value = (value or {}).get(part)
+        return value is True
+
+    def pods_of(self, inside: Kubectl, name: str) -> list[Manifest]:
+        """Return its pods, also those that are ending."""
+        selector = self.selector.format(name=name)
+        return list(inside.json("get", "pods", "-l", selector)["items"])
+
+
+def _container(name: str, image: str, command: list[str], gpus: int = 0) -> Manifest:
+    container: Manifest = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": command,
+    }
+    if gpus:
+        container["resources"] = {"limits": {"nvidia.com/gpu": gpus}}
+    return container
+
+
+def _pytorch(image: str, seconds: int, code: int) -> Manifest:
+    """Return the spec of a PyTorchJob with a master and a worker."""
+    work = ["python3", "-c", WORK.format(seconds=seconds, code=code)]
+    pod = {
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [_container("pytorch", image, work, gpus=1)],
+    }
+    replicas = {"replicas": 1, "restartPolicy": "Never", "template": {"spec": pod}}
+    return {"pytorchReplicaSpecs": {"Master": replicas, "Worker": replicas}}
+
+
+KINDS = (
+    OtherKind(
+        kind="PyTorchJob",
+        api_version="kubeflow.org/v1",
+        plural="pytorchjobs.kubeflow.org",
+        suspend=("runPolicy", "suspend"),
+        selector="training.kubeflow.org/job-name={name}",
+        spec=_pytorch,
+        pods=2,
+    ),
+)
