@@ -14,6 +14,8 @@ from pydantic.alias_generators import to_camel
 DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 NON_NEGATIVE_DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
 DECIMAL_MAX_LENGTH: Final = 32
+MAX_COUNT: Final = 2**63 - 1
+"""The largest whole number that the API server stores."""
 
 
 class ApiModel(BaseModel):
@@ -36,6 +38,17 @@ def _without_empty_lists(value: Any) -> Any:
     return [_without_empty_lists(child) for child in value] if isinstance(value, list) else value
 
 
+def _require_int64(number: int) -> int:
+    """Return `number` if the API server could have stored it.
+
+    Raises:
+        ValueError: it takes more than 64 bits.
+    """
+    if number > MAX_COUNT:
+        raise ValueError(f"a whole number is at most {MAX_COUNT}")
+    return number
+
+
 def _require_offset(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no offset: write UTC, ending in Z")
@@ -55,7 +68,7 @@ PositiveDecimal = Annotated[
 
 ShortText = Annotated[str, Field(max_length=256)]
 LongText = Annotated[str, Field(max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0), AfterValidator(_require_int64)]
 
 
 def decimal_text(value: float | None, digits: int = 7) -> str | None:

@@ -13,6 +13,7 @@ from typing import Final
 from lowtide import names
 from lowtide.accounts.foresight import not_below
 from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
+from lowtide.trainingjob.base import MAX_COUNT
 from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
@@ -149,7 +150,10 @@ def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:
     attempts = tuple(_with_joules(attempt, joules) for attempt in draft.attempts)
     known = [pod.joules for attempt in attempts for pod in attempt.pods if pod.joules is not None]
     if known:
-        draft.section(attempts=attempts, energy=EnergyStatus(total_joules=sum(known), final=False))
+        draft.section(
+            attempts=attempts,
+            energy=EnergyStatus(total_joules=min(sum(known), MAX_COUNT), final=False),
+        )
 
 
 def _say_prediction(seen: Observation, draft: Draft) -> None:
@@ -204,9 +208,10 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
     if has_run(draft.attempts) and not (seen.child is not None and seen.child.suspended):
         # While it runs, its expected end does not move: no new verdict with every look.
         first = min(a.start for a in draft.attempts if a.start is not None)
-        at_risk = first + timedelta(seconds=window.high_seconds) > window.deadline
+        # A difference of two times always exists; a sum may be past the last year.
+        at_risk = window.deadline - first < timedelta(seconds=window.high_seconds)
     else:
-        at_risk = seen.now + timedelta(seconds=left) > window.deadline
+        at_risk = window.deadline - seen.now < timedelta(seconds=left)
     set_risk(draft, at_risk, window)
     if seen.now <= window.deadline:
         draft.look_at(window.deadline + timedelta(seconds=1))

@@ -4,12 +4,14 @@ It is read from the API object when an event arrives, so that a scrape parses no
 cannot be read is absent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 from lowtide.planning.durations import PastRun
 from lowtide.units import parse_timestamp
+from lowtide_operator.objects.containers import mappings
 
 Body = Mapping[str, Any]
 
@@ -50,7 +52,10 @@ class Summary:
 
 
 def summary_of(spec: Body, status: Body) -> Summary:
-    """Return the summary of a job's spec and status as the API server holds them."""
+    """Return the summary of a job's spec and status as the API server holds them.
+
+    A status may have been written by anyone who may write it: what is no figure is left out.
+    """
     carbon, training = _section(status, "carbon"), _section(status, "training")
     target = _section(status, "target")
     labels = {
@@ -65,7 +70,8 @@ def summary_of(spec: Body, status: Body) -> Summary:
         "target": target.get("name"),
         "target_uid": target.get("uid"),
     }
-    conditions = tuple((c["type"], c["status"]) for c in status.get("conditions") or ())
+    held = mappings(status.get("conditions"))
+    conditions = tuple((str(c.get("type")), str(c.get("status"))) for c in held)
     cost = _section(status, "cost")
     currency = str(cost.get("currency", ""))
     costs = {(currency, kind): _number(cost.get(kind)) for kind in ("instance", "energy")}
@@ -86,15 +92,15 @@ def summary_of(spec: Body, status: Body) -> Summary:
 
 def past_run(status: Body) -> PastRun | None:
     """Return duration and energy of a completed job, or `None` if it has not completed."""
-    conditions = status.get("conditions") or ()
+    conditions = mappings(status.get("conditions"))
     if not any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions):
         return None
     seconds, ended = 0.0, 0.0
-    for attempt in status.get("attempts") or ():
+    for attempt in mappings(status.get("attempts")):
         start, end = _seconds(attempt.get("start")), _seconds(attempt.get("end"))
         if start is not None and end is not None:
             seconds, ended = seconds + max(0.0, end - start), max(ended, end)
-    joules = _section(status, "energy").get("totalJoules")
+    joules = _number(_section(status, "energy").get("totalJoules"))
     return PastRun(seconds, joules, ended) if seconds > 0 else None
 
 
@@ -103,9 +109,9 @@ def _figures(status: Body) -> dict[str, float | None]:
     savings = _section(status, "counterfactual")
     reach = _number(savings.get("reachPercent"))
     by_objective = _number(_section(status, "electricity").get("reachPercent"))
-    attempts = status.get("attempts") or [{}]
+    attempts: Sequence[Body] = mappings(status.get("attempts")) or [{}]
     sci_range = _section(_section(status, "sci"), "uncertainty")
-    metrics = {m.get("name", ""): m.get("value") for m in _efficiency(status)}
+    metrics = {str(m.get("name", "")): m.get("value") for m in _efficiency(status)}
     named = {name.split("[")[0][:3]: value for name, value in reversed(metrics.items())}
     return {
         "planned_start_timestamp_seconds": _seconds(plan.get("start")),
@@ -113,7 +119,7 @@ def _figures(status: Body) -> dict[str, float | None]:
         "deadline_timestamp_seconds": _seconds(plan.get("deadline")),
         "start_timestamp_seconds": _seconds(attempts[0].get("start")),
         "end_timestamp_seconds": _seconds(attempts[-1].get("end")),
-        "energy_joules": _section(status, "energy").get("totalJoules"),
+        "energy_joules": _number(_section(status, "energy").get("totalJoules")),
         "operational_grams": _number(carbon.get("operationalGrams")),
         "embodied_grams": _number(carbon.get("embodiedGrams")),
         "avoided_grams": _number(savings.get("avoidedGrams")),
@@ -145,8 +151,8 @@ def _predicted(prediction: Body) -> dict[str, float | None]:
     }
 
 
-def _efficiency(status: Body) -> list[Body]:
-    return list(_section(status, "efficiency").get("metrics") or ())
+def _efficiency(status: Body) -> tuple[Body, ...]:
+    return mappings(_section(status, "efficiency").get("metrics"))
 
 
 def _section(parent: Body, name: str) -> Body:
@@ -155,14 +161,25 @@ def _section(parent: Body, name: str) -> Body:
     return value if isinstance(value, dict) else {}
 
 
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
+def _number(value: object) -> float | None:
+    """Return a figure, `None` where there is none or what stands there is no finite number."""
+    if not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
-def _letter(label: str | None) -> float | None:
+def _letter(label: object) -> float | None:
     """Return 0 for A to 4 for E."""
-    return None if not label or label not in LETTERS else float(LETTERS.index(label))
+    return float(LETTERS.index(label)) if label and label in tuple(LETTERS) else None
 
 
-def _seconds(text: str | None) -> float | None:
-    return None if text is None else parse_timestamp(text).timestamp()
+def _seconds(text: object) -> float | None:
+    """Return a time as Unix seconds, `None` where what stands there is no time."""
+    try:
+        return parse_timestamp(text).timestamp() if isinstance(text, str) else None
+    except (ValueError, OverflowError):
+        return None

@@ -442,6 +442,17 @@ def test_a_pod_whose_end_was_not_seen_stopped_after_its_job_told_it_to(
     assert (attempt.outcome, attempt.end) == ("Paused", CREATED + timedelta(minutes=ended))
 
 
+def test_a_start_in_the_last_year_of_the_calendar_fails_at_nothing() -> None:
+    """A status may have been written by someone else; the deadline is before that start."""
+    far = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    view = started()
+    attempt = view.status.attempts[0].model_copy(update={"start": far})
+    view = replace(view, status=view.status.model_copy(update={"attempts": (attempt,)}))
+    found = decide(seen(view, now=CREATED + HOUR, child=CHILD, pods=(POD,)), SETTINGS)
+    assert condition(found, ConditionType.RUNNING)[0] == "True"
+    assert condition(found, ConditionType.DEADLINE_AT_RISK)[0] == "True"
+
+
 def test_a_job_that_may_not_be_interrupted_is_never_paused_by_the_grid() -> None:
     """However dirty it gets."""
     view = waits_for_clean()

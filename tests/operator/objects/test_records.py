@@ -34,6 +34,37 @@ def test_a_record_keeps_no_template() -> None:
     assert record.view().created == NOON
 
 
+@pytest.mark.parametrize(
+    ("section", "content"),
+    [
+        ("carbon", {"operationalGrams": "much"}),
+        ("carbon", {"operationalGrams": ["5"]}),
+        ("energy", {"totalJoules": 10**400}),
+        ("plan", {"start": "0000-01-01T00:00:00Z"}),
+        ("plan", {"deadline": "0001-01-01T00:00:00+14:00"}),
+        ("conditions", [{"type": "Strange"}, "Complete"]),
+        ("attempts", ["first", {"start": "soon"}]),
+        ("efficiency", {"label": {"a": 1}, "metrics": [{"name": 3, "value": "1e9999"}]}),
+    ],
+)
+def test_what_is_no_figure_in_a_status_is_left_out_and_the_job_is_handled(
+    section: str, content: Any
+) -> None:
+    """Anyone who may write a status may write this; the other figures stand."""
+    metadata = {
+        "name": "net",
+        "namespace": "ml",
+        "uid": "u",
+        "creationTimestamp": "2026-11-30T12:00:00Z",
+    }
+    status = {"sci": {"gramsPerUnit": "2.5"}, section: content}
+    record = Record.of({"metadata": metadata, "spec": {"template": {}}, "status": status})
+    assert record.summary.figures == {"sci_grams_per_unit": 2.5}
+    found = record.view().status.sci
+    assert found is not None
+    assert found.grams_per_unit == "2.5"
+
+
 def nested(levels: int) -> dict[str, Any]:
     """Return a body whose template holds mappings so many levels deep."""
     template: dict[str, Any] = {}

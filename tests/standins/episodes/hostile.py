@@ -29,6 +29,24 @@ FIELDS = (
     "kind",
     "alpha",
 )
+STATUS_FIELDS = {
+    "plan": ("segments", "start", "latestStart", "deadline", "expectedDurationSeconds", "reason"),
+    "energy": ("totalJoules", "final"),
+    "carbon": ("operationalGrams", "zone", "signal"),
+    "counterfactual": ("avoidedGrams", "reachPercent"),
+    "sci": ("gramsPerUnit", "uncertainty"),
+    "training": ("accuracy", "model", "history"),
+    "efficiency": ("label", "metrics"),
+    "prediction": ("energyJoules", "grams", "finish"),
+    "cost": ("currency", "energy"),
+    "electricity": ("currency", "paid", "reachPercent"),
+    "display": ("state",),
+    "target": ("uid", "kind", "progressPercent"),
+}
+LISTED_FIELDS = {
+    "attempts": ("number", "name", "start", "end", "outcome", "pods"),
+    "conditions": ("type", "status", "reason", "message", "lastTransitionTime"),
+}
 JOB_FIELDS = ("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished", "suspend")
 
 
@@ -50,7 +68,7 @@ def hostile_body(number: int) -> dict[str, Any]:
         "creationTimestamp": "2026-11-30T11:00:00Z",
         "annotations": {"lowtide.dev/run-now": dice.choice(("", "true", "no", "1", "x" * 5000))},
     }
-    return {"metadata": metadata, "spec": spec}
+    return {"metadata": metadata, "spec": spec, "status": _status(number)}
 
 
 def handle(body: dict[str, Any]) -> Decision:
@@ -83,6 +101,23 @@ def _schedule(dice: random.Random) -> dict[str, Any]:
 def _date(dice: random.Random) -> str:
     year = dice.choice((1, 1969, 2000, 2026, 2027, 2999, 9900, 9999))
     return f"{year:04}-12-31T23:59:59{dice.choice(('Z', '-14:00', '+14:00', '.999999Z'))}"
+
+
+def _status(number: int) -> dict[str, Any]:
+    """Return a status as someone wrote it who may write statuses; every second one is empty."""
+    dice = random.Random(f"status {number}")
+    if number % 2:
+        return {}
+
+    def part(fields: tuple[str, ...]) -> dict[str, Any]:
+        chosen = dice.sample(fields, dice.randrange(len(fields) + 1))
+        return {f: dice.choice((_value(dice), _date(dice), "12.5", 3)) for f in chosen}
+
+    status: dict[str, Any] = {name: part(fields) for name, fields in STATUS_FIELDS.items()}
+    for name, fields in LISTED_FIELDS.items():
+        status[name] = [part(fields) for _ in range(dice.randrange(4))]
+    spoilt = dice.choice(list(status))
+    return status if dice.random() < 0.5 else {**status, spoilt: _value(dice)}
 
 
 def _value(dice: random.Random) -> Any:
