@@ -16,6 +16,7 @@ from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.settings import TrainerSettings
 from lowtide_trainer.threads import usable_cores
 from lowtide_trainer.workloads.models import WORKLOADS, Workload
+from lowtide_trainer.workloads.processes import Processes
 from lowtide_trainer.workloads.recipes import SGD_RATE_PER_SAMPLE
 from lowtide_trainer.workloads.training import Training, TrainingPlan, flops_per_sample
 
@@ -26,6 +27,7 @@ def assemble(
     *,
     is_stopped: Callable[[], bool],
     say: Callable[[str], None],
+    processes: Processes | None = None,
 ) -> Loop:
     """Return a loop that is ready to run, resumed from its newest checkpoint if there is one.
 
@@ -33,18 +35,27 @@ def assemble(
         TrainerError: the settings, the images or the checkpoint cannot be used.
     """
     workload = WORKLOADS[settings.model]
+    processes = processes or Processes()
     device = torch_device(settings.device)
+    if processes.count > 1 and settings.device == "auto" and device.type == "cuda":
+        device = torch.device("cuda", processes.ranks.rank % torch.cuda.device_count())
     threads = settings.threads or usable_cores()
     torch.set_num_threads(threads)
     make_deterministic(settings.seed)
-    plan, data = _plan(workload, settings, threads)
-    training = Training(workload, plan, device)
+    plan, data = _plan(workload, settings, threads, processes.count)
+    training = Training(workload, plan, device, processes)
+    if processes.ranks.rank:
+        # The weights are equal on all processes; what dropout leaves out is not.
+        torch.manual_seed(settings.seed + processes.ranks.rank)
     framework, hardware = f"torch {torch.__version__}", hardware_name(device, threads)
     loop = Loop(
         training=training,
         data=data,
         reporter=reporter,
-        store=CheckpointStore(settings.checkpoint_dir) if settings.checkpoint_dir else None,
+        saves=settings.checkpoint_dir is not None,
+        store=CheckpointStore(settings.checkpoint_dir)
+        if settings.checkpoint_dir and processes.ranks.is_first
+        else None,
         checkpoint_seconds=settings.checkpoint_seconds,
         environment=f"{framework}, {hardware}",
         is_stopped=is_stopped,
@@ -69,7 +80,7 @@ def assemble(
 
 
 def _plan(
-    workload: Workload, settings: TrainerSettings, threads: int
+    workload: Workload, settings: TrainerSettings, threads: int, processes: int
 ) -> tuple[TrainingPlan, DataSet]:
     """Return the plan, with the model's defaults filled in, and the images."""
     image_size = image_size_of(workload, settings.image_size)
@@ -88,6 +99,11 @@ def _plan(
         threads=threads,
     )
     batch_size = settings.batch_size or workload.batch_size
+    if batch_size < 2 * processes:
+        raise UsageError(
+            f"--batch-size {batch_size} is too small for {processes} processes, which share each "
+            f"batch: give {2 * processes} or more"
+        )
     usual_rate = workload.learning_rate
     if settings.recipe == "sgd":
         usual_rate = SGD_RATE_PER_SAMPLE * batch_size
@@ -105,6 +121,7 @@ def _plan(
         precision=settings.precision,
         accumulate=settings.accumulate,
         augment=settings.augment,
+        processes=processes,
     )
     return plan, data
 

@@ -7,13 +7,16 @@ was told to stop, because then the work since the previous checkpoint is lost.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from lowtide.trainingjob.report import CheckpointInfo
 from lowtide_trainer.checkpoint import CheckpointStore
 from lowtide_trainer.data import DataSet
-from lowtide_trainer.errors import CheckpointNotSavedError
+from lowtide_trainer.errors import CheckpointError, CheckpointNotSavedError
 from lowtide_trainer.randomness import generator_states, set_generator_states
+from lowtide_trainer.ranks import Ranks
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.workloads.training import Evaluation, Training, evaluate
 
@@ -27,8 +30,10 @@ class Loop:
     training: Training
     data: DataSet
     reporter: Reporter
+    saves: bool
+    """Whether checkpoints are saved."""
     store: CheckpointStore | None
-    """`None`: no checkpoints are saved."""
+    """Of the first process, if checkpoints are saved."""
     checkpoint_seconds: float
     """Longest time between two checkpoints within an epoch."""
     environment: str
@@ -46,10 +51,12 @@ class Loop:
         Raises:
             CheckpointError: the checkpoint belongs to another training.
         """
-        found = self.store.load_newest() if self.store else None
-        if found is None:
+        content, info, failure = self._ranks.from_first(self._newest())
+        if failure is not None:
+            raise failure
+        if content is None:
             return False
-        before = found.content["environment"]
+        before = content["environment"]
         if before != self.environment:
             log.warning(
                 "resumed with %s after %s: the last digits of the weights may differ from those of "
@@ -57,9 +64,12 @@ class Loop:
                 self.environment,
                 before,
             )
-        self.training.restore(found.content["training"])
-        self.reporter.restore(found.content["reporter"], found.info)
-        set_generator_states(found.content["generators"])
+        self.training.restore(content["training"])
+        self.reporter.restore(content["reporter"], info)
+        generators = content["generators"]
+        if isinstance(generators, list):
+            generators = generators[self._ranks.rank]
+        set_generator_states(generators)
         return True
 
     def run(self) -> bool:
@@ -79,17 +89,19 @@ class Loop:
         training, began, samples = self.training, self.monotonic(), 0
         saved_at = began
         while training.batch < training.batches_per_epoch:
-            if self.is_stopped():
+            is_due = self.monotonic() - saved_at >= self.checkpoint_seconds
+            agreed = self.training.processes.agreed(stop=self.is_stopped(), save=is_due)
+            if agreed.stop:
                 return False
+            if agreed.save and self.saves and samples:
+                self._save_or_warn()
+                saved_at = self.monotonic()
             size = training.train_batch(*self.data.train.batch(training.next_indices()))
             each = training.tokens_per_sample
             self.reporter.batch_ended(samples=size, tokens=each and each * size)
             samples += size
-            if self.store and self.monotonic() - saved_at >= self.checkpoint_seconds:
-                self._save_or_warn(self.store)
-                saved_at = self.monotonic()
         trained_seconds = self.monotonic() - began
-        evaluation = evaluate(training, self.data.validation, self.is_stopped)
+        evaluation = evaluate(training, self.data.validation, self._any_is_stopped)
         if evaluation is None:
             return False
         loss = training.mean_loss
@@ -98,8 +110,8 @@ class Loop:
             accuracy=evaluation.accuracy, accuracy_top5=evaluation.accuracy_top5, loss=loss
         )
         self.say(self._epoch_line(loss, evaluation, samples, trained_seconds))
-        if self.store:
-            self._save_or_warn(self.store)
+        if self.saves:
+            self._save_or_warn()
         return True
 
     def _epoch_line(
@@ -115,30 +127,59 @@ class Loop:
             f"{self.reporter.epoch_seconds or 0:6.1f} s  {rate}"
         )
 
-    def _save(self, store: CheckpointStore) -> None:
-        content = {
-            "environment": self.environment,
-            "training": self.training.state(),
-            "reporter": self.reporter.state(),
-            "generators": generator_states(),
-        }
-        self.reporter.checkpoint_saved(store.save(content, batches=self.training.batches_done))
+    @property
+    def _ranks(self) -> Ranks:
+        return self.training.processes.ranks
 
-    def _save_or_warn(self, store: CheckpointStore) -> None:
+    def _any_is_stopped(self) -> bool:
+        """Return whether any process was told to stop; all ask together."""
+        return self.training.processes.agreed(stop=self.is_stopped(), save=False).stop > 0
+
+    def _newest(self) -> tuple[Mapping[str, Any] | None, CheckpointInfo | None, Exception | None]:
+        """Return the newest checkpoint, or why there can be none; read by the first process."""
+        if self.store is None:
+            return None, None, None
         try:
-            self._save(store)
-        except CheckpointNotSavedError as error:
+            found = self.store.load_newest()
+        except CheckpointError as error:
+            return None, None, error
+        return (dict(found.content), found.info, None) if found else (None, None, None)
+
+    def _save(self) -> None:
+        """Save on the first process; all take part, and all learn why it failed.
+
+        Raises:
+            CheckpointNotSavedError: it could not be written.
+        """
+        generators = self._ranks.gather(generator_states())
+        info, failure = None, None
+        if self.store is not None:
+            content = {
+                "environment": self.environment,
+                "training": self.training.state(),
+                "reporter": self.reporter.state(),
+                "generators": generators,
+            }
+            try:
+                info = self.store.save(content, batches=self.training.batches_done)
+            except CheckpointNotSavedError as error:
+                failure = error
+        info, failure = self._ranks.from_first((info, failure))
+        if failure is not None:
             self.reporter.checkpoint_failed()
+            raise failure
+        self.reporter.checkpoint_saved(info)
+
+    def _save_or_warn(self) -> None:
+        try:
+            self._save()
+        except CheckpointNotSavedError as error:
             log.warning("%s; training continues", error)
 
     def _save_before_stop(self) -> None:
-        if self.store is None:
+        if not self.saves:
             raise CheckpointNotSavedError(
                 "the training was told to stop and has no checkpoint directory, so its work is "
                 "lost: give --checkpoint-dir to be able to pause"
             )
-        try:
-            self._save(self.store)
-        except CheckpointNotSavedError:
-            self.reporter.checkpoint_failed()
-            raise
+        self._save()

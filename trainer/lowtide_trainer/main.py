@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from lowtide.names import ENV_REPORT_PATH, EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import TrainingOutcome
+from lowtide.trainingjob.report import TrainingOutcome, TrainingReport
 from lowtide_trainer.errors import TrainerError, UsageError
 from lowtide_trainer.inference_run import InferenceRun
 from lowtide_trainer.inference_settings import InferenceSettings
 from lowtide_trainer.metrics import serve_metrics
+from lowtide_trainer.notes import ProcessStage, leave_note, pause_exit_code
 from lowtide_trainer.report import report_path, report_writer, say_where
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.settings import EXEC_HELP, TrainerSettings, parse_settings
@@ -42,15 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(error, EXIT_CODE_WRONG_USE)
         if isinstance(settings, InferenceSettings):
             return _answer(settings)
-        say_where(settings.report_path)
+        leave_note(ProcessStage.LISTENING)
+        is_first = os.environ.get("RANK", "0") == "0"
+        if is_first:
+            say_where(settings.report_path)
         reporter = Reporter(
-            write=report_writer(settings.report_path),
+            write=report_writer(settings.report_path) if is_first else _write_nothing,
             model=settings.model,
             epochs_planned=settings.epochs,
             seed=settings.seed,
         )
         with ExitStack() as stack:
-            if settings.metrics_port:
+            if settings.metrics_port and is_first:
                 stack.enter_context(serve_metrics(reporter, settings.metrics_port))
             try:
                 return _train(settings, reporter, stop)
@@ -81,14 +85,25 @@ def _train(settings: TrainerSettings, reporter: Reporter, stop: StopRequest) -> 
     """Train with the settings and return the exit code."""
     # Imported here, after the signal handlers are installed: importing torch takes seconds.
     from lowtide_trainer.assembly import assemble
+    from lowtide_trainer.workloads.processes import open_processes
 
-    loop = assemble(settings, reporter, is_stopped=lambda: stop.requested, say=_say)
-    with reporter:
-        if not loop.run():
-            reporter.end(TrainingOutcome.PAUSED)
-            _say(f"paused after {loop.training.batches_done} batches; the next start resumes there")
-            return EXIT_CODE_PAUSED
-    _say(_last_line(reporter, loop.training.weights_digest()))
+    with open_processes(os.environ) as processes:
+        ranks = processes.ranks
+        say = _say if ranks.is_first else _say_nothing
+        loop = assemble(
+            settings, reporter, is_stopped=lambda: stop.requested, say=say, processes=processes
+        )
+        with reporter:
+            if not loop.run():
+                reporter.end(TrainingOutcome.PAUSED)
+                done = loop.training.batches_done
+                say(f"paused after {done} batches; the next start resumes there")
+                leave_note(ProcessStage.PAUSED)
+                # No rank leaves before all have left their note: a launcher kills the others.
+                ranks.gather(None)
+                return pause_exit_code(EXIT_CODE_PAUSED)
+        say(_last_line(reporter, loop.training.weights_digest()))
+        leave_note(ProcessStage.ENDED)
     return 0
 
 
@@ -122,6 +137,14 @@ def _last_line(reporter: Reporter, weights_digest: str) -> str:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _say_nothing(line: str) -> None:
+    """Take a line of a process that is not the first."""
+
+
+def _write_nothing(report: TrainingReport) -> None:
+    """Take the report of a process that is not the first."""
 
 
 def _complain(error: TrainerError, exit_code: int) -> int:

@@ -21,6 +21,7 @@ from lowtide_trainer.data import Images
 from lowtide_trainer.errors import CheckpointMismatchError
 from lowtide_trainer.workloads.augmentation import crop_and_mirror
 from lowtide_trainer.workloads.models import Workload
+from lowtide_trainer.workloads.processes import Processes
 from lowtide_trainer.workloads.recipes import RECIPES
 
 VALIDATION_BATCH_SIZE = 64
@@ -51,6 +52,8 @@ class TrainingPlan:
     """Parts of a batch whose gradients are added up before a step."""
     augment: str = "none"
     """`none`, or `crop-mirror`: images are shifted and mirrored by chance."""
+    processes: int = 1
+    """Each trains on its part of every batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,15 @@ class Evaluation:
 class Training:
     """A network in training; `epoch` epochs and `batch` batches of the next one are done."""
 
-    def __init__(self, workload: Workload, plan: TrainingPlan, device: torch.device) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        plan: TrainingPlan,
+        device: torch.device,
+        processes: Processes | None = None,
+    ) -> None:
         self.plan = plan
+        self.processes = processes or Processes()
         self.epoch = 0
         self.batch = 0
         self._device = device
@@ -79,6 +89,7 @@ class Training:
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = workload.norm_momentum
         self._network.to(device)
+        self._averaging = self.processes.averaging(self._network)
         self._optimizer, self._schedule = RECIPES[plan.recipe](
             self._network, plan.learning_rate, max(plan.epochs * self.batches_per_epoch, 2)
         )
@@ -90,12 +101,12 @@ class Training:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Return the number of batches in an epoch; a last batch of one image is left out.
+        """Return the number of batches in an epoch; a last one of one image a process is left out.
 
         Batch normalisation cannot divide by the variance of a single image.
         """
         full, rest = divmod(self.plan.samples, self.plan.batch_size)
-        return full + (1 if rest > 1 else 0)
+        return full + (1 if rest >= 2 * self.plan.processes else 0)
 
     @property
     def samples_per_epoch(self) -> int:
@@ -118,26 +129,32 @@ class Training:
         return sum(part.numel() for part in self._network.parameters() if part.requires_grad)
 
     def next_indices(self) -> list[int]:
-        """Return the indices of the next batch's images."""
+        """Return the indices of this process's images in the next batch."""
+        return self.processes.part(self._next_batch())
+
+    def _next_batch(self) -> list[int]:
         start = self.batch * self.plan.batch_size
         return self._order[start : start + self.plan.batch_size]
 
     def train_batch(self, images: Tensor, labels: Tensor) -> int:
-        """Train on the next batch and return its size."""
+        """Train on this process's part of the next batch and return the size of the whole."""
+        size = len(self._next_batch())
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
         if self.plan.augment != "none":
             images = crop_and_mirror(images, seed=self.plan.seed, batch=self.batches_done)
+        losses = torch.zeros((), device=self._device)
         for part, answers in zip(*self._parts(images, labels), strict=True):
             loss = self._loss(part.to(self._device), answers.to(self._device))
-            # The mean over the batch: each part by its share.
-            share = len(answers) / len(labels)
+            # The mean over the batch: each part by its share, averaged over the processes.
+            share = len(answers) / size * self.processes.count
             self._scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
-            self._loss_sum += loss.detach() * len(answers)
+            losses += loss.detach() * len(answers)
         self._step()
-        self._samples_seen += len(labels)
+        self._loss_sum += self.processes.added(losses)
+        self._samples_seen += size
         self.batch += 1
-        return len(labels)
+        return size
 
     def _step(self) -> None:
         """Step the optimiser; a step whose scaled gradients overflow is left out, scale halved."""
@@ -148,13 +165,17 @@ class Training:
             self._schedule.step()
 
     def _parts(self, images: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return a batch in parts of at least two samples, as batch normalisation needs them."""
-        count = max(1, min(self.plan.accumulate, len(labels) // 2))
+        """Return a batch in parts of at least two samples, as batch normalisation needs them.
+
+        All processes make as many: one may have a sample more than another.
+        """
+        least = len(self._next_batch()) // self.processes.count
+        count = max(1, min(self.plan.accumulate, least // 2))
         return list(images.tensor_split(count)), list(labels.tensor_split(count))
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with precision_of(self.plan.precision, self._device):
-            guesses = self._network(images)
+            guesses = self._averaging(images)
             return cross_entropy(guesses.flatten(0, -2), labels.flatten())
 
     def end_epoch(self) -> None:
@@ -164,6 +185,10 @@ class Training:
         self._order = self._new_order()
         self._loss_sum.zero_()
         self._samples_seen = 0
+
+    def share_buffers(self) -> None:
+        """Give all processes the running means of the first."""
+        self.processes.share_buffers(self._network)
 
     @torch.no_grad()
     def count_correct(self, images: Tensor, labels: Tensor) -> tuple[int, int]:
@@ -233,15 +258,17 @@ def evaluate(
     training: Training, images: Images, is_stopped: Callable[[], bool]
 ) -> Evaluation | None:
     """Return the accuracies on `images`, or `None` if a stop was requested meanwhile."""
-    first, within_five, answered = 0, 0, 0
-    for start in range(0, len(images), VALIDATION_BATCH_SIZE):
+    processes, counts = training.processes, torch.zeros(3, dtype=torch.int64)
+    training.share_buffers()
+    step = VALIDATION_BATCH_SIZE * processes.count
+    for start in range(0, len(images), step):
         if is_stopped():
             return None
-        stop = min(start + VALIDATION_BATCH_SIZE, len(images))
-        samples, labels = images.batch(range(start, stop))
-        hits = training.count_correct(samples, labels)
-        first, within_five = first + hits[0], within_five + hits[1]
-        answered += labels.numel()
+        mine = processes.part(range(start, min(start + step, len(images))))
+        if mine:
+            samples, labels = images.batch(mine)
+            counts += torch.tensor([*training.count_correct(samples, labels), labels.numel()])
+    first, within_five, answered = processes.added(counts).tolist()
     top5 = within_five / answered if training.plan.classes > 5 else None
     return Evaluation(first / answered, top5)
 
