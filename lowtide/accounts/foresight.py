@@ -61,7 +61,9 @@ def with_what_was_known(
         joules = None if old is None else old.joules
         if joules is None and edge is not None:
             low, high = joules_by(edge, curves), joules_by(entry.end, curves)
-            joules = None if low is None or high is None else round(high - low)
+            # A page may tell of epochs that end before they begin: no energy belongs to those.
+            if low is not None and high is not None and low <= high:
+                joules = round(high - low)
         entries.append(entry.model_copy(update={"joules": joules}))
         edge = entry.end
     saved = _with_longest(training.checkpoint, None if known is None else known.checkpoint)

@@ -197,7 +197,9 @@ class BudgetEpisode(Episode):
         found = [*evidence(body, self._latest)]
         if held["Failed"]["reason"] == "BudgetExceeded":
             self._judged.add(uid)
-            if "Stop" not in {one.action for one in found}:
+            # A budget that was edited since is another one than the one that stopped it.
+            is_edited = held["Failed"]["observedGeneration"] != body["metadata"]["generation"]
+            if not is_edited and "Stop" not in {one.action for one in found}:
                 raise self.fail(f"{name} was stopped without evidence: {status}")
         elif self.rests(body) and not {one.action for one in found} & {*ACTS}:
             raise self.fail(f"{name} rests without evidence: {body['spec']} {status}")

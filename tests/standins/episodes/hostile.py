@@ -59,6 +59,9 @@ def hostile_body(number: int) -> dict[str, Any]:
         spec[name] = {field: _value(dice) for field in fields} if dice.random() < 0.8 else None
     if dice.random() < 0.7:
         spec["schedule"] = _schedule(dice)
+    budget = _budget(random.Random(f"budget {number}"))
+    if budget is not None:
+        spec["budget"] = budget
     metadata = {
         "name": f"hostile-{number}",
         "namespace": "tenant",
@@ -95,6 +98,24 @@ def _schedule(dice: random.Random) -> dict[str, Any]:
         "expectedDurationSeconds": dice.choice((1, 60, 31_536_000)),
         "minimumSavingPercent": dice.choice((0, 100)),
         "interruption": {"allowed": True, "restartCostSeconds": dice.choice((0, 31_536_000))},
+    }
+
+
+def _budget(dice: random.Random) -> Any:
+    """Return a budget, nearly right or of nonsense, or `None` for none."""
+    amounts = ("0", "0.000001", "9" * 30, "1e308", "-1", "5 kWh", "NaN", "1e999", "", 5, -1, 1e308)
+    kind = dice.randrange(4)
+    if kind == 0:
+        return None
+    if kind == 1:
+        return _value(dice)
+    chosen = dice.sample(("energyJoules", "grams", "money", "finish", "kWh"), dice.randrange(5))
+    return {
+        name: {
+            "limit": _date(dice) if name == "finish" else dice.choice(amounts),
+            **({"action": dice.choice(("Warn", "Pause", "Stop", "stop", 1))} if kind > 2 else {}),
+        }
+        for name in chosen
     }
 
 
