@@ -240,6 +240,21 @@ def test_missing_capability_is_seen(tmp_path: Path, capabilities: str, granted: 
     assert node.may_lower_oom_score(status) is granted
 
 
+@pytest.mark.parametrize(("machine", "named"), [("aarch64", "arm64"), ("x86_64", "amd64")])
+def test_image_says_the_machine_that_it_is_for(tmp_path: Path, machine: str, named: str) -> None:
+    """A builder takes the image for another platform only if it says so itself."""
+    layer = tmp_path / "layer.tar"
+    with tarfile.open(layer, "w"):
+        pass
+    archive.write_image([layer], {}, "example/base:1", tmp_path / "image.tar", machine=machine)
+
+    with tarfile.open(tmp_path / "image.tar") as files:
+        (name,) = (name for name in files.getnames() if len(name) > len("manifest.json"))
+        content = files.extractfile(name)
+        assert content is not None
+        assert json.load(content)["architecture"] == named
+
+
 def test_image_archive_has_the_parts_that_loaders_read(tmp_path: Path) -> None:
     """Manifest, configuration and layer refer to each other by name and digest."""
     binary = tmp_path / "pause"

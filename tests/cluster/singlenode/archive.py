@@ -12,6 +12,9 @@ from singlenode.binaries import Binaries
 from singlenode.commands import run
 from singlenode.layout import Layout
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Kinds of machines as the kernel names them, by the names that images use (Go's)."""
+
 
 def single_binary_image(binary: Path, name: str, target: Path) -> Path:
     """Write an image that holds and runs one static binary; return the archive's path."""
@@ -76,4 +79,4 @@ def import_image(image: Path, layout: Layout, programs: Binaries) -> None:
 
 def architecture(machine: str) -> str:
     """Return a kind of machine, as the kernel names it, by the name that images use (Go's)."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    return ARCHITECTURES.get(machine, machine)

@@ -1,4 +1,4 @@
-"""The command line: `python tests/cluster build|up|down|status|env|images|torch`."""
+"""The command line: `python tests/cluster build|up|down|status|env|images|base|torch`."""
 
 import argparse
 import json
@@ -9,7 +9,18 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from singlenode import binaries, cluster, hosttorch, images, ownership, processes, ready
+from singlenode import (
+    archive,
+    baseimage,
+    binaries,
+    cluster,
+    hosttorch,
+    images,
+    ownership,
+    packages,
+    processes,
+    ready,
+)
 from singlenode.errors import ClusterError
 from singlenode.layout import PROMETHEUS_URL, Layout
 from singlenode.processes import Identity
@@ -74,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "images",
         help="build the project's images, load them into the running cluster, print their names",
+    )
+    base = commands.add_parser(
+        "base", help="make a base image from Debian packages, print the archive that it is in"
+    )
+    base.add_argument(
+        "--machine",
+        choices=list(archive.ARCHITECTURES),
+        help="another kind than this one, which needs an emulator (qemu-user-static)",
     )
     commands.add_parser("torch", help="print what a pod needs to use this environment's torch")
     return parser
@@ -152,6 +171,12 @@ def _images(layout: Layout, _arguments: argparse.Namespace, progress: Progress) 
     return 0
 
 
+def _base(layout: Layout, arguments: argparse.Namespace, progress: Progress) -> int:
+    packages.install(progress)
+    print(baseimage.provide(layout, progress, arguments.machine).archive)
+    return 0
+
+
 def _torch(_layout: Layout, _arguments: argparse.Namespace, _progress: Progress) -> int:
     print(hosttorch.host_torch().to_json())
     return 0
@@ -164,5 +189,6 @@ _COMMANDS = {
     "status": _status,
     "env": _env,
     "images": _images,
+    "base": _base,
     "torch": _torch,
 }
