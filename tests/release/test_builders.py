@@ -169,7 +169,9 @@ def test_missing_emulator_is_named(machine: Machine, builders: Any) -> None:
         ("podman run", "error: exec /usr/bin/python3: exec format error"),
     )
 
-    with pytest.raises(builders.BuildError, match=r"linux/arm64: install qemu-user-static"):
+    with pytest.raises(
+        builders.BuildError, match=r"programs of linux/arm64: install qemu-user-static"
+    ):
         builders.Builder("podman").base("base", "linux/arm64")
 
 

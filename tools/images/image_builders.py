@@ -91,9 +91,9 @@ class Builder:
             found = json.loads(self.run("inspect", *kind, reference))
             image = found[0] if isinstance(found, list) else found
             digest = image.get("FromImageDigest") or image["Digest"]
-        return Base(name, reference, digest, self._python(reference, of_platform))
+        return Base(name, reference, digest, self._python(reference, platform, of_platform))
 
-    def _python(self, reference: str, of_platform: Sequence[str]) -> str:
+    def _python(self, reference: str, platform: str | None, of_platform: Sequence[str]) -> str:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
         try:
             if self.program != "buildah":
@@ -108,7 +108,7 @@ class Builder:
             if "exec format error" not in str(error).lower():
                 raise
             raise BuildError(
-                f"this machine runs no programs of {' '.join(of_platform) or 'the base image'}: "
+                f"this machine runs no programs of {platform or 'the base image'}: "
                 "install qemu-user-static, or build on a machine of that kind"
             ) from error
 
