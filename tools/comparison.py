@@ -6,18 +6,26 @@ run here under `lowtide measure`, one after the other. Energy is that of this ma
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
+
+from lowtide.report.drawing import write_drawing
+from lowtide.report.energy_lines import EnergyPoint, energy_lines
+from lowtide_trainer.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 MANIFESTS = ROOT / "examples" / "comparisons"
 QUICK = {"--epochs": "1", "--samples": "8", "--image-size": None, "--data-share": None}
 """What a quick run changes: its figures mean nothing, but every step is gone."""
+KEPT = {"sam": ("--epochs", "--data-share")}
+"""What a quick run keeps, because the picture is of it."""
 
 
 def main() -> int:
@@ -34,7 +42,7 @@ def main() -> int:
     environment = {**os.environ, "XDG_DATA_HOME": str(store)}
     options = ["--series", given.name, *(["--model"] if given.model else [])]
     for name, written in jobs(given.name):
-        arguments = quick(written) if given.quick else written
+        arguments = quick(written, keeps=KEPT.get(given.name, ())) if given.quick else written
         training = [BIN / "lowtide-trainer", *arguments, "--metrics-port", "0"]
         print(f"{name}: lowtide-trainer {' '.join(arguments)}", flush=True)
         status = lowtide(environment, "measure", "--name", name, *options, "--", *training)
@@ -46,7 +54,26 @@ def main() -> int:
     status = status or lowtide(environment, "explore", "--from", "runs", "-o", page)
     if not status:
         print(f"picture: {page}")
+    if not status and given.name == "sam":
+        draw_lines(store, given.output / "sam-lines.svg", quick=given.quick)
     return status
+
+
+def draw_lines(store: Path, picture: Path, *, quick: bool) -> None:
+    """Draw the energy of the runs in a store against epochs and the share of the data."""
+    points = []
+    for name, written in jobs("sam"):
+        document = json.loads((store / "lowtide" / "runs" / f"{name}.json").read_text("utf-8"))
+        energies = [one.get("energyJoules") for one in document["status"].get("attempts", [])]
+        if energies and None not in energies:
+            settings = parse_settings(written, {})
+            points.append(EnergyPoint(settings.epochs, settings.data_share, sum(energies)))
+    if not points:
+        print("picture: none of the runs has a measured or modelled energy; --model models it")
+        return
+    title = "ResNet-50: energy against epochs and data" + (" (a trial)" if quick else "")
+    write_drawing(energy_lines(points, title), picture)
+    print(f"picture: {picture}")
 
 
 def jobs(name: str) -> list[tuple[str, list[str]]]:
@@ -61,12 +88,13 @@ def jobs(name: str) -> list[tuple[str, list[str]]]:
     ]
 
 
-def quick(arguments: list[str]) -> list[str]:
-    """Return the arguments of a run of seconds."""
+def quick(arguments: list[str], *, keeps: Collection[str] = ()) -> list[str]:
+    """Return the arguments of a run of seconds; the flags in `keeps` are what is compared."""
     kept = [arguments[0]]
+    changes = {flag: changed for flag, changed in QUICK.items() if flag not in keeps}
     for flag, value in zip(arguments[1::2], arguments[2::2], strict=True):
-        kept += [] if flag in QUICK else [flag, value]
-    for flag, changed in QUICK.items():
+        kept += [] if flag in changes else [flag, value]
+    for flag, changed in changes.items():
         kept += [] if changed is None else [flag, changed]
     return [*kept, "--validation-samples", "8", "--batch-size", "4", "--threads", "1"]
 

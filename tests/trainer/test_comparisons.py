@@ -55,6 +55,15 @@ def test_a_manifest_holds_jobs_that_differ_in_what_is_compared(path):
     assert {(one.epochs, one.samples) for one in quick} == {(1, 8)}
 
 
+def test_a_quick_run_of_sam_keeps_what_its_picture_is_of():
+    """Epochs and shares of the data, each of eight samples."""
+    keeps = tool().KEPT["sam"]
+    runs = [parse_settings(tool().quick(given, keeps=keeps), {}) for _, given in tool().jobs("sam")]
+
+    found = [(one.epochs, one.data_share, one.samples) for one in runs]
+    assert found == [(2, 1, 8), (4, 1, 8), (8, 1, 8), (4, 0.25, 8), (4, 0.5, 8), (4, 0.75, 8)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_comparison_ends_with_its_table_and_its_picture(tmp_path):
