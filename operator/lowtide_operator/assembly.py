@@ -20,9 +20,9 @@ from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership, LeaseTerms
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
+from lowtide_operator.looks_ahead import JobsAround
 from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.observe import JobsAround
 from lowtide_operator.samples.breaker import Breaker
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports

@@ -3,17 +3,15 @@
 Energy is read within the look at an ended job, whose workers do nothing else.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.foresight import foresee_from_series
 from lowtide.accounts.predicted import Circumstances
 from lowtide.accounts.scores import price_of
-from lowtide.planning import Calendar, Request
-from lowtide.planning.durations import learn
+from lowtide.planning import Calendar
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide.trainingjob.overheads import overhead_before_start
 from lowtide.trainingjob.spec import TargetRef, TrainingJobSpec
@@ -27,19 +25,13 @@ from lowtide_operator.cluster.errors import (
     UnreachableError,
 )
 from lowtide_operator.decision.due import needs_measuring
-from lowtide_operator.decision.observation import (
-    ForecastView,
-    Observation,
-    Prepared,
-    StartRefusal,
-    ZoneOutlook,
-)
+from lowtide_operator.decision.observation import Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
 from lowtide_operator.decision.start import is_held
 from lowtide_operator.decision.workload import has_begun, why_at_once
+from lowtide_operator.looks_ahead import at_hand
 from lowtide_operator.measuring.hindsight import look_back
 from lowtide_operator.objects.job_manifest import job_manifest
-from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
 from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
@@ -49,43 +41,9 @@ from lowtide_operator.objects.workloads import (
     selectors_of,
     workload_view,
 )
-from lowtide_operator.schedule.room import GpuRoom
 
-LOOK_AHEAD: Final = 256
-"""Jobs whose questions are prepared for the next pass; keeps the event loop for some 0.1 s."""
 UNPROCESSABLE = (400, 422)
 """Answers to a Job that can never be accepted; others may change with time (quota)."""
-
-
-class JobsAround:
-    """The operator's parts as a pass over the waiting jobs sees them."""
-
-    def __init__(self, app: Callable[[], App]) -> None:
-        self._app = app
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return self._app().clock()
-
-    def room(self) -> GpuRoom:
-        """Return how many GPUs planned jobs may hold."""
-        return self._app().room()
-
-    def running_keys(self) -> Sequence[Key]:
-        """Return the jobs that hold GPUs."""
-        return self._app().cache.running_keys()
-
-    def newest_outlook(self, zone: str) -> ZoneOutlook | None:
-        """Return what jobs of a zone are planned by now."""
-        return self._app().forecasts.outlook(zone)
-
-    def questions_ahead(self) -> Iterator[tuple[Key, Request, ZoneOutlook]]:
-        """Return the questions of the jobs that are looked at next."""
-        return questions_ahead(self._app())
-
-    def plan_changed(self, key: Key) -> None:
-        """Look at a job again."""
-        self._app().queue.add(key)
 
 
 async def observe(job: JobView, app: App) -> Observation:
@@ -98,9 +56,9 @@ async def observe(job: JobView, app: App) -> Observation:
     if app.foreseer is not None and has_end(job.status.conditions):
         app.foreseer.forget(job.uid)
     if not isinstance(job.spec, Fault) and job.spec.target_ref is not None:
-        return await _with_workload(_at_hand(job, now, app), job.spec.target_ref, app)
+        return await _with_workload(at_hand(job, now, app), job.spec.target_ref, app)
     child, gone = await _child(job, app)
-    seen = replace(_at_hand(job, now, app), child=child, child_is_gone=gone)
+    seen = replace(at_hand(job, now, app), child=child, child_is_gone=gone)
     if has_end(job.status.conditions):
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
@@ -232,38 +190,6 @@ def _foreseen_from_series(
         overhead=overhead_before_start(spec, app.settings.pue.get(seen.forecast.zone or "")),
     )
     return foresee_from_series(seen.experience, planned, about)
-
-
-def questions_ahead(app: App) -> Iterator[tuple[Key, Request, ZoneOutlook]]:
-    """Yield the questions of the jobs that are looked at next, as far as they are known.
-
-    No request is made. A job that is not waiting, or is planned already, is left out.
-    """
-    now = app.clock()
-    for key in app.queue.next_keys(LOOK_AHEAD):
-        record = app.cache.record(key)
-        if record is None or key in app.desk or record.summary.state not in ("", "Waiting"):
-            continue
-        job = app.cache.look_ahead(record)
-        if job.deleting or job.status.attempts or app.cache.child(job) is not None:
-            continue
-        seen = _at_hand(job, now, app)
-        request, outlook = (
-            question_of(seen, app.settings),
-            app.forecasts.outlook(seen.forecast.zone),
-        )
-        if request is not None and outlook is not None:
-            yield key, request, outlook
-
-
-def _at_hand(job: JobView, now: datetime, app: App) -> Observation:
-    """Return what is known about a job without a request."""
-    forecast = ForecastView()
-    if not isinstance(job.spec, Fault):
-        forecast = app.forecasts.view(job.spec.grid)
-    return Observation(
-        now=now, job=job, forecast=forecast, experience=learn(app.cache.past_runs(job))
-    )
 
 
 async def _figures(job: JobView, now: datetime, app: App) -> Measurement | None:

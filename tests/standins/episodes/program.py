@@ -30,9 +30,9 @@ from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.decision.observation import ForecastView, ZoneOutlook
 from lowtide_operator.handlers import LISTED, take_child, take_training_job
+from lowtide_operator.looks_ahead import JobsAround
 from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import KnownOverheads, Measurer
-from lowtide_operator.observe import JobsAround
 from lowtide_operator.reconcile import work
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.schedule.bookings import Bookings
