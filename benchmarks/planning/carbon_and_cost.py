@@ -56,7 +56,10 @@ def replay(objective: Objective, trace: BacktestTrace, case: Case) -> list[Backt
         week: fused_views(trace, case, first, last, LONGEST_WINDOW_HOURS, week=week)
         for week in (False, True)
     }
-    return [run_backtest(trace, one, case, views[sees_week(one)], objective) for one in CLASSES]
+    return [
+        run_backtest(trace, one, case, views[sees_week(one, objective)], objective)
+        for one in CLASSES
+    ]
 
 
 def print_row(result: Backtest) -> str:

@@ -84,10 +84,12 @@ class Backtest:
     """Currency of the prices, where there are any."""
 
 
-def sees_week(job_class: JobClass) -> bool:
+def sees_week(job_class: JobClass, objective: Objective = CARBON) -> bool:
     """Return whether jobs of the class are planned with the course of the week."""
     window, length = job_class.length_hours + job_class.slack_hours, job_class.length_hours
-    return sees_the_week(window, length, interruptible=job_class.interruptible)
+    return sees_the_week(
+        window, length, interruptible=job_class.interruptible, priced=objective.needs_prices
+    )
 
 
 def run_backtest(
@@ -120,7 +122,7 @@ def run_backtest(
     submissions = trace.submissions((length + slack) / rate)
     if views is None:
         last = int(submissions[-1]) + length + slack
-        week = sees_week(job_class)
+        week = sees_week(job_class, objective)
         views = fused_views(trace, case, int(submissions[0]), last, length + slack, week=week)
     replay = PolicyReplay(
         trace=trace,
@@ -132,7 +134,7 @@ def run_backtest(
         interruptible=job_class.interruptible,
         resume=job_class.restart_cost_hours * rate,
         intensity=views,
-        week=sees_week(job_class),
+        week=sees_week(job_class, objective),
     )
     schedules = replay.schedules()
     resized = {} if job_class.elastic is None else _resized(replay, job_class.elastic)

@@ -20,13 +20,17 @@ LONG_WINDOW_HOURS: Final = 96
 WHOLE_DAY_HOURS: Final = 24
 
 
-def sees_the_week(window_hours: float, length_hours: float, *, interruptible: bool) -> bool:
+def sees_the_week(
+    window_hours: float, length_hours: float, *, interruptible: bool, priced: bool = False
+) -> bool:
     """Return whether a job is planned with the course of the week, by hours of the data.
 
     It must be able to choose among days, and among the hours of a day: a run in one piece that
-    takes a day sums over all of them.
+    takes a day sums over all of them. One whose costs are money may choose among days all the
+    same, because prices follow the days of the week more closely than emissions do.
     """
-    return window_hours > LONG_WINDOW_HOURS and (interruptible or length_hours < WHOLE_DAY_HOURS)
+    within_a_day = interruptible or length_hours < WHOLE_DAY_HOURS
+    return window_hours > LONG_WINDOW_HOURS and (within_a_day or priced)
 
 
 def forecast_for(request: Request, forecast: Forecast | None) -> Forecast | None:
@@ -47,7 +51,12 @@ def _sees_the_week(request: Request, forecast: Forecast | PriceForecast) -> bool
     hours_per_second = forecast.slot_hours / forecast.slot_seconds
     window = (window_end(request) - request.earliest).total_seconds() * hours_per_second
     length = request.remaining_seconds * hours_per_second
-    return sees_the_week(window, length, interruptible=request.interruptible)
+    return sees_the_week(
+        window,
+        length,
+        interruptible=request.interruptible,
+        priced=request.objective.needs_prices,
+    )
 
 
 @dataclass(frozen=True, slots=True)

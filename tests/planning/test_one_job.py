@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowtide.planning import ForecastError, PlanReason, RequestError, plan
+from lowtide.planning import (
+    ForecastError,
+    Objective,
+    ObjectiveKind,
+    PlanReason,
+    RequestError,
+    forecast_for,
+    plan,
+)
 
 HOUR = timedelta(hours=1)
 intensities = st.lists(st.floats(0, 900), min_size=2, max_size=30)
@@ -195,6 +203,18 @@ def test_jobs_that_may_choose_among_days_see_the_course_of_the_week(
     request = job(window_hours=window_hours, work_hours=work_hours, interruptible=interruptible)
 
     assert plan(now, request, both).run_now_grams_per_kwh == (200 if sees else 300)
+
+
+def test_a_day_in_one_piece_planned_by_money_sees_the_course_of_the_week(forecast, job):
+    """Prices follow the days of the week; by carbon alone the same job is planned without it."""
+    both = replace(forecast([300.0] * 100), with_week=forecast([200.0] * 100))
+    day = job(window_hours=97, work_hours=24)
+    by_money = replace(day, objective=Objective(ObjectiveKind.BOTH, 100.0))
+
+    assert forecast_for(day, both) is both
+    assert forecast_for(by_money, both) is both.with_week
+    short = replace(by_money, deadline=by_money.earliest + 96 * HOUR)
+    assert forecast_for(short, both) is both
 
 
 def test_a_job_keeps_its_forecast_while_its_window_shrinks(now, forecast, job):
