@@ -29,6 +29,9 @@ GRACE_SECONDS = 120.0
 STEP_SECONDS = 20.0
 REQUESTS = 24
 """More than a TrainingJob, a hold, a start, its record and the looks beside it need."""
+PAUSE_SECONDS = 4.0
+PAUSE_REQUESTS = 12
+"""More than the writes of a pause and of its end, with the looks between them."""
 NOTES = {
     "max_delay": "3h",
     "expected_duration": "4000s",
@@ -137,6 +140,47 @@ async def killed_at(number: int, moment: str, *, held: bool) -> Life:
     return life
 
 
+async def killed_in_a_pause(number: int, moment: str) -> Life:
+    """Return a life in which the operator dies at its request `number` after a pause began."""
+    life = Life(number, held=True)
+    reached, asked = asyncio.Event(), 0
+    is_resting = False
+
+    async def hold(_: int, when: str) -> None:
+        nonlocal asked
+        asked += is_resting and when == moment
+        if is_resting and when == moment and asked == number:
+            reached.set()
+            await asyncio.Event().wait()
+
+    life.api.hold = hold
+    life.begin()
+
+    async def rest_and_die() -> None:
+        nonlocal is_resting
+        while not any(pod.phase == "Running" for pod in life.world.pods.values()):
+            await asyncio.sleep(STEP_SECONDS)
+        is_resting = True
+        pause = asyncio.create_task(life.rest(PAUSE_SECONDS))
+        await reached.wait()
+        await life.program.kill()
+        await asyncio.sleep(90)
+        life.program.start()
+        await pause
+
+    death = asyncio.create_task(rest_and_die())
+    try:
+        await life.go_on()
+    finally:
+        death.cancel()
+        await asyncio.gather(death, return_exceptions=True)
+        if life.program.is_up:
+            await life.program.kill()
+    assert reached.is_set(), f"request {number} {moment} was never made"
+    life.check()
+    return life
+
+
 async def killed_again_and_again(seed: int) -> Life:
     """Return a life with deaths, gaps of the watch, outages and a lost node at random."""
     dice = random.Random(seed)
@@ -196,6 +240,14 @@ def test_no_death_at_any_step_changes_anything_of_a_workloads_life(moment: str, 
     """Before or after the API server has acted on each of the first requests."""
     for number in range(1, REQUESTS + 1):
         virtual_time.run(killed_at(number, moment, held=held))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_no_death_at_any_step_of_a_pause_changes_anything_of_a_workloads_life(moment: str) -> None:
+    """Suspended by its user and resumed: counted to the joule, and nothing of our mark stays."""
+    for number in range(1, PAUSE_REQUESTS + 1):
+        virtual_time.run(killed_in_a_pause(number, moment))
 
 
 @pytest.mark.slow
