@@ -22,16 +22,18 @@ FEWEST_STEPS: Final = 5
 MOST_STEPS: Final = 24
 """Longer series are summed up in pairs; more steps would say little more and cost time."""
 TAIL: Final = 0.09
-"""Left out at each end of the mixture for an interval of 90 %, less in proportion to the
-resemblance found: a few steps always leave resemblance possible, which makes intervals of unlike
+"""Left out at each end of the mixture for an interval of 90 %, less the more the steps
+resemble one another: a few steps always leave resemblance possible, which makes intervals of unlike
 ones too wide and of like ones too narrow. Chosen on simulated runs of all kinds; the table of
 benchmarks/prediction is made with others."""
-LEAST_TAIL: Final = 0.03
+LEAST_TAIL: Final = 0.02
+TAIL_POWER: Final = 1.5
+"""How fast the tails shrink as the resemblance grows."""
 RESEMBLANCES: Final = MappingProxyType(
     {0.0: 0.5, 0.3: 0.05, 0.5: 0.05, 0.7: 0.15, 0.85: 0.15, 0.95: 0.1}
 )
 """Correlation of neighbouring steps, and how likely it is before any step is seen."""
-FADING_STEPS: Final = (0.4, 0.7, 1.0, 1.5, 2.5, 4.0)
+FADING_STEPS: Final = (0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 7.0)
 """Steps after which a warm-up has fallen to 1/e."""
 WARM_UPS: Final = (
     (0, None, 0.5),
@@ -40,7 +42,7 @@ WARM_UPS: Final = (
     *((0, steps, 0.3 / len(FADING_STEPS)) for steps in FADING_STEPS),
 )
 """Steps left out, how the rest fades, and how likely it is before any step is seen."""
-BENDS: Final = ((None, 0.75), (0.25, 0.125), (1.0, 0.125))
+BENDS: Final = ((None, 0.6), (0.25, 0.2), (1.0, 0.2))
 """How a trend bends, in parts of the finished steps, and how likely it is; `None`: not at all."""
 LEAST_SHARE: Final = 1e-3
 """Models that explain the steps worse than this are left out of the mixture."""
@@ -114,7 +116,7 @@ def sum_to_come(steps: Sequence[float], remaining: float) -> SumToCome:
         for share, one in weighed
     ]
     resemblance = fsum(share * one.resemblance for share, one in weighed)
-    tail = max(LEAST_TAIL, TAIL * (1 - resemblance))
+    tail = max(LEAST_TAIL, TAIL * (1 - resemblance) ** TAIL_POWER)
     trend = fsum(share * one.trend for share, one in weighed)
     error = fsum(share * one.trend_error for share, one in weighed)
     return SumToCome(
