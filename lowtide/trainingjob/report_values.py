@@ -14,7 +14,9 @@ from lowtide.units import parse_timestamp
 
 NAME_MAX_BYTES: Final = 80
 ERROR_MAX_BYTES: Final = 300
-COUNT_LIMIT: Final = 10**27
+COUNT_LIMIT: Final = 2**63
+"""A count of samples, tokens or bytes is below it: the API server stores no larger one."""
+FLOPS_LIMIT: Final = 10**27
 """Above the floating-point operations of the largest training runs published (about 1e26)."""
 SECONDS_LIMIT: Final = 1e9
 """Thirty-one years: no run is longer, and milliseconds below it have at most 13 characters."""
@@ -33,7 +35,7 @@ def json_bytes(text: str) -> int:
 def shown(value: object) -> str:
     """Return any value in at most 60 printable ASCII characters, for an error message."""
     # Handled before conversion: Python refuses to turn a number of 5,000 digits into text.
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= COUNT_LIMIT:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FLOPS_LIMIT:
         return f"an integer of {value.bit_length()} bits"
     try:
         text = ascii(value[:61] if isinstance(value, str) else value)
@@ -78,6 +80,13 @@ def check_number(value: object) -> float:
 def check_count(value: object) -> int:
     """Return a count."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
+        raise ValueError(f"{shown(value)} is not a whole number from 0 to 2^63")
+    return value
+
+
+def check_flops(value: object) -> int:
+    """Return a number of floating-point operations, which a status holds as text."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < FLOPS_LIMIT:
         raise ValueError(f"{shown(value)} is not a whole number from 0 to 1e27")
     return value
 

@@ -26,7 +26,8 @@ from lowtide.trainingjob.report import (
 START = datetime(2026, 12, 1, 2, 15, tzinfo=UTC)
 
 names = st.text(max_size=120).map(bounded_text)
-counts = st.integers(0, 10**27 - 1)
+counts = st.integers(0, 2**63 - 1)
+flops = st.integers(0, 10**27 - 1)
 epoch_numbers = st.integers(0, 10**9 - 1)
 fractions = st.floats(0, 1)
 moments = st.datetimes(
@@ -46,7 +47,7 @@ checkpoints = st.builds(
     CheckpointInfo, name=names, batches=counts, saved_at=moments, size_bytes=counts
 )
 optional_counts = dict.fromkeys(
-    ("samples", "samples_planned", "resumed_samples", "tokens", "parameters", "flops"),
+    ("samples", "samples_planned", "resumed_samples", "tokens", "parameters"),
     st.none() | counts,
 )
 reports = st.builds(
@@ -67,6 +68,7 @@ reports = st.builds(
     training_seconds=st.none() | st.floats(0, 1e9),
     history=histories,
     checkpoint=st.none() | checkpoints,
+    flops=st.none() | flops,
     **optional_counts,
 )
 
@@ -74,7 +76,7 @@ reports = st.builds(
 def longest_report() -> TrainingReport:
     """A report in which every value takes as many bytes as it may."""
     late = datetime(5138, 1, 1, 1, 1, 1, 999000, tzinfo=UTC)
-    name, count, fraction = '"' * 40, 10**27 - 1, 2.2250738585072014e-308
+    name, count, fraction = '"' * 40, 2**63 - 1, 2.2250738585072014e-308
     history = tuple(
         EpochRecord(
             epoch=10**9 - 1 - HISTORY_LIMIT + index,
@@ -99,7 +101,7 @@ def longest_report() -> TrainingReport:
         resumed_samples=count,
         tokens=count,
         parameters=count,
-        flops=count,
+        flops=10**27 - 1,
         accuracy=fraction,
         accuracy_top5=fraction,
         loss=-fraction,
@@ -123,7 +125,7 @@ def test_any_report_fits_a_termination_message_and_reads_back_equal(report):
 
 def longest_inference() -> InferenceRecord:
     """A record in which every value takes as many bytes as it may."""
-    late, count = datetime(5138, 1, 1, 1, 1, 1, 999000, tzinfo=UTC), 10**27 - 1
+    late, count = datetime(5138, 1, 1, 1, 1, 1, 999000, tzinfo=UTC), 2**63 - 1
     return InferenceRecord(
         started_at=late,
         ended_at=late,

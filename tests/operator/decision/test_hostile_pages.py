@@ -35,7 +35,8 @@ from lowtide.trainingjob.training import training_of
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.views import ChildView, JobView, PodView
+from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.views import ChildView, JobView
 from lowtide_operator.settings import OperatorSettings
 
 SETTINGS: Final = OperatorSettings()
