@@ -303,7 +303,7 @@ class World:
 
     def _rest(self, uid: str) -> None:
         child = self._child(uid)
-        if child is None or not child["spec"].get("suspend"):
+        if child is None or not child["spec"].get("suspend") or self._has_ended(child):
             return
         for pod in self._pods_of(child):
             if pod.phase in ("Pending", "Running"):
