@@ -7,7 +7,7 @@ never replaced by poorer ones.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -20,7 +20,15 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
-from lowtide.trainingjob.status import Attempt, EnergyStatus
+from lowtide.trainingjob.status import EnergyStatus
+from lowtide_operator.measuring.ends import (
+    LONGEST_WAIT,
+    end_seen,
+    last_ends,
+    ran,
+    stored_time,
+    unseen_ends,
+)
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.samples.lives import NamedPod
 from lowtide_operator.samples.of_pods import (
@@ -35,8 +43,6 @@ from lowtide_operator.settings import OperatorSettings
 
 SCRAPES_BEHIND: Final = 2
 """Samples are read from this many scrape intervals before the first start."""
-LONGEST_WAIT: Final = timedelta(hours=1)
-"""Samples are read until this long after the end; the exporter keeps them for minutes."""
 
 
 NEVER_RAN: Final = Measurement(
@@ -121,7 +127,7 @@ class Measurer:
         settle_time = timedelta(seconds=settings.measurement.settle_seconds)
         ended = max(a.end or now for a in attempts)
         until = min(now, ended + LONGEST_WAIT)
-        lately = min([ended, *_last_ends(attempts)]) - settle_time - slack
+        lately = min([ended, *last_ends(attempts)]) - settle_time - slack
         target = None if job.status.target is None else job.status.target.uid
         owned = await pods_of_job(samples, namespace, job.uid, lately, until, owner_uid=target)
         recent = [pod for pod in attempts[-1].pods if (pod.end or ended) >= lately]
@@ -130,11 +136,12 @@ class Measurer:
         )
         open_pods = [pod.name for pod in recent if pod.start is not None and pod.uid not in ends]
         if (open_pods or not ends) and (
-            now < ended + settle_time or not await self._was_awake(samples, now, settings)
+            now < max(ended, end_seen(job, now)) + settle_time
+            or not await self._was_awake(samples, now, settings)
         ):
             waits = ", ".join(open_pods[:3]) or "the pods"
             return still_waiting(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
-        ends = {**await _unseen_ends(samples, job, until), **ends}
+        ends = {**await unseen_ends(samples, job, until), **ends}
         # A workload of somebody else may have run before its TrainingJob was made.
         earliest_pod = min([job.created, *(a.start for a in attempts if a.start)])
         begin = earliest_pod - slack
@@ -165,7 +172,7 @@ class Measurer:
             status=job.status,
             samples=reading,
             intensity=intensity,
-            overhead=await self._overheads.of_run(spec, zone, _ran(attempts), settings),
+            overhead=await self._overheads.of_run(spec, zone, ran(attempts), settings),
             prices=prices,
             baseline_start=baseline,
             references=await asyncio.to_thread(self._references.shelf, settings.rating),
@@ -186,22 +193,6 @@ class Measurer:
         return started is None or now >= started + settle_time
 
 
-def _ran(attempts: tuple[Attempt, ...]) -> list[RunSpan]:
-    """Return the stretches in which the job ran, as far as both their ends are known."""
-    return [
-        (a.start, a.end)
-        for a in attempts
-        if a.start is not None and a.end is not None and a.start < a.end
-    ]
-
-
-def _last_ends(attempts: tuple[Attempt, ...]) -> list[datetime]:
-    """Return the end of the pod that ended last, if all ends of the last attempt are known."""
-    ends = [pod.end for pod in attempts[-1].pods]
-    known = [end for end in ends if end is not None]
-    return [max(known)] if known and len(known) == len(ends) else []
-
-
 async def _sum_up(
     samples: Samples,
     job: JobView,
@@ -219,7 +210,7 @@ async def _sum_up(
         for pod in attempt.pods
     }
     stored = {
-        pod.uid: _stored_time(*seen[pod.uid], attempt.end)
+        pod.uid: stored_time(*seen[pod.uid], attempt.end)
         for attempt in attempts
         for pod in attempt.pods
     }
@@ -248,40 +239,9 @@ async def _sum_up(
                 await asyncio.to_thread(reading.take, piece)
 
 
-async def _unseen_ends(samples: Samples, job: JobView, until: datetime) -> Mapping[str, float]:
-    """Return the end markers of pods that were gone before the operator saw their end.
-
-    The operator's word on the end of a paused attempt depends on its own clock.
-    """
-    unseen = {
-        pod.uid: (pod.start, attempt.end)
-        for attempt in job.status.attempts[:-1]
-        for pod in attempt.pods
-        if pod.start is not None and pod.end is None and attempt.end is not None
-    }
-    if not unseen:
-        return {}
-    start = min(start for start, _ in unseen.values())
-    end = min(until, max(end for _, end in unseen.values()) + LONGEST_WAIT)
-    return await end_times(samples, job.key.namespace, unseen, start, end)
-
-
 def _made(job: JobView, pod_start: datetime) -> datetime | None:
     """Return when a job was made, `None` where a workload may have run before its TrainingJob."""
     return None if job.status.target is not None or pod_start < job.created else job.created
-
-
-def _stored_time(
-    start: datetime, end: datetime, attempt_end: datetime | None
-) -> tuple[datetime, datetime]:
-    """Return in which time a pod's samples were stored.
-
-    Its node tells start and end, by a clock that may be wrong; the end of the attempt is told by
-    the cluster's.
-    """
-    if attempt_end is None:
-        return start, end
-    return min(start, start + (attempt_end - end)), max(end, attempt_end)
 
 
 def _is_poorer(figures: Measurement, known: EnergyStatus | None) -> bool:
