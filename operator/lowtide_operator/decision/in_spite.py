@@ -14,6 +14,7 @@ from lowtide.trainingjob.window import window_of
 from lowtide_operator.decision.actions import CreateJob, FreeWorkload
 from lowtide_operator.decision.draft import Decision, Draft
 from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.questions import remembered_plan
 from lowtide_operator.decision.start import has_run, is_held, record_or_resume
 from lowtide_operator.objects.job_manifest import child_name
 from lowtide_operator.objects.views import ChildView, Fault, JobView
@@ -79,14 +80,17 @@ def _guard(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
 
 
 def patience_seconds(job: JobView, now: datetime) -> float:
-    """Return how long a job whose look failed can wait: until it is due, infinite if never."""
+    """Return how long a job whose look failed can wait: until it is due, infinite if never.
+
+    A plan of an earlier spec does not say when the job that the user wants now is due.
+    """
     status = job.status
     if has_end(status.conditions) or isinstance(job.spec, Fault) or job.spec.suspend:
         return inf
     if has_run(status.attempts) and not is_true(status.conditions, ConditionType.PAUSED):
         # A start that is recorded may not be released yet.
         return inf if is_true(status.conditions, ConditionType.RUNNING) else DUE_SECONDS
-    plan = status.plan
+    plan = None if job.run_now else remembered_plan(job)
     # The user may ask for a start before the planned one, which then is no later than the latest.
     due = [] if plan is None else [plan.start, plan.latest_start]
     left = min(((moment - now).total_seconds() for moment in due if moment), default=0.0)

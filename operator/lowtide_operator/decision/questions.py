@@ -66,15 +66,15 @@ def request_before_start(
         _applicant(seen.job),
         at_once=at_once,
         now=seen.now,
-        waited=has_waited(remembered_plan(seen)),
+        waited=has_waited(remembered_plan(seen.job)),
         objective=objective_of(seen, settings.schedule).objective,
     )
 
 
-def remembered_plan(seen: Observation) -> PlanStatus | None:
+def remembered_plan(job: JobView) -> PlanStatus | None:
     """Return the plan in the status if it was made for the spec as it is now."""
-    status = seen.job.status
-    return status.plan if status.observed_generation == seen.job.generation else None
+    status = job.status
+    return status.plan if status.observed_generation == job.generation else None
 
 
 def reason_to_run(seen: Observation, spec: TrainingJobSpec) -> Reason | None:

@@ -122,7 +122,7 @@ def _follow_plan(
     settings: OperatorSettings,
 ) -> bool:
     """Plan, write the plan down, and start the job if it is time; return whether it starts."""
-    remembered = remembered_plan(seen)
+    remembered = remembered_plan(seen.job)
     at_once = reason_to_run(seen, spec)
     request = request_before_start(seen, spec, window, settings, at_once)
     if at_once is None:

@@ -87,7 +87,8 @@ def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
 
     A start that is recorded and not yet released is due, and so is what must start before its plan.
     """
-    planned = replace(job(), status=TrainingJobStatus(plan=PlanStatus(start=CREATED + HOUR)))
+    in_an_hour = TrainingJobStatus(observed_generation=1, plan=PlanStatus(start=CREATED + HOUR))
+    planned = replace(job(), status=in_an_hour)
     assert patience_seconds(planned, CREATED) == 3600
     assert patience_seconds(planned, CREATED + 2 * HOUR) == 30
     assert patience_seconds(job(), CREATED) == 30
@@ -110,8 +111,16 @@ def test_a_look_that_failed_is_repeated_when_the_job_is_due() -> None:
     )
     assert patience_seconds(replace(planned, status=runs), CREATED + 2 * HOUR) == inf
     early = PlanStatus(start=CREATED + HOUR, latest_start=CREATED + HOUR / 2)
-    asked = replace(planned, status=TrainingJobStatus(plan=early))
+    asked = replace(planned, status=TrainingJobStatus(observed_generation=1, plan=early))
     assert patience_seconds(asked, CREATED) == 1800
+
+
+def test_a_plan_of_an_earlier_spec_does_not_say_when_a_job_is_due() -> None:
+    """The user has changed the spec, or asks for the start now; the status cannot be written."""
+    in_an_hour = TrainingJobStatus(observed_generation=1, plan=PlanStatus(start=CREATED + HOUR))
+    edited = replace(job(), status=in_an_hour, generation=2)
+    assert patience_seconds(edited, CREATED) == 30
+    assert patience_seconds(replace(edited, generation=1, run_now=True), CREATED) == 30
 
 
 @pytest.mark.parametrize(
