@@ -201,7 +201,6 @@ def test_a_run_rests_at_dirty_hours_and_its_energy_is_the_sum_of_its_attempts(
         outcomes = [attempt["outcome"] for attempt in status["attempts"]]
         assert outcomes[:-1] == ["Paused"] * (len(outcomes) - 1)
         assert len(outcomes) >= 2
-        assert float(status["counterfactual"]["avoidedGrams"]) > 0
     else:
         assert "while it was frozen it drew" in done.stderr
 

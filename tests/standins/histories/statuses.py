@@ -79,8 +79,10 @@ class OperatorSide:
         job = replace(job, status=decide(ended, self._settings).status)
         figures = await measurer.measure(job, now, self._settings)
         ahead = max(pod.told_start - pod.start, pod.told_end - pod.end) - UNIX_START
-        if figures.status == "Unknown" and ahead > 0:  # its node tells an end that is yet to come
-            later = now + timedelta(seconds=ahead)
+        if figures.status == "Unknown":
+            # The time to settle begins when the end is seen, or told by a clock that is ahead.
+            settle = self._settings.measurement.settle_seconds
+            later = now + timedelta(seconds=settle + max(0.0, ahead))
             figures = await measurer.measure(job, later, self._settings)
         assert figures.status != "Unknown", f"{pod.uid} is awaited for ever: {figures.message}"
         assert figures.reason is not Reason.NEVER_RAN, f"{pod.uid} ran, the status does not know it"
