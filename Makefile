@@ -18,7 +18,7 @@ help:
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
 	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
-	@echo "make test-kinds the real Kueue, training-operator and Collector, which are built first (root)"
+	@echo "make test-kinds the real Kueue, Trainer, training-operator, KubeRay and Collector, built first (root)"
 	@echo "make install    .venv with everything and the lowtide command"
 	@echo "make lint       ruff, mypy, import-linter, generated files"
 	@echo "make generate   rewrite CRDs, dashboards and reference pages"
@@ -51,7 +51,7 @@ test: lint
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster
 
-# Other people's programs that take long to build: Kueue, the training-operator, a Collector.
+# Other people's programs that take long to build: controllers of workloads, and a Collector.
 test-kinds: install
 	@$(BIN)/python tests/cluster build --kinds
 	$(BIN)/python -Im pytest -q -m kinds tests/cluster tests/rules

@@ -7,6 +7,8 @@ a fixed folder, which a mount of its own puts elsewhere.
 
 import base64
 import json
+import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,21 +38,24 @@ class HostController:
     name: str
     """That of its program and of its module in `tests/cluster`."""
     namespace: str
-    """Where its manifests put its Service and its Secret."""
+    """Where its manifests put its Service and its Secret; empty for one without a webhook."""
     secret: str
     """Secret with the certificate of its webhook."""
     port: int
     """Port of its webhook on the host."""
     configuration: Manifest | None
     """Its configuration file; `None` for one that is told everything by arguments."""
-    probe: Manifest
-    """An object that the API server takes, on trial, only if the webhook answers."""
+    probe: Manifest | None
+    """An object that the API server takes, on trial, only if the webhook answers; `None` for one
+    without a webhook."""
     arguments: tuple[str, ...] = ()
     """Further arguments; {config} is the folder of `files` and {image} the base image."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of its environment."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that its arguments name: name and text."""
-    folder: str = "config/default"
-    """Folder of its module that holds its manifests."""
+    folders: tuple[str, ...] = ("config/default",)
+    """Folders of its module that hold its manifests."""
     definitions: tuple[str, ...] = ()
     """The custom resources that are installed, by the start of their names; empty: all of them."""
     left_out: tuple[str, ...] = ()
@@ -98,7 +103,7 @@ class Running:
             ],
             pid_file=self.pid_file,
             log_file=self.layout.logs / f"{self.which.name}.log",
-            environment={"KUBECONFIG": self.kubeconfig},
+            environment={"KUBECONFIG": self.kubeconfig, **self.which.environment},
         )  # fmt: skip
 
     def kill(self) -> None:
@@ -120,7 +125,7 @@ def run(which: HostController, cluster: RunningCluster, kubectl: Kubectl) -> Ite
     running = Running(which, program, cluster.kubeconfig, layout, image)
     module = binaries.module_folder(layout, which.name, Progress())
     manifests = for_a_host(which, _manifests(which, module, kubectl))
-    # Definitions of Kubeflow are megabytes each: one request for each object.
+    # Definitions of Kubeflow and Ray are megabytes each: one request for each object.
     for one in manifests:
         kubectl.apply(one)
     definitions = [
@@ -139,13 +144,34 @@ def run(which: HostController, cluster: RunningCluster, kubectl: Kubectl) -> Ite
 
 def _manifests(which: HostController, module: Path, kubectl: Kubectl) -> list[Manifest]:
     """Return the manifests of a controller's own installation."""
-    text = kubectl("kustomize", str(module / which.folder))
-    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+    folders = [module / folder for folder in which.folders]
+    if not (folders[0] / "kustomization.yaml").exists():
+        texts = [file.read_text() for folder in folders for file in sorted(folder.glob("*.yaml"))]
+    elif len(folders) == 1:
+        texts = [kubectl("kustomize", str(folders[0]))]
+    else:
+        texts = [_joined(which, folders, kubectl)]
+    found = (one for text in texts for one in yaml.load_all(text, Loader=yaml.CSafeLoader))
+    return [one for one in found if one]
+
+
+def _joined(which: HostController, folders: Sequence[Path], kubectl: Kubectl) -> str:
+    """Return what several folders of manifests become in the controller's namespace."""
+    with tempfile.TemporaryDirectory() as place:
+        around: Manifest = {
+            "namespace": which.namespace,
+            "resources": [os.path.relpath(folder, Path(place).resolve()) for folder in folders],
+            "secretGenerator": [{"name": which.secret, "options": {"disableNameSuffixHash": True}}],
+        }
+        (Path(place) / "kustomization.yaml").write_text(yaml.safe_dump(around))
+        return kubectl("kustomize", place)
 
 
 def _hand_over(running: Running, kubectl: Kubectl) -> None:
     """Put the certificate that the controller made where it looks, and wait for its webhook."""
     which, certificates = running.which, running.certificates
+    if which.probe is None:
+        return
     deadline = time.monotonic() + READY_SECONDS
     inside = kubectl.within(which.namespace)
     said = "no certificate"
@@ -181,7 +207,8 @@ def _remove(
         if one["kind"].endswith("WebhookConfiguration"):
             kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--ignore-not-found")
     kubectl("delete", *definitions, "--wait=false")
-    kubectl("delete", f"namespace/{running.which.namespace}", "--wait=false")
+    if running.which.namespace:
+        kubectl("delete", f"namespace/{running.which.namespace}", "--wait=false")
 
 
 def for_a_host(which: HostController, manifests: Sequence[Manifest]) -> list[Manifest]:
@@ -203,6 +230,9 @@ def for_a_host(which: HostController, manifests: Sequence[Manifest]) -> list[Man
             one["spec"] = {"ports": ports}
             kept.append(_endpoints(which, one["metadata"], ports[0].get("name", "")))
         kept.append(one)
+    if which.namespace and not any(one["kind"] == "Namespace" for one in kept):
+        named = {"apiVersion": "v1", "metadata": {"name": which.namespace}}
+        kept.append({**named, "kind": "Namespace"})
     kept.sort(key=lambda one: one["kind"] != "Namespace")
     return kept
 

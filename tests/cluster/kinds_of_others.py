@@ -1,14 +1,17 @@
-"""Workloads of other kinds in a test: manifests as a user writes them, and their pods.
+"""A PyTorchJob, a TrainJob and a RayJob of a test: manifests as a user writes them, and their pods.
 
 Each holds two GPUs at most, keeps a core busy for each, and stops a moment after SIGTERM.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from clients import Kubectl
 
+RUNTIME = "lowtide-test"
+RAY_HEAD = Path(__file__).resolve().parent.parent / "standins" / "ray" / "head.py"
 WORK = """
 import signal, sys, time
 def stop(*_):
@@ -97,6 +100,47 @@ def _pytorch(image: str, seconds: int, code: int) -> Manifest:
     return {"pytorchReplicaSpecs": {"Master": replicas, "Worker": replicas}}
 
 
+def _train(image: str, seconds: int, code: int) -> Manifest:
+    """Return the spec of a TrainJob of two nodes."""
+    return {
+        "runtimeRef": {"name": RUNTIME},
+        "trainer": {
+            "numNodes": 2,
+            "image": image,
+            "command": ["python3", "-c", WORK.format(seconds=seconds, code=code)],
+            "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}},
+        },
+    }
+
+
+def _ray(image: str, seconds: int, code: int) -> Manifest:
+    """Return the spec of a RayJob whose head is a stand-in, with one worker that has a GPU."""
+    head = _container("ray-head", image, ["python3", "-c", RAY_HEAD.read_text(encoding="utf-8")])
+    head["ports"] = [
+        {"containerPort": 8265, "name": "dashboard"},
+        {"containerPort": 6379, "name": "gcs-server"},
+    ]
+    busy = ["python3", "-c", WORK.format(seconds=3600, code=0)]
+    worker = _container("ray-worker", image, busy, gpus=1)
+
+    def template(container: Manifest) -> Manifest:
+        annotations = {"ray.io/overwrite-container-cmd": "true"}
+        spec = {"terminationGracePeriodSeconds": GRACE_SECONDS, "containers": [container]}
+        return {"metadata": {"annotations": annotations}, "spec": spec}
+
+    group = {"groupName": "gpu", "replicas": 1, "minReplicas": 1, "maxReplicas": 1}
+    return {
+        "entrypoint": f"{'fail' if code else 'succeed'} {seconds}",
+        "submissionMode": "HTTPMode",
+        "shutdownAfterJobFinishes": True,
+        "rayClusterSpec": {
+            "rayVersion": "2.52.0",
+            "headGroupSpec": {"rayStartParams": {}, "template": template(head)},
+            "workerGroupSpecs": [{**group, "rayStartParams": {}, "template": template(worker)}],
+        },
+    }
+
+
 KINDS = (
     OtherKind(
         kind="PyTorchJob",
@@ -107,4 +151,44 @@ KINDS = (
         spec=_pytorch,
         pods=2,
     ),
+    OtherKind(
+        kind="TrainJob",
+        api_version="trainer.kubeflow.org/v1alpha1",
+        plural="trainjobs.trainer.kubeflow.org",
+        suspend=("suspend",),
+        selector="jobset.sigs.k8s.io/jobset-name={name}",
+        spec=_train,
+        pods=2,
+    ),
+    OtherKind(
+        kind="RayJob",
+        api_version="ray.io/v1",
+        plural="rayjobs.ray.io",
+        suspend=("suspend",),
+        # A cluster has another name with every resume, and the tests one RayJob at a time.
+        selector="ray.io/is-ray-node=yes",
+        spec=_ray,
+        pods=2,
+    ),
 )
+
+
+def training_runtime(image: str) -> Manifest:
+    """Return the runtime that the TrainJobs name."""
+    node = _container("node", image, ["true"])
+    pod = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [node],
+    }
+    ancestor = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}
+    job = {"metadata": ancestor, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
+    return {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "ClusterTrainingRuntime",
+        "metadata": {"name": RUNTIME},
+        "spec": {
+            "mlPolicy": {"numNodes": 1},
+            "template": {"spec": {"replicatedJobs": [{"name": "node", "template": job}]}},
+        },
+    }

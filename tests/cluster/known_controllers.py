@@ -72,6 +72,58 @@ KUEUE = HostController(
         *("ray", "spark", "mpi", "tfjob", "xgboost", "paddle", "jaxjob", "appwrapper"),
     ),
 )
+TRAINER = HostController(
+    name="trainer",
+    namespace="kubeflow-system",
+    secret="kubeflow-trainer-webhook-cert",
+    port=9445,
+    configuration={
+        "apiVersion": "config.trainer.kubeflow.org/v1alpha1",
+        "kind": "Configuration",
+        "health": {"healthProbeBindAddress": ":8283"},
+        "metrics": {"bindAddress": "0"},
+        "webhook": {"port": 9445},
+        "leaderElection": {"leaderElect": False},
+        "certManagement": {
+            "enable": True,
+            "webhookServiceName": "kubeflow-trainer-controller-manager",
+            "webhookSecretName": "kubeflow-trainer-webhook-cert",
+        },
+        "statusServer": {"port": 10443, "qps": 5, "burst": 10},
+    },
+    probe={
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "ClusterTrainingRuntime",
+        "metadata": {"name": "probe"},
+        "spec": {
+            "mlPolicy": {"numNodes": 1},
+            "template": {
+                "spec": {
+                    "replicatedJobs": [
+                        {
+                            "name": "node",
+                            "template": {
+                                "metadata": {
+                                    "labels": {
+                                        "trainer.kubeflow.org/trainjob-ancestor-step": "trainer"
+                                    }
+                                },
+                                "spec": {
+                                    "template": {
+                                        "spec": {"containers": [{"name": "node", "image": "none"}]}
+                                    }
+                                },
+                            },
+                        }
+                    ]
+                }
+            },
+        },
+    },
+    # Its overlay would fetch JobSet from elsewhere.
+    folders=tuple(f"manifests/base/{part}" for part in ("crds", "manager", "rbac", "webhook")),
+)
+"""It makes JobSets: the controller of these must run beside it."""
 TRAINING_OPERATOR = HostController(
     name="trainingoperator",
     namespace="kubeflow",
@@ -119,7 +171,29 @@ TRAINING_OPERATOR = HostController(
             }
         },
     },
-    folder="manifests/overlays/standalone",
+    folders=("manifests/overlays/standalone",),
     definitions=("pytorchjobs.",),
     left_out=("mpijob", "tfjob", "xgboostjob", "paddlejob", "jaxjob"),
+)
+RAY = HostController(
+    name="rayoperator",
+    namespace="",
+    secret="",
+    port=0,
+    configuration=None,
+    arguments=(
+        "--metrics-addr=127.0.0.1:8289",
+        "--health-probe-bind-address=127.0.0.1:8288",
+        "--enable-leader-election=false",
+        # Its pods' dashboard is behind the API server for a process of the host.
+        "--use-kubernetes-proxy=true",
+    ),
+    # The heads of the tests are stand-ins, which have no program `ray` to probe with.
+    environment={
+        "ENABLE_PROBES_INJECTION": "false",
+        "ENABLE_INIT_CONTAINER_INJECTION": "false",
+    },
+    probe=None,
+    folders=("config/crd/bases",),
+    definitions=("rayclusters.", "rayjobs.", "rayservices."),
 )

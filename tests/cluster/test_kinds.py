@@ -1,9 +1,12 @@
-"""Unchanged PyTorchJobs on a real cluster, with their real controller, the training-operator.
+"""Unchanged PyTorchJobs, TrainJobs and RayJobs on a real cluster, with their real controllers.
 
-It is built from its own Go module; run by `make test-kinds`.
+training-operator, Kubeflow Trainer with JobSet, and KubeRay are built from their own modules; run
+by `make test-kinds`. The head of a RayJob is a stand-in for Ray's job API: no Ray runs here.
 """
 
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import host_controllers
@@ -14,6 +17,7 @@ from clients import Kubectl, RunningCluster
 from demonstration import day, stage
 from kinds_of_others import OtherKind
 from measured import Installed, pods_of, truth_of
+from singlenode.images import Image
 from sleepers import await_
 from test_paused_job import write_waves
 from test_workloads import (
@@ -30,19 +34,32 @@ from test_workloads import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
 
+CONTROLLERS = (
+    known_controllers.JOB_SET,
+    known_controllers.TRAINER,
+    known_controllers.TRAINING_OPERATOR,
+    known_controllers.RAY,
+)
 each_kind = pytest.mark.parametrize("kind", kinds_of_others.KINDS, ids=lambda kind: kind.kind)
 
 
 @pytest.fixture(scope="module")
-def controllers(cluster: RunningCluster, kubectl: Kubectl) -> Iterator[None]:
-    """The controller, before the operator, which looks for the kind at its start."""
-    with host_controllers.run(known_controllers.TRAINING_OPERATOR, cluster, kubectl):
-        yield
+def controllers(
+    cluster: RunningCluster, kubectl: Kubectl, built: dict[str, Image]
+) -> Iterator[dict[str, host_controllers.Running]]:
+    """The controllers of all kinds, before the operator, which looks for kinds at its start."""
+    with ExitStack() as stack:
+        running = {
+            one.name: stack.enter_context(host_controllers.run(one, cluster, kubectl))
+            for one in CONTROLLERS
+        }
+        kubectl.apply(kinds_of_others.training_runtime(built["base"].reference))
+        yield running
 
 
 @pytest.fixture(scope="module")
 def inside(
-    controllers: None,
+    controllers: dict[str, host_controllers.Running],
     kubectl: Kubectl,
     installed: Installed,
     tmp_path_factory: pytest.TempPathFactory,
@@ -67,6 +84,26 @@ def held(inside: Kubectl, kind: OtherKind, name: str) -> bool:
 
 def uids(pods: list[dict[str, Any]]) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods}
+
+
+def all_run(inside: Kubectl, kind: OtherKind, name: str) -> None:
+    """Return when all pods of a workload run."""
+
+    def running() -> bool:
+        phases = [one["status"]["phase"] for one in kind.pods_of(inside, name)]
+        return phases == ["Running"] * kind.pods
+
+    await_(running, f"all pods of {name} run")
+
+
+def work_for_a_stretch(inside: Kubectl, kind: OtherKind, name: str) -> set[str]:
+    """Return the uids of a workload's pods when all have worked for some seconds.
+
+    Edges of their energy are then a small part of it.
+    """
+    all_run(inside, kind, name)
+    time.sleep(STRETCH_SECONDS)
+    return uids(kind.pods_of(inside, name))
 
 
 def run_until_measured(inside: Kubectl, installed: Installed, name: str) -> dict[str, Any]:
@@ -105,16 +142,14 @@ def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
 
 
 @each_kind
-def test_a_workload_is_paused_and_goes_on_when_its_pods_are_gone(
+def test_a_workload_is_paused_goes_on_when_its_pods_are_gone_and_is_measured(
     kind: OtherKind, inside: Kubectl, installed: Installed
 ) -> None:
     """Its pods are seen to end and to begin, and the old and the new are never there together."""
     image, name = installed.built["base"].reference, f"rest-{kind.kind.lower()}"
     notes = {"policy": "Immediate", "interruptible": "true"}
-    inside.apply(kind.labelled(name, image, 2 * STRETCH_SECONDS, **notes))
-    await_(lambda: state(inside, name) == "Running", f"{name} runs")
-    await_(lambda: len(kind.pods_of(inside, name)) == kind.pods, f"all pods of {name} are there")
-    first = uids(kind.pods_of(inside, name))
+    inside.apply(kind.labelled(name, image, 3 * STRETCH_SECONDS, **notes))
+    first = work_for_a_stretch(inside, kind, name)
     job = beside(inside, name)["metadata"]["name"]
     patch(inside, job, '{"spec":{"suspend":true}}')
     await_(lambda: held(inside, kind, name), f"{name} is suspended")
@@ -129,9 +164,11 @@ def test_a_workload_is_paused_and_goes_on_when_its_pods_are_gone(
     await_(second, f"the second pods of {name}")
     assert all(not (now & first) or not (now - first) for now in seen), "old and new pods together"
     await_(lambda: state(inside, name) == "Running", f"{name} runs again")
-    status = measured(inside, name)["status"]
+    found = run_until_measured(inside, installed, name)
+    status = found["status"]
     assert status["display"]["state"] == "Complete"
-    assert status["attempts"][0]["outcome"] == "Paused"
+    assert [one["outcome"] for one in status["attempts"]] == ["Paused", "Complete"]
+    assert len(pods_of(found)) == 2 * kind.pods
 
 
 @each_kind
@@ -144,3 +181,37 @@ def test_a_workload_that_fails_is_failed_and_measured(
     await_(lambda: state(inside, name) == "Failed", f"{name} has failed", seconds=120)
     found = run_until_measured(inside, installed, name)
     assert [one["outcome"] for one in found["status"]["attempts"]] == ["Failed"]
+
+
+@each_kind
+def test_a_workload_is_free_when_its_trainingjob_is_deleted(
+    kind: OtherKind, inside: Kubectl, installed: Installed
+) -> None:
+    """It was held by a TrainingJob that names it; nothing of ours stays on it, and it runs."""
+    image, name = installed.built["base"].reference, f"free-{kind.kind.lower()}"
+    target = {"apiVersion": kind.api_version, "kind": kind.kind, "name": name}
+    written = {"apiVersion": "lowtide.dev/v1alpha1", "kind": "TrainingJob"}
+    spec = {"targetRef": target, "suspend": True}
+    inside.apply({**written, "metadata": {"name": f"{name}-plan"}, "spec": spec})
+    inside.apply(kind.manifest(name, image, 3600))
+    await_(lambda: held(inside, kind, name), f"{name} is held")
+    inside("delete", "trainingjob", f"{name}-plan")
+    await_(lambda: not held(inside, kind, name), f"{name} is free")
+    all_run(inside, kind, name)
+    assert not inside.json("get", kind.plural, name)["metadata"].get("ownerReferences")
+    inside("delete", kind.plural, name, "--timeout=60s")
+
+
+@each_kind
+def test_a_workload_that_is_deleted_while_it_runs_was_measured(
+    kind: OtherKind, inside: Kubectl, installed: Installed
+) -> None:
+    """Its TrainingJob stays, says so, and has the energy of all its pods."""
+    image, name = installed.built["base"].reference, f"gone-{kind.kind.lower()}"
+    inside.apply(kind.labelled(name, image, 3600, policy="Immediate"))
+    work_for_a_stretch(inside, kind, name)
+    await_(lambda: state(inside, name) == "Running", f"{name} is followed")
+    inside("delete", kind.plural, name, "--timeout=60s")
+    found = run_until_measured(inside, installed, name)
+    assert found["status"]["display"]["state"] == "Failed"
+    assert len(pods_of(found)) == kind.pods

@@ -114,3 +114,39 @@ def test_a_pod_that_ran_before_the_daemon_counts_from_its_first_look(cgroup, tmp
     owners.close()
 
     assert control.gpu(0).cpu_seconds == 2.0
+
+
+def test_a_pod_that_comes_again_by_its_name_has_a_truth_of_its_own(cgroup, tmp_path, kubelet):
+    """The first one's folder is there when the second gets its GPU, before its own."""
+    logs = tmp_path / "logs"
+    (logs / f"ml_job_{UID}").mkdir(parents=True)
+    control = Control.create(tmp_path / "state", 1)
+    owners = Kubelet(str(kubelet.socket), frozenset({"nvidia.com/gpu"}))
+    follower = Follower(
+        control,
+        owners,
+        gpus=1,
+        pod_logs=logs,
+        cgroup_roots=(tmp_path / "cgroup",),
+        truth=tmp_path / "truth.jsonl",
+        idle_watts=30.0,
+        watts_per_core=200.0,
+    )
+    for begin, seconds in ((100, 10), (200, 20)):
+        control.set_clock(begin)
+        follower.step()
+        kubelet.give("ml", "job", gpu_uuid(0))
+        follower.step()
+        if begin == 200:
+            (logs / "ml_job_second").mkdir()
+        control.set_clock(begin + seconds)
+        follower.step()
+        kubelet.pods.clear()
+        follower.step()
+    owners.close()
+
+    records = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    assert [(one["uid"], one["energy_joules"]) for one in records] == [
+        (UID, pytest.approx(300)),
+        ("second", pytest.approx(600)),
+    ]

@@ -72,12 +72,27 @@ COMPANIONS = (
         package="sigs.k8s.io/kueue/cmd/kueue",
         is_for_kinds=True,
     ),
-    # Built against what JobSet is built against, so that most of it is compiled already.
+    # Built against what Kueue is built against, so that most of it is compiled already.
+    Module(
+        "trainer",
+        compiled_packages=900,
+        core_minutes=1,
+        package="github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager",
+        is_for_kinds=True,
+    ),
+    # These two against what JobSet is built against, for the same reason.
     Module(
         "trainingoperator",
         compiled_packages=800,
         core_minutes=3,
         package="github.com/kubeflow/training-operator/cmd/training-operator.v1",
+        is_for_kinds=True,
+    ),
+    Module(
+        "rayoperator",
+        compiled_packages=800,
+        core_minutes=3,
+        package="github.com/ray-project/kuberay/ray-operator",
         is_for_kinds=True,
     ),
     Module(

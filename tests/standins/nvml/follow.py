@@ -31,6 +31,8 @@ from lowtide.meters.errors import SourceError
 from lowtide_exporter.owners.kubelet import Kubelet
 
 _POWER_WINDOW_SECONDS = 1.0
+_FOLDER_SECONDS = 5.0
+"""Time in which the kubelet has made the log folder of a pod that holds a GPU."""
 
 
 @dataclass
@@ -91,6 +93,7 @@ class Follower:
         self._idle_watts, self._watts_per_core = idle_watts, watts_per_core
         self._index = {gpu_uuid(i): i for i in range(gpus)}
         self._holdings: dict[tuple[str, str], Holding] = {}
+        self._ended: set[str] = set()
         self._last_seconds: float | None = None
         for index in self._index.values():
             gpu = control.gpu(index)
@@ -131,7 +134,8 @@ class Follower:
 
     def _move(self, holding: Holding, now: float) -> None:
         if not holding.uid:
-            holding.uid = self._find_uid(holding.namespace, holding.pod)
+            is_new = now - holding.start_seconds < _FOLDER_SECONDS
+            holding.uid = self._find_uid(holding.namespace, holding.pod, is_new=is_new)
         if holding.meter is None and holding.uid:
             holding.meter = find_pod(self._cgroup_roots, holding.uid)
         delta = holding.read(now)
@@ -140,14 +144,22 @@ class Follower:
             gpu.cpu_seconds += delta
             gpu.cpu_cores = holding.cores()
 
-    def _find_uid(self, namespace: str, pod: str) -> str:
-        """Return the UID from the kubelet's log folders, `<namespace>_<pod>_<uid>`."""
-        found = sorted(self._pod_logs.glob(f"{namespace}_{pod}_*"), key=lambda p: p.stat().st_mtime)
-        return found[-1].name.rsplit("_", 1)[1] if found else ""
+    def _find_uid(self, namespace: str, pod: str, *, is_new: bool) -> str:
+        """Return the UID from the kubelet's log folders, `<namespace>_<pod>_<uid>`.
+
+        The folder of an earlier pod of this name may still be there when a new one's is not yet.
+        """
+        folders = self._pod_logs.glob(f"{namespace}_{pod}_*")
+        found = sorted(folders, key=lambda folder: folder.stat().st_mtime)
+        uids = [folder.name.rsplit("_", 1)[1] for folder in found]
+        own = next((uid for uid in reversed(uids) if uid not in self._ended), "")
+        # A kubelet that restarts lists nothing for a moment, and then the same pod again.
+        return own if own or is_new or not uids else uids[-1]
 
     def _finish(self, holding: Holding, at_seconds: float, *, is_running: bool) -> None:
         for index in holding.gpus:
             self._control.gpu(index).cpu_cores = 0.0
+        self._ended.add(holding.uid)
         seconds = at_seconds - holding.start_seconds
         watts = self._idle_watts * seconds + self._watts_per_core * holding.cpu_seconds
         record = {
