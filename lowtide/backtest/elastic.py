@@ -15,11 +15,11 @@ from lowtide.planning.deviation import MIDDLE, deviated, transition
 from lowtide.planning.elastic import Elastic
 from lowtide.planning.elastic_values import (
     FRESH,
-    OFF,
     ON,
     ElasticProblem,
     ElasticTable,
     choices,
+    next_mode,
     take,
 )
 from lowtide.planning.search import TIE
@@ -109,9 +109,7 @@ class _Following:
         self.replicas[alive, slot] = sizes[chosen]
         runs = chosen > 0
         self.restarts += int((runs & (mode != FRESH) & (mode != ON + chosen - 1)).sum())
-        self.mode[alive] = np.where(
-            runs, ON + chosen - 1, np.where(self.mode[alive] == FRESH, FRESH, OFF)
-        )
+        self.mode[alive] = next_mode(mode, chosen)
 
     def schedules(self) -> ElasticSchedules:
         """Return what the jobs did."""

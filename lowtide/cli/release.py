@@ -15,7 +15,13 @@ from lowtide.cli.jobs import (
 )
 from lowtide.cli.options import cluster_options
 from lowtide.records.fields import mapping, text
-from lowtide.trainingjob.holding import HELD_SELECTOR, free_patch, paused_in_queue
+from lowtide.trainingjob.holding import (
+    HELD_SELECTOR,
+    QUEUE_GROUP,
+    QUEUE_PLURAL,
+    free_patch,
+    paused_in_queue,
+)
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
 
 
@@ -99,8 +105,8 @@ def _free(kind: WorkloadKind, body: dict[str, Any], cluster: KubectlTarget) -> N
     if mapping(mapping(fresh.get("metadata")).get("labels")).get(names.LABEL_HELD) == "true":
         if queued_as := paused_in_queue(fresh):
             active = json.dumps({"spec": {"active": True}})
-            resource_of_kueue = ["workloads.kueue.x-k8s.io", queued_as]
-            kubectl_json(["patch", *resource_of_kueue, "--type=merge", f"--patch={active}"], where)
+            place = [f"{QUEUE_PLURAL}.{QUEUE_GROUP}", queued_as]
+            kubectl_json(["patch", *place, "--type=merge", f"--patch={active}"], where)
         patch = json.dumps(free_patch(kind, fresh))
         kubectl_json(["patch", resource, name, "--type=merge", f"--patch={patch}"], where)
     click.echo(f"{kind.kind} {namespace}/{name} is free", err=True)

@@ -128,12 +128,9 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
     targets = _targets(prometheus, choice)
     pods: dict[str, str] = {}
     labels = "namespace, pod, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
-    for start, end in pieces(
-        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
-    ):
-        seconds = int((end - start).total_seconds()) + choice.step_seconds
+    for seconds, at in _days(choice):
         stored = f"last_over_time({choice.selector(names.METRIC_POD_OWNER)}[{seconds}s])"
-        for found, _ in prometheus.vector(f"group by ({labels}) ({stored})", at=end.timestamp()):
+        for found, _ in prometheus.vector(f"group by ({labels}) ({stored})", at=at):
             uid = found.get("pod_uid", "")
             pods[uid] = found.get("pod", "")
             if found.get("trainingjob_uid") or found.get("owner_uid") in targets:
@@ -156,14 +153,9 @@ def _targets(prometheus: PrometheusApi, choice: PodChoice) -> frozenset[str]:
     """
     targets: set[str] = set()
     stored = f'{names.METRIC_JOB_INFO}{{target_uid!=""}}'
-    for start, end in pieces(
-        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
-    ):
-        seconds = int((end - start).total_seconds()) + choice.step_seconds
+    for seconds, at in _days(choice):
         query = f"group by (target_uid) (last_over_time({stored}[{seconds}s]))"
-        targets |= {
-            found.get("target_uid", "") for found, _ in prometheus.vector(query, at=end.timestamp())
-        }
+        targets |= {found.get("target_uid", "") for found, _ in prometheus.vector(query, at=at)}
     return frozenset(targets - {""})
 
 
@@ -182,14 +174,18 @@ def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:
 def _last(prometheus: PrometheusApi, choice: PodChoice, metric: str) -> dict[str, float]:
     """Return the last value of a gauge of each pod, by uid."""
     last: dict[str, float] = {}
-    for start, end in pieces(
-        choice.window.start, choice.window.end, OWNER_PIECE, choice.step_seconds
-    ):
-        seconds = int((end - start).total_seconds()) + choice.step_seconds
+    for seconds, at in _days(choice):
         query = f"max by (pod_uid) (last_over_time({choice.selector(metric)}[{seconds}s]))"
-        for labels, value in prometheus.vector(query, at=end.timestamp()):
+        for labels, value in prometheus.vector(query, at=at):
             last[labels.get("pod_uid", "")] = value
     return last
+
+
+def _days(choice: PodChoice) -> Iterator[tuple[int, float]]:
+    """Yield length in seconds and end in Unix seconds of the days that gauges are asked for in."""
+    window, step = choice.window, choice.step_seconds
+    for start, end in pieces(window.start, window.end, OWNER_PIECE, step):
+        yield int((end - start).total_seconds()) + step, end.timestamp()
 
 
 def _samples(

@@ -227,8 +227,7 @@ def choices(
     energy, after = steps_run(problem, length, left, lost)
     remaining = float(problem.lengths[step + 1 :].sum())
     group = np.arange(len(left))
-    waiting_mode = np.where(mode == FRESH, FRESH, OFF)
-    rest = _read(ahead, waiting_mode, left, group)
+    rest = _read(ahead, next_mode(mode, np.zeros_like(mode)), left, group)
     run = cost * energy + _read(ahead, ON + size, after, group)
     if problem.closed is not None:
         run[problem.closed[step]] = INFEASIBLE
@@ -247,6 +246,12 @@ def choices(
         left=everything_left,
         safe=done | (needed <= remaining + 1e-6),
     )
+
+
+def next_mode(mode: Ints, chosen: Ints) -> Ints:
+    """Return the mode of each job after its choice, 0 to rest."""
+    rested = np.where(mode == FRESH, FRESH, OFF)
+    return np.asarray(np.where(chosen > 0, ON + chosen - 1, rested))
 
 
 def _read(ahead: Array, mode: Any, work: Array, group: Ints) -> Array:

@@ -20,8 +20,8 @@ from lowtide.planning.elastic_values import (
     Choices,
     ElasticProblem,
     ElasticTable,
-    Ints,
     choices,
+    next_mode,
     take,
 )
 from lowtide.planning.horizon import Array, Horizon
@@ -100,12 +100,13 @@ class _Search:
         for step in range(len(self.starts)):
             ahead = table.expected(MIDDLE) if step == 0 else table.kept[step + 1]
             options = choices(self.problem, ahead, step, self._cost(step), left, mode)
-            place = int(take(options, mode, TIE)[0])
+            chosen = take(options, mode, TIE)
+            place = int(chosen[0])
             if step == 0:
                 expected = float(options.costs[place, 0])
             steps.append(_Step(float(self.starts[step]), place, self._seconds(options, place)))
             left = options.left[place]
-            mode = _next_mode(mode, place)
+            mode = next_mode(mode, chosen)
             if left[0] * self.tick <= _DONE:
                 return self._proposal(steps, expected)
         return Proposal(
@@ -162,12 +163,6 @@ class _Search:
         if closed is not None and closed[self.starts < length, base].any():
             return None
         return float(self.horizon.total(0.0, length))
-
-
-def _next_mode(mode: Ints, place: int) -> Ints:
-    if place > 0:
-        return np.array([ON + place - 1])
-    return np.where(mode == FRESH, FRESH, OFF)
 
 
 def _closed(spaces: tuple[SearchSpace, ...], steps: int) -> Bools | None:

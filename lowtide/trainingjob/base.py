@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from lowtide.trainingjob.report_values import MAX_COUNT
+
 DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 NON_NEGATIVE_DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
 DECIMAL_MAX_LENGTH: Final = 32
-MAX_COUNT: Final = 2**63 - 1
-"""The largest whole number that the API server stores."""
 
 
 class ApiModel(BaseModel):

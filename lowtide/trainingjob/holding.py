@@ -13,9 +13,12 @@ from lowtide import names
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide.units import format_timestamp
 
-QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+QUEUE_GROUP: Final = "kueue.x-k8s.io"
+QUEUE_PLURAL: Final = "workloads"
+"""Kueue's own objects, one for each workload in a queue."""
+QUEUE_LABEL: Final = f"{QUEUE_GROUP}/queue-name"
 """Label of a workload whose suspend flag belongs to Kueue."""
-GATES: Final = "kueue.x-k8s.io/admission-gated-by"
+GATES: Final = f"{QUEUE_GROUP}/admission-gated-by"
 """Annotation that keeps Kueue from admitting a workload: names of gates, with commas between."""
 OUR_GATE: Final = f"{names.GROUP}/carbon"
 HELD_SELECTOR: Final = f"{names.LABEL_HELD}=true"

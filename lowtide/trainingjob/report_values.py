@@ -14,8 +14,8 @@ from lowtide.units import parse_timestamp
 
 NAME_MAX_BYTES: Final = 80
 ERROR_MAX_BYTES: Final = 300
-COUNT_LIMIT: Final = 2**63
-"""A count of samples, tokens or bytes is below it: the API server stores no larger one."""
+MAX_COUNT: Final = 2**63 - 1
+"""The largest whole number that the API server stores."""
 FLOPS_LIMIT: Final = 10**27
 """Above the floating-point operations of the largest training runs published (about 1e26)."""
 SECONDS_LIMIT: Final = 1e9
@@ -79,8 +79,8 @@ def check_number(value: object) -> float:
 
 def check_count(value: object) -> int:
     """Return a count."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
-        raise ValueError(f"{shown(value)} is not a whole number from 0 to 2^63")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise ValueError(f"{shown(value)} is not a whole number from 0 to 2^63 - 1")
     return value
 
 

@@ -24,6 +24,7 @@ from lowtide_operator.cluster.errors import (
     RefusedError,
     UnreachableError,
 )
+from lowtide_operator.cluster.workload_pods import list_own_pods
 from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
@@ -36,7 +37,6 @@ from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
 from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
     is_there,
-    own_pods,
     queue_view,
     selectors_of,
     workload_view,
@@ -147,13 +147,9 @@ def _unknown_kind(seen: Observation, message: str) -> Observation:
 async def _pods_of_workload(
     kind: WorkloadKind, body: Body, job: JobView, app: App
 ) -> tuple[PodView, ...]:
-    namespace, uid = body["metadata"]["namespace"], body["metadata"]["uid"]
-    selectors = selectors_of(kind, body)
-    found: list[Body] = []
-    for selector in selectors:
-        found += await app.cluster.list_pods_selected(namespace, selector)
-    mine = own_pods(kind, uid, found)
-    if len(selectors) < len(kind.pods):
+    mine = await list_own_pods(app.cluster, kind, body)
+    if len(selectors_of(kind, body)) < len(kind.pods):
+        namespace = body["metadata"]["namespace"]
         known = {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
         for selector in kind.known_pods if known else ():
             also = await app.cluster.list_pods_selected(namespace, selector)

@@ -19,10 +19,11 @@ from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
 from lowtide_operator.cluster.freeing import free_workload
+from lowtide_operator.cluster.workload_pods import list_own_pods
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.opt_in import difference, trainingjob_name, wanted_trainingjob
 from lowtide_operator.objects.pods import pod_view
-from lowtide_operator.objects.workloads import is_there, own_pods, selectors_of, workload_view
+from lowtide_operator.objects.workloads import is_there, workload_view
 
 LOG: Final = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
@@ -199,12 +200,8 @@ class Adoption:
         await free_workload(self._store, kind, body)
 
     async def _has_pods(self, kind: WorkloadKind, body: Body) -> bool:
-        found: list[Body] = []
-        for selector in selectors_of(kind, body):
-            namespace = body["metadata"]["namespace"]
-            found += await self._store.list_pods_selected(namespace, selector)
-        mine = own_pods(kind, body["metadata"]["uid"], found)
-        return any(is_there(pod_view(pod)) for pod in mine)
+        pods = await list_own_pods(self._store, kind, body)
+        return any(is_there(pod_view(pod)) for pod in pods)
 
     async def _notes_of(self, namespace: str) -> Mapping[str, str]:
         now = self._clock()

@@ -7,13 +7,12 @@ into the queue again when it is true. It is one write, and Kueue stays the one t
 from typing import Final
 
 from lowtide import names
+from lowtide.trainingjob.holding import QUEUE_GROUP, QUEUE_PLURAL
 from lowtide_operator.cluster.requests import MERGE_PATCH, Body, Requests
 
-QUEUE_GROUP: Final = "kueue.x-k8s.io"
 QUEUE_VERSIONS: Final = ("v1beta2", "v1beta1")
 """Versions that are understood, the preferred one first; both have `spec.active`."""
-QUEUE_PLURAL: Final = "workloads"
-JOB_UID_LABEL: Final = "kueue.x-k8s.io/job-uid"
+JOB_UID_LABEL: Final = f"{QUEUE_GROUP}/job-uid"
 
 
 class Queues(Requests):

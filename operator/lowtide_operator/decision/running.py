@@ -13,9 +13,9 @@ from typing import Final
 from lowtide import names
 from lowtide.accounts.foresight import not_below
 from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
-from lowtide.trainingjob.base import MAX_COUNT
 from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
+from lowtide.trainingjob.report_values import MAX_COUNT
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide.trainingjob.times import whole_seconds
@@ -29,7 +29,7 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.start import has_run, is_held, record_or_resume
-from lowtide_operator.decision.workload import switch
+from lowtide_operator.decision.workload import may_be_paused, switch
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import ChildView, Fault
@@ -244,7 +244,7 @@ def _say_suspended(
 
 def _is_kueues(seen: Observation, wish: Wish) -> bool:
     """Return whether a queued workload waits for quota, and not for us."""
-    return wish.run or seen.workload is None or seen.workload.queue is None
+    return wish.run or not may_be_paused(seen.workload)
 
 
 def _what(seen: Observation, child: ChildView) -> str:

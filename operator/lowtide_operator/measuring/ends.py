@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.grid.overhead import RunSpan
-from lowtide.trainingjob.conditions import ConditionType, find
+from lowtide.trainingjob.conditions import ENDS, find
 from lowtide.trainingjob.status import Attempt
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.samples.of_pods import end_times
@@ -13,7 +13,6 @@ from lowtide_operator.samples.source import Samples
 
 LONGEST_WAIT: Final = timedelta(hours=1)
 """Samples are read until this long after the end; the exporter keeps them for minutes."""
-ENDS: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
 
 
 def last_ends(attempts: tuple[Attempt, ...]) -> list[datetime]:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.trainingjob.holding import QUEUE_GROUP
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import Policy
 from lowtide.trainingjob.workload_kinds import WorkloadKind
@@ -21,7 +22,7 @@ from lowtide_operator.objects.workloads import longest_seconds
 
 UID_LETTERS: Final = 6
 """Letters of the uid's hash in a name: two workloads of one name are two TrainingJobs."""
-KUEUE_LONGEST: Final = "kueue.x-k8s.io/max-exec-time-seconds"
+KUEUE_LONGEST: Final = f"{QUEUE_GROUP}/max-exec-time-seconds"
 
 Manifest = dict[str, Any]
 
