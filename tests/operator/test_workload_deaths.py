@@ -8,7 +8,7 @@ mark stays on it.
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -110,6 +110,18 @@ class Life:
         assert ends[-1] - EPOCH < timedelta(seconds=self.world.now), seed
 
 
+async def go_on_beside(life: Life, trouble: Coroutine[Any, Any, None]) -> None:
+    """Let a life go on to its end beside a trouble, which ends with it, as the operator does."""
+    task = asyncio.create_task(trouble)
+    try:
+        await life.go_on()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if life.program.is_up:
+            await life.program.kill()
+
+
 async def killed_at(number: int, moment: str, *, held: bool) -> Life:
     """Return a life in which the operator dies at its request `number`, and another comes."""
     life = Life(number, held=held)
@@ -129,13 +141,7 @@ async def killed_at(number: int, moment: str, *, held: bool) -> Life:
         await asyncio.sleep(90)
         life.program.start()
 
-    death = asyncio.create_task(die())
-    try:
-        await life.go_on()
-    finally:
-        death.cancel()
-        if life.program.is_up:
-            await life.program.kill()
+    await go_on_beside(life, die())
     life.check()
     return life
 
@@ -168,14 +174,7 @@ async def killed_in_a_pause(number: int, moment: str) -> Life:
         life.program.start()
         await pause
 
-    death = asyncio.create_task(rest_and_die())
-    try:
-        await life.go_on()
-    finally:
-        death.cancel()
-        await asyncio.gather(death, return_exceptions=True)
-        if life.program.is_up:
-            await life.program.kill()
+    await go_on_beside(life, rest_and_die())
     assert reached.is_set(), f"request {number} {moment} was never made"
     life.check()
     return life
@@ -215,14 +214,7 @@ async def killed_again_and_again(seed: int) -> Life:
                     life.world.lose_node()
         life.api.noise = 0.0
 
-    troubles = asyncio.create_task(trouble())
-    try:
-        await life.go_on()
-    finally:
-        troubles.cancel()
-        await asyncio.gather(troubles, return_exceptions=True)
-        if life.program.is_up:
-            await life.program.kill()
+    await go_on_beside(life, trouble())
     life.check()
     return life
 

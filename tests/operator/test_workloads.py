@@ -442,6 +442,13 @@ def kueue_admits(api: Any, name: str) -> None:
     add_pod(api, JOBS, name, f"{name}-x")
 
 
+async def run_from_the_queue(api: Any, name: str) -> None:
+    """Bring a queued Job to where Kueue has started it and the operator has seen that."""
+    await api.until(lambda: state(api, name) == "Queued")
+    kueue_admits(api, name)
+    await api.until(lambda: state(api, name) == "Running")
+
+
 def is_active(api: Any, name: str) -> bool:
     return bool(api.get(QUEUED, f"job-{name}-12345")["spec"]["active"])
 
@@ -458,9 +465,7 @@ async def test_a_queued_job_is_paused_by_kueues_object_and_then_waits_for_quota(
     """Its flag stays Kueue's; a pause, and a wait for quota after it, have states of their own."""
     api.create(JOBS, queued("bert", "", policy="Immediate", interruptible="true"))
     async with operator(workloads={**KINDS, "pauseQueued": True}):
-        await api.until(lambda: state(api, "bert") == "Queued")
-        kueue_admits(api, "bert")
-        await api.until(lambda: state(api, "bert") == "Running")
+        await run_from_the_queue(api, "bert")
         name = beside(api, "bert")["metadata"]["name"]
         api.change(TRAININGJOBS, name, {"spec": {"suspend": True}})
         await api.until(lambda: not is_active(api, "bert"))
@@ -491,9 +496,7 @@ async def test_a_job_that_kueue_preempts_waits_for_quota_and_is_not_called_pause
     """Its attempt has ended, and the reason is Kueue's."""
     api.create(JOBS, queued("bert", "", policy="Immediate", interruptible="true"))
     async with operator(workloads={**KINDS, "pauseQueued": True}):
-        await api.until(lambda: state(api, "bert") == "Queued")
-        kueue_admits(api, "bert")
-        await api.until(lambda: state(api, "bert") == "Running")
+        await run_from_the_queue(api, "bert")
         kueue_evicts(api, "bert", "bert-x")
         await api.until(lambda: state(api, "bert") == "Queued")
         await api.until(lambda: beside(api, "bert")["status"]["attempts"][0].get("end"))
