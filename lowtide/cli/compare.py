@@ -12,9 +12,10 @@ import yaml
 from lowtide.cli.jobs import KubectlTarget, load_jobs
 from lowtide.cli.many_objects import seldom_collected
 from lowtide.cli.options import cluster_options, complete_jobs
-from lowtide.metrics.comparison import QUANTITIES, Quantity, compare, quantity
+from lowtide.metrics.comparison import compare
 from lowtide.metrics.group_comparison import GROUPINGS, compare_groups
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import QUANTITIES, Quantity, quantity
 from lowtide.metrics.result import MetricError
 from lowtide.report import comparison as report
 from lowtide.report import comparison_export as export

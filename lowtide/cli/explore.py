@@ -10,7 +10,7 @@ from lowtide.cli.local_runs import all_runs
 from lowtide.cli.many_objects import seldom_collected
 from lowtide.cli.options import cluster_options
 from lowtide.cli.output import deliver
-from lowtide.metrics.comparison import some
+from lowtide.metrics.circumstances import some
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.jobs import ReportError, from_trainingjob, read_records
 from lowtide.report.explorer import render_page, shipped_data

@@ -6,17 +6,14 @@ the same way (`lowtide.metrics.likeness`); otherwise it is undefined as `method_
 Source: docs/explanation/metrics.md#comparing-jobs.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
+from lowtide.metrics.circumstances import circumstances_of, some
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.likeness import (
-    CARBON,
-    CIRCUMSTANCES,
-    METER,
-    RUN,
     Effect,
     Likeness,
     Profile,
@@ -25,62 +22,9 @@ from lowtide.metrics.likeness import (
     profile,
 )
 from lowtide.metrics.properties import Direction
+from lowtide.metrics.quantities import ACCURACY, QUANTITIES, Quantity, quantity
 from lowtide.metrics.result import Caution, MetricError, Refusal, Result, Undefined
 from lowtide.units import format_coverage
-
-MOST_NAMED: Final = 3
-"""Jobs that one sentence names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A figure that jobs are compared by."""
-
-    name: str
-    unit: str
-    better: Direction | None
-    read: Callable[[JobFigures], float | None]
-    touched_by: tuple[str, ...] = ()
-    """Keys of the circumstances that must agree."""
-
-
-QUANTITIES: Final = (
-    Quantity("accuracy", "", Direction.HIGHER, lambda j: j.accuracy, ("dataset",)),
-    Quantity("energy", "J", Direction.LOWER, lambda j: j.energy_joules, (*METER, *RUN)),
-    Quantity("time", "s", Direction.LOWER, lambda j: j.duration_seconds, RUN),
-    Quantity(
-        "cost", "", Direction.LOWER, lambda j: j.cost_amount, ("cost_currency", "cost_kind", *RUN)
-    ),
-    Quantity("mean power", "W", None, lambda j: j.mean_power_watts, (*METER, "environment")),
-    Quantity(
-        "operational", "gCO2eq", Direction.LOWER, lambda j: j.operational_grams, (*CARBON, *RUN)
-    ),
-    Quantity("carbon", "gCO2eq", Direction.LOWER, lambda j: j.carbon_grams, (*CARBON, *RUN)),
-    Quantity(
-        "SCI", "gCO2eq/unit", Direction.LOWER, lambda j: j.score_grams_per_unit,
-        ("functional_unit", *CARBON, *RUN),
-    ),
-    Quantity(
-        "SAM", "", Direction.HIGHER,
-        lambda j: None if (sam := j.metric("SAM")) is None else sam.value,
-        ("metric name", *METER, *RUN),
-    ),
-)  # fmt: skip
-
-
-ACCURACY: Final = QUANTITIES[0]
-
-
-def quantity(name: str) -> Quantity:
-    """Return the quantity called `name`.
-
-    Raises:
-        KeyError: there is no such quantity.
-    """
-    for one in QUANTITIES:
-        if one.name == name:
-            return one
-    raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,68 +244,6 @@ def compare(
         allow_mismatch=allow_mismatch,
         profiles=profiles,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Sentences:
-    """What is not known to be alike among runs, by what it does."""
-
-    mismatches: tuple[str, ...]
-    conditions: tuple[str, ...]
-    unknown: tuple[str, ...]
-
-
-def circumstances_of(
-    base: JobFigures,
-    others: Sequence[JobFigures],
-    profiles: Mapping[int, Profile] | None = None,
-) -> Sentences:
-    """Return what differs from a run or is unknown, for the figures that both have.
-
-    One sentence for each circumstance and value, naming at most three runs. `profiles` are those
-    of the runs by their identity, where the caller has them.
-    """
-    known = profiles or {}
-    differing: dict[tuple[str, str], list[str]] = {}
-    half: dict[str, list[str]] = {}
-    unknown: dict[str, None] = {}
-    seen: dict[Any, list[Likeness]] = {}
-    for job in others:
-        # Runs of one table mostly share their circumstances, so each kind is looked at once.
-        own = known.get(id(job)) or profile(job)
-        kind = (own, tuple([q.read(job) is None for q in QUANTITIES]))
-        found = seen.get(kind)
-        if found is None:
-            found = seen[kind] = [
-                likeness(base, job, q.touched_by)
-                for q in QUANTITIES
-                if q.read(base) is not None and q.read(job) is not None
-            ]
-        for key in dict.fromkeys(c.key for alike in found for c in alike.different):
-            differing.setdefault((key, CIRCUMSTANCES[key].show(job)), []).append(job.name)
-        for key in dict.fromkeys(c.key for alike in found for c in alike.half_known):
-            lacking = base if CIRCUMSTANCES[key].read(base) is None else job
-            half.setdefault(key, []).append(lacking.name)
-        unknown |= dict.fromkeys(c.key for alike in found for c in alike.unknown)
-    by_effect: dict[bool, list[str]] = {True: [], False: []}
-    for (key, value), names in differing.items():
-        one = CIRCUMSTANCES[key]
-        verb = "has" if len(names) == 1 else "have"
-        sentence = f"{one.words}: {base.name} has {one.show(base)}, {some(names)} {verb} {value}"
-        by_effect[one.effect is Effect.NAMED].append(sentence)
-    said = [
-        f"{CIRCUMSTANCES[key].words} of {some(dict.fromkeys(names))}" for key, names in half.items()
-    ]
-    said += [CIRCUMSTANCES[key].words for key in unknown if key not in half]
-    return Sentences(tuple(by_effect[False]), tuple(by_effect[True]), tuple(said))
-
-
-def some(names: Iterable[str]) -> str:
-    """Return names in a row: all of them, or the first three and how many more there are."""
-    listed = list(names)
-    more = len(listed) - MOST_NAMED
-    shown = listed[:MOST_NAMED]
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _named(jobs: Sequence[JobFigures], name: str) -> JobFigures:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lowtide.metrics.comparison import QUANTITIES, Quantity, circumstances_of, some
+from lowtide.metrics.circumstances import circumstances_of, some
 from lowtide.metrics.groups import (
     MeanDifference,
     Sample,
@@ -19,6 +19,7 @@ from lowtide.metrics.groups import (
 )
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.likeness import Circumstance, Effect, compared, profile
+from lowtide.metrics.quantities import QUANTITIES, Quantity
 from lowtide.metrics.result import MetricError, Refusal
 
 GROUPINGS: Final[Mapping[str, Callable[[JobFigures], str | None]]] = {

@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lowtide.metrics.comparison import QUANTITIES, Change, Comparison, Quantity, quantity
+from lowtide.metrics.comparison import Change, Comparison
 from lowtide.metrics.group_comparison import GroupComparison
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import QUANTITIES, Quantity, quantity
 from lowtide.metrics.result import Undefined
 from lowtide.report.figure_texts import (
     format_avoided,

@@ -9,10 +9,11 @@ import io
 from collections.abc import Iterable
 from typing import Any, Final
 
-from lowtide.metrics.comparison import QUANTITIES, Comparison, Quantity
+from lowtide.metrics.comparison import Comparison
 from lowtide.metrics.group_comparison import GroupComparison, GroupFigure
 from lowtide.metrics.groups import ASSUMPTION, TEST
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import QUANTITIES, Quantity
 from lowtide.metrics.result import plain
 from lowtide.records.jobs import to_report
 from lowtide.report.comparison import method_line, ordered

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lowtide.metrics.comparison import Quantity
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import Quantity
 from lowtide.metrics.sci import unit_word
 from lowtide.report.run_table import DASH
 from lowtide.units import format_duration, format_energy, format_mass, format_significant

@@ -6,10 +6,10 @@ colour and width are the caller's arguments.
 
 from collections.abc import Sequence
 
-from lowtide.metrics.comparison import Quantity
 from lowtide.metrics.group_comparison import GroupComparison, GroupFigure, RunGroup
 from lowtide.metrics.groups import ASSUMPTION, TEST, MeanDifference
 from lowtide.metrics.properties import Direction
+from lowtide.metrics.quantities import Quantity
 from lowtide.report.comparison import (
     BASELINE,
     HEADERS,

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import lowtide
-from lowtide.metrics.comparison import QUANTITIES, Comparison, Quantity, quantity
+from lowtide.metrics.comparison import Comparison
 from lowtide.metrics.group_comparison import GroupComparison
 from lowtide.metrics.groups import TEST
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import QUANTITIES, Quantity, quantity
 from lowtide.report.comparison import ordered
 from lowtide.report.verdict import verdict_of_groups, verdict_of_runs
 from lowtide.units import format_significant

@@ -1,11 +1,12 @@
 """The answer to "which run was better, and by how much?" as one sentence."""
 
-from lowtide.metrics.comparison import Comparison, Quantity, quantity
+from lowtide.metrics.comparison import Comparison
 from lowtide.metrics.group_comparison import GroupComparison, RunGroup
 from lowtide.metrics.groups import MeanDifference
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.likeness import Circumstance
 from lowtide.metrics.properties import Direction
+from lowtide.metrics.quantities import Quantity, quantity
 from lowtide.units import format_significant
 
 SAME_POINTS = 0.05

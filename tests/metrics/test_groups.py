@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lowtide.metrics.comparison import quantity
 from lowtide.metrics.group_comparison import compare_groups
 from lowtide.metrics.groups import difference_of_means, ratio_of_means, sample_of
 from lowtide.metrics.job_figures import JobFigures
+from lowtide.metrics.quantities import quantity
 from lowtide.metrics.result import MetricError
 
 ENERGY, ACCURACY = quantity("energy"), quantity("accuracy")

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lowtide.cli.main import main
-from lowtide.metrics.comparison import Comparison, compare, quantity
+from lowtide.metrics.comparison import Comparison, compare
 from lowtide.metrics.job_figures import MetricFigure
+from lowtide.metrics.quantities import quantity
 from lowtide.metrics.result import SENTENCES
 from lowtide.records.jobs import ReportError, from_trainingjob, read_path, to_report
 from lowtide.report.comparison import render
