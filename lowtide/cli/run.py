@@ -22,10 +22,12 @@ from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_budget import BudgetType, Limit, budget_of
 from lowtide.cli.run_grid import GridChoice, chosen_grid, grid_options
 from lowtide.cli.run_view import RunView
+from lowtide.local.clock import utc_now
 from lowtide.local.command import CommandError, reap_orphans
+from lowtide.local.resuming import enter_folder, is_complete
 from lowtide.local.run_decision import RunState, decide_run, run_fault
 from lowtide.local.run_summary import summary_document, summary_lines
-from lowtide.local.runner import Runner, RunOptions, enter_folder, is_complete, utc_now
+from lowtide.local.runner import Runner, RunOptions
 from lowtide.local.samples_file import RunFileError
 from lowtide.local.series import experience_of
 from lowtide.local.settling import ANNOTATION_STOPPED

@@ -37,3 +37,8 @@ def elapsed_seconds() -> float:
 def utc_of(unix_seconds: float) -> datetime:
     """Return a Unix time as a moment in UTC."""
     return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def utc_now() -> datetime:
+    """Return the present time."""
+    return datetime.now(UTC)

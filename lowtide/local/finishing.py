@@ -4,10 +4,10 @@ Whoever reads a run whose program was killed finishes it the same way, so what w
 never lost with the program.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lowtide.local.clock import utc_of
+from lowtide.local.clock import utc_now, utc_of
 from lowtide.local.samples_file import SampledAttempt, read_samples
 from lowtide.local.store import Document, RunStore, report_text
 
@@ -36,7 +36,7 @@ def finished(
     document = store.load(name) if document is None else document
     sampled = read_samples(store.samples_path(name))
     going_on = store.is_going_on(name)
-    now = now or datetime.now(UTC)
+    now = now or utc_now()
     intensity = overhead = None
     if grid is not None and sampled:
         created, end = _created(document, sampled), utc_of(sampled[-1].last_seen)

@@ -5,12 +5,10 @@ attempts, where and how it was started. So `--resume` begins where a kill, a sus
 ended it. What to do next is `run_decision`; here it is done.
 """
 
-import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from lowtide.grid.forecast import Forecast
@@ -28,7 +26,7 @@ from lowtide.local.samples_file import (
     read_samples,
 )
 from lowtide.local.series import experience_of
-from lowtide.local.settling import ANNOTATION_STOPPED, COMPLETE, attempts_of
+from lowtide.local.settling import ANNOTATION_STOPPED, attempts_of
 from lowtide.local.store import Document, RunStore
 from lowtide.names import ENV_ATTEMPT, ENV_REPORT_PATH, ENV_TRAININGJOB, EXIT_CODE_PAUSED
 from lowtide.trainingjob.budget import BudgetAction
@@ -388,25 +386,3 @@ class Runner:
 def _intends(plan: PlanStatus) -> tuple[Any, ...]:
     """Return what a person is told anew if it changes: when, and why."""
     return plan.start, len(plan.segments), plan.reason
-
-
-def is_complete(document: Document) -> bool:
-    """Return whether a run has ended with success."""
-    attempts = document.get("status", {}).get("attempts", [])
-    return bool(attempts) and attempts[-1].get("outcome") == COMPLETE
-
-
-def utc_now() -> datetime:
-    """Return the present time."""
-    return datetime.now(UTC)
-
-
-def enter_folder(folder: str | None) -> str | None:
-    """Go to the folder that a run was started in; return why that cannot be done."""
-    if not folder:
-        return None
-    try:
-        os.chdir(Path(folder))
-    except OSError as error:
-        return f"the run was started in {folder}, which cannot be entered: {error.strerror}"
-    return None
