@@ -26,6 +26,7 @@ from lowtide.trainingjob.electricity import ElectricityStatus
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CounterfactualStatus, PlanStatus, TrainingJobStatus
+from lowtide.units import format_coverage
 
 _NOTHING_TO_SAVE: Final = 1e-6
 """Below this share of the run-now objective a possible saving is a rounding error."""
@@ -52,10 +53,10 @@ def electricity_status(
     objective = planned_objective(status.plan)
     message = None
     if paid.amount is None:
-        message = f"the price is known for {100 * paid.covered_ratio:.0f} % of the energy only"
+        message = f"the price is known for {format_coverage(paid.covered_ratio)} of the energy only"
     elif at_once.amount is None:
         message = (
-            f"the price at submission is known for {100 * at_once.covered_ratio:.0f} % of the "
+            f"the price at submission is known for {format_coverage(at_once.covered_ratio)} of the "
             "energy only"
         )
     paid_text, at_once_text = decimal_text(paid.amount), decimal_text(at_once.amount)

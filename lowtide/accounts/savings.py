@@ -28,7 +28,7 @@ from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
 from lowtide.trainingjob.times import clock_text
-from lowtide.units import joules_to_kwh
+from lowtide.units import format_coverage, joules_to_kwh
 
 WITHOUT_CHOICE: Final = frozenset(
     {Reason.POLICY_IMMEDIATE, Reason.RUN_NOW_REQUESTED, Reason.NOT_SCHEDULED}
@@ -92,7 +92,7 @@ def counterfactual_status(
     if run_now.grams is None:
         message = (
             "the grid's intensity at submission is known for "
-            f"{100 * run_now.covered_ratio:.0f} % of the energy only"
+            f"{format_coverage(run_now.covered_ratio)} of the energy only"
         )
     restart_joules = fsum(profile.within(span).total_joules for span in repeated)
     return CounterfactualStatus(

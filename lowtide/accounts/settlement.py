@@ -33,7 +33,7 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.attempts import ran_seconds
-from lowtide.trainingjob.base import decimal_text, grams_text
+from lowtide.trainingjob.base import decimal_text, grams_text, ratio_text
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -222,8 +222,8 @@ def _energy_status(
             for part in energy.parts
         ),
         kind=kind,
-        energy_coverage=f"{energy.energy_coverage_ratio:.4f}",
-        time_coverage=f"{energy.time_coverage_ratio:.4f}",
+        energy_coverage=ratio_text(energy.energy_coverage_ratio),
+        time_coverage=ratio_text(energy.time_coverage_ratio),
         mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
         run_seconds=f"{run_seconds:.3f}",
         gpu_model=shortened(", ".join(sorted(filter(None, held_seconds))), 256) or None,

@@ -9,8 +9,10 @@ from typing import Final
 from lowtide.energy.carbon import CarbonResult
 from lowtide.energy.job import JobEnergy
 from lowtide.grid.overhead import Overhead
+from lowtide.trainingjob.base import ratio_text
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.status import Attempt
+from lowtide.units import format_coverage
 
 COVERAGE_ENOUGH: Final = 0.95
 """Below this share of the running time the figures are called partial
@@ -27,8 +29,8 @@ def verdict_on(
         reason = Reason.NOT_PRICED
         share = 0.0 if carbon is None else carbon.covered_ratio
         parts.append(
-            f"the grid's intensity is known for {100 * share:.0f} % of the energy only, so carbon "
-            "and SCI are not reported"
+            f"the grid's intensity is known for {format_coverage(share)} of the energy only, so "
+            "carbon and SCI are not reported"
         )
     elif carbon.estimated_ratio > 0:
         reason = Reason.PROVISIONAL
@@ -40,11 +42,10 @@ def verdict_on(
         # Asked for again like an estimated intensity: what is away now may answer later.
         reason = Reason.PROVISIONAL if reason is Reason.MEASURED else reason
         parts.append(f"carbon leaves out the data centre's overhead: {overhead.message}")
-    if energy.pods_without_series or energy.energy_coverage_ratio < COVERAGE_ENOUGH:
+    covered = float(ratio_text(energy.energy_coverage_ratio))  # as the status states it
+    if energy.pods_without_series or covered < COVERAGE_ENOUGH:
         reason = Reason.PARTIAL if reason is Reason.MEASURED else reason
-        parts.append(
-            f"energy is known for {100 * energy.energy_coverage_ratio:.0f} % of the running time"
-        )
+        parts.append(f"energy is known for {format_coverage(covered)} of the running time")
     if not energy.final and not energy.pods_without_series:
         parts.append(
             "the end markers of some pods were not stored; their last seconds may be missing"

@@ -15,6 +15,7 @@ from typing import Final
 
 from lowtide.grid.raw_values import RawValue, usable
 from lowtide.grid.series import IntensitySeries
+from lowtide.units import format_coverage
 
 LARGEST_PUE: Final = 10.0
 """A factor above this is a fault of units, for example percent."""
@@ -64,11 +65,11 @@ def mean_overhead(
             weighed.append((seconds, factor))
     known = fsum(seconds for seconds, _ in weighed)
     if known <= 0 or known < KNOWN_SHARE * ran:
-        share = 100 * known / ran if ran > 0 else 0.0
+        share = known / ran if ran > 0 else 0.0
         seen = f"; {len(refused)} values, such as {refused[0]}, are not" if refused else ""
         return Overhead(
-            message=f"the PUE of {source} is known for {share:.0f} % of the running time only, as "
-            f"numbers from 1 to {LARGEST_PUE:g}{seen}"
+            message=f"the PUE of {source} is known for {format_coverage(share)} of the running "
+            f"time only, as numbers from 1 to {LARGEST_PUE:g}{seen}"
         )
     mean = fsum(seconds * factor for seconds, factor in weighed) / known
     return Overhead(pue=mean, kind=OverheadKind.MEASURED, source=source)

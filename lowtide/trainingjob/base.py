@@ -86,6 +86,11 @@ def decimal_text(value: float | None, digits: int = 7) -> str | None:
     return decimal_text(value, digits - 1) if digits > 1 else None
 
 
+def ratio_text(ratio: float) -> str:
+    """Return a share of a whole as decimal text with four places, as every status states it."""
+    return f"{ratio:.4f}"
+
+
 def grams_text(grams: float | None) -> str | None:
     """Return a mass as decimal text: four places from a gram on, seven digits below.
 

@@ -21,6 +21,8 @@ from demonstration import day, stage
 from demonstration.pace import QUICKEST
 from measured import Installed, seconds_of, truth_of
 
+from lowtide.units import format_coverage
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 REFERENCE, STEADY = "inceptionv3", "steady"
@@ -239,4 +241,5 @@ def test_energy_that_a_lost_exporter_did_not_count_is_missing_and_said(steady: O
     assert 0 < steady.coverage < 0.95
     assert ENERGY_TOLERANCE * steady.truth_joules < lost_joules
     assert lost_joules < 1.2 * BUSY_WATTS * lost_seconds
-    assert f"energy is known for {100 * steady.coverage:.0f} % of the running" in steady.message
+    known = format_coverage(steady.coverage)
+    assert f"energy is known for {known} of the running time" in steady.message

@@ -41,7 +41,7 @@ def test_a_factor_of_less_than_half_the_run_is_unknown_and_says_so() -> None:
     found = mean_overhead(values(1.2, 0.5, 125.0), HOUR, spans, "Prometheus, zone DE")
     assert found.pue is None
     assert found.message == (
-        "the PUE of Prometheus, zone DE is known for 33 % of the running time only, as numbers "
+        "the PUE of Prometheus, zone DE is known for 33.3 % of the running time only, as numbers "
         "from 1 to 10; 2 values, such as 0.5, are not"
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lowtide.units import format_mass, format_significant
+from lowtide.units import format_coverage, format_mass, format_significant
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,9 @@ def test_masses_scale_by_thousand(grams: float, text: str) -> None:
 def test_numbers_are_never_in_exponent_form(value: float, text: str) -> None:
     """People read digits."""
     assert format_significant(value) == text
+
+
+def test_a_covered_share_never_reads_as_the_whole() -> None:
+    """It is rounded down, to tenths of a percent."""
+    said = [format_coverage(ratio) for ratio in (0.775, 0.9998, 1.0)]
+    assert said == ["77.5 %", "99.9 %", "100 %"]
