@@ -1,112 +1,152 @@
-"""`lowtide release`: let held workloads run, with or without a living operator."""
+"""`lowtide release`: let held workloads run, with or without a living operator.
 
-import json
-from typing import Any
+It ends when each is seen to be free, or at its deadline with the name of each that is not.
+"""
+
+import time
+from typing import Final
 
 import click
 
-from lowtide import names
-from lowtide.cli.jobs import (
-    JobsNotFoundError,
-    KubectlTarget,
-    fetch_all,
-    kubectl_json,
-    patch_trainingjob,
-)
+from lowtide.cli.held_workloads import HeldWorkload, held_workloads, let_go, tell_operator
+from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget
 from lowtide.cli.options import cluster_options
-from lowtide.records.fields import mapping, text
-from lowtide.trainingjob.holding import (
-    HELD_SELECTOR,
-    QUEUE_GROUP,
-    QUEUE_PLURAL,
-    free_patch,
-    paused_in_queue,
-)
-from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
+from lowtide.trainingjob.workload_kinds import KINDS
+
+APART_SECONDS: Final = 1.0
+"""Distance between two looks at what is still held."""
+AGAIN: Final = "something holds it again"
+LISTED_AT_LEAST: Final = 2
+"""Looks at least: the second shows that what the first let go is free."""
 
 
 @click.command("release")
 @click.argument("workloads", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="all held workloads of all namespaces")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    type=click.FloatRange(min=0, max=86_400),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="longest wait for the last pods of paused workloads, and until all are seen to be free",
+)
+@click.option(
+    "--at-once",
+    is_flag=True,
+    help="also those whose old pods are still there: two pods may then write one checkpoint, and a "
+    "PyTorchJob may be Failed for ever",
+)
 @cluster_options
-def command(workloads: tuple[str, ...], every: bool, cluster: KubectlTarget) -> None:
+def command(
+    workloads: tuple[str, ...],
+    every: bool,
+    timeout_seconds: float,
+    at_once: bool,
+    cluster: KubectlTarget,
+) -> None:
     r"""Let held workloads run: those with these names, or all.
 
     \b
     Examples:
       lowtide release bert
       lowtide release --all
+      lowtide release --all --timeout 600
 
     For workloads that somebody else wrote (Job, JobSet, …) and that Lowtide holds or has paused. It
     works without Lowtide: the workload itself says that it is held. A living operator is told first
-    (annotation run-now of the TrainingJob), so that it does not hold the workload again.
+    (annotation run-now of the TrainingJob), so that it does not hold the workload again. A paused
+    workload goes on when its last pod is gone. The exit code is 1 where one is still held at the
+    end of the time, or could not be looked for; the others are let go all the same.
     """
     if every == bool(workloads):
         raise click.UsageError("name workloads, or give --all")
-    wanted = set(workloads)
-    found = [
-        (kind, body)
-        for kind in KINDS
-        for body in _held(kind, cluster, every=every)
-        if every or text(mapping(body.get("metadata")).get("name")) in wanted
-    ]
-    missing = wanted - {text(mapping(body.get("metadata")).get("name")) for _, body in found}
-    _tell_operator([body for _, body in found], cluster, every=every)
-    for kind, body in found:
-        _free(kind, body, cluster)
-    if missing:
-        raise JobsNotFoundError(f"no held workload is called {', '.join(sorted(missing))}")
-    if not found:
-        click.echo("nothing is held", err=True)
+    wanted = frozenset(workloads)
+    look = _Release(cluster, wanted, every=every, at_once=at_once)
+    deadline = time.monotonic() + timeout_seconds
+    look.again()
+    while look.is_unfinished and (look.looks < LISTED_AT_LEAST or time.monotonic() < deadline):
+        if look.waiting and look.looks >= LISTED_AT_LEAST:
+            time.sleep(APART_SECONDS)
+        look.again()
+    look.say_end()
 
 
-def _held(kind: WorkloadKind, cluster: KubectlTarget, *, every: bool) -> list[dict[str, Any]]:
-    """Return the held workloads of a kind; none where the cluster does not know it."""
-    where = ["--all-namespaces"] if every else []
-    resource = f"{kind.plural}.{kind.version}.{kind.group}"
-    command = ["get", resource, *where, f"--selector={HELD_SELECTOR}"]
-    target = KubectlTarget(None, cluster.context, cluster.kubeconfig) if every else cluster
-    try:
-        answer = kubectl_json(command, target)
-    except JobsNotFoundError as error:
-        if "doesn't have a resource type" in str(error):
-            return []
-        raise
-    items = answer.get("items")
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+class _Release:
+    """Held workloads of one command: what was let go, and why the others are not."""
 
+    def __init__(
+        self, cluster: KubectlTarget, wanted: frozenset[str], *, every: bool, at_once: bool
+    ) -> None:
+        self._cluster = cluster
+        self._wanted = wanted
+        self._every = every
+        self._at_once = at_once
+        self._seen: dict[str, HeldWorkload] = {}
+        self._faults: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
+        """Why a workload is not free, by its uid."""
+        self.looks = 0
 
-def _tell_operator(bodies: list[dict[str, Any]], cluster: KubectlTarget, *, every: bool) -> None:
-    """Set run-now on the TrainingJobs of these workloads, where there are any."""
-    uids = {text(mapping(body.get("metadata")).get("uid")) for body in bodies}
-    try:
-        jobs = fetch_all(cluster, all_namespaces=every) if bodies else []
-    except JobsNotFoundError:
-        return  # The definition is gone: nothing will hold them again.
-    for job in jobs:
-        metadata = mapping(job.get("metadata"))
-        target = mapping(mapping(job.get("status")).get("target"))
-        if text(target.get("uid")) in uids:
-            reference = f"{text(metadata.get('namespace'))}/{text(metadata.get('name'))}"
-            change = {"metadata": {"annotations": {names.ANNOTATION_RUN_NOW: "true"}}}
-            patch_trainingjob(reference, cluster, change)
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a workload is still held, or was let go and not yet seen to be free."""
+        return bool(self.waiting)
 
+    def again(self) -> None:
+        """Look at what is held now, and let go of what may run.
 
-def _free(kind: WorkloadKind, body: dict[str, Any], cluster: KubectlTarget) -> None:
-    """Let one workload run; one that a living operator has just let go stays as it is."""
-    metadata = mapping(body.get("metadata"))
-    name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
-    if not (name and namespace):
-        click.echo(f"a {kind.kind} without a name or namespace is left as it is", err=True)
-        return
-    resource = f"{kind.plural}.{kind.version}.{kind.group}"
-    where = cluster.within(namespace)
-    fresh = kubectl_json(["get", resource, name], where)
-    if mapping(mapping(fresh.get("metadata")).get("labels")).get(names.LABEL_HELD) == "true":
-        if queued_as := paused_in_queue(fresh):
-            active = json.dumps({"spec": {"active": True}})
-            place = [f"{QUEUE_PLURAL}.{QUEUE_GROUP}", queued_as]
-            kubectl_json(["patch", *place, "--type=merge", f"--patch={active}"], where)
-        patch = json.dumps(free_patch(kind, fresh))
-        kubectl_json(["patch", resource, name, "--type=merge", f"--patch={patch}"], where)
-    click.echo(f"{kind.kind} {namespace}/{name} is free", err=True)
+        Raises:
+            JobsNotFoundError: the first look finds no cluster that answers.
+        """
+        self.looks += 1
+        try:
+            found, self._faults = held_workloads(self._cluster, every=self._every)
+        except JobsNotFoundError as error:
+            if self.looks == 1:
+                raise
+            # The cluster answered before: it is asked again until the deadline.
+            self._faults = {kind.kind: str(error) for kind in KINDS}
+            return
+        held = {one.uid: one for one in found if self._every or one.name in self._wanted}
+        for uid in self.waiting.keys() - held.keys():
+            # Where its kind could not be listed this time, nothing was seen of it.
+            if self._seen[uid].kind.kind not in self._faults:
+                del self.waiting[uid]
+                click.echo(f"{self._seen[uid]} is free", err=True)
+        new = [one for uid, one in held.items() if uid not in self._seen]
+        self._seen |= held
+        self._tell(new)
+        for uid, one in held.items():
+            self._let_go(uid, one)
+
+    def _tell(self, workloads: list[HeldWorkload]) -> None:
+        try:
+            tell_operator(workloads, self._cluster, every=self._every)
+        except JobsNotFoundError as error:
+            click.echo(f"the operator is not told: {error}", err=True)
+
+    def _let_go(self, uid: str, one: HeldWorkload) -> None:
+        try:
+            why = let_go(one, self._cluster, at_once=self._at_once)
+        except JobsNotFoundError as error:
+            why = str(error)
+        if why and self.waiting.get(uid) != why:
+            click.echo(f"{one} waits: {why}", err=True)
+        self.waiting[uid] = why or AGAIN
+
+    def say_end(self) -> None:
+        """Say what is missing.
+
+        Raises:
+            JobsNotFoundError: a workload is still held, was not found, or could not be looked for.
+        """
+        missing = sorted(self._wanted - {one.name for one in self._seen.values()})
+        said = [f"{self._seen[uid]} is still held: {why}" for uid, why in self.waiting.items()]
+        said += [f"no held workload is called {', '.join(missing)}"] if missing else []
+        said += [f"{kind}s could not be listed: {why}" for kind, why in self._faults.items()]
+        if said:
+            raise JobsNotFoundError("\n".join(said))
+        if not self._seen:
+            click.echo("nothing is held", err=True)

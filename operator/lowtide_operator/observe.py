@@ -14,6 +14,7 @@ from lowtide.accounts.scores import price_of
 from lowtide.planning import Calendar
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide.trainingjob.overheads import overhead_before_start
+from lowtide.trainingjob.pods_of_workloads import selectors_of
 from lowtide.trainingjob.spec import TargetRef, TrainingJobSpec
 from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
 from lowtide.trainingjob.workload_kinds import WorkloadKind, kind_of
@@ -38,7 +39,6 @@ from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, chil
 from lowtide_operator.objects.workloads import (
     is_there,
     queue_view,
-    selectors_of,
     workload_view,
 )
 

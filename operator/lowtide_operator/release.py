@@ -2,7 +2,7 @@
 
 The chart's uninstall runs `python -m lowtide_operator.release` when the operator is gone. It looks
 again until nothing is held any more, because an operator that is just ending may still have held
-one.
+one, and because a paused workload waits for its last pod: two pods would write one checkpoint.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from lowtide.trainingjob.holding import HELD_SELECTOR
+from lowtide.trainingjob.pods_of_workloads import pods_left, selectors_while_resting, value_at
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
@@ -50,46 +51,78 @@ async def _release(kinds: Sequence[WorkloadKind], namespaces: Sequence[str | Non
     api = await connect(workers=2)
     try:
         cluster = Cluster(api, Leadership(), timeout_seconds=REQUEST_SECONDS)
-        quiet = 0
-        for _ in range(MOST_LOOKS):
-            quiet = 0 if await free_all(cluster, kinds, namespaces) else quiet + 1
-            if quiet == QUIET_LOOKS:
-                return 0
-            await asyncio.sleep(APART_SECONDS)
-        return 1
+        return await release_all(cluster, kinds, namespaces)
     finally:
         await api.close()  # type: ignore[no-untyped-call]
 
 
+async def release_all(
+    cluster: Cluster,
+    kinds: Sequence[WorkloadKind],
+    namespaces: Sequence[str | None],
+    *,
+    most_looks: int = MOST_LOOKS,
+    apart_seconds: float = APART_SECONDS,
+) -> int:
+    """Look until nothing is held any more; return 0 then, else 1, with a line for each on stderr.
+
+    Raises:
+        ClusterError: what is held cannot be listed.
+    """
+    quiet, held = 0, dict[str, str]()
+    for look in range(most_looks):
+        if look:
+            await asyncio.sleep(apart_seconds)
+        held = await free_all(cluster, kinds, namespaces)
+        quiet = 0 if held else quiet + 1
+        if quiet == QUIET_LOOKS:
+            return 0
+    for name, why in held.items():
+        sys.stderr.write(f"{name} is still held: {why or 'something holds it again'}\n")
+    return 1
+
+
 async def free_all(
     cluster: Cluster, kinds: Sequence[WorkloadKind], namespaces: Sequence[str | None]
-) -> int:
-    """Free the held workloads of these kinds once; return how many were held.
+) -> dict[str, str]:
+    """Free the held workloads of these kinds once; return them, each with why it is not free yet.
 
     Raises:
         ClusterError: they cannot be listed.
     """
-    held = 0
+    held: dict[str, str] = {}
     for kind in kinds:
         for namespace in namespaces:
             # The API server may not serve this kind.
             with suppress(NotFoundError):
                 async for bodies, _ in cluster.list_workloads(kind, namespace, HELD_SELECTOR):
                     for body in bodies:
-                        held += 1
-                        await _free(cluster, kind, body)
+                        metadata = body["metadata"]
+                        name = f"{kind.kind} {metadata['namespace']}/{metadata['name']}"
+                        held[name] = await _free(cluster, kind, body, name)
     return held
 
 
-async def _free(cluster: Cluster, kind: WorkloadKind, body: Body) -> None:
-    metadata = body["metadata"]
-    place = kind, metadata["namespace"], metadata["name"]
+async def _free(cluster: Cluster, kind: WorkloadKind, body: Body, name: str) -> str:
+    """Free a workload, one that was paused after its last pod only; return why it is not free."""
     try:
+        if left := await _pods_left(cluster, kind, body):
+            return f"pod {left[0]} of it is still there"
         await free_workload(cluster, kind, body)
     except ClusterError as error:
-        sys.stderr.write(f"{kind.kind} {place[1]}/{place[2]}: {error}\n")
-    else:
-        sys.stdout.write(f"{kind.kind} {place[1]}/{place[2]} is free\n")
+        sys.stderr.write(f"{name}: {error}\n")
+        return str(error)
+    sys.stdout.write(f"{name} is let go\n")
+    return ""
+
+
+async def _pods_left(cluster: Cluster, kind: WorkloadKind, body: Body) -> list[str]:
+    if value_at(body, kind.suspend) is not True:
+        return []
+    found: list[Body] = []
+    for selector in selectors_while_resting(kind, body):
+        found += await cluster.list_pods_selected(body["metadata"]["namespace"], selector)
+    return pods_left(kind, body, found)
 
 
 if __name__ == "__main__":

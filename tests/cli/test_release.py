@@ -1,14 +1,21 @@
 """`lowtide release`: what it asks kubectl for, and what it writes."""
 
+import copy
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
+from standins.kubernetes import small_kubectl
+
+from lowtide.cli import jobs, release
 
 Run = Callable[..., Result]
 
-HELD = {
+HELD: dict[str, Any] = {
     "kind": "Job",
     "metadata": {
         "name": "bert",
@@ -21,61 +28,126 @@ HELD = {
         },
     },
     "spec": {"suspend": True},
+}
+TRAININGJOB = {
+    "metadata": {"name": "bert-1", "namespace": "ml"},
     "status": {"target": {"uid": "u-1"}},
 }
 
 
-def patches(kubectl: Any) -> list[tuple[str, Any]]:
-    """Resource and body of every patch."""
-    return [
-        (call[1], json.loads(part.removeprefix("--patch=")))
-        for call in kubectl.calls
-        if call[0] == "patch"
-        for part in call
-        if part.startswith("--patch=")
-    ]
+class Objects:
+    """Objects of a cluster that the command's kubectl reads and writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.put({"jobs.v1.batch": [HELD], "trainingjobs.lowtide.dev": [TRAININGJOB], "pods": []})
+        self.refuse({})
+
+    def put(self, objects: dict[str, list[dict[str, Any]]]) -> None:
+        """Let the cluster have these objects, by resource."""
+        (self._folder / "objects.json").write_text(json.dumps(objects))
+
+    def refuse(self, calls: dict[str, str]) -> None:
+        """Let the API server refuse these calls, verb and resource, with these words."""
+        (self._folder / "refused.json").write_text(json.dumps(calls))
+
+    def one(self, resource: str, place: int = 0) -> dict[str, Any]:
+        """Return an object as it is now."""
+        found = json.loads((self._folder / "objects.json").read_text())[resource][place]
+        return dict(found)
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """The arguments of every call."""
+        lines = (self._folder / "calls.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    @property
+    def patches(self) -> list[tuple[str, Any]]:
+        """Resource and body of every patch."""
+        return [
+            (call[1], json.loads(part.removeprefix("--patch=")))
+            for call in self.calls
+            if call[0] == "patch"
+            for part in call
+            if part.startswith("--patch=")
+        ]
 
 
-def test_all_held_workloads_are_found_by_the_mark_and_let_go(lowtide: Run, kubectl: Any) -> None:
+@pytest.fixture
+def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    """A kubectl with one held Job; nothing waits between two looks."""
+
+    def answer(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        try:
+            said = small_kubectl.main(tmp_path, command[1:])
+        except SystemExit as error:
+            return subprocess.CompletedProcess(command, 1, "", str(error))
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    program = tmp_path / "kubectl"
+    program.touch()
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(jobs.subprocess, "run", answer)
+    monkeypatch.setattr(release, "APART_SECONDS", 0.0)
+    return Objects(tmp_path)
+
+
+def test_all_held_workloads_are_found_by_the_mark_and_let_go(
+    lowtide: Run, objects: Objects
+) -> None:
     """The operator is told first; then the flag, our gate and our mark go in one write."""
-    kubectl.answers({**HELD, "items": [HELD]})
     result = lowtide("release", "--all")
-    assert result.exit_code == 0, result.output
-    assert (kubectl.calls[0][:4]) == [
+    assert (result.exit_code, result.output) == (0, "Job ml/bert is free\n")
+    assert (objects.calls[0][:4]) == [
         "get",
         "jobs.v1.batch",
         "--all-namespaces",
         "--selector=lowtide.dev/held=true",
     ]
-    resource, told = patches(kubectl)[0]
-    assert resource == "trainingjobs.lowtide.dev"
-    assert told == {"metadata": {"annotations": {"lowtide.dev/run-now": "true"}}}
-    assert (
-        "jobs.v1.batch",
-        {
-            "metadata": {
-                "uid": "u-1",
-                "resourceVersion": "7",
-                "labels": {"lowtide.dev/held": None},
-                "annotations": {
-                    "lowtide.dev/latest-start": None,
-                    "kueue.x-k8s.io/admission-gated-by": "example.com/budget",
+    assert objects.patches == [
+        (
+            "trainingjobs.lowtide.dev",
+            {"metadata": {"annotations": {"lowtide.dev/run-now": "true"}}},
+        ),
+        (
+            "jobs.v1.batch",
+            {
+                "metadata": {
+                    "uid": "u-1",
+                    "resourceVersion": "7",
+                    "labels": {"lowtide.dev/held": None},
+                    "annotations": {
+                        "lowtide.dev/latest-start": None,
+                        "kueue.x-k8s.io/admission-gated-by": "example.com/budget",
+                    },
                 },
+                "spec": {"suspend": False},
             },
-            "spec": {"suspend": False},
-        },
-    ) in patches(kubectl)
+        ),
+    ]
+    assert lowtide("release", "--all").output == "nothing is held\n"
 
 
-def test_what_is_paused_in_a_queue_is_given_back_to_kueue_first(lowtide: Run, kubectl: Any) -> None:
+def paused_in_queue() -> dict[str, Any]:
+    """A Job that was paused in a queue."""
+    body = copy.deepcopy(HELD)
+    body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "ml"
+    body["metadata"]["annotations"] = {"lowtide.dev/paused-in-queue": "job-bert-12345"}
+    return body
+
+
+def test_what_is_paused_in_a_queue_is_given_back_to_kueue_first(
+    lowtide: Run, objects: Objects
+) -> None:
     """Its flag is Kueue's and stays as it is; our mark goes last."""
-    labels = {"lowtide.dev/held": "true", "kueue.x-k8s.io/queue-name": "ml"}
-    notes = {"lowtide.dev/paused-in-queue": "job-bert-12345"}
-    body = {**HELD, "metadata": {**HELD["metadata"], "labels": labels, "annotations": notes}}
-    kubectl.answers({**body, "items": [body]})
+    active = {"metadata": {"name": "job-bert-12345"}, "spec": {"active": False}}
+    queue = {"workloads.kueue.x-k8s.io": [active], "trainingjobs.lowtide.dev": [], "pods": []}
+    objects.put({"jobs.v1.batch": [paused_in_queue()], **queue})
     result = lowtide("release", "--all")
     assert result.exit_code == 0, result.output
-    first, then = [one for one in patches(kubectl) if not one[0].startswith("trainingjobs")][:2]
+    first, then = objects.patches
     assert first == ("workloads.kueue.x-k8s.io", {"spec": {"active": True}})
     assert then[0] == "jobs.v1.batch"
     assert "spec" not in then[1]
@@ -85,13 +157,81 @@ def test_what_is_paused_in_a_queue_is_given_back_to_kueue_first(lowtide: Run, ku
     }
 
 
-def test_a_name_that_nothing_held_has_is_an_error(lowtide: Run, kubectl: Any) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["its object is gone", "kueue is gone"])
+def test_a_pause_of_a_queue_that_is_gone_leaves_no_mark(
+    lowtide: Run, objects: Objects, known: bool
+) -> None:
+    """Nothing is left that could be made active."""
+    queue: dict[str, Any] = {"workloads.kueue.x-k8s.io": []} if known else {}
+    objects.put({"jobs.v1.batch": [paused_in_queue()], "pods": [], **queue})
+    assert lowtide("release", "--all").exit_code == 0
+    assert "lowtide.dev/held" not in objects.one("jobs.v1.batch")["metadata"]["labels"]
+
+
+def resting(lists_left: int) -> dict[str, list[dict[str, Any]]]:
+    """A paused Job with a pod that is there for so many looks, and another that is held."""
+    other = copy.deepcopy(HELD)
+    other["metadata"] |= {"name": "gpt", "uid": "u-2"}
+    labels = {"batch.kubernetes.io/controller-uid": "u-1"}
+    metadata = {"name": "bert-x", "uid": "p-1", "labels": labels}
+    pod = {"metadata": metadata, "status": {"phase": "Running"}, "listsLeft": lists_left}
+    return {"jobs.v1.batch": [HELD, other], "trainingjobs.lowtide.dev": [], "pods": [pod]}
+
+
+def test_a_paused_workload_is_let_go_when_its_last_pod_is_gone_and_the_command_waits(
+    lowtide: Run, objects: Objects
+) -> None:
+    """Two pods would write one checkpoint; each workload is told of when it is seen to be free."""
+    objects.put(resting(lists_left=6))
+    result = lowtide("release", "--all")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "Job ml/bert waits: pod bert-x of it is still there",
+        "Job ml/gpt is free",
+        "Job ml/bert is free",
+    ]
+    assert objects.one("jobs.v1.batch")["spec"]["suspend"] is False
+
+
+def test_what_is_still_held_at_the_end_of_the_time_is_named(lowtide: Run, objects: Objects) -> None:
+    """The exit code says it too, and the others are free; a user may still insist."""
+    objects.put(resting(lists_left=1000))
+    result = lowtide("release", "--all", "--timeout", "0")
+    assert result.exit_code == 1
+    assert "Error: Job ml/bert is still held: pod bert-x of it is still there\n" in result.output
+    assert objects.one("jobs.v1.batch")["spec"]["suspend"] is True
+    assert objects.one("jobs.v1.batch", 1)["spec"]["suspend"] is False
+    assert lowtide("release", "bert", "--at-once").exit_code == 0
+    assert objects.one("jobs.v1.batch")["spec"]["suspend"] is False
+
+
+def test_what_may_not_be_written_or_listed_is_named_and_the_others_are_let_go(
+    lowtide: Run, objects: Objects
+) -> None:
+    """One refusal costs no other workload its release."""
+    group = copy.deepcopy(HELD)
+    group["metadata"]["uid"] = "u-2"
+    kinds = {"jobs.v1.batch": [HELD], "jobsets.v1alpha2.jobset.x-k8s.io": [group]}
+    objects.put({**kinds, "trainingjobs.lowtide.dev": [], "pods": []})
+    objects.refuse(
+        {
+            "patch jobs.v1.batch": "Error from server (Forbidden): no patch",
+            "get rayjobs.v1.ray.io": "Error from server (Forbidden): no list",
+        }
+    )
+    result = lowtide("release", "--all", "--timeout", "0")
+    assert result.exit_code == 1
+    assert "Job ml/bert is still held: Error from server (Forbidden): no patch" in result.output
+    assert "RayJobs could not be listed: Error from server (Forbidden): no list" in result.output
+    assert "JobSet ml/bert is free" in result.output
+
+
+def test_a_name_that_nothing_held_has_is_an_error(lowtide: Run, objects: Objects) -> None:
     """The other names are let go all the same."""
-    kubectl.answers({**HELD, "items": [HELD]})
     result = lowtide("release", "bert", "gpt")
     assert result.exit_code == 1
     assert "no held workload is called gpt" in result.output
-    assert patches(kubectl)
+    assert objects.one("jobs.v1.batch")["spec"]["suspend"] is False
 
 
 def test_kinds_that_the_cluster_does_not_know_are_passed_over(lowtide: Run, kubectl: Any) -> None:

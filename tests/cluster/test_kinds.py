@@ -96,13 +96,15 @@ def all_run(inside: Kubectl, kind: OtherKind, name: str) -> None:
     await_(running, f"all pods of {name} run")
 
 
-def work_for_a_stretch(inside: Kubectl, kind: OtherKind, name: str) -> set[str]:
+def work_for_a_stretch(
+    inside: Kubectl, kind: OtherKind, name: str, *, stretches: int = 1
+) -> set[str]:
     """Return the uids of a workload's pods when all have worked for some seconds.
 
     Edges of their energy are then a small part of it.
     """
     all_run(inside, kind, name)
-    time.sleep(STRETCH_SECONDS)
+    time.sleep(stretches * STRETCH_SECONDS)
     return uids(kind.pods_of(inside, name))
 
 
@@ -209,7 +211,7 @@ def test_a_workload_that_is_deleted_while_it_runs_was_measured(
     """Its TrainingJob stays, says so, and has the energy of all its pods."""
     image, name = installed.built["base"].reference, f"gone-{kind.kind.lower()}"
     inside.apply(kind.labelled(name, image, 3600, policy="Immediate"))
-    work_for_a_stretch(inside, kind, name)
+    work_for_a_stretch(inside, kind, name, stretches=3)
     await_(lambda: state(inside, name) == "Running", f"{name} is followed")
     inside("delete", kind.plural, name, "--timeout=60s")
     found = run_until_measured(inside, installed, name)

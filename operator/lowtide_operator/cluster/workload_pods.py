@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from lowtide.trainingjob.pods_of_workloads import own_pods, selectors_of
 from lowtide.trainingjob.workload_kinds import WorkloadKind
-from lowtide_operator.objects.workloads import own_pods, selectors_of
 
 Body = Mapping[str, Any]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lowtide.trainingjob.pods_of_workloads import TERMINAL_PHASES
 from lowtide_operator.objects.containers import (
     Body,
     exit_code_of,
@@ -18,8 +19,6 @@ from lowtide_operator.objects.containers import (
     moment,
     report_of,
 )
-
-TERMINAL_PHASES: Final = ("Succeeded", "Failed")
 
 RAN_PHASES: Final = ("Running", "Succeeded")
 """Phases that a pod has only after a container ran."""

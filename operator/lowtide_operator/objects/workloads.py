@@ -4,9 +4,8 @@ What is written is level-based and says everything itself: a label by which all 
 found, and the latest start, so that a workload can be freed without Lowtide.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from lowtide import names
 from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued, paused_in_queue
+from lowtide.trainingjob.pods_of_workloads import TERMINAL_PHASES, value_at
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, ProgressRule, WorkloadKind
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
@@ -25,13 +25,12 @@ from lowtide_operator.objects.gpus import (
     gpus_of_resources,
 )
 from lowtide_operator.objects.key import Key
-from lowtide_operator.objects.pods import TERMINAL_PHASES, PodView
+from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import Body, ChildView, Ending, JobOutcome, rests_since
 
 SAID_LETTERS: Final = 64
 MOST_SECONDS: Final = 10 * 365 * 86_400
 """Estimates of more than ten years are no estimates."""
-PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z.]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +148,6 @@ def queue_view(body: Body) -> QueueView:
     return QueueView(body["metadata"]["name"], value_at(body, "spec.active") is not False)
 
 
-def selectors_of(kind: WorkloadKind, body: Body) -> tuple[str, ...]:
-    """Return the label selectors that find the pods of a workload as it is now.
-
-    One that names a part of the status which is not there finds nothing and is left out.
-    """
-    filled = (_filled(selector, body) for selector in kind.pods)
-    return tuple(selector for selector in filled if selector is not None)
-
-
-def own_pods(kind: WorkloadKind, uid: str, bodies: Iterable[Body]) -> list[Body]:
-    """Return the pods that belong to a workload, each once."""
-    pods = {body["metadata"]["uid"]: body for body in bodies}
-    if not kind.pods_name_their_owner:
-        return list(pods.values())
-    return [
-        body
-        for body in pods.values()
-        if any(
-            owner.get("uid") == uid for owner in mappings(body["metadata"].get("ownerReferences"))
-        )
-    ]
-
-
 def is_there(pod: PodView) -> bool:
     """Return whether a pod still runs, is about to, or is being removed.
 
@@ -193,14 +169,6 @@ def longest_seconds(kind: WorkloadKind, body: Body) -> tuple[int, str] | None:
         if isinstance(found, int) and not isinstance(found, bool) and found > 0:
             return found, path
     return None
-
-
-def value_at(body: Any, path: str) -> Any:
-    """Return what stands at a path of dots; `None` where nothing does."""
-    value = body
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _gpus_of_set(pods: PodSet, body: Body) -> Counter[str]:
@@ -291,17 +259,6 @@ def _unholdable(kind: WorkloadKind, body: Body) -> str:
         if value_at(body, one.path) != one.value:
             return one.sentence
     return ""
-
-
-def _filled(selector: str, body: Body) -> str | None:
-    metadata = body["metadata"]
-    texts = {}
-    for field in PLACEHOLDER.findall(selector):
-        known = {"uid": metadata["uid"], "name": metadata["name"]}
-        texts[field] = known.get(field) or value_at(body, field)
-        if not isinstance(texts[field], str) or not texts[field]:
-            return None
-    return PLACEHOLDER.sub(lambda match: str(texts[match[1]]), selector)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lowtide.trainingjob.pods_of_workloads import own_pods, selectors_of
 from lowtide.trainingjob.workload_kinds import JOB, KINDS, WorkloadKind, kind_of
 from lowtide_operator.decision.workload import target_of
 from lowtide_operator.objects.key import Key
@@ -17,8 +18,6 @@ from lowtide_operator.objects.workloads import (
     gpus_of,
     is_there,
     longest_seconds,
-    own_pods,
-    selectors_of,
     workload_view,
 )
 
