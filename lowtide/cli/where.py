@@ -8,6 +8,7 @@ life-cycle emissions are never ranked together.
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from lowtide.cli.options import trace_options
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
 from lowtide.cli.price_outlook import prices_at
-from lowtide.grid.series import Factor
+from lowtide.grid.series import Factor, same_factor
 from lowtide.planning import Objective, ObjectiveKind, Plan, PlanningError, plan
+from lowtide.report.factor_words import words_of_factor
 from lowtide.units import format_time_column, format_timestamp
 
 
@@ -148,8 +150,7 @@ def command(
         reasons = "; ".join(f"{place.zone}: {place.reason}" for place in places)
         raise click.ClickException(f"no zone can be planned: {reasons}")
     signals = {place.zone: place.signal for place in known}
-    factors = {place.factor for place in known} - {Factor.UNKNOWN}
-    if len(factors) > 1:
+    if not all(same_factor(one.factor, two.factor) for one, two in combinations(known, 2)):
         shown = ", ".join(f"{place.zone} {place.factor}" for place in known)
         raise click.ClickException(f"the zones' emission factors do not compare: {shown}")
     if len(set(signals.values())) > 1:
@@ -269,4 +270,14 @@ def _lines(places: list[Place], objective: Objective) -> list[str]:
         ObjectiveKind.COST: "the cheapest",
         ObjectiveKind.BOTH: f"the best at {objective.price_per_tonne or 0:g} a tonne",
     }[objective.kind]
-    return [*lines, "", f"{best.zone} is {first}; {kind} intensity, as expected now"]
+    included = _factor_words([one for one in places if one.cost_per_kwh(objective) is not None])
+    return [*lines, "", f"{best.zone} is {first}; {kind} intensity ({included}), as expected now"]
+
+
+def _factor_words(known: list[Place]) -> str:
+    """Return which emissions the ranked intensities include, and for which zones it is unknown."""
+    stated = next((one.factor for one in known if one.factor is not Factor.UNKNOWN), None)
+    silent = [one.zone for one in known if one.factor is Factor.UNKNOWN]
+    if stated is None or not silent:
+        return words_of_factor(stated)
+    return f"{words_of_factor(stated)}; not stated for {', '.join(silent)}"

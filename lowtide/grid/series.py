@@ -127,7 +127,10 @@ class MarginalSeries(IntensitySeries):
 
 
 def same_factor(first: Factor, second: Factor) -> bool:
-    """Return whether two series may meet: not where one is direct and the other life-cycle."""
+    """Return whether two series may meet: not where one is direct and the other life-cycle.
+
+    `lowtide.metrics.likeness` holds the same rule for finished runs; a test keeps the two equal.
+    """
     return first is second or Factor.UNKNOWN in (first, second)
 
 

@@ -86,6 +86,10 @@ CIRCUMSTANCES: Final = {
         ),
         _circumstance("signal", "kind of intensity", "signal", Effect.REFUSED),
         _circumstance(
+            "factor", "emissions that the intensity includes", "factor", Effect.REFUSED,
+            lambda job: None if job.factor == "unknown" else job.factor,
+        ),
+        _circumstance(
             "dataset", "data set", "data set", Effect.REFUSED,
             lambda job: None if job.dataset is None else plain_dataset(job.dataset),
             lambda job: job.dataset,
@@ -102,7 +106,7 @@ CIRCUMSTANCES: Final = {
 RUN: Final = ("dataset", "environment", "epochs")
 """Circumstances of the training itself, which touch whatever it used."""
 METER: Final = ("energy_kind", "boundary", "mock", "energy_includes_pue")
-CARBON: Final = ("energy_kind", "boundary", "mock", "pue", "signal")
+CARBON: Final = ("energy_kind", "boundary", "mock", "pue", "signal", "factor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from lowtide.metrics.group_comparison import GroupComparison
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.metrics.quantities import QUANTITIES, Quantity, quantity
 from lowtide.metrics.result import Undefined
+from lowtide.report.factor_words import words_of_factor
 from lowtide.report.figure_texts import (
     format_avoided,
     format_change,
@@ -91,7 +92,9 @@ def method_line(comparison: Comparison) -> str:
     zones = sorted({job.zone for job in jobs if job.zone})
     if signals:
         of = f", {', '.join(zones[:5])}{' …' if len(zones) > 5 else ''}" if zones else ""
-        parts.append(f"{' and '.join(signals)} intensity{of}")
+        factors = sorted({job.factor for job in jobs if job.factor} - {"unknown"})
+        included = f" ({' and '.join(words_of_factor(one) for one in factors)})" if factors else ""
+        parts.append(f"{' and '.join(signals)} intensity{included}{of}")
     parts.append(_energy_words(jobs))
     if any(job.mock for job in jobs):
         parts.append("GPUs: mock (stand-in numbers)")

@@ -31,13 +31,17 @@ JOB_FIELDS: Final = {
     "avoided_grams": "avoided_grams",
     "avoided_percent": "avoided_percent",
     "signal": "signal",
+    "factor": "factor",
     "zone": "zone",
     "energy_kind": "energy_kind",
     "started_at": "started_at",
     "finished_at": "finished_at",
 }
 """Figures of a job that its card shows, by their name in the page."""
-NOTED: Final = (*METER, "pue", "signal", "dataset", "environment", "epochs", "functional_unit")
+NOTED: Final = (
+    *(*METER, "pue", "signal", "factor"),
+    *("dataset", "environment", "epochs", "functional_unit"),
+)
 """Circumstances whose differences the page names."""
 MOST_SHOWN: Final = 3
 """Values of a circumstance that are listed."""

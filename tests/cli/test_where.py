@@ -56,7 +56,8 @@ def test_the_table_names_the_winner_and_the_kind(traces: list[str]) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines()[1].startswith("south    100  2026-03-03 08:00Z  400 g/kWh")
     assert result.stdout.splitlines()[-1] == (
-        "south is the cleanest; average intensity, as expected now"
+        "south is the cleanest; average intensity (direct or life-cycle is not stated), "
+        "as expected now"
     )
 
 
@@ -140,6 +141,36 @@ def test_times_without_an_offset_and_two_factors_are_read_as_asked(tmp_path: Pat
     assert "DE is the cleanest" in direct.output
     assert "FR is the cleanest" in usual.output
     assert "no offset" not in direct.stderr
+
+
+@pytest.mark.parametrize(
+    ("columns", "exit_code", "words"),
+    [
+        (
+            ("direct g/kWh", "lifecycle g/kWh"), 1,
+            "the zones' emission factors do not compare: DE direct, FR life-cycle",
+        ),
+        (
+            ("direct g/kWh", "g/kWh"), 0,
+            "average intensity (direct emissions; not stated for FR), as expected now",
+        ),
+    ],
+)  # fmt: skip
+def test_zones_meet_only_by_emissions_of_one_kind(
+    tmp_path: Path, columns: tuple[str, str], exit_code: int, words: str
+) -> None:
+    """Direct and life-cycle are refused; where a zone states none, the zone is named."""
+    options = ["--at", f"{NOW:%Y-%m-%dT%H:%M:%SZ}"]
+    for zone, column in zip(("DE", "FR"), columns, strict=True):
+        lines = [f"time,{column}"]
+        lines += [f"{NOW + timedelta(hours=h):%Y-%m-%dT%H:%M:%SZ},100" for h in range(-96, 48)]
+        (tmp_path / f"{zone}.csv").write_text("\n".join(lines) + "\n")
+        options += ["--zone", zone, f"--trace={zone}={tmp_path / zone}.csv"]
+
+    result = run(*options)
+
+    assert result.exit_code == exit_code, result.output
+    assert words in result.output
 
 
 def test_a_description_of_a_trace_needs_one() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowtide.grid.series import Factor, same_factor
 from lowtide.metrics.comparison import compare, percent_difference
 from lowtide.metrics.job_figures import JobFigures, MetricFigure
 from lowtide.metrics.result import MetricError
@@ -29,6 +30,7 @@ def job(name: str = "a", **changes: Any) -> JobFigures:
         "energy_kind": "Measured",
         "boundary": ("cpu", "gpu"),
         "signal": "Average",
+        "factor": "life-cycle",
         "zone": "DE",
         "metrics": (MetricFigure(name="SAM5[Wh]", value=1.0),),
     }
@@ -107,6 +109,9 @@ def test_says_which_direction_is_better(
     ("change", "refused", "allowed"),
     [
         pytest.param({"signal": "Marginal"}, {"carbon", "SCI"}, {"energy", "time"}, id="signal"),
+        pytest.param(
+            {"factor": "direct"}, {"operational", "carbon", "SCI"}, {"energy", "cost"}, id="factor"
+        ),
         pytest.param(
             {"boundary": ("gpu",)}, {"energy", "carbon", "SCI", "SAM"}, {"time"}, id="boundary"
         ),
@@ -247,6 +252,33 @@ def test_an_unknown_circumstance_forbids_nothing() -> None:
     result = compare([job("a"), job("b", signal=None)])
 
     assert result.row("SCI").differences[0].percent.value == 0
+
+
+@pytest.mark.parametrize("second", [None, *Factor])
+@pytest.mark.parametrize("first", [None, *Factor])
+def test_runs_meet_where_the_series_of_a_grid_would_meet(
+    first: Factor | None, second: Factor | None
+) -> None:
+    """Direct and life-cycle are refused; what is not stated is compared without better or worse."""
+    score = compare([job("a", factor=first), job("b", factor=second)]).row("SCI").differences[0]
+
+    meet = same_factor(first or Factor.UNKNOWN, second or Factor.UNKNOWN)
+    assert (score.percent.value is not None) == meet
+    silent = {factor for factor in (first, second) if factor in (None, Factor.UNKNOWN)}
+    stated = {first, second} - {None, Factor.UNKNOWN}
+    assert (score.verdict is None) == (not meet or bool(silent and stated))
+
+
+def test_an_override_shows_grams_of_two_factors_with_a_warning() -> None:
+    """40 g life-cycle and 20 g direct: -50 % only for a user who insists."""
+    both = [
+        job("a", sci_grams_per_unit=40.0),
+        job("b", sci_grams_per_unit=20.0, factor="direct"),
+    ]
+
+    assert compare(both).row("SCI").differences[0].percent.value is None
+    percent = compare(both, allow_mismatch=True).row("SCI").differences[0].percent
+    assert (percent.value, percent.warnings) == (-50, ("method_mismatch",))
 
 
 def test_a_missing_figure_is_missing_rather_than_zero() -> None:

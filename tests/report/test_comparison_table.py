@@ -131,6 +131,23 @@ def test_refused_differences_show_their_reason(densenet: Job, inception: Job) ->
     )
 
 
+def test_grams_of_direct_and_of_life_cycle_emissions_are_not_compared(
+    densenet: Job, inception: Job
+) -> None:
+    """The cells of the grams say why, and the sentence names both runs."""
+    densenet["status"]["carbon"]["factor"] = "life-cycle"
+    inception["status"]["carbon"]["factor"] = "direct"
+
+    text = render(compared(densenet, inception), width=200)
+
+    assert "– (factor)" in next(x for x in text.splitlines() if x.startswith("inceptionv3"))
+    assert (
+        "not comparable: emissions that the intensity includes: densenet121 has life-cycle, "
+        "inceptionv3 has direct" in text
+    )
+    assert "average intensity (direct emissions and life-cycle emissions), DE" in text
+
+
 def test_another_number_of_epochs_is_named_beside_each_change(
     densenet: Job, inception: Job
 ) -> None:

@@ -368,6 +368,35 @@ def test_scores_of_different_kinds_are_called_not_comparable(
     ) in note
 
 
+def test_scores_of_direct_and_life_cycle_emissions_are_called_not_comparable(
+    browser: WebDriver, tmp_path: Path
+) -> None:
+    """The note names both, and the card of a job its own."""
+    jobs = [
+        JobFigures(
+            name=f"run-{factor}",
+            energy_joules=3.6e6,
+            sci_grams_per_unit=100.0,
+            signal="Average",
+            factor=factor,
+            functional_unit="TrainingJob",
+        )
+        for factor in ("direct", "life-cycle")
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_page(job_data(jobs, origin="x")), encoding="utf-8")
+
+    open_page(browser, f"{path.as_uri()}#sel=0")
+
+    note = element(browser, "ranking-note").text
+    assert "emissions that the intensity includes: direct, life-cycle" in note
+    assert (
+        "Not comparable: the SCI shown is of 2 kinds (Average intensity of direct emissions per "
+        "TrainingJob; Average intensity of life-cycle emissions per TrainingJob)."
+    ) in note
+    assert "direct" in element(browser, "card").text
+
+
 def test_groups_on_the_card_equal_python_s(page: WebDriver) -> None:
     """Mean index of each group, as STREP joins them inside a group."""
     row = next(

@@ -54,7 +54,7 @@ function figuresOf(row, samName, samValue) {
     const percent = job.avoided_percent === undefined ? "" : ` (${Math.round(job.avoided_percent)} %)`;
     lines.push(["avoided by waiting", `${grams(job.avoided_grams)}${percent}`]);
   }
-  for (const key of ["signal", "zone", "energy_kind", "started_at", "finished_at"]) {
+  for (const key of ["signal", "factor", "zone", "energy_kind", "started_at", "finished_at"]) {
     if (job[key] !== undefined) lines.push([key.replace("_", " "), String(job[key])]);
   }
   if (row.mock) lines.push(["GPU", "stand-in, figures are not real"]);

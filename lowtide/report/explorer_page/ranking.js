@@ -103,7 +103,9 @@ function rankingNotes(order) {
     notes.push("SAM favours very large consumers (logarithm), its order changes with the unit, and it leaves out PUE and embodied emissions: read it beside the picture.");
   }
   const scored = order.map((i) => i.row.job).filter((job) => job?.sci !== undefined);
-  const bases = [...new Set(scored.map((job) => `${job.signal ?? "kind not stated"} intensity per ${job.unit ?? "unit"}`))];
+  const emissions = new Set(scored.map((job) => job.factor).filter((factor) => factor && factor !== "unknown"));
+  const included = (job) => emissions.size > 1 ? ` of ${job.factor ?? "unknown"} emissions` : "";
+  const bases = [...new Set(scored.map((job) => `${job.signal ?? "kind not stated"} intensity${included(job)} per ${job.unit ?? "unit"}`))];
   if (bases.length > 1) notes.push(`Not comparable: the SCI shown is of ${bases.length} kinds (${bases.join("; ")}).`);
   return notes;
 }
