@@ -6,18 +6,17 @@ its reason: nothing is scaled up for it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import Final
 
 from lowtide.accounts.usage import Usage, WorkloadKey, together
-from lowtide.accounts.waiting import Assumptions, ForecastAt, NotJudged, RunOutcome, outcome_of
+from lowtide.accounts.waiting import Assumptions, NotJudged, RunOutcome, outcome_of
+from lowtide.accounts.zone_past import ZonePast
 from lowtide.energy.bill import electricity_bill
 from lowtide.energy.profile import Span
-from lowtide.grid.series import IntensitySeries
-from lowtide.prices.series import PriceSeries
 
 ALL_THE_TIME: Final = (NotJudged.SERVES, NotJudged.UNKNOWN_KIND)
 MANY_RUNS: Final = frozenset({"CronJob"})
@@ -31,7 +30,10 @@ class Account:
     runs: tuple[RunOutcome, ...]
     """The runs."""
     cost: float | None
-    """Electricity cost; `None` where a part of the energy has no price."""
+    """Electricity cost; `None` where a part of the energy has no price, or prices are of several
+    currencies."""
+    currency: str | None = None
+    """Currency of the cost."""
 
     @property
     def energy_joules(self) -> float:
@@ -111,6 +113,8 @@ class ObservedRow:
     """Kind of the workload, empty where it is not known."""
     name: str
     """Name of the workload; of the same name there may have been several objects."""
+    zone: str | None
+    """Zone that prices its energy; `None` where none is known."""
     account: Account
     """Sums over its runs."""
 
@@ -128,12 +132,8 @@ class ObservedReport:
     """Namespace."""
     assumed: Assumptions
     """What is assumed of every run."""
-    intensity: IntensitySeries | None
-    """Intensity that was seen, of the report's time and after it."""
-    currency: str | None
-    """Currency of the costs."""
-    forecasts: str
-    """Where the planner's forecasts come from, in words."""
+    pasts: tuple[ZonePast, ...]
+    """Grids of the zones, those with most energy first; at least one."""
     rows: tuple[ObservedRow, ...]
     """Workloads by week, those with most energy first."""
     total: Account
@@ -141,66 +141,98 @@ class ObservedReport:
     pods_without_owner: int
     """Pods whose workload is not known."""
 
+    @property
+    def has_costs(self) -> bool:
+        """Whether the cost of any row is known or has a currency."""
+        return any(past.prices is not None for past in self.pasts)
+
+    @property
+    def forecasts(self) -> str:
+        """Where the forecasts of the planned runs come from, in words; of all where none is."""
+        planned = {row.zone for row in self.rows if row.account.planned}
+        told = [past.forecasts for past in self.pasts if past.zone in planned or not planned]
+        return " or ".join(dict.fromkeys(told))
+
 
 def observe(
     namespace: str,
     usages: Iterable[Usage],
-    intensity: IntensitySeries | None,
-    prices: PriceSeries | None,
-    forecast_at: ForecastAt,
+    past_of: Callable[[WorkloadKey], ZonePast],
     assumed: Assumptions,
     *,
-    forecasts: str,
     scheduled_pods: Iterable[str] = (),
 ) -> ObservedReport:
     """Return the report.
 
-    `usages` are those of each pod alone; `scheduled_pods` are the uids of pods that a TrainingJob
+    `usages` are those of each pod alone; `past_of` gives the grid of a workload's zone, which may
+    be added to the grids of the others; `scheduled_pods` are the uids of pods that a TrainingJob
     stands behind.
     """
     every = tuple(usages)
     scheduled = frozenset(scheduled_pods)
-    rows: defaultdict[tuple[str, str, str], list[RunOutcome]] = defaultdict(list)
-    parts: defaultdict[tuple[str, str, str], list[Usage]] = defaultdict(list)
+    pasts: dict[str | None, ZonePast] = {}
+    rows: defaultdict[tuple[str, str, str, str | None], list[RunOutcome]] = defaultdict(list)
+    parts: defaultdict[WorkloadKey, list[Usage]] = defaultdict(list)
     for usage in every:
-        workload = usage.pods[0].workload
-        parts[workload.kind, workload.name, workload.uid].append(usage)
-    for (kind, name, _), pods in parts.items():
+        parts[usage.pods[0].workload].append(usage)
+    for workload, pods in parts.items():
+        past = past_of(workload)
+        pasts[past.zone] = past
         for run in _runs_of(pods):
             is_scheduled = any(pod.uid in scheduled for pod in run.pods)
-            outcome = outcome_of(run, intensity, forecast_at, assumed, is_scheduled=is_scheduled)
-            for week, part in _weeks_of(outcome, intensity, forecast_at, assumed):
-                rows[week, kind, name].append(part)
+            outcome = outcome_of(
+                run, past.intensity, past.forecast_at, assumed, is_scheduled=is_scheduled
+            )
+            for week, part in _weeks_of(outcome, past, assumed):
+                rows[week, workload.kind, workload.name, past.zone].append(part)
     made = [
-        ObservedRow(week=week, kind=kind, name=name, account=_account(runs, prices))
-        for (week, kind, name), runs in rows.items()
+        ObservedRow(
+            week=week, kind=kind, name=name, zone=zone, account=_account({zone: runs}, pasts)
+        )
+        for (week, kind, name, zone), runs in rows.items()
     ]
     made.sort(key=lambda row: (row.week, -row.account.energy_joules, row.kind, row.name))
+    of_zones: defaultdict[str | None, list[RunOutcome]] = defaultdict(list)
+    for row in made:
+        of_zones[row.zone] += row.account.runs
+    if not pasts:
+        nowhere = past_of(WorkloadKey(namespace))
+        pasts[nowhere.zone] = nowhere
+    energy = {zone: fsum(run.usage.energy_joules for run in of_zones[zone]) for zone in pasts}
     return ObservedReport(
         namespace=namespace,
         assumed=assumed,
-        intensity=intensity,
-        currency=None if prices is None else prices.currency,
-        forecasts=forecasts,
+        pasts=tuple(sorted(pasts.values(), key=lambda past: -energy[past.zone])),
         rows=tuple(made),
-        total=_account([run for row in made for run in row.account.runs], prices),
+        total=_account(of_zones, pasts),
         pods_without_owner=sum(1 for usage in every if not usage.pods[0].workload.kind),
     )
 
 
-def _account(runs: Iterable[RunOutcome], prices: PriceSeries | None) -> Account:
-    kept = tuple(runs)
-    cost = None
-    if prices is not None and kept:
-        cost = electricity_bill(together(run.usage for run in kept).profile, prices).amount
-    return Account(runs=kept, cost=cost)
+def _account(
+    runs: Mapping[str | None, Iterable[RunOutcome]], pasts: Mapping[str | None, ZonePast]
+) -> Account:
+    """Return the sums over runs by zone; money of two currencies is not added."""
+    kept = {zone: tuple(found) for zone, found in runs.items()}
+    bills: list[float | None] = []
+    currencies: set[str | None] = set()
+    for zone, found in kept.items():
+        prices = pasts[zone].prices
+        if found:
+            currencies.add(None if prices is None else prices.currency)
+            profile = together(run.usage for run in found).profile
+            bills.append(None if prices is None else electricity_bill(profile, prices).amount)
+    known = [bill for bill in bills if bill is not None]
+    currency = currencies.pop() if len(currencies) == 1 else None
+    return Account(
+        runs=tuple(run for found in kept.values() for run in found),
+        cost=fsum(known) if currency is not None and len(known) == len(bills) else None,
+        currency=currency,
+    )
 
 
 def _weeks_of(
-    outcome: RunOutcome,
-    intensity: IntensitySeries | None,
-    forecast_at: ForecastAt,
-    assumed: Assumptions,
+    outcome: RunOutcome, past: ZonePast, assumed: Assumptions
 ) -> Iterator[tuple[str, RunOutcome]]:
     """Yield an outcome under its week; what runs all the time is cut at the weeks."""
     if outcome.not_judged not in ALL_THE_TIME:
@@ -212,7 +244,7 @@ def _weeks_of(
         profile = outcome.usage.profile.within(Span(start, end))
         if profile.intervals:
             part = replace(outcome.usage, profile=profile)
-            yield week_of(start), outcome_of(part, intensity, forecast_at, assumed)
+            yield week_of(start), outcome_of(part, past.intensity, past.forecast_at, assumed)
         start = end
 
 

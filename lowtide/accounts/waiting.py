@@ -8,7 +8,6 @@ seen. Not considered: whether the GPUs would have been free then. Source:
 docs/explanation/what-the-numbers-do-not-say.md#what-waiting-would-have-saved.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import Final
 
 from lowtide.accounts.savings import seen_as_forecast
 from lowtide.accounts.usage import TRAINING_JOB, Usage
+from lowtide.accounts.zone_past import ForecastAt
 from lowtide.energy.carbon import counterfactual, operational_grams
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.forecast import Forecast
@@ -27,9 +27,6 @@ DECISION: Final = timedelta(hours=1)
 """A waiting run is decided upon again this much later, or at its planned start."""
 SHORTEST: Final = timedelta(seconds=60)
 """Two decisions are at least this far apart."""
-
-ForecastAt = Callable[[datetime], Forecast | None]
-"""The forecast that was known at a time, `None` where none was."""
 
 
 class NotJudged(StrEnum):

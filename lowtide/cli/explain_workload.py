@@ -11,7 +11,7 @@ from lowtide.accounts.waiting import outcome_of
 from lowtide.cli.jobs import NAME_PATTERN, JobsNotFoundError
 from lowtide.cli.prometheus import PrometheusApi
 from lowtide.cli.stored_usage import PodChoice, PodOwners, choice_of, read_owners, read_usage
-from lowtide.cli.stored_waiting import grid_past
+from lowtide.cli.stored_waiting import GridQuestion, assumptions_of, default_zone, zone_past
 from lowtide.energy.bill import electricity_bill
 from lowtide.energy.carbon import operational_grams
 from lowtide.ownership import POD
@@ -80,7 +80,10 @@ def story_of(
     newest = max(stored.usages, key=lambda use: use.span.start).pods[0]
     uid = pods[newest.uid].uid
     usage = together(use for use in stored.usages if pods[use.pods[0].uid].uid == uid)
-    grid = grid_past(prometheus, choice, zone=asked.zone, max_delay=asked.max_delay, pue=asked.pue)
+    question = GridQuestion(choice=choice, max_delay=asked.max_delay, pue=asked.pue)
+    assumed = assumptions_of(question)
+    zone = asked.zone or owners.zone_of(pods[newest.uid]) or default_zone(prometheus, question)
+    grid = zone_past(prometheus, question, zone, assumed)
     return WorkloadStory(
         workload=pods[newest.uid],
         usage=usage,
@@ -91,10 +94,10 @@ def story_of(
             usage,
             grid.intensity,
             grid.forecast_at,
-            grid.assumed,
+            assumed,
             is_scheduled=any(pod.uid in owners.scheduled for pod in usage.pods),
         ),
-        assumed=grid.assumed,
+        assumed=assumed,
         forecasts=grid.forecasts,
         others=tuple(sorted({owner.uid for owner in pods.values()} - {uid})),
     )

@@ -215,7 +215,7 @@ def outlook_for(
         raise click.UsageError("give --trace or --settings, not both")
     now = moment or datetime.now(UTC)
     if trace is not None:
-        read = _read_trace(trace, times_are_utc, factor)
+        read = read_trace_file(trace, times_are_utc, factor)
         described = Signal(signal) if signal else Signal.AVERAGE
         state = zone_of_trace(zone, trace, read, described, now=now).refresh(now)
     else:
@@ -244,7 +244,7 @@ def _troubles(state: ZoneState) -> tuple[Failure, ...]:
     return state.failures
 
 
-def _read_trace(trace: Path, times_are_utc: bool, factor: str | None) -> GridTrace:
+def read_trace_file(trace: Path, times_are_utc: bool, factor: str | None) -> GridTrace:
     """Return a trace, read once, so that it may come from a pipe.
 
     Choices that were made where the file is ambiguous are printed to standard error.

@@ -1,23 +1,48 @@
 """`lowtide report`: what a namespace used, and what waiting would have saved; touches nothing."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
 
 from lowtide.accounts.observed import ObservedReport, observe
+from lowtide.accounts.usage import WorkloadKey
+from lowtide.accounts.zone_past import kept_apart
 from lowtide.cli.jobs import NAME_PATTERN
-from lowtide.cli.options import past_options, prometheus_options
+from lowtide.cli.options import past_options, prometheus_options, trace_options
 from lowtide.cli.output import deliver
+from lowtide.cli.plan import read_trace_file
 from lowtide.cli.prometheus import PrometheusApi
-from lowtide.cli.stored_usage import PodChoice, choice_of, read_usage
-from lowtide.cli.stored_waiting import grid_past
+from lowtide.cli.stored_usage import choice_of, read_usage
+from lowtide.cli.stored_waiting import GridQuestion, assumptions_of, default_zone, zone_past
+from lowtide.cli.workload_names import split_workload
+from lowtide.cli.zone_files import zone_file
 from lowtide.report.observed_report import observed_document, observed_page, observed_text
+
+MOST_ZONES: Final = 16
+"""Zones of one report; each is some questions to Prometheus."""
 
 
 @click.command("report")
 @click.option("-n", "--namespace", required=True, help="Namespace that is looked at.")
+@click.option(
+    "--workload-zone",
+    "workload_zones",
+    multiple=True,
+    metavar="KIND/NAME=ZONE",
+    help="Zone of one workload, for example job/net=FR; repeat.",
+)
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    metavar="ZONE=FILE",
+    help="CSV with the intensity of a zone in the time, instead of what the operator recorded.",
+)
+@trace_options
 @past_options
 @click.option(
     "-o",
@@ -37,6 +62,10 @@ from lowtide.report.observed_report import observed_document, observed_page, obs
 def command(
     prometheus: PrometheusApi,
     namespace: str,
+    workload_zones: tuple[str, ...],
+    traces: tuple[str, ...],
+    times_are_utc: bool,
+    factor: str | None,
     since: timedelta,
     end: datetime | None,
     zone: str | None,
@@ -52,16 +81,31 @@ def command(
       lowtide report --namespace ml
       lowtide report --namespace ml --since 14d --max-delay 12h
       lowtide report --namespace ml --output html --file ml.html
+      lowtide report --namespace ml --zone DE --workload-zone job/net=FR
+      lowtide report --namespace ml --trace DE=de.csv --zone DE
 
     By workload and week, for any kind of workload, labelled or not. The planner is the operator's
-    own, with the forecasts of its time; the best is what was possible with hindsight. Nothing is
-    touched. Exit code 1 means that Prometheus does not answer.
+    own, with the forecasts of its time; the best is what was possible with hindsight. A workload is
+    priced in the zone of --workload-zone, else in that of its TrainingJob, else in that of --zone
+    or of jobs that name none. Nothing is touched. Exit code 1 means that Prometheus does not
+    answer, or that a trace cannot be read.
     """
     if not NAME_PATTERN.match(namespace):
         raise click.UsageError(f"--namespace {namespace!r} is not a valid name")
+    if (times_are_utc or factor) and not traces:
+        raise click.UsageError("--utc and --factor describe a --trace")
     until = end or datetime.now(UTC)
-    choice = choice_of(until - since, until, namespace)
-    report = report_of(prometheus, choice, zone=zone, max_delay=max_delay, pue=pue)
+    asked = GridQuestion(
+        choice=choice_of(until - since, until, namespace),
+        max_delay=max_delay,
+        pue=pue,
+        traces={
+            of: read_trace_file(path, times_are_utc, factor)
+            for of, path in (zone_file("--trace", one) for one in traces)
+        },
+    )
+    zones = dict(_workload_zone(one) for one in workload_zones)
+    report = report_of(prometheus, asked, default=zone, own=zones)
     if output == "json":
         text = json.dumps(observed_document(report, pue), indent=2, allow_nan=False) + "\n"
     else:
@@ -69,28 +113,46 @@ def command(
     deliver(text, file)
 
 
+def _workload_zone(text: str) -> tuple[str, str]:
+    title, _, zone = text.partition("=")
+    workload = split_workload(title)
+    if workload is None or not zone:
+        raise click.UsageError(f"--workload-zone {text}: give KIND/NAME=ZONE, such as job/net=FR")
+    return WorkloadKey("", *workload).title, zone
+
+
 def report_of(
     prometheus: PrometheusApi,
-    choice: PodChoice,
+    asked: GridQuestion,
     *,
-    zone: str | None,
-    max_delay: timedelta,
-    pue: float | None,
+    default: str | None,
+    own: Mapping[str, str],
 ) -> ObservedReport:
     """Return the report of a time.
 
+    `default` is the zone of workloads that name none, `own` that of single ones by their titles.
+
     Raises:
         PrometheusApiError: no answer in time, or an error.
+        click.ClickException: there are more zones than one report shows.
     """
-    stored = read_usage(prometheus, choice)
-    grid = grid_past(prometheus, choice, zone=zone, max_delay=max_delay, pue=pue)
+    stored = read_usage(prometheus, asked.choice)
+    workloads = list(dict.fromkeys(usage.pods[0].workload for usage in stored.usages))
+    zones = {one: own.get(one.title) or stored.owners.zone_of(one) for one in workloads}
+    if default is None and (None in zones.values() or not zones):
+        default = default_zone(prometheus, asked)
+    named = list(dict.fromkeys([default, *(zone or default for zone in zones.values())]))
+    if len(named) > MOST_ZONES:
+        raise click.ClickException(
+            f"the workloads are in {len(named)} zones, more than the {MOST_ZONES} of one report"
+        )
+    assumed = assumptions_of(asked)
+    found = kept_apart(zone_past(prometheus, asked, zone, assumed) for zone in named)
+    pasts = {past.zone: past for past in found}
     return observe(
-        choice.namespace or "",
+        asked.choice.namespace or "",
         stored.usages,
-        grid.intensity,
-        grid.prices,
-        grid.forecast_at,
-        grid.assumed,
-        forecasts=grid.forecasts,
-        scheduled_pods=stored.scheduled,
+        lambda workload: pasts[zones.get(workload) or default],
+        assumed,
+        scheduled_pods=stored.owners.scheduled,
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 from lowtide import names
 from lowtide.accounts.samples import PodSamples
-from lowtide.accounts.usage import Usage, UsageReading, WorkloadKey
+from lowtide.accounts.usage import TRAINING_JOB, Usage, UsageReading, WorkloadKey
 from lowtide.cli.prometheus import SERIES, PrometheusApi, PrometheusApiError, Samples
 from lowtide.energy.profile import Span
 from lowtide.energy.samples import Series, StoredSample
@@ -82,8 +82,8 @@ class Stored:
 
     usages: tuple[Usage, ...]
     """Each pod alone."""
-    scheduled: frozenset[str]
-    """Uids of the pods that a TrainingJob stands behind."""
+    owners: "PodOwners"
+    """Their owners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,14 @@ class PodOwners:
     """Pods that a TrainingJob stands behind."""
     pods: Mapping[str, str]
     """Name of each pod."""
+    zones: Mapping[str, str]
+    """Zone of each workload that a TrainingJob schedules: by the workload's uid, or by the name of
+    a TrainingJob with its own template."""
+
+    def zone_of(self, workload: WorkloadKey) -> str | None:
+        """Return the zone in which a TrainingJob accounts for a workload; `None` for others."""
+        of_job = self.zones.get(workload.name) if workload.kind == TRAINING_JOB else None
+        return of_job or self.zones.get(workload.uid)
 
 
 def read_usage(
@@ -114,7 +122,7 @@ def read_usage(
     piece = timedelta(seconds=PIECE_STEPS * choice.step_seconds)
     for start, end in pieces(choice.window.start, choice.window.end, piece, choice.step_seconds):
         reading.take(_samples(prometheus, choice, start, end))
-    return Stored(usages=reading.usage(choice.window), scheduled=known.scheduled)
+    return Stored(usages=reading.usage(choice.window), owners=known)
 
 
 def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
@@ -126,6 +134,7 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
     workloads: dict[str, WorkloadKey] = {}
     scheduled: set[str] = set()
     targets = _targets(prometheus, choice)
+    zones = {uid: zone for uid, zone in targets.items() if zone}
     pods: dict[str, str] = {}
     labels = "namespace, pod, pod_uid, owner_kind, owner_name, owner_uid, trainingjob_uid"
     for seconds, at in _days(choice):
@@ -142,21 +151,40 @@ def read_owners(prometheus: PrometheusApi, choice: PodChoice) -> PodOwners:
                     found.get("owner_name", ""),
                     found.get("owner_uid", ""),
                 )
-    return PodOwners(workloads=workloads, scheduled=frozenset(scheduled), pods=pods)
+    zones |= _zones_of_jobs(prometheus, choice)
+    return PodOwners(workloads=workloads, scheduled=frozenset(scheduled), pods=pods, zones=zones)
 
 
-def _targets(prometheus: PrometheusApi, choice: PodChoice) -> frozenset[str]:
-    """Return the uids of workloads that others wrote and a TrainingJob names, as the operator said.
+def _targets(prometheus: PrometheusApi, choice: PodChoice) -> dict[str, str]:
+    """Return uids of workloads that others wrote and a TrainingJob names, with their zones.
 
     Not of one namespace only: where Prometheus puts the operator's own into `namespace`, that of
-    the job has another label.
+    the job has another label. The zone is empty where the job does not say one yet.
     """
-    targets: set[str] = set()
+    targets: dict[str, str] = {}
     stored = f'{names.METRIC_JOB_INFO}{{target_uid!=""}}'
     for seconds, at in _days(choice):
-        query = f"group by (target_uid) (last_over_time({stored}[{seconds}s]))"
-        targets |= {found.get("target_uid", "") for found, _ in prometheus.vector(query, at=at)}
-    return frozenset(targets - {""})
+        query = f"group by (target_uid, zone) (last_over_time({stored}[{seconds}s]))"
+        for found, _ in prometheus.vector(query, at=at):
+            uid, zone = found.get("target_uid", ""), found.get("zone", "")
+            targets[uid] = zone or targets.get(uid, "")
+    return targets
+
+
+def _zones_of_jobs(prometheus: PrometheusApi, choice: PodChoice) -> dict[str, str]:
+    """Return the zones of TrainingJobs of the namespace by their names."""
+    if choice.namespace is None:
+        return {}
+    zones: dict[str, str] = {}
+    for seconds, at in _days(choice):
+        stored = " or ".join(
+            f"last_over_time({names.METRIC_JOB_INFO}"
+            f'{{{label}={json.dumps(choice.namespace)}, zone!=""}}[{seconds}s])'
+            for label in ("exported_namespace", "namespace")
+        )
+        for found, _ in prometheus.vector(f"group by (trainingjob, zone) ({stored})", at=at):
+            zones[found.get("trainingjob", "")] = found.get("zone", "")
+    return zones
 
 
 def unowned_joules(prometheus: PrometheusApi, window: Span) -> dict[str, float]:

@@ -1,20 +1,23 @@
-"""Intensity, prices and forecasts of a report of the past, all of one zone, from Prometheus."""
+"""Intensity, prices and forecasts of a zone for reports of the past, from Prometheus or a file."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import click
 
 from lowtide.accounts.past_forecasts import history_forecasts
-from lowtide.accounts.waiting import Assumptions, ForecastAt
+from lowtide.accounts.waiting import Assumptions
+from lowtide.accounts.zone_past import ZonePast
 from lowtide.cli.prometheus import PrometheusApi, PrometheusApiError
 from lowtide.cli.stored_forecasts import RecordedForecasts
 from lowtide.cli.stored_usage import PodChoice, floor_of, read_intensity, read_prices, read_zone
 from lowtide.energy.profile import Span
 from lowtide.grid.overhead import with_overhead
-from lowtide.grid.series import IntensitySeries
-from lowtide.prices.series import PriceSeries
+from lowtide.grid.raw_values import points_of
+from lowtide.grid.series import AverageSeries, IntensitySeries
+from lowtide.grid.trace import GridTrace
 
 HISTORY: Final = timedelta(days=30)
 """Intensity before the report, from which the zone's own profile is made."""
@@ -23,62 +26,98 @@ GRID_STEP: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GridPast:
-    """What the grid did, and what was expected of it."""
+class GridQuestion:
+    """What a look at the past asks of the grid."""
 
-    intensity: IntensitySeries | None
-    """Seen intensity of the time and after it, with the data centre's overhead."""
-    prices: PriceSeries | None
-    """Prices of the time."""
-    forecast_at: ForecastAt
-    """Forecast that was known at a time."""
-    forecasts: str
-    """Where that comes from, in words."""
-    assumed: Assumptions
-    """Time, longest wait, and until when the intensity is known."""
+    choice: PodChoice
+    """Pods and time."""
+    max_delay: timedelta
+    """Longest wait that is assumed."""
+    pue: float | None = None
+    """Overhead of the data centre that all grams carry."""
+    traces: Mapping[str, GridTrace] = field(default_factory=dict)
+    """Recorded intensity by zone, which is taken instead of what the operator recorded."""
 
 
-def grid_past(
-    prometheus: PrometheusApi,
-    choice: PodChoice,
-    *,
-    zone: str | None,
-    max_delay: timedelta,
-    pue: float | None,
-    now: datetime | None = None,
-) -> GridPast:
-    """Return what is stored about the grid; what is missing is told on standard error.
-
-    Raises:
-        PrometheusApiError: no answer in time, or an error.
-    """
-    until = floor_of(min(now or datetime.now(UTC), _after(choice, max_delay)), GRID_STEP)
+def assumptions_of(asked: GridQuestion, now: datetime | None = None) -> Assumptions:
+    """Return what is assumed of every run, at a time or now."""
+    choice = asked.choice
+    after = choice.window.end + asked.max_delay
+    after += timedelta(seconds=choice.window.duration_seconds)
+    until = floor_of(min(now or datetime.now(UTC), after), GRID_STEP)
     until = max(until, choice.window.end)
-    assumed = Assumptions(window=choice.window, max_delay=max_delay, now=until)
-    before = floor_of(choice.window.start - HISTORY, GRID_STEP)
+    return Assumptions(window=choice.window, max_delay=asked.max_delay, now=until)
+
+
+def default_zone(prometheus: PrometheusApi, asked: GridQuestion) -> str | None:
+    """Return the zone of workloads that name none; told on standard error where none is known.
+
+    It is that of the operator's settings, else the only one that has an intensity, else that of
+    the only trace.
+    """
+    try:
+        return read_zone(prometheus, asked.choice.window)
+    except PrometheusApiError as error:
+        if len(asked.traces) == 1:
+            return next(iter(asked.traces))
+        click.echo(f"note: {error}", err=True)
+        return None
+
+
+def zone_past(
+    prometheus: PrometheusApi, asked: GridQuestion, zone: str | None, assumed: Assumptions
+) -> ZonePast:
+    """Return what is known about the grid of a zone; what is missing is told on standard error."""
     intensity, prices = None, None
     forecast_at, words = history_forecasts(None), "no forecast"
+    choice = asked.choice
+    before = floor_of(choice.window.start - HISTORY, GRID_STEP)
+    whole = Span(before, floor_of(assumed.now, GRID_STEP))
+    trace = None if zone is None else asked.traces.get(zone)
     try:
-        place = zone or read_zone(prometheus, choice.window)
-        whole = Span(before, floor_of(until, GRID_STEP))
-        intensity = read_intensity(prometheus, place, whole, GRID_STEP)
-        intensity = _with_tail(intensity, prometheus, place, choice)
-        prices = read_prices(prometheus, place, choice.window, choice.step_seconds)
-        recorded = RecordedForecasts(prometheus, place, choice.window)
-        if recorded.hours:
-            forecast_at, words = recorded.at, "with the forecasts of its time"
-        else:
+        if zone is not None and trace is not None:
+            intensity = _of_trace(zone, trace, whole)
             forecast_at = history_forecasts(intensity)
-            words = "with the zone's own profile, because no forecast was stored"
+            words = "with the zone's own profile, because a trace has no forecasts of its time"
+        elif zone is not None:
+            intensity = read_intensity(prometheus, zone, whole, GRID_STEP)
+            intensity = _with_tail(intensity, prometheus, zone, choice)
+            recorded = RecordedForecasts(prometheus, zone, choice.window)
+            forecast_at, words = recorded.at, "with the forecasts of its time"
+            if not recorded.hours:
+                forecast_at = history_forecasts(intensity)
+                words = "with the zone's own profile, because no forecast was stored"
+        if zone is not None:
+            prices = read_prices(prometheus, zone, choice.window, choice.step_seconds)
     except PrometheusApiError as error:
-        click.echo(f"note: {error}", err=True)
-    return GridPast(
-        intensity=with_overhead(intensity, pue),
+        click.echo(f"note: zone {zone}: {error}", err=True)
+    return ZonePast(
+        zone=zone,
+        intensity=with_overhead(intensity, asked.pue),
         prices=prices,
         forecast_at=forecast_at,
         forecasts=words,
-        assumed=assumed,
     )
+
+
+def _of_trace(zone: str, trace: GridTrace, span: Span) -> IntensitySeries:
+    """Return the part of a trace that a report needs; average intensity.
+
+    Raises:
+        click.ClickException: the trace says nothing about this time.
+    """
+    points = tuple(
+        point
+        for point in points_of(trace.actuals(), source=zone)
+        if point.end > span.start and point.start < span.end
+    )
+    if not points:
+        raise click.ClickException(
+            f"the trace of zone {zone} says nothing about the time of the report, which ends "
+            f"{span.end:%Y-%m-%d %H:%M} UTC"
+        )
+    series = AverageSeries(zone=zone, source="from a file", points=points)
+    return replace(series, factor=trace.factor)
 
 
 def _with_tail(
@@ -93,8 +132,3 @@ def _with_tail(
     if slots is None or tail is None or (tail.signal, tail.factor) != (slots.signal, slots.factor):
         return slots or tail
     return replace(slots, points=(*slots.points, *tail.points))
-
-
-def _after(choice: PodChoice, max_delay: timedelta) -> datetime:
-    """Return when every run of the time could have ended, if it had waited as long as it may."""
-    return choice.window.end + max_delay + timedelta(seconds=choice.window.duration_seconds)

@@ -20,6 +20,7 @@ from lowtide.cli.options import trace_options
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
 from lowtide.cli.price_outlook import prices_at
+from lowtide.cli.zone_files import zone_file
 from lowtide.grid.series import Factor, same_factor
 from lowtide.planning import Objective, ObjectiveKind, Plan, PlanningError, plan
 from lowtide.report.factor_words import words_of_factor
@@ -122,8 +123,8 @@ def command(
     the one with the least sum. Moving data counts where --data and its costs are given. Exit
     code 1 means that no zone could be planned, or that their intensities are of different kinds.
     """
-    files = dict(_zone_file("--trace", text) for text in traces)
-    priced = dict(_zone_file("--prices", text) for text in prices)
+    files = dict(zone_file("--trace", text) for text in traces)
+    priced = dict(zone_file("--prices", text) for text in prices)
     if objective.needs_prices and set(zones) - set(priced):
         raise click.UsageError("--objective cost and both need --prices of every zone")
     if moment is not None and set(zones) - set(files):
@@ -170,13 +171,6 @@ def command(
         click.echo(json.dumps([_document(place, objective) for place in places], indent=2))
     else:
         click.echo("\n".join(_lines(places, objective)))
-
-
-def _zone_file(option: str, text: str) -> tuple[str, Path]:
-    zone, mark, name = text.partition("=")
-    if not mark or not Path(name).is_file():
-        raise click.UsageError(f"{option} {text}: give ZONE=FILE with a file that exists")
-    return zone, Path(name)
 
 
 def _place(

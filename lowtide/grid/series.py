@@ -22,6 +22,7 @@ __all__ = [
     "Point",
     "SeriesError",
     "Signal",
+    "may_meet",
     "require_same_signal",
     "same_factor",
     "series_type",
@@ -132,6 +133,11 @@ def same_factor(first: Factor, second: Factor) -> bool:
     `lowtide.metrics.likeness` holds the same rule for finished runs; a test keeps the two equal.
     """
     return first is second or Factor.UNKNOWN in (first, second)
+
+
+def may_meet(first: IntensitySeries, second: IntensitySeries) -> bool:
+    """Return whether grams of two series may be added or compared: signal and factor agree."""
+    return first.signal is second.signal and same_factor(first.factor, second.factor)
 
 
 def series_type(signal: Signal) -> type[AverageSeries] | type[MarginalSeries]:

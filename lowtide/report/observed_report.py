@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from lowtide.accounts.observed import Account, ObservedReport, ObservedRow
 from lowtide.accounts.waiting import RunOutcome
+from lowtide.accounts.zone_past import ZonePast
+from lowtide.grid.series import Point
 from lowtide.report.page import fill_page
 from lowtide.report.run_table import DASH
 from lowtide.report.text_columns import text_columns
@@ -29,6 +31,8 @@ MOST_ROWS: Final = 40
 """Rows that are shown for people; JSON has all."""
 MOST_RUNS: Final = 24
 """Runs that the picture shows: those that could have saved most."""
+MOST_CURVES: Final = 4
+"""Zones whose intensity is drawn: those with most energy."""
 MOST_POINTS: Final = 700
 """Points of the intensity curve."""
 
@@ -36,16 +40,20 @@ MOST_POINTS: Final = 700
 def observed_text(report: ObservedReport, pue: float | None) -> str:
     """Return the report for people."""
     lines = [["WEEK", "WORKLOAD", "RUNS", "ENERGY", "CARBON", "PLANNER SAVES", "AT BEST", "DELAY"]]
-    if report.currency is not None:
+    if report.has_costs:
         lines[0].insert(5, "COST")
+    if len(report.pasts) > 1:
+        lines[0].insert(2, "ZONE")
     for row in report.rows[:MOST_ROWS]:
         account = row.account
         cells = [
             *(row.week, row.title, str(len(account.runs)), format_energy(account.energy_joules)),
             *(grams_text_of(account), *_saving_cells(account)),
         ]
-        if report.currency is not None:
-            cells.insert(5, cost_text(account, report.currency))
+        if report.has_costs:
+            cells.insert(5, cost_text(account))
+        if len(report.pasts) > 1:
+            cells.insert(2, row.zone or DASH)
         lines.append(cells)
     shown = text_columns(lines)
     if len(report.rows) > MOST_ROWS:
@@ -67,9 +75,11 @@ def grams_text_of(account: Account) -> str:
     return format_mass(account.grams) + part
 
 
-def cost_text(account: Account, currency: str) -> str:
+def cost_text(account: Account) -> str:
     """Return the electricity cost of some runs."""
-    return DASH if account.cost is None else f"{format_significant(account.cost)} {currency}"
+    if account.cost is None:
+        return DASH
+    return f"{format_significant(account.cost)} {account.currency}"
 
 
 def _saving_cells(account: Account) -> list[str]:
@@ -106,16 +116,10 @@ def answer(report: ObservedReport) -> str:
 
 def basis(report: ObservedReport, pue: float | None) -> list[str]:
     """Return sentences that say what the figures rest on, and what is not known."""
-    window, grid, total = report.assumed.window, report.intensity, report.total
+    window, total = report.assumed.window, report.total
     times = [format_time_column(moment) for moment in (window.start, window.end)]
     found = [f"Time: {times[0]} to {times[1]}; nothing was touched or delayed."]
-    if grid is None:
-        found.append("Grams are not known: no intensity was stored in this time.")
-    else:
-        found.append(
-            f"Grams are operational, by the {grid.signal.lower()} intensity of zone {grid.zone} "
-            f"({factor_words(grid)}), {grid.source} live; {overhead_words(pue)}."
-        )
+    found += [_grams_basis(past, pue) for past in report.pasts]
     longest = format_duration(report.assumed.max_delay.total_seconds())
     found.append(
         f"Assumed: every judged run may start up to {longest} later (--max-delay), in one piece, "
@@ -135,9 +139,24 @@ def basis(report: ObservedReport, pue: float | None) -> list[str]:
     return found
 
 
+def _grams_basis(past: ZonePast, pue: float | None) -> str:
+    """Return which intensity a zone's grams are by, or why there are none."""
+    grid = past.intensity
+    of = "" if past.zone is None else f" of zone {past.zone}"
+    if past.refused is not None:
+        return f"Grams{of} are not known: intensities of two kinds never meet, {past.refused}."
+    if grid is None:
+        return f"Grams{of} are not known: no intensity was stored in this time."
+    return (
+        f"Grams are operational, by the {grid.signal.lower()} intensity of zone {grid.zone} "
+        f"({factor_words(grid)}), {grid.source}; {overhead_words(pue)}."
+    )
+
+
 def observed_document(report: ObservedReport, pue: float | None) -> dict[str, Any]:
     """Return the report as JSON values in base units."""
-    grid, window = report.intensity, report.assumed.window
+    window, only = report.assumed.window, _only(report.pasts)
+    grid = None if only is None else only.intensity
     return {
         "namespace": report.namespace,
         "start": format_timestamp(window.start),
@@ -149,7 +168,8 @@ def observed_document(report: ObservedReport, pue: float | None) -> dict[str, An
         "intensity_source": None if grid is None else grid.source,
         "pue": pue,
         "forecasts": report.forecasts,
-        "currency": report.currency,
+        "currency": report.total.currency,
+        "zones": [_zone_document(past) for past in report.pasts],
         "answer": answer(report),
         "basis": basis(report, pue),
         "total": _account_document(report.total),
@@ -158,11 +178,30 @@ def observed_document(report: ObservedReport, pue: float | None) -> dict[str, An
                 "week": row.week,
                 "owner_kind": row.kind or None,
                 "owner_name": row.name or None,
+                "zone": row.zone,
                 **_account_document(row.account),
                 "runs": [_run_document(run) for run in row.account.runs],
             }
             for row in report.rows
         ],
+    }
+
+
+def _only(pasts: Sequence[ZonePast]) -> ZonePast | None:
+    """Return the grid of a report of one zone; a report of several has them under `zones`."""
+    return pasts[0] if len(pasts) == 1 else None
+
+
+def _zone_document(past: ZonePast) -> dict[str, Any]:
+    grid = past.intensity
+    return {
+        "zone": past.zone,
+        "signal": None if grid is None else str(grid.signal),
+        "factor": None if grid is None else str(grid.factor),
+        "intensity_source": None if grid is None else grid.source,
+        "forecasts": past.forecasts,
+        "currency": None if past.prices is None else past.prices.currency,
+        "refused": past.refused,
     }
 
 
@@ -173,6 +212,7 @@ def _account_document(account: Account) -> dict[str, Any]:
         "operational_grams": account.grams,
         "priced_ratio": account.priced_ratio,
         "electricity_cost": account.cost,
+        "currency": account.currency,
         "run_count": len(account.runs),
         "judged_count": len(account.judged),
         "planned_count": len(account.planned),
@@ -209,8 +249,9 @@ def page_data(report: ObservedReport, pue: float | None) -> dict[str, Any]:
     end = max(
         [window.end, *(run.best.start for _, run in shown if run.best)],
     )
-    if report.intensity is not None and report.intensity.points:
-        end = min(max(end, window.end), report.intensity.points[-1].end)
+    seen = [points[-1].end for past in report.pasts if (points := _points_of(past))]
+    if seen:
+        end = min(max(end, window.end), max(seen))
     end = max(end, window.end)
     total = report.total
     return {
@@ -232,7 +273,10 @@ def page_data(report: ObservedReport, pue: float | None) -> dict[str, Any]:
             },
             {"name": "energy of all pods", "value": format_energy(total.energy_joules)},
         ],
-        "curve": _curve(report, end.timestamp()),
+        "curves": [
+            {"zone": past.zone, "points": _curve(report, past, end.timestamp())}
+            for past in [past for past in report.pasts if _points_of(past)][:MOST_CURVES]
+        ],
         "unit": "g/kWh",
         "runs": [_bar(row, run) for row, run in shown],
         "runsOf": sum(1 for row in report.rows for run in row.account.judged),
@@ -242,18 +286,35 @@ def page_data(report: ObservedReport, pue: float | None) -> dict[str, Any]:
     }
 
 
+def _points_of(past: ZonePast) -> tuple[Point, ...]:
+    return () if past.intensity is None else past.intensity.points
+
+
 def _columns(report: ObservedReport) -> list[str]:
-    cost = [] if report.currency is None else ["cost"]
-    return ["workload", "runs", "energy", "carbon", *cost, "planner saves", "at best", "mean delay"]
+    cost = ["cost"] if report.has_costs else []
+    zone = ["zone"] if len(report.pasts) > 1 else []
+    return [
+        "workload",
+        *zone,
+        "runs",
+        "energy",
+        "carbon",
+        *cost,
+        "planner saves",
+        "at best",
+        "mean delay",
+    ]
 
 
 def _page_row(report: ObservedReport, row: ObservedRow) -> dict[str, Any]:
     account = row.account
-    cost = [] if report.currency is None else [cost_text(account, report.currency)]
+    cost = [cost_text(account)] if report.has_costs else []
+    zone = [row.zone or DASH] if len(report.pasts) > 1 else []
     return {
         "week": row.week,
         "cells": [
             row.title,
+            *zone,
             str(len(account.runs)),
             format_energy(account.energy_joules),
             grams_text_of(account),
@@ -285,14 +346,12 @@ def _bar(row: ObservedRow, run: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _curve(report: ObservedReport, end: float) -> list[list[float]]:
-    """Return (Unix time, g/kWh) of the intensity, thinned by means; gaps are left out."""
-    if report.intensity is None:
-        return []
+def _curve(report: ObservedReport, past: ZonePast, end: float) -> list[list[float]]:
+    """Return (start, end, g/kWh) of an intensity, thinned by means; gaps are left out."""
     start = report.assumed.window.start.timestamp()
     known = [
         (point.start.timestamp(), point.end.timestamp(), point.grams_per_kwh)
-        for point in report.intensity.points
+        for point in _points_of(past)
         if point.grams_per_kwh is not None
         and point.end.timestamp() > start
         and point.start.timestamp() < end

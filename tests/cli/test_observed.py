@@ -70,8 +70,9 @@ def week(*, with_forecasts: bool) -> Past:
     for one in PODS:
         past.pod(one)
     past.job_info("tj", "")
-    past.job_info("taken-up-1a2b3c", "u-taken")
+    past.job_info("taken-up-1a2b3c", "u-taken", zone="FR")
     past.grid(intensity, price=0.30)
+    past.grid(lambda _: 50.0, zone="FR", price=0.20, default=False)
     if with_forecasts:
         past.forecasts(expected)
     return past
@@ -234,13 +235,64 @@ def test_the_table_answers_first_and_says_what_it_rests_on(report: Run) -> None:
         "forecasts of its time."
     )
     assert lines[2].split() == [
-        *("WEEK", "WORKLOAD", "RUNS", "ENERGY", "CARBON", "COST", "PLANNER", "SAVES"),
+        *("WEEK", "WORKLOAD", "ZONE", "RUNS", "ENERGY", "CARBON", "COST", "PLANNER", "SAVES"),
         *("AT", "BEST", "DELAY"),
     ]
     text = "\n".join(lines)
     assert "job/net" in text
     assert "Not considered: whether GPUs would have been free" in text
     assert "Not judged: 1 run (16.8 kWh), because it is to run all the time." in text
+
+
+def test_each_workload_has_the_zone_of_its_trainingjob_or_the_given_one(report: Run) -> None:
+    """1 kWh at 50 g in FR by the operator's own word, 4 kWh by the user's, the rest in DE."""
+    found = json.loads(report("--output", "json", "--workload-zone", "job/net=FR").stdout)
+
+    rows = {row["owner_name"]: row for row in found["rows"]}
+    assert {name: row["zone"] for name, row in rows.items() if row["zone"] != "DE"} == {
+        "taken-up": "FR",
+        "net": "FR",
+    }
+    assert rows["taken-up"]["operational_grams"] == pytest.approx(50)
+    assert rows["net"]["operational_grams"] == pytest.approx(4 * 50)
+    assert rows["net"]["electricity_cost"] == pytest.approx(4 * 0.20)
+    assert [one["zone"] for one in found["zones"]] == ["DE", "FR"]
+
+
+@pytest.mark.parametrize("words", ["net=FR", "job/net", "job/=FR", "thing/net=FR"])
+def test_a_zone_of_no_workload_is_refused(report: Run, words: str) -> None:
+    """Exit code 1 or 2 with what was given, before anything is asked."""
+    result = report("--workload-zone", words)
+
+    assert result.exit_code in (1, 2)
+    assert "net" in result.stderr or "valid name" in result.stderr
+
+
+def test_a_recorded_trace_prices_what_the_operator_did_not_see(report: Run, tmp_path: Path) -> None:
+    """A zone that Prometheus does not know: 28.3 kWh at 250 g, its column's factor said."""
+    lines = ["time,lifecycle g/kWh"]
+    lines += [f"{at(-9, hour):%Y-%m-%dT%H:%M:%SZ},250" for hour in range(24 * 19)]
+    trace = tmp_path / "es.csv"
+    trace.write_text("\n".join(lines) + "\n")
+
+    given = ("--zone", "ES", "--trace", f"ES={trace}", "--output", "json")
+    found = json.loads(report(*given, "--workload-zone", "jobset/taken-up=ES").stdout)
+
+    assert found["total"]["operational_grams"] == pytest.approx(28.3 * 250, rel=1e-3)
+    assert (found["zone"], found["factor"]) == ("ES", "life-cycle")
+    assert found["intensity_source"] == "from a file"
+    assert "a trace has no forecasts" in found["forecasts"]
+
+
+def test_a_trace_of_another_time_is_refused(report: Run, tmp_path: Path) -> None:
+    """Exit code 1; the time of the report is named."""
+    trace = tmp_path / "de.csv"
+    trace.write_text("time,g/kWh\n2020-01-01T00:00Z,100\n2020-01-01T01:00Z,100\n")
+
+    result = report("--trace", f"DE={trace}")
+
+    assert result.exit_code == 1
+    assert "the trace of zone DE says nothing about the time of the report" in result.stderr
 
 
 def test_overhead_raises_grams_and_leaves_shares_alone(report: Run) -> None:

@@ -4,6 +4,7 @@ Marked slow: it starts a browser. Names are hostile, because tenants choose them
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from lowtide.accounts.observed import ObservedReport, observe
 from lowtide.accounts.usage import PodUsage, Usage, WorkloadKey
 from lowtide.accounts.waiting import Assumptions
+from lowtide.accounts.zone_past import ZonePast, kept_apart
 from lowtide.energy.integration import PodEnergy
 from lowtide.energy.profile import EnergyInterval, EnergyProfile, Span
-from lowtide.grid.series import AverageSeries, Point
-from lowtide.report.observed_report import observed_page, observed_text
+from lowtide.grid.series import AverageSeries, Factor, IntensitySeries, Point
+from lowtide.prices.series import PricePoint, PriceSeries
+from lowtide.report.observed_report import observed_document, observed_page, observed_text
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +52,21 @@ def use(name: str, day: int, kind: str = "Job") -> Usage:
     return Usage(pods=(pod,), profile=profile)
 
 
+def past(grid: IntensitySeries | None, currency: str | None = None) -> ZonePast:
+    """Return the past of a grid without a forecast; electricity costs 0.25 where it has a price."""
+    prices = None
+    if currency is not None and grid is not None:
+        points = tuple(PricePoint(point.start, point.end, 0.25) for point in grid.points)
+        prices = PriceSeries(zone=grid.zone, source="test", points=points, currency=currency)
+    return ZonePast(
+        zone=None if grid is None else grid.zone,
+        intensity=grid,
+        prices=prices,
+        forecast_at=lambda _: None,
+        forecasts="no forecast",
+    )
+
+
 def report(names: tuple[str, ...]) -> ObservedReport:
     """Return a report of nine days of a grid that is clean at night."""
     points = tuple(
@@ -62,7 +80,7 @@ def report(names: tuple[str, ...]) -> ObservedReport:
         now=MONDAY + timedelta(days=9),
     )
     usages = [use(name, day) for day in range(8) for name in names]
-    return observe("ml", usages, grid, None, lambda _: None, assumed, forecasts="no forecast")
+    return observe("ml", usages, lambda _: past(grid), assumed)
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +145,88 @@ def test_a_report_without_a_judged_run_has_an_answer_and_no_picture() -> None:
     found = observe(
         "ml",
         [use("web", 0, "Deployment")],
-        None,
-        None,
-        lambda _: None,
+        lambda _: past(None),
         assumed,
-        forecasts="no forecast",
     )
 
     text = observed_text(found, None)
     assert text.startswith("Namespace ml: for none of 1 runs is it known")
     assert "because it is to run all the time" in text
     assert "Grams are not known" in text
+
+
+def hours(zone: str, grams: float, factor: Factor = Factor.LIFE_CYCLE) -> IntensitySeries:
+    """Return nine days of a zone that is always the same."""
+    points = tuple(
+        Point(at, at + timedelta(hours=1), grams)
+        for at in (MONDAY + timedelta(hours=h) for h in range(9 * 24))
+    )
+    return replace(AverageSeries(zone=zone, source="test", points=points), factor=factor)
+
+
+def of_two_zones(first: ZonePast, second: ZonePast) -> ObservedReport:
+    """Return the report of one job of 2 kWh in each zone."""
+    assumed = Assumptions(
+        window=Span(MONDAY, MONDAY + timedelta(days=7)),
+        max_delay=timedelta(hours=24),
+        now=MONDAY + timedelta(days=9),
+    )
+    pasts = dict(zip(("a", "b"), kept_apart([first, second]), strict=True))
+    usages = [use("a", 0), use("b", 1)]
+    return observe("ml", usages, lambda workload: pasts[workload.name], assumed)
+
+
+def test_each_workload_is_priced_in_its_own_zone() -> None:
+    """2 kWh at 400 g and 2 kWh at 50 g are 800 g and 100 g, 900 g together."""
+    found = of_two_zones(
+        past(hours("DE", 400.0), "EUR"), past(hours("FR", 50.0, Factor.UNKNOWN), "EUR")
+    )
+
+    document = observed_document(found, None)
+    grams = {row["owner_name"]: (row["zone"], row["operational_grams"]) for row in document["rows"]}
+    assert grams == {"a": ("DE", pytest.approx(800)), "b": ("FR", pytest.approx(100))}
+    assert document["total"]["operational_grams"] == pytest.approx(900)
+    assert (document["total"]["electricity_cost"], document["currency"]) == (1.0, "EUR")
+    assert (document["zone"], [one["zone"] for one in document["zones"]]) == (None, ["DE", "FR"])
+    lines = observed_text(found, None).splitlines()
+    assert lines[2].split()[:4] == ["WEEK", "WORKLOAD", "ZONE", "RUNS"]
+    assert [line.split()[2] for line in lines[3:5]] == ["DE", "FR"]
+    assert any("intensity of zone FR (direct or life-cycle is not stated)" in x for x in lines)
+
+
+def test_zones_of_two_kinds_of_emissions_are_not_added() -> None:
+    """Life-cycle grams stay, direct ones are not known, and the reason names both."""
+    found = of_two_zones(past(hours("DE", 400.0)), past(hours("FR", 50.0, Factor.DIRECT)))
+
+    document = observed_document(found, None)
+    assert [row["operational_grams"] for row in document["rows"]] == [pytest.approx(800), None]
+    assert document["total"]["operational_grams"] == pytest.approx(800)
+    assert (
+        "Grams of zone FR are not known: intensities of two kinds never meet, it is average "
+        "(direct) and that of DE is average (life-cycle)."
+    ) in document["basis"]
+
+
+def test_money_of_two_zones_with_two_currencies_is_not_added() -> None:
+    """Each row has its own, the total none."""
+    found = of_two_zones(past(hours("DE", 400.0), "EUR"), past(hours("GB", 200.0), "GBP"))
+
+    document = observed_document(found, None)
+    costs = [(row["electricity_cost"], row["currency"]) for row in document["rows"]]
+    assert costs == [(0.5, "EUR"), (0.5, "GBP")]
+    assert (document["total"]["electricity_cost"], document["currency"]) == (None, None)
+
+
+def test_the_page_draws_the_intensity_of_each_zone(browser: WebDriver, tmp_path: Path) -> None:
+    """Two curves with their names, and a column that says where a workload ran."""
+    found = of_two_zones(past(hours("DE", 400.0)), past(hours("FR", 50.0)))
+    file = tmp_path / "two.html"
+    file.write_text(observed_page(found, None), encoding="utf-8")
+
+    browser.get(file.as_uri())
+
+    tops = [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".curve .top")]
+    assert tops == ["carbon intensity of DE, top 400 g/kWh", "carbon intensity of FR, top 50 g/kWh"]
+    heads = [one.text.lower() for one in browser.find_elements(By.CSS_SELECTOR, "th")]
+    assert heads[:3] == ["workload", "zone", "runs"]
+    assert browser.get_log("browser") == []

@@ -1,9 +1,12 @@
 """Rules about the repository itself that no linter knows."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +70,19 @@ def test_nothing_names_a_package_registry() -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_controllers_of_others_are_tried_on_request(asked: bool) -> None:
+    """`make test KINDS=1` ends with `make test-kinds`, `make test` leaves it out; nothing runs."""
+    environment = {name: text for name, text in os.environ.items() if name != "KINDS"}
+    command = ["make", "--dry-run", "test", *(["KINDS=1"] if asked else [])]
+
+    shown = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ("pytest -q -m kinds" in shown.stdout) == asked
 
 
 def test_ci_calls_the_command_of_the_readme() -> None:

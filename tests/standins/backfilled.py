@@ -123,13 +123,15 @@ class Past:
             held,
         )
 
-    def job_info(self, trainingjob: str, target_uid: str) -> None:
+    def job_info(self, trainingjob: str, target_uid: str, zone: str = "") -> None:
         """Add the operator's series of a TrainingJob; `target_uid` is that of another's workload.
 
         Prometheus keeps the operator's own namespace and renames the label of the job's.
         """
         labels = {"namespace": "lowtide-system", "exported_namespace": "ml"}
         labels |= {"trainingjob": trainingjob, "target_uid": target_uid}
+        if zone:
+            labels["zone"] = zone
         self.add("lowtide_trainingjob_info", labels, lambda _: 1.0)
 
     def grid(
@@ -139,11 +141,13 @@ class Past:
         zone: str = "DE",
         factor: str = "life-cycle",
         price: float | None = None,
+        default: bool = True,
     ) -> None:
-        """Add the operator's series of a zone."""
+        """Add the operator's series of a zone; `default` makes it that of jobs that name none."""
         labels = {"zone": zone, "signal": "Average", "factor": factor}
         self.add("lowtide_operator_intensity_grams_per_kwh", labels, intensity)
-        self.add("lowtide_operator_default_zone_info", {"zone": zone}, lambda _: 1.0)
+        if default:
+            self.add("lowtide_operator_default_zone_info", {"zone": zone}, lambda _: 1.0)
         if price is not None:
             self.add(
                 "lowtide_operator_price_per_kwh",

@@ -50,19 +50,19 @@ function ticks() {
   }));
 }
 
-function curve() {
+function curve({ zone, points }) {
   const box = make("div", { className: "curve" });
-  const top = data.curve.reduce((most, [, , value]) => Math.max(most, value), 0) || 1;
+  const top = points.reduce((most, [, , value]) => Math.max(most, value), 0) || 1;
   const namespace = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(namespace, "svg");
   svg.setAttribute("viewBox", "0 0 1000 100");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Carbon intensity over the time, at most ${Math.round(top)} ${data.unit}`);
+  svg.setAttribute("aria-label", `Carbon intensity of ${zone} over the time, at most ${Math.round(top)} ${data.unit}`);
   // A gap ends one shape and begins the next, so that nothing is drawn where nothing is known.
   const shapes = [];
   let last = null;
-  for (const [start, end, value] of data.curve) {
+  for (const [start, end, value] of points) {
     const [x1, x2] = [percent(start) * 10, percent(end) * 10];
     const y = 100 - (value / top) * 92;
     if (last === null || start - last > 1) shapes.push({ from: x1, to: x2, line: `M${x1} ${y}` });
@@ -76,7 +76,7 @@ function curve() {
     path.setAttribute("d", `${shape.line}L${shape.to} 100L${shape.from} 100Z`);
     svg.append(path);
   }
-  box.append(gridLines(), svg, make("span", { className: "top", textContent: `carbon intensity, top ${Math.round(top)} ${data.unit}` }));
+  box.append(gridLines(), svg, make("span", { className: "top", textContent: `carbon intensity of ${zone}, top ${Math.round(top)} ${data.unit}` }));
   return box;
 }
 
@@ -119,7 +119,7 @@ function timeline() {
     return;
   }
   const more = data.runsOf - data.runs.length;
-  box.replaceChildren(curve(), ticks(), legend(), ...data.runs.map(run),
+  box.replaceChildren(...data.curves.map(curve), ticks(), legend(), ...data.runs.map(run),
     ...(more > 0 ? [make("p", { className: "note", textContent: `${more} further judged runs could have saved less.` })] : []));
 }
 
