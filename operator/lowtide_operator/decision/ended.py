@@ -10,12 +10,18 @@ from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figu
 from lowtide.accounts.review import reviewed
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
-from lowtide.trainingjob.status import CarbonStatus
+from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
 from lowtide.trainingjob.training import training_status
 from lowtide.units import format_duration
 from lowtide_operator.decision.actions import DeleteTrainingJob
 from lowtide_operator.decision.draft import Draft
-from lowtide_operator.decision.due import hindsight_due, is_unfinished, needs_measuring
+from lowtide_operator.decision.due import (
+    all_stored_at,
+    hindsight_due,
+    is_unfinished,
+    may_yet_be_stored,
+    needs_measuring,
+)
 from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.objects.job_manifest import child_name
@@ -120,6 +126,8 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
             draft.look_in(_reprice_seconds(figures.carbon, settings))
         elif is_unfinished(draft.status, draft.now, settings):
             draft.look_in(settings.measurement.reprice_seconds)
+        elif may_yet_be_stored(figures.reason, draft.attempts, draft.now):
+            _read_once_more(draft, settings)
     elif before is None or before.status == "Unknown":
         draft.condition(
             ConditionType.MEASURED, "Unknown", Reason.SETTLING, "the last samples are awaited"
@@ -132,6 +140,15 @@ def _measure(seen: Observation, draft: Draft, settings: OperatorSettings) -> Non
         judge_budget(spec.budget, draft)
     _look_back_later(draft, settings)
     _delete_in_time(seen, draft, settings)
+
+
+def _read_once_more(draft: Draft, settings: OperatorSettings) -> None:
+    """Look again once all that exporters show of an ended job is stored."""
+    stored_at = all_stored_at(draft.attempts, settings)
+    if stored_at is not None and draft.now < stored_at:
+        draft.look_at(stored_at)
+    else:
+        draft.look_in(settings.measurement.reprice_seconds)
 
 
 def _delete_in_time(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
@@ -147,13 +164,31 @@ def _delete_in_time(seen: Observation, draft: Draft, settings: OperatorSettings)
         return
     status = draft.finish().status
     due = hindsight_due(status, settings)
-    if needs_measuring(status, draft.now, settings) or (due is not None and draft.now < due[1]):
+    if _owes_figures(status, draft, settings) or (due is not None and draft.now < due[1]):
         return
     # What was just decided is written down, and told, before it goes.
     if status == draft.before:
         draft.act(DeleteTrainingJob(seen.job.key, seen.job.uid))
     else:
         draft.look_in(0)
+
+
+def _owes_figures(status: TrainingJobStatus, draft: Draft, settings: OperatorSettings) -> bool:
+    """Return whether a job must stay for figures that are still to be read.
+
+    One without a single sample stays until exporters no longer show its pods, and not for the
+    whole time in which it is read again.
+    """
+    measured = find(status.conditions, ConditionType.MEASURED)
+    stored_at = all_stored_at(status.attempts, settings)
+    if (
+        measured is not None
+        and may_yet_be_stored(measured.reason, status.attempts, draft.now)
+        and stored_at is not None
+        and draft.now >= stored_at
+    ):
+        return False
+    return needs_measuring(status, draft.now, settings)
 
 
 def _look_back_later(draft: Draft, settings: OperatorSettings) -> None:

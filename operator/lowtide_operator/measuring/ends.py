@@ -1,18 +1,15 @@
 """Ends of a job and of its pods, as far as somebody saw them, each by whose clock."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from lowtide.grid.overhead import RunSpan
 from lowtide.trainingjob.conditions import ENDS, find
 from lowtide.trainingjob.status import Attempt
+from lowtide_operator.decision.due import LONGEST_WAIT
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.samples.of_pods import end_times
 from lowtide_operator.samples.source import Samples
-
-LONGEST_WAIT: Final = timedelta(hours=1)
-"""Samples are read until this long after the end; the exporter keeps them for minutes."""
 
 
 def last_ends(attempts: tuple[Attempt, ...]) -> list[datetime]:

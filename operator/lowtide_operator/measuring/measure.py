@@ -21,8 +21,8 @@ from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import EnergyStatus
+from lowtide_operator.decision.due import LONGEST_WAIT
 from lowtide_operator.measuring.ends import (
-    LONGEST_WAIT,
     end_seen,
     last_ends,
     ran,

@@ -620,6 +620,31 @@ def test_a_job_is_not_deleted_before_its_energy_is_known() -> None:
     assert decision.actions == ()
 
 
+@pytest.mark.parametrize("reason", [Reason.NO_EXPORTER, Reason.NEVER_RAN])
+def test_a_job_without_a_sample_is_read_again_once_exporters_no_longer_show_it(
+    reason: Reason,
+) -> None:
+    """A run that lies whole between two scrapes is stored after its end: five minutes and 180 s."""
+    end = CREATED + HOUR
+    nothing = Measurement(status="False", reason=reason, message="")
+    early = decide(seen(ended(end), now=end + timedelta(minutes=3), measurement=nothing), SETTINGS)
+    assert early.look_again_seconds == 5 * 60
+    later = decide(seen(ended(end), now=end + timedelta(minutes=8), measurement=nothing), SETTINGS)
+    assert later.look_again_seconds == SETTINGS.measurement.reprice_seconds
+    for minutes, again in ((8, True), (59, True), (60, False)):
+        now = end + timedelta(minutes=minutes)
+        assert needs_measuring(later.status, now, SETTINGS) is again
+
+
+def test_a_job_without_a_sample_goes_when_exporters_no_longer_show_it() -> None:
+    """Its time to live is over at once; it stays the eight minutes, and not the whole hour."""
+    view = ended(CREATED + HOUR, ttlSecondsAfterFinished=0)
+    nothing = Measurement(status="False", reason=Reason.NEVER_RAN, message="")
+    for minutes, gone in ((7, ()), (8, (DeleteTrainingJob(KEY, "uid-1"),))):
+        now = CREATED + HOUR + timedelta(minutes=minutes)
+        assert decide(seen(view, now=now, measurement=nothing), SETTINGS).actions == gone
+
+
 def test_energy_read_before_all_end_markers_is_read_again() -> None:
     """For six hours after the end; what is final is not asked for any more."""
     end = CREATED + HOUR

@@ -395,7 +395,8 @@ class Episode:
     def _check_bill(self, name: str, uid: str, status: Body) -> None:
         truth = self.world.bill_of(uid, self.program.grid.price_at)
         bill = status.get("electricity") or {}
-        if "paid" not in bill or abs(float(bill["paid"]) - truth) > 1e-6 + 1e-4 * abs(truth):
+        doubt = 1e-6 + self.store.bill_in_doubt(uid, self.program.grid.price_at)
+        if "paid" not in bill or abs(float(bill["paid"]) - truth) > doubt + 1e-4 * abs(truth):
             raise self.fail(f"{name}: {truth:.7f} EUR were owed, the status says {bill}")
         spec = self.world.jobs[name]["spec"]["schedule"]
         asked = (spec.get("objective") or {}).get("kind", "Carbon")

@@ -458,8 +458,29 @@ class EnergyStore:
                     }
                     yield {**labels, **owner}, [(t, 1.0) for t in times]
                 case names.METRIC_POD_END if pod.ended is not None:
-                    ended = EPOCH.timestamp() + pod.ended
+                    # As the kubelet tells it: cut off to whole seconds.
+                    ended = EPOCH.timestamp() + max(pod.began, float(int(pod.ended)))
                     yield labels, [(t, ended) for t in times if t >= pod.ended]
+
+    def bill_in_doubt(self, trainingjob_uid: str, price_at: Callable[[float], float]) -> float:
+        """Return by how much a bill may differ, because the last second of a pod is not told.
+
+        A pod's end is known as a whole second. Where the price changes between the last sample
+        before it and the end, up to one second's energy may be put on the other side.
+        """
+        doubt = 0.0
+        for pod in self._world.pods.values():
+            is_mine = pod.labels[names.LABEL_TRAININGJOB_UID] == trainingjob_uid
+            if not is_mine or pod.began is None or pod.ended is None:
+                continue
+            told = float(int(pod.ended))
+            # What was used after the told end is put into the second before it.
+            before = max((t for t in self._scrapes(pod) if t < told), default=pod.began)
+            before = min(before, told - 1.0)
+            if before // 3600 != pod.ended // 3600:
+                step = abs(price_at(pod.ended) - price_at(before))
+                doubt += pod.watts * 1.0 / 3.6e6 * step
+        return doubt
 
     def _scrapes(self, pod: Pod) -> list[float]:
         """Return when the pod's counter was stored: until five minutes after its end."""
