@@ -33,7 +33,7 @@ class Cache:
         known = self._jobs.get(Key(metadata["namespace"], metadata["name"]))
         if known is not None and known.resource_version == metadata.get("resourceVersion", ""):
             return None
-        record = Record.of(body)
+        record = Record.of(body, known)
         if known is not None:
             self._unname(known)
         self._jobs[record.key] = record

@@ -18,16 +18,16 @@ _QUOTED: Final = json.encoder.encode_basestring_ascii
 
 def nested_at_most(value: object, levels: int) -> bool:
     """Return whether mappings and lists are nested no deeper than this."""
-    level: list[object] = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(levels + 1):
+        if not level:
+            return True
         level = [
             child
             for parent in level
-            if isinstance(parent, Mapping | list)
-            for child in (parent.values() if isinstance(parent, Mapping) else parent)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
         ]
-        if not level:
-            return True
     return False
 
 

@@ -81,8 +81,12 @@ class Record:
     """Where its values come from."""
 
     @classmethod
-    def of(cls, body: Body) -> "Record":
-        """Return the record of a TrainingJob's body."""
+    def of(cls, body: Body, known: "Record | None" = None) -> "Record":
+        """Return the record of a TrainingJob's body.
+
+        `known` is the record before it: a template of megabytes is not walked again at every
+        change of the status, because the API server counts each change of the spec.
+        """
         metadata = body["metadata"]
         spec = dict(body.get("spec") or {})
         template = spec.get("template")
@@ -91,7 +95,11 @@ class Record:
         annotations = metadata.get("annotations") or {}
         status = body.get("status") or {}
         made_for = str((metadata.get("labels") or {}).get(names.LABEL_MADE_FOR, ""))
-        is_readable = nested_at_most(template, NESTED_MAX)
+        version = (metadata["uid"], metadata.get("generation"))
+        if known is None or template is None or (known.uid, known.generation) != version:
+            mark, gpus = _fingerprint_of(template), _gpus_of(template, status)
+        else:
+            mark, gpus = known.template, known.gpus
         return cls(
             key=Key(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
@@ -100,10 +108,10 @@ class Record:
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             run_now=annotations.get(names.ANNOTATION_RUN_NOW, "false").lower() in ("true", "1", ""),
-            gpus=gpu_demand(template) if template is not None else _gpus_of_target(status),
+            gpus=gpus,
             spec=_compact(spec),
             packed_status=_packed(_compact(status)),
-            template=sys.intern(fingerprint(template)) if is_readable else TOO_DEEP,
+            template=mark,
             series=(spec.get("metrics") or {}).get("series"),
             past=past_run(status),
             summary=summary_of(spec, status),
@@ -141,6 +149,11 @@ class Record:
         )
 
 
+def _fingerprint_of(template: object) -> str:
+    is_readable = nested_at_most(template, NESTED_MAX)
+    return sys.intern(fingerprint(template)) if is_readable else TOO_DEEP
+
+
 def _target(spec: Body) -> tuple[str, str, str] | None:
     target = spec.get("targetRef")
     if not isinstance(target, dict):
@@ -151,6 +164,10 @@ def _target(spec: Body) -> tuple[str, str, str] | None:
 def _uid_of_target(status: Body) -> str:
     target = status.get("target")
     return str(target.get("uid") or "") if isinstance(target, dict) else ""
+
+
+def _gpus_of(template: Body | None, status: Body) -> GpuDemand:
+    return _gpus_of_target(status) if template is None else gpu_demand(template)
 
 
 def _gpus_of_target(status: Body) -> GpuDemand:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.aio.client import V1DeleteOptions, V1Preconditions
 
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
@@ -87,3 +88,14 @@ async def test_a_netrc_that_knows_the_server_is_not_read(
     monkeypatch.setenv("NETRC", str(netrc))
     async with connected() as api:
         assert await Cluster(api, Leadership(), timeout_seconds=10).serves_training_jobs("default")
+
+
+async def test_a_body_of_plain_values_is_sent_without_a_copy(api: Any, kubeconfig: Path) -> None:
+    """Copying a template of a megabyte would hold up every other job; models are still turned."""
+    async with connected() as client:
+        body = {"spec": {"template": {"spec": {}}}}
+        parts = await client.param_serialize(method="POST", resource_path="/apis", body=body)
+        assert parts[3] is body
+        options = V1DeleteOptions(preconditions=V1Preconditions(uid="u"))
+        parts = await client.param_serialize(method="DELETE", resource_path="/apis", body=options)
+        assert parts[3] == {"preconditions": {"uid": "u"}}

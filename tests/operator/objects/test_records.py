@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lowtide_operator.objects import records
 from lowtide_operator.objects.records import Record, parse_status
 from lowtide_operator.objects.views import Fault
 
@@ -88,3 +89,26 @@ def test_a_template_that_is_nested_too_deep_is_a_fault_and_no_crash(
     assert isinstance(spec, Fault) is is_fault
     if isinstance(spec, Fault):
         assert spec.message.startswith("spec.template is nested more than 100 levels deep")
+
+
+def test_a_template_is_walked_once_for_each_version_of_the_spec(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Megabytes of template cost nothing when the status alone changes."""
+    body = nested(3)
+    body["metadata"] |= {"generation": 4, "resourceVersion": "1"}
+    walked: list[object] = []
+
+    def counted(template: object) -> str:
+        walked.append(template)
+        return f"walk {len(walked)}"
+
+    monkeypatch.setattr(records, "fingerprint", counted)
+    first = Record.of(body)
+    body["metadata"]["resourceVersion"] = "2"
+    second = Record.of(body, first)
+    assert (second.template, second.resource_version) == ("walk 1", "2")
+    body["metadata"]["generation"] = 5
+    third = Record.of(body, second)
+    body["metadata"]["uid"] = "another job of this name"
+    assert [third.template, Record.of(body, third).template] == ["walk 2", "walk 3"]
