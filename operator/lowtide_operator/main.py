@@ -24,6 +24,7 @@ import kopf
 from lowtide import __version__, names
 from lowtide_operator.app import App
 from lowtide_operator.assembly import live_period, open_app
+from lowtide_operator.cluster.connection import is_in_pod
 from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.cluster.leadership import LostLeadershipError
 from lowtide_operator.cluster.pages import bound_pages
@@ -73,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OperatorSettingsError as error:
         sys.stderr.write(f"lowtide-operator: {error}\n")
         return 2
+    if (fault := unled(settings, in_pod=is_in_pod())) is not None:
+        sys.stderr.write(f"lowtide-operator: {fault}\n")
+        return 2
     configure_logging(settings)
     _collect_seldom()
     try:
@@ -85,6 +89,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.exception("the operator failed")
         return 1
     return 0
+
+
+def unled(settings: OperatorSettings, *, in_pod: bool) -> str | None:
+    """Return why an operator in a pod may not write, `None` if it may.
+
+    A pod is easily there twice: by its replicas, or by a second installation. Two that hold no
+    Lease would suspend and resume the same Jobs in turn.
+    """
+    if not in_pod or settings.cluster.lease_namespace is not None:
+        return None
+    return (
+        "cluster.leaseNamespace is not set: in a cluster no operator writes without a Lease, "
+        "because another one may serve the same namespaces; name the namespace of the Lease, as "
+        "the chart does, or set LOWTIDE_OPERATOR_CLUSTER__LEASE_NAMESPACE"
+    )
 
 
 async def serve(

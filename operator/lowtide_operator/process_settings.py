@@ -52,8 +52,9 @@ class ClusterSettings(ApiModel):
     running_look_seconds: PositiveSeconds = 300
     """Distance between two looks at a running job, for its energy so far and its deadline."""
     lease_namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Namespace of the Lease without which the operator writes nothing; absent: no Lease, right
-    only where one operator runs. The chart sets it."""
+    """Namespace of the Lease without which the operator writes nothing. The chart sets it; in a pod
+    the operator refuses to start without it. Absent: no Lease, right only on a machine outside the
+    cluster, where no other operator serves the same namespaces."""
     lease_name: Annotated[str, Field(min_length=1, max_length=253)] = "lowtide-operator"
     """Name of the Lease; operators that serve the same namespaces share one."""
     lease_seconds: Annotated[int, Field(ge=3, le=300)] = 12

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lowtide_operator import main
+from lowtide_operator.main import unled
 from lowtide_operator.reload import merged
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.settings_file import OperatorSettingsError, load_settings
@@ -22,6 +24,26 @@ def test_no_file_at_all_gives_usable_settings() -> None:
     assert settings.zones == {}
     assert settings.prometheus.url is None
     assert settings.measurement.settle_seconds == 180
+
+
+def test_in_a_pod_no_operator_runs_without_a_lease() -> None:
+    """A second installation would suspend and resume the same Jobs in turn with the first."""
+    bare = OperatorSettings()
+    led = OperatorSettings.model_validate({"cluster": {"leaseNamespace": "lowtide"}})
+    assert unled(bare, in_pod=False) is None
+    assert unled(led, in_pod=True) is None
+    assert (unled(bare, in_pod=True) or "").startswith("cluster.leaseNamespace is not set: ")
+
+
+def test_a_process_in_a_pod_ends_before_it_asks_anything_without_a_lease(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is that of settings that cannot be used."""
+    monkeypatch.setattr(main, "is_in_pod", lambda: True)
+    monkeypatch.delenv("LOWTIDE_OPERATOR_CLUSTER__LEASE_NAMESPACE", raising=False)
+    monkeypatch.delenv("LOWTIDE_OPERATOR_SETTINGS", raising=False)
+    assert main.main([]) == 2
+    assert "no operator writes without a Lease" in capsys.readouterr().err
 
 
 def test_an_environment_variable_overrides_one_field(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ The client that is returned never retries, because the queue does.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import client, config
+from kubernetes.aio.config import incluster_config
 
 from lowtide_operator.cluster.errors import ClusterError
 
@@ -58,6 +60,12 @@ async def connect(*, workers: int) -> PlainApiClient:
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
     return PlainApiClient(configuration)
+
+
+def is_in_pod() -> bool:
+    """Return whether this process has the credentials of a pod, which `connect` then uses."""
+    token = Path(incluster_config.SERVICE_TOKEN_FILENAME)
+    return incluster_config.SERVICE_HOST_ENV_NAME in os.environ and token.is_file()
 
 
 def _environment_proxy(server: str) -> str | None:
