@@ -55,7 +55,7 @@ class Operator:
             return 0
         process.terminate()
         try:
-            return process.wait(timeout=30)
+            return process.wait(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(timeout=10)

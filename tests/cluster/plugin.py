@@ -8,7 +8,7 @@ from pathlib import Path
 from clients import RunningCluster
 from singlenode.commands import run
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 240
 
 Verb = Callable[..., str]
 

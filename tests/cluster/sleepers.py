@@ -34,7 +34,7 @@ def sleeper(name: str, image: str, *, wait: bool = False, busy: bool = False) ->
     }
 
 
-def await_(holds: Callable[[], bool], what: str, *, seconds: float = 90) -> None:
+def await_(holds: Callable[[], bool], what: str, *, seconds: float = 240) -> None:
     """Return when something holds."""
     deadline = time.monotonic() + seconds
     while not holds():

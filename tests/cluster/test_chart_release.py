@@ -16,6 +16,7 @@ import pytest
 import yaml
 from clients import Helm, Kubectl, RunningCluster
 from singlenode.errors import CommandFailedError
+from sleepers import await_
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -135,7 +136,7 @@ def in_six_hours() -> str:
 def await_state(inside: Kubectl, name: str, state: str) -> None:
     """Wait until the job's column says `state`."""
     condition = f"--for=jsonpath={{.status.display.state}}={state}"
-    inside("wait", condition, f"trainingjob/{name}", "--timeout=120s", timeout=150)
+    inside("wait", condition, f"trainingjob/{name}", "--timeout=240s", timeout=270)
 
 
 def await_log(inside: Kubectl, pods: str, words: str) -> str:
@@ -321,7 +322,7 @@ def test_operator_says_that_the_definition_is_too_old(release: str, kubectl: Kub
         said = await_log(inside, "deployment/lowtide-operator", "is older than this operator")
     finally:
         change(op="add", value=lost)
-        inside("rollout", "status", "deployment/lowtide-operator", "--timeout=120s", timeout=150)
+        inside("rollout", "status", "deployment/lowtide-operator", "--timeout=240s", timeout=270)
 
     assert "lacks status.counterfactual: kubectl apply --server-side -f crds/" in said
 
@@ -374,8 +375,8 @@ def test_uninstall_keeps_the_jobs_and_a_new_install_finds_them(
 
     helm("uninstall", "lowtide", "--namespace", RELEASE_NAMESPACE, "--wait")
     inside_release = kubectl.within(RELEASE_NAMESPACE)
-    inside_release("wait", "--for=delete", "pods", "--all", "--timeout=60s")
-    assert inside_release("get", "all", "-o", "name") == ""
+    inside_release("wait", "--for=delete", "pods", "--all", "--timeout=240s", timeout=270)
+    await_(lambda: inside_release("get", "all", "-o", "name") == "", "nothing of it is left")
     assert inside.json("get", "trainingjob", "stays")["metadata"]["uid"] == uid
 
     install(helm3)

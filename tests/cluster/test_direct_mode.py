@@ -31,8 +31,9 @@ BUSY_WATTS = stage.IDLE_WATTS + stage.WATTS_PER_CORE
 """Power that the stand-in draws while a loop has a core of its own."""
 UNTIMED_SECONDS = 5 * stage.SCRAPE_SECONDS
 """How long the reference runs before the operator is lost; gaps above three scrapes are untimed."""
-EDGES_SECONDS = 1.5
-"""A pod's start has whole seconds at the API server; the exporter asks twice a second who runs."""
+EDGES_SECONDS = UNTIMED_SECONDS / 2
+"""A pod's start has whole seconds at the API server; the exporter asks twice a second who runs, on
+a busy machine later. Samples that went with the operator would be twice as much."""
 LIMIT_SECONDS = 300
 OPERATOR, EXPORTER = (
     f"app.kubernetes.io/component={component}" for component in ("operator", "exporter")

@@ -31,7 +31,7 @@ JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 TRAININGJOBS = "/apis/lowtide.dev/v1alpha1/namespaces/{}/trainingjobs"
 STAY = ("ant", "bee", "cat")
 FAULTY_SECONDS = 6.0
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 SEEDS = tuple(range(int(os.environ.get("LOWTIDE_FAULT_SEEDS", "3"))))
 """LOWTIDE_FAULT_SEEDS=100 plays a hundred."""
 
@@ -88,7 +88,7 @@ def operator(address: str, namespace: str, directory: Path) -> Iterator[str]:
         assert process.poll() is None, log.read_text()[-4000:]
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_SECONDS)
 
 
 class Truth:

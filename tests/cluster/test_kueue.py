@@ -72,7 +72,9 @@ def inside(
         try:
             yield kubectl.within(stage.NAMESPACE)
         finally:
-            kubectl.within(stage.NAMESPACE)("delete", "jobs", "--all", "--timeout=60s")
+            kubectl.within(stage.NAMESPACE)(
+                "delete", "jobs", "--all", "--timeout=240s", timeout=270
+            )
 
 
 def queued(installed: Installed, name: str, seconds: int, **annotations: str) -> dict[str, Any]:
@@ -103,9 +105,9 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
     other = queued(installed, "other", 60)
     del other["metadata"]["labels"]["lowtide.dev/schedule"]
     inside.apply(other)
-    inside("wait", "--for=jsonpath={.status.ready}=1", "job/other", "--timeout=60s")
+    inside("wait", "--for=jsonpath={.status.ready}=1", "job/other", "--timeout=240s", timeout=270)
     assert state(inside, "gated") == "Waiting"
-    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota", seconds=120)
+    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota")
     assert gates(inside, "gated") == ""
     managers = {
         entry["manager"]: entry["fieldsV1"]
@@ -114,7 +116,7 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
         ]
     }
     assert "f:suspend" not in str(managers.get("lowtide-operator", {}))
-    await_(lambda: state(inside, "gated") == "Running", "gated runs", seconds=120)
+    await_(lambda: state(inside, "gated") == "Running", "gated runs")
     found = measured(inside, "gated")
     assert found["status"]["display"]["state"] == "Complete"
     truth = truth_of(found, installed.truth)
@@ -129,7 +131,7 @@ def test_a_queued_job_without_our_gate_is_kueues_and_the_plan_says_so(
     del late["metadata"]["labels"]["lowtide.dev/schedule"]
     inside.apply(late)
     inside("label", "job", "late", "lowtide.dev/schedule=true")
-    await_(lambda: state(inside, "late") == "Complete", "late has run", seconds=120)
+    await_(lambda: state(inside, "late") == "Complete", "late has run")
     plan = beside(inside, "late")["status"]["plan"]
     assert plan["reason"] == "NotScheduled"
     assert "created without our admission gate" in plan["explanation"]

@@ -132,7 +132,7 @@ def run_pause_pod(programs: Binaries, kubeconfig: str) -> None:
     }
     for arguments, text in (
         (["create", "-f", "-"], json.dumps(pod)),
-        (["wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s"], None),
+        (["wait", "--for=condition=Ready", "pod/sleeper", "--timeout=240s"], None),
     ):
         subprocess.run(
             [programs.kubectl, f"--kubeconfig={kubeconfig}", *arguments],
@@ -140,7 +140,7 @@ def run_pause_pod(programs: Binaries, kubeconfig: str) -> None:
             capture_output=True,
             text=True,
             input=text,
-            timeout=90,
+            timeout=270,
         )
 
 

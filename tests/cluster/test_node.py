@@ -68,7 +68,7 @@ def probe(kubectl: Kubectl, images: dict[str, str]) -> Iterator[Kubectl]:
     with fresh_namespace(kubectl) as name:
         inside = kubectl.within(name)
         inside.apply(probe_pod(images["base"]))
-        inside("wait", "--for=condition=Ready", "pod/probe", "--timeout=60s")
+        inside("wait", "--for=condition=Ready", "pod/probe", "--timeout=240s", timeout=270)
         yield inside
 
 

@@ -21,8 +21,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
 CRD = Path(__file__).parents[2] / "crds" / "trainingjobs.lowtide.dev.yaml"
 LEASE_SECONDS = 12
-TAKEOVER_SECONDS = 20.0
-"""What docs/decisions/lease-for-every-write.md promises, with room for a busy machine."""
+LONG_LEASE_SECONDS = 90
+"""A Lease that no stopped leader is left to run out, however busy the machine is."""
+TAKEOVER_SECONDS = 60.0
+"""The Lease, a look of the standby, and room for a busy machine: a quiet one needs 16 s."""
 
 
 class Replica:
@@ -123,8 +125,19 @@ def here(kubectl: Kubectl, namespace: str) -> Kubectl:
 
 
 @pytest.fixture
+def lease_seconds() -> int:
+    """How long a Lease lasts after its last renewal; a test may say so."""
+    return LEASE_SECONDS
+
+
+@pytest.fixture
 def pair(
-    cluster: RunningCluster, kubectl: Kubectl, here: Kubectl, namespace: str, tmp_path: Path
+    cluster: RunningCluster,
+    kubectl: Kubectl,
+    here: Kubectl,
+    namespace: str,
+    lease_seconds: int,
+    tmp_path: Path,
 ) -> Iterator[Pair]:
     """Replicas that serve the test's namespace; all end with the test, without a traceback."""
     kubectl("apply", "--server-side", "-f", str(CRD))
@@ -132,7 +145,7 @@ def pair(
         "cluster": {
             "namespaces": [namespace],
             "leaseNamespace": namespace,
-            "leaseSeconds": LEASE_SECONDS,
+            "leaseSeconds": lease_seconds,
             "requestTimeoutSeconds": 5,
         },
         "schedule": {"startLatencySeconds": 1, "marginSeconds": 1},
@@ -235,11 +248,12 @@ def test_a_leader_behind_a_partition_ends_and_the_standby_goes_on(
     assert first.ended() == 1
 
 
+@pytest.mark.parametrize("lease_seconds", [LONG_LEASE_SECONDS])
 def test_a_stopped_leader_hands_over_at_once(pair: Pair) -> None:
     """A rolling update costs no wait for the Lease to run out."""
     first, leader = pair.first_leads()
     pair.start_standby()
     first.signal(signal.SIGTERM)
-    assert pair.other_leads(leader) < LEASE_SECONDS
+    assert pair.other_leads(leader) < LONG_LEASE_SECONDS
     until(lambda: first.ended() is not None, "the stopped leader ends")
     assert first.ended() == 0

@@ -61,7 +61,7 @@ def inside(installed: Installed, kubectl: Kubectl) -> Iterator[Kubectl]:
         )
     )
     within = kubectl.within(TEAM)
-    within("wait", "--for=condition=Complete", "job/net", "--timeout=180s", timeout=200)
+    within("wait", "--for=condition=Complete", "job/net", "--timeout=240s", timeout=270)
     yield within
     kubectl("delete", "namespace", TEAM, "--wait=false")
 
@@ -77,7 +77,7 @@ def truth_of_job(inside: Kubectl, installed: Installed) -> float:
         found.update({line["uid"]: line["energy_joules"] for line in lines if line["uid"] in uids})
         return len(uids) == 2 and found.keys() == uids
 
-    await_(is_written, "the stand-in wrote the truth of both pods", seconds=60)
+    await_(is_written, "the stand-in wrote the truth of both pods")
     return sum(found.values())
 
 
@@ -104,7 +104,7 @@ def test_an_unlabelled_job_is_measured_explained_and_reported(
             return False  # the first whole minute of the Job is not over
         return story["end"] is not None and len(story["pods"]) == 2
 
-    await_(is_final, "both pods' final values lie in a finished minute", seconds=180)
+    await_(is_final, "both pods' final values lie in a finished minute")
 
     assert story["owner_uid"] == job["metadata"]["uid"]
     assert story["energy_joules"] == pytest.approx(truth, rel=TOLERANCE)

@@ -229,14 +229,14 @@ def test_people_are_told_of_a_job_over_its_budget_and_of_its_end(
         return [alert for alert in found if alert["labels"]["trainingjob"] == name]
 
     inside.apply(sleeper(name, images["base"], busy=True))
-    await_(lambda: bool(told("firing")), "the alert has arrived", seconds=120)
+    await_(lambda: bool(told("firing")), "the alert has arrived")
     (held,) = [
         alert
         for alert in manager.alerts("JobEnergyBudgetExceeded")
         if alert["labels"]["trainingjob"] == name
     ]
     inside("delete", "trainingjob", name, "--wait=true")
-    await_(lambda: bool(told("resolved")), "its end has arrived", seconds=120)
+    await_(lambda: bool(told("resolved")), "its end has arrived")
 
     assert held["labels"] == {
         "alertname": "JobEnergyBudgetExceeded",
@@ -318,7 +318,7 @@ def test_suspend_resume_and_run_now_change_a_waiting_job(
 
     def becomes(state: str) -> None:
         condition = f"--for=jsonpath={{.status.display.state}}={state}"
-        inside("wait", condition, f"trainingjob/{name}", "--timeout=60s", timeout=90)
+        inside("wait", condition, f"trainingjob/{name}", "--timeout=240s", timeout=270)
 
     inside.apply(sleeper(name, images["base"], wait=True))
     becomes("Waiting")

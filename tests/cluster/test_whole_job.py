@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from demonstration import stage
 from measuredday import PUE, MeasuredDay
 
+from lowtide.accounts.verdict import COVERAGE_ENOUGH
 from lowtide.cli.main import main
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -46,7 +47,7 @@ def test_energy_in_status_is_the_truth_of_the_stand_in(measured_day: MeasuredDay
 
     assert energy["totalJoules"] == pytest.approx(measured_day.truth_joules, rel=ENERGY_TOLERANCE)
     assert (energy["kind"], energy["mock"], energy["final"]) == ("Measured", True, True)
-    assert float(energy["energyCoverage"]) == pytest.approx(1, abs=0.02)
+    assert float(energy["energyCoverage"]) >= COVERAGE_ENOUGH
 
 
 def test_power_follows_the_training(measured_day: MeasuredDay) -> None:

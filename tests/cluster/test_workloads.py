@@ -16,14 +16,14 @@ import known_controllers
 import pytest
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
-from measured import Installed, pods_of, truth_of
+from measured import Installed, pods_of, seconds_of, truth_of
 from singlenode.commands import run
 from sleepers import await_
 from test_paused_job import write_waves
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-SLOT_SECONDS = 15
+SLOT_SECONDS = 20
 """An hour of the replay; it begins with three dirty ones."""
 WORK_SECONDS = 20
 STRETCH_SECONDS = 20
@@ -107,7 +107,7 @@ def measured(inside: Kubectl, name: str) -> dict[str, Any]:
         conditions = {c["type"]: c for c in status.get("conditions", ())}
         return conditions.get("Measured", {}).get("status") == "True"
 
-    await_(done, f"{name} is measured", seconds=120)
+    await_(done, f"{name} is measured")
     return beside(inside, name)
 
 
@@ -128,7 +128,7 @@ def kill_operator(kubectl: Kubectl) -> None:
     there = kubectl.within(stage.RELEASE_NAMESPACE)
     selector = "app.kubernetes.io/component=operator"
     there("delete", "pods", "-l", selector, "--grace-period=0", "--force", "--wait=false")
-    there("rollout", "status", "deployment/lowtide-operator", "--timeout=90s")
+    there("rollout", "status", "deployment/lowtide-operator", "--timeout=240s", timeout=270)
 
 
 def test_an_unchanged_job_set_waits_for_clean_power_runs_and_is_measured(
@@ -149,9 +149,10 @@ def test_an_unchanged_job_set_waits_for_clean_power_runs_and_is_measured(
     assert plan["reason"] == "CleanestWindow"
     kill_operator(kubectl)
     selector = f"jobset.sigs.k8s.io/jobset-uid={created['metadata']['uid']}"
-    assert is_held(inside, "jobset", "gpt")
-    assert pods(inside, selector) == []
-    await_(lambda: state(inside, "gpt") == "Running", "gpt runs", seconds=120)
+    waits = is_held(inside, "jobset", "gpt") and pods(inside, selector) == []
+    # On a busy machine the clean hour may have come by now.
+    assert waits or time.time() >= seconds_of(plan["start"])
+    await_(lambda: state(inside, "gpt") == "Running", "gpt runs")
     kill_operator(kubectl)
     found = measured(inside, "gpt")
     status = found["status"]
@@ -194,7 +195,7 @@ def test_a_job_is_paused_goes_on_when_its_pod_is_gone_and_is_measured(
     assert [one.get("outcome") for one in attempts] == ["Paused", None]
     time.sleep(STRETCH_SECONDS)
     inside("delete", "pods", "-l", selector, "--wait=false")
-    await_(lambda: state(inside, "bert") in ENDS, "bert has ended", seconds=120)
+    await_(lambda: state(inside, "bert") in ENDS, "bert has ended")
     found = measured(inside, "bert")
     assert found["status"]["display"]["state"] == "Failed"
     truth = truth_of(found, installed.truth)
@@ -244,7 +245,7 @@ def test_an_uninstall_leaves_nothing_held(
     where = ["--namespace", stage.RELEASE_NAMESPACE, "--timeout", "120s"]
     run([*helm, "uninstall", "lowtide", *where, "--wait"], timeout_seconds=150)
     assert not is_held_or_suspended(inside, "last")
-    inside("wait", "--for=condition=Complete", "job/last", "--timeout=60s")
+    inside("wait", "--for=condition=Complete", "job/last", "--timeout=240s", timeout=270)
 
 
 def is_held_or_suspended(inside: Kubectl, name: str) -> bool:
