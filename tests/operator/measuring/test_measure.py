@@ -267,9 +267,10 @@ async def test_a_finished_job_is_rated_with_the_set_in_the_folder(
 
 
 def pue_matrix(text: str) -> str:
-    """Return Prometheus' answer of one series with this value since the start of the hour."""
+    """Return Prometheus' answer of one series with this value, into the next hour too."""
     hour = time.time() // 3600 * 3600
-    series = {"metric": {}, "values": [[hour - 3600, text], [hour, text]]}
+    values = [[hour + k * 3600, text] for k in (-1, 0, 1)]
+    series = {"metric": {}, "values": values}
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series]}})
 
 
