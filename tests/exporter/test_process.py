@@ -258,6 +258,6 @@ def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tm
         process.send_signal(signal.SIGTERM)
         process.wait(240)
     with exporter(environment, *arguments) as (_, url):
-        after = joules(url)
+        after = wait_for(lambda: joules(url))
 
     assert after >= before
