@@ -141,7 +141,7 @@ def await_state(inside: Kubectl, name: str, state: str) -> None:
 
 def await_log(inside: Kubectl, pods: str, words: str) -> str:
     """Return the line of a log that holds these words, from the container before if it ended."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         for more in ([], ["--previous"]):
             try:

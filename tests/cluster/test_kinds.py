@@ -73,7 +73,7 @@ def inside(
     inside = kubectl.within(stage.NAMESPACE)
     yield inside
     for kind in kinds_of_others.KINDS:
-        inside("delete", kind.plural, "--all", "--timeout=240s", timeout=270)
+        inside("delete", kind.plural, "--all", "--timeout=60s")
 
 
 def held(inside: Kubectl, kind: OtherKind, name: str) -> bool:
@@ -132,14 +132,14 @@ def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
     kill_operator(kubectl)
     assert held(inside, kind, name)
     assert kind.pods_of(inside, name) == []
-    await_(lambda: state(inside, name) == "Running", f"{name} runs")
+    await_(lambda: state(inside, name) == "Running", f"{name} runs", seconds=120)
     found = run_until_measured(inside, installed, name)
     status = found["status"]
     assert status["display"]["state"] == "Complete"
     assert [one["outcome"] for one in status["attempts"]] == ["Complete"]
     assert status["attempts"][0]["start"] >= plan["start"]
     assert len(pods_of(found)) == kind.pods
-    inside("delete", kind.plural, name, "--timeout=240s", timeout=270)
+    inside("delete", kind.plural, name, "--timeout=60s")
     assert beside(inside, name)["status"]["energy"] == status["energy"]
 
 
@@ -180,7 +180,7 @@ def test_a_workload_that_fails_is_failed_and_measured(
     """The kind's own word for it, with the energy that it cost."""
     image, name = installed.built["base"].reference, f"fail-{kind.kind.lower()}"
     inside.apply(kind.labelled(name, image, WORK_SECONDS, 7, policy="Immediate"))
-    await_(lambda: state(inside, name) == "Failed", f"{name} has failed")
+    await_(lambda: state(inside, name) == "Failed", f"{name} has failed", seconds=120)
     found = run_until_measured(inside, installed, name)
     assert [one["outcome"] for one in found["status"]["attempts"]] == ["Failed"]
 
@@ -201,7 +201,7 @@ def test_a_workload_is_free_when_its_trainingjob_is_deleted(
     await_(lambda: not held(inside, kind, name), f"{name} is free")
     all_run(inside, kind, name)
     assert not inside.json("get", kind.plural, name)["metadata"].get("ownerReferences")
-    inside("delete", kind.plural, name, "--timeout=240s", timeout=270)
+    inside("delete", kind.plural, name, "--timeout=60s")
 
 
 @each_kind
@@ -213,7 +213,7 @@ def test_a_workload_that_is_deleted_while_it_runs_was_measured(
     inside.apply(kind.labelled(name, image, 3600, policy="Immediate"))
     work_for_a_stretch(inside, kind, name, stretches=3)
     await_(lambda: state(inside, name) == "Running", f"{name} is followed")
-    inside("delete", kind.plural, name, "--timeout=240s", timeout=270)
+    inside("delete", kind.plural, name, "--timeout=60s")
     found = run_until_measured(inside, installed, name)
     assert found["status"]["display"]["state"] == "Failed"
     assert len(pods_of(found)) == kind.pods

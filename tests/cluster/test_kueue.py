@@ -72,9 +72,7 @@ def inside(
         try:
             yield kubectl.within(stage.NAMESPACE)
         finally:
-            kubectl.within(stage.NAMESPACE)(
-                "delete", "jobs", "--all", "--timeout=240s", timeout=270
-            )
+            kubectl.within(stage.NAMESPACE)("delete", "jobs", "--all", "--timeout=60s")
 
 
 def queued(installed: Installed, name: str, seconds: int, **annotations: str) -> dict[str, Any]:
@@ -105,9 +103,9 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
     other = queued(installed, "other", 60)
     del other["metadata"]["labels"]["lowtide.dev/schedule"]
     inside.apply(other)
-    inside("wait", "--for=jsonpath={.status.ready}=1", "job/other", "--timeout=240s", timeout=270)
+    inside("wait", "--for=jsonpath={.status.ready}=1", "job/other", "--timeout=60s")
     assert state(inside, "gated") == "Waiting"
-    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota")
+    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota", seconds=120)
     assert gates(inside, "gated") == ""
     managers = {
         entry["manager"]: entry["fieldsV1"]
@@ -116,7 +114,7 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
         ]
     }
     assert "f:suspend" not in str(managers.get("lowtide-operator", {}))
-    await_(lambda: state(inside, "gated") == "Running", "gated runs")
+    await_(lambda: state(inside, "gated") == "Running", "gated runs", seconds=120)
     found = measured(inside, "gated")
     assert found["status"]["display"]["state"] == "Complete"
     truth = truth_of(found, installed.truth)
@@ -131,7 +129,7 @@ def test_a_queued_job_without_our_gate_is_kueues_and_the_plan_says_so(
     del late["metadata"]["labels"]["lowtide.dev/schedule"]
     inside.apply(late)
     inside("label", "job", "late", "lowtide.dev/schedule=true")
-    await_(lambda: state(inside, "late") == "Complete", "late has run")
+    await_(lambda: state(inside, "late") == "Complete", "late has run", seconds=120)
     plan = beside(inside, "late")["status"]["plan"]
     assert plan["reason"] == "NotScheduled"
     assert "created without our admission gate" in plan["explanation"]

@@ -58,10 +58,10 @@ def tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def await_process(layout: Layout, name: str, *, of: "subprocess.Popen[str]") -> None:
     """Wait until the starting cluster has the process `name`."""
     pid_file = layout.pids / f"{name}.pid"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while read_pid_file(pid_file) is None:
         assert of.poll() is None, of.communicate()[1]
-        assert time.monotonic() < deadline, f"{name} was not started in 120 s"
+        assert time.monotonic() < deadline, f"{name} was not started in 240 s"
         time.sleep(0.05)
 
 

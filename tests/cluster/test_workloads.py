@@ -23,7 +23,7 @@ from test_paused_job import write_waves
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-SLOT_SECONDS = 20
+SLOT_SECONDS = 15
 """An hour of the replay; it begins with three dirty ones."""
 WORK_SECONDS = 20
 STRETCH_SECONDS = 20

@@ -107,10 +107,10 @@ def install(
         [
             stage.programs.clients / "helm", f"--kubeconfig={stage.layout.kubeconfig}",
             "upgrade", "--install", "lowtide", REPOSITORY / "charts" / "lowtide",
-            "--namespace", RELEASE_NAMESPACE, "--values", "-", "--wait", "--timeout", "120s",
+            "--namespace", RELEASE_NAMESPACE, "--values", "-", "--wait", "--timeout", "240s",
         ],
         input_text=yaml.safe_dump(chart_values(built, mock_nvml, scrapes_itself=scrapes_itself)),
-        timeout_seconds=150,
+        timeout_seconds=270,
     )  # fmt: skip
 
 
