@@ -38,6 +38,7 @@ from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
 from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
     is_there,
+    of_this_run,
     queue_view,
     workload_view,
 )
@@ -148,13 +149,13 @@ async def _pods_of_workload(
     kind: WorkloadKind, body: Body, job: JobView, app: App
 ) -> tuple[PodView, ...]:
     mine = await list_own_pods(app.cluster, kind, body)
+    known = {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
     if len(selectors_of(kind, body)) < len(kind.pods):
         namespace = body["metadata"]["namespace"]
-        known = {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
         for selector in kind.known_pods if known else ():
             also = await app.cluster.list_pods_selected(namespace, selector)
             mine += [pod for pod in also if pod["metadata"]["uid"] in known]
-    return tuple(pod_view(pod) for pod in mine)
+    return of_this_run((pod_view(pod) for pod in mine), job.created, known)
 
 
 async def _foreseen(

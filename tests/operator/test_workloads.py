@@ -259,6 +259,25 @@ async def test_a_running_job_that_gets_the_label_later_is_measured_and_not_stopp
         assert runs(api, JOBS, "bert")
 
 
+async def test_a_pod_that_ended_before_the_trainingjob_was_made_is_not_counted(
+    api: Any, operator: Callable[..., Any]
+) -> None:
+    """A Job that was restarted before somebody asked for it: one rule, whatever is still kept."""
+    api.create(JOBS, a_job(suspend=False))
+    for name, phase in (("bert-w", "Failed"), ("bert-x", "Running")):
+        add_pod(api, JOBS, "bert", name, phase)
+    run = {"startedAt": "2026-01-01T00:00:00Z"}
+    ended = {"terminated": {**run, "finishedAt": "2026-01-01T01:00:00Z", "exitCode": 1}}
+    for name, state_of in (("bert-w", ended), ("bert-x", {"running": run})):
+        status = {"containerStatuses": [{"state": state_of, "name": "train"}]}
+        api.change(PODS, name, {"status": status})
+    async with operator(workloads=KINDS):
+        await api.until(lambda: state(api, "bert") == "Running")
+    (attempt,) = beside(api, "bert")["status"]["attempts"]
+    assert [pod["name"] for pod in attempt["pods"]] == ["bert-x"]
+    assert attempt["start"] == run["startedAt"]
+
+
 async def test_taking_the_label_off_lets_the_workload_go(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
 ) -> None:

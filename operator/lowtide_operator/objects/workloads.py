@@ -5,7 +5,7 @@ found, and the latest start, so that a workload can be freed without Lowtide.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
@@ -155,6 +155,17 @@ def is_there(pod: PodView) -> bool:
     controllers count the old one's end as a failure of the new run.
     """
     return pod.deleting or pod.phase not in TERMINAL_PHASES
+
+
+def of_this_run(
+    pods: Iterable[PodView], since: datetime, known: Collection[str]
+) -> tuple[PodView, ...]:
+    """Return the pods that a TrainingJob counts which exists since then.
+
+    A pod that had ended before is no part of it, whether or not its samples are still kept. One
+    that still ran counts from its own start; one that is `known` by its uid stays.
+    """
+    return tuple(pod for pod in pods if pod.uid in known or pod.end is None or pod.end >= since)
 
 
 def gpus_of(kind: WorkloadKind, body: Body) -> GpuDemand:
