@@ -4,6 +4,8 @@ A real single-node Kubernetes is started on this machine, the chart is installed
 project's own images, and the GSF test case (DenseNet-121 against InceptionV3) runs as two
 TrainingJobs. What is not real says so: the grid is a replayed trace, the GPUs are a stand-in whose
 power follows the CPU. Ctrl-C, or any fault, removes everything that was started.
+
+`--workloads` shows a JobSet, a PyTorchJob and a queued Job instead, with their real controllers.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from demonstration import day, show, stage
+from demonstration import day, show, stage, workloads
 from demonstration.pace import measured_pace
 from singlenode import cluster, images, ready
 from singlenode.commands import run
@@ -31,7 +33,13 @@ def main() -> int:
     """Run the demo; return 0, 1 when something failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description="Show Lowtide at work, in about four minutes.")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running at the end")
-    keep = parser.parse_args().keep
+    parser.add_argument(
+        "--workloads",
+        action="store_true",
+        help="show an unchanged JobSet, PyTorchJob and queued Job instead, with their controllers",
+    )
+    options = parser.parse_args()
+    keep = options.keep
     progress = Progress()
     layout = Layout.default()
     for number in ENDINGS:
@@ -39,14 +47,16 @@ def main() -> int:
     started = False
     try:
         cluster.refuse_second()
-        _, built = ready.provide(layout, progress)
+        programs, built = ready.provide(layout, progress)
+        if options.workloads:
+            workloads.require_programs(stage.Stage(layout, programs, Path(sys.executable)))
         settings = cluster.Settings(stage.GPUS, stage.SCRAPE_SECONDS)
         bound = None if keep else Identity.of(os.getpid())
         programs = cluster.up(layout, settings, progress, bound=bound)
         started = True
         on = stage.Stage(layout, programs, Path(sys.executable))
         try:
-            perform(on, built, progress)
+            (perform_workloads if options.workloads else perform)(on, built, progress)
         except ClusterError:
             print(stage.diagnosis(on), file=sys.stderr)
             raise
@@ -91,6 +101,28 @@ def perform(on: stage.Stage, built: dict[str, images.Image], progress: Progress)
     print("$ lowtide compare " + " ".join(stage.EXAMPLES))
     print(_comparison(on))
     progress.step(f"done, {time.monotonic() - begun:.0f} s after the cluster was ready")
+
+
+def perform_workloads(on: stage.Stage, built: dict[str, images.Image], progress: Progress) -> None:
+    """Let workloads of three kinds wait for clean power and run; all between start and removal."""
+    begun = time.monotonic()
+    progress.step("loading the images and starting the mock GPUs")
+    images.load(built.values(), on.layout, on.programs)
+    image = workloads.base_image(on, progress)
+    mock_nvml = stage.start_mock_gpus(on)
+    with workloads.controllers(on, progress):
+        progress.step("installing the chart")
+        stage.install(on, built, mock_nvml)
+        replay = day.begin(on.layout, on.python, slot_seconds=workloads.SLOT_SECONDS)
+        day.await_forecast()
+        os.environ[show.TOKEN_VARIABLE] = day.TOKEN
+        progress.step("kubectl apply: a JobSet, a PyTorchJob and a Job of a Kueue queue")
+        on.apply(*workloads.manifests(image.reference))
+        print("\n$ kubectl get jobs,jobsets,pytorchjobs --show-labels\n" + workloads.held(on))
+        show.until_measured(on, replay, limit_seconds=workloads.LIMIT_SECONDS, count=3)
+        print("\n$ kubectl get tj\n" + on.kubectl("get", "tj", "-n", stage.NAMESPACE))
+        print("$ kubectl get jobs,jobsets,pytorchjobs\n" + workloads.held(on))
+        progress.step(f"done, {time.monotonic() - begun:.0f} s after the cluster was ready")
 
 
 def _comparison(on: stage.Stage) -> str:

@@ -26,8 +26,10 @@ RATE_SECONDS = 8
 TOKEN_VARIABLE = "LOWTIDE_DEMO_GRID_TOKEN"
 
 
-def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: float) -> LiveScene:
-    """Show both jobs until nothing of them is awaited; return the last scene.
+def until_measured(
+    stage: Stage, replay: day.ReplayedDay, *, limit_seconds: float, count: int = 2
+) -> LiveScene:
+    """Show `count` jobs until nothing of them is awaited; return the last scene.
 
     Raises:
         ClusterError: that took longer than `limit_seconds`, or a job failed.
@@ -38,7 +40,7 @@ def until_measured(stage: Stage, replay: day.ReplayedDay, *, limit_seconds: floa
         while True:
             scene = _look(stage, replay, curve)
             show(scene)
-            if scene.jobs and all(job.settled for job in scene.jobs):
+            if len(scene.jobs) >= count and all(job.settled for job in scene.jobs):
                 break
             if time.monotonic() > deadline:
                 states = ", ".join(f"{job.name} is {job.state}" for job in scene.jobs)
