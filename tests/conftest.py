@@ -2,10 +2,15 @@
 
 No deadline per example: on a busy machine that measures the machine and not the code. The same
 examples each time, so that a failure belongs to a change; `--hypothesis-profile=explore` looks
-for new ones.
+for new ones. Modules that the markers asked for rule out whole are not even read.
 """
 
+import importlib
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -15,12 +20,44 @@ settings.register_profile("explore", max_examples=500, deadline=None)
 settings.load_profile("lowtide")
 
 
+class IriGrammars(ModuleType):
+    """Stand-in for `rfc3987_syntax`, which makes 38 parsers, a second and a half, when imported.
+
+    `jsonschema` imports it, and few of its schemas hold an IRI. At the first, the module comes.
+    """
+
+    def is_valid_syntax(self, rule: str, value: str) -> bool:
+        """Whether the text is one of this rule, by the real module."""
+        sys.modules.pop(self.__name__, None)
+        is_valid: bool = importlib.import_module(self.__name__).is_valid_syntax(rule, value)
+        return is_valid
+
+
+sys.modules["rfc3987_syntax"] = IriGrammars("rfc3987_syntax")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def store_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep runs that tests measure away from those of the person who tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+MARKS_OF_A_MODULE = re.compile(r"^pytestmark = .*(?:\n[ \])].*)*", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over a module in which each test has a mark that `-m "not MARK and ..."` rules out.
+
+    Otherwise each process compiles and imports them, and what they import, to deselect them.
+    """
+    terms = config.option.markexpr.split(" and ")
+    if collection_path.suffix != ".py" or not all(re.fullmatch(r"(not )?\w+", t) for t in terms):
+        return None
+    found = MARKS_OF_A_MODULE.search(collection_path.read_text(encoding="utf-8"))
+    marks = re.findall(r"pytest\.mark\.(\w+)", found.group()) if found else []
+    return True if any(f"not {mark}" in terms for mark in marks) else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,6 +28,7 @@ def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_each_listed_kind_adds_the_rights_for_itself_and_none_else(
     render: Render, pick: Pick
 ) -> None:

@@ -109,6 +109,7 @@ main(["measure", "--output", "json", "--", "true"])
     assert done.stdout.splitlines()[0] == "loaded: []"
 
 
+@pytest.mark.slow
 def test_a_home_that_takes_no_file_is_said_and_the_command_runs(stand_in, tmp_path):
     _, environment = stand_in
     blocked = tmp_path / "a-file"

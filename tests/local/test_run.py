@@ -135,6 +135,7 @@ def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(machi
     assert f"still works as process {survivor.pid}" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_nothing_any_more_is_said_and_the_command_goes_on(machine, tmp_path):
     """Its folder goes away while it runs: the document cannot be written, the status comes."""
     _, store, lowtide = machine

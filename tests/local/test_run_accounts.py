@@ -61,6 +61,7 @@ def test_grams_carry_the_overhead_and_money_is_that_of_hours_and_of_energy(measu
     assert cost["currency"] == "EUR"
 
 
+@pytest.mark.slow
 def test_the_summary_says_that_the_overhead_is_assumed(measure):
     assert "PUE 1.5 (assumed)" in measure("--pue", "1.5").stderr
 
@@ -80,6 +81,7 @@ def test_accounts_that_cannot_be_are_refused(measure, options, said):
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_zone_without_intensity_is_said_where_grams_would_stand(measure, tmp_path):
     rows = [f"{(NOW + timedelta(hours=hour)).isoformat()},100" for hour in (-48, -47)]
     (tmp_path / "XX.csv").write_text("\n".join(["time,g_per_kwh", *rows]))

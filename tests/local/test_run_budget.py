@@ -92,6 +92,7 @@ def test_a_paused_run_rests_until_its_budget_is_raised(run, tmp_path):
     assert conditions(tmp_path, "net")["OverBudget"] == ("False", "WithinBudget")
 
 
+@pytest.mark.slow
 def test_a_warning_lets_the_run_go_on(run):
     done = run("--budget", "energy=1J", "--output", "json", "--", "sleep", "2.5")
 

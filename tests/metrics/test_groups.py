@@ -21,6 +21,7 @@ def runs(model: str, energies: list[float], **changes: Any) -> list[JobFigures]:
     ]
 
 
+@pytest.mark.slow
 def test_the_test_is_that_of_welch() -> None:
     """SciPy is the independent implementation; whole degrees of freedom widen a little."""
     from scipy import stats  # a second that no other process that collects tests needs

@@ -64,7 +64,7 @@ async def test_large_templates_are_listed_in_small_pages_and_no_other_job_notice
     training_job: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sixty of 16 kB where 100 kB are allowed: pages of five at most, and an Immediate job runs."""
+    """24 of 16 kB where 100 kB are allowed: pages of five at most, and an Immediate job runs."""
     monkeypatch.setattr(page_size, "PAGE_BYTES", 100_000)
     taken: list[tuple[int, int]] = []
     note = PageSize.was
@@ -77,7 +77,7 @@ async def test_large_templates_are_listed_in_small_pages_and_no_other_job_notice
     body = training_job()["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
     container = {**body, **LARGE}
     template = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    for number in range(60):
+    for number in range(24):
         api.create(TRAININGJOBS, training_job(f"large-{number}", template=template, suspend=True))
     api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}))
     async with operator():
@@ -85,7 +85,7 @@ async def test_large_templates_are_listed_in_small_pages_and_no_other_job_notice
         await api.until(
             lambda: all(
                 (api.get(TRAININGJOBS, f"large-{n}").get("status") or {}).get("conditions")
-                for n in range(60)
+                for n in range(24)
             )
         )
     assert max(objects for objects, length in taken if length > 10_000) <= 5

@@ -182,7 +182,10 @@ def intervals(status: TrainingJobStatus) -> Iterator[tuple[float, float, float]]
                 yield float(amount.low), float(amount.expected), float(amount.high)
 
 
-@pytest.mark.parametrize("first", range(0, 300, 100))
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(100, marks=SLOW), pytest.param(200, marks=SLOW)])
 def test_no_page_breaks_a_status_or_turns_an_interval_round(first: int) -> None:
     """Every status is what the API server takes, and no longer for any lie."""
     predicted = 0

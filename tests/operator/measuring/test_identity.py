@@ -203,6 +203,7 @@ def test_a_gpu_is_described_by_the_exporter_that_shares_it() -> None:
     assert (found.energy.mock, found.energy.gpu_count) == (False, 1)
 
 
+@pytest.mark.slow
 def test_hundred_pods_and_forty_attempts_all_count() -> None:
     """None is lost above a limit of the status or of a query."""
     store = Store()
