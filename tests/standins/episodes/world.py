@@ -182,6 +182,9 @@ class World:
         self._note_start(body)
         self._queue(body)
         self.after(0.5, 30, self._add_pod, body["metadata"]["uid"])
+        if owned is None or owned["metadata"]["uid"] != owner["uid"]:
+            # Its owner was deleted while the request was on its way: it is garbage.
+            self.after(0.1, 20, self._collect, body["metadata"]["uid"])
         return self.store("ADDED", "children", body)
 
     def _note_start(self, child: Body) -> None:
