@@ -12,11 +12,10 @@ import logging
 import os
 import pickle
 import re
-import time
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -87,16 +86,13 @@ class CheckpointStore:
         Raises:
             CheckpointNotSavedError: the write failed; the newest checkpoint is untouched.
         """
-        began = time.monotonic()
         try:
-            info = self._write(content, batches)
-            return replace(info, duration_seconds=time.monotonic() - began)
+            return self._write(content, batches)
         except OSError as error:
             failure = error
         if failure.errno in _NO_SPACE and self._remove_old(keep=1):
             try:
-                info = self._write(content, batches)
-                return replace(info, duration_seconds=time.monotonic() - began)
+                return self._write(content, batches)
             except OSError as error:
                 failure = error
         raise CheckpointNotSavedError(

@@ -13,6 +13,7 @@ from typing import Any
 
 from lowtide.trainingjob.report import CheckpointInfo
 from lowtide_trainer.checkpoint import CheckpointStore
+from lowtide_trainer.common_save import save_together
 from lowtide_trainer.data import DataSet
 from lowtide_trainer.errors import CheckpointError, CheckpointNotSavedError
 from lowtide_trainer.randomness import generator_states, set_generator_states
@@ -151,24 +152,23 @@ class Loop:
         Raises:
             CheckpointNotSavedError: it could not be written.
         """
-        generators = self._ranks.gather(generator_states())
-        info, failure = None, None
-        if self.store is not None:
-            content = {
-                "environment": self.environment,
-                "training": self.training.state(),
-                "reporter": self.reporter.state(),
-                "generators": generators,
-            }
-            try:
-                info = self.store.save(content, batches=self.training.batches_done)
-            except CheckpointNotSavedError as error:
-                failure = error
-        info, failure = self._ranks.from_first((info, failure))
-        if failure is not None:
-            self.reporter.checkpoint_failed()
-            raise failure
-        self.reporter.checkpoint_saved(info)
+        save_together(
+            self._content,
+            batches=self.training.batches_done,
+            store=self.store,
+            ranks=self._ranks,
+            reporter=self.reporter,
+            monotonic=self.monotonic,
+        )
+
+    def _content(self) -> dict[str, Any]:
+        """Return what a checkpoint holds; exchanged by all ranks."""
+        return {
+            "environment": self.environment,
+            "training": self.training.state(),
+            "reporter": self.reporter.state(),
+            "generators": self._ranks.gather(generator_states()),
+        }
 
     def _save_or_warn(self) -> None:
         try:

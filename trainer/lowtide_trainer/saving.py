@@ -9,17 +9,15 @@ need no shared volume.
 import logging
 import re
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from lowtide.trainingjob.report import CheckpointInfo
 from lowtide_trainer import batches as data
 from lowtide_trainer.checkpoint import CheckpointStore
+from lowtide_trainer.common_save import save_together
 from lowtide_trainer.errors import CheckpointError, CheckpointNotSavedError
 from lowtide_trainer.objects import StatefulObjects
 from lowtide_trainer.randomness import generator_states, set_generator_states
@@ -53,6 +51,7 @@ class RunSaver:
         self._is_default = directory is None
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
         self.directory = directory or Path(DEFAULT_DIRECTORY, slug).absolute()
+        self._can_save = True
         self._store = self._open_store()
         self._batches_done = 0
         self._epoch = self._pass = self._batch = 0
@@ -155,29 +154,21 @@ class RunSaver:
         self._left = None
 
     def save(self, reporter: Reporter) -> str | None:
-        """Write a checkpoint; return why it could not be written, else `None`.
-
-        How long it took is told from here on: collecting the state belongs to a pause too.
-        """
-        began = time.monotonic()
-        content = {
-            "objects": self._objects.to_content(),
-            "reporter": reporter.state(),
-            "position": {
-                "epoch": self._epoch,
-                "batches_done": self._batches_done,
-                "ranks": self._ranks.gather(self._place()),
-            },
-        }
-        info, failure = None, None
-        if self._ranks.is_first:
-            info, failure = self._write(content, began)
-        info, failure = self._ranks.from_first((info, failure))
-        if info is None:
+        """Write a checkpoint; return why it could not be written, else `None`."""
+        if not self._can_save:
             reporter.checkpoint_failed()
-            return str(failure)
+            return f"no checkpoint can be written to {self.directory}"
+        try:
+            info = save_together(
+                lambda: self._content(reporter),
+                batches=self._batches_done,
+                store=self._store,
+                ranks=self._ranks,
+                reporter=reporter,
+            )
+        except CheckpointNotSavedError as error:
+            return str(error)
         self.save_seconds = info.duration_seconds or 0.0
-        reporter.checkpoint_saved(info)
         return None
 
     def finish(self, reporter: Reporter) -> None:
@@ -203,19 +194,21 @@ class RunSaver:
         if failure is not None and not self._is_default:
             raise failure
         if failure is not None:
+            self._can_save = False
             log.warning("%s; this training cannot be paused", failure)
         return store
 
-    def _write(
-        self, content: Mapping[str, Any], began: float
-    ) -> tuple[CheckpointInfo | None, str | None]:
-        if self._store is None:
-            return None, f"no checkpoint can be written to {self.directory}"
-        try:
-            info = self._store.save(content, batches=self._batches_done)
-        except CheckpointNotSavedError as error:
-            return None, str(error)
-        return replace(info, duration_seconds=time.monotonic() - began), None
+    def _content(self, reporter: Reporter) -> dict[str, Any]:
+        """Return what a checkpoint holds; exchanged by all ranks."""
+        return {
+            "objects": self._objects.to_content(),
+            "reporter": reporter.state(),
+            "position": {
+                "epoch": self._epoch,
+                "batches_done": self._batches_done,
+                "ranks": self._ranks.gather(self._place()),
+            },
+        }
 
     def _place(self) -> dict[str, Any]:
         """Return where this rank stands: its place in the data and its generators."""
