@@ -226,6 +226,14 @@ def plain_write(size):
         return time.monotonic() - began
 
 
+IMPORT = """
+import os, time
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+before, began = resident(), time.process_time()
+import lowtide_trainer
+print(time.process_time() - began, resident() - before)
+"""
 START = """
 import os, time
 def resident():
@@ -240,20 +248,21 @@ run.__exit__(None, None, None)
 
 
 def start():
-    """Print what importing and opening a run cost beside three kinds of programs; least of many.
+    """Print what importing, and importing and opening a run, cost beside programs; least of many.
 
     The standard library's modules have mostly been imported by whatever a training imports.
     """
     compiling = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     modules = "dataclasses, datetime, enum, json, logging, pathlib, re, signal, threading, typing"
-    for name, first in (
-        ("bare Python", ""),
-        ("beside modules of the standard library", f"import {modules}\n"),
-        ("beside torch", "import torch\n"),
+    for name, program in (
+        ("import alone, bare Python", IMPORT),
+        ("bare Python", START),
+        ("beside modules of the standard library", f"import {modules}\n{START}"),
+        ("beside torch", f"import torch\n{START}"),
     ):
         found = []
         for _ in range(10):
-            result = subprocess.run([sys.executable, "-c", first + START], capture_output=True,
+            result = subprocess.run([sys.executable, "-c", program], capture_output=True,
                                     env=compiling, text=True, check=True)  # fmt: skip
             found.append(tuple(map(float, result.stdout.split())))
         seconds, kibibytes = map(min, zip(*found, strict=True))

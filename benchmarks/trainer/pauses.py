@@ -15,6 +15,7 @@ KINDS = (
     "ddp",
     "pods",
     "hugging-face",
+    "hugging-face-ddp",
     "hugging-face-alone",
     "lightning",
     "lightning-alone",

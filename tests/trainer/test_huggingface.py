@@ -1,9 +1,11 @@
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import TrainingOutcome
+from lowtide.trainingjob.report import TrainingOutcome, parse_report
+from lowtide_trainer.callbacks.framework import FrameworkRun
 from lowtide_trainer.callbacks.huggingface import HuggingFaceCallback
 from lowtide_trainer.reporter import Reporter
 
@@ -131,3 +133,36 @@ def test_events_of_later_versions_are_ignored():
     assert callback.on_something_new(1, 2, 3, model=None) is None
     with pytest.raises(AttributeError):
         callback.state_dict()
+
+
+@pytest.mark.parametrize(("can_resume", "outcome"), [(True, "Paused"), (False, "Running")])
+def test_a_rank_that_lost_another_leaves_as_paused_where_it_can_resume(
+    monkeypatch, tmp_path, can_resume, outcome
+):
+    """The framework tells a callback of no exception, so the error that ends the program is judged.
+
+    Without a complete checkpoint the program ends by its error, as before.
+    """
+    shown = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(error))
+    environment = {"LOWTIDE_REPORT_PATH": str(tmp_path / "report"), "LOWTIDE_METRICS_PORT": "0"}
+    run = FrameworkRun(facts={}, environment=environment)
+    run.open_until_exit(can_resume=lambda: can_resume)
+    run.reporter.start()
+    lost = RuntimeError("gloo/transport/tcp/pair.cc: Connection closed by peer")
+    monkeypatch.setattr(run.ranks, "has_lost_another", lambda error: error is lost)
+    try:
+        other = ValueError("not about ranks")
+        sys.excepthook(ValueError, other, None)
+        if can_resume:
+            with pytest.raises(SystemExit) as raised:
+                sys.excepthook(RuntimeError, lost, None)
+            assert raised.value.code == EXIT_CODE_PAUSED
+        else:
+            sys.excepthook(RuntimeError, lost, None)
+    finally:
+        run.close()
+
+    assert shown == ([other] if can_resume else [other, lost])
+    found = parse_report((tmp_path / "report").read_text()).report
+    assert found.outcome == outcome

@@ -48,6 +48,7 @@ def can_make_pods():
             ),
         ),
         ("hugging-face", 4),
+        ("hugging-face-ddp", 2),
         ("lightning", 4),
     ],
 )
@@ -57,8 +58,8 @@ def test_no_moment_of_a_pause_or_a_kill_loses_work_or_changes_a_weight(kind, see
     Two ranks, in one pod or in two, hear SIGTERM both or one of them only, and still stop at one
     step. benchmarks/trainer/pauses.py plays more seeds, and the frameworks alone.
     """
-    if kind in ("hugging-face", "lightning"):
-        pytest.importorskip({"hugging-face": "transformers"}.get(kind, kind))
+    if kind in ("hugging-face", "hugging-face-ddp", "lightning"):
+        pytest.importorskip("lightning" if kind == "lightning" else "transformers")
     result = trials(kind, 0, seeds)
 
     assert result.returncode == 0, result.stdout + result.stderr

@@ -395,3 +395,20 @@ def test_reporting_needs_the_standard_library_only(tmp_path):
 
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
     assert json.loads((tmp_path / "report").read_text())["samples"] == 6
+
+
+def test_importing_the_package_loads_no_module_beside_it():
+    """A program that only might report starts as fast as without Lowtide."""
+    program = (
+        "import sys\nbefore = set(sys.modules)\nimport lowtide_trainer\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+        "print(*dir(lowtide_trainer))\nprint(lowtide_trainer.run.__module__)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    loaded, names, module = result.stdout.splitlines()
+    assert set(loaded.split()) <= {"__future__", "lowtide_trainer"}
+    assert set(lowtide_trainer.__all__) <= set(names.split())
+    assert module == "lowtide_trainer.session"

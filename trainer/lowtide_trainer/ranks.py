@@ -39,12 +39,12 @@ class Ranks:
         self._distributed = distributed
         self._group: Any = None
         self._pending: tuple[Any, Any] | None = None
-        self._has_met_others = False
         self.rank, self.size = 0, 1
         if distributed is not None:
             self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
         if distributed is not None and self.size > 1:
             # A group of its own: gloo works whatever the backend of the gradients is.
+            # Making it connects every rank with every other.
             self._group = distributed.new_group(backend="gloo")
 
     @property
@@ -75,16 +75,16 @@ class Ranks:
         work, values = self._pending
         self._pending = None
         work.wait()
-        self._has_met_others = True
         names = RankSums.__slots__
         return RankSums(**dict(zip(names, values.tolist(), strict=True)))
 
     def has_lost_another(self, error: BaseException) -> bool:
         """Return whether an error says that another process of a training under way is gone.
 
-        One that never met the others failed by its own start, such as a wrong address.
+        A rank that never met the others has none of these: its start fails in the making of the
+        group, and a run alone has no group.
         """
-        if not self._has_met_others or not isinstance(error, RuntimeError):
+        if self._group is None or not isinstance(error, RuntimeError):
             return False
         # gloo raises no class of its own; its sentence names the file of its transport.
         kinds = (self._distributed.DistBackendError, self._distributed.DistNetworkError)
@@ -96,7 +96,6 @@ class Ranks:
             return [value]
         found: list[Any] = [None] * self.size
         self._distributed.all_gather_object(found, value, group=self._group)
-        self._has_met_others = True
         return found
 
     def from_first(self, value: object) -> Any:
@@ -105,7 +104,6 @@ class Ranks:
             return value
         box = [value]
         self._distributed.broadcast_object_list(box, src=0, group=self._group)
-        self._has_met_others = True
         return box[0]
 
 

@@ -5,6 +5,8 @@ follows from the spec and the status alone, so a job that was paused rests until
 raised.
 """
 
+from datetime import timedelta
+
 from lowtide.trainingjob.budget import Budget
 from lowtide.trainingjob.budget_limits import Exceeded, budget_verdict
 from lowtide.trainingjob.conditions import ConditionType
@@ -20,5 +22,8 @@ def judge_budget(budget: Budget | None, draft: Draft) -> Exceeded | None:
         draft.conditions.drop(ConditionType.OVER_BUDGET)
         return None
     said = budget_verdict(budget, draft.status, draft.now)
+    if budget.finish is not None and draft.now <= budget.finish.limit:
+        # Not before the moment has passed: at it, the next look would be at once, for ever.
+        draft.look_at(budget.finish.limit + timedelta(seconds=1))
     draft.condition(ConditionType.OVER_BUDGET, said.status, said.reason, said.message)
     return said.over

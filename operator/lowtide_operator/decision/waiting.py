@@ -14,6 +14,7 @@ from lowtide.planning import Plan, PlanReason, Request
 from lowtide.planning.guard import is_at_risk, latest_start
 from lowtide.trainingjob.attempts import with_attempt
 from lowtide.trainingjob.budget import BudgetAction
+from lowtide.trainingjob.budget_limits import Exceeded
 from lowtide.trainingjob.conditions import ConditionType, Reason
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CarbonStatus, PlanStatus
@@ -59,6 +60,8 @@ def decide_waiting(
         )
     if seen.prediction is not None:
         draft.section(prediction=seen.prediction)
+    # Whatever keeps the job, its budget is judged: one that was removed is no longer spoken of.
+    over = judge_budget(spec.budget, draft)
     fault = fault_of(seen, window, settings)
     if fault is not None and seen.workload is not None:
         # Lowtide's own trouble with a TrainingJob never keeps somebody's workload from running.
@@ -78,7 +81,7 @@ def decide_waiting(
     draft.condition(ConditionType.MEASURED, "Unknown", Reason.NOT_MEASURED_YET)
     if spec.suspend:
         _suspended(draft, window)
-    elif _follow_plan(seen, spec, window, draft, settings):
+    elif _follow_plan(seen, spec, window, draft, settings, over):
         return
     if seen.workload is not None:
         until = None if spec.suspend else latest_start_of(window, draft, settings)
@@ -120,9 +123,14 @@ def _follow_plan(
     window: Window,
     draft: Draft,
     settings: OperatorSettings,
+    over: Exceeded | None,
 ) -> bool:
-    """Plan, write the plan down, and start the job if it is time; return whether it starts."""
+    """Plan, write the plan down, and start the job if it is time; return whether it starts.
+
+    `over` is the limit of its budget that is exceeded, or surely will be.
+    """
     remembered = remembered_plan(seen.job)
+    is_kept = over is not None and over.action is not BudgetAction.WARN and not seen.workload
     at_once = reason_to_run(seen, spec)
     request = request_before_start(seen, spec, window, settings, at_once)
     if at_once is None:
@@ -142,14 +150,16 @@ def _follow_plan(
         remembered=remembered,
         in_force=in_force,
     )
-    if remembered is not None and is_same_plan(remembered, written):
+    is_over = remembered is not None and is_kept and runs
+    if remembered is not None and (is_over or is_same_plan(remembered, written)):
+        # A job that its budget keeps beyond its start could start at every moment: the plan that it
+        # would follow then moves with the clock and is not worth a write.
         written = remembered
     draft.section(plan=written)
     draft.condition(ConditionType.PLANNED, "True", reason, written.explanation or "")
     start = request.earliest if not intended.segments else intended.segments[0].start
     set_risk(draft, is_at_risk(seen.now if runs else start, request), window)
-    over = judge_budget(spec.budget, draft)
-    if over is not None and over.action is not BudgetAction.WARN and not seen.workload:
+    if over is not None and is_kept:
         # Also before its planned time: what keeps it is the budget, and new plans change nothing.
         message = f"{over.sentence}: the job does not start until spec.budget allows more"
         draft.condition(ConditionType.RUNNING, "False", Reason.BUDGET_EXCEEDED, message)

@@ -242,6 +242,56 @@ def test_a_waiting_job_is_kept_by_its_budget_before_its_planned_time_too() -> No
     assert decision.actions == ()
 
 
+@pytest.mark.parametrize("suspended", [True, False])
+def test_a_waiting_job_whose_budget_was_removed_no_longer_speaks_of_it(suspended: bool) -> None:
+    """Whatever keeps it: its own suspension too."""
+    view = job(Budget())
+    assert isinstance(view.spec, TrainingJobSpec)
+    held = replace(view, spec=view.spec.model_copy(update={"suspend": suspended}))
+    before = decide(Observation(now=CREATED, job=held, template_checked=True), SETTINGS)
+    assert over_budget(before) == ("Unknown", "NotPredicted")
+    assert isinstance(held.spec, TrainingJobSpec)
+    spec = held.spec.model_copy(update={"budget": None})
+
+    removed = decide(
+        Observation(
+            now=CREATED, job=replace(held, spec=spec, status=before.status), template_checked=True
+        ),
+        SETTINGS,
+    )
+
+    assert over_budget(removed) is None
+
+
+def test_a_suspended_job_is_looked_at_when_its_budget_says_that_it_should_have_ended() -> None:
+    """Nothing else happens to it then; a second later the condition can be told."""
+    limit = CREATED + HOUR
+    view = job(Budget(finish=FinishLimit(limit=limit)))
+    assert isinstance(view.spec, TrainingJobSpec)
+    held = replace(view, spec=view.spec.model_copy(update={"suspend": True}))
+
+    decision = decide(Observation(now=CREATED, job=held, template_checked=True), SETTINGS)
+    late = Observation(now=limit + timedelta(seconds=1), job=held, template_checked=True)
+
+    assert decision.look_again_seconds == 3601
+    assert over_budget(decide(late, SETTINGS)) == ("True", "BudgetExceeded")
+
+
+def test_the_plan_of_a_job_that_its_budget_keeps_is_not_written_at_every_look() -> None:
+    """It could start at every moment, so the plan that it would follow moves with the clock."""
+    view = job(Budget(finish=FinishLimit(limit=CREATED - HOUR, action=BudgetAction.PAUSE)))
+    first = decide(Observation(now=CREATED, job=view, template_checked=True), SETTINGS)
+    later = Observation(
+        now=CREATED + 0.5 * HOUR, job=replace(view, status=first.status), template_checked=True
+    )
+
+    second = decide(later, SETTINGS)
+
+    assert first.status.plan is not None
+    assert first.status.plan.start == CREATED
+    assert second.status == first.status
+
+
 def test_an_end_that_is_surely_too_late_is_told() -> None:
     """The earliest end lies after the limit; a later limit is kept."""
     finish = PredictedMoment(

@@ -9,8 +9,8 @@ import ctypes
 import os
 import signal
 import socket
+import sys
 import tempfile
-import traceback
 from dataclasses import dataclass
 
 from trainings import LOOPS, RANKS
@@ -33,6 +33,13 @@ def start(kind, folder, progress, *, checkpoint_seconds):
     options = {"checkpoint_seconds": checkpoint_seconds}
     if kind == "ddp":
         address = f"file://{tempfile.mktemp(dir=folder)}"
+        return [
+            fork(kind, folder, progress, rank=rank, address=address, **options)
+            for rank in range(RANKS)
+        ]
+    if kind == "hugging-face-ddp":
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+        address = f"tcp://127.0.0.1:{free_port()}"
         return [
             fork(kind, folder, progress, rank=rank, address=address, **options)
             for rank in range(RANKS)
@@ -96,8 +103,12 @@ def run(kind, folder, progress, *, report=None, **options):
         status = 0
     except SystemExit as leaving:
         status = leaving.code or 0
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        # What the interpreter does with an error that nothing catches.
+        try:
+            sys.excepthook(type(error), error, error.__traceback__)
+        except SystemExit as leaving:
+            status = leaving.code or 0
     finally:
         os._exit(status)
 

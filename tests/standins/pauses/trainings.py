@@ -24,10 +24,14 @@ BATCH = 8
 RANKS = 2
 
 
-def make_training():
+SAMPLES_OF = {"hugging-face-ddp": 48}
+"""Where a kind differs: accelerate fills the last batches of ranks that have fewer than others."""
+
+
+def make_training(samples=SAMPLES):
     """Return a network whose result depends on every kind of randomness, and its companions."""
     torch.manual_seed(7)
-    inputs, targets = torch.randn(SAMPLES, 6), torch.randint(0, 3, (SAMPLES,))
+    inputs, targets = torch.randn(samples, 6), torch.randint(0, 3, (samples,))
     net = nn.Sequential(
         nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3)
     )
@@ -69,14 +73,16 @@ def train_as_rank(folder, progress, *, rank, address, **options):
     torch.distributed.destroy_process_group()
 
 
-def train_with_hugging_face(folder, progress, *, checkpoint_seconds, is_alone=False):
+def train_with_hugging_face(
+    folder, progress, *, checkpoint_seconds, is_alone=False, rank=0, samples=SAMPLES
+):
     """Train by transformers' Trainer, which saves after every epoch and at a pause."""
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_utils import get_last_checkpoint
 
     from lowtide_trainer.callbacks.huggingface import HuggingFaceCallback, newest_checkpoint
 
-    data, net, _, _ = make_training()
+    data, net, _, _ = make_training(samples)
 
     class Model(nn.Module):
         def __init__(self):
@@ -84,13 +90,13 @@ def train_with_hugging_face(folder, progress, *, checkpoint_seconds, is_alone=Fa
             self.net = net
 
         def forward(self, inputs=None, labels=None):
-            if self.training:
+            if self.training and rank == 0:
                 os.write(progress, b".")
             return {"loss": nn.functional.cross_entropy(self.net(inputs), labels)}
 
     class Rows(Dataset):
         def __len__(self):
-            return SAMPLES
+            return samples
 
         def __getitem__(self, place):
             return dict(zip(("inputs", "labels"), data[place], strict=True))
@@ -112,7 +118,17 @@ def train_with_hugging_face(folder, progress, *, checkpoint_seconds, is_alone=Fa
     find = get_last_checkpoint if is_alone else newest_checkpoint
     found = find(arguments.output_dir) if Path(arguments.output_dir).is_dir() else None
     trainer.train(resume_from_checkpoint=found)
-    keep_digest(folder, net)
+    if rank == 0:
+        keep_digest(folder, net)
+
+
+def train_with_hugging_face_as_rank(folder, progress, *, rank, address, **options):
+    """Train by transformers' Trainer as one of two ranks, which a launcher would start so."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(RANKS),
+                   "MASTER_ADDR": host, "MASTER_PORT": port}  # fmt: skip
+    samples = SAMPLES_OF["hugging-face-ddp"]
+    train_with_hugging_face(folder, progress, rank=rank, samples=samples, **options)
 
 
 def train_with_hugging_face_alone(folder, progress, **options):
@@ -183,6 +199,7 @@ LOOPS = {
     "ddp": train_as_rank,
     "pods": train_as_rank,
     "hugging-face": train_with_hugging_face,
+    "hugging-face-ddp": train_with_hugging_face_as_rank,
     "hugging-face-alone": train_with_hugging_face_alone,
     "lightning": train_with_lightning,
     "lightning-alone": train_with_lightning_alone,
@@ -191,7 +208,7 @@ LOOPS = {
 
 def warm_up(kind):
     """Import what a first training imports, which would take each attempt seconds."""
-    framework = kind.removesuffix("-alone")
+    framework = kind.removesuffix("-alone").removesuffix("-ddp")
     if framework in ("hugging-face", "lightning"):
         with tempfile.TemporaryDirectory() as folder:
             nothing = os.open(os.devnull, os.O_WRONLY)

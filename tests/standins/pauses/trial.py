@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import attempts
-from trainings import BATCH, EPOCHS, RANKS, SAMPLES
+from trainings import BATCH, EPOCHS, RANKS, SAMPLES, SAMPLES_OF
 
 from lowtide_trainer.callbacks.huggingface import newest_checkpoint
 
@@ -45,12 +45,13 @@ class Trial:
     def __init__(self, kind, seed, expected, folder):
         self.tally = Tally()
         self._kind = kind
-        self._ranks = RANKS if kind in ("ddp", "pods") else 1
+        self._ranks = RANKS if kind in ("ddp", "pods", "hugging-face-ddp") else 1
+        self._samples = SAMPLES_OF.get(kind, SAMPLES)
         self._is_alone = kind.endswith("-alone")
         self._expected = expected
         self._folder = folder
         self._generator = random.Random(seed)
-        self._total = EPOCHS * -(-SAMPLES // (BATCH * self._ranks))
+        self._total = EPOCHS * -(-self._samples // (BATCH * self._ranks))
         self._position = 0
 
     def run(self):
@@ -95,10 +96,17 @@ class Trial:
                 self._fault("a pause is not reported as one")
         elif wish == KILL and found - {0, -signal.SIGKILL}:
             self._fault("an attempt failed by itself", statuses)
-        elif wish == LOSS and found - {0, 75, -signal.SIGKILL}:
-            self._fault("a rank failed because another was lost", statuses)
+        elif wish == LOSS:
+            self._judge_loss(statuses, saved)
         elif wish is None:
             self._fault("an attempt that was left alone failed", statuses)
+
+    def _judge_loss(self, statuses, saved):
+        """A rank that lost another leaves as paused; with a framework's loop, if it can resume."""
+        found = set(statuses) - {0, -signal.SIGKILL}
+        resumes = saved > 0 or self._kind != "hugging-face-ddp"
+        if found - {75 if resumes else 1}:
+            self._fault("a rank ended wrongly because another was lost", f"{statuses} at {saved}")
 
     def _judge_end(self):
         if (self._folder / "volume" / "weights").exists():
@@ -108,8 +116,8 @@ class Trial:
         if self._is_alone:
             return
         report = self._report()
-        if (report["samples"], report["epochs"]) != (EPOCHS * SAMPLES, EPOCHS):
-            self._fault("samples or epochs are counted wrongly")
+        if (report["samples"], report["epochs"]) != (EPOCHS * self._samples, EPOCHS):
+            self._fault("samples or epochs are counted wrongly", report)
         if self._kind == "pods":
             has_report = bool((self._folder / "report-1.json").read_bytes())
             if has_report or (self._folder / "volume-1" / "checkpoints").exists():

@@ -2,6 +2,8 @@
 
 import atexit
 import sys
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from lowtide.trainingjob.report import TrainingOutcome
@@ -20,12 +22,19 @@ class FrameworkRun(TrainingAttempt):
         self._is_open = False
         self._wishes_to_stop = False
 
-    def open_until_exit(self) -> None:
-        """Open a run for a framework's callback, which is not told of every ending."""
+    def open_until_exit(self, can_resume: Callable[[], bool] | None = None) -> None:
+        """Open a run for a framework's callback, which is not told of every ending.
+
+        `can_resume` is for a framework that tells a callback of no exception: where an error that
+        nothing catches says that another rank was lost, and it returns true, this process leaves
+        as paused.
+        """
         if not self._is_open:
             self._is_open = True
             self.open()
             atexit.register(self._close_at_exit)
+            if can_resume is not None and self.owns_reporter:
+                self._leave_paused_when_bereft(can_resume)
 
     @property
     def stop_requested(self) -> bool:
@@ -60,6 +69,24 @@ class FrameworkRun(TrainingAttempt):
             SystemExit: another rank was lost; this one did not fail and leaves as paused.
         """
         self.end(error)
+
+    def _leave_paused_when_bereft(self, can_resume: Callable[[], bool]) -> None:
+        """Judge the error that ends the program; every other error is shown as before."""
+        before = sys.excepthook
+
+        def judge(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            # A training that has left a note of its pause may lose another rank while it leaves.
+            is_under_way = self.reporter.outcome in (
+                TrainingOutcome.RUNNING,
+                TrainingOutcome.PAUSED,
+            )
+            if is_under_way and self.ranks.has_lost_another(error) and can_resume():
+                self.end(error)
+            before(kind, error, trace)
+
+        sys.excepthook = judge
 
     def _close_at_exit(self) -> None:
         """Report a training whose framework ended without a word, as it does by an exception."""

@@ -29,9 +29,11 @@ class HuggingFaceCallback:
     """Reports a transformers Trainer, and on SIGTERM lets it save and stop at once.
 
     After a stop the Trainer saves its own checkpoint without an evaluation, and the process leaves
-    with the exit code of a pause, on all ranks at the same step. `accuracy_key` is the name of the
-    accuracy among the evaluation's metrics; `facts` are fields of the report that the Trainer does
-    not know, such as `dataset`. With a `reporter` of its own, the caller opens and closes it.
+    with the exit code of a pause, on all ranks at the same step. A rank that loses another one
+    leaves with that code too, if there is a complete checkpoint to go on from. `accuracy_key` is
+    the name of the accuracy among the evaluation's metrics; `facts` are fields of the report that
+    the Trainer does not know, such as `dataset`. With a `reporter` of its own, the caller opens and
+    closes it.
 
     Example::
 
@@ -75,7 +77,7 @@ class HuggingFaceCallback:
         **values: Any,
     ) -> None:
         """Open the run, describe it, and continue the counts of an earlier attempt."""
-        self._run.open_until_exit()
+        self._run.open_until_exit(can_resume=lambda: newest_checkpoint(args.output_dir) is not None)
         self._tokens_seen = state.num_input_tokens_seen
         self._steps_per_epoch = _steps_per_epoch(args, state, train_dataloader)
         self._describe(args, state, model)
@@ -220,6 +222,8 @@ class HuggingFaceCallback:
         """Put the counts into the Trainer's state, if it is about to be saved."""
         states = getattr(state, "stateful_callbacks", None)
         if control.should_save and isinstance(states, dict):
+            # The last step's samples are still on their way between the ranks.
+            self._run.settle()
             states[STATE_KEY] = self._run.reporter.state()
 
     def _close_epoch(self) -> None:
