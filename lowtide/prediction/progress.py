@@ -2,7 +2,7 @@
 
 A prediction is "if all planned work is done": early stopping ends a run sooner. Nothing is
 predicted from fewer than five steps, and nothing whose 90 % interval is wider than the expected
-total itself: the reason is said instead.
+total itself, or than the one that the mean of the steps gives: the reason is said instead.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from typing import Final
 from lowtide.prediction.extrapolation import FEWEST_STEPS, SumToCome, sum_to_come
 
 WIDEST: Final = 1.0
-"""Most that half the interval may be of the expected total."""
+"""Most that half the interval may be of the expected total, and of the one by the mean step."""
 CLEAR: Final = 0.5
 """From this probability or correlation on a peculiarity of the steps is named."""
 
@@ -148,7 +148,9 @@ def _to_come(
     if len(even) < FEWEST_STEPS:
         return NotPredicted(f"the steps whose {quantity} is known hold no work")
     ahead = sum_to_come(even, left / usual)
-    total = fsum(amounts) + ahead.expected
+    # By the mean step too: a course that runs away carries its own expectation along.
+    usual_rest = fsum(even) / len(even) * left / usual
+    total = fsum(amounts) + min(ahead.expected, usual_rest)
     if (ahead.high - ahead.low) / 2 > WIDEST * total:
         return NotPredicted(
             f"the {quantity} differs too much from step to step: the 90 % interval of the rest, "

@@ -38,6 +38,19 @@ def test_epochs_that_jump_about_are_refused() -> None:
     assert "differs too much from step to step" in answer.sentence
 
 
+def test_a_course_that_runs_away_is_refused_by_the_mean_of_its_steps() -> None:
+    """Five recorded epochs that grew from 0.4 to 1.9 s, of 40: a line foresees 16 times too much.
+
+    The expectation grows along with its interval, so the interval alone looks narrow beside it.
+    """
+    grown = [Step(1, seconds) for seconds in (0.41, 0.62, 1.00, 1.26, 1.87)]
+
+    answer = seconds_to_come(progress(*grown, planned=40))
+
+    assert isinstance(answer, NotPredicted)
+    assert "differs too much from step to step" in answer.sentence
+
+
 def test_entries_of_several_epochs_count_as_so_many() -> None:
     """Entries of two epochs with 200 J each: eight epochs are left, at 100 J."""
     answer = joules_to_come(progress(*[Step(2, 120, 200)] * 6, planned=20))
