@@ -20,10 +20,10 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Plan, Source, plan
 from lowtide.planning.objective import CARBON, Objective
 from lowtide.prices.forecast import PriceForecast
-from lowtide.trainingjob.attempts import ran_seconds
+from lowtide.trainingjob.attempts import ran_seconds, worked_seconds
 from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.conditions import Reason
-from lowtide.trainingjob.requests import request_in_hindsight
+from lowtide.trainingjob.requests import elastic_of, request_in_hindsight
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
@@ -228,10 +228,31 @@ def best_run(
     seconds = ran_seconds(status.attempts, planned.deadline) - repeated
     if seconds <= 0:
         return None
+    base = next((one.base_replicas for one in status.attempts if one.base_replicas), None)
+    elastic = None if base is None else elastic_of(spec, base)
+    if elastic is not None:
+        cost = spec.schedule.interruption.restart_cost_seconds
+        seconds = worked_seconds(status.attempts, planned.deadline, cost)
     request = replace(
-        request_in_hindsight(spec, start, planned.deadline, seconds, settings), objective=objective
+        request_in_hindsight(spec, start, planned.deadline, seconds, settings),
+        objective=objective,
+        elastic=elastic,
     )
     best = plan(start, request, actual, prices=prices)
-    length = fsum((segment.end - segment.start).total_seconds() for segment in best.segments)
+    length = fsum(
+        (part.end - part.start).total_seconds() * _width(part.replicas, base)
+        for part in best.segments
+    )
+    if elastic is not None:
+        held = fsum(
+            ran_seconds([one], planned.deadline) * _width(one.replicas, base)
+            for one in status.attempts
+        )
+        return joules_to_kwh(total / held * length), best
     watts = (total - (known.restart_joules or 0)) / seconds
     return joules_to_kwh(watts * length), best
+
+
+def _width(replicas: int | None, base: int | None) -> float:
+    """Return the power of a size, where that of the base is 1; 1 for a job of fixed size."""
+    return 1.0 if replicas is None or not base else replicas / base

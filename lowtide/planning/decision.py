@@ -28,7 +28,9 @@ def decide_without_search(
     begin = max(now, request.earliest)
     reason = _forced_reason(begin, request, costs)
     if reason is None and not _reaches(begin, request, costs):
-        reason = PlanReason.NO_FORECAST
+        # Without a forecast too, an elastic job leaves a slow size when its latest start has come.
+        due = begin >= latest_start(request)
+        reason = PlanReason.LATEST_START if due else PlanReason.NO_FORECAST
     if reason is None:
         return None
     if begin > now and reason is not PlanReason.DEADLINE_AT_RISK:

@@ -31,6 +31,13 @@ COLUMNS: Final = {
     "SAM": "sam",
 }
 """Quantity and its column, with the unit."""
+BILL: Final = (
+    "electricity_paid",
+    "electricity_saved",
+    "electricity_saved_percent",
+    "electricity_currency",
+)
+"""Columns of the bill at prices in time, as the fields of a run are called."""
 
 
 def to_json(comparison: Comparison, by: Quantity) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def to_csv(comparison: Comparison, by: Quantity) -> str:
     """Return one line per run in base units, the best first; changes are against the baseline."""
     head = ["run", *COLUMNS.values(), "cost_currency", "functional_unit", "accuracy_points"]
     head += [f"{COLUMNS[one.name]}_percent" for one in QUANTITIES]
-    head += ["not_compared", "not_made_alike"]
+    head += [*BILL, "not_compared", "not_made_alike"]
     return _csv([head, *(_csv_line(comparison, job) for job in ordered(comparison, by))])
 
 
@@ -145,6 +152,7 @@ def _csv_line(comparison: Comparison, job: JobFigures) -> list[Any]:
         job.functional_unit,
         None if is_base else comparison.points(job),
         *(None if d is None else d.value for d in found),
+        *(getattr(job, name) for name in BILL),
         "; ".join(reasons),
         "; ".join(named),
     ]

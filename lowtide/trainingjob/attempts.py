@@ -1,10 +1,19 @@
-"""Attempts in a job's status: when the job ran."""
+"""Attempts in a job's status: when the job ran, how wide, and how much work that was."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
+from lowtide.planning.elastic import Elastic
+from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.status import MAX_ATTEMPTS, Attempt
 from lowtide.trainingjob.times import whole_seconds
+
+SPEED_DIGITS: Final = 5
+RESIZED: Final = "Resized"
+"""Outcome of an attempt that ended to go on at another size."""
+NO_ROOM: Final = "NoRoom"
+"""Outcome of an attempt at a larger size whose pods found no room: it did no work."""
 
 
 def with_attempt(attempts: tuple[Attempt, ...], name: str) -> tuple[Attempt, ...]:
@@ -35,3 +44,40 @@ def ran_seconds(attempts: Iterable[Attempt], now: datetime) -> float:
         for attempt in attempts
         if attempt.start is not None
     )
+
+
+def with_size(
+    attempts: tuple[Attempt, ...], replicas: int, elastic: Elastic
+) -> tuple[Attempt, ...]:
+    """Return the attempts with the size of the open one, if it is not known yet.
+
+    A size that is none of the plan's counts as the next smaller one, or as the smallest: work is
+    then not counted that was not done.
+    """
+    if not attempts or attempts[-1].end is not None or attempts[-1].replicas is not None:
+        return attempts
+    near = max((size for size in elastic.sizes if size <= replicas), default=elastic.sizes[0])
+    sized = attempts[-1].model_copy(
+        update={
+            "replicas": replicas,
+            "base_replicas": elastic.base,
+            "speed": decimal_text(elastic.speed(near), SPEED_DIGITS),
+        }
+    )
+    return (*attempts[:-1], sized)
+
+
+def worked_seconds(
+    attempts: Iterable[Attempt], now: datetime, restart_cost_seconds: float
+) -> float:
+    """Return the work that is done, as running time at the size that it is given for.
+
+    Every attempt but the first begins with a resume, which burns its cost at the attempt's size.
+    """
+    total = 0.0
+    for place, attempt in enumerate(attempts):
+        if attempt.outcome == NO_ROOM:
+            continue
+        burnt = restart_cost_seconds if place else 0.0
+        total += (ran_seconds([attempt], now) - burnt) * float(attempt.speed or 1)
+    return max(0.0, total)

@@ -139,6 +139,9 @@ class Reason(StrEnum):
     CLEANER_LATER = "CleanerLater"
     """The job is paused because the grid is expected to be cleaner later."""
 
+    RESIZING = "Resizing"
+    """The job rests for a moment and goes on with another number of replicas."""
+
     # OverBudget; the first also of Running, Paused and Failed
     BUDGET_EXCEEDED = "BudgetExceeded"
     """More was measured than the budget allows, or the job rests because of its budget."""

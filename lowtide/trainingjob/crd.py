@@ -13,6 +13,9 @@ import yaml
 
 from lowtide import names
 from lowtide.trainingjob.spec import (
+    OWN_JOBS_RESIZE,
+    RESIZES_ARE_PAUSES,
+    SIZES_RISE,
     TEMPLATE_OR_TARGET,
     UNIT_AND_WORK,
     UNITS_OF_INFERENCE,
@@ -54,7 +57,7 @@ _ROOT_RULES: Final = [
     },
     *(
         _frozen_after_start(name)
-        for name in ("work", "template", "grid", "functionalUnit", "hardware")
+        for name in ("work", "template", "grid", "functionalUnit", "hardware", "schedule.elastic")
     ),
 ]
 
@@ -72,6 +75,11 @@ _SPEC_RULES: Final = [
     {
         "rule": "has(self.template) != has(self.targetRef)",
         "message": TEMPLATE_OR_TARGET,
+    },
+    {
+        "rule": "!has(self.targetRef) || !has(self.schedule) || !has(self.schedule.elastic)",
+        "message": OWN_JOBS_RESIZE,
+        "fieldPath": ".schedule",
     },
     {
         "rule": "has(self.targetRef) == has(oldSelf.targetRef)"
@@ -109,6 +117,16 @@ _SCHEDULE_RULES: Final = [
         " || self.startNoEarlierThan < self.deadline",
         "message": "spec.schedule.startNoEarlierThan must be before spec.schedule.deadline",
     },
+    {
+        "rule": "!has(self.elastic) || (has(self.interruption) && has(self.interruption.allowed)"
+        " && self.interruption.allowed)",
+        "message": RESIZES_ARE_PAUSES,
+        "fieldPath": ".elastic",
+    },
+]
+
+_ELASTIC_RULES: Final = [
+    {"rule": "self.minReplicas <= self.maxReplicas", "message": SIZES_RISE},
 ]
 
 _FINISH_LIMIT_RULES: Final = [_date_bounds("limit", "spec.budget.finish")]
@@ -234,6 +252,7 @@ def custom_resource_definition(versions: Sequence[str] = (names.VERSION,)) -> Sc
     spec["properties"]["schedule"]["x-kubernetes-validations"] = _SCHEDULE_RULES
     schedule = spec["properties"]["schedule"]["properties"]
     schedule["objective"]["x-kubernetes-validations"] = _OBJECTIVE_RULES
+    schedule["elastic"]["x-kubernetes-validations"] = _ELASTIC_RULES
     spec["properties"]["functionalUnit"]["x-kubernetes-validations"] = _FUNCTIONAL_UNIT_RULES
     finish = spec["properties"]["budget"]["properties"]["finish"]
     finish["x-kubernetes-validations"] = _FINISH_LIMIT_RULES

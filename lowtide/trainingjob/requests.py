@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from lowtide.planning import PlanReason, Request
+from lowtide.planning.elastic import Elastic
 from lowtide.planning.objective import CARBON, Objective
-from lowtide.trainingjob.attempts import ran_seconds
+from lowtide.trainingjob.attempts import NO_ROOM, RESIZED, worked_seconds
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
@@ -31,6 +32,27 @@ NEVER_PAUSED: Final = frozenset(
 """A plan with one of these reasons means: run to the end without a pause."""
 
 
+def elastic_of(spec: TrainingJobSpec, base: int) -> Elastic | None:
+    """Return the sizes of a job whose template has `base` replicas; `None` for a fixed size.
+
+    The deadline counts on the template's size: nothing promises room for a larger one.
+
+    Raises:
+        RequestError: the template's size is not among those that the spec allows.
+    """
+    size = spec.schedule.elastic
+    if size is None:
+        return None
+    return Elastic.per_doubling(
+        size.min_replicas,
+        size.max_replicas,
+        float(size.efficiency),
+        base=base,
+        guard=base,
+        resize_cost_seconds=float(spec.schedule.interruption.restart_cost_seconds),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applicant:
     """Identity of the job that asks."""
@@ -43,6 +65,8 @@ class Applicant:
     """GPUs that the job holds while it runs."""
     gpu_resource: str = ""
     """Resource name of these GPUs."""
+    elastic: Elastic | None = None
+    """Sizes that it may run with."""
 
 
 def request_to_start(
@@ -82,6 +106,8 @@ def request_to_start(
         waited=waited and not runs_anyway,
         created=job.created,
         objective=objective,
+        # What is to run at once runs at the size that it was written with.
+        elastic=None if runs_anyway else job.elastic,
     )
 
 
@@ -102,15 +128,18 @@ def request_to_go_on(
     attempts: Sequence[Attempt],
     now: datetime,
     running: bool,
+    replicas: int = 0,
     objective: Objective = CARBON,
 ) -> Request:
     """Return the job as the planner sees it after its start; `attempts` holds at least one.
 
-    What was worked is the time it ran, less what every resume cost.
+    What was worked is the time it ran, less what every resume cost. A job that only rests to
+    change its size goes on as soon as it can.
     """
     cost = float(spec.schedule.interruption.restart_cost_seconds)
-    worked = max(0.0, ran_seconds(attempts, now) - cost * (len(attempts) - 1))
+    worked = worked_seconds(attempts, now, cost)
     last = attempts[-1]
+    rested = None if last.outcome in (RESIZED, NO_ROOM) else last.end
     return Request(
         key=job.key,
         earliest=window.earliest,
@@ -127,9 +156,11 @@ def request_to_go_on(
         latency_seconds=settings.start_latency_seconds,
         margin_seconds=settings.margin_seconds,
         waited=True,
-        since=last.start if running else last.end,
+        since=last.start if running else rested,
         created=job.created,
         objective=objective,
+        elastic=job.elastic,
+        replicas=replicas,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lowtide.grid.series import Signal
 from lowtide.metrics.sam import EnergyUnit
 from lowtide.metrics.sci import FunctionalUnitKind
+from lowtide.planning.elastic import MOST_REPLICAS
 from lowtide.planning.objective import ObjectiveKind
 from lowtide.trainingjob.base import ApiModel, PositiveDecimal, Timestamp
 from lowtide.trainingjob.budget import Budget
@@ -24,6 +25,17 @@ PUE_PATTERN = r"^([1-9](\.[0-9]+)?|10(\.0+)?)$"
 """A decimal number from 1 to 10 as text."""
 
 
+EFFICIENCY_PATTERN: Final = r"^(0\.[5-9][0-9]*|1(\.0+)?)$"
+"""A decimal number from 0.5 to 1 as text."""
+SIZES_RISE: Final = "spec.schedule.elastic.minReplicas must not be above maxReplicas"
+RESIZES_ARE_PAUSES: Final = (
+    "spec.schedule.elastic needs spec.schedule.interruption.allowed: a change of size is a pause "
+    "and a resume from a checkpoint"
+)
+OWN_JOBS_RESIZE: Final = (
+    "spec.schedule.elastic is for a template: the size of a workload that targetRef names is its "
+    "owner's"
+)
 TEMPLATE_OR_TARGET: Final = (
     "spec needs either a template (a Job to create) or a targetRef (a workload that exists), "
     "and not both"
@@ -104,6 +116,35 @@ class ObjectiveChoice(ApiModel):
         return self
 
 
+class ElasticSize(ApiModel):
+    """elastic lets the plan choose how wide an Indexed Job runs; a resize is a pause and a resume.
+
+    Its template's parallelism is the size that expectedDurationSeconds is given for, and the one
+    that the deadline counts on.
+    """
+
+    min_replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)] = Field(
+        description="minReplicas is the least parallelism while the job runs."
+    )
+    max_replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)] = Field(
+        description="maxReplicas is the most."
+    )
+    efficiency: Annotated[str, Field(pattern=EFFICIENCY_PATTERN, max_length=32)] = Field(
+        description=(
+            "efficiency is that of a doubling, from 0.5 to 1: with 0.9 twice the replicas are 1.8 "
+            "times as fast."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _rises(self) -> "ElasticSize":
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"{SIZES_RISE}: minReplicas is {self.min_replicas}, maxReplicas {self.max_replicas}"
+            )
+        return self
+
+
 class Schedule(ApiModel):
     """schedule says when the job may run."""
 
@@ -145,6 +186,19 @@ class Schedule(ApiModel):
         default=None,
         description="objective says what the plan minimises: grams, money or both.",
     )
+    elastic: ElasticSize | None = Field(
+        default=None,
+        description=(
+            "elastic lets the plan choose parallelism and completions of an Indexed Job; the job "
+            "must save checkpoints (interruption.allowed)."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _resizes_by_pauses(self) -> "Schedule":
+        if self.elastic is not None and not self.interruption.allowed:
+            raise ValueError(RESIZES_ARE_PAUSES)
+        return self
 
 
 class Grid(ApiModel):
@@ -325,6 +379,12 @@ class TrainingJobSpec(ApiModel):
             "paused and measured where it is, and neither object owns the other."
         ),
     )
+
+    @model_validator(mode="after")
+    def _only_own_jobs_resize(self) -> "TrainingJobSpec":
+        if self.schedule.elastic is not None and self.target_ref is not None:
+            raise ValueError(OWN_JOBS_RESIZE)
+        return self
 
     @model_validator(mode="after")
     def _unit_fits_work(self) -> "TrainingJobSpec":

@@ -108,6 +108,9 @@ class PlanSegment(ApiModel):
 
     start: Timestamp = Field(description="start is when the stretch begins.")
     end: Timestamp = Field(description="end is when it ends.")
+    replicas: Count | None = Field(
+        default=None, description="replicas is the parallelism in this stretch, of an elastic job."
+    )
 
 
 class PlanStatus(ApiModel):
@@ -236,7 +239,21 @@ class Attempt(ApiModel):
     start: Timestamp | None = Field(default=None, description="start is when it started.")
     end: Timestamp | None = Field(default=None, description="end is when it ended.")
     outcome: ShortText | None = Field(
-        default=None, description="outcome is Complete, Failed, Paused or Deleted."
+        default=None, description="outcome is Complete, Failed, Paused, Resized, NoRoom or Deleted."
+    )
+    replicas: Count | None = Field(
+        default=None, description="replicas is the parallelism of an elastic job in this attempt."
+    )
+    base_replicas: Count | None = Field(
+        default=None,
+        description="baseReplicas is the parallelism that the running time is given for.",
+    )
+    speed: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "speed is that of replicas by the efficiency that the spec gives, where that of "
+            "baseReplicas is 1."
+        ),
     )
     energy_joules: Count | None = Field(default=None, description="energyJoules is what it used.")
     operational_grams: PositiveDecimal | None = Field(

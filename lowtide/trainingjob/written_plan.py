@@ -36,8 +36,12 @@ def plan_status(
     saving = None
     if planned is not None and at_once:
         saving = 100 * (1 - planned / at_once)
+    if plan.replicas is not None:
+        # Wider running uses more energy: the means of an elastic job say less than its totals.
+        saving = None if plan.saving_ratio is None else 100 * plan.saving_ratio
     segments = tuple(
-        PlanSegment(start=nearest_second(s.start), end=nearest_second(s.end)) for s in plan.segments
+        PlanSegment(start=nearest_second(s.start), end=nearest_second(s.end), replicas=s.replicas)
+        for s in plan.segments
     )
     return PlanStatus(
         segments=segments[:MAX_SEGMENTS],
@@ -96,6 +100,8 @@ def _money(plan: Plan, remembered: PlanStatus | None) -> dict[str, Any]:
     saving = None
     if planned is not None and at_once is not None and at_once > 0:
         saving = 100 * (1 - planned / at_once)
+    if plan.replicas is not None:
+        saving = None if plan.money_saving_ratio is None else 100 * plan.money_saving_ratio
     return {
         "currency": plan.currency,
         "planned_price_per_kwh": decimal_text(planned, PRICE_DIGITS),

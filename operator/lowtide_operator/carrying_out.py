@@ -4,6 +4,9 @@ An action is safe to repeat: a Job of ours that is already there is as good as o
 workload that was replaced is left alone.
 """
 
+import logging
+from typing import Final
+
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.holding import hold_patch, is_queued
 from lowtide.trainingjob.workload_kinds import kind_of
@@ -28,8 +31,10 @@ from lowtide_operator.decision.observation import StartRefusal
 from lowtide_operator.objects.job_manifest import Manifest, job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.queueing import may_wait_outside, outside_of_queue
-from lowtide_operator.objects.views import child_view, template_of
+from lowtide_operator.objects.views import Body, child_view, template_of
 from lowtide_operator.objects.workloads import workload_view
+
+LOG: Final = logging.getLogger(__name__)
 
 
 async def carry_out(action: Action, app: App) -> StartRefusal | None:
@@ -37,6 +42,11 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
     match action:
         case CreateJob():
             return await _create(action, app)
+        case ResumeJob(replicas=int()):
+            body = await _resume_at_size(action, app)
+            if body is not None:
+                app.cache.remember_child(body)
+            return None
         case SuspendJob() | ResumeJob():
             suspended = isinstance(action, SuspendJob)
             body = await app.cluster.set_suspended(
@@ -58,6 +68,16 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
         case DeleteTrainingJob():
             await app.cluster.delete_training_job(action.key, action.uid)
             return None
+
+
+async def _resume_at_size(action: ResumeJob, app: App) -> Body | None:
+    """Resume a Job at another size, or at its own where the API server refuses the change."""
+    place = action.namespace, action.name, action.uid
+    try:
+        return await app.cluster.set_suspended(*place, suspended=False, replicas=action.replicas)
+    except RefusedError as error:
+        LOG.warning("Job %s keeps its size: %s", action.name, error)
+        return await app.cluster.set_suspended(*place, suspended=False)
 
 
 async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> None:

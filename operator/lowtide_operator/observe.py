@@ -70,7 +70,9 @@ async def observe(job: JobView, app: App) -> Observation:
         return replace(
             seen,
             pods=pods,
-            creation_failure="" if pods else await _creation_failure(child, now, app),
+            creation_failure=""
+            if _are_all_there(job, child, pods)
+            else await _creation_failure(child, now, app),
             training=training,
             prediction=prediction,
             joules_so_far=app.live.of_pods(job.key.namespace, uids),
@@ -138,6 +140,13 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
         joules_so_far=app.live.of_pods(job.key.namespace, uids),
         calendar=_calendar(seen.job, app),
     )
+
+
+def _are_all_there(job: JobView, child: ChildView, pods: Sequence[PodView]) -> bool:
+    """Return whether pods were created; of a job that changes its size, all that it needs."""
+    if job.replicas:
+        return child.suspended or sum(is_there(pod) for pod in pods) >= child.replicas
+    return bool(pods)
 
 
 def _unknown_kind(seen: Observation, message: str) -> Observation:

@@ -287,3 +287,17 @@ def test_of_many_sizes_a_few_are_chosen_among():
     assert (many[0], many[-1]) == (2, 1000)
     assert 17 in many
     assert len(many) <= 9
+
+
+def test_without_a_forecast_a_slow_size_is_left_at_the_latest_start(job, now):
+    """Five hours of work at two replicas, six left: one replica, half as fast, would need ten."""
+    elastic = Elastic.per_doubling(1, 2, 1.0, base=2, guard=2)
+    narrow = elastic_job(
+        job, elastic, work_hours=5, started=True, running=True, replicas=1, waited=True
+    )
+
+    before = plan(now, narrow, None)
+    due = plan(now + HOUR, narrow, None)
+
+    assert (before.reason, before.replicas) == (PlanReason.NO_FORECAST, 1)
+    assert (due.reason, due.replicas) == (PlanReason.LATEST_START, 2)

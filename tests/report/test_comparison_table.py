@@ -65,6 +65,13 @@ def test_money_paid_and_saved_stands_beside_the_grams(densenet: Job, inception: 
     assert "0.300 EUR 31 %" in row
     (first, _) = to_json(compared(densenet, inception), quantity("energy"))["jobs"]
     assert (first["electricity_paid"], first["electricity_saved"]) == (0.66, 0.3)
+    written = to_csv(compared(densenet, inception), quantity("energy"))
+    lines = {line["run"]: line for line in csv.DictReader(io.StringIO(written))}
+    bill = ("paid", "saved", "saved_percent", "currency")
+    names = (densenet["metadata"]["name"], inception["metadata"]["name"])
+    billed, unbilled = ([lines[name][f"electricity_{part}"] for part in bill] for name in names)
+    assert billed == ["0.66", "0.3", "31.25", "EUR"]
+    assert unbilled == ["", "", "", ""]
     assert "electricity" not in render(compared(inception), width=400)
     densenet["status"]["electricity"] |= {"saved": "-0.05", "savedPercent": "-8"}
     assert "-0.0500 EUR -8 %" in render(compared(densenet), width=400)

@@ -128,14 +128,15 @@ class Cluster(Listings, Workloads, Queues, Reviews):
         return await self._patch_job(namespace, name, {"metadata": metadata})
 
     async def set_suspended(
-        self, namespace: str, name: str, uid: str, *, suspended: bool
+        self, namespace: str, name: str, uid: str, *, suspended: bool, replicas: int | None = None
     ) -> Body | None:
-        """Suspend or resume a batch Job; `None` if it is gone.
+        """Suspend or resume a batch Job, perhaps at another size; `None` if it is gone.
 
         Raises:
             ClusterError: the Job of this name is another one, or the API server did not answer.
         """
-        patch = {"metadata": {"uid": uid}, "spec": {"suspend": suspended}}
+        size = {} if replicas is None else {"parallelism": replicas, "completions": replicas}
+        patch = {"metadata": {"uid": uid}, "spec": {"suspend": suspended, **size}}
         return await self._patch_job(namespace, name, patch)
 
     async def _patch_job(self, namespace: str, name: str, patch: Body) -> Body | None:

@@ -43,6 +43,8 @@ class ResumeJob:
     namespace: str
     name: str
     uid: str
+    replicas: int | None = None
+    """Parallelism and completions that it goes on with; `None` for those that it has."""
 
 
 @dataclass(frozen=True, slots=True)

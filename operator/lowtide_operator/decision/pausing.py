@@ -24,6 +24,12 @@ from lowtide_operator.decision.intent import planned
 from lowtide_operator.decision.objectives import objective_of, prices_awaited_until
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.questions import request_after_start
+from lowtide_operator.decision.resizing import (
+    first_size,
+    lacks_room,
+    note_no_room,
+    size_without_forecast,
+)
 from lowtide_operator.decision.start import has_run
 from lowtide_operator.decision.workload import may_be_paused
 from lowtide_operator.objects.views import ChildView
@@ -37,6 +43,8 @@ class Wish:
     run: bool
     reason: Reason = Reason.NOT_PAUSED
     message: str = ""
+    replicas: int | None = None
+    """Size to run with; `None` for the one that the Job has."""
 
 
 RUN: Final = Wish(True)
@@ -56,10 +64,17 @@ def wish_of(
             False, Reason.SUSPENDED, "spec.suspend is true: the job rests until it is false"
         )
     if not _may_be_paused(seen, child, spec, draft.plan):
-        return RUN
+        return (
+            RUN
+            if has_run(seen.job.status.attempts)
+            else Wish(True, replicas=first_size(seen, draft))
+        )
     request = request_after_start(seen, child, spec, window, draft, settings)
     if request.remaining_seconds <= 0:
         return RUN
+    if lacks_room(seen, child, request):
+        note_no_room(draft)
+        return Wish(True, replicas=None if request.elastic is None else request.elastic.base)
     prices_until = prices_awaited_until(seen, settings.schedule)
     if seen.forecast.forecast is None or prices_until is not None:
         until = prices_until or seen.forecast.pending_until
@@ -69,7 +84,7 @@ def wish_of(
     draft.look_in(settings.schedule.look_again_seconds)
     _write_plan(intended, window, objective_of(seen, settings.schedule), child, draft)
     if intended.run:
-        return RUN
+        return Wish(True, replicas=intended.replicas)
     message = "" if draft.plan is None else draft.plan.explanation or ""
     return Wish(False, Reason.CLEANER_LATER, message)
 
@@ -95,12 +110,13 @@ def _without_forecast(
 
     The first forecast or the first prices are awaited until `until`.
     """
+    onward = Wish(True, replicas=size_without_forecast(seen, request, draft))
     if not child.suspended:
-        return RUN
+        return onward
     if draft.plan is not None and draft.plan.start is not None and draft.plan.start > seen.now:
         until = draft.plan.start
     if until is None or seen.now >= min(until, latest_start(request)):
-        return RUN
+        return onward
     draft.look_at(min(until, latest_start(request)))
     return Wish(False, Reason.CLEANER_LATER, (draft.plan and draft.plan.explanation) or "")
 
@@ -133,4 +149,4 @@ def _from_attempt(
     if child.suspended or began is None or not segments or segments[0].start < began:
         return segments
     first, *rest = segments
-    return (Segment(min(began, first.start), first.end), *rest)
+    return (Segment(min(began, first.start), first.end, first.replicas), *rest)

@@ -4,6 +4,7 @@ A job asks before its start, while it runs or rests, and once more in hindsight.
 """
 
 from lowtide.planning import Request
+from lowtide.planning.elastic import Elastic
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import Applicant, has_waited, request_to_go_on, request_to_start
 from lowtide.trainingjob.spec import Policy, TrainingJobSpec
@@ -16,6 +17,7 @@ from lowtide_operator.decision.objectives import (
     prices_awaited_until,
 )
 from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.resizing import size_fault, sizes_of
 from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
@@ -41,7 +43,7 @@ def fault_of(
     seen: Observation, window: Window, settings: OperatorSettings
 ) -> tuple[Reason, str] | None:
     """Return why the job cannot run as it is written."""
-    fault = window.fault or objective_fault(seen, settings.schedule)
+    fault = window.fault or objective_fault(seen, settings.schedule) or size_fault(seen.job)
     if fault is not None:
         return Reason.INVALID_SCHEDULE, fault
     if seen.forecast.fault is not None:
@@ -63,7 +65,7 @@ def request_before_start(
         spec,
         window,
         settings.schedule,
-        _applicant(seen.job),
+        _applicant(seen.job, sizes_of(seen.job, seen.now)),
         at_once=at_once,
         now=seen.now,
         waited=has_waited(remembered_plan(seen.job)),
@@ -103,18 +105,20 @@ def request_after_start(
         spec,
         window,
         settings.schedule,
-        _applicant(seen.job),
+        _applicant(seen.job, sizes_of(seen.job, seen.now, draft.attempts)),
         attempts=draft.attempts,
         now=seen.now,
         running=not child.suspended,
+        replicas=child.replicas,
         objective=objective_of(seen, settings.schedule).objective,
     )
 
 
-def _applicant(job: JobView) -> Applicant:
+def _applicant(job: JobView, elastic: Elastic | None) -> Applicant:
     return Applicant(
         key=job.uid,
         created=job.created,
         gpus=job.gpus - job.other_gpus,
         gpu_resource=job.gpu_resource,
+        elastic=elastic,
     )

@@ -12,7 +12,13 @@ from typing import Final
 
 from lowtide import names
 from lowtide.accounts.foresight import not_below
-from lowtide.trainingjob.attempts import ran_seconds, with_attempt, with_end
+from lowtide.trainingjob.attempts import (
+    ran_seconds,
+    with_attempt,
+    with_end,
+    with_size,
+    worked_seconds,
+)
 from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
 from lowtide.trainingjob.report_values import MAX_COUNT
@@ -27,8 +33,9 @@ from lowtide_operator.decision.grace import say_grace
 from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
+from lowtide_operator.decision.resizing import go_on, outcome_of_rest, resizes, sizes_of
 from lowtide_operator.decision.risk import set_risk
-from lowtide_operator.decision.start import has_run, is_held, record_or_resume
+from lowtide_operator.decision.start import has_run, is_held
 from lowtide_operator.decision.workload import may_be_paused, switch
 from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.pods import PodView
@@ -37,7 +44,6 @@ from lowtide_operator.objects.workloads import is_there
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 
-PAUSED = "Paused"
 MOST_RESTARTS: Final = 6
 """Times in one attempt that pods may stop as if told to, with no pause in sight; each costs."""
 LONGEST_SAVING: Final = timedelta(minutes=10)
@@ -60,6 +66,8 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     attempts = draft.attempts
     if not child.suspended:
         attempts = with_attempt(attempts, child.name)
+        elastic = sizes_of(seen.job, seen.now)
+        attempts = attempts if elastic is None else with_size(attempts, child.replicas, elastic)
     draft.section(attempts=with_pods(attempts, seen.pods))
     _say_energy(seen.joules_so_far, draft)
     if seen.training is not None:
@@ -72,16 +80,16 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         _remember_plan(seen, child, window, draft)
         _watch_deadline(seen, window, draft)
         wish = wish_of(seen, child, spec, window, draft, settings)
-        if wish.run:
-            wish = _restarts_left(seen, draft)
+        left = _restarts_left(seen, draft)
+        wish = wish if left.run or not wish.run else left
         wish, stops = _within_budget(seen, spec, wish, draft)
         say_grace(seen, spec, draft)
     if seen.workload is not None:
         switch(seen, seen.workload, wish.run, draft)
-    elif wish.run == child.suspended and not child.queued:
+    elif not child.queued:
         if wish.run:
-            record_or_resume(seen, child, draft)
-        else:
+            go_on(seen, child, wish.replicas, draft)
+        elif not child.suspended:
             draft.act(SuspendJob(child.owner.namespace, child.name, child.uid))
     if child.suspended and not (wish.run and is_held(child, draft.attempts)):
         _say_suspended(seen, child, wish, draft, settings)
@@ -205,7 +213,12 @@ def _remember_plan(seen: Observation, child: ChildView, window: Window, draft: D
 
 def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
     left = max(0.0, window.high_seconds - ran_seconds(draft.attempts, seen.now))
-    if has_run(draft.attempts) and not (seen.child is not None and seen.child.suspended):
+    if any(attempt.speed is not None for attempt in draft.attempts):
+        spec = seen.job.spec
+        cost = 0.0 if isinstance(spec, Fault) else spec.schedule.interruption.restart_cost_seconds
+        left = window.high_seconds - worked_seconds(draft.attempts, seen.now, cost)
+        at_risk = window.deadline - seen.now < timedelta(seconds=max(0.0, left))
+    elif has_run(draft.attempts) and not (seen.child is not None and seen.child.suspended):
         # While it runs, its expected end does not move: no new verdict with every look.
         first = min(a.start for a in draft.attempts if a.start is not None)
         # A difference of two times always exists; a sum may be past the last year.
@@ -224,6 +237,9 @@ def _say_suspended(
     reason, message = (wish.reason if not wish.run else Reason.SUSPENDED), wish.message
     if wish.run and left:
         reason, message = Reason.POD_LEFT, f"goes on when pod {left[0].name} is gone"
+    if wish.run and resizes(child, wish.replicas):
+        reason = Reason.RESIZING
+        message = f"goes on with {wish.replicas} instead of {child.replicas} replicas"
     if child.queued and not left and _is_kueues(seen, wish):
         message = f"Kueue holds {_what(seen, child)} until its queue has room"
         draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
@@ -236,7 +252,8 @@ def _say_suspended(
     if is_held(child, draft.attempts):
         return
     if child.active == 0 and not left and not any(pod.phase == "Running" for pod in seen.pods):
-        draft.section(attempts=with_end(draft.attempts, _stopped_at(child, draft), PAUSED))
+        outcome = outcome_of_rest(draft, goes_on=wish.run and resizes(child, wish.replicas))
+        draft.section(attempts=with_end(draft.attempts, _stopped_at(child, draft), outcome))
     else:
         # Its pods still save their state; the attempt ends with the last of them.
         draft.look_in(settings.cluster.pod_poll_seconds)

@@ -30,13 +30,18 @@ def is_held(child: ChildView, attempts: tuple[Attempt, ...]) -> bool:
     return child.suspended and not child.queued and not seen
 
 
-def record_or_resume(seen: Observation, child: ChildView, draft: Draft) -> None:
-    """Ask for a suspended Job to go on if its start is recorded; otherwise record that first."""
+def record_or_resume(
+    seen: Observation, child: ChildView, draft: Draft, replicas: int | None = None
+) -> None:
+    """Ask for a suspended Job to go on if its start is recorded; otherwise record that first.
+
+    `replicas` is another size to go on with.
+    """
     place = child.owner.namespace, child.name, child.uid
     if seen.job.status.attempts and child.queue_to_enter:
         draft.act(EnterQueue(*place, child.queue_to_enter))
     elif seen.job.status.attempts:
-        draft.act(ResumeJob(*place))
+        draft.act(ResumeJob(*place, replicas))
     else:
         draft.section(attempts=with_attempt(draft.attempts, child.name))
         draft.look_in(0)

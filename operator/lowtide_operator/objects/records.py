@@ -19,6 +19,7 @@ from lowtide_operator.objects.fingerprint import NESTED_MAX, fingerprint, nested
 from lowtide_operator.objects.gpus import NO_GPUS, GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.summary import Summary, past_run, summary_of
+from lowtide_operator.objects.template_size import TemplateSize, size_of_template
 from lowtide_operator.objects.views import Body, Fault, JobView
 
 TOO_DEEP: Final = "too deep"
@@ -79,6 +80,8 @@ class Record:
     """Which annotation of that workload cannot be used."""
     value_sources: tuple[str, ...] = ()
     """Where its values come from."""
+    size: TemplateSize | None = None
+    """Size of its template, of a job that may change it."""
 
     @classmethod
     def of(cls, body: Body, known: "Record | None" = None) -> "Record":
@@ -120,6 +123,7 @@ class Record:
             made_for=made_for,
             annotation_fault=str(annotations.get(names.ANNOTATION_FAULT, "")),
             value_sources=_sources(annotations.get(names.ANNOTATION_VALUE_SOURCES)),
+            size=size_of_template(template) if _is_elastic(spec) else None,
         )
 
     @property
@@ -146,12 +150,19 @@ class Record:
             made_for=self.made_for,
             annotation_fault=self.annotation_fault,
             value_sources=self.value_sources,
+            replicas=0 if self.size is None else self.size.replicas,
+            size_fault="" if self.size is None else self.size.fault,
         )
 
 
 def _fingerprint_of(template: object) -> str:
     is_readable = nested_at_most(template, NESTED_MAX)
     return sys.intern(fingerprint(template)) if is_readable else TOO_DEEP
+
+
+def _is_elastic(spec: Body) -> bool:
+    schedule = spec.get("schedule")
+    return isinstance(schedule, dict) and schedule.get("elastic") is not None
 
 
 def _target(spec: Body) -> tuple[str, str, str] | None:

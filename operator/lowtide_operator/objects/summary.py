@@ -99,7 +99,9 @@ def past_run(status: Body) -> PastRun | None:
     for attempt in mappings(status.get("attempts")):
         start, end = _seconds(attempt.get("start")), _seconds(attempt.get("end"))
         if start is not None and end is not None:
-            seconds, ended = seconds + max(0.0, end - start), max(ended, end)
+            # The work of an elastic job counts as time at the size that its duration is given for.
+            speed = _number(attempt.get("speed")) or 1.0
+            seconds, ended = seconds + speed * max(0.0, end - start), max(ended, end)
     joules = _number(_section(status, "energy").get("totalJoules"))
     return PastRun(seconds, joules, ended) if seconds > 0 else None
 

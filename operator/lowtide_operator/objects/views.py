@@ -72,6 +72,10 @@ class JobView:
     """Which annotation of that workload cannot be used, in one sentence."""
     value_sources: tuple[str, ...] = ()
     """Where the values come from that the operator wrote into the spec."""
+    replicas: int = 0
+    """Replicas of the template, of a job that may change its size."""
+    size_fault: str = ""
+    """Why the size of its template cannot be changed, in one sentence."""
 
 
 class JobOutcome(StrEnum):
@@ -125,6 +129,10 @@ class ChildView:
     """Kueue queue that the Job enters when it is let go."""
     rests_since: datetime | None = None
     """When its controller told the pods to stop, by the API server's clock; `None` if unknown."""
+    replicas: int = 1
+    """Its parallelism."""
+    succeeded: int = 0
+    """Pods that ended well."""
 
 
 def child_view(body: Body) -> ChildView | None:
@@ -150,6 +158,8 @@ def child_view(body: Body) -> ChildView | None:
         deleting="deletionTimestamp" in metadata,
         queue_to_enter=queue_to_enter(body),
         rests_since=rests_since(status),
+        replicas=spec.get("parallelism", 1),
+        succeeded=status.get("succeeded", 0),
     )
 
 

@@ -55,14 +55,15 @@ class Bookings:
         if plan is None or not plan.segments or gpus == 0:
             self._reservations.pop(job.key, None)
             return
-        segments = tuple(Segment(s.start, s.end) for s in plan.segments)
+        segments = tuple(Segment(s.start, s.end, s.replicas) for s in plan.segments)
+        each = tuple(_gpus_at(job, gpus, part.replicas) for part in segments if part.replicas)
         held = self._reservations.get(job.key)
         if (
             held is None
             or (held.gpus, held.gpu_resource) != (gpus, resource)
             or not _covers(held.segments, segments)
         ):
-            self._reservations[job.key] = Reservation(job.uid, gpus, segments, resource)
+            self._reservations[job.key] = Reservation(job.uid, gpus, segments, resource, each)
 
     def reserve(self, key: Key, reservation: Reservation) -> None:
         """Keep the planner's reservation for a job: its plan, with time to take longer."""
@@ -93,12 +94,17 @@ class Bookings:
         return Calendars(room, tuple(reservations.values()))
 
 
+def _gpus_at(job: JobView, gpus: int, replicas: int) -> int:
+    """Return the GPUs of a job at a size; those of its template are `gpus`."""
+    return gpus if job.replicas < 1 else -(-gpus * replicas // job.replicas)
+
+
 def _covers(held: Sequence[Segment], planned: Sequence[Segment]) -> bool:
     """Return whether stretches are those of a plan, the last one perhaps longer."""
     if len(held) != len(planned):
         return False
     pairs = list(zip(held, planned, strict=True))
-    same = all(_near(a.start, b.start) for a, b in pairs)
+    same = all(_near(a.start, b.start) and a.replicas == b.replicas for a, b in pairs)
     same = same and all(_near(a.end, b.end) for a, b in pairs[:-1])
     return same and held[-1].end >= planned[-1].end - ROUNDING
 

@@ -57,7 +57,7 @@ def differs(old: Plan, new: Plan) -> bool:
         return True
     for was, now in zip(old.segments, new.segments, strict=True):
         moved = max(abs(was.start - now.start), abs(was.end - now.end))
-        if moved.total_seconds() >= SAME_SECONDS:
+        if moved.total_seconds() >= SAME_SECONDS or was.replicas != now.replicas:
             return True
     if old.saving_ratio is None or new.saving_ratio is None:
         return old.saving_ratio is not new.saving_ratio

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.trainingjob.attempts import NO_ROOM, RESIZED
 from lowtide.trainingjob.conditions import (
     OPTIONAL,
     ConditionType,
@@ -154,8 +155,10 @@ def _about_attempts(before: TrainingJobStatus, after: TrainingJobStatus) -> list
             first = attempt.number == 1
             reason, action = ("Started", "Start") if first else ("Resumed", "Resume")
             notes.append(Note(reason, action, _start_sentence(after, attempt.name), NORMAL, round_))
-        if attempt.outcome == "Paused" and (
-            attempt.number in open_before or attempt.number not in known
+        if (
+            attempt.end is not None
+            and attempt.outcome in ("Paused", RESIZED, NO_ROOM)
+            and (attempt.number in open_before or attempt.number not in known)
         ):
             paused = find(after.conditions, ConditionType.PAUSED)
             text = "" if paused is None else paused.message
