@@ -138,6 +138,8 @@ def report_of(
     """
     stored = read_usage(prometheus, asked.choice)
     workloads = list(dict.fromkeys(usage.pods[0].workload for usage in stored.usages))
+    for title in sorted(own.keys() - {one.title for one in workloads}):
+        click.echo(f"note: --workload-zone {title}: it was not measured in this time", err=True)
     zones = {one: own.get(one.title) or stored.owners.zone_of(one) for one in workloads}
     if default is None and (None in zones.values() or not zones):
         default = default_zone(prometheus, asked)

@@ -259,6 +259,14 @@ def test_each_workload_has_the_zone_of_its_trainingjob_or_the_given_one(report: 
     assert [one["zone"] for one in found["zones"]] == ["DE", "FR"]
 
 
+def test_a_zone_of_a_workload_that_was_not_measured_is_said(report: Run) -> None:
+    """A typing error changes no figure in silence."""
+    result = report("--output", "json", "--workload-zone", "job/nett=FR")
+
+    assert "note: --workload-zone job/nett: it was not measured in this time" in result.stderr
+    assert json.loads(result.stdout)["total"]["at_once_grams"] == pytest.approx(1750)
+
+
 @pytest.mark.parametrize("words", ["net=FR", "job/net", "job/=FR", "thing/net=FR"])
 def test_a_zone_of_no_workload_is_refused(report: Run, words: str) -> None:
     """Exit code 1 or 2 with what was given, before anything is asked."""
