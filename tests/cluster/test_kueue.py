@@ -1,8 +1,10 @@
-"""A queued Job at the gate of the real Kueue: it waits for clean power first, then for quota.
+"""Queued Jobs with the real Kueue: clean power first, then quota; pauses, and deaths on both sides.
 
 Run by `make test-kinds`: Kueue takes long to build.
 """
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +16,19 @@ from demonstration import day, stage
 from measured import Installed, truth_of
 from sleepers import await_
 from test_paused_job import write_waves
-from test_workloads import BUSY, SLOT_SECONDS, TOLERANCE, beside, job, measured, state
+from test_workloads import (
+    BUSY,
+    SLOT_SECONDS,
+    STRETCH_SECONDS,
+    TOLERANCE,
+    beside,
+    job,
+    measured,
+    patch,
+    state,
+)
+
+from lowtide_operator.cluster.queue_calls import QUEUE_VERSIONS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
 
@@ -55,24 +69,32 @@ QUEUE = [
 
 
 @pytest.fixture(scope="module")
+def kueue(
+    cluster: RunningCluster, kubectl: Kubectl, installed: Installed
+) -> Iterator[host_controllers.Running]:
+    """Kueue beside the installed chart, with a queue."""
+    with host_controllers.run(known_controllers.KUEUE, cluster, kubectl) as running:
+        kubectl.apply(*QUEUE)
+        yield running
+
+
+@pytest.fixture(scope="module")
 def inside(
-    cluster: RunningCluster,
+    kueue: host_controllers.Running,
     kubectl: Kubectl,
     installed: Installed,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, Kueue, a queue and waves of a grid."""
-    with host_controllers.run(known_controllers.KUEUE, cluster, kubectl):
-        kubectl.apply(*QUEUE)
-        trace = tmp_path_factory.mktemp("waves") / "waves.csv"
-        first, _ = write_waves(trace)
-        on = installed.on
-        day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
-        day.await_forecast()
-        try:
-            yield kubectl.within(stage.NAMESPACE)
-        finally:
-            kubectl.within(stage.NAMESPACE)("delete", "jobs", "--all", "--timeout=60s")
+    trace = tmp_path_factory.mktemp("waves") / "waves.csv"
+    first, _ = write_waves(trace)
+    on = installed.on
+    day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
+    day.await_forecast()
+    try:
+        yield kubectl.within(stage.NAMESPACE)
+    finally:
+        kubectl.within(stage.NAMESPACE)("delete", "jobs", "--all", "--timeout=60s")
 
 
 def queued(installed: Installed, name: str, seconds: int, **annotations: str) -> dict[str, Any]:
@@ -133,3 +155,94 @@ def test_a_queued_job_without_our_gate_is_kueues_and_the_plan_says_so(
     plan = beside(inside, "late")["status"]["plan"]
     assert plan["reason"] == "NotScheduled"
     assert "created without our admission gate" in plan["explanation"]
+
+
+def unlabelled(installed: Installed, name: str, seconds: int) -> dict[str, Any]:
+    """A Job of the queue that Lowtide has nothing to do with."""
+    manifest = queued(installed, name, seconds)
+    del manifest["metadata"]["labels"]["lowtide.dev/schedule"]
+    return manifest
+
+
+def pods_there(inside: Kubectl, name: str) -> set[str]:
+    """Uids of a Job's pods that have not ended, also those that are ending."""
+    pods = inside.json("get", "pods", "-l", f"batch.kubernetes.io/job-name={name}")["items"]
+    ended = ("Succeeded", "Failed")
+    return {one["metadata"]["uid"] for one in pods if one["status"]["phase"] not in ended}
+
+
+def is_active(inside: Kubectl, name: str, version: str) -> bool:
+    """Whether Kueue may start a Job, read in a version of Kueue's API."""
+    uid = inside.json("get", "job", name)["metadata"]["uid"]
+    resource = f"workloads.{version}.kueue.x-k8s.io"
+    (one,) = inside.json("get", resource, "-l", f"kueue.x-k8s.io/job-uid={uid}")["items"]
+    return bool(one["spec"].get("active", True))
+
+
+def own_writes(inside: Kubectl, name: str) -> str:
+    """Fields of a Job that the operator wrote."""
+    entries = inside.json("get", "job", name, "--show-managed-fields")["metadata"]["managedFields"]
+    return str([one["fieldsV1"] for one in entries if one["manager"] == "lowtide-operator"])
+
+
+def test_a_queued_job_is_paused_through_a_death_of_kueue_and_goes_on(
+    inside: Kubectl, kubectl: Kubectl, kueue: host_controllers.Running, installed: Installed
+) -> None:
+    """Its quota is another's meanwhile, its flag is Kueue's, and no two pods are there together."""
+    served = json.loads(kubectl("get", "--raw", "/apis/kueue.x-k8s.io"))["versions"]
+    assert [one["version"] for one in served] == list(QUEUE_VERSIONS)
+    seconds = 3 * STRETCH_SECONDS
+    inside.apply(queued(installed, "rests", seconds, policy="Immediate", interruptible="true"))
+    inside("wait", "--for=jsonpath={.status.ready}=1", "job/rests", "--timeout=90s")
+    time.sleep(STRETCH_SECONDS)  # edges of its pod's energy are then a small part of it
+    await_(lambda: state(inside, "rests") == "Running", "rests is followed")
+    first = pods_there(inside, "rests")
+    mine = beside(inside, "rests")["metadata"]["name"]
+    patch(inside, mine, '{"spec":{"suspend":true}}')
+    await_(lambda: not is_active(inside, "rests", "v1beta2"), "rests is not active")
+    assert not is_active(inside, "rests", "v1beta1")
+    await_(lambda: state(inside, "rests") == "Paused", "rests is paused")
+    await_(lambda: not pods_there(inside, "rests"), "the pod of rests is gone")
+    inside.apply(unlabelled(installed, "between", 1))
+    inside("wait", "--for=condition=complete", "job/between", "--timeout=90s")
+    kueue.kill()
+    kueue.start()
+    patch(inside, mine, '{"spec":{"suspend":false}}')
+    seen: list[set[str]] = []
+
+    def second() -> bool:
+        seen.append(pods_there(inside, "rests"))
+        return bool(seen[-1] - first)
+
+    await_(second, "rests has a second pod", seconds=180)
+    assert all(not now & first for now in seen)
+    assert is_active(inside, "rests", "v1beta2")
+    found = measured(inside, "rests")
+    status = found["status"]
+    assert status["display"]["state"] == "Complete"
+    assert [one["outcome"] for one in status["attempts"]] == ["Paused", "Complete"]
+    truth = truth_of(found, installed.truth)
+    assert status["energy"]["totalJoules"] == pytest.approx(truth, rel=TOLERANCE)
+    assert "f:suspend" not in own_writes(inside, "rests")
+    assert "f:held" not in own_writes(inside, "rests")
+
+
+def test_a_gated_job_starts_after_a_kueue_that_was_dead_at_its_time(
+    inside: Kubectl, kueue: host_controllers.Running, installed: Installed
+) -> None:
+    """Without Kueue's webhook nobody can take the gate away; the operator tries again."""
+    delay = f"{6 * SLOT_SECONDS}s"
+    inside.apply(queued(installed, "outlives", 10, expected_duration="10s", max_delay=delay))
+    await_(lambda: state(inside, "outlives") == "Waiting", "outlives waits for clean power")
+    start = beside(inside, "outlives")["status"]["plan"]["start"]
+    kueue.kill()
+    await_(lambda: day_time() > start, "its time has come", seconds=8 * SLOT_SECONDS)
+    kueue.start()
+    await_(lambda: state(inside, "outlives") == "Complete", "outlives has run", seconds=180)
+    assert gates(inside, "outlives") == ""
+    assert "f:suspend" not in own_writes(inside, "outlives")
+
+
+def day_time() -> str:
+    """The time now as a status writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

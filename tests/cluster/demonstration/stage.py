@@ -138,7 +138,10 @@ def chart_values(
     operator, exporter = built["operator"], built["exporter"]
     return {
         "credentials": [{"secretName": "grid-token"}],
-        "workloads": {"kinds": ["Job", "JobSet", "TrainJob", "PyTorchJob", "RayJob"]},
+        "workloads": {
+            "kinds": ["Job", "JobSet", "TrainJob", "PyTorchJob", "RayJob"],
+            "pauseQueued": {"enabled": True},
+        },
         "directScrape": {"enabled": scrapes_itself},
         "settings": _operator_settings(scrapes_itself=scrapes_itself),
         "operator": {
