@@ -4,8 +4,12 @@ Run by `make test-kinds`: Kueue takes long to build.
 """
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import host_controllers
@@ -246,3 +250,49 @@ def test_a_gated_job_starts_after_a_kueue_that_was_dead_at_its_time(
 def day_time() -> str:
     """The time now as a status writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def test_an_approved_start_and_a_release_happen_without_lowtide(
+    inside: Kubectl, kubectl: Kubectl, cluster: RunningCluster, installed: Installed
+) -> None:
+    """Kueue starts what only waits for quota; what is gated is freed by the command line."""
+    inside.apply(unlabelled(installed, "before", 3600))
+    inside("wait", "--for=jsonpath={.status.ready}=1", "job/before", "--timeout=90s")
+    inside.apply(queued(installed, "approved", STRETCH_SECONDS, policy="Immediate"))
+    await_(lambda: state(inside, "approved") == "Queued", "approved waits for quota")
+    there = kubectl.within(stage.RELEASE_NAMESPACE)
+    there("scale", "deployment/lowtide-operator", "--replicas=0")
+    selector = "app.kubernetes.io/component=operator"
+    there("wait", "--for=delete", "pod", "-l", selector, "--timeout=90s")
+    try:
+        inside.apply(queued(installed, "gated-alone", 5, max_delay="1h"))
+        inside("delete", "job", "before", "--timeout=60s")
+        # Longer than the pod's work: it may have ended when it is looked at.
+        inside("wait", "--for=condition=complete", "job/approved", "--timeout=120s")
+        assert gates(inside, "gated-alone") == "lowtide.dev/carbon"
+        said = release(cluster, "gated-alone")
+        assert said.endswith("/gated-alone is free\n")
+        inside("wait", "--for=condition=complete", "job/gated-alone", "--timeout=90s")
+    finally:
+        there("scale", "deployment/lowtide-operator", "--replicas=1")
+        there("rollout", "status", "deployment/lowtide-operator", "--timeout=90s")
+    found = measured(inside, "approved")
+    assert found["status"]["display"]["state"] == "Complete"
+    truth = truth_of(found, installed.truth)
+    assert found["status"]["energy"]["totalJoules"] == pytest.approx(truth, rel=TOLERANCE)
+
+
+def release(cluster: RunningCluster, name: str) -> str:
+    """Run `lowtide release` for a workload of the tests' namespace; return what it said."""
+    programs = f"{cluster.programs.kubectl.parent}{os.pathsep}{os.environ['PATH']}"
+    where = [f"--kubeconfig={cluster.kubeconfig}", f"--namespace={stage.NAMESPACE}"]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lowtide"), "release", name, *where],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        env={**os.environ, "PATH": programs},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
