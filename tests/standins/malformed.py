@@ -365,7 +365,7 @@ def _observed(draw: Random) -> Case:
             ("report", "-n", "ml"),
             ("explain", "deployment/densenet121"),
             ("explain", "pod/densenet121-1-abcde", "-o", "json"),
-            ("release", "--all"),
+            ("release", "--all", "--timeout", "0"),
         )
     )
     kubectl = {"kind": "List", "items": [spoiled(JOB, draw) if draw.random() < 0.5 else JOB]}
