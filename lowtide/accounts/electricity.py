@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from lowtide.accounts.savings import WITHOUT_CHOICE, best_run, resumes, seen_as_forecast
+from lowtide.accounts.run_at_submission import run_at_submission
+from lowtide.accounts.savings import WITHOUT_CHOICE, best_run, seen_as_forecast
 from lowtide.energy.bill import electricity_bill
 from lowtide.energy.profile import EnergyProfile
 from lowtide.grid.forecast import Forecast
@@ -48,8 +49,8 @@ def electricity_status(
     bill is: an objective of money and carbon weighs them.
     """
     paid = electricity_bill(profile, prices)
-    repeated = resumes(spec, status.attempts)
-    at_once = electricity_bill(profile.uninterrupted(baseline_start, leaving_out=repeated), prices)
+    moved = run_at_submission(profile, spec, status.attempts, baseline_start)
+    at_once = electricity_bill(moved, prices)
     objective = planned_objective(status.plan)
     message = None
     if paid.amount is None:

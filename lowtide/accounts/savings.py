@@ -8,14 +8,14 @@ absent, and `message` says why. Source:
 docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import fsum
 from typing import Final
 
-from lowtide.energy.carbon import CarbonResult, counterfactual, saving
-from lowtide.energy.profile import EnergyProfile, Span
+from lowtide.accounts.run_at_submission import restart_work, resumes, run_at_submission
+from lowtide.energy.carbon import CarbonResult, counterfactual, operational_grams, saving
+from lowtide.energy.profile import EnergyProfile
 from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Plan, Source, plan
 from lowtide.planning.objective import CARBON, Objective
@@ -26,7 +26,7 @@ from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import elastic_of, request_in_hindsight
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
-from lowtide.trainingjob.status import Attempt, CounterfactualStatus, TrainingJobStatus
+from lowtide.trainingjob.status import CounterfactualStatus, TrainingJobStatus
 from lowtide.trainingjob.times import clock_text
 from lowtide.units import format_coverage, joules_to_kwh
 
@@ -36,43 +36,6 @@ WITHOUT_CHOICE: Final = frozenset(
 """Plans that allowed one start only, so that nothing better was possible."""
 _NOTHING_TO_SAVE: Final = 1e-6
 """Below this share of the run-now emissions a possible saving is a rounding error."""
-
-
-def restart_work(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
-    """Return the stretches that a run without pauses would not have had.
-
-    Each is the start of a resumed attempt, for the restart cost in the spec, at most the attempt.
-    """
-    return tuple(span for _, span in _resumed(spec, attempts))
-
-
-def resumes(spec: TrainingJobSpec, attempts: Sequence[Attempt]) -> tuple[Span, ...]:
-    """Return the stretches of `restart_work`, each from the end of the attempt before.
-
-    A pod draws energy before its first container runs, and an attempt starts only then; what a
-    resume draws in between is a cost of resuming too.
-    """
-    return tuple(
-        span if before is None else Span(min(before, span.start), span.end)
-        for before, span in _resumed(spec, attempts)
-    )
-
-
-def _resumed(
-    spec: TrainingJobSpec, attempts: Sequence[Attempt]
-) -> Iterator[tuple[datetime | None, Span]]:
-    """Yield the end of the attempt before, if known, and the restart work of each resume."""
-    interruption = spec.schedule.interruption
-    cost = timedelta(seconds=interruption.restart_cost_seconds if interruption.allowed else 0)
-    ends = {attempt.number: attempt.end for attempt in attempts}
-    for attempt in attempts:
-        if attempt.number == 1 or attempt.start is None:
-            continue
-        end = attempt.start + cost
-        if attempt.end is not None:
-            end = min(end, attempt.end)
-        if end > attempt.start:
-            yield ends.get(attempt.number - 1), Span(attempt.start, end)
 
 
 def counterfactual_status(
@@ -86,7 +49,8 @@ def counterfactual_status(
 ) -> CounterfactualStatus:
     """Return the emissions of the same run at `baseline_start`, and what waiting avoided."""
     repeated = resumes(spec, status.attempts)
-    run_now = counterfactual(profile, start=baseline_start, series=intensity, restart_work=repeated)
+    moved = run_at_submission(profile, spec, status.attempts, baseline_start)
+    run_now = operational_grams(moved, intensity)
     avoided = saving(actual=carbon, run_now=run_now)
     message = None
     if run_now.grams is None:

@@ -83,6 +83,17 @@ class EnergyInterval:
         return EnergyInterval(first, last, self.energy_joules * share)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """A stretch of a run whose work takes other seconds and joules at the size of reference."""
+
+    start: datetime
+    end: datetime | None
+    """`None`: until the end of the run."""
+    seconds_ratio: float
+    joules_ratio: float
+
+
 @dataclass(frozen=True, slots=True)
 class EnergyProfile:
     """Intervals in order of their start; they may overlap (two pods running side by side)."""
@@ -108,25 +119,31 @@ class EnergyProfile:
         return EnergyProfile(tuple(part for part in parts if part is not None))
 
     def uninterrupted(
-        self, start: datetime, *, leaving_out: Sequence[Span] = ()
+        self,
+        start: datetime,
+        *,
+        leaving_out: Sequence[Span] = (),
+        paces: Sequence[Pace] = (),
     ) -> "EnergyProfile":
         """Return the same run placed without pauses at `start`.
 
         Pauses between running stretches vanish, and so do the stretches in `leaving_out` with their
         energy (checkpoint reloads, repeated steps). Power at each moment of running time stays as
-        it was. Source: docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
+        it was, but in the stretches of `paces`, which do not overlap: their time and energy are
+        multiplied. Source: docs/explanation/what-the-numbers-do-not-say.md#what-waiting-avoided.
         """
         start = start.astimezone(UTC)
         kept = subtract(self.running_spans(), leaving_out)
         moved: list[EnergyInterval] = []
         elapsed = timedelta(0)
-        for span in kept:
-            shift = start + elapsed - span.start
-            moved.extend(
-                EnergyInterval(part.start + shift, part.end + shift, part.energy_joules)
-                for part in self.within(span).intervals
-            )
-            elapsed += span.end - span.start
+        for span, seconds_ratio, joules_ratio in _paced(kept, paces):
+            for part in self.within(span).intervals:
+                first = start + elapsed + seconds_ratio * (part.start - span.start)
+                last = start + elapsed + seconds_ratio * (part.end - span.start)
+                # An interval of a microsecond keeps its energy also at a faster pace.
+                last = max(last, first + timedelta.resolution)
+                moved.append(EnergyInterval(first, last, joules_ratio * part.energy_joules))
+            elapsed += seconds_ratio * (span.end - span.start)
         return EnergyProfile(tuple(moved))
 
 
@@ -161,6 +178,20 @@ def _without(span: Span, cuts: Sequence[Span]) -> Iterator[Span]:
     for index, (first, last) in enumerate(pairwise(edges)):
         if index % 2 == 0 and last > first:
             yield Span(first, last)
+
+
+def _paced(spans: Sequence[Span], paces: Sequence[Pace]) -> Iterator[tuple[Span, float, float]]:
+    """Yield `spans` cut where the pace changes, each with its ratios of seconds and of joules."""
+    for span in spans:
+        edges = {span.start, span.end}
+        for pace in paces:
+            edges |= {edge for edge in (pace.start, pace.end) if edge is not None}
+        inside = sorted(edge for edge in edges if span.start <= edge <= span.end)
+        for first, last in pairwise(inside):
+            at = next(
+                (p for p in paces if p.start <= first and (p.end is None or last <= p.end)), None
+            )
+            yield Span(first, last), at.seconds_ratio if at else 1.0, at.joules_ratio if at else 1.0
 
 
 def _keep_utc_in_order(stretch: Span | EnergyInterval) -> None:

@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from lowtide.accounts.savings import (
-    counterfactual_status,
-    restart_work,
-    resumes,
-    with_hindsight,
-)
+from lowtide.accounts.savings import counterfactual_status, with_hindsight
 from lowtide.energy.carbon import operational_grams
 from lowtide.energy.profile import EnergyInterval, EnergyProfile
 from lowtide.grid.series import AverageSeries, Point
@@ -66,32 +61,6 @@ def run(*spans: tuple[float, float]) -> EnergyProfile:
             for a, b in spans
         )
     )
-
-
-def test_the_start_of_every_resume_is_restart_work() -> None:
-    """A quarter of an hour each, the short last attempt as a whole; the first start is free."""
-    attempts = (attempt(1, 0, 1), attempt(2, 2, 4), attempt(3, 5, 5.1))
-
-    spans = restart_work(spec(), attempts)
-
-    assert [(s.start - SUBMITTED, s.end - SUBMITTED) for s in spans] == [
-        (2 * HOUR, 2.25 * HOUR),
-        (5 * HOUR, 5.1 * HOUR),
-    ]
-
-
-def test_what_a_resuming_pod_draws_before_its_first_container_belongs_to_the_resume() -> None:
-    """From the end of the attempt before; the first attempt has none."""
-    attempts = (attempt(1, 0, 1), attempt(2, 2, 4))
-
-    spans = resumes(spec(), attempts)
-
-    assert [(s.start - SUBMITTED, s.end - SUBMITTED) for s in spans] == [(HOUR, 2.25 * HOUR)]
-
-
-def test_without_permission_to_pause_nothing_is_taken_for_restart_work() -> None:
-    """The cost of a resume is not stated, so the baseline is not made smaller by a guess."""
-    assert restart_work(spec(may_pause=False), (attempt(1, 0, 1), attempt(2, 2, 4))) == ()
 
 
 def test_what_resuming_used_is_in_the_emissions_and_not_in_the_baseline() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lowtide.energy.profile import (
     EnergyInterval,
     EnergyProfile,
+    Pace,
     ProfileError,
     Span,
     merge_profiles,
@@ -61,6 +62,18 @@ def test_uninterrupted_closes_pauses_and_keeps_power_in_order() -> None:
     moved = profile.uninterrupted(at(-120))
 
     assert moved.intervals == (interval(-120, -110, 6000), interval(-110, -100, 3000))
+
+
+def test_uninterrupted_takes_a_stretch_at_its_pace() -> None:
+    """Ten minutes of twenty count half the time and a fifth of the energy; the rest stays."""
+    slow = Pace(start=at(10), end=at(20), seconds_ratio=0.5, joules_ratio=0.2)
+    profile = EnergyProfile((interval(0, 20, 200), interval(30, 40, 50)))
+
+    moved = profile.uninterrupted(at(100), paces=[slow])
+
+    assert moved.intervals == (
+        interval(100, 110, 100), interval(110, 115, 20), interval(115, 125, 50)
+    )  # fmt: skip
 
 
 def test_uninterrupted_leaves_out_restart_work() -> None:
