@@ -1,7 +1,7 @@
-"""An elastic Job on a real cluster: one worker in dirty hours, two in clean ones, by torchrun.
+"""An elastic Job on a real cluster: one worker in dirty hours, two in a clean one, by torchrun.
 
 The pods are those of one Indexed Job; torchrun's rendezvous finds how many there are. The deadline
-forces a start in dirty hours, at the template's size, and the clean hours come before its end.
+forces a start in dirty hours, at the template's size, and a clean hour comes before its end.
 """
 
 import csv
@@ -25,13 +25,13 @@ PORT = 29400
 SCRIPT = Path(two_sizes.__file__)
 SLOT_SECONDS = 40
 DIRTY, CLEAN = 400.0, 50.0
-DIRTY_HOURS, CLEAN_HOURS = 3, 2
-HISTORY_HOURS = 15 * 24
+DIRTY_HOURS, CLEAN_HOURS = 3, 1
+HISTORY_HOURS = 16 * 24
 """Whole rounds of dirty and clean hours: the replay begins with dirty ones."""
-LENGTH_SECONDS, RESTART_SECONDS, WINDOW_SECONDS = 200, 5, 278
-"""The operator reserves 1.2 times the length, so that the job cannot wait for the clean hours; and
-one worker would still have work when they are over."""
-WAIT_SECONDS = 420
+LENGTH_SECONDS, RESTART_SECONDS, WINDOW_SECONDS = 240, 5, 326
+"""The operator reserves 1.2 times the length, so that the job cannot wait for the clean hour; and
+at least half of the work is left when that begins, three times what one worker does in it."""
+WAIT_SECONDS = 600
 TOLERANCE = 0.005
 
 
@@ -158,8 +158,8 @@ def training(installed: Installed, folder: Path) -> dict[str, Any]:
     }
 
 
-def test_the_job_ran_at_both_sizes_and_every_sample_once(trained: Trained) -> None:
-    """One worker first, since the deadline allows no more waiting; two in the clean hours."""
+def test_the_job_ran_at_both_sizes_and_lost_no_sample(trained: Trained) -> None:
+    """One worker first, since the deadline allows no more waiting; two in the clean hour."""
     attempts = trained.status["attempts"]
 
     assert trained.sizes == [one["replicas"] for one in attempts]
@@ -168,7 +168,10 @@ def test_the_job_ran_at_both_sizes_and_every_sample_once(trained: Trained) -> No
     assert {(one["replicas"], one["speed"]) for one in attempts} == {(1, "1"), (2, "1.8")}
     assert {one["outcome"] for one in attempts[:-1]} <= {"Paused", "Resized"}
     assert attempts[-1]["outcome"] == "Complete"
-    assert trained.status["training"]["samples"] == two_sizes.EPOCHS * two_sizes.SAMPLES
+
+    # Batches that cannot be shared evenly at the new size are trained again: one for each change.
+    repeated = trained.status["training"]["samples"] - two_sizes.EPOCHS * two_sizes.SAMPLES
+    assert 0 <= repeated <= two_sizes.BATCH * (len(attempts) - 1)
 
 
 def test_its_energy_is_that_of_all_pods_of_both_sizes(trained: Trained) -> None:

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import lowtide_trainer
 
-EPOCHS, SAMPLES, BATCH = 16, 320, 8
+EPOCHS, SAMPLES, BATCH = 24, 320, 8
 BATCH_SECONDS = 0.25
-"""160 seconds of work for one worker."""
+"""240 seconds of work for one worker."""
 
 
 def main():
