@@ -17,7 +17,7 @@ help:
 	@echo "make comparison NAME=gsf-pair  one of four published comparisons of networks, measured here"
 	@echo "make demo       two training jobs wait for the clean window on a real cluster (root)"
 	@echo "make test       everything, on a real cluster (root)"
-	@echo "make test-fast  everything that needs no root and no cluster, in under a minute"
+	@echo "make test-fast  everything that needs no root and no cluster"
 	@echo "make test-kinds the real Kueue, Trainer, training-operator, KubeRay and Collector, built first (root)"
 	@echo "make install    .venv with everything and the lowtide command"
 	@echo "make lint       ruff, mypy, import-linter, generated files"
