@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from lowtide.energy.profile import EnergyProfile, Pace, Span
-from lowtide.trainingjob.attempts import NO_ROOM
+from lowtide.trainingjob.attempts import NO_ROOM, relative_width
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt
 
@@ -33,14 +33,12 @@ def _paces(attempts: Sequence[Attempt]) -> Iterator[Pace]:
     """
     before: datetime | None = None
     for attempt in attempts:
-        sized = attempt.replicas and attempt.base_replicas and attempt.speed
         first = attempt.start if before is None else before
-        if sized and first is not None and attempt.replicas != attempt.base_replicas:
+        width = relative_width(attempt.replicas, attempt.base_replicas)
+        if first is not None and width != 1:
             speed = float(attempt.speed or 1)
-            width = (attempt.replicas or 1) / (attempt.base_replicas or 1)
-            yield Pace(
-                start=first, end=attempt.end, seconds_ratio=speed, joules_ratio=speed / width
-            )
+            joules_ratio = speed / width
+            yield Pace(start=first, end=attempt.end, seconds_ratio=speed, joules_ratio=joules_ratio)
         before = attempt.end or before
 
 

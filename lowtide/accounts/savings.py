@@ -20,7 +20,7 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Plan, Source, plan
 from lowtide.planning.objective import CARBON, Objective
 from lowtide.prices.forecast import PriceForecast
-from lowtide.trainingjob.attempts import ran_seconds, worked_seconds
+from lowtide.trainingjob.attempts import ran_seconds, relative_width, worked_seconds
 from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import elastic_of, request_in_hindsight
@@ -204,19 +204,14 @@ def best_run(
     )
     best = plan(start, request, actual, prices=prices)
     length = fsum(
-        (part.end - part.start).total_seconds() * _width(part.replicas, base)
+        (part.end - part.start).total_seconds() * relative_width(part.replicas, base)
         for part in best.segments
     )
     if elastic is not None:
         held = fsum(
-            ran_seconds([one], planned.deadline) * _width(one.replicas, base)
+            ran_seconds([one], planned.deadline) * relative_width(one.replicas, base)
             for one in status.attempts
         )
         return joules_to_kwh(total / held * length), best
     watts = (total - (known.restart_joules or 0)) / seconds
     return joules_to_kwh(watts * length), best
-
-
-def _width(replicas: int | None, base: int | None) -> float:
-    """Return the power of a size, where that of the base is 1; 1 for a job of fixed size."""
-    return 1.0 if replicas is None or not base else replicas / base

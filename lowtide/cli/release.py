@@ -66,8 +66,8 @@ def command(
     look = _Release(cluster, wanted, every=every, at_once=at_once)
     deadline = time.monotonic() + timeout_seconds
     look.again()
-    while look.is_unfinished and (look.looks < LISTED_AT_LEAST or time.monotonic() < deadline):
-        if look.waiting and look.looks >= LISTED_AT_LEAST:
+    while look.waiting and (look.looks < LISTED_AT_LEAST or time.monotonic() < deadline):
+        if look.looks >= LISTED_AT_LEAST:
             time.sleep(APART_SECONDS)
         look.again()
     look.say_end()
@@ -86,13 +86,8 @@ class _Release:
         self._seen: dict[str, HeldWorkload] = {}
         self._faults: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
-        """Why a workload is not free, by its uid."""
+        """Why a workload is still held or not yet seen to be free, by its uid."""
         self.looks = 0
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether a workload is still held, or was let go and not yet seen to be free."""
-        return bool(self.waiting)
 
     def again(self) -> None:
         """Look at what is held now, and let go of what may run.

@@ -67,6 +67,11 @@ def with_size(
     return (*attempts[:-1], sized)
 
 
+def relative_width(replicas: int | None, base: int | None) -> float:
+    """Return the power of a size, where that of the base is 1; 1 for a job of fixed size."""
+    return 1.0 if replicas is None or not base else replicas / base
+
+
 def worked_seconds(
     attempts: Iterable[Attempt], now: datetime, restart_cost_seconds: float
 ) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rendezvous
 import two_ranks
 from clients import Kubectl
 from demonstration import stage
@@ -25,7 +26,6 @@ from sleepers import await_
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAME = "two-pods"
-PORT = 29400
 UNDISTURBED_PORT = 29401
 GRACE_SECONDS = 20
 """Less than 1.5 times the first checkpoint's time and five seconds more."""
@@ -70,7 +70,7 @@ def trained(
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     inside = kubectl.within(stage.NAMESPACE)
-    installed.on.apply(service(), training(installed, folder))
+    installed.on.apply(rendezvous.service(NAME), training(installed, folder))
 
     def status() -> dict[str, Any]:
         found: dict[str, Any] = inside.json("get", "trainingjob", NAME).get("status") or {}
@@ -118,21 +118,6 @@ def train_undisturbed(folder: Path) -> None:
     assert [process.wait(WAIT_SECONDS) for process in running] == [0, 0]
 
 
-def service() -> dict[str, Any]:
-    """Return the headless Service by which the ranks find the first one."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME, "namespace": stage.NAMESPACE},
-        "spec": {
-            "clusterIP": "None",
-            "publishNotReadyAddresses": True,
-            "selector": {"lowtide.dev/trainingjob": NAME},
-            "ports": [{"name": "ranks", "port": PORT}],
-        },
-    }
-
-
 def training(installed: Installed, folder: Path) -> dict[str, Any]:
     """Return a TrainingJob of two pods, each with a rank of its own."""
     container: dict[str, Any] = {
@@ -148,8 +133,13 @@ def training(installed: Installed, folder: Path) -> dict[str, Any]:
         "volumes": [{"name": "work", "hostPath": {"path": str(folder)}}],
     }
     stage.lend_torch(pod, installed.built["trainer"])
-    address = f"{NAME}-1-0.{NAME}.{stage.NAMESPACE}.svc.cluster.local:{PORT}"
-    container["command"] = [container["command"][0], "-c", SCRIPT.read_text(), "/work", address]
+    container["command"] = [
+        container["command"][0],
+        "-c",
+        SCRIPT.read_text(),
+        "/work",
+        rendezvous.address(NAME),
+    ]
     job = {
         "completionMode": "Indexed",
         "completions": two_ranks.RANKS,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rendezvous
 import two_sizes
 from clients import Kubectl
 from demonstration import day, stage
@@ -21,8 +22,9 @@ from sleepers import await_
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
 
 NAME = "wide"
-PORT = 29400
 SCRIPT = Path(two_sizes.__file__)
+MOUNT = "/work"
+"""Where the pods see the folder."""
 SLOT_SECONDS = 40
 DIRTY, CLEAN = 400.0, 50.0
 DIRTY_HOURS, CLEAN_HOURS = 3, 1
@@ -63,7 +65,7 @@ def trained(
     )  # fmt: skip
     day.await_forecast()
     inside = kubectl.within(stage.NAMESPACE)
-    installed.on.apply(service(), training(installed, folder))
+    installed.on.apply(rendezvous.service(NAME), training(installed, folder))
 
     def status() -> dict[str, Any]:
         return dict(inside.json("get", "trainingjob", NAME).get("status") or {})
@@ -92,21 +94,6 @@ def write_hours(file: Path) -> str:
     return f"{begin + timedelta(hours=HISTORY_HOURS):%Y-%m-%dT%H:%MZ}"
 
 
-def service() -> dict[str, Any]:
-    """Return the headless Service by which the workers find the first one."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME, "namespace": stage.NAMESPACE},
-        "spec": {
-            "clusterIP": "None",
-            "publishNotReadyAddresses": True,
-            "selector": {"lowtide.dev/trainingjob": NAME},
-            "ports": [{"name": "rendezvous", "port": PORT}],
-        },
-    }
-
-
 def training(installed: Installed, folder: Path) -> dict[str, Any]:
     """Return a TrainingJob of one worker that may be two."""
     container: dict[str, Any] = {
@@ -115,7 +102,7 @@ def training(installed: Installed, folder: Path) -> dict[str, Any]:
             "requests": {"cpu": "100m", "memory": "512Mi"},
             "limits": {"nvidia.com/gpu": 1},
         },
-        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+        "volumeMounts": [{"name": "work", "mountPath": MOUNT}],
     }
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -130,8 +117,8 @@ def training(installed: Installed, folder: Path) -> dict[str, Any]:
         python, "-m", "lowtide_trainer.main", "exec", "--",
         python, "-m", "torch.distributed.run", "--nnodes=1:2", "--nproc-per-node=1",
         "--rdzv-backend=c10d", "--rdzv-conf=last_call_timeout=3", "--max-restarts=0",
-        f"--rdzv-endpoint={NAME}-1-0.{NAME}.{stage.NAMESPACE}.svc.cluster.local:{PORT}",
-        f"/work/{SCRIPT.name}", "/work",
+        f"--rdzv-endpoint={rendezvous.address(NAME)}",
+        f"{MOUNT}/{SCRIPT.name}", MOUNT,
     ]  # fmt: skip
     deadline = datetime.now(UTC) + timedelta(seconds=WINDOW_SECONDS)
     return {

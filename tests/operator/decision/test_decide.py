@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standins.forecasts import exact_forecast
 
 from lowtide.accounts.figures import Measurement
 from lowtide.grid.series import Signal
-from lowtide.planning import Forecast, Plan, Request, Source, plan
+from lowtide.planning import Plan, Request, plan
 from lowtide.trainingjob.conditions import OPTIONAL, ConditionType, Reason, find
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
@@ -37,17 +38,7 @@ SETTINGS = OperatorSettings.model_validate(
 
 def forecast_of(values: list[float], start: datetime = CREATED) -> ForecastView:
     """Return a known forecast with one value per hour."""
-    forecast = Forecast(
-        zone="DE",
-        signal=Signal.AVERAGE,
-        start=start,
-        slot_seconds=3600,
-        grams_per_kwh=tuple(values),
-        spread_grams_per_kwh=(0.0,) * len(values),
-        sources=(Source.PROVIDER,) * len(values),
-        provider="test",
-        generated_at=start,
-    )
+    forecast = exact_forecast(values, start, provider="test", generated_at=start)
     return ForecastView(
         forecast=forecast,
         zone="DE",

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from standins.forecasts import exact_forecast
 
 from lowtide.grid.series import Signal
-from lowtide.planning import Forecast, Objective, ObjectiveKind, Source
+from lowtide.planning import Objective, ObjectiveKind
 from lowtide.prices.forecast import PriceBasis, PriceForecast
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.models import parse_spec
@@ -39,15 +40,7 @@ def view(prices: list[float] | None = MONEY, **more: Any) -> ForecastView:
     """Return a zone that is known exactly, with or without prices."""
     exact = (0.0,) * len(GRAMS)
     return ForecastView(
-        forecast=Forecast(
-            zone="DE",
-            signal=Signal.AVERAGE,
-            start=CREATED,
-            slot_seconds=3600,
-            grams_per_kwh=tuple(GRAMS),
-            spread_grams_per_kwh=exact,
-            sources=(Source.PROVIDER,) * len(GRAMS),
-        ),
+        forecast=exact_forecast(GRAMS, CREATED),
         prices=None
         if prices is None
         else PriceForecast(

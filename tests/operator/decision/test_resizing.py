@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from standins.forecasts import exact_forecast
 
-from lowtide.grid.series import Signal
-from lowtide.planning import Forecast, Source
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.status import TrainingJobStatus
@@ -36,17 +35,7 @@ RESTART_SECONDS = 300
 
 def forecast_of(values: list[float]) -> ForecastView:
     """Return a known forecast with one value per hour."""
-    forecast = Forecast(
-        zone="DE",
-        signal=Signal.AVERAGE,
-        start=CREATED,
-        slot_seconds=3600,
-        grams_per_kwh=tuple(values),
-        spread_grams_per_kwh=(0.0,) * len(values),
-        sources=(Source.PROVIDER,) * len(values),
-        provider="test",
-        generated_at=CREATED,
-    )
+    forecast = exact_forecast(values, CREATED, provider="test", generated_at=CREATED)
     return ForecastView(forecast=forecast, zone="DE", status="True", reason=Reason.FORECAST_IN_USE)
 
 

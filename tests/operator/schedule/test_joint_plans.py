@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from standins.episodes import virtual_time
+from standins.forecasts import exact_forecast
 
-from lowtide.grid.series import Signal
-from lowtide.planning import Forecast, Plan, PlanReason, Request, Source
+from lowtide.planning import Plan, PlanReason, Request
 from lowtide_operator.decision.observation import ZoneOutlook
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule import joint_plans as desk_module
@@ -29,15 +29,7 @@ DIRTY_THEN_CLEAN = [400.0] * 4 + [100.0, 200.0, 300.0] + [400.0] * 20
 
 def outlook(values: list[float] = DIRTY_THEN_CLEAN) -> ZoneOutlook:
     """Return an hourly forecast from noon on that is never wrong."""
-    forecast = Forecast(
-        zone="DE",
-        signal=Signal.AVERAGE,
-        start=NOON,
-        slot_seconds=3600,
-        grams_per_kwh=tuple(values),
-        spread_grams_per_kwh=(0.0,) * len(values),
-        sources=(Source.PROVIDER,) * len(values),
-    )
+    forecast = exact_forecast(values, NOON)
     return ZoneOutlook(forecast)
 
 
