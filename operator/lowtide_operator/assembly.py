@@ -31,7 +31,7 @@ from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.samples.source import Samples
 from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.schedule.bookings import Bookings
-from lowtide_operator.schedule.capacity import NodePool
+from lowtide_operator.schedule.capacity import NodePool, OwnPods
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.settings import (
@@ -133,7 +133,11 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         adoption=adoption,
         workloads=workloads,
         kinds=kinds,
-        nodes=NodePool(cluster, desk.room_changed, cache.workload_uids)
+        nodes=NodePool(
+            cluster,
+            desk.room_changed,
+            lambda: OwnPods(cache.workload_uids(), cache.workload_pods()),
+        )
         if settings.capacity_from_nodes
         else None,
     )

@@ -163,6 +163,31 @@ async def test_a_job_set_is_held_with_the_gpus_of_all_its_jobs(
     assert [pod["name"] for pod in status["attempts"][0]["pods"]] == ["gpt-w-0", "gpt-w-1"]
 
 
+async def test_workloads_that_others_wrote_do_not_plan_for_the_same_gpus(
+    api: Any, operator: Callable[..., Any], zones: Callable[..., Any]
+) -> None:
+    """Two GPUs and four of four: the clean time is long enough for one after the other."""
+    notes = {"expected_duration": "20s", "max_delay": "250s"}
+    async with operator(zones=zones(120), workloads=KINDS, capacityGpus=4):
+        api.create(JOBS, a_job(**notes))
+        api.create(JOB_SETS, a_job_set(**notes))
+        await api.until(lambda: plan(api, "bert").get("start") and plan(api, "gpt").get("start"))
+        await api.until(lambda: not _meet(plan(api, "bert"), plan(api, "gpt")))
+    assert held(api, JOBS, "bert")
+    assert held(api, JOB_SETS, "gpt")
+    reasons = [plan(api, name)["reason"] for name in ("bert", "gpt")]
+    assert reasons == ["CleanestWindow", "CleanestWindow"]
+
+
+def _meet(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two plans run at the same time; their times are texts of one form."""
+    return any(
+        a["start"] < b["end"] and b["start"] < a["end"]
+        for a in one["segments"]
+        for b in other["segments"]
+    )
+
+
 async def test_a_paused_workload_goes_on_only_when_its_last_pod_is_gone(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:

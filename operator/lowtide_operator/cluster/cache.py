@@ -73,6 +73,10 @@ class Cache:
         found = (record.target_uid for record in self._jobs.values())
         return frozenset(uid for uid in found if uid)
 
+    def workload_pods(self) -> frozenset[str]:
+        """Return the uids of the pods that those workloads are known to run."""
+        return frozenset[str]().union(*(record.workload_pods for record in self._jobs.values()))
+
     def _unname(self, record: Record) -> None:
         if record.target is None:
             return

@@ -15,6 +15,7 @@ from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
+from lowtide_operator.objects.containers import mappings
 from lowtide_operator.objects.fingerprint import NESTED_MAX, fingerprint, nested_at_most
 from lowtide_operator.objects.gpus import NO_GPUS, GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key
@@ -82,6 +83,8 @@ class Record:
     """Where its values come from."""
     size: TemplateSize | None = None
     """Size of its template, of a job that may change it."""
+    workload_pods: frozenset[str] = frozenset()
+    """Uids of the pods of the workload that it names, as its status counts them until its end."""
 
     @classmethod
     def of(cls, body: Body, known: "Record | None" = None) -> "Record":
@@ -124,6 +127,7 @@ class Record:
             annotation_fault=str(annotations.get(names.ANNOTATION_FAULT, "")),
             value_sources=_sources(annotations.get(names.ANNOTATION_VALUE_SOURCES)),
             size=size_of_template(template) if _is_elastic(spec) else None,
+            workload_pods=_pods_of_target(spec, status),
         )
 
     @property
@@ -175,6 +179,18 @@ def _target(spec: Body) -> tuple[str, str, str] | None:
 def _uid_of_target(status: Body) -> str:
     target = status.get("target")
     return str(target.get("uid") or "") if isinstance(target, dict) else ""
+
+
+def _pods_of_target(spec: Body, status: Body) -> frozenset[str]:
+    """Return the pods of the last attempt of a workload that others wrote; none after its end.
+
+    Their labels do not tell in every kind for which workload they work.
+    """
+    attempts = mappings(status.get("attempts"))
+    if _target(spec) is None or not attempts or "end" in attempts[-1]:
+        return frozenset()
+    uids = (pod.get("uid") for pod in mappings(attempts[-1].get("pods")))
+    return frozenset(uid for uid in uids if isinstance(uid, str) and uid)
 
 
 def _gpus_of(template: Body | None, status: Body) -> GpuDemand:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from lowtide import names
@@ -48,18 +49,33 @@ def allocatable_gpus(nodes: Iterable[Body]) -> Counter[str]:
     return total
 
 
-def held_by_others(
-    pods: Iterable[Body], workload_uids: frozenset[str] = frozenset()
-) -> Counter[str]:
+@dataclass(frozen=True, slots=True)
+class OwnPods:
+    """What tells the pods of workloads that TrainingJobs name."""
+
+    workloads: frozenset[str] = frozenset()
+    """Uids of the workloads: in some kinds a label of their pods or an owner reference has it."""
+    pods: frozenset[str] = frozenset()
+    """Uids of the pods themselves, as statuses count them: those of every kind, a moment later."""
+
+    def have(self, pod: Body) -> bool:
+        """Return whether a pod is one of them."""
+        metadata = pod["metadata"]
+        labels = (metadata.get("labels") or {}).values()
+        owners = (owner.get("uid") for owner in metadata.get("ownerReferences") or ())
+        return metadata.get("uid") in self.pods or not self.workloads.isdisjoint((*labels, *owners))
+
+
+def held_by_others(pods: Iterable[Body], own: OwnPods = OwnPods()) -> Counter[str]:
     """Return the GPUs of pods that work for no TrainingJob, by resource name.
 
     Those of TrainingJobs are in the reservations of their plans, and so are those of workloads
-    that a TrainingJob names: their pods carry the workload's uid in a label.
+    that a TrainingJob names.
     """
     held: Counter[str] = Counter()
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
-        if names.LABEL_TRAININGJOB not in labels and workload_uids.isdisjoint(labels.values()):
+        if names.LABEL_TRAININGJOB not in labels and not own.have(pod):
             held += gpus_of_pod(pod.get("spec") or {})
     return held
 
@@ -74,10 +90,10 @@ class NodePool:
         self,
         nodes: NodeList,
         on_change: Callable[[], None],
-        workload_uids: Callable[[], frozenset[str]] = frozenset,
+        own_pods: Callable[[], OwnPods] = OwnPods,
     ) -> None:
         self._nodes = nodes
-        self._workload_uids = workload_uids
+        self._own_pods = own_pods
         self._on_change = on_change
         self.gpus: Mapping[str, int] | None = None
 
@@ -104,7 +120,7 @@ class NodePool:
     async def _held(self) -> Counter[str]:
         """Return what other pods hold; nothing where pods of all namespaces cannot be listed."""
         held: Counter[str] = Counter()
-        ours = self._workload_uids()
+        ours = self._own_pods()
         try:
             async for pod in self._nodes.scheduled_pods():
                 held += held_by_others([pod], ours)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import RefusedError, UnreachableError
-from lowtide_operator.schedule.capacity import NodePool, allocatable_gpus, held_by_others
+from lowtide_operator.schedule.capacity import NodePool, OwnPods, allocatable_gpus, held_by_others
 
 
 def test_gpus_and_slices_of_all_makers_count_and_nothing_else_does() -> None:
@@ -101,10 +102,59 @@ async def test_a_change_is_told_once_and_a_failure_leaves_the_last_count(
     assert (pool.gpus, changes) == ({"nvidia.com/gpu": 2}, ["changed", "changed"])
 
 
-def test_pods_of_a_named_workload_are_counted_in_its_plan_only() -> None:
-    """Four GPUs of a JobSet that a TrainingJob names are not held by others a second time."""
-    spec = {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "4"}}}]}
-    pod = {"metadata": {"labels": {"jobset.sigs.k8s.io/jobset-uid": "u-1"}}, "spec": spec}
+@pytest.mark.parametrize(
+    ("metadata", "own"),
+    [
+        pytest.param(
+            {"labels": {"jobset.sigs.k8s.io/jobset-uid": "u-1"}},
+            OwnPods(workloads=frozenset({"u-1"})),
+            id="JobSet",
+        ),
+        pytest.param(
+            {"ownerReferences": [{"kind": "PyTorchJob", "uid": "u-1"}]},
+            OwnPods(workloads=frozenset({"u-1"})),
+            id="PyTorchJob",
+        ),
+        pytest.param(
+            {
+                "uid": "p-1",
+                "labels": {"ray.io/cluster": "tune-x2x4x"},
+                "ownerReferences": [{"kind": "RayCluster", "uid": "u-9"}],
+            },
+            OwnPods(workloads=frozenset({"u-1"}), pods=frozenset({"p-1"})),
+            id="RayJob",
+        ),
+    ],
+)
+def test_pods_of_a_named_workload_are_counted_in_its_plan_only(
+    metadata: dict[str, Any], own: OwnPods
+) -> None:
+    """Four GPUs that a TrainingJob has reserved are not held by others a second time."""
+    holding = {**pod(4), "metadata": metadata}
 
-    assert held_by_others([pod])["nvidia.com/gpu"] == 4
-    assert held_by_others([pod], frozenset({"u-1"})).total() == 0
+    assert held_by_others([holding])["nvidia.com/gpu"] == 4
+    assert held_by_others([holding], own).total() == 0
+
+
+def test_the_pods_of_a_workload_are_known_from_its_status_until_it_ends() -> None:
+    """Those of its running attempt; none of a paused one, and none of a job with a template."""
+    attempt: dict[str, Any] = {"number": 1, "pods": [{"uid": "p-1"}, {"uid": "p-2"}, {"uid": 3}]}
+    target = {"targetRef": {"apiVersion": "ray.io/v1", "kind": "RayJob", "name": "tune"}}
+    cache = Cache()
+
+    def known(spec: dict[str, Any], version: str) -> frozenset[str]:
+        metadata = {
+            "name": "tune-1a2b3c",
+            "namespace": "ml",
+            "uid": "u-tj",
+            "resourceVersion": version,
+            "creationTimestamp": "2026-11-30T12:00:00Z",
+        }
+        cache.remember({"metadata": metadata, "spec": spec, "status": {"attempts": [attempt]}})
+        return cache.workload_pods()
+
+    assert known(target, "1") == {"p-1", "p-2"}
+    attempt["end"] = "2026-11-30T13:00:00Z"
+    assert known(target, "2") == frozenset()
+    del attempt["end"]
+    assert known({"template": {}}, "3") == frozenset()
