@@ -104,7 +104,10 @@ def perform(on: stage.Stage, built: dict[str, images.Image], progress: Progress)
 
 
 def perform_workloads(on: stage.Stage, built: dict[str, images.Image], progress: Progress) -> None:
-    """Let workloads of three kinds wait for clean power and run; all between start and removal."""
+    """Let workloads of three kinds wait for clean power and run; all between start and removal.
+
+    They need twice as many GPUs as the node has, so the operator counts these.
+    """
     begun = time.monotonic()
     progress.step("loading the images and starting the mock GPUs")
     images.load(built.values(), on.layout, on.programs)
@@ -112,7 +115,7 @@ def perform_workloads(on: stage.Stage, built: dict[str, images.Image], progress:
     mock_nvml = stage.start_mock_gpus(on)
     with workloads.controllers(on, progress):
         progress.step("installing the chart")
-        stage.install(on, built, mock_nvml)
+        stage.install(on, built, mock_nvml, counts_gpus=True)
         replay = day.begin(on.layout, on.python, slot_seconds=workloads.SLOT_SECONDS)
         day.await_forecast()
         os.environ[show.TOKEN_VARIABLE] = day.TOKEN
@@ -122,6 +125,7 @@ def perform_workloads(on: stage.Stage, built: dict[str, images.Image], progress:
         show.until_measured(on, replay, limit_seconds=workloads.LIMIT_SECONDS, count=3)
         print("\n$ kubectl get tj\n" + on.kubectl("get", "tj", "-n", stage.NAMESPACE))
         print("$ kubectl get jobs,jobsets,pytorchjobs\n" + workloads.held(on))
+        print(workloads.turns(on.trainingjobs()))
         progress.step(f"done, {time.monotonic() - begun:.0f} s after the cluster was ready")
 
 

@@ -89,11 +89,15 @@ def install(
     mock_nvml: Path,
     *,
     scrapes_itself: bool = False,
+    counts_gpus: bool = False,
 ) -> None:
     """Install the chart with the built images and wait until both programs are ready.
 
-    `scrapes_itself` installs it as for a cluster without Prometheus.
+    `scrapes_itself` installs it as for a cluster without Prometheus; with `counts_gpus` jobs are
+    planned for no more GPUs at a time than the node has.
     """
+    values = chart_values(built, mock_nvml, scrapes_itself=scrapes_itself)
+    values["settings"]["capacityFromNodes"] = counts_gpus
     stage.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE_NAMESPACE}},
         {
@@ -109,7 +113,7 @@ def install(
             "upgrade", "--install", "lowtide", REPOSITORY / "charts" / "lowtide",
             "--namespace", RELEASE_NAMESPACE, "--values", "-", "--wait", "--timeout", "240s",
         ],
-        input_text=yaml.safe_dump(chart_values(built, mock_nvml, scrapes_itself=scrapes_itself)),
+        input_text=yaml.safe_dump(values),
         timeout_seconds=270,
     )  # fmt: skip
 

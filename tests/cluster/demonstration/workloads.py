@@ -4,7 +4,7 @@ Their real controllers run as processes beside the cluster. Lowtide holds each u
 and none of the manifests says anything about TrainingJobs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -107,6 +107,24 @@ def held(on: stage.Stage) -> str:
     """Return what kubectl shows of the workloads that are held."""
     kinds = "jobs,jobsets.jobset.x-k8s.io,pytorchjobs.kubeflow.org"
     return on.kubectl("get", kinds, "-n", stage.NAMESPACE, "--show-labels")
+
+
+def turns(trainingjobs: Sequence[Manifest]) -> str:
+    """Return when each workload was to start, when its last pod ran, and the GPUs that it held."""
+    lines = []
+    for job in trainingjobs:
+        status = job["status"]
+        pods = status["attempts"][0]["pods"]
+        times = status["plan"]["start"], max(pod.get("start", "") for pod in pods)
+        planned, ran = (text.partition("T")[2] for text in times)
+        target = status["target"]
+        lines.append(
+            f"{target['kind']} {target['name']}: {target['gpus']} GPUs, planned for {planned}, "
+            f"ran from {ran}"
+        )
+    wanted = sum(job["status"]["target"]["gpus"] for job in trainingjobs)
+    head = f"{wanted} GPUs are wanted and the node has {stage.GPUS}, so they took turns:"
+    return "\n".join([head, *sorted(lines)])
 
 
 def base_image(on: stage.Stage, progress: Progress) -> images.Image:
