@@ -1,4 +1,4 @@
-"""A PyTorchJob, a TrainJob and a RayJob of a test: manifests as a user writes them, and their pods.
+"""Workloads of a test, one of each kind: manifests as a user writes them, and their pods.
 
 Each holds two GPUs at most, keeps a core busy for each, and stops a moment after SIGTERM.
 """
@@ -89,6 +89,30 @@ def _container(name: str, image: str, command: list[str], gpus: int = 0) -> Mani
     return container
 
 
+def _pod(image: str, seconds: int, code: int) -> Manifest:
+    """Return the template of a pod that works and ends."""
+    work = ["python3", "-c", WORK.format(seconds=seconds, code=code)]
+    return {
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "containers": [_container("main", image, work, gpus=1)],
+        }
+    }
+
+
+def _job(image: str, seconds: int, code: int) -> Manifest:
+    """Return the spec of an Indexed Job of two pods."""
+    indexed = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
+    return {**indexed, "backoffLimit": 0, "template": _pod(image, seconds, code)}
+
+
+def _job_set(image: str, seconds: int, code: int) -> Manifest:
+    """Return the spec of a JobSet of two Jobs of one pod each."""
+    job = {"spec": {"backoffLimit": 0, "template": _pod(image, seconds, code)}}
+    return {"replicatedJobs": [{"name": "w", "replicas": 2, "template": job}]}
+
+
 def _pytorch(image: str, seconds: int, code: int) -> Manifest:
     """Return the spec of a PyTorchJob with a master and a worker."""
     work = ["python3", "-c", WORK.format(seconds=seconds, code=code)]
@@ -142,6 +166,24 @@ def _ray(image: str, seconds: int, code: int) -> Manifest:
 
 
 KINDS = (
+    OtherKind(
+        kind="Job",
+        api_version="batch/v1",
+        plural="jobs.batch",
+        suspend=("suspend",),
+        selector="batch.kubernetes.io/job-name={name}",
+        spec=_job,
+        pods=2,
+    ),
+    OtherKind(
+        kind="JobSet",
+        api_version="jobset.x-k8s.io/v1alpha2",
+        plural="jobsets.jobset.x-k8s.io",
+        suspend=("suspend",),
+        selector="jobset.sigs.k8s.io/jobset-name={name}",
+        spec=_job_set,
+        pods=2,
+    ),
     OtherKind(
         kind="PyTorchJob",
         api_version="kubeflow.org/v1",

@@ -1,7 +1,7 @@
-"""Unchanged PyTorchJobs, TrainJobs and RayJobs on a real cluster, with their real controllers.
+"""An unchanged workload of each kind on a real cluster, with the kinds' real controllers.
 
-training-operator, Kubeflow Trainer with JobSet, and KubeRay are built from their own modules; run
-by `make test-kinds`. The head of a RayJob is a stand-in for Ray's job API: no Ray runs here.
+JobSet, Kubeflow Trainer, training-operator and KubeRay are built from their own modules; run by
+`make test-kinds`. The head of a RayJob is a stand-in for Ray's job API: no Ray runs here.
 """
 
 import time
@@ -16,11 +16,12 @@ import pytest
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
 from kinds_of_others import OtherKind
-from measured import Installed, pods_of, truth_of
+from measured import Installed, pods_of, seconds_of, truth_of
 from singlenode.images import Image
 from sleepers import await_
 from test_paused_job import write_waves
 from test_workloads import (
+    ENDS,
     SLOT_SECONDS,
     STRETCH_SECONDS,
     TOLERANCE,
@@ -120,7 +121,7 @@ def run_until_measured(inside: Kubectl, installed: Installed, name: str) -> dict
 def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
     kind: OtherKind, inside: Kubectl, kubectl: Kubectl, installed: Installed
 ) -> None:
-    """Held from its creation on, through a death of the operator; two pods, one figure."""
+    """Held from its creation on, through two deaths of the operator; two pods, one figure."""
     image, name = installed.built["base"].reference, f"wait-{kind.kind.lower()}"
     notes = {"expected_duration": f"{WORK_SECONDS}s", "max_delay": f"{6 * SLOT_SECONDS}s"}
     inside.apply(kind.labelled(name, image, WORK_SECONDS, **notes))
@@ -130,9 +131,11 @@ def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
     plan = beside(inside, name)["status"]["plan"]
     assert plan["reason"] == "CleanestWindow"
     kill_operator(kubectl)
-    assert held(inside, kind, name)
-    assert kind.pods_of(inside, name) == []
-    await_(lambda: state(inside, name) == "Running", f"{name} runs", seconds=120)
+    waits = held(inside, kind, name) and kind.pods_of(inside, name) == []
+    # On a busy machine the clean hour may have come by now.
+    assert waits or time.time() >= seconds_of(plan["start"])
+    await_(lambda: state(inside, name) in ("Running", *ENDS), f"{name} runs")
+    kill_operator(kubectl)
     found = run_until_measured(inside, installed, name)
     status = found["status"]
     assert status["display"]["state"] == "Complete"
@@ -145,9 +148,12 @@ def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
 
 @each_kind
 def test_a_workload_is_paused_goes_on_when_its_pods_are_gone_and_is_measured(
-    kind: OtherKind, inside: Kubectl, installed: Installed
+    kind: OtherKind, inside: Kubectl, kubectl: Kubectl, installed: Installed
 ) -> None:
-    """Its pods are seen to end and to begin, and the old and the new are never there together."""
+    """Its pods are seen to end and to begin, and the old and the new are never there together.
+
+    The operator dies while they end.
+    """
     image, name = installed.built["base"].reference, f"rest-{kind.kind.lower()}"
     notes = {"policy": "Immediate", "interruptible": "true"}
     inside.apply(kind.labelled(name, image, 3 * STRETCH_SECONDS, **notes))
@@ -155,8 +161,9 @@ def test_a_workload_is_paused_goes_on_when_its_pods_are_gone_and_is_measured(
     job = beside(inside, name)["metadata"]["name"]
     patch(inside, job, '{"spec":{"suspend":true}}')
     await_(lambda: held(inside, kind, name), f"{name} is suspended")
-    # At once: whoever resumes it now must not find the old pods beside the new.
+    # At once: the operator that comes up next must not find the old pods beside the new.
     patch(inside, job, '{"spec":{"suspend":false}}')
+    kill_operator(kubectl, wait=False)
     seen: list[set[str]] = []
 
     def second() -> bool:

@@ -123,12 +123,13 @@ def pods(inside: Kubectl, selector: str) -> list[dict[str, Any]]:
     return list(inside.json("get", "pods", "-l", selector)["items"])
 
 
-def kill_operator(kubectl: Kubectl) -> None:
-    """Let the operator die at once; its Deployment starts another."""
+def kill_operator(kubectl: Kubectl, *, wait: bool = True) -> None:
+    """Let the operator die at once; its Deployment starts another, which is awaited or not."""
     there = kubectl.within(stage.RELEASE_NAMESPACE)
     selector = "app.kubernetes.io/component=operator"
     there("delete", "pods", "-l", selector, "--grace-period=0", "--force", "--wait=false")
-    there("rollout", "status", "deployment/lowtide-operator", "--timeout=240s", timeout=270)
+    if wait:
+        there("rollout", "status", "deployment/lowtide-operator", "--timeout=240s", timeout=270)
 
 
 def test_an_unchanged_job_set_waits_for_clean_power_runs_and_is_measured(
