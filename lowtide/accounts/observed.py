@@ -14,6 +14,7 @@ from typing import Final
 
 from lowtide.accounts.usage import Usage, WorkloadKey, together
 from lowtide.accounts.waiting import Assumptions, NotJudged, RunOutcome, outcome_of
+from lowtide.accounts.workload_zones import WorkloadZone, ZoneSource, sources_sentence
 from lowtide.accounts.zone_past import ZonePast
 from lowtide.energy.bill import electricity_bill
 from lowtide.energy.profile import Span
@@ -79,6 +80,14 @@ class Account:
         return _sum(run.planned_saving_grams for run in self.planned)
 
     @property
+    def planned_saving_cost(self) -> float | None:
+        """Money that the planner would have saved; `None` where a price is not known."""
+        found = [run.planned_saving_cost for run in self.planned]
+        known = [saved for saved in found if saved is not None]
+        complete = bool(known) and len(known) == len(found) and self.currency is not None
+        return fsum(known) if complete else None
+
+    @property
     def best_saving_grams(self) -> float | None:
         """Grams that could have been saved at best."""
         return _sum(run.best_saving_grams for run in self.judged)
@@ -115,6 +124,8 @@ class ObservedRow:
     """Name of the workload; of the same name there may have been several objects."""
     zone: str | None
     """Zone that prices its energy; `None` where none is known."""
+    zone_sources: tuple[ZoneSource, ...]
+    """On whose word; objects of one name may have different ones."""
     account: Account
     """Sums over its runs."""
 
@@ -140,6 +151,8 @@ class ObservedReport:
     """Sums over all of them."""
     pods_without_owner: int
     """Pods whose workload is not known."""
+    zones_of_workloads: str = ""
+    """On whose word workloads are in their zones, in a sentence; empty where all are by default."""
 
     @property
     def has_costs(self) -> bool:
@@ -157,37 +170,52 @@ class ObservedReport:
 def observe(
     namespace: str,
     usages: Iterable[Usage],
-    past_of: Callable[[WorkloadKey], ZonePast],
+    zone_of: Callable[[WorkloadKey], WorkloadZone],
+    past_of: Callable[[str | None], ZonePast],
     assumed: Assumptions,
     *,
     scheduled_pods: Iterable[str] = (),
 ) -> ObservedReport:
     """Return the report.
 
-    `usages` are those of each pod alone; `past_of` gives the grid of a workload's zone, which may
-    be added to the grids of the others; `scheduled_pods` are the uids of pods that a TrainingJob
-    stands behind.
+    `usages` are those of each pod alone; `zone_of` gives the zone of a workload and `past_of` the
+    grid of a zone, which may be added to the grids of the others; `scheduled_pods` are the uids of
+    pods that a TrainingJob stands behind.
     """
     every = tuple(usages)
     scheduled = frozenset(scheduled_pods)
     pasts: dict[str | None, ZonePast] = {}
     rows: defaultdict[tuple[str, str, str, str | None], list[RunOutcome]] = defaultdict(list)
     parts: defaultdict[WorkloadKey, list[Usage]] = defaultdict(list)
+    sources: defaultdict[tuple[str, str, str, str | None], set[ZoneSource]] = defaultdict(set)
     for usage in every:
         parts[usage.pods[0].workload].append(usage)
+    zones = {workload: zone_of(workload) for workload in parts}
     for workload, pods in parts.items():
-        past = past_of(workload)
+        past = past_of(zones[workload].zone)
         pasts[past.zone] = past
         for run in _runs_of(pods):
             is_scheduled = any(pod.uid in scheduled for pod in run.pods)
             outcome = outcome_of(
-                run, past.intensity, past.forecast_at, assumed, is_scheduled=is_scheduled
+                run,
+                past.intensity,
+                past.forecast_at,
+                assumed,
+                is_scheduled=is_scheduled,
+                prices=past.prices,
             )
             for week, part in _weeks_of(outcome, past, assumed):
-                rows[week, workload.kind, workload.name, past.zone].append(part)
+                place = (week, workload.kind, workload.name, past.zone)
+                rows[place].append(part)
+                sources[place].add(zones[workload].source)
     made = [
         ObservedRow(
-            week=week, kind=kind, name=name, zone=zone, account=_account({zone: runs}, pasts)
+            week=week,
+            kind=kind,
+            name=name,
+            zone=zone,
+            zone_sources=tuple(sorted(sources[week, kind, name, zone])),
+            account=_account({zone: runs}, pasts),
         )
         for (week, kind, name, zone), runs in rows.items()
     ]
@@ -196,7 +224,7 @@ def observe(
     for row in made:
         of_zones[row.zone] += row.account.runs
     if not pasts:
-        nowhere = past_of(WorkloadKey(namespace))
+        nowhere = past_of(zone_of(WorkloadKey(namespace)).zone)
         pasts[nowhere.zone] = nowhere
     energy = {zone: fsum(run.usage.energy_joules for run in of_zones[zone]) for zone in pasts}
     return ObservedReport(
@@ -206,6 +234,7 @@ def observe(
         rows=tuple(made),
         total=_account(of_zones, pasts),
         pods_without_owner=sum(1 for usage in every if not usage.pods[0].workload.kind),
+        zones_of_workloads=sources_sentence(zones.values()),
     )
 
 

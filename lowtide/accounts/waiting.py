@@ -17,11 +17,13 @@ from typing import Final
 from lowtide.accounts.savings import seen_as_forecast
 from lowtide.accounts.usage import TRAINING_JOB, Usage
 from lowtide.accounts.zone_past import ForecastAt
+from lowtide.energy.bill import electricity_bill
 from lowtide.energy.carbon import counterfactual, operational_grams
 from lowtide.energy.profile import EnergyProfile, Span
 from lowtide.grid.forecast import Forecast
 from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Request, forecast_for, plan
+from lowtide.prices.series import PriceSeries
 
 DECISION: Final = timedelta(hours=1)
 """A waiting run is decided upon again this much later, or at its planned start."""
@@ -50,6 +52,8 @@ class MovedRun:
     """Start."""
     grams: float
     """Emissions on the intensity that was seen."""
+    cost: float | None = None
+    """Its electricity at the prices of those hours; `None` where one of them is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,17 @@ class RunOutcome:
         return self.at_once.grams - self.planned.grams
 
     @property
+    def planned_saving_cost(self) -> float | None:
+        """Money that the planner would have saved, in the currency of the prices; not planned by.
+
+        `None` also where a price is not known.
+        """
+        if self.at_once is None or self.planned is None:
+            return None
+        before, after = self.at_once.cost, self.planned.cost
+        return None if before is None or after is None else before - after
+
+    @property
     def best_saving_grams(self) -> float | None:
         """Grams that could have been saved at best."""
         if self.at_once is None or self.best is None:
@@ -105,10 +120,12 @@ def outcome_of(
     assumed: Assumptions,
     *,
     is_scheduled: bool = False,
+    prices: PriceSeries | None = None,
 ) -> RunOutcome:
     """Return what waiting would have changed for one run.
 
-    `is_scheduled` says that a TrainingJob stands behind it, whose own figures tell that.
+    `is_scheduled` says that a TrainingJob stands behind it, whose own figures tell that. `prices`
+    tell what the run costs at another time; nothing is planned by them.
     """
     carbon = None if intensity is None else operational_grams(usage.profile, intensity)
     priced = 0.0 if carbon is None else carbon.covered_ratio
@@ -128,15 +145,15 @@ def outcome_of(
     if deadline > assumed.now:
         return unknown(NotJudged.RECENT)
     seen = seen_as_forecast(intensity, start, deadline)
-    at_once = _moved(usage.profile, start, intensity)
+    at_once = _moved(usage.profile, start, intensity, prices)
     if seen is None or at_once is None:
         return unknown(NotJudged.NO_INTENSITY)
     best_start = _best_start(start, deadline, length, seen)
     planned_start = _planned_start(start, deadline, length, forecast_at)
-    best = _moved(usage.profile, best_start, intensity) or at_once
+    best = _moved(usage.profile, best_start, intensity, prices) or at_once
     planned = None
     if planned_start is not None:
-        planned = _moved(usage.profile, planned_start, intensity)
+        planned = _moved(usage.profile, planned_start, intensity, prices)
     # The optimum assumes mean power; a run whose power varies can seem to beat it.
     best = min(
         (found for found in (best, at_once, planned) if found is not None),
@@ -166,9 +183,18 @@ def _obstacle(usage: Usage, assumed: Assumptions, *, is_scheduled: bool) -> NotJ
     return NotJudged.NO_ENERGY if usage.profile.total_joules <= 0 else None
 
 
-def _moved(profile: EnergyProfile, start: datetime, intensity: IntensitySeries) -> MovedRun | None:
+def _moved(
+    profile: EnergyProfile,
+    start: datetime,
+    intensity: IntensitySeries,
+    prices: PriceSeries | None,
+) -> MovedRun | None:
     grams = counterfactual(profile, start=start, series=intensity).grams
-    return None if grams is None else MovedRun(start=start, grams=grams)
+    if grams is None:
+        return None
+    moved = profile.uninterrupted(start)
+    cost = None if prices is None else electricity_bill(moved, prices).amount
+    return MovedRun(start=start, grams=grams, cost=cost)
 
 
 def _request(start: datetime, deadline: datetime, length: float) -> Request:

@@ -1,6 +1,7 @@
 """`lowtide explain`: why a job waits or ran, and every figure recomputed from its inputs."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,12 @@ def command(
     if workload is not None:
         until = end or datetime.now(UTC)
         asked = PastQuestion(
-            start=until - since, end=until, zone=zone, max_delay=max_delay, pue=pue
+            start=until - since,
+            end=until,
+            zone=zone,
+            max_delay=max_delay,
+            pue=pue,
+            cluster=replace(cluster, namespace=None),
         )
         explain_workload(prometheus, namespace_in_use(cluster), *workload, asked, output)
         return

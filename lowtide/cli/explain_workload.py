@@ -8,10 +8,11 @@ import click
 
 from lowtide.accounts.usage import WorkloadKey, together
 from lowtide.accounts.waiting import outcome_of
-from lowtide.cli.jobs import NAME_PATTERN, JobsNotFoundError
+from lowtide.cli.jobs import NAME_PATTERN, JobsNotFoundError, KubectlTarget
 from lowtide.cli.prometheus import PrometheusApi
 from lowtide.cli.stored_usage import PodChoice, PodOwners, choice_of, read_owners, read_usage
 from lowtide.cli.stored_waiting import GridQuestion, assumptions_of, default_zone, zone_past
+from lowtide.cli.workload_annotations import named_zones
 from lowtide.energy.bill import electricity_bill
 from lowtide.energy.carbon import operational_grams
 from lowtide.ownership import POD
@@ -35,6 +36,8 @@ class PastQuestion:
     """Longest wait for the start."""
     pue: float | None
     """The data centre's overhead."""
+    cluster: KubectlTarget
+    """The cluster whose annotations are read."""
 
 
 def explain_workload(
@@ -82,7 +85,10 @@ def story_of(
     usage = together(use for use in stored.usages if pods[use.pods[0].uid].uid == uid)
     question = GridQuestion(choice=choice, max_delay=asked.max_delay, pue=asked.pue)
     assumed = assumptions_of(question)
-    zone = asked.zone or owners.zone_of(pods[newest.uid]) or default_zone(prometheus, question)
+    zone = asked.zone
+    if zone is None:
+        named = named_zones([pods[newest.uid]], {}, owners, asked.cluster).get(pods[newest.uid])
+        zone = default_zone(prometheus, question) if named is None else named.zone
     grid = zone_past(prometheus, question, zone, assumed)
     return WorkloadStory(
         workload=pods[newest.uid],
@@ -96,6 +102,7 @@ def story_of(
             grid.forecast_at,
             assumed,
             is_scheduled=any(pod.uid in owners.scheduled for pod in usage.pods),
+            prices=grid.prices,
         ),
         assumed=assumed,
         forecasts=grid.forecasts,

@@ -22,16 +22,21 @@ from lowtide.local.store import RunStore
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def kubeconfig_options(command: Command) -> Command:
+    """Add --context and --kubeconfig as kubectl has them."""
+    command = click.option(
+        "--kubeconfig",
+        type=click.Path(dir_okay=False),
+        help="Kubeconfig file, where it is not kubectl's own choice.",
+    )(command)
+    return click.option("--context", help="Context of the kubeconfig.")(command)
+
+
 def cluster_options(command: Command) -> Command:
     """Add --namespace, --context and --kubeconfig as kubectl has them; pass them as `cluster`."""
 
     @click.option("-n", "--namespace", help="Namespace of jobs given by name.")
-    @click.option("--context", help="Context of the kubeconfig.")
-    @click.option(
-        "--kubeconfig",
-        type=click.Path(dir_okay=False),
-        help="Kubeconfig file, where it is not kubectl's own choice.",
-    )
+    @kubeconfig_options
     @functools.wraps(command)
     def with_cluster(
         *arguments: Any,

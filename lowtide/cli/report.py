@@ -10,16 +10,23 @@ import click
 
 from lowtide.accounts.observed import ObservedReport, observe
 from lowtide.accounts.usage import WorkloadKey
+from lowtide.accounts.workload_zones import WorkloadZone, ZoneSource
 from lowtide.accounts.zone_past import kept_apart
-from lowtide.cli.jobs import NAME_PATTERN
-from lowtide.cli.options import past_options, prometheus_options, trace_options
+from lowtide.cli.jobs import NAME_PATTERN, KubectlTarget
+from lowtide.cli.options import (
+    kubeconfig_options,
+    past_options,
+    prometheus_options,
+    trace_options,
+)
 from lowtide.cli.output import deliver
 from lowtide.cli.plan import read_trace_file
 from lowtide.cli.prometheus import PrometheusApi
 from lowtide.cli.stored_usage import choice_of, read_usage
 from lowtide.cli.stored_waiting import GridQuestion, assumptions_of, default_zone, zone_past
+from lowtide.cli.workload_annotations import named_zones
 from lowtide.cli.workload_names import split_workload
-from lowtide.cli.zone_files import zone_file
+from lowtide.cli.zone_files import price_file, zone_file
 from lowtide.report.observed_report import observed_document, observed_page, observed_text
 
 MOST_ZONES: Final = 16
@@ -43,7 +50,15 @@ MOST_ZONES: Final = 16
     help="CSV with the intensity of a zone in the time, instead of what the operator recorded.",
 )
 @trace_options
+@click.option(
+    "--prices",
+    multiple=True,
+    metavar="[ZONE=]FILE",
+    help="CSV with the prices of a zone, as for `lowtide plan`, instead of what the operator "
+    "recorded; a file without a zone is of all that have none.",
+)
 @past_options
+@kubeconfig_options
 @click.option(
     "-o",
     "--output",
@@ -66,6 +81,9 @@ def command(
     traces: tuple[str, ...],
     times_are_utc: bool,
     factor: str | None,
+    prices: tuple[str, ...],
+    context: str | None,
+    kubeconfig: str | None,
     since: timedelta,
     end: datetime | None,
     zone: str | None,
@@ -83,12 +101,14 @@ def command(
       lowtide report --namespace ml --output html --file ml.html
       lowtide report --namespace ml --zone DE --workload-zone job/net=FR
       lowtide report --namespace ml --trace DE=de.csv --zone DE
+      lowtide report --namespace ml --prices tariff.csv
 
     By workload and week, for any kind of workload, labelled or not. The planner is the operator's
     own, with the forecasts of its time; the best is what was possible with hindsight. A workload is
-    priced in the zone of --workload-zone, else in that of its TrainingJob, else in that of --zone
-    or of jobs that name none. Nothing is touched. Exit code 1 means that Prometheus does not
-    answer, or that a trace cannot be read.
+    in the zone of --workload-zone, else in that of its TrainingJob, else in that of the annotation
+    lowtide.dev/zone, its own or its namespace's, which kubectl reads, else in that of --zone or of
+    jobs that name none. Nothing is touched. Exit code 1 means that Prometheus does not answer, or
+    that a file cannot be read.
     """
     if not NAME_PATTERN.match(namespace):
         raise click.UsageError(f"--namespace {namespace!r} is not a valid name")
@@ -103,9 +123,11 @@ def command(
             of: read_trace_file(path, times_are_utc, factor)
             for of, path in (zone_file("--trace", one) for one in traces)
         },
+        prices=dict(price_file(one) for one in prices),
     )
     zones = dict(_workload_zone(one) for one in workload_zones)
-    report = report_of(prometheus, asked, default=zone, own=zones)
+    cluster = KubectlTarget(None, context, kubeconfig)
+    report = report_of(prometheus, asked, default=zone, own=zones, cluster=cluster)
     if output == "json":
         text = json.dumps(observed_document(report, pue), indent=2, allow_nan=False) + "\n"
     else:
@@ -127,6 +149,7 @@ def report_of(
     *,
     default: str | None,
     own: Mapping[str, str],
+    cluster: KubectlTarget,
 ) -> ObservedReport:
     """Return the report of a time.
 
@@ -140,21 +163,23 @@ def report_of(
     workloads = list(dict.fromkeys(usage.pods[0].workload for usage in stored.usages))
     for title in sorted(own.keys() - {one.title for one in workloads}):
         click.echo(f"note: --workload-zone {title}: it was not measured in this time", err=True)
-    zones = {one: own.get(one.title) or stored.owners.zone_of(one) for one in workloads}
-    if default is None and (None in zones.values() or not zones):
+    named = named_zones(workloads, own, stored.owners, cluster)
+    if default is None and (not named or len(named) < len(workloads)):
         default = default_zone(prometheus, asked)
-    named = list(dict.fromkeys([default, *(zone or default for zone in zones.values())]))
-    if len(named) > MOST_ZONES:
+    by_default = WorkloadZone(default, ZoneSource.DEFAULT)
+    places = list(dict.fromkeys([default, *(one.zone for one in named.values())]))
+    if len(places) > MOST_ZONES:
         raise click.ClickException(
-            f"the workloads are in {len(named)} zones, more than the {MOST_ZONES} of one report"
+            f"the workloads are in {len(places)} zones, more than the {MOST_ZONES} of one report"
         )
     assumed = assumptions_of(asked)
-    found = kept_apart(zone_past(prometheus, asked, zone, assumed) for zone in named)
+    found = kept_apart(zone_past(prometheus, asked, zone, assumed) for zone in places)
     pasts = {past.zone: past for past in found}
     return observe(
         asked.choice.namespace or "",
         stored.usages,
-        lambda workload: pasts[zones.get(workload) or default],
+        lambda workload: named.get(workload, by_default),
+        lambda zone: pasts[zone],
         assumed,
         scheduled_pods=stored.owners.scheduled,
     )

@@ -18,6 +18,7 @@ from lowtide.grid.overhead import with_overhead
 from lowtide.grid.raw_values import points_of
 from lowtide.grid.series import AverageSeries, IntensitySeries
 from lowtide.grid.trace import GridTrace
+from lowtide.prices.series import PriceSeries
 
 HISTORY: Final = timedelta(days=30)
 """Intensity before the report, from which the zone's own profile is made."""
@@ -37,6 +38,14 @@ class GridQuestion:
     """Overhead of the data centre that all grams carry."""
     traces: Mapping[str, GridTrace] = field(default_factory=dict)
     """Recorded intensity by zone, which is taken instead of what the operator recorded."""
+    prices: Mapping[str | None, PriceSeries] = field(default_factory=dict)
+    """Prices by zone from files, which are taken instead of what the operator recorded; those of
+    `None` are of every zone that has none of its own."""
+
+    def prices_of(self, zone: str) -> PriceSeries | None:
+        """Return the prices that a file gives of a zone."""
+        given = self.prices.get(zone) or self.prices.get(None)
+        return None if given is None else replace(given, zone=zone)
 
 
 def assumptions_of(asked: GridQuestion, now: datetime | None = None) -> Assumptions:
@@ -68,7 +77,8 @@ def zone_past(
     prometheus: PrometheusApi, asked: GridQuestion, zone: str | None, assumed: Assumptions
 ) -> ZonePast:
     """Return what is known about the grid of a zone; what is missing is told on standard error."""
-    intensity, prices = None, None
+    intensity = None
+    prices = None if zone is None else asked.prices_of(zone)
     forecast_at, words = history_forecasts(None), "no forecast"
     choice = asked.choice
     before = floor_of(choice.window.start - HISTORY, GRID_STEP)
@@ -87,8 +97,8 @@ def zone_past(
             if not recorded.hours:
                 forecast_at = history_forecasts(intensity)
                 words = "with the zone's own profile, because no forecast was stored"
-        if zone is not None:
-            prices = read_prices(prometheus, zone, choice.window, choice.step_seconds)
+        if zone is not None and prices is None:
+            prices = _recorded_prices(prometheus, zone, choice, assumed)
     except PrometheusApiError as error:
         click.echo(f"note: zone {zone}: {error}", err=True)
     return ZonePast(
@@ -98,6 +108,14 @@ def zone_past(
         forecast_at=forecast_at,
         forecasts=words,
     )
+
+
+def _recorded_prices(
+    prometheus: PrometheusApi, zone: str, choice: PodChoice, assumed: Assumptions
+) -> PriceSeries | None:
+    """Return the prices that the operator recorded, also of the hours that a run could wait for."""
+    until = max(floor_of(assumed.now, choice.step_seconds), choice.window.end)
+    return read_prices(prometheus, zone, Span(choice.window.start, until), choice.step_seconds)
 
 
 def _of_trace(zone: str, trace: GridTrace, span: Span) -> IntensitySeries:

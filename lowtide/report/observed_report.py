@@ -41,17 +41,17 @@ def observed_text(report: ObservedReport, pue: float | None) -> str:
     """Return the report for people."""
     lines = [["WEEK", "WORKLOAD", "RUNS", "ENERGY", "CARBON", "PLANNER SAVES", "AT BEST", "DELAY"]]
     if report.has_costs:
-        lines[0].insert(5, "COST")
+        lines[0][5:6] = ["COST", "PLANNER SAVES", "MONEY SAVED"]
     if len(report.pasts) > 1:
         lines[0].insert(2, "ZONE")
     for row in report.rows[:MOST_ROWS]:
         account = row.account
         cells = [
             *(row.week, row.title, str(len(account.runs)), format_energy(account.energy_joules)),
-            *(grams_text_of(account), *_saving_cells(account)),
+            grams_text_of(account),
+            *([cost_text(account)] if report.has_costs else []),
+            *_saving_cells(account, with_money=report.has_costs),
         ]
-        if report.has_costs:
-            cells.insert(5, cost_text(account))
         if len(report.pasts) > 1:
             cells.insert(2, row.zone or DASH)
         lines.append(cells)
@@ -77,15 +77,19 @@ def grams_text_of(account: Account) -> str:
 
 def cost_text(account: Account) -> str:
     """Return the electricity cost of some runs."""
-    if account.cost is None:
-        return DASH
-    return f"{format_significant(account.cost)} {account.currency}"
+    return _money(account.cost, account.currency)
 
 
-def _saving_cells(account: Account) -> list[str]:
+def _money(amount: float | None, currency: str | None) -> str:
+    return DASH if amount is None else f"{format_significant(amount)} {currency}"
+
+
+def _saving_cells(account: Account, *, with_money: bool) -> list[str]:
     delay = account.mean_delay
+    money = _money(account.planned_saving_cost, account.currency)
     return [
         saving_text(account.planned_saving_grams, account.planned_at_once_grams),
+        *([money] if with_money else []),
         saving_text(account.best_saving_grams, account.at_once_grams),
         DASH if delay is None else format_duration(delay.total_seconds()),
     ]
@@ -119,7 +123,14 @@ def basis(report: ObservedReport, pue: float | None) -> list[str]:
     window, total = report.assumed.window, report.total
     times = [format_time_column(moment) for moment in (window.start, window.end)]
     found = [f"Time: {times[0]} to {times[1]}; nothing was touched or delayed."]
+    found += [report.zones_of_workloads] if report.zones_of_workloads else []
     found += [_grams_basis(past, pue) for past in report.pasts]
+    found += [
+        f"Money{_of_zone(past)} is by prices in {past.prices.currency}, {past.prices.source}; "
+        "nothing is planned by it."
+        for past in report.pasts
+        if past.prices is not None
+    ]
     longest = format_duration(report.assumed.max_delay.total_seconds())
     found.append(
         f"Assumed: every judged run may start up to {longest} later (--max-delay), in one piece, "
@@ -142,7 +153,7 @@ def basis(report: ObservedReport, pue: float | None) -> list[str]:
 def _grams_basis(past: ZonePast, pue: float | None) -> str:
     """Return which intensity a zone's grams are by, or why there are none."""
     grid = past.intensity
-    of = "" if past.zone is None else f" of zone {past.zone}"
+    of = _of_zone(past)
     if past.refused is not None:
         return f"Grams{of} are not known: intensities of two kinds never meet, {past.refused}."
     if grid is None:
@@ -151,6 +162,10 @@ def _grams_basis(past: ZonePast, pue: float | None) -> str:
         f"Grams are operational, by the {grid.signal.lower()} intensity of zone {grid.zone} "
         f"({factor_words(grid)}), {grid.source}; {overhead_words(pue)}."
     )
+
+
+def _of_zone(past: ZonePast) -> str:
+    return "" if past.zone is None else f" of zone {past.zone}"
 
 
 def observed_document(report: ObservedReport, pue: float | None) -> dict[str, Any]:
@@ -179,6 +194,7 @@ def observed_document(report: ObservedReport, pue: float | None) -> dict[str, An
                 "owner_kind": row.kind or None,
                 "owner_name": row.name or None,
                 "zone": row.zone,
+                "zone_sources": [str(source) for source in row.zone_sources],
                 **_account_document(row.account),
                 "runs": [_run_document(run) for run in row.account.runs],
             }
@@ -201,6 +217,7 @@ def _zone_document(past: ZonePast) -> dict[str, Any]:
         "intensity_source": None if grid is None else grid.source,
         "forecasts": past.forecasts,
         "currency": None if past.prices is None else past.prices.currency,
+        "price_source": None if past.prices is None else past.prices.source,
         "refused": past.refused,
     }
 
@@ -219,6 +236,7 @@ def _account_document(account: Account) -> dict[str, Any]:
         "at_once_grams": account.at_once_grams,
         "planned_at_once_grams": account.planned_at_once_grams,
         "planned_saving_grams": account.planned_saving_grams,
+        "planned_saving_cost": account.planned_saving_cost,
         "best_saving_grams": account.best_saving_grams,
         "mean_delay_seconds": None if delay is None else delay.total_seconds(),
     }
@@ -272,6 +290,7 @@ def page_data(report: ObservedReport, pue: float | None) -> dict[str, Any]:
                 "value": saving_text(total.best_saving_grams, total.at_once_grams),
             },
             {"name": "energy of all pods", "value": format_energy(total.energy_joules)},
+            *_money_figures(report),
         ],
         "curves": [
             {"zone": past.zone, "points": _curve(report, past, end.timestamp())}
@@ -286,12 +305,26 @@ def page_data(report: ObservedReport, pue: float | None) -> dict[str, Any]:
     }
 
 
+def _money_figures(report: ObservedReport) -> list[dict[str, str]]:
+    if not report.has_costs:
+        return []
+    total = report.total
+    return [
+        {"name": "paid for electricity", "value": cost_text(total)},
+        {
+            "name": "of that saved by the planner",
+            "value": _money(total.planned_saving_cost, total.currency),
+        },
+    ]
+
+
 def _points_of(past: ZonePast) -> tuple[Point, ...]:
     return () if past.intensity is None else past.intensity.points
 
 
 def _columns(report: ObservedReport) -> list[str]:
     cost = ["cost"] if report.has_costs else []
+    saved = ["money saved"] if report.has_costs else []
     zone = ["zone"] if len(report.pasts) > 1 else []
     return [
         "workload",
@@ -301,6 +334,7 @@ def _columns(report: ObservedReport) -> list[str]:
         "carbon",
         *cost,
         "planner saves",
+        *saved,
         "at best",
         "mean delay",
     ]
@@ -319,7 +353,7 @@ def _page_row(report: ObservedReport, row: ObservedRow) -> dict[str, Any]:
             format_energy(account.energy_joules),
             grams_text_of(account),
             *cost,
-            *_saving_cells(account),
+            *_saving_cells(account, with_money=report.has_costs),
         ],
     }
 

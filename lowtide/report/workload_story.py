@@ -121,12 +121,20 @@ def _waiting(story: WorkloadStory) -> list[str]:
         lines.append(
             f"         planner: {saving_text(outcome.planned_saving_grams, emitted)}, "
             f"start {format_time_column(outcome.planned.start)}, {story.forecasts}"
+            f"{_money_saved(story)}"
         )
     lines.append(
         f"         at best: {saving_text(outcome.best_saving_grams, emitted)}"
         f", start {format_time_column(outcome.best.start)}"
     )
     return lines
+
+
+def _money_saved(story: WorkloadStory) -> str:
+    saved = story.outcome.planned_saving_cost
+    if saved is None or story.bill is None:
+        return ""
+    return f", {format_significant(saved)} {story.bill.currency} less paid"
 
 
 def saving_text(saved: float | None, of: float | None) -> str:
@@ -224,6 +232,8 @@ def outcome_document(outcome: RunOutcome) -> dict[str, Any]:
         "at_once_grams": None if outcome.at_once is None else outcome.at_once.grams,
         "planned_start": None if planned is None else format_timestamp(planned.start),
         "planned_grams": None if planned is None else planned.grams,
+        "at_once_cost": None if outcome.at_once is None else outcome.at_once.cost,
+        "planned_cost": None if planned is None else planned.cost,
         "best_start": None if best is None else format_timestamp(best.start),
         "best_grams": None if best is None else best.grams,
     }

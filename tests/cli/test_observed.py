@@ -85,6 +85,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No kubectl: what a cluster of this machine says must not matter."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+
+
 @pytest.fixture
 def explain(lowtide: Run, prometheus: str) -> Run:
     """A function that explains a workload of the week."""
@@ -236,7 +242,7 @@ def test_the_table_answers_first_and_says_what_it_rests_on(report: Run) -> None:
     )
     assert lines[2].split() == [
         *("WEEK", "WORKLOAD", "ZONE", "RUNS", "ENERGY", "CARBON", "COST", "PLANNER", "SAVES"),
-        *("AT", "BEST", "DELAY"),
+        *("MONEY", "SAVED", "AT", "BEST", "DELAY"),
     ]
     text = "\n".join(lines)
     assert "job/net" in text
@@ -274,6 +280,133 @@ def test_a_zone_of_no_workload_is_refused(report: Run, words: str) -> None:
 
     assert result.exit_code in (1, 2)
     assert "net" in result.stderr or "valid name" in result.stderr
+
+
+@pytest.fixture
+def annotated(kubectl: Any, tmp_path: Path) -> Any:
+    """A kubectl whose namespace ml says FR, and whose only Job, net, says DE.
+
+    Every call gets the same answer: a list that is also the namespace.
+    """
+    zone = "lowtide.dev/zone"
+    job = {"metadata": {"name": "net", "uid": "u-net-2", "annotations": {zone: " DE "}}}
+    kubectl.answers({"metadata": {"annotations": {zone: "FR"}}, "items": [job]})
+    return kubectl
+
+
+def test_a_workload_without_a_label_has_the_zone_of_its_annotation(
+    annotated: Any, report: Run
+) -> None:
+    """The one Job that is there by its own word, what is gone by its namespace's: 50 g in FR."""
+    result = report("--output", "json")
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    rows = {
+        row["owner_name"]: (row["zone"], row["zone_sources"])
+        for row in found["rows"]
+        if row["owner_name"] != "net"
+    }
+    assert rows == {
+        "nightly": ("FR", ["namespace"]),
+        "web": ("FR", ["namespace"]),
+        "tj": ("FR", ["namespace"]),
+        "taken-up": ("FR", ["trainingjob"]),
+        "evening": ("FR", ["namespace"]),
+        "open": ("FR", ["namespace"]),
+        None: ("FR", ["namespace"]),
+    }
+    nets = {row["zone"]: row for row in found["rows"] if row["owner_name"] == "net"}
+    assert {zone: row["zone_sources"] for zone, row in nets.items()} == {
+        "DE": ["annotation"],
+        "FR": ["namespace"],
+    }
+    assert nets["DE"]["operational_grams"] == pytest.approx(2 * 400)
+    assert nets["FR"]["operational_grams"] == pytest.approx(2 * 50)
+    asked = {tuple(call[:2]) for call in annotated.calls}
+    assert ("get", "namespace") in asked
+    assert ("get", "jobs.v1.batch") in asked
+    assert all(call[0] == "get" for call in annotated.calls)
+
+
+def test_a_given_zone_counts_before_annotations(annotated: Any, report: Run) -> None:
+    """Both objects called net are in DE because the user says so, and nothing else changes."""
+    found = json.loads(report("--output", "json", "--workload-zone", "job/net=DE").stdout)
+
+    rows = {row["owner_name"]: (row["zone"], row["zone_sources"]) for row in found["rows"]}
+    assert rows["net"] == ("DE", ["given"])
+    assert rows["nightly"] == ("FR", ["namespace"])
+
+
+def test_an_explained_workload_has_the_zone_of_its_annotation(annotated: Any, explain: Run) -> None:
+    """The older object of the name is gone; the newer one says DE, and --zone counts before."""
+    assert "zone DE" in explain("job/net").stdout
+    assert "zone FR" in explain("cronjob/nightly").stdout
+    assert "zone DE" in explain("cronjob/nightly", "--zone", "DE").stdout
+
+
+def test_an_annotation_that_is_no_zone_is_said_and_not_used(kubectl: Any, report: Run) -> None:
+    """The default of the operator stands."""
+    kubectl.answers({"metadata": {"annotations": {"lowtide.dev/zone": "no zone"}}, "items": []})
+
+    result = report("--output", "json")
+
+    assert "note: lowtide.dev/zone of namespace ml: 'no zone' is not the name of a zone" in (
+        result.stderr
+    )
+    rows = {row["owner_name"]: row["zone"] for row in json.loads(result.stdout)["rows"]}
+    assert rows["net"] == "DE"
+
+
+def test_a_cluster_that_does_not_answer_costs_the_annotations_only(
+    kubectl: Any, report: Run
+) -> None:
+    """Figures are those of a report without a cluster, and the reason is told."""
+    kubectl.fails("Unable to connect to the server: refused")
+
+    result = report("--output", "json")
+
+    assert "note: annotations of namespace ml are not read: Unable to connect" in result.stderr
+    assert json.loads(result.stdout)["total"]["at_once_grams"] == pytest.approx(1750)
+    assert len(kubectl.calls) == 1
+
+
+def test_prices_of_a_file_stand_instead_of_those_that_were_recorded(
+    report: Run, tmp_path: Path
+) -> None:
+    """Half as dear from 2 to 6 h: 4 kWh of net at 0.40; the Tuesday run at 0.20 saves 0.40."""
+    lines = ["time,usd_per_kwh"]
+    lines += [
+        f"{at(-9, hour):%Y-%m-%dT%H:%M:%SZ},{0.20 if 2 <= at(-9, hour).hour < 6 else 0.40}"
+        for hour in range(24 * 19)
+    ]
+    prices = tmp_path / "tariff.csv"
+    prices.write_text("\n".join(lines) + "\n")
+
+    found = json.loads(report("--output", "json", "--prices", f"DE={prices}").stdout)
+
+    net = next(row for row in found["rows"] if row["owner_name"] == "net")
+    assert (net["currency"], net["electricity_cost"]) == ("USD", pytest.approx(4 * 0.40))
+    # The other run of net was moved to an hour of the same price, by a wrong forecast.
+    assert net["planned_saving_cost"] == pytest.approx(2 * 0.20)
+    zones = {one["zone"]: (one["currency"], one["price_source"]) for one in found["zones"]}
+    assert zones == {"DE": ("USD", "tariff.csv"), "FR": ("EUR", "recorded by the operator")}
+    assert found["total"]["electricity_cost"] is None
+    everywhere = report("--prices", str(prices)).stdout
+    assert "1.60 USD" in everywhere
+    assert "Money of zone FR is by prices in USD, tariff.csv; nothing is planned by it." in (
+        everywhere
+    )
+
+
+def test_a_file_without_prices_is_refused(report: Run, tmp_path: Path) -> None:
+    """Exit code 1, with what its first line lacks; exit code 2 for no file."""
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("time,price\n2026-03-02T00:00Z,3\n")
+
+    assert report("--prices", str(wrong)).exit_code == 1
+    assert "write one, such as eur_per_kwh" in report("--prices", str(wrong)).stderr
+    assert report("--prices", "DE=nowhere.csv").exit_code == 2
 
 
 def test_a_recorded_trace_prices_what_the_operator_did_not_see(report: Run, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from lowtide.accounts.observed import ObservedReport, observe
 from lowtide.accounts.usage import PodUsage, Usage, WorkloadKey
 from lowtide.accounts.waiting import Assumptions
+from lowtide.accounts.workload_zones import WorkloadZone, ZoneSource
 from lowtide.accounts.zone_past import ZonePast, kept_apart
 from lowtide.energy.integration import PodEnergy
 from lowtide.energy.profile import EnergyInterval, EnergyProfile, Span
@@ -67,6 +68,9 @@ def past(grid: IntensitySeries | None, currency: str | None = None) -> ZonePast:
     )
 
 
+IN_DE = WorkloadZone("DE", ZoneSource.DEFAULT)
+
+
 def report(names: tuple[str, ...]) -> ObservedReport:
     """Return a report of nine days of a grid that is clean at night."""
     points = tuple(
@@ -80,7 +84,7 @@ def report(names: tuple[str, ...]) -> ObservedReport:
         now=MONDAY + timedelta(days=9),
     )
     usages = [use(name, day) for day in range(8) for name in names]
-    return observe("ml", usages, lambda _: past(grid), assumed)
+    return observe("ml", usages, lambda _: IN_DE, lambda _: past(grid), assumed)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,7 @@ def test_a_report_without_a_judged_run_has_an_answer_and_no_picture() -> None:
     found = observe(
         "ml",
         [use("web", 0, "Deployment")],
+        lambda _: WorkloadZone(None, ZoneSource.DEFAULT),
         lambda _: past(None),
         assumed,
     )
@@ -171,9 +176,11 @@ def of_two_zones(first: ZonePast, second: ZonePast) -> ObservedReport:
         max_delay=timedelta(hours=24),
         now=MONDAY + timedelta(days=9),
     )
-    pasts = dict(zip(("a", "b"), kept_apart([first, second]), strict=True))
+    pasts = {one.zone: one for one in kept_apart([first, second])}
+    zones = {"a": WorkloadZone(first.zone, ZoneSource.DEFAULT)}
+    zones["b"] = WorkloadZone(second.zone, ZoneSource.NAMESPACE)
     usages = [use("a", 0), use("b", 1)]
-    return observe("ml", usages, lambda workload: pasts[workload.name], assumed)
+    return observe("ml", usages, lambda one: zones[one.name], lambda zone: pasts[zone], assumed)
 
 
 def test_each_workload_is_priced_in_its_own_zone() -> None:
@@ -192,6 +199,11 @@ def test_each_workload_is_priced_in_its_own_zone() -> None:
     assert lines[2].split()[:4] == ["WEEK", "WORKLOAD", "ZONE", "RUNS"]
     assert [line.split()[2] for line in lines[3:5]] == ["DE", "FR"]
     assert any("intensity of zone FR (direct or life-cycle is not stated)" in x for x in lines)
+    assert [row["zone_sources"] for row in document["rows"]] == [["default"], ["namespace"]]
+    assert (
+        "- Zones of workloads: 1 by the annotation lowtide.dev/zone of the namespace, "
+        "1 by --zone or the operator's default." in lines
+    )
 
 
 def test_zones_of_two_kinds_of_emissions_are_not_added() -> None:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.trainingjob.annotations import annotated, zone_text
 from lowtide.trainingjob.holding import QUEUE_GROUP
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import Policy
@@ -130,14 +131,14 @@ def _read(kind: WorkloadKind, body: Body, of_namespace: Mapping[str, str]) -> _R
     where = f"{kind.kind} {metadata['name']}"
     interruption: Manifest = {}
     for annotation, field_name, convert in _VALUES:
-        if annotation in own:
-            text, source = own[annotation], f"annotation of {where}"
-        elif annotation in of_namespace and annotation != names.ANNOTATION_DEADLINE:
-            text, source = of_namespace[annotation], f"namespace {metadata['namespace']}"
-        else:
+        found = annotated(annotation, own, of_namespace)
+        if found is None:
             continue
+        source = f"annotation of {where}"
+        if found.of_namespace:
+            source = f"namespace {metadata['namespace']}"
         try:
-            value = convert(text)
+            value = convert(found.text)
         except ValueError as error:
             reading.fault = reading.fault or f"{annotation} ({source}): {error}"
             continue
@@ -215,7 +216,7 @@ _VALUES: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     (names.ANNOTATION_EXPECTED_DURATION, "schedule.expectedDurationSeconds", _positive_seconds),
     (names.ANNOTATION_INTERRUPTIBLE, "schedule.interruption.allowed", _yes_or_no),
     (names.ANNOTATION_RESTART_COST, "schedule.interruption.restartCostSeconds", _seconds),
-    (names.ANNOTATION_ZONE, "grid.zone", _word),
+    (names.ANNOTATION_ZONE, "grid.zone", zone_text),
     (names.ANNOTATION_SERIES, "metrics.series", _word),
 )
 """Annotation, field of the spec, and how its text becomes the field's value."""

@@ -72,7 +72,7 @@ def test_an_upper_bound_is_the_expected_duration_only_where_nothing_else_says_it
         ("interruptible", "yes", "'yes' is neither true nor false"),
         ("policy", "Cheap", "'Cheap' is not a policy: write"),
         ("expected_duration", "400d", "'400d' is not between 1 s and 366 days"),
-        ("zone", "a b", "spec.grid.zone: String should match pattern"),
+        ("zone", "a b", "'a b' is not the name of a zone: write letters"),
         ("series", "x" * 64, "spec.metrics.series: String should have at most 63 characters"),
     ],
 )
