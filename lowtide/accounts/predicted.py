@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
 
+from lowtide.accounts.hardware_hours import hardware_money, pod_seconds_so_far
 from lowtide.accounts.progress import Curve, joules_by
 from lowtide.accounts.settings import EmbodiedSettings
 from lowtide.accounts.settlement import embodied_of
@@ -27,6 +28,7 @@ from lowtide.prediction.totals import (
     stretches_of,
     with_used,
 )
+from lowtide.trainingjob.attempts import ran_seconds
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.prediction import PredictedAmount, PredictedFigures, PredictedMoment
 from lowtide.trainingjob.spec import Price, TrainingJobSpec
@@ -157,13 +159,19 @@ class WholeRun:
         self.sci = self.grams.times(1 / units)
 
     def add_money(self, run_seconds: Expected) -> None:
-        """Add the price of the reserved hardware, else that of the energy."""
+        """Add the price of the reserved hardware, else that of the energy.
+
+        What is to come is counted at the width of now, which the predicted time is of too.
+        """
         price = self.about.price
         if price is None:
             return
+        about, attempts = self.about, self.about.status.attempts
         if price.per_hour is not None:
-            hours = run_seconds.times(self.about.pods / 3600)
-            self.money = hours.times(float(price.per_hour))
+            ran = about.pods * ran_seconds(attempts, about.now)
+            wider = pod_seconds_so_far(attempts, about.pods, about.now) - ran
+            pod_seconds = run_seconds.times(about.pods).plus(wider)
+            self.money = pod_seconds.times(hardware_money(price, 1.0) or 0.0)
         elif price.per_kilowatt_hour is not None and self.joules is not None:
             self.money = self.joules.times(joules_to_kwh(float(price.per_kilowatt_hour)))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from lowtide.energy.profile import EnergyProfile, Pace, Span
-from lowtide.trainingjob.attempts import NO_ROOM, relative_width
+from lowtide.trainingjob.attempts import NO_ROOM, relative_power, relative_width
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt
 
@@ -19,8 +19,8 @@ def run_at_submission(
 ) -> EnergyProfile:
     """Return the energy in time of the same work, begun at `start` and never interrupted.
 
-    An attempt at `n` times the replicas of the base size and `s` times its speed stands for `s`
-    times its seconds at `1 / n` of its power.
+    An attempt at `p` times the power of the base size and `s` times its speed stands for `s` times
+    its seconds at `1 / p` of its power.
     """
     left_out = resumes(spec, attempts)
     return profile.uninterrupted(start, leaving_out=left_out, paces=tuple(_paces(attempts)))
@@ -34,10 +34,9 @@ def _paces(attempts: Sequence[Attempt]) -> Iterator[Pace]:
     before: datetime | None = None
     for attempt in attempts:
         first = attempt.start if before is None else before
-        width = relative_width(attempt.replicas, attempt.base_replicas)
-        if first is not None and width != 1:
+        if first is not None and relative_width(attempt) != 1:
             speed = float(attempt.speed or 1)
-            joules_ratio = speed / width
+            joules_ratio = speed / relative_power(attempt)
             yield Pace(start=first, end=attempt.end, seconds_ratio=speed, joules_ratio=joules_ratio)
         before = attempt.end or before
 

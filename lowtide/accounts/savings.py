@@ -20,10 +20,11 @@ from lowtide.grid.series import IntensitySeries
 from lowtide.planning import Forecast, Plan, Source, plan
 from lowtide.planning.objective import CARBON, Objective
 from lowtide.prices.forecast import PriceForecast
-from lowtide.trainingjob.attempts import ran_seconds, relative_width, worked_seconds
+from lowtide.trainingjob.attempts import ran_seconds, relative_power, worked_seconds
 from lowtide.trainingjob.base import difference_text, grams_text
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import elastic_of, request_in_hindsight
+from lowtide.trainingjob.scaling import scaling_from
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import CounterfactualStatus, TrainingJobStatus
@@ -193,7 +194,8 @@ def best_run(
     if seconds <= 0:
         return None
     base = next((one.base_replicas for one in status.attempts if one.base_replicas), None)
-    elastic = None if base is None else elastic_of(spec, base)
+    scaling = scaling_from(planned.scaling)
+    elastic = None if base is None else elastic_of(spec, base, scaling)
     if elastic is not None:
         cost = spec.schedule.interruption.restart_cost_seconds
         seconds = worked_seconds(status.attempts, planned.deadline, cost)
@@ -204,13 +206,13 @@ def best_run(
     )
     best = plan(start, request, actual, prices=prices)
     length = fsum(
-        (part.end - part.start).total_seconds() * relative_width(part.replicas, base)
+        (part.end - part.start).total_seconds()
+        * (1.0 if elastic is None or part.replicas is None else elastic.power(part.replicas))
         for part in best.segments
     )
     if elastic is not None:
         held = fsum(
-            ran_seconds([one], planned.deadline) * relative_width(one.replicas, base)
-            for one in status.attempts
+            ran_seconds([one], planned.deadline) * relative_power(one) for one in status.attempts
         )
         return joules_to_kwh(total / held * length), best
     watts = (total - (known.restart_joules or 0)) / seconds

@@ -1,5 +1,8 @@
 """Scores of an ended job: SCI, efficiency and cost, from measured figures. Pure."""
 
+from collections.abc import Sequence
+
+from lowtide.accounts.hardware_hours import hardware_money, pod_seconds_at_base
 from lowtide.accounts.rating import Rated, rating_fields
 from lowtide.accounts.references import Shelf
 from lowtide.accounts.settings import AccountSettings, UncertaintySettings
@@ -15,6 +18,7 @@ from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.spec import Price, TrainingJobSpec
 from lowtide.trainingjob.status import (
+    Attempt,
     CostStatus,
     EfficiencyMetric,
     EfficiencyStatus,
@@ -206,20 +210,29 @@ def price_of(spec: TrainingJobSpec, settings: AccountSettings) -> Price | None:
 
 
 def cost_status(
-    spec: TrainingJobSpec, energy_joules: float, run_seconds: float, settings: AccountSettings
+    spec: TrainingJobSpec,
+    energy_joules: float,
+    run_seconds: float,
+    settings: AccountSettings,
+    attempts: Sequence[Attempt] = (),
 ) -> CostStatus | None:
-    """Return the cost of the run; the two amounts are different quantities and never added."""
+    """Return the cost of the run; the two amounts are different quantities and never added.
+
+    `run_seconds` is the running time of all pods.
+    """
     price = price_of(spec, settings)
     if price is None:
         return None
-    instance = energy = None
-    if price.per_hour is not None:
-        instance = float(price.per_hour) * run_seconds / 3600
+    energy = None
+    at_base = pod_seconds_at_base(spec, attempts)
     if price.per_kilowatt_hour is not None:
         energy = float(price.per_kilowatt_hour) * joules_to_kwh(energy_joules)
     return CostStatus(
         currency=price.currency,
-        instance=decimal_text(instance),
+        instance=decimal_text(hardware_money(price, run_seconds)),
+        run_now_instance=(
+            None if at_base is None else decimal_text(hardware_money(price, at_base))
+        ),
         energy=decimal_text(energy),
         price_per_hour=price.per_hour,
         price_per_kilowatt_hour=price.per_kilowatt_hour,

@@ -133,7 +133,7 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
         efficiency=efficiency_status(
             ledger.spec, training, rated, run_seconds, settings, ledger.references
         ),
-        cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings),
+        cost=cost_status(ledger.spec, energy.total_joules, run_seconds, settings, attempts),
         electricity=_electricity(energy, carbon, counterfactual, ledger),
         attempts=_by_attempt(ledger, pods, numbers, energy),
         pods={

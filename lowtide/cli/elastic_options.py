@@ -11,6 +11,7 @@ import click
 from lowtide.cli.durations import DURATION_OR_ZERO
 from lowtide.planning.elastic import Elastic
 from lowtide.planning.errors import RequestError
+from lowtide.planning.scaling import scaling_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,7 +52,7 @@ class EfficiencyType(click.ParamType):  # type: ignore[type-arg]  # not generic 
 
 
 def elastic_options(command: Command) -> Command:
-    """Add --elastic-max, --elastic-min, --efficiency and --resize-cost; pass one `elastic`.
+    """Add --elastic-max and the options that go with it; pass one `elastic`.
 
     It is `None` without --elastic-max. The command must take `restart_cost` too.
     """
@@ -69,9 +70,17 @@ def elastic_options(command: Command) -> Command:
         help="Least replicas while it runs, for which the running time is given [1].",
     )
     @click.option(
+        "--elastic-base",
+        "base",
+        type=click.IntRange(min=1),
+        help="Replicas that the running time is given for and the deadline counts on, as the "
+        "operator takes those of a template [--elastic-min, and the deadline on --elastic-max].",
+    )
+    @click.option(
         "--efficiency",
         type=EfficiencyType(),
-        help="Of a doubling of the replicas, such as 0.9, or speeds by replicas: 1:1,2:1.8,4:3.1.",
+        help="Of a doubling of the replicas, such as 0.9, or speeds by replicas: 1:1,2:1.8,4:3.1 "
+        "[0.8 assumed, and the deadline counts on none].",
     )
     @click.option(
         "--resize-cost",
@@ -83,31 +92,43 @@ def elastic_options(command: Command) -> Command:
         *arguments: Any,
         most: int | None,
         least: int | None,
+        base: int | None,
         efficiency: Efficiency | None,
         resize_cost: timedelta | None,
         **options: Any,
     ) -> Any:
-        if (most is None) != (efficiency is None):
-            raise click.UsageError("--elastic-max and --efficiency go together")
-        if most is None and (least is not None or resize_cost is not None):
-            raise click.UsageError("--elastic-min and --resize-cost need --elastic-max")
+        others = (least, base, efficiency, resize_cost)
+        if most is None and any(one is not None for one in others):
+            raise click.UsageError(
+                "--elastic-min, --elastic-base, --efficiency and --resize-cost need --elastic-max"
+            )
         cost = options["restart_cost"] if resize_cost is None else resize_cost
         elastic = None
-        if most is not None and efficiency is not None:
-            elastic = elastic_of(least or 1, most, efficiency, cost)
+        if most is not None:
+            elastic = elastic_of(least or 1, most, base, efficiency, cost)
         return command(*arguments, elastic=elastic, **options)
 
     return with_elastic  # type: ignore[return-value]  # click only looks at its options
 
 
-def elastic_of(least: int, most: int, efficiency: Efficiency, resize_cost: timedelta) -> Elastic:
-    """Return the sizes that the options describe; the deadline counts on the widest."""
+def elastic_of(
+    least: int,
+    most: int,
+    base: int | None,
+    efficiency: Efficiency | None,
+    resize_cost: timedelta,
+) -> Elastic:
+    """Return the sizes that the options describe.
+
+    The deadline counts on the base where one is given, else on the widest size.
+    """
+    sizes = {"base": base, "guard": base}
     seconds = resize_cost.total_seconds()
     try:
-        if efficiency.per_doubling is not None:
-            return Elastic.per_doubling(
-                least, most, efficiency.per_doubling, resize_cost_seconds=seconds
-            )
-        return Elastic.from_curve(least, most, efficiency.curve, resize_cost_seconds=seconds)
+        if efficiency is not None and efficiency.per_doubling is None:
+            curve = efficiency.curve
+            return Elastic.from_curve(least, most, curve, **sizes, resize_cost_seconds=seconds)
+        scaling = scaling_of(None if efficiency is None else efficiency.per_doubling)
+        return Elastic.scaled(least, most, scaling, **sizes, resize_cost_seconds=seconds)
     except RequestError as error:
         raise click.UsageError(str(error)) from error

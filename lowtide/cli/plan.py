@@ -8,7 +8,7 @@ TrainingJob with the same constraints would get.
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -368,6 +368,7 @@ def plan_document(
             }
             for one in others
         ],
+        "scaling": None if made.scaling is None else asdict(made.scaling),
         "would_change": made.would_change or None,
         "failures": [
             {"provider": one.provider, "reason": one.reason, "message": one.message}

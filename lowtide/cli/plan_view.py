@@ -13,7 +13,7 @@ from lowtide.grid.errors import Failure
 from lowtide.grid.forecast import Forecast, Source
 from lowtide.grid.series import Factor
 from lowtide.planning.types import Plan, Request
-from lowtide.report.curve import chart_rows, column_times, marks
+from lowtide.report.curve import chart_rows, column_times, marks, size_marks
 from lowtide.units import format_duration, format_time_column
 
 CHART_HEIGHT: Final = 6
@@ -155,18 +155,11 @@ def chart(
     lines[0] += "  g/kWh"
     spans = [(segment.start, segment.end) for segment in plan.segments]
     lines.append(f"{'planned':>8}  {marks(times, spans)}")
+    sized = [(segment.start, segment.end, segment.replicas) for segment in plan.segments]
     if any(segment.replicas is not None for segment in plan.segments):
-        lines.append(f"{'replicas':>8}  {_sizes(times, plan)}")
+        lines.append(f"{'replicas':>8}  {size_marks(times, sized)}")
     lines.append(f"{'UTC':>8}  {_time_axis(now, end, columns)}")
     return lines
-
-
-def _sizes(times: Sequence[datetime], plan: Plan) -> str:
-    """Return the replicas under each column, blank at rest; `+` stands for ten and more."""
-    sizes = [
-        next((s.replicas for s in plan.segments if s.start <= time < s.end), None) for time in times
-    ]
-    return "".join(" " if not size else str(size) if size < 10 else "+" for size in sizes)
 
 
 def _at(forecast: Forecast, moment: datetime) -> float:

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from lowtide.planning.scaling import SizedAttempt
 from lowtide.units import format_duration
 
 MINIMUM_RUNS: Final = 5
@@ -45,6 +46,8 @@ class PastRun:
     duration_seconds: float
     energy_joules: float | None = None
     ended: float = 0.0
+    attempts: tuple[SizedAttempt, ...] = ()
+    """What its attempts say of its scaling, if it changed its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Experience:
     """Seconds of each of these runs, in the order of their ends."""
     energies: tuple[float, ...] = ()
     """Joules of those that were measured."""
+    attempts: tuple[tuple[SizedAttempt, ...], ...] = ()
+    """What the attempts of each of these runs say of its scaling."""
 
     @property
     def suffices(self) -> bool:
@@ -105,6 +110,7 @@ def learn(finished: Sequence[PastRun]) -> Experience | None:
         energy_joules=median(energies) if energies else None,
         durations=tuple(run.duration_seconds for run in latest),
         energies=tuple(energies),
+        attempts=tuple(run.attempts for run in latest if run.attempts),
     )
 
 

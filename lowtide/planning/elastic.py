@@ -1,17 +1,18 @@
 """Elastic size of a job: how many replicas it may run with, and how fast it is with each number.
 
 Speeds and powers are relative to the size that the job's running time was given for (`base`): a
-job at twice the replicas draws twice the power and is less than twice as fast, so that every unit
-of work costs more energy. Running wider pays where it moves work into clean hours.
+job at twice the replicas draws about twice the power and is less than twice as fast, so that every
+unit of work costs more energy. Running wider pays where it moves work into clean hours.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import exp, isfinite, log, log2
+from math import exp, isfinite, log
 from typing import Final, Self
 
 from lowtide.planning.errors import RequestError
+from lowtide.planning.scaling import Scaling
 
 MOST_REPLICAS: Final = 4096
 MOST_SIZES: Final = 8
@@ -37,6 +38,10 @@ class Elastic:
     """Replicas that the deadline counts on: the work left must always fit at this size."""
     resize_cost_seconds: float = 0.0
     """Running time at the new size that one change of size burns."""
+    sure_speeds: tuple[float, ...] = ()
+    """Least speed of each size, which the deadline counts on; empty: `speeds` are certain."""
+    scaling: Scaling | None = None
+    """What the speeds and powers come from; `None` for speeds that were given as a curve."""
 
     def __post_init__(self) -> None:
         rising = self.sizes and list(self.sizes) == sorted(set(self.sizes))
@@ -50,6 +55,16 @@ class Elastic:
             raise RequestError("a larger size must not be slower than a smaller one")
         if not (all(map(isfinite, self.speeds)) and self.speeds[0] > 0):
             raise RequestError(f"speeds are {self.speeds}, they must be finite and above 0")
+        if self.sure_speeds and (
+            len(self.sure_speeds) != len(self.sizes)
+            or list(self.sure_speeds) != sorted(self.sure_speeds)
+            or not self.sure_speeds[0] > 0
+            or any(map(float.__gt__, self.sure_speeds, self.speeds))
+        ):
+            raise RequestError(
+                f"sure speeds are {self.sure_speeds}, they must be above 0, rise, and be at most "
+                f"the speeds {self.speeds}"
+            )
         if not 0 <= self.resize_cost_seconds < float("inf"):
             raise RequestError(
                 f"resize cost is {self.resize_cost_seconds} s, it must be finite and >= 0"
@@ -73,20 +88,43 @@ class Elastic:
         Raises:
             RequestError: the efficiency is not from 0.5 to 1, or as for the class.
         """
-        if not 0.5 <= efficiency <= 1:
-            raise RequestError(
-                f"efficiency is {efficiency:g}, it must be from 0.5 (twice the replicas are no "
-                "faster) to 1 (twice as fast)"
-            )
-        exponent = 1 + log2(efficiency)
+        return cls.scaled(
+            least,
+            most,
+            Scaling.given(efficiency),
+            base=base,
+            guard=guard,
+            resize_cost_seconds=resize_cost_seconds,
+        )
+
+    @classmethod
+    def scaled(
+        cls,
+        least: int,
+        most: int,
+        scaling: Scaling,
+        *,
+        base: int | None = None,
+        guard: int | None = None,
+        resize_cost_seconds: float = 0.0,
+    ) -> Self:
+        """Return sizes with the speeds and powers of a scaling.
+
+        The base is the least size unless given, the guard the largest.
+
+        Raises:
+            RequestError: as for the class.
+        """
         base, guard = base or least, guard or most
         sizes = sizes_between(least, most, base, guard)
         return cls(
             sizes=sizes,
-            speeds=tuple((size / base) ** exponent for size in sizes),
+            speeds=tuple(scaling.speed(size / base) for size in sizes),
+            sure_speeds=tuple(scaling.sure_speed(size / base) for size in sizes),
             base=base,
             guard=guard,
             resize_cost_seconds=resize_cost_seconds,
+            scaling=scaling,
         )
 
     @classmethod
@@ -127,15 +165,34 @@ class Elastic:
         """Return the speed of one of the sizes."""
         return self.speeds[self.sizes.index(size)]
 
+    def sure_speed(self, size: int) -> float:
+        """Return the speed of one of the sizes that the deadline counts on."""
+        return (self.sure_speeds or self.speeds)[self.sizes.index(size)]
+
+    def power(self, size: int) -> float:
+        """Return the power of any size, where that of `base` is 1."""
+        ratio = size / self.base
+        return ratio if self.scaling is None else self.scaling.power(ratio)
+
     @property
     def powers(self) -> tuple[float, ...]:
         """Return the power of each size, where that of `base` is 1."""
-        return tuple(size / self.base for size in self.sizes)
+        return tuple(self.power(size) for size in self.sizes)
+
+    def among(self, sizes: Container[int]) -> Self:
+        """Return the sizes that are among `sizes`, which hold base and guard."""
+        kept = [place for place, size in enumerate(self.sizes) if size in sizes]
+        return replace(
+            self,
+            sizes=tuple(self.sizes[place] for place in kept),
+            speeds=tuple(self.speeds[place] for place in kept),
+            sure_speeds=tuple(self.sure_speeds[place] for place in kept if self.sure_speeds),
+        )
 
     @property
     def guard_speed(self) -> float:
         """Return the speed that the deadline counts on."""
-        return self.speed(self.guard)
+        return self.sure_speed(self.guard)
 
 
 def sizes_between(least: int, most: int, *kept: int) -> tuple[int, ...]:

@@ -45,6 +45,8 @@ class ElasticProblem:
     """Power of each size relative to the base: (sizes)."""
     speeds: Array
     """Speed of each size relative to the base: (sizes)."""
+    sure_speeds: Array
+    """Least speed of each size, which the deadline counts on: (sizes)."""
     guard: int
     """Place of the guard's size."""
     states: int
@@ -144,7 +146,7 @@ class ElasticTable:
         problem = self.problem
         if problem.guard == self.sizes - 1:
             return
-        limit = float(problem.lengths[step:].sum()) * problem.speeds[problem.guard]
+        limit = float(problem.lengths[step:].sum()) * problem.sure_speeds[problem.guard]
         first = int(limit + 1 - _ROUNDING)
         if first <= problem.states:
             over = np.arange(first, problem.states + 1) - limit
@@ -161,7 +163,7 @@ class ElasticTable:
         problem = self.problem
         work = np.arange(problem.states + 1.0)
         parts = [
-            steps_run(problem, length, work, np.full(self.sizes, lost))
+            steps_run(problem, problem.speeds, length, work, np.full(self.sizes, lost))
             for lost in (0.0, problem.resize, problem.resume)
         ]
         energy = np.concatenate([part[0] for part in parts])
@@ -179,14 +181,14 @@ class ElasticTable:
 
 
 def steps_run(
-    problem: ElasticProblem, length: float, work: Array, lost: Array
+    problem: ElasticProblem, speeds: Array, length: float, work: Array, lost: Array
 ) -> tuple[Array, Array]:
     """Return the ticks of power that a step takes at each size, and the work left after it.
 
-    `work` has any shape (n), `lost` one entry per size or the shape (sizes, n); the results have
-    the shape (sizes, n). A run ends when its work is done.
+    `work` has any shape (n), `speeds` one entry per size, `lost` the same or the shape (sizes, n);
+    the results have the shape (sizes, n). A run ends when its work is done.
     """
-    speeds, powers = problem.speeds[:, None], problem.powers[:, None]
+    speeds, powers = speeds[:, None], problem.powers[:, None]
     lost = lost[:, None] if lost.ndim == 1 else lost
     wasted = 0.0 if problem.energy_only else lost
     time = np.minimum(length, wasted + work / speeds)
@@ -224,7 +226,8 @@ def choices(
         0.0,
         np.where(mode == OFF, problem.resume, problem.resize),
     )
-    energy, after = steps_run(problem, length, left, lost)
+    energy, after = steps_run(problem, problem.speeds, length, left, lost)
+    _, surely = steps_run(problem, problem.sure_speeds, length, left, lost)
     remaining = float(problem.lengths[step + 1 :].sum())
     group = np.arange(len(left))
     rest = _read(ahead, next_mode(mode, np.zeros_like(mode)), left, group)
@@ -232,18 +235,17 @@ def choices(
     if problem.closed is not None:
         run[problem.closed[step]] = INFEASIBLE
     wasted = 0.0 if problem.energy_only else 1.0
-    guard = problem.speeds[problem.guard]
+    guard = problem.sure_speeds[problem.guard]
     rested = left / guard + wasted * np.where(mode == FRESH, 0.0, problem.resume)
     # A size goes on, or gives way to the guard's.
-    changed = after / guard + wasted * problem.resize
-    ran = np.minimum(after / np.minimum(problem.speeds, guard)[:, None], changed)
-    everything_left = np.concatenate((left[None], after))
+    changed = surely / guard + wasted * problem.resize
+    ran = np.minimum(surely / np.minimum(problem.sure_speeds, guard)[:, None], changed)
     needed = np.concatenate((rested[None], ran))
-    done = everything_left <= _ROUNDING
+    done = np.concatenate((left[None], surely)) <= _ROUNDING
     return Choices(
         costs=np.concatenate((rest[None], run)),
         energy=np.concatenate((np.zeros_like(left)[None], energy)),
-        left=everything_left,
+        left=np.concatenate((left[None], after)),
         safe=done | (needed <= remaining + 1e-6),
     )
 

@@ -66,6 +66,8 @@ def _sentence(now: datetime, request: Request, plan: Plan, change: str) -> str:
     details = [*_expected(request, plan), *_forecast(now, plan)]
     if plan.run:
         details.append(f"latest start {_at(plan.latest_start)}")
+    if plan.scaling is not None:
+        details.append(plan.scaling.sentence)
     if change:
         details.append(f"would change with {change}")
     return text + (f" ({'; '.join(details)})" if details else "")

@@ -33,7 +33,7 @@ def size_to_the_end(request: Request) -> int | None:
         return None
     if not request.running or request.replicas not in elastic.sizes:
         return elastic.guard
-    work, present = request.remaining_high_seconds, elastic.speed(request.replicas)
+    work, present = request.remaining_high_seconds, elastic.sure_speed(request.replicas)
     changed = work / elastic.guard_speed + elastic.resize_cost_seconds
     return request.replicas if work / present <= changed else elastic.guard
 
@@ -45,7 +45,7 @@ def _needed_seconds(request: Request) -> float:
     if elastic is None or size is None or not request.running:
         return needed
     if size == request.replicas:
-        speed = min(elastic.speed(size), elastic.guard_speed)
+        speed = min(elastic.sure_speed(size), elastic.guard_speed)
         return request.remaining_high_seconds / speed
     return needed + elastic.resize_cost_seconds
 

@@ -64,6 +64,7 @@ def publish(now: datetime, request: Request, sight: Sight, decision: Commitment)
         money_saving_ratio=None if money is None else money.saving_ratio,
         objective_saving_ratio=None if costs is None else costs.saving_ratio,
         replicas=_replicas(request, decision),
+        scaling=None if request.elastic is None else request.elastic.scaling,
     )
     return explain(now, request, plan)
 
@@ -133,10 +134,13 @@ def _spans(now: datetime, request: Request, segments: Sequence[Segment]) -> _Spa
         return None
     begin = min(max(now, request.earliest), segments[0].start)
     length = request.remaining_seconds + resume_seconds(request)
-    base = 1 if request.elastic is None else request.elastic.base
+    elastic = request.elastic
     return _Spans(
         tuple((segment.start, segment.end) for segment in segments),
-        tuple(1.0 if one.replicas is None else one.replicas / base for one in segments),
+        tuple(
+            1.0 if elastic is None or one.replicas is None else elastic.power(one.replicas)
+            for one in segments
+        ),
         (begin, begin + timedelta(seconds=length)),
     )
 

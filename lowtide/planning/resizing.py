@@ -83,6 +83,7 @@ class _Search:
             moves=chain(self.horizon.step_hours),
             powers=np.array(elastic.powers),
             speeds=np.array(elastic.speeds),
+            sure_speeds=np.array(elastic.sure_speeds or elastic.speeds),
             guard=elastic.sizes.index(elastic.guard),
             states=ceil(self.work) + min(MOST_STATES, ceil(burnt)),
             resume=resume,
@@ -144,7 +145,7 @@ class _Search:
         return Proposal(
             run=steps[0].place > 0,
             stretches=tuple(stretches),
-            planned=float(totals @ np.array(sizes)) / self.elastic.base,
+            planned=float(totals @ np.array([self.elastic.power(size) for size in sizes])),
             at_once=self._at_once(),
             expected=expected * self.tick,
             sizes=tuple(sizes),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from lowtide.grid.forecast import Source
 from lowtide.planning.elastic import Elastic
 from lowtide.planning.objective import CARBON, Objective
+from lowtide.planning.scaling import Scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +129,5 @@ class Plan:
     """What could lead to another plan."""
     replicas: int | None = None
     """Replicas to run with now, 0 to wait; `None` for a job of fixed size."""
+    scaling: Scaling | None = None
+    """What speeds and powers of an elastic job come from; `None` for one of fixed size."""

@@ -54,6 +54,17 @@ def marks(
     )
 
 
+def size_marks(
+    times: Sequence[datetime], spans: Sequence[tuple[datetime, datetime, int | None]]
+) -> str:
+    """Return the replicas below every column, blank at rest; `+` stands for ten and more."""
+    sizes = [
+        next((size for start, end, size in spans if start <= moment < end), None)
+        for moment in times
+    ]
+    return "".join(" " if not size else str(size) if size < 10 else "+" for size in sizes)
+
+
 def present_mark(times: Sequence[datetime], now: datetime) -> str:
     """Return a line with one arrow below the column that contains `now`, or an empty line."""
     if len(times) < 2:

@@ -43,6 +43,8 @@ class LiveJob:
     """One sentence: why it waits or what is wrong; empty where the state says it all."""
     planned: tuple[tuple[datetime, datetime], ...]
     """Periods in which it runs or ran; before the start, the planned ones."""
+    sizes: tuple[int | None, ...]
+    """Replicas in each of these periods; `None` for a job of fixed size."""
     start: datetime | None
     """Time of its start; before that, of its planned start."""
     started: bool
@@ -61,6 +63,8 @@ class LiveJob:
     """Predicted end, later the end; empty where it is not known."""
     sci_text: str
     """SCI as the status shows it; empty where there is none."""
+    replicas_text: str
+    """Replicas of an elastic job, now and in all; empty for one of fixed size."""
     avoided_text: str
     """Avoided grams as the status shows them; empty where there are none."""
     reading: LiveReading
@@ -102,12 +106,14 @@ def live_job(manifest: Manifest, reading: LiveReading | None = None) -> LiveJob:
     failed = invalid or is_true(conditions, "Failed")
     ended = failed or is_true(conditions, "Complete")
     settled = invalid or (ended and not _awaits_measurement(conditions))
+    stretches = tuple(_spans(attempts)) or tuple(_spans(mappings(plan.get("segments"))))
     return LiveJob(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
         state=str(display.get("state") or "New"),
         reason=_reason(conditions, plan, waiting=not attempts and not ended),
-        planned=tuple(_spans(attempts)) or tuple(_spans(mappings(plan.get("segments")))),
+        planned=tuple((start, end) for start, end, _ in stretches),
+        sizes=tuple(size for _, _, size in stretches),
         start=started or moment(plan.get("start")),
         started=started is not None,
         ended=ended,
@@ -117,6 +123,7 @@ def live_job(manifest: Manifest, reading: LiveReading | None = None) -> LiveJob:
         predicted_text=str(display.get("predicted") or ""),
         finish_text=str(display.get("finish") or ""),
         sci_text=str(display.get("sci") or ""),
+        replicas_text=str(display.get("replicas") or ""),
         avoided_text=str(display.get("avoided") or ""),
         reading=_with_report(reading or LiveReading(), mapping(status.get("training"))),
     )
@@ -189,8 +196,9 @@ def _awaits_measurement(conditions: Mapping[str, Manifest]) -> bool:
     return str(measured.get("reason", "")) in {"", "NotLookedAt", "NotMeasuredYet", "Settling"}
 
 
-def _spans(entries: Iterable[Manifest]) -> Iterable[tuple[datetime, datetime]]:
+def _spans(entries: Iterable[Manifest]) -> Iterable[tuple[datetime, datetime, int | None]]:
     for entry in entries:
         start, end = moment(entry.get("start")), moment(entry.get("end"))
         if start is not None and end is not None and start < end:
-            yield start, end
+            size = number(entry.get("replicas"))
+            yield start, end, None if size is None else round(size)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lowtide.grid.series import Factor, IntensitySeries
-from lowtide.report.curve import chart_rows, column_times, marks, present_mark, sampled
+from lowtide.report.curve import chart_rows, column_times, marks, present_mark, sampled, size_marks
 from lowtide.report.live import LiveJob, LiveScene
 from lowtide.units import format_duration, format_energy
 
@@ -32,6 +32,7 @@ WIDTH_NEEDED = {
     "ENERGY": 86,
     "AVOIDED": 98,
     "FINISH": 116,
+    "REPLICAS": 128,
     "PREDICTED": 150,
 }
 """Width in columns below which a column is left out."""
@@ -67,12 +68,20 @@ def _timeline(scene: LiveScene, *, width: int) -> list[Text]:
     times = column_times(*scene.window, columns=columns)
     lines = [] if scene.curve is None else _curve(scene.curve, times, scene.now)
     for job in scene.jobs:
-        if bar := marks(times, job.planned).rstrip():
+        if bar := _bar(times, job).rstrip():
             label = job.name if len(job.name) <= LABEL_WIDTH else f"{job.name[: LABEL_WIDTH - 1]}…"
             lines.append(Text.assemble(f"{label:>{LABEL_WIDTH}}  ", (bar, "cyan")))
     lines.append(Text(f"{'now':>{LABEL_WIDTH}}  {present_mark(times, scene.now)}"))
     lines.append(Text(" " * (LABEL_WIDTH + 2) + _time_axis(scene.window, columns)))
     return lines
+
+
+def _bar(times: Sequence[datetime], job: LiveJob) -> str:
+    """Return the line of a job's periods; of an elastic one it is made of its replicas."""
+    if not any(job.sizes):
+        return marks(times, job.planned)
+    sized = zip(job.planned, job.sizes, strict=True)
+    return size_marks(times, [(start, end, size) for (start, end), size in sized])
 
 
 def _curve(series: IntensitySeries, times: Sequence[datetime], now: datetime) -> list[Text]:
@@ -115,11 +124,14 @@ def job_table(scene: LiveScene, *, width: int, namespaces: bool = False) -> Tabl
         "ENERGY": lambda job: job.energy_text or _energy_so_far(job),
         "AVOIDED": lambda job: job.avoided_text,
         "FINISH": lambda job: job.finish_text or DASH,
+        "REPLICAS": lambda job: job.replicas_text or DASH,
         "PREDICTED": lambda job: job.predicted_text or DASH,
     }
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     if namespaces:
         columns = {"NAMESPACE": lambda job: job.namespace, **columns}
+    if not any(job.replicas_text for job in scene.jobs):
+        del columns["REPLICAS"]
     shown = [title for title in columns if width >= WIDTH_NEEDED.get(title, 0)]
     for title in shown:
         table.add_column(title, no_wrap=True)

@@ -20,6 +20,7 @@ from lowtide.records.fields import (
 )
 from lowtide.records.inference import inference_words
 from lowtide.report.factor_words import words_of_factor
+from lowtide.report.sizes import at_base, hardware_fact, size_facts
 from lowtide.units import format_duration, format_energy, format_mass, joules_to_kwh
 
 LABEL_WIDTH = 11
@@ -28,6 +29,7 @@ GOOD = {
     "ForecastAvailable": "True",
     "DeadlineAtRisk": "False",
     "Failed": "False",
+    "Resizable": "True",
 }
 """Conditions with the status that needs no line."""
 QUIET_REASONS = {"", "NotLookedAt", "NotMeasuredYet", "NotEnded"}
@@ -112,6 +114,7 @@ def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tup
             words += f", latest start {_clock(latest, now, zone)}"
         yield "deadline", words
     yield from _money_planned(plan)
+    yield from size_facts(status)
     yield from _told(mapping(status.get("target")), now)
     yield from _results(status)
     if change := text(plan.get("wouldChange")):
@@ -224,9 +227,11 @@ def _results(status: Manifest) -> Iterator[tuple[str, str]]:
         percent = number(counterfactual.get("avoidedPercent"))
         share = "" if percent is None else f" ({percent:.0f} %)"
         verb = "avoided" if avoided >= 0 else "added"
-        yield verb, f"{format_mass(abs(avoided))}{share} against running at once"
+        words = f"{format_mass(abs(avoided))}{share} against running at once{at_base(status)}"
+        yield verb, words
     yield from _possible(counterfactual)
     yield from _bill(status)
+    yield from hardware_fact(status)
     if (joules := number(counterfactual.get("restartJoules"))) is not None:
         yield "restarts", f"{format_energy(joules)} for resuming after pauses, in the energy above"
 

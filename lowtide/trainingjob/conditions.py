@@ -18,7 +18,7 @@ Truth = Literal["True", "False", "Unknown"]
 
 
 class ConditionType(StrEnum):
-    """Type of a condition; all but the last two are present from the first look on."""
+    """Type of a condition; all but the last three are present from the first look on."""
 
     VALID = "Valid"
     """The job can be run as it is written."""
@@ -42,9 +42,13 @@ class ConditionType(StrEnum):
     """A limit of spec.budget is exceeded, or surely will be; absent without a budget."""
     PAUSE_AT_RISK = "PauseAtRisk"
     """A pause may lose work: saving takes nearly as long as the pod has; absent until it is so."""
+    RESIZABLE = "Resizable"
+    """The size of an elastic job can be changed; absent until a change was refused."""
 
 
-OPTIONAL: Final = frozenset({ConditionType.OVER_BUDGET, ConditionType.PAUSE_AT_RISK})
+OPTIONAL: Final = frozenset(
+    {ConditionType.OVER_BUDGET, ConditionType.PAUSE_AT_RISK, ConditionType.RESIZABLE}
+)
 """Conditions that only jobs have which they concern."""
 ENDS: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
 """One of these holds once a job has ended."""
@@ -141,6 +145,12 @@ class Reason(StrEnum):
 
     RESIZING = "Resizing"
     """The job rests for a moment and goes on with another number of replicas."""
+
+    # Resizable
+    RESIZE_REFUSED = "ResizeRefused"
+    """The API server refused another size, and the Job went on at its own; see the message."""
+    RESIZE_ALLOWED = "ResizeAllowed"
+    """The refusal is an hour old: other sizes are planned again."""
 
     # OverBudget; the first also of Running, Paused and Failed
     BUDGET_EXCEEDED = "BudgetExceeded"

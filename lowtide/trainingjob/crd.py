@@ -173,6 +173,7 @@ _COLUMNS: Final = [
     _column("Accuracy", ".status.training.accuracy", wide=True),
     _column("Predicted", ".status.display.predicted", wide=True),
     _column("Finish", ".status.display.finish", wide=True),
+    _column("Replicas", ".status.display.replicas", wide=True),
     _column("Plan", ".status.plan.explanation", wide=True),
 ]
 

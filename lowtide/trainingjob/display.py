@@ -36,6 +36,7 @@ def display_of(status: TrainingJobStatus) -> Display:
         avoided=_avoided(status),
         predicted=_predicted(status),
         finish=_finish(status),
+        replicas=_replicas(status),
     )
 
 
@@ -135,3 +136,17 @@ def _finish(status: TrainingJobStatus) -> str | None:
     if status.prediction is None or status.prediction.finish is None:
         return None
     return f"~{format_time_column(status.prediction.finish.expected)}"
+
+
+def _replicas(status: TrainingJobStatus) -> str | None:
+    """Return the replicas of an elastic job now, and those that it ran with or is planned with."""
+    ran = [one.replicas for one in status.attempts if one.replicas]
+    planned = [] if status.plan is None else [part.replicas for part in status.plan.segments]
+    sizes = [*ran, *(size for size in planned if size and not has_end(status.conditions))]
+    if not sizes:
+        return None
+    least, most = min(sizes), max(sizes)
+    span = f"{least}" if least == most else f"{least} to {most}"
+    is_open = bool(status.attempts) and status.attempts[-1].end is None
+    now = status.attempts[-1].replicas if is_open else None
+    return span if now is None or least == most else f"{now} ({span})"

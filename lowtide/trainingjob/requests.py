@@ -11,6 +11,7 @@ from typing import Final
 from lowtide.planning import PlanReason, Request
 from lowtide.planning.elastic import Elastic
 from lowtide.planning.objective import CARBON, Objective
+from lowtide.planning.scaling import Scaling, scaling_of
 from lowtide.trainingjob.attempts import NO_ROOM, RESIZED, worked_seconds
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
@@ -32,10 +33,11 @@ NEVER_PAUSED: Final = frozenset(
 """A plan with one of these reasons means: run to the end without a pause."""
 
 
-def elastic_of(spec: TrainingJobSpec, base: int) -> Elastic | None:
+def elastic_of(spec: TrainingJobSpec, base: int, scaling: Scaling | None = None) -> Elastic | None:
     """Return the sizes of a job whose template has `base` replicas; `None` for a fixed size.
 
-    The deadline counts on the template's size: nothing promises room for a larger one.
+    The deadline counts on the template's size: nothing promises room for a larger one. Without a
+    scaling the one that the spec gives counts, else the assumed one.
 
     Raises:
         RequestError: the template's size is not among those that the spec allows.
@@ -43,14 +45,20 @@ def elastic_of(spec: TrainingJobSpec, base: int) -> Elastic | None:
     size = spec.schedule.elastic
     if size is None:
         return None
-    return Elastic.per_doubling(
+    return Elastic.scaled(
         size.min_replicas,
         size.max_replicas,
-        float(size.efficiency),
+        scaling or scaling_of(given_efficiency(spec)),
         base=base,
         guard=base,
         resize_cost_seconds=float(spec.schedule.interruption.restart_cost_seconds),
     )
+
+
+def given_efficiency(spec: TrainingJobSpec) -> float | None:
+    """Return the efficiency that a spec states, `None` where it is to be learnt."""
+    size = spec.schedule.elastic
+    return None if size is None or size.efficiency is None else float(size.efficiency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,7 @@ def request_to_go_on(
     """
     cost = float(spec.schedule.interruption.restart_cost_seconds)
     worked = worked_seconds(attempts, now, cost)
+    surely = worked_seconds(attempts, now, cost, surely=True)
     last = attempts[-1]
     rested = None if last.outcome in (RESIZED, NO_ROOM) else last.end
     return Request(
@@ -145,7 +154,7 @@ def request_to_go_on(
         earliest=window.earliest,
         deadline=window.deadline,
         remaining_seconds=max(0.0, window.duration_seconds - worked),
-        remaining_high_seconds=max(0.0, window.high_seconds - worked),
+        remaining_high_seconds=max(0.0, window.high_seconds - surely),
         interruptible=True,
         restart_cost_seconds=cost,
         started=True,

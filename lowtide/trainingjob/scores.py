@@ -184,7 +184,14 @@ class CostStatus(ApiModel):
         default=None, description="currency is an ISO 4217 code."
     )
     instance: PositiveDecimal | None = Field(
-        default=None, description="instance is price per hour times reserved hours."
+        default=None, description="instance is price per hour times the hours of all pods."
+    )
+    run_now_instance: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "runNowInstance is what the hardware would have cost for the same work at the "
+            "template's size, without a pause; of an elastic job."
+        ),
     )
     energy: PositiveDecimal | None = Field(
         default=None, description="energy is kilowatt-hours times tariff."

@@ -129,10 +129,12 @@ class ElasticSize(ApiModel):
     max_replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)] = Field(
         description="maxReplicas is the most."
     )
-    efficiency: Annotated[str, Field(pattern=EFFICIENCY_PATTERN, max_length=32)] = Field(
+    efficiency: Annotated[str, Field(pattern=EFFICIENCY_PATTERN, max_length=32)] | None = Field(
+        default=None,
         description=(
             "efficiency is that of a doubling, from 0.5 to 1: with 0.9 twice the replicas are 1.8 "
-            "times as fast."
+            "times as fast. Absent means that it is learnt from what the training reports at each "
+            "size, and 0.8 until then."
         ),
     )
 
@@ -256,7 +258,11 @@ class Price(ApiModel):
     """price turns time and energy into money."""
 
     per_hour: PositiveDecimal | None = Field(
-        default=None, description="perHour is the price of one hour of the reserved hardware."
+        default=None,
+        description=(
+            "perHour is the price of one hour of the hardware that one pod reserves; every pod's "
+            "hours count, so it follows the width of an elastic job."
+        ),
     )
     per_kilowatt_hour: PositiveDecimal | None = Field(
         default=None, description="perKilowattHour is the tariff of the electricity."

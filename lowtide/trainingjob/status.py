@@ -33,6 +33,7 @@ from lowtide.trainingjob.results import (
     EpochEntry,
     TrainingStatus,
 )
+from lowtide.trainingjob.scaling import ScalingStatus, TrainedStretch
 from lowtide.trainingjob.scores import (
     CostStatus,
     CounterfactualStatus,
@@ -69,9 +70,11 @@ __all__ = [
     "PredictionReview",
     "PredictionStatus",
     "RatedProperty",
+    "ScalingStatus",
     "SciRange",
     "SciStatus",
     "TargetStatus",
+    "TrainedStretch",
     "TrainingJobStatus",
     "TrainingStatus",
 ]
@@ -171,6 +174,10 @@ class PlanStatus(ApiModel):
     expected_saving_percent: Decimal | None = Field(
         default=None, description="expectedSavingPercent compares the two."
     )
+    scaling: ScalingStatus | None = Field(
+        default=None,
+        description="scaling is what speeds and powers of an elastic job were planned with.",
+    )
     objective: ShortText | None = Field(
         default=None, description="objective is what was minimised: Carbon, Cost or Both."
     )
@@ -251,9 +258,24 @@ class Attempt(ApiModel):
     speed: PositiveDecimal | None = Field(
         default=None,
         description=(
-            "speed is that of replicas by the efficiency that the spec gives, where that of "
-            "baseReplicas is 1."
+            "speed is that of replicas by the efficiency that is given, learnt or assumed, where "
+            "that of baseReplicas is 1."
         ),
+    )
+    least_speed: PositiveDecimal | None = Field(
+        default=None,
+        description="leastSpeed is what the deadline counts on, where that is less than speed.",
+    )
+    power: PositiveDecimal | None = Field(
+        default=None,
+        description=(
+            "power is that of replicas as measured, where that of baseReplicas is 1; absent means "
+            "proportional."
+        ),
+    )
+    trained: Annotated[tuple[TrainedStretch, ...], Field(max_length=2)] = Field(
+        default=(),
+        description="trained is what the training reported of this attempt of an elastic job.",
     )
     energy_joules: Count | None = Field(default=None, description="energyJoules is what it used.")
     operational_grams: PositiveDecimal | None = Field(
@@ -321,6 +343,10 @@ class Display(ApiModel):
     )
     finish: ShortText | None = Field(
         default=None, description="finish is the predicted end of the run."
+    )
+    replicas: ShortText | None = Field(
+        default=None,
+        description="replicas is how wide an elastic job runs now, and between which sizes.",
     )
 
 

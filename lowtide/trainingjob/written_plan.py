@@ -6,6 +6,7 @@ from lowtide.planning.types import Plan
 from lowtide.trainingjob.base import decimal_text
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.objectives import CARBON_ALONE, ObjectiveInForce
+from lowtide.trainingjob.scaling import ScalingStatus, scaling_status
 from lowtide.trainingjob.status import MAX_SEGMENTS, PlanSegment, PlanStatus
 from lowtide.trainingjob.times import nearest_second, whole_seconds
 from lowtide.trainingjob.window import Window
@@ -64,6 +65,7 @@ def plan_status(
             if plan.forecast_generated_at is None
             else whole_seconds(plan.forecast_generated_at)
         ),
+        scaling=scaling_status(plan.scaling),
         objective=in_force.objective.kind,
         price_per_tonne=decimal_text(in_force.objective.price_per_tonne),
         objective_note=None if in_force.note is None else shortened(in_force.note),
@@ -133,11 +135,19 @@ def _intent(plan: PlanStatus) -> tuple[object, ...]:
         plan.deadline,
         plan.reason,
         plan.expected_duration_seconds,
+        _grounds(plan.scaling),
         plan.objective,
         plan.price_per_tonne,
         plan.objective_note,
         plan.currency,
     )
+
+
+def _grounds(scaling: ScalingStatus | None) -> tuple[object, ...]:
+    """Return what a plan's sentence says of the scaling; each attempt moves it a little."""
+    if scaling is None:
+        return ()
+    return scaling.source, round(float(scaling.efficiency), 2), scaling.power_attempts > 0
 
 
 def _source(plan: Plan) -> str | None:

@@ -31,7 +31,7 @@ from lowtide_operator.decision.observation import StartRefusal
 from lowtide_operator.objects.job_manifest import Manifest, job_manifest
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.queueing import may_wait_outside, outside_of_queue
-from lowtide_operator.objects.views import Body, child_view, template_of
+from lowtide_operator.objects.views import child_view, template_of
 from lowtide_operator.objects.workloads import workload_view
 
 LOG: Final = logging.getLogger(__name__)
@@ -42,11 +42,8 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
     match action:
         case CreateJob():
             return await _create(action, app)
-        case ResumeJob(replicas=int()):
-            body = await _resume_at_size(action, app)
-            if body is not None:
-                app.cache.remember_child(body)
-            return None
+        case ResumeJob(replicas=int() as replicas):
+            return await _resume_at_size(action, replicas, app)
         case SuspendJob() | ResumeJob():
             suspended = isinstance(action, SuspendJob)
             body = await app.cluster.set_suspended(
@@ -70,14 +67,20 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
             return None
 
 
-async def _resume_at_size(action: ResumeJob, app: App) -> Body | None:
+async def _resume_at_size(action: ResumeJob, replicas: int, app: App) -> StartRefusal | None:
     """Resume a Job at another size, or at its own where the API server refuses the change."""
     place = action.namespace, action.name, action.uid
+    refusal = None
     try:
-        return await app.cluster.set_suspended(*place, suspended=False, replicas=action.replicas)
+        body = await app.cluster.set_suspended(*place, suspended=False, replicas=replicas)
     except RefusedError as error:
         LOG.warning("Job %s keeps its size: %s", action.name, error)
-        return await app.cluster.set_suspended(*place, suspended=False)
+        body = await app.cluster.set_suspended(*place, suspended=False)
+        message = f"the Job keeps its size, because {replicas} replicas were refused: {error}"
+        refusal = StartRefusal(Reason.RESIZE_REFUSED, message, lasting=False)
+    if body is not None:
+        app.cache.remember_child(body)
+    return refusal
 
 
 async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> None:

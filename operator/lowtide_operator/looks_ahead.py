@@ -12,6 +12,7 @@ from lowtide.planning.durations import learn
 from lowtide_operator.app import App
 from lowtide_operator.decision.observation import ForecastView, Observation, ZoneOutlook
 from lowtide_operator.decision.questions import question_of
+from lowtide_operator.decision.scaling import with_scaling
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import Fault, JobView
 from lowtide_operator.schedule.room import GpuRoom
@@ -78,6 +79,7 @@ def at_hand(job: JobView, now: datetime, app: App) -> Observation:
     forecast = ForecastView()
     if not isinstance(job.spec, Fault):
         forecast = app.forecasts.view(job.spec.grid)
+    experience = learn(app.cache.past_runs(job))
     return Observation(
-        now=now, job=job, forecast=forecast, experience=learn(app.cache.past_runs(job))
+        now=now, job=with_scaling(job, experience), forecast=forecast, experience=experience
     )

@@ -16,7 +16,7 @@ from lowtide.trainingjob.conditions import ConditionType, Reason, find, has_end
 from lowtide.trainingjob.overheads import overhead_before_start
 from lowtide.trainingjob.pods_of_workloads import selectors_of
 from lowtide.trainingjob.spec import TargetRef, TrainingJobSpec
-from lowtide.trainingjob.status import PredictionStatus, TrainingStatus
+from lowtide.trainingjob.status import PredictionStatus
 from lowtide.trainingjob.workload_kinds import WorkloadKind, kind_of
 from lowtide_operator.app import App
 from lowtide_operator.cluster.errors import (
@@ -64,7 +64,7 @@ async def observe(job: JobView, app: App) -> Observation:
         return replace(seen, measurement=await _figures(job, now, app))
     if child is not None:
         pods = () if _has_no_pods(job, child) else await _pods(job, app)
-        training, prediction = await _foreseen(seen, pods, app)
+        seen = await _with_foresight(seen, pods, app)
         uids = {pod.uid for pod in pods}
         uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
         return replace(
@@ -73,8 +73,6 @@ async def observe(job: JobView, app: App) -> Observation:
             creation_failure=""
             if _are_all_there(job, child, pods)
             else await _creation_failure(child, now, app),
-            training=training,
-            prediction=prediction,
             joules_so_far=app.live.of_pods(job.key.namespace, uids),
             calendar=_calendar(seen.job, app),
         )
@@ -131,12 +129,10 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
     uids = {pod.uid for pod in pods}
     uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
     active = sum(is_there(pod) for pod in pods)
-    training, prediction = await _foreseen(seen, pods, app)
+    seen = await _with_foresight(seen, pods, app)
     return replace(
         seen,
         child=replace(view.child, active=active),
-        training=training,
-        prediction=prediction,
         joules_so_far=app.live.of_pods(job.key.namespace, uids),
         calendar=_calendar(seen.job, app),
     )
@@ -167,17 +163,17 @@ async def _pods_of_workload(
     return of_this_run((pod_view(pod) for pod in mine), job.created, known)
 
 
-async def _foreseen(
-    seen: Observation, pods: Sequence[PodView], app: App
-) -> tuple[TrainingStatus | None, PredictionStatus | None]:
-    """Return the training of a started job so far, and its prediction."""
+async def _with_foresight(seen: Observation, pods: Sequence[PodView], app: App) -> Observation:
+    """Return the observation of a started job with its training so far, and its prediction."""
     job = seen.job
     if app.foreseer is None or isinstance(job.spec, Fault):
-        return None, None
+        return seen
     found = await app.foreseer.look(
         job, job.spec, pods, seen.forecast.forecast, seen.now, app.settings
     )
-    return (None, None) if found is None else found
+    if found is None:
+        return seen
+    return replace(seen, training=found.training, prediction=found.prediction, marks=found.marks)
 
 
 def _foreseen_from_series(
@@ -191,6 +187,7 @@ def _foreseen_from_series(
         spec=spec,
         status=seen.job.status,
         gpus=seen.job.gpus,
+        pods=max(1, seen.job.replicas),
         price=price_of(spec, app.settings),
         forecast=seen.forecast.forecast,
         overhead=overhead_before_start(spec, app.settings.pue.get(seen.forecast.zone or "")),

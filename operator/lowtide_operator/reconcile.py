@@ -14,7 +14,7 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
-from lowtide.trainingjob.conditions import has_end
+from lowtide.trainingjob.conditions import Reason, has_end
 from lowtide_operator.app import App
 from lowtide_operator.carrying_out import carry_out
 from lowtide_operator.cluster.errors import (
@@ -122,10 +122,11 @@ async def reconcile(key: Key, app: App) -> float | None:
     for action in decision.actions:
         refusal = await carry_out(action, app)
         if refusal is not None:
-            decision = decide(replace(seen, refusal=refusal), app.settings)
+            child = app.cache.child(job) or seen.child
+            decision = decide(replace(seen, refusal=refusal, child=child), app.settings)
             break
     await _write(job, decision, app)
-    if refusal is not None:
+    if refusal is not None and refusal.reason is not Reason.RESIZE_REFUSED:
         raise JobRefusedError(refusal.message)
     return decision.look_again_seconds
 

@@ -77,8 +77,9 @@ def test_a_backtest_puts_elastic_jobs_beside_those_of_today():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--elastic-max", "2"), "go together"),
-        (("--efficiency", "0.9"), "go together"),
+        (("--efficiency", "0.9"), "need --elastic-max"),
+        (("--elastic-base", "2"), "need --elastic-max"),
+        (("--elastic-max", "2", "--elastic-base", "3"), "must lie between 1 and 2"),
         (("--elastic-min", "2"), "need --elastic-max"),
         (("--elastic-max", "2", "--efficiency", "fast"), "is no efficiency"),
         (("--elastic-max", "2", "--efficiency", "1.5"), "must be from 0.5"),

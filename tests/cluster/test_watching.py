@@ -42,6 +42,7 @@ EMPTY_BY_NATURE = {
     "Emissions of every pod, by owner": "reads a recording rule, evaluated below",
     "Electricity cost of every pod, by owner": "reads a recording rule, evaluated below",
     "Most that waiting a day could have saved": "is known a day later",
+    "Replicas": "no job of this run may change its size",
     "Ratings": "needs a reference set, or five finished jobs to make one from",
 }
 """Title of a panel to the reason why a healthy cluster has no data for it."""

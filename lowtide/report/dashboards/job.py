@@ -98,6 +98,14 @@ JOB = Dashboard(
             queries=(Query(f"max by (pod) (lowtide_trainer_loss{_PODS})", "{{pod}}"),),
         ),
         Panel(
+            title="Replicas",
+            description="Of an elastic job, 0 while it rests; beside the power that they draw.",
+            kind=PanelKind.TIMESERIES,
+            unit=PanelUnit.COUNT,
+            width=24,
+            queries=(Query(f"lowtide_trainingjob_replicas{_JOB}", "{{trainingjob}}"),),
+        ),
+        Panel(
             title="Predicted energy",
             description="Of the whole run, with its 90 % interval, beside what was used so far.",
             kind=PanelKind.TIMESERIES,

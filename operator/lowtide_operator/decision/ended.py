@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from lowtide.accounts.figures import Measurement, sections_of, with_attempt_figures
 from lowtide.accounts.review import reviewed
+from lowtide.accounts.trained_stretches import with_trained
 from lowtide.trainingjob.attempts import with_attempt, with_end
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.status import CarbonStatus, TrainingJobStatus
@@ -45,6 +46,7 @@ def decide_ended(seen: Observation, draft: Draft, settings: OperatorSettings) ->
         draft.section(attempts=with_end(attempts, ending.at, ending.outcome))
         _say_ended(ending, draft)
         _read_report(seen, draft)
+        draft.section(attempts=with_trained(draft.attempts, (), draft.status.training))
     _measure(seen, draft, settings)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lowtide.accounts.figures import Measurement
+from lowtide.accounts.progress import Mark
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Plan, Request
 from lowtide.planning.durations import Experience
@@ -111,6 +112,8 @@ class Observation:
     """The plan from the last pass over all waiting jobs."""
     training: TrainingStatus | None = None
     """What the running training reported, with the energy of its epochs."""
+    marks: tuple[Mark, ...] = ()
+    """How far the training was at earlier moments, as far as this operator asked."""
     prediction: PredictionStatus | None = None
     """Totals of the whole run as they are expected now."""
     joules_so_far: Mapping[str, float] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from lowtide_operator.decision.objectives import (
     prices_awaited_until,
 )
 from lowtide_operator.decision.observation import Observation
-from lowtide_operator.decision.resizing import size_fault, sizes_of
+from lowtide_operator.decision.resizing import size_fault, sizes_of, sizes_to_plan
 from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
@@ -65,7 +65,7 @@ def request_before_start(
         spec,
         window,
         settings.schedule,
-        _applicant(seen.job, sizes_of(seen.job, seen.now)),
+        _applicant(seen.job, sizes_of(seen.job)),
         at_once=at_once,
         now=seen.now,
         waited=has_waited(remembered_plan(seen.job)),
@@ -105,7 +105,7 @@ def request_after_start(
         spec,
         window,
         settings.schedule,
-        _applicant(seen.job, sizes_of(seen.job, seen.now, draft.attempts)),
+        _applicant(seen.job, sizes_to_plan(seen.job, seen.now, draft.attempts)),
         attempts=draft.attempts,
         now=seen.now,
         running=not child.suspended,

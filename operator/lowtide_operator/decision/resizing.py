@@ -2,10 +2,10 @@
 
 The size is changed in the request that resumes the Job, when no pod of the old size is left and
 its attempt is closed in the status: workers of two sizes never meet, and the work of an attempt
-is counted at one speed. A size that found no room is not tried again for a while.
+is counted at one speed. A size that found no room is not tried again for a while, and none is after
+the API server refused a change.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,9 +14,10 @@ from lowtide.planning.errors import RequestError
 from lowtide.planning.guard import latest_start, size_to_the_end
 from lowtide.planning.types import Request
 from lowtide.trainingjob.attempts import NO_ROOM, RESIZED
-from lowtide.trainingjob.conditions import Reason
+from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.requests import NEVER_PAUSED, elastic_of
 from lowtide.trainingjob.status import Attempt
+from lowtide.trainingjob.times import clock_text
 from lowtide_operator.decision.actions import SuspendJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
@@ -26,7 +27,7 @@ from lowtide_operator.objects.workloads import is_there
 
 PAUSED: Final = "Paused"
 ROOM_AGAIN: Final = timedelta(hours=1)
-"""After a size found no room, sizes above the template's are left out of plans for so long."""
+"""After a size found no room, or a change was refused, other sizes are left out for so long."""
 GONE_POLL_SECONDS: Final = 2.0
 """Distance between two looks for the end of the last pod of the old size."""
 
@@ -46,26 +47,51 @@ def size_fault(job: JobView) -> str | None:
     return None
 
 
-def sizes_of(job: JobView, now: datetime, attempts: tuple[Attempt, ...] = ()) -> Elastic | None:
-    """Return the sizes that a job is planned with; `None` for one of fixed size."""
+def sizes_of(job: JobView) -> Elastic | None:
+    """Return the sizes that a job may have by its spec; `None` for one of fixed size."""
     if isinstance(job.spec, Fault) or size_fault(job) is not None:
         return None
     try:
-        elastic = elastic_of(job.spec, job.replicas)
+        return elastic_of(job.spec, job.replicas, job.scaling)
     except RequestError:
         return None
+
+
+def sizes_to_plan(job: JobView, now: datetime, attempts: tuple[Attempt, ...]) -> Elastic | None:
+    """Return the sizes that a job is planned with for now; `None` for one of fixed size.
+
+    After a size found no room, those above the template's are left out for a while; after a change
+    was refused, all others than the template's.
+    """
+    elastic = sizes_of(job)
+    if elastic is None:
+        return None
+    if is_refused(job, now):
+        return elastic.among((elastic.base,))
     is_full = any(
         attempt.outcome == NO_ROOM and (attempt.end is None or now - attempt.end < ROOM_AGAIN)
         for attempt in attempts
     )
-    return _up_to_base(elastic) if elastic is not None and is_full else elastic
+    return elastic.among(range(elastic.base + 1)) if is_full else elastic
 
 
-def _up_to_base(elastic: Elastic) -> Elastic:
-    """Return the sizes without those larger than the template's."""
-    kept = [size for size in elastic.sizes if size <= elastic.base]
-    speeds = tuple(elastic.speed(size) for size in kept)
-    return replace(elastic, sizes=tuple(kept), speeds=speeds)
+def is_refused(job: JobView, now: datetime) -> bool:
+    """Return whether the API server refused a change of the job's size a short while ago."""
+    said = find(job.status.conditions, ConditionType.RESIZABLE)
+    if said is None or said.status != "False" or said.reason != Reason.RESIZE_REFUSED:
+        return False
+    return now < said.last_transition_time + ROOM_AGAIN
+
+
+def say_refusal(seen: Observation, draft: Draft) -> None:
+    """Draft whether the job's size can be changed, once that was refused."""
+    refusal, again = seen.refusal, clock_text(seen.now + ROOM_AGAIN)
+    said = find(seen.job.status.conditions, ConditionType.RESIZABLE)
+    if refusal is not None and refusal.reason is Reason.RESIZE_REFUSED:
+        message = f"{refusal.message}; no other size is tried before {again}"
+        draft.condition(ConditionType.RESIZABLE, "False", Reason.RESIZE_REFUSED, message)
+    elif said is not None and said.status == "False" and not is_refused(seen.job, seen.now):
+        draft.condition(ConditionType.RESIZABLE, "True", Reason.RESIZE_ALLOWED)
 
 
 def first_size(seen: Observation, draft: Draft) -> int | None:
@@ -73,7 +99,7 @@ def first_size(seen: Observation, draft: Draft) -> int | None:
     plan = draft.plan
     if plan is None or not plan.segments or plan.reason in NEVER_PAUSED:
         return None
-    if sizes_of(seen.job, seen.now) is None:
+    if sizes_of(seen.job) is None:
         return None
     return plan.segments[0].replicas
 
@@ -109,6 +135,8 @@ def go_on(seen: Observation, child: ChildView, size: int | None, draft: Draft) -
         if child.suspended:
             record_or_resume(seen, child, draft)
     elif not child.suspended:
+        if is_refused(seen.job, seen.now):
+            return
         draft.act(SuspendJob(child.owner.namespace, child.name, child.uid))
     elif is_held(child, draft.attempts):
         record_or_resume(seen, child, draft, size)

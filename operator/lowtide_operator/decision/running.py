@@ -12,11 +12,13 @@ from typing import Final
 
 from lowtide import names
 from lowtide.accounts.foresight import not_below
+from lowtide.accounts.trained_stretches import with_trained
 from lowtide.trainingjob.attempts import (
     ran_seconds,
     with_attempt,
     with_end,
     with_size,
+    with_speeds,
     worked_seconds,
 )
 from lowtide.trainingjob.budget import BudgetAction
@@ -33,7 +35,13 @@ from lowtide_operator.decision.grace import say_grace
 from lowtide_operator.decision.limits import judge_budget
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
-from lowtide_operator.decision.resizing import go_on, outcome_of_rest, resizes, sizes_of
+from lowtide_operator.decision.resizing import (
+    go_on,
+    outcome_of_rest,
+    resizes,
+    say_refusal,
+    sizes_of,
+)
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.start import has_run, is_held
 from lowtide_operator.decision.workload import may_be_paused, switch
@@ -66,13 +74,12 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     attempts = draft.attempts
     if not child.suspended:
         attempts = with_attempt(attempts, child.name)
-        elastic = sizes_of(seen.job, seen.now)
-        attempts = attempts if elastic is None else with_size(attempts, child.replicas, elastic)
-    draft.section(attempts=with_pods(attempts, seen.pods))
+    draft.section(attempts=_with_sizes(seen, child, with_pods(attempts, seen.pods)))
     _say_energy(seen.joules_so_far, draft)
     if seen.training is not None:
         draft.section(training=seen.training)
     _say_prediction(seen, draft)
+    say_refusal(seen, draft)
     spec = seen.job.spec
     wish, stops = RUN, False
     if not isinstance(spec, Fault):
@@ -98,6 +105,17 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     if stops and draft.attempts and draft.attempts[-1].end is not None:
         # Its pods are gone: what they saved is saved.
         say_stopped(wish.message, draft)
+
+
+def _with_sizes(
+    seen: Observation, child: ChildView, attempts: tuple[Attempt, ...]
+) -> tuple[Attempt, ...]:
+    """Return the attempts of an elastic job with their sizes, speeds and what was trained."""
+    elastic = sizes_of(seen.job)
+    if elastic is None:
+        return attempts
+    sized = attempts if child.suspended else with_size(attempts, child.replicas, elastic)
+    return with_trained(with_speeds(sized, elastic), seen.marks, seen.training)
 
 
 def _within_budget(
@@ -216,7 +234,7 @@ def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:
     if any(attempt.speed is not None for attempt in draft.attempts):
         spec = seen.job.spec
         cost = 0.0 if isinstance(spec, Fault) else spec.schedule.interruption.restart_cost_seconds
-        left = window.high_seconds - worked_seconds(draft.attempts, seen.now, cost)
+        left = window.high_seconds - worked_seconds(draft.attempts, seen.now, cost, surely=True)
         at_risk = window.deadline - seen.now < timedelta(seconds=max(0.0, left))
     elif has_run(draft.attempts) and not (seen.child is not None and seen.child.suspended):
         # While it runs, its expected end does not move: no new verdict with every look.

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from lowtide.accounts.foresight import foresee, with_what_was_known
 from lowtide.accounts.predicted import Circumstances
-from lowtide.accounts.progress import Curve
+from lowtide.accounts.progress import Curve, Mark
 from lowtide.accounts.scores import price_of
 from lowtide.grid.forecast import Forecast
 from lowtide.grid.overhead import Overhead
@@ -44,6 +44,15 @@ class _Aside:
     overhead: Overhead | None
 
 
+class Foresight(NamedTuple):
+    """A running training so far, and what is expected of the whole run."""
+
+    training: TrainingStatus
+    prediction: PredictionStatus
+    marks: tuple[Mark, ...]
+    """How far it was at earlier moments."""
+
+
 class Foreseer:
     """Predictions of started jobs; belongs to one event loop."""
 
@@ -69,7 +78,7 @@ class Foreseer:
         forecast: Forecast | None,
         now: datetime,
         settings: OperatorSettings,
-    ) -> tuple[TrainingStatus, PredictionStatus] | None:
+    ) -> Foresight | None:
         """Return the training so far and its prediction; `None` while nothing was reported."""
         if self._reports is None:
             return None
@@ -97,7 +106,8 @@ class Foreseer:
             seen=None if aside is None else aside.seen,
             curves=curves,
         )
-        return training, await asyncio.to_thread(foresee, live, training, about)
+        prediction = await asyncio.to_thread(foresee, live, training, about)
+        return Foresight(training, prediction, live.marks)
 
     def forget(self, uid: str) -> None:
         """Drop what was asked for a job that has ended."""

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from lowtide.planning.durations import PastRun
+from lowtide.planning.scaling import SizedAttempt
+from lowtide.trainingjob.sized_attempts import sized_attempts
+from lowtide.trainingjob.status import Attempt
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings
 
@@ -103,7 +108,16 @@ def past_run(status: Body) -> PastRun | None:
             speed = _number(attempt.get("speed")) or 1.0
             seconds, ended = seconds + speed * max(0.0, end - start), max(ended, end)
     joules = _number(_section(status, "energy").get("totalJoules"))
-    return PastRun(seconds, joules, ended) if seconds > 0 else None
+    return PastRun(seconds, joules, ended, _sized(status)) if seconds > 0 else None
+
+
+def _sized(status: Body) -> tuple[SizedAttempt, ...]:
+    """Return what the attempts of an elastic job say of its scaling; nothing if unreadable."""
+    listed = [one for one in mappings(status.get("attempts")) if one.get("replicas")]
+    try:
+        return sized_attempts([Attempt.model_validate(one) for one in listed])
+    except ValidationError:
+        return ()
 
 
 def _figures(status: Body) -> dict[str, float | None]:
@@ -138,8 +152,15 @@ def _figures(status: Body) -> dict[str, float | None]:
         "sci_low_grams_per_unit": _number(sci_range.get("low")),
         "sci_high_grams_per_unit": _number(sci_range.get("high")),
         **_predicted(_section(status, "prediction")),
+        "replicas": _replicas(attempts[-1]),
         "rating_letter": _letter(_section(status, "efficiency").get("label")),
     }
+
+
+def _replicas(attempt: Body) -> float | None:
+    """Return the replicas of an elastic job now: 0 while it rests; `None` for a fixed size."""
+    replicas = _number(attempt.get("replicas"))
+    return 0.0 if replicas and attempt.get("end") else replicas
 
 
 def _predicted(prediction: Body) -> dict[str, float | None]:

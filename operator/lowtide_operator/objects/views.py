@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.planning.scaling import Scaling
 from lowtide.trainingjob.holding import is_queued
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
@@ -74,6 +75,8 @@ class JobView:
     """Where the values come from that the operator wrote into the spec."""
     replicas: int = 0
     """Replicas of the template, of a job that may change its size."""
+    scaling: Scaling | None = None
+    """What is known of the scaling of such a job; `None`: what its spec gives, or assumed."""
     size_fault: str = ""
     """Why the size of its template cannot be changed, in one sentence."""
 

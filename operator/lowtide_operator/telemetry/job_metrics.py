@@ -49,6 +49,7 @@ JOB_FIGURES: Final = {
     "predicted_energy_high_joules": "Upper end of its 90 % interval",
     "predicted_grams": "Predicted emissions of the whole run, grams of CO2 equivalent",
     "predicted_end_timestamp_seconds": "Predicted end of the run, Unix time",
+    "replicas": "Replicas that an elastic job runs with, 0 while it rests",
     "rating_letter": "Compound letter against the job's reference set, 0 for A to 4 for E",
 }
 
