@@ -1,60 +1,30 @@
 """`lowtide where`: in which of several grid zones a job would emit least, and when.
 
 Every zone is planned by itself, by the operator's own planner, with the same constraints; then the
-plans are ranked. Average and marginal intensity, direct and
-life-cycle emissions are never ranked together.
+plans are ranked (`lowtide.planning.places`).
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
-from lowtide.cli.moving import Moving, moving_options
+from lowtide.cli.moving import moving_options
 from lowtide.cli.options import trace_options
 from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
 from lowtide.cli.price_outlook import prices_at
 from lowtide.cli.zone_files import zone_file
-from lowtide.grid.series import Factor, same_factor
-from lowtide.planning import Objective, ObjectiveKind, Plan, PlanningError, plan
+from lowtide.grid.series import Factor
+from lowtide.planning import Objective, ObjectiveKind, PlanningError
+from lowtide.planning.moving import Moving
+from lowtide.planning.places import Place, in_order, incomparable, known_places, place_of
 from lowtide.report.factor_words import words_of_factor
 from lowtide.units import format_time_column, format_timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Plan of a job in one zone; without a plan `reason` says why."""
-
-    zone: str
-    signal: str | None
-    made: Plan | None
-    reason: str | None
-    factor: Factor = Factor.UNKNOWN
-    moving: Moving | None = None
-    """Cost of bringing the data there; `None` where none are to be moved."""
-
-    @property
-    def grams_per_kwh(self) -> float | None:
-        """The expected mean intensity as planned."""
-        return None if self.made is None else self.made.planned_grams_per_kwh
-
-    def cost_per_kwh(self, objective: Objective) -> float | None:
-        """Return the cost of a kilowatt-hour as planned, in the objective; `None` if not known.
-
-        With the share of moving the data.
-        """
-        price = None if self.made is None else self.made.planned_price_per_kwh
-        if self.grams_per_kwh is None or (objective.needs_prices and price is None):
-            return None
-        moved = 0.0 if self.moving is None else self.moving.per_kwh(self.zone, objective)
-        paid = (price or 0.0) * objective.needs_prices
-        return objective.per_gram * self.grams_per_kwh + paid + moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,41 +102,25 @@ def command(
     if (times_are_utc or factor) and not files:
         raise click.UsageError("--utc and --factor describe a --trace")
     places = [
-        replace(one, moving=moving)
-        for one in (
-            _place(
-                zone,
-                TraceOfZone(files.get(zone), moment, times_are_utc, factor),
-                settings,
-                duration,
-                DEFAULT_SLACK if slack is None else slack,
-                priced.get(zone),
-                objective,
-            )
-            for zone in dict.fromkeys(zones)
+        _place(
+            zone,
+            TraceOfZone(files.get(zone), moment, times_are_utc, factor),
+            settings,
+            duration,
+            DEFAULT_SLACK if slack is None else slack,
+            priced.get(zone),
+            objective,
+            moving,
         )
+        for zone in dict.fromkeys(zones)
     ]
-    known = [place for place in places if place.cost_per_kwh(objective) is not None]
+    known = known_places(places, objective)
     if not known:
         reasons = "; ".join(f"{place.zone}: {place.reason}" for place in places)
         raise click.ClickException(f"no zone can be planned: {reasons}")
-    signals = {place.zone: place.signal for place in known}
-    if not all(same_factor(one.factor, two.factor) for one, two in combinations(known, 2)):
-        shown = ", ".join(f"{place.zone} {place.factor}" for place in known)
-        raise click.ClickException(f"the zones' emission factors do not compare: {shown}")
-    if len(set(signals.values())) > 1:
-        shown = ", ".join(f"{zone} {signal}" for zone, signal in signals.items())
-        raise click.ClickException(f"the zones' intensities do not compare: {shown}")
-    currencies = {place.made.currency for place in known if place.made and place.made.currency}
-    if objective.needs_prices and len(currencies) > 1:
-        shown = ", ".join(sorted(currencies))
-        raise click.ClickException(f"the zones' prices do not compare: {shown}; none is converted")
-
-    def rank(place: Place) -> tuple[bool, float]:
-        cost = place.cost_per_kwh(objective)
-        return cost is None, cost or 0.0
-
-    places.sort(key=rank)
+    if (why := incomparable(known, objective)) is not None:
+        raise click.ClickException(why)
+    places = in_order(places, objective)
     if output == "json":
         click.echo(json.dumps([_document(place, objective) for place in places], indent=2))
     else:
@@ -181,6 +135,7 @@ def _place(
     slack: timedelta,
     prices: Path | None,
     objective: Objective,
+    moving: Moving | None,
 ) -> Place:
     """Return the plan in one zone; a zone that cannot be planned stays in the list."""
     at = trace.moment if trace.path is not None else None
@@ -195,17 +150,20 @@ def _place(
         )
         replayed = at is not None
         known = prices_at(prices, outlook.now, outlook.beside, replayed=replayed)
-        made = plan(outlook.now, request, outlook.forecast, prices=known)
     except (click.ClickException, PlanningError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return Place(zone, None, None, message)
-    reasons = "; ".join(failure.message for failure in outlook.failures)
-    signal = None if outlook.forecast is None else str(outlook.forecast.signal)
-    missing = None if made.planned_grams_per_kwh is not None else reasons or "no forecast"
-    if missing is None and objective.needs_prices and made.planned_price_per_kwh is None:
-        missing = "no price"
-    factor = Factor.UNKNOWN if outlook.forecast is None else outlook.forecast.factor
-    return Place(zone, signal, made, missing, factor)
+        return Place(zone, zone, None, None, message, moving=moving)
+    trouble = "; ".join(failure.message for failure in outlook.failures)
+    return place_of(
+        zone,
+        zone,
+        outlook.now,
+        request,
+        outlook.forecast,
+        known,
+        trouble=trouble,
+        moving=moving,
+    )
 
 
 def _document(place: Place, objective: Objective) -> dict[str, Any]:
@@ -217,8 +175,8 @@ def _document(place: Place, objective: Objective) -> dict[str, Any]:
         "start": None if made is None else format_timestamp(made.segments[0].start),
         "planned_grams_per_kwh": place.grams_per_kwh,
         "run_now_grams_per_kwh": None if made is None else made.run_now_grams_per_kwh,
-        "planned_price_per_kwh": None if made is None else made.planned_price_per_kwh,
-        "currency": None if made is None else made.currency,
+        "planned_price_per_kwh": place.price_per_kwh,
+        "currency": place.currency,
         "objective": objective.kind.lower(),
         "objective_per_kwh": place.cost_per_kwh(objective),
         "moving_grams": None if place.moving is None else place.moving.grams(place.zone),
@@ -235,14 +193,13 @@ def _moving_words(place: Place) -> str:
     grams, price = moving.grams_per_gb, moving.price_per_gb
     parts = [] if grams is None else [f"{moving.grams(place.zone):.0f} g"]
     if price is not None:
-        currency = "" if place.made is None else place.made.currency or ""
-        parts.append(f"{moving.money(place.zone):.3g} {currency}".rstrip())
+        parts.append(f"{moving.money(place.zone):.3g} {place.currency or ''}".rstrip())
     return f"  + {' and '.join(parts)} for moving {moving.gigabytes:g} GB"
 
 
 def _lines(places: list[Place], objective: Objective) -> list[str]:
     width = max(len("zone"), *(len(place.zone) for place in places))
-    priced = any(p.made and p.made.planned_price_per_kwh is not None for p in places)
+    priced = any(place.price_per_kwh is not None for place in places)
     head = f"{'zone':<{width}}  g/kWh  start              at once"
     lines = [f"{head:<{width + 37}}  price" if priced else head]
     for place in places:
@@ -253,8 +210,8 @@ def _lines(places: list[Place], objective: Objective) -> list[str]:
         now = place.made.run_now_grams_per_kwh
         at_once = "–" if now is None else f"{now:.0f} g/kWh"
         start = format_time_column(place.made.segments[0].start)
-        price = place.made.planned_price_per_kwh
-        paid = "" if price is None else f"{price:.3g} {place.made.currency}/kWh"
+        price = place.price_per_kwh
+        paid = "" if price is None else f"{price:.3g} {place.currency}/kWh"
         line = f"{place.zone:<{width}}  {place.grams_per_kwh:5.0f}  {start}  {at_once:<9}  {paid}"
         lines.append(line.rstrip() + _moving_words(place))
     best = places[0]
@@ -264,7 +221,7 @@ def _lines(places: list[Place], objective: Objective) -> list[str]:
         ObjectiveKind.COST: "the cheapest",
         ObjectiveKind.BOTH: f"the best at {objective.price_per_tonne or 0:g} a tonne",
     }[objective.kind]
-    included = _factor_words([one for one in places if one.cost_per_kwh(objective) is not None])
+    included = _factor_words(known_places(places, objective))
     return [*lines, "", f"{best.zone} is {first}; {kind} intensity ({included}), as expected now"]
 
 
