@@ -25,6 +25,7 @@ from lowtide.trainingjob.holding import (
     paused_in_queue,
 )
 from lowtide.trainingjob.pods_of_workloads import pods_left, selectors_while_resting, value_at
+from lowtide.trainingjob.sizes_of_workloads import size_patch
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
 
 Body = dict[str, Any]
@@ -137,13 +138,19 @@ def let_go(one: HeldWorkload, cluster: KubectlTarget, *, at_once: bool) -> str:
         ]
         if left := pods_left(one.kind, fresh, found):
             return f"pod {left[0]} of it is still there"
+    if change := size_patch(one.kind, fresh):
+        # Before Kueue may start it, which counts the quota of the size that it has.
+        fresh = _patched(one, change, where)
     if queued_as := paused_in_queue(fresh):
         _make_active(queued_as, where)
-    patch = json.dumps(free_patch(one.kind, fresh))
-    kubectl_json(
-        ["patch", _resource(one.kind), one.name, "--type=merge", f"--patch={patch}"], where
-    )
+    _patched(one, free_patch(one.kind, fresh), where)
     return ""
+
+
+def _patched(one: HeldWorkload, patch: Body, where: KubectlTarget) -> Body:
+    """Merge a patch into a workload; return it as stored."""
+    change = ["--type=merge", f"--patch={json.dumps(patch)}"]
+    return kubectl_json(["patch", _resource(one.kind), one.name, *change], where)
 
 
 def _make_active(name: str, where: KubectlTarget) -> None:

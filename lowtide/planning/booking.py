@@ -13,7 +13,7 @@ from typing import Final
 from lowtide.planning.batch import Searches, gpus_at
 from lowtide.planning.calendar import Calendar, Occupancy, Reservation, tick_start
 from lowtide.planning.decision import decide
-from lowtide.planning.guard import latest_start, resume_seconds
+from lowtide.planning.guard import latest_start, resume_seconds, size_to_the_end
 from lowtide.planning.publication import Commitment, one_segment
 from lowtide.planning.types import PlanReason, Request, Segment
 
@@ -155,6 +155,13 @@ class _Queue:
         begin = max(self._now, request.earliest)
         length = request.remaining_seconds + resume_seconds(request)
         latest = latest_start(request)
+        if begin >= latest:
+            # An elastic job that a faster size could still help finds no room for that either.
+            return Commitment(
+                run=begin <= self._now,
+                reason=PlanReason.LATEST_START,
+                segments=one_segment(request, begin, size_to_the_end(request)),
+            )
         start = self._occupancy.earliest_room(begin, length, request.gpus) or latest
         return Commitment(
             run=start <= self._now,

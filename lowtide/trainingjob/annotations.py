@@ -1,8 +1,8 @@
 """Annotations by which a workload, or its namespace for all of them, says what a spec says. Pure.
 
 One rule for the operator, which makes a TrainingJob of them, and for reports on workloads that it
-never saw: what the workload says counts before what its namespace says, and a deadline is the
-workload's own.
+never saw: what the workload says counts before what its namespace says, and a deadline and sizes
+are the workload's own.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,14 @@ from pydantic import ValidationError
 from lowtide import names
 from lowtide.trainingjob.spec import Grid
 
-OF_WORKLOADS_ONLY: Final = frozenset({names.ANNOTATION_DEADLINE})
+OF_WORKLOADS_ONLY: Final = frozenset(
+    {
+        names.ANNOTATION_DEADLINE,
+        names.ANNOTATION_MIN_REPLICAS,
+        names.ANNOTATION_MAX_REPLICAS,
+        names.ANNOTATION_EFFICIENCY,
+    }
+)
 """Annotations that a namespace cannot set for its workloads."""
 
 

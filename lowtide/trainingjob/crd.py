@@ -13,7 +13,6 @@ import yaml
 
 from lowtide import names
 from lowtide.trainingjob.spec import (
-    OWN_JOBS_RESIZE,
     RESIZES_ARE_PAUSES,
     SIZES_RISE,
     TEMPLATE_OR_TARGET,
@@ -75,11 +74,6 @@ _SPEC_RULES: Final = [
     {
         "rule": "has(self.template) != has(self.targetRef)",
         "message": TEMPLATE_OR_TARGET,
-    },
-    {
-        "rule": "!has(self.targetRef) || !has(self.schedule) || !has(self.schedule.elastic)",
-        "message": OWN_JOBS_RESIZE,
-        "fieldPath": ".schedule",
     },
     {
         "rule": "has(self.targetRef) == has(oldSelf.targetRef)"

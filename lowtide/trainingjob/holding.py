@@ -62,7 +62,7 @@ def hold_patch(
     if queued_as:
         patch["metadata"]["annotations"][names.ANNOTATION_PAUSED_IN_QUEUE] = queued_as
     if not is_queued(body):
-        _set(patch, kind.suspend, True)
+        set_at(patch, kind.suspend, True)
     return patch
 
 
@@ -89,7 +89,7 @@ def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
         }
     }
     if not is_queued(body):
-        _set(patch, kind.suspend, False)
+        set_at(patch, kind.suspend, False)
     return patch
 
 
@@ -101,7 +101,8 @@ def mapping_at(body: Body, *path: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _set(patch: dict[str, Any], path: str, value: Any) -> None:
+def set_at(patch: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a path of dots into a document."""
     *parents, last = path.split(".")
     place = patch
     for parent in parents:

@@ -32,10 +32,6 @@ RESIZES_ARE_PAUSES: Final = (
     "spec.schedule.elastic needs spec.schedule.interruption.allowed: a change of size is a pause "
     "and a resume from a checkpoint"
 )
-OWN_JOBS_RESIZE: Final = (
-    "spec.schedule.elastic is for a template: the size of a workload that targetRef names is its "
-    "owner's"
-)
 TEMPLATE_OR_TARGET: Final = (
     "spec needs either a template (a Job to create) or a targetRef (a workload that exists), "
     "and not both"
@@ -119,8 +115,8 @@ class ObjectiveChoice(ApiModel):
 class ElasticSize(ApiModel):
     """elastic lets the plan choose how wide an Indexed Job runs; a resize is a pause and a resume.
 
-    Its template's parallelism is the size that expectedDurationSeconds is given for, and the one
-    that the deadline counts on.
+    The parallelism that it is written with is the size that expectedDurationSeconds is given for,
+    and the one that the deadline counts on.
     """
 
     min_replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)] = Field(
@@ -385,12 +381,6 @@ class TrainingJobSpec(ApiModel):
             "paused and measured where it is, and neither object owns the other."
         ),
     )
-
-    @model_validator(mode="after")
-    def _only_own_jobs_resize(self) -> "TrainingJobSpec":
-        if self.schedule.elastic is not None and self.target_ref is not None:
-            raise ValueError(OWN_JOBS_RESIZE)
-        return self
 
     @model_validator(mode="after")
     def _unit_fits_work(self) -> "TrainingJobSpec":

@@ -102,6 +102,11 @@ class WorkloadKind:
     them; of what they find, only pods count that were seen as its own before."""
     pod_sets: tuple[PodSet, ...]
     """Its pods, for the count of GPUs."""
+    size: tuple[str, ...] = ()
+    """Paths of its size: equal numbers, which may be changed together while it is suspended; empty
+    where they may not."""
+    fixed_size: str = ""
+    """Why its size cannot be changed, as the end of a sentence."""
     longest: tuple[str, ...] = ()
     """Paths of a bound of its running time in seconds; the first that is there is taken as the
     expected duration where neither an annotation nor the series says more."""
@@ -116,7 +121,7 @@ class WorkloadKind:
     def paths(self) -> tuple[str, ...]:
         """Return every path of the entry, for the check against the kind's own definition."""
         rule = self.ending
-        named = [self.suspend, *self.longest, *(one.path for one in self.requirements)]
+        named = [self.suspend, *self.size, *self.longest, *(one.path for one in self.requirements)]
         named += [path for path in (rule.state, rule.reason, rule.message, rule.at) if path]
         tells = self.progress
         said = (tells.said, tells.percent, tells.remaining_seconds, tells.at)
@@ -139,6 +144,7 @@ JOB: Final = WorkloadKind(
             template="spec.template.spec", counts=("spec.parallelism",), at_most="spec.completions"
         ),
     ),
+    size=("spec.parallelism", "spec.completions"),
     longest=("spec.activeDeadlineSeconds",),
 )
 JOB_SET: Final = WorkloadKind(
@@ -155,6 +161,8 @@ JOB_SET: Final = WorkloadKind(
             counts=("replicas", "template.spec.parallelism"),
         ),
     ),
+    fixed_size="JobSet 0.11 refuses other numbers in spec.replicatedJobs, also of one that is "
+    "suspended",
 )
 TRAIN_JOB: Final = WorkloadKind(
     kind="TrainJob",
@@ -168,6 +176,7 @@ TRAIN_JOB: Final = WorkloadKind(
     ),
     pods=("jobset.sigs.k8s.io/jobset-name={name}",),
     pod_sets=(PodSet(groups="spec.trainer", resources="resourcesPerNode", counts=("numNodes",)),),
+    fixed_size="the JobSet that is made of it keeps the numbers that it was made with",
     longest=("spec.activeDeadlineSeconds",),
 )
 PYTORCH_JOB: Final = WorkloadKind(

@@ -60,8 +60,7 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
                 app.cache.remember_child(body)
             return None
         case HoldWorkload() | FreeWorkload():
-            await _switch_workload(action, app)
-            return None
+            return await _switch_workload(action, app)
         case DeleteTrainingJob():
             await app.cluster.delete_training_job(action.key, action.uid)
             return None
@@ -76,14 +75,18 @@ async def _resume_at_size(action: ResumeJob, replicas: int, app: App) -> StartRe
     except RefusedError as error:
         LOG.warning("Job %s keeps its size: %s", action.name, error)
         body = await app.cluster.set_suspended(*place, suspended=False)
-        message = f"the Job keeps its size, because {replicas} replicas were refused: {error}"
-        refusal = StartRefusal(Reason.RESIZE_REFUSED, message, lasting=False)
+        refusal = _kept_size(replicas, str(error))
     if body is not None:
         app.cache.remember_child(body)
     return refusal
 
 
-async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> None:
+def _kept_size(replicas: int, why: str) -> StartRefusal:
+    message = f"the Job keeps its size, because {replicas} replicas were refused: {why}"
+    return StartRefusal(Reason.RESIZE_REFUSED, message, lasting=False)
+
+
+async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> StartRefusal | None:
     """Hold a workload or let it go; one that was replaced or has ended is left alone.
 
     Raises:
@@ -98,15 +101,16 @@ async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> Non
         raise ConflictError(f"{ref} was replaced meanwhile")
     view = workload_view(kind, body, Key(ref.namespace, ref.name), "")
     if view.child.ending is not None:
-        return
+        return None
     if isinstance(action, FreeWorkload):
-        await free_workload(app.cluster, kind, body)
-        return
+        refused = await free_workload(app.cluster, kind, body, action.replicas)
+        return _kept_size(action.replicas or view.size.replicas, refused) if refused else None
     patch = hold_patch(kind, body, action.until, action.queued_as)
     await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
     if action.queued_as:
         # After the mark that names it: what is not active without our mark is another's.
         await app.cluster.set_active(ref.namespace, action.queued_as, active=False)
+    return None
 
 
 async def _create(action: CreateJob, app: App) -> StartRefusal | None:

@@ -6,6 +6,7 @@ Energy is read within the look at an ended job, whose workers do nothing else.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.foresight import foresee_from_series
@@ -37,6 +38,7 @@ from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
 from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
+    WorkloadView,
     is_there,
     of_this_run,
     queue_view,
@@ -118,6 +120,7 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
             gpus=view.gpus.total,
             gpu_resource=view.gpus.resource,
             other_gpus=view.gpus.others,
+            **_size(job, view, app),
         ),
         workload=view,
         pods=pods,
@@ -129,13 +132,30 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
     uids = {pod.uid for pod in pods}
     uids |= {pod.uid for attempt in job.status.attempts for pod in attempt.pods}
     active = sum(is_there(pod) for pod in pods)
+    child = replace(view.child, active=active)
     seen = await _with_foresight(seen, pods, app)
     return replace(
         seen,
-        child=replace(view.child, active=active),
+        child=child,
+        creation_failure=""
+        if not seen.job.replicas or _are_all_there(seen.job, child, pods)
+        else await _creation_failure(child, now, app),
         joules_so_far=app.live.of_pods(job.key.namespace, uids),
         calendar=_calendar(seen.job, app),
     )
+
+
+def _size(job: JobView, view: WorkloadView, app: App) -> dict[str, Any]:
+    """Return the size of a workload that may change it, and why it cannot, for the job's view."""
+    if isinstance(job.spec, Fault) or job.spec.schedule.elastic is None:
+        return {}
+    fault = view.size.fault
+    if not fault and view.child.queued and not app.settings.workloads.pause_queued:
+        fault = (
+            "spec.schedule.elastic needs workloads.pauseQueued.enabled for a Job in a queue: a "
+            "change of size is a pause"
+        )
+    return {"replicas": 0 if fault else view.size.replicas, "size_fault": fault}
 
 
 def _are_all_there(job: JobView, child: ChildView, pods: Sequence[PodView]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from standins.episodes.budgets import BudgetEpisode
+from standins.episodes.elastic import ElasticEpisode
 from standins.episodes.episode import play
 
 FEW = range(3)
@@ -45,6 +46,16 @@ def test_budgets_act_with_evidence_and_in_time(seed: int) -> None:
     `benchmarks/operator/episodes.py --budgets` plays hundreds.
     """
     play(seed, has_gaps=bool(seed % 2), kind=BudgetEpisode)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_elastic_jobs_keep_the_promises_of_all_others(seed: int) -> None:
+    """Their sizes change by pauses, and pods of two sizes never meet.
+
+    `benchmarks/operator/episodes.py --elastic` plays hundreds.
+    """
+    play(seed, has_gaps=bool(seed % 2), kind=ElasticEpisode)
 
 
 @pytest.mark.slow

@@ -301,3 +301,19 @@ def test_without_a_forecast_a_slow_size_is_left_at_the_latest_start(job, now):
 
     assert (before.reason, before.replicas) == (PlanReason.NO_FORECAST, 1)
     assert (due.reason, due.replicas) == (PlanReason.LATEST_START, 2)
+
+
+def test_an_elastic_job_without_room_starts_at_its_latest_start(now, forecast, job):
+    """Three hours of work with four left, and a margin of one: it is the very second.
+
+    At two replicas the clean hour would still be in time, but the only GPU is another's for half
+    an hour, and nothing promises it then.
+    """
+    elastic = Elastic.per_doubling(1, 2, 1.0, base=1, guard=1)
+    asked = elastic_job(
+        job, elastic, work_hours=3.0, window_hours=4.0, margin_seconds=3600.0, gpus=1
+    )
+    other = Reservation("other", 1, (Segment(now, now + HOUR / 2),))
+    answer = plan(now, asked, forecast([50, 1, 50, 50, 50, 50]), Calendar(1, (other,)))
+    assert (answer.run, answer.reason) == (True, PlanReason.LATEST_START)
+    assert answer.segments[0].replicas == 1

@@ -1,10 +1,15 @@
 """The one way in which the operator lets go of what it holds."""
 
+import logging
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from lowtide.trainingjob.holding import free_patch, paused_in_queue
+from lowtide.trainingjob.sizes_of_workloads import size_patch
 from lowtide.trainingjob.workload_kinds import WorkloadKind
+from lowtide_operator.cluster.errors import RefusedError
+
+LOG: Final = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
@@ -23,15 +28,31 @@ class Freeing(Protocol):
         ...
 
 
-async def free_workload(cluster: Freeing, kind: WorkloadKind, body: Body) -> None:
+async def free_workload(
+    cluster: Freeing, kind: WorkloadKind, body: Body, replicas: int | None = None
+) -> str:
     """Let a held workload run, and take our mark off it last: a kill before leaves it to be found.
+
+    It goes on with so many replicas, `None` for those that it was written with. It keeps its size
+    where the API server refuses the change; why it did is returned, else nothing.
 
     Raises:
         ConflictError: it changed since it was read.
         ClusterError: the API server did not answer, or the operator may not write.
     """
     metadata = body["metadata"]
+    place = metadata["namespace"], metadata["name"]
+    refused = ""
+    if change := size_patch(kind, body, replicas):
+        # Before Kueue may start it, which counts the quota of the size that it has.
+        try:
+            stored = await cluster.patch_workload(kind, *place, change)
+        except RefusedError as error:
+            LOG.warning("%s %s/%s keeps its size: %s", kind.kind, *place, error)
+            refused = str(error)
+        else:
+            body = body if stored is None else stored
     if name := paused_in_queue(body):
-        await cluster.set_active(metadata["namespace"], name, active=True)
-    patch = free_patch(kind, body)
-    await cluster.patch_workload(kind, metadata["namespace"], metadata["name"], patch)
+        await cluster.set_active(place[0], name, active=True)
+    await cluster.patch_workload(kind, *place, free_patch(kind, body))
+    return refused

@@ -73,6 +73,8 @@ class FreeWorkload:
     """Let a workload that somebody else wrote run, and take our mark off."""
 
     target: WorkloadRef
+    replicas: int | None = None
+    """Size that it goes on with; `None` for the one that it was written with."""
 
 
 @dataclass(frozen=True, slots=True)

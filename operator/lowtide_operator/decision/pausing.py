@@ -29,6 +29,7 @@ from lowtide_operator.decision.resizing import (
     lacks_room,
     note_no_room,
     size_without_forecast,
+    sizes_of,
 )
 from lowtide_operator.decision.start import has_run
 from lowtide_operator.decision.workload import may_be_paused
@@ -64,17 +65,18 @@ def wish_of(
             False, Reason.SUSPENDED, "spec.suspend is true: the job rests until it is false"
         )
     if not _may_be_paused(seen, child, spec, draft.plan):
-        return (
-            RUN
-            if has_run(seen.job.status.attempts)
-            else Wish(True, replicas=first_size(seen, draft))
-        )
+        if has_run(seen.job.status.attempts):
+            return RUN
+        elastic = sizes_of(seen.job)
+        if elastic is not None and child.suspended and lacks_room(seen, child, elastic):
+            note_no_room(seen, child, elastic, draft)
+        return Wish(True, replicas=first_size(seen, draft))
     request = request_after_start(seen, child, spec, window, draft, settings)
     if request.remaining_seconds <= 0:
         return RUN
-    if lacks_room(seen, child, request):
-        note_no_room(draft)
-        return Wish(True, replicas=None if request.elastic is None else request.elastic.base)
+    if request.elastic is not None and lacks_room(seen, child, request.elastic):
+        note_no_room(seen, child, request.elastic, draft)
+        return Wish(True, replicas=request.elastic.base)
     prices_until = prices_awaited_until(seen, settings.schedule)
     if seen.forecast.forecast is None or prices_until is not None:
         until = prices_until or seen.forecast.pending_until

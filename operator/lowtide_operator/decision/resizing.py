@@ -13,7 +13,7 @@ from lowtide.planning.elastic import Elastic
 from lowtide.planning.errors import RequestError
 from lowtide.planning.guard import latest_start, size_to_the_end
 from lowtide.planning.types import Request
-from lowtide.trainingjob.attempts import NO_ROOM, RESIZED
+from lowtide.trainingjob.attempts import NO_ROOM, RESIZED, with_attempt, with_end, with_size
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.requests import NEVER_PAUSED, elastic_of
 from lowtide.trainingjob.status import Attempt
@@ -40,9 +40,11 @@ def size_fault(job: JobView) -> str | None:
         return job.size_fault
     size = job.spec.schedule.elastic
     if not size.min_replicas <= job.replicas <= size.max_replicas:
+        target = job.spec.target_ref
+        written = "spec.template" if target is None else f"{target.kind} {target.name}"
         return (
             f"spec.schedule.elastic goes from {size.min_replicas} to {size.max_replicas} replicas "
-            f"and spec.template has {job.replicas}: they must lie between"
+            f"and {written} has {job.replicas}: they must lie between"
         )
     return None
 
@@ -99,9 +101,11 @@ def first_size(seen: Observation, draft: Draft) -> int | None:
     plan = draft.plan
     if plan is None or not plan.segments or plan.reason in NEVER_PAUSED:
         return None
-    if sizes_of(seen.job) is None:
+    elastic = sizes_to_plan(seen.job, seen.now, draft.attempts)
+    if elastic is None:
         return None
-    return plan.segments[0].replicas
+    planned = plan.segments[0].replicas
+    return planned if planned in elastic.sizes else elastic.base
 
 
 def size_without_forecast(seen: Observation, request: Request, draft: Draft) -> int | None:
@@ -115,11 +119,13 @@ def size_without_forecast(seen: Observation, request: Request, draft: Draft) -> 
     return None
 
 
-def lacks_room(seen: Observation, child: ChildView, request: Request) -> bool:
-    """Return whether pods of a larger size than the template's cannot be placed or created."""
-    elastic = request.elastic
-    if elastic is None or child.suspended or child.replicas <= elastic.base:
+def lacks_room(seen: Observation, child: ChildView, elastic: Elastic) -> bool:
+    """Return whether a larger size than the template's has no quota, node or right to its pods."""
+    if child.replicas <= elastic.base:
         return False
+    if child.suspended:
+        queue = None if seen.workload is None else seen.workload.queue
+        return child.queued and queue is not None and queue.short
     unplaced = any(pod.trouble == Reason.UNSCHEDULABLE for pod in seen.pods)
     return unplaced or bool(seen.creation_failure)
 
@@ -159,8 +165,22 @@ def outcome_of_rest(draft: Draft, *, goes_on: bool) -> str:
     return RESIZED if goes_on else PAUSED
 
 
-def note_no_room(draft: Draft) -> None:
-    """Draft that the open attempt found no room at its size."""
-    if draft.attempts and draft.attempts[-1].end is None:
-        refused = draft.attempts[-1].model_copy(update={"outcome": NO_ROOM})
-        draft.section(attempts=(*draft.attempts[:-1], refused))
+def note_no_room(seen: Observation, child: ChildView, elastic: Elastic, draft: Draft) -> None:
+    """Draft that an attempt found no room at its size; one without quota ends as it began."""
+    attempts = draft.attempts
+    if child.suspended:
+        if is_underway(attempts):
+            return
+        if attempts and attempts[-1].outcome == NO_ROOM and attempts[-1].start is None:
+            attempts = attempts[:-1]
+        attempts = with_size(with_attempt(attempts, child.name), child.replicas, elastic)
+        draft.section(attempts=with_end(attempts, seen.now, NO_ROOM))
+    elif attempts and attempts[-1].end is None:
+        refused = attempts[-1].model_copy(update={"outcome": NO_ROOM})
+        draft.section(attempts=(*attempts[:-1], refused))
+
+
+def is_underway(attempts: tuple[Attempt, ...]) -> bool:
+    """Return whether pods of the last attempt were seen and it has no end."""
+    last = attempts[-1] if attempts else None
+    return last is not None and last.end is None and bool(last.start or last.pods)

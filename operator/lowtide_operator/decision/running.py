@@ -37,6 +37,7 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.resizing import (
     go_on,
+    is_underway,
     outcome_of_rest,
     resizes,
     say_refusal,
@@ -92,7 +93,7 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         wish, stops = _within_budget(seen, spec, wish, draft)
         say_grace(seen, spec, draft)
     if seen.workload is not None:
-        switch(seen, seen.workload, wish.run, draft)
+        switch(seen, seen.workload, wish.run, wish.replicas, draft)
     elif not child.queued:
         if wish.run:
             go_on(seen, child, wish.replicas, draft)
@@ -114,8 +115,10 @@ def _with_sizes(
     elastic = sizes_of(seen.job)
     if elastic is None:
         return attempts
-    sized = attempts if child.suspended else with_size(attempts, child.replicas, elastic)
-    return with_trained(with_speeds(sized, elastic), seen.marks, seen.training)
+    if is_underway(attempts) or not child.suspended:
+        # A Job that rests still has the size that its last pods ran with.
+        attempts = with_size(attempts, child.replicas, elastic)
+    return with_trained(with_speeds(attempts, elastic), seen.marks, seen.training)
 
 
 def _within_budget(

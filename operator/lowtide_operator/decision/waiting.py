@@ -32,6 +32,7 @@ from lowtide_operator.decision.questions import (
     remembered_plan,
     request_before_start,
 )
+from lowtide_operator.decision.resizing import first_size, say_refusal
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.workload import hold, latest_start_of
 from lowtide_operator.objects.job_manifest import child_name
@@ -178,7 +179,8 @@ def _follow_plan(
 def _start(seen: Observation, draft: Draft, settings: OperatorSettings) -> None:
     """Ask for the Job, or let the workload go; or say why the Job could not be created."""
     if seen.workload is not None:
-        draft.act(FreeWorkload(seen.workload.ref))
+        draft.act(FreeWorkload(seen.workload.ref, first_size(seen, draft)))
+        say_refusal(seen, draft)
         draft.section(attempts=with_attempt(draft.attempts, seen.workload.ref.name))
         draft.condition(ConditionType.RUNNING, "False", Reason.PODS_PENDING)
         draft.look_in(settings.cluster.pod_poll_seconds)

@@ -17,6 +17,7 @@ from lowtide.trainingjob.window import Window
 from lowtide_operator.decision.actions import FreeWorkload, HoldWorkload
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
+from lowtide_operator.decision.resizing import is_refused, is_underway, resizes
 from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.objects.workloads import WorkloadView, is_there
@@ -130,34 +131,51 @@ def latest_start_of(window: Window, draft: Draft, settings: OperatorSettings) ->
     return whole_seconds(max(window.earliest, latest))
 
 
-def switch(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> None:
+def switch(
+    seen: Observation, view: WorkloadView, run: bool, replicas: int | None, draft: Draft
+) -> None:
     """Draft that a started workload goes on or rests, as far as it may be switched.
 
-    It goes on only when no pod of it is left. The flag of one that Kueue manages is Kueue's; what
-    it has of ours is a gate, or that Kueue's object for it is not active.
+    It goes on with so many replicas, `None` for those that it was written with, and only when no
+    pod of it is left. The flag of one that Kueue manages is Kueue's; what it has of ours is a
+    gate, or that Kueue's object for it is not active.
     """
+    resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
+    runs_at_size = run and not (view.child.suspended or resized)
     if view.child.queued:
-        _switch_queued(seen, view, run, draft)
-        return
-    if run and view.child.suspended:
-        if any(is_there(pod) for pod in seen.pods):
-            draft.look_in(GONE_POLL_SECONDS)
-        else:
-            draft.act(FreeWorkload(view.ref))
-    elif not run and not view.child.suspended and not view.unholdable:
-        until = None if draft.plan is None else draft.plan.latest_start
-        draft.act(HoldWorkload(view.ref, until))
+        _switch_queued(seen, view, run, replicas, draft)
+    elif run and view.child.suspended:
+        _free(seen, view, replicas, draft)
+    elif not (runs_at_size or view.child.suspended or view.unholdable):
+        draft.act(HoldWorkload(view.ref, _latest_start(draft)))
 
 
-def _switch_queued(seen: Observation, view: WorkloadView, run: bool, draft: Draft) -> None:
-    if run and (view.gated or view.paused_in_queue):
-        if not view.gated and any(is_there(pod) for pod in seen.pods):
-            draft.look_in(GONE_POLL_SECONDS)
-        else:
-            draft.act(FreeWorkload(view.ref))
-    elif not run and view.queue is not None and view.queue.active and not view.unholdable:
-        until = None if draft.plan is None else draft.plan.latest_start
-        draft.act(HoldWorkload(view.ref, until, view.queue.name))
+def _switch_queued(
+    seen: Observation, view: WorkloadView, run: bool, replicas: int | None, draft: Draft
+) -> None:
+    is_kept = view.gated or bool(view.paused_in_queue)
+    resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
+    if run and (is_kept or (resized and view.child.suspended)):
+        _free(seen, view, replicas, draft)
+    elif (resized or not run) and view.queue and view.queue.active and not view.unholdable:
+        draft.act(HoldWorkload(view.ref, _latest_start(draft), view.queue.name))
+
+
+def _free(seen: Observation, view: WorkloadView, replicas: int | None, draft: Draft) -> None:
+    """Draft that a workload goes on as soon as it may: no pod is left, and its attempt is closed.
+
+    An attempt has one size, which nothing but its workload says until that is written down.
+    """
+    is_open = bool(view.size.replicas) and is_underway(seen.job.status.attempts)
+    left = not view.gated and any(is_there(pod) for pod in seen.pods)
+    if is_open or left:
+        draft.look_in(GONE_POLL_SECONDS)
+    else:
+        draft.act(FreeWorkload(view.ref, replicas))
+
+
+def _latest_start(draft: Draft) -> datetime | None:
+    return None if draft.plan is None else draft.plan.latest_start
 
 
 def may_be_paused(view: WorkloadView | None) -> bool:

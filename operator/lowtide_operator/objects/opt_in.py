@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.planning.elastic import MOST_REPLICAS
 from lowtide.trainingjob.annotations import annotated, zone_text
 from lowtide.trainingjob.holding import QUEUE_GROUP
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
@@ -80,14 +81,19 @@ def wanted_trainingjob(
 def difference(wanted: Manifest, stored: Body) -> Manifest:
     """Return the merge patch by which a stored TrainingJob says what its annotations say now.
 
-    Only what annotations can say is compared: what people wrote beside it stays. Empty if nothing
-    differs.
+    Only what annotations can say is compared: what people wrote beside it stays, and so does what
+    no longer changes once the job has started. Empty if nothing differs.
     """
     patch: Manifest = {}
     spec, known = wanted["spec"], stored.get("spec") or {}
+    schedule, grid = dict(SCHEDULE), {"zone": None}
+    if (stored.get("status") or {}).get("attempts"):
+        del schedule["elastic"], grid["zone"]
+        if "elastic" in (known.get("schedule") or {}):
+            del schedule["interruption"]
     changed = {
-        "schedule": _changed(spec.get("schedule") or {}, known.get("schedule") or {}, SCHEDULE),
-        "grid": _changed(spec.get("grid") or {}, known.get("grid") or {}, {"zone": None}),
+        "schedule": _changed(spec.get("schedule") or {}, known.get("schedule") or {}, schedule),
+        "grid": _changed(spec.get("grid") or {}, known.get("grid") or {}, grid),
         "metrics": _changed(
             spec.get("metrics") or {}, known.get("metrics") or {}, {"series": None}
         ),
@@ -112,6 +118,7 @@ SCHEDULE: Final[Mapping[str, Any]] = {
     "maxDelaySeconds": None,
     "expectedDurationSeconds": None,
     "interruption": None,
+    "elastic": None,
 }
 """Fields of a schedule that annotations set, with what the API server puts where none does."""
 
@@ -129,7 +136,7 @@ def _read(kind: WorkloadKind, body: Body, of_namespace: Mapping[str, str]) -> _R
     own = metadata.get("annotations") or {}
     reading = _Reading()
     where = f"{kind.kind} {metadata['name']}"
-    interruption: Manifest = {}
+    parts: dict[str, Manifest] = {"interruption": {}, "elastic": {}}
     for annotation, field_name, convert in _VALUES:
         found = annotated(annotation, own, of_namespace)
         if found is None:
@@ -142,16 +149,17 @@ def _read(kind: WorkloadKind, body: Body, of_namespace: Mapping[str, str]) -> _R
         except ValueError as error:
             reading.fault = reading.fault or f"{annotation} ({source}): {error}"
             continue
-        section, _, last = field_name.rpartition(".")
-        if section == "schedule.interruption":
-            interruption[last] = value
-        else:
-            reading.spec.setdefault(section, {})[last] = value
+        section, *part, last = field_name.split(".")
+        place = parts[part[0]] if part else reading.spec.setdefault(section, {})
+        place[last] = value
         reading.sources.append(f"{last}: {source}")
-    if interruption:
+    if parts["interruption"]:
         # What the API server would add is written out, so that nothing seems to differ later.
         defaults = {"allowed": False, "restartCostSeconds": 900}
-        reading.spec.setdefault("schedule", {})["interruption"] = {**defaults, **interruption}
+        parts["interruption"] = {**defaults, **parts["interruption"]}
+    for part_name, values in parts.items():
+        if values:
+            reading.spec.setdefault("schedule", {})[part_name] = values
     if "expectedDurationSeconds" not in reading.spec.get("schedule", {}):
         _take_bound(kind, body, where, reading)
     return reading
@@ -196,6 +204,13 @@ def _positive_seconds(text: str) -> int:
     return max(1, round(parse_duration(text)))
 
 
+def _count(text: str) -> int:
+    word = text.strip()
+    if not (word.isascii() and word.isdigit() and 0 < int(word[:7]) <= MOST_REPLICAS):
+        raise ValueError(f"{text!r} is not a number of replicas from 1 to {MOST_REPLICAS}")
+    return int(word)
+
+
 def _deadline(text: str) -> str:
     try:
         return format_timestamp(parse_timestamp(text))
@@ -216,6 +231,9 @@ _VALUES: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     (names.ANNOTATION_EXPECTED_DURATION, "schedule.expectedDurationSeconds", _positive_seconds),
     (names.ANNOTATION_INTERRUPTIBLE, "schedule.interruption.allowed", _yes_or_no),
     (names.ANNOTATION_RESTART_COST, "schedule.interruption.restartCostSeconds", _seconds),
+    (names.ANNOTATION_MIN_REPLICAS, "schedule.elastic.minReplicas", _count),
+    (names.ANNOTATION_MAX_REPLICAS, "schedule.elastic.maxReplicas", _count),
+    (names.ANNOTATION_EFFICIENCY, "schedule.elastic.efficiency", _word),
     (names.ANNOTATION_ZONE, "grid.zone", zone_text),
     (names.ANNOTATION_SERIES, "metrics.series", _word),
 )

@@ -126,7 +126,7 @@ class Record:
             made_for=made_for,
             annotation_fault=str(annotations.get(names.ANNOTATION_FAULT, "")),
             value_sources=_sources(annotations.get(names.ANNOTATION_VALUE_SOURCES)),
-            size=size_of_template(template) if _is_elastic(spec) else None,
+            size=size_of_template(template) if template is not None and _is_elastic(spec) else None,
             workload_pods=_pods_of_target(spec, status),
         )
 

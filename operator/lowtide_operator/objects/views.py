@@ -74,11 +74,11 @@ class JobView:
     value_sources: tuple[str, ...] = ()
     """Where the values come from that the operator wrote into the spec."""
     replicas: int = 0
-    """Replicas of the template, of a job that may change its size."""
+    """Replicas that it was written with, of a job that may change its size."""
     scaling: Scaling | None = None
     """What is known of the scaling of such a job; `None`: what its spec gives, or assumed."""
     size_fault: str = ""
-    """Why the size of its template cannot be changed, in one sentence."""
+    """Why its size cannot be changed, in one sentence."""
 
 
 class JobOutcome(StrEnum):

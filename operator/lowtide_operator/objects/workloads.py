@@ -14,6 +14,7 @@ from typing import Any, Final
 from lowtide import names
 from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued, paused_in_queue
 from lowtide.trainingjob.pods_of_workloads import TERMINAL_PHASES, value_at
+from lowtide.trainingjob.sizes_of_workloads import at_own_size, present_size
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, ProgressRule, WorkloadKind
 from lowtide.units import parse_timestamp
 from lowtide_operator.objects.containers import mappings, moment
@@ -26,6 +27,7 @@ from lowtide_operator.objects.gpus import (
 )
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.pods import PodView
+from lowtide_operator.objects.template_size import NO_SIZE, TemplateSize, size_of_workload
 from lowtide_operator.objects.views import Body, ChildView, Ending, JobOutcome, rests_since
 
 SAID_LETTERS: Final = 64
@@ -54,6 +56,8 @@ class QueueView:
     name: str
     active: bool
     """Whether Kueue may start it."""
+    short: bool = False
+    """Whether Kueue has no quota for it as it is now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ class WorkloadView:
     labelled: bool
     """Whether it asks for Lowtide by its label."""
     gpus: GpuDemand
-    """GPUs that its pods hold at a time."""
+    """GPUs that its pods hold at a time, at the size that it was written with."""
     unholdable: str
     """Why it must not be suspended, in one sentence; empty where it may."""
     progress: ProgressView = ProgressView()
@@ -94,6 +98,8 @@ class WorkloadView:
     """Kueue's object for it, where pauses of queued workloads are allowed."""
     paused_in_queue: str = ""
     """Name of Kueue's object that we made inactive; empty where we did not."""
+    size: TemplateSize = NO_SIZE
+    """Replicas that it was written with, and why they cannot be changed."""
 
     @property
     def held(self) -> bool:
@@ -121,6 +127,8 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         ending=_ending(kind.ending, body),
         deleting="deletionTimestamp" in metadata,
         rests_since=rests_since(_mapping(body.get("status"))),
+        replicas=present_size(kind, body) or 1,
+        succeeded=_succeeded(body) if kind.size else 0,
     )
     return WorkloadView(
         ref=WorkloadRef(
@@ -136,16 +144,33 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         marked_until=_time(annotations.get(names.ANNOTATION_LATEST_START)),
         marked=labels.get(names.LABEL_HELD) == "true",
         labelled=labels.get(names.LABEL_SCHEDULE) == "true",
-        gpus=gpus_of(kind, body),
+        gpus=gpus_of(kind, at_own_size(kind, body)),
         unholdable=_unholdable(kind, body),
         paused_in_queue=paused_in_queue(body),
         progress=_progress(kind.progress, body),
+        size=size_of_workload(kind, body),
     )
 
 
 def queue_view(body: Body) -> QueueView:
-    """Return the view of Kueue's object for a workload."""
-    return QueueView(body["metadata"]["name"], value_at(body, "spec.active") is not False)
+    """Return the view of Kueue's object for a workload.
+
+    Kueue says of the specification that it looked at, by its generation, that its quota is short.
+    """
+    metadata = body["metadata"]
+    active = value_at(body, "spec.active") is not False
+    short = active and any(
+        one.get("type") == "QuotaReserved"
+        and (one.get("status"), one.get("reason")) == ("False", "Pending")
+        and one.get("observedGeneration") == metadata.get("generation")
+        for one in mappings(value_at(body, "status.conditions"))
+    )
+    return QueueView(metadata["name"], active, short)
+
+
+def _succeeded(body: Body) -> int:
+    found = value_at(body, "status.succeeded")
+    return found if _is_count(found) else 0
 
 
 def is_there(pod: PodView) -> bool:

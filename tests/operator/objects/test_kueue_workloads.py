@@ -41,3 +41,18 @@ def test_a_gated_job_is_told_from_one_that_waits_for_quota_by_kueue_itself() -> 
     assert (condition["type"], condition["status"]) == ("QuotaReserved", "False")
     assert condition["reason"] == "AdmissionGated"
     assert OUR_GATE in condition["message"]
+
+
+def test_quota_is_short_only_where_kueue_says_so_of_what_it_has_now() -> None:
+    """A verdict on an earlier size, or of an eviction before, has an older generation."""
+    said = {"type": "QuotaReserved", "status": "False", "reason": "Pending"}
+    body: dict[str, Any] = {
+        "metadata": {"name": "job-bert", "generation": 3},
+        "spec": {"active": True},
+        "status": {"conditions": [{**said, "observedGeneration": 3}]},
+    }
+    assert queue_view(body).short
+    body["status"]["conditions"][0]["observedGeneration"] = 2
+    assert not queue_view(body).short
+    body["status"]["conditions"][0] |= {"observedGeneration": 3, "reason": "AdmissionGated"}
+    assert not queue_view(body).short

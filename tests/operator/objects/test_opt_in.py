@@ -23,6 +23,9 @@ def test_every_annotation_becomes_a_field_with_its_source() -> None:
         expected_duration="90m",
         interruptible="true",
         restart_cost="2m",
+        min_replicas="1",
+        max_replicas=" 4 ",
+        efficiency="0.9",
         zone="DE",
         series="nightly",
     )
@@ -35,6 +38,7 @@ def test_every_annotation_becomes_a_field_with_its_source() -> None:
             "maxDelaySeconds": 129_600,
             "expectedDurationSeconds": 5_400,
             "interruption": {"allowed": True, "restartCostSeconds": 120},
+            "elastic": {"minReplicas": 1, "maxReplicas": 4, "efficiency": "0.9"},
         },
         "grid": {"zone": "DE"},
         "metrics": {"series": "nightly"},
@@ -43,10 +47,31 @@ def test_every_annotation_becomes_a_field_with_its_source() -> None:
     assert made["metadata"]["labels"]["lowtide.dev/made-for"] == "u-1"
 
 
-def test_a_deadline_is_no_default_of_a_namespace() -> None:
-    """One date for all workloads to come is never what somebody means."""
-    made = wanted_trainingjob(JOB, a_job(), {"lowtide.dev/deadline": "2026-12-01T08:00:00Z"})
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [("deadline", "2026-12-01T08:00:00Z"), ("min-replicas", "1"), ("max-replicas", "4")],
+)
+def test_a_deadline_or_a_size_is_no_default_of_a_namespace(annotation: str, text: str) -> None:
+    """One date or one size for all workloads to come is never what somebody means."""
+    made = wanted_trainingjob(JOB, a_job(), {f"lowtide.dev/{annotation}": text})
     assert made["spec"].keys() == {"targetRef"}
+
+
+def test_what_cannot_change_after_the_start_is_not_tried_for_ever() -> None:
+    """The API server would refuse every one of these patches; the rest is still corrected."""
+    sizes = {"interruptible": "true", "min_replicas": "1", "efficiency": "1"}
+    wanted = wanted_trainingjob(
+        JOB, a_job(max_replicas="8", zone="FR", max_delay="2h", **sizes), {}
+    )
+    before = wanted_trainingjob(
+        JOB, a_job(max_replicas="4", zone="DE", max_delay="1h", **sizes), {}
+    )
+    stored = {"metadata": wanted["metadata"], "spec": before["spec"]}
+    changes = difference(wanted, stored)["spec"]
+    assert changes["schedule"]["elastic"]["maxReplicas"] == 8
+    assert changes["grid"] == {"zone": "FR"}
+    stored["status"] = {"attempts": [{"number": 1}]}
+    assert difference(wanted, stored) == {"spec": {"schedule": {"maxDelaySeconds": 7200}}}
 
 
 def test_an_upper_bound_is_the_expected_duration_only_where_nothing_else_says_it() -> None:
@@ -73,6 +98,9 @@ def test_an_upper_bound_is_the_expected_duration_only_where_nothing_else_says_it
         ("policy", "Cheap", "'Cheap' is not a policy: write"),
         ("expected_duration", "400d", "'400d' is not between 1 s and 366 days"),
         ("zone", "a b", "'a b' is not the name of a zone: write letters"),
+        ("min_replicas", "none", "'none' is not a number of replicas from 1 to 4096"),
+        ("max_replicas", "4097", "'4097' is not a number of replicas from 1 to 4096"),
+        ("efficiency", "0.9", "spec.schedule.elastic.minReplicas: Field required"),
         ("series", "x" * 64, "spec.metrics.series: String should have at most 63 characters"),
     ],
 )

@@ -264,3 +264,37 @@ def test_a_bound_of_the_running_time_is_read_with_its_path() -> None:
     found = longest_seconds(kind, body(kind, spec, {}))
     assert found == (7200, "spec.runPolicy.activeDeadlineSeconds")
     assert longest_seconds(kind, body(kind, {"runPolicy": {}}, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "notes", "sentence"),
+    [
+        ("Job", {}, {}, "a Job that is Indexed: set spec.completionMode"),
+        ("Job", {"completions": 4}, {}, "parallelism is 2, completions is 4; make them equal"),
+        ("Job", {"successPolicy": {}}, {}, "a Job without successPolicy"),
+        ("Job", {}, {"kueue.x-k8s.io/job-min-parallelism": "1"}, "Kueue itself changes its size"),
+        ("JobSet", {}, {}, "this is a JobSet: JobSet 0.11 refuses other numbers"),
+        ("TrainJob", {}, {}, "this is a TrainJob: the JobSet that is made of it"),
+        ("PyTorchJob", {}, {}, "this is a PyTorchJob: Lowtide changes the size of Jobs only"),
+    ],
+)
+def test_a_workload_whose_size_stays_says_why(
+    name: str, spec: dict[str, Any], notes: dict[str, str], sentence: str
+) -> None:
+    """One true sentence for each; the workload then runs at once, at its own size."""
+    kind = BY_NAME[name]
+    indexed = {"completionMode": "Indexed", "parallelism": 2, "completions": 2}
+    one = body(kind, {**(indexed if spec else {}), **spec}, {})
+    one["metadata"]["annotations"] = notes
+    size = workload_view(kind, one, Key("ml", "tj"), "t").size
+    assert sentence in size.fault
+    assert size.replicas == 0
+
+
+def test_gpus_and_size_of_a_resized_job_are_those_that_it_was_written_with() -> None:
+    """Its plan books the GPUs of every width from there; what it has now is said beside it."""
+    spec = {"completionMode": "Indexed", "parallelism": 4, "completions": 4, "template": pod(2)}
+    one = body(JOB, spec, {"succeeded": 0})
+    one["metadata"]["annotations"] = {"lowtide.dev/resized": "3->4"}
+    view = workload_view(JOB, one, Key("ml", "tj"), "t")
+    assert (view.size.replicas, view.gpus.total, view.child.replicas) == (3, 6, 4)

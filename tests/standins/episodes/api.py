@@ -99,13 +99,13 @@ class Api:
         await self._call(lambda: self.events.add(manifest["metadata"]["name"]))
 
     async def set_suspended(
-        self, namespace: str, name: str, uid: str, *, suspended: bool
+        self, namespace: str, name: str, uid: str, *, suspended: bool, replicas: int | None = None
     ) -> Body | None:
         def effect() -> Body | None:
             child = self._world.children.get(name)
             if child is not None and child["metadata"]["uid"] != uid:
                 raise RefusedError("metadata.uid: field is immutable", status=422)
-            return self._world.suspend_child(name, suspended)
+            return self._world.suspend_child(name, suspended, replicas)
 
         found: Body | None = await self._call(effect, write=True)
         return found

@@ -43,7 +43,7 @@ class Episode:
     def __init__(self, seed: int, *, has_gaps: bool = False) -> None:
         self.seed = seed
         self._dice = random.Random(seed)
-        self.world = World(self._dice)
+        self.world = self.new_world(self._dice)
         self._api = Api(self.world)
         self.store = EnergyStore(self.world)
         capacity = self._dice.choice((None, 1, 3))
@@ -87,6 +87,10 @@ class Episode:
 
     def tell(self, what: str) -> None:
         self._story.append(f"{self.world.now:9.1f} {what}")
+
+    def new_world(self, dice: random.Random) -> World:
+        """Return the world that it happens in; other kinds of episodes have another."""
+        return World(dice)
 
     # What happens.
 

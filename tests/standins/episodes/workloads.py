@@ -26,8 +26,10 @@ class WorkloadWorld(World):
         self.too_early: list[str] = []
         """Pods that were there when their Job was let go on."""
 
-    def create_workload(self, name: str, *, held: bool, seconds: float, **notes: str) -> Body:
-        """Create a labelled Job; `held` as an admission policy does it."""
+    def create_workload(
+        self, name: str, *, held: bool, seconds: float, spec: Body | None = None, **notes: str
+    ) -> Body:
+        """Create a labelled Job; `held` as an admission policy does it, with more in its spec."""
         uid = f"job-{next(self._uids)}"
         labels = {names.LABEL_SCHEDULE: "true"}
         if held:
@@ -50,6 +52,7 @@ class WorkloadWorld(World):
             "spec": {
                 "suspend": held,
                 "template": {"metadata": {"labels": of_pods}, "spec": {"containers": []}},
+                **(spec or {}),
             },
         }
         self.children[name] = body

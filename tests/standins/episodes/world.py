@@ -47,6 +47,8 @@ class Pod:
     ended: float | None = None
     exit_code: int = 0
     no_room: bool = False
+    size: int = 1
+    """Parallelism of its Job when it was made."""
 
     def joules(self, at: float) -> float:
         """Return what it has used until then."""
@@ -210,11 +212,13 @@ class World:
         if child is not None:
             self.suspend_child(child["metadata"]["name"], False)
 
-    def suspend_child(self, name: str, suspended: bool) -> Body | None:
+    def suspend_child(self, name: str, suspended: bool, replicas: int | None = None) -> Body | None:
         """Set spec.suspend of a Job, as the API server and the Job controller answer to it."""
         child = self.children.get(name)
         if child is None or self._has_ended(child):
             return child
+        if replicas is not None:
+            child["spec"] |= {"parallelism": replicas, "completions": replicas}
         if bool(child["spec"].get("suspend")) != suspended:
             child["spec"]["suspend"] = suspended
             self._note_start(child)
@@ -267,12 +271,16 @@ class World:
 
     def _add_pod(self, uid: str) -> None:
         child = self._child(uid)
-        if child is None or not self._is_wanted(child):
-            return
+        while child is not None and self._is_wanted(child):
+            self._make_pod(child)
+
+    def _make_pod(self, child: Body) -> None:
         letters = "".join(self.dice.choices("bcdfghjklmnpqrstvwxz2456789", k=5))
         name = f"{child['metadata']['name']}-{letters}"
         labels = child["spec"]["template"]["metadata"]["labels"]
-        pod = Pod(name, f"pod-{next(self._uids)}", uid, labels, self.dice.uniform(50, 400))
+        uid, size = child["metadata"]["uid"], child["spec"].get("parallelism", 1)
+        watts = self.dice.uniform(50, 400)
+        pod = Pod(name, f"pod-{next(self._uids)}", uid, labels, watts, size=size)
         self.pods[pod.uid] = pod
         (child.get("status") or {}).pop("conditions", None)
         pod.no_room = self.no_room
@@ -289,6 +297,10 @@ class World:
             return
         pod.phase, pod.began = "Running", self.now
         self._count(child)
+        self._begin(pod)
+
+    def _begin(self, pod: Pod) -> None:
+        """Let a pod that runs work until its end."""
         work = self.work[pod.job]
         left = max(1.0, work.total_seconds - work.done_seconds)
         self._loop.call_later(left, self._finish, pod)
@@ -321,11 +333,15 @@ class World:
             return
         if pod.began is not None:
             pod.ended = self.now
-            work = self.work[pod.job]
-            if work.saves and exit_code == 75:
-                work.done_seconds += self.now - pod.began
+            self._save(pod, exit_code)
         pod.phase = "Failed" if exit_code else "Succeeded"
         pod.exit_code = exit_code
+
+    def _save(self, pod: Pod, exit_code: int) -> None:
+        """Count the work that a pod has saved."""
+        work = self.work[pod.job]
+        if work.saves and exit_code == 75 and pod.began is not None:
+            work.done_seconds += self.now - pod.began
 
     def _count(self, child: Body) -> None:
         pods = self._pods_of(child)
