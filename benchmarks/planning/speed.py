@@ -26,6 +26,7 @@ import numpy as np
 from lowtide.grid.series import Signal
 from lowtide.planning import Calendar, Forecast, Request, Source, plan, plan_all
 from lowtide.planning.elastic import Elastic
+from lowtide.planning.scaling import SizedAttempt, scaling_of
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -93,6 +94,22 @@ def build_jobs(count: int) -> tuple[list[Request], dict[str, Forecast | None]]:
         requests.append(request)
         forecasts[request.key] = rnd.choice(zones)
     return requests, forecasts
+
+
+def sized_runs() -> list[list[SizedAttempt]]:
+    """Return the most that a series teaches: ten runs of 32 attempts at eight sizes."""
+    rnd = random.Random(2)
+    return [
+        [
+            SizedAttempt(
+                replicas=1 + number % 8,
+                paces=(("Samples", (1 + number % 8) ** 0.7 * rnd.uniform(0.95, 1.05)),),
+                watts=400.0 * (1 + number % 8) * rnd.uniform(0.95, 1.05),
+            )
+            for number in range(32)
+        ]
+        for _ in range(10)
+    ]
 
 
 def cpu_seconds(run: Callable[[], object]) -> float:
@@ -166,6 +183,14 @@ def print_single_decisions() -> None:
     fixed = best_milliseconds(partial(plan, NOW, narrow, hourly), 30)
     note = f"   {took / fixed:.1f} times a job of fixed size"
     print_line("lowtide, elastic 1 to 8, hourly", took, ELASTIC_LIMIT, note)
+    runs = sized_runs()
+    learnt = best_milliseconds(partial(scaling_of, None, runs), 20)
+    note = f"   from {sum(map(len, runs))} attempts of {len(runs)} runs"
+    print_line("lowtide, learning an efficiency", learnt, note=note)
+    elastic = Elastic.scaled(1, 8, scaling_of(None, runs), base=2, guard=2, resize_cost_seconds=900)
+    took = best_milliseconds(partial(plan, NOW, replace(wide, elastic=elastic), hourly), 30)
+    note = "   the deadline counts on the base"
+    print_line("lowtide, elastic 1 to 8, learnt, hourly", took + learnt, ELASTIC_LIMIT, note)
     request = build_request(interruptible=False)
     print_line("run now, no forecast", best_milliseconds(partial(plan, NOW, request, None), 20))
 

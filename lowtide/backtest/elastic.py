@@ -71,7 +71,7 @@ class ElasticJobs:
             moves=moves,
             powers=np.array(self.elastic.powers),
             speeds=np.array(self.elastic.speeds),
-            sure_speeds=np.array(self.elastic.sure_speeds or self.elastic.speeds),
+            uncertain=self.elastic.uncertain_speeds,
             guard=self.elastic.sizes.index(self.elastic.guard),
             states=TICKS * self.length,
             resume=TICKS * self.resume,

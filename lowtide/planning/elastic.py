@@ -11,6 +11,9 @@ from itertools import pairwise
 from math import exp, isfinite, log
 from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lowtide.planning.errors import RequestError
 from lowtide.planning.scaling import Scaling
 
@@ -178,6 +181,12 @@ class Elastic:
     def powers(self) -> tuple[float, ...]:
         """Return the power of each size, where that of `base` is 1."""
         return tuple(self.power(size) for size in self.sizes)
+
+    @property
+    def uncertain_speeds(self) -> "NDArray[np.float64] | None":
+        """Return the speed of each size that the deadline counts on, `None` where all are sure."""
+        is_sure = not self.sure_speeds or self.sure_speeds == self.speeds
+        return None if is_sure else np.array(self.sure_speeds)
 
     def among(self, sizes: Container[int]) -> Self:
         """Return the sizes that are among `sizes`, which hold base and guard."""

@@ -11,6 +11,7 @@ suffices. Source: docs/explanation/planning.md#elastic-size.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -28,11 +29,12 @@ _ROUNDING: Final = 1e-9
 Ints = npt.NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ElasticProblem:
     """Groups of jobs of the same sizes on steps of the same length.
 
-    Times and work are in ticks; work is the time that it takes at the base size.
+    Times and work are in ticks; work is the time that it takes at the base size. Not slotted: the
+    time that remains is cached.
     """
 
     costs: Array
@@ -45,8 +47,6 @@ class ElasticProblem:
     """Power of each size relative to the base: (sizes)."""
     speeds: Array
     """Speed of each size relative to the base: (sizes)."""
-    sure_speeds: Array
-    """Least speed of each size, which the deadline counts on: (sizes)."""
     guard: int
     """Place of the guard's size."""
     states: int
@@ -59,17 +59,30 @@ class ElasticProblem:
     """Whether burnt ticks cost energy and no time, as in the comparison of policies."""
     closed: Bools | None = None
     """Where a size has no room: (steps, sizes)."""
+    uncertain: Array | None = None
+    """Least speed of each size, which the deadline counts on: (sizes); `None`: as `speeds`."""
+
+    @property
+    def sure_speeds(self) -> Array:
+        """Return the speed of each size that the deadline counts on: (sizes)."""
+        return self.speeds if self.uncertain is None else self.uncertain
+
+    @cached_property
+    def remaining(self) -> Array:
+        """Length of all steps after each: (steps)."""
+        return np.asarray(np.cumsum(self.lengths[::-1])[::-1] - self.lengths)
 
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
     """What running at each size in a step of one length does to each amount of work.
 
-    Rows are the sizes kept, then the sizes after a change, then after a resume (3 sizes).
+    Rows are the sizes kept, then the sizes after a change, then after a resume (3 sizes); without
+    the last where a change costs what a resume costs.
     """
 
     energy: Array
-    """Ticks of power (3 sizes, states + 1)."""
+    """Ticks of power (2 or 3 sizes, states + 1)."""
     low: Ints
     """Places of the values on both sides of the work that is left, in a flat (sizes, grid)."""
     high: Ints
@@ -129,10 +142,9 @@ class ElasticTable:
         after += difference
         after += problem.costs[step][:, None, None, :] * runs.energy[:, :, None]
         if problem.closed is not None and problem.closed[step].any():
-            after[:, np.tile(problem.closed[step], 3)] = INFEASIBLE
-        kept, changed, resumed = (
-            after[:, part * self.sizes : (part + 1) * self.sizes] for part in range(3)
-        )
+            after[:, np.tile(problem.closed[step], after.shape[1] // self.sizes)] = INFEASIBLE
+        kept, changed = after[:, : self.sizes], after[:, self.sizes : 2 * self.sizes]
+        resumed = after[:, -self.sizes :]
         values = self.values
         np.minimum(ahead[:, FRESH], kept.min(axis=1), out=values[:, FRESH])
         np.minimum(ahead[:, OFF], resumed.min(axis=1), out=values[:, OFF])
@@ -162,16 +174,17 @@ class ElasticTable:
     def _prepare(self, length: float) -> _Runs:
         problem = self.problem
         work = np.arange(problem.states + 1.0)
+        losses = dict.fromkeys((problem.resize, problem.resume))
         parts = [
             steps_run(problem, problem.speeds, length, work, np.full(self.sizes, lost))
-            for lost in (0.0, problem.resize, problem.resume)
+            for lost in (0.0, *losses)
         ]
         energy = np.concatenate([part[0] for part in parts])
         left = np.concatenate([part[1] for part in parts])
         left = np.minimum(left, problem.states)
         low = np.floor(left + _ROUNDING)
         high = np.minimum(low + 1, problem.states)
-        place = np.tile(np.arange(self.sizes), 3)[:, None] * (problem.states + 1)
+        place = np.tile(np.arange(self.sizes), len(parts))[:, None] * (problem.states + 1)
         return _Runs(
             energy=energy,
             low=(low + place).astype(np.intp),
@@ -181,12 +194,13 @@ class ElasticTable:
 
 
 def steps_run(
-    problem: ElasticProblem, speeds: Array, length: float, work: Array, lost: Array
+    problem: ElasticProblem, speeds: Array, length: float | Array, work: Array, lost: Array
 ) -> tuple[Array, Array]:
     """Return the ticks of power that a step takes at each size, and the work left after it.
 
-    `work` has any shape (n), `speeds` one entry per size, `lost` the same or the shape (sizes, n);
-    the results have the shape (sizes, n). A run ends when its work is done.
+    `work` has any shape (n), `length` the same or one value, `speeds` one entry per size, `lost`
+    the same or the shape (sizes, n); the results have the shape (sizes, n). A run ends when its
+    work is done.
     """
     speeds, powers = speeds[:, None], problem.powers[:, None]
     lost = lost[:, None] if lost.ndim == 1 else lost
@@ -212,14 +226,14 @@ class Choices:
 
 
 def choices(
-    problem: ElasticProblem, ahead: Array, step: int, cost: Array, left: Array, mode: Ints
+    problem: ElasticProblem, ahead: Array, step: int | Ints, cost: Array, left: Array, mode: Ints
 ) -> Choices:
-    """Return what each choice costs that jobs have in a step.
+    """Return what each choice costs that jobs have in a step, or each job in a step of its own.
 
     `ahead` (modes, states + 1, groups) holds the expectations after the step, `cost` what a tick
     costs in it, `left` the work and `mode` the mode of each job, one job per group.
     """
-    count, length = len(problem.speeds), float(problem.lengths[step])
+    count, length = len(problem.speeds), problem.lengths[step]
     size = np.arange(count)[:, None]
     lost = np.where(
         (mode == FRESH) | (mode == ON + size),
@@ -227,13 +241,15 @@ def choices(
         np.where(mode == OFF, problem.resume, problem.resize),
     )
     energy, after = steps_run(problem, problem.speeds, length, left, lost)
-    _, surely = steps_run(problem, problem.sure_speeds, length, left, lost)
-    remaining = float(problem.lengths[step + 1 :].sum())
+    surely = after
+    if problem.uncertain is not None:
+        _, surely = steps_run(problem, problem.uncertain, length, left, lost)
+    remaining = problem.remaining[step]
     group = np.arange(len(left))
     rest = _read(ahead, next_mode(mode, np.zeros_like(mode)), left, group)
     run = cost * energy + _read(ahead, ON + size, after, group)
     if problem.closed is not None:
-        run[problem.closed[step]] = INFEASIBLE
+        run[np.broadcast_to(problem.closed[step].reshape(-1, count).T, run.shape)] = INFEASIBLE
     wasted = 0.0 if problem.energy_only else 1.0
     guard = problem.sure_speeds[problem.guard]
     rested = left / guard + wasted * np.where(mode == FRESH, 0.0, problem.resume)

@@ -20,6 +20,7 @@ from lowtide.planning.elastic_values import (
     Choices,
     ElasticProblem,
     ElasticTable,
+    Ints,
     choices,
     next_mode,
     take,
@@ -83,7 +84,7 @@ class _Search:
             moves=chain(self.horizon.step_hours),
             powers=np.array(elastic.powers),
             speeds=np.array(elastic.speeds),
-            sure_speeds=np.array(elastic.sure_speeds or elastic.speeds),
+            uncertain=elastic.uncertain_speeds,
             guard=elastic.sizes.index(elastic.guard),
             states=ceil(self.work) + min(MOST_STATES, ceil(burnt)),
             resume=resume,
@@ -97,8 +98,8 @@ class _Search:
         table.solve()
         steps: list[_Step] = []
         left, mode = np.array([self.work]), np.array([self._mode()])
-        expected = INFEASIBLE
-        for step in range(len(self.starts)):
+        expected, step = INFEASIBLE, 0
+        while step < len(self.starts):
             ahead = table.expected(MIDDLE) if step == 0 else table.kept[step + 1]
             options = choices(self.problem, ahead, step, self._cost(step), left, mode)
             chosen = take(options, mode, TIE)
@@ -110,9 +111,26 @@ class _Search:
             mode = next_mode(mode, chosen)
             if left[0] * self.tick <= _DONE:
                 return self._proposal(steps, expected)
+            step = step + 1 if place else self._end_of_rest(table, step + 1, left, mode)
         return Proposal(
             run=False, stretches=(), planned=INFEASIBLE, at_once=None, expected=INFEASIBLE
         )
+
+    def _end_of_rest(self, table: ElasticTable, step: int, left: Array, mode: Ints) -> int:
+        """Return the first step from `step` on in which a resting job runs, or the end.
+
+        While it rests its work and its mode stay as they are, so all steps are judged together.
+        """
+        steps = np.arange(step, len(self.starts))
+        if len(steps) == 0:
+            return step
+        ahead = np.moveaxis(table.kept[step + 1 :, :, :, 0], 0, -1)
+        modes, work = np.repeat(mode, len(steps)), np.repeat(left, len(steps))
+        options = choices(
+            self.problem, ahead, steps, self.problem.costs[steps, PLAIN, 0], work, modes
+        )
+        runs = np.flatnonzero(take(options, modes, TIE))
+        return int(steps[runs[0]]) if len(runs) else len(self.starts)
 
     def _mode(self) -> int:
         """Return the job's mode now; a size that it does not plan with is left by a resume."""

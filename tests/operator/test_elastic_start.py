@@ -10,12 +10,12 @@ TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 CONTAINER = {"name": "train", "image": "trainer"}
 
 
-async def test_a_job_is_released_with_the_replicas_of_its_plan(
-    api: Any, operator: Callable[..., Any], tmp_path: Path
-) -> None:
-    """At most two hours are clean, and four hours of one worker are two of two."""
+def elastic_job(api: Any, trace: Path) -> dict[str, Any]:
+    """Create a job of one worker that may be two, with two clean hours; return the zones.
+
+    Four hours of one worker are two of two.
+    """
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    trace = tmp_path / "hours.csv"
     grams = [50] * 2 + [500] * 20
     trace.write_text(
         "time,g_per_kwh,forecast\n"
@@ -23,7 +23,6 @@ async def test_a_job_is_released_with_the_replicas_of_its_plan(
             f"{(hour + timedelta(hours=k)).isoformat()},,{value}\n" for k, value in enumerate(grams)
         )
     )
-    zones = {"DE": {"providers": [{"kind": "file", "path": str(trace)}]}}
     schedule = {
         "expectedDurationSeconds": 14400,
         "deadline": (hour + timedelta(hours=8)).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -39,22 +38,60 @@ async def test_a_job_is_released_with_the_replicas_of_its_plan(
             "spec": {"schedule": schedule, "template": {"spec": job}},
         },
     )
-    async with operator(zones=zones):
+    return {"DE": {"providers": [{"kind": "file", "path": str(trace)}]}}
 
-        def released() -> Any:
-            found = api.get(JOBS, "wide-1")
-            return found if found and not found["spec"]["suspend"] else None
 
-        spec = (await api.until(released))["spec"]
+def released(api: Any) -> Any:
+    """Return the Job once it was let go."""
+    found = api.get(JOBS, "wide-1")
+    return found if found and not found["spec"]["suspend"] else None
+
+
+def sized_attempt(api: Any) -> Any:
+    """Return the first attempt once its size is known."""
+    held = (api.get(TRAININGJOBS, "wide").get("status") or {}).get("attempts") or [{}]
+    return held[0] if "replicas" in held[0] else None
+
+
+async def test_a_job_is_released_with_the_replicas_of_its_plan(
+    api: Any, operator: Callable[..., Any], tmp_path: Path
+) -> None:
+    """At most two hours are clean, and four hours of one worker are two of two."""
+    async with operator(zones=elastic_job(api, tmp_path / "hours.csv")):
+        spec = (await api.until(lambda: released(api)))["spec"]
         assert (spec["parallelism"], spec["completions"]) == (2, 2)
         api.run_pod("wide-1")
-
-        def attempt() -> Any:
-            held = (api.get(TRAININGJOBS, "wide").get("status") or {}).get("attempts") or [{}]
-            return held[0] if "replicas" in held[0] else None
-
-        sized = await api.until(attempt)
+        sized = await api.until(lambda: sized_attempt(api))
     assert (sized["replicas"], sized["baseReplicas"], sized["speed"]) == (2, 1, "2")
     plan = api.get(TRAININGJOBS, "wide")["status"]["plan"]
     assert plan["segments"][0]["replicas"] == 2
     assert "2 replicas" in plan["explanation"]
+    assert plan["scaling"]["source"] == "Given"
+    assert "efficiency of a doubling 1.00, given" in plan["explanation"]
+
+
+async def test_a_size_that_a_webhook_refuses_is_quoted_and_the_job_runs_at_its_own(
+    api: Any, operator: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The first change of the Job is its release at two replicas; it is not suspended for more."""
+
+    def refuse(method: str, path: str) -> int | None:
+        return 403 if method == "PATCH" and path.endswith("/jobs/wide-1") else None
+
+    api.fail_next.append(refuse)
+    async with operator(zones=elastic_job(api, tmp_path / "hours.csv")):
+        spec = (await api.until(lambda: released(api)))["spec"]
+        assert spec["parallelism"] == 1
+
+        def said() -> Any:
+            found = api.get(TRAININGJOBS, "wide")["status"]["conditions"]
+            return next((one for one in found if one["type"] == "Resizable"), None)
+
+        condition = await api.until(said)
+        api.run_pod("wide-1")
+        sized = await api.until(lambda: sized_attempt(api))
+    assert (condition["status"], condition["reason"]) == ("False", "ResizeRefused")
+    assert "2 replicas were refused" in condition["message"]
+    assert "failure 403 on request" in condition["message"]
+    assert sized["replicas"] == 1
+    assert not api.get(JOBS, "wide-1")["spec"]["suspend"]

@@ -201,3 +201,27 @@ def test_energy_so_far_is_a_figure_for_people(joules: float, text: str) -> None:
     job = replace(live_job(manifest()), reading=LiveReading(energy_joules=joules))
 
     assert text in drawn(scene(job), width=140)
+
+
+SIZED = {
+    "display": {"state": "Running", "replicas": "4 (2 to 4)"},
+    "attempts": [
+        {"start": "2026-12-01T00:00:00Z", "end": "2026-12-01T02:00:00Z", "replicas": 2},
+        {"start": "2026-12-01T04:00:00Z", "end": "2026-12-01T06:00:00Z", "replicas": 12},
+    ],
+}
+
+
+def test_the_bar_of_an_elastic_job_is_made_of_its_replicas() -> None:
+    """Two for two hours, then `+` for ten and more; the table has a column for them."""
+    lines = drawn(scene(live_job(manifest(SIZED))), width=140).splitlines()
+    bar = next(line for line in lines if line.strip().startswith("densenet121"))
+
+    assert set(bar.replace("densenet121", "")) == {" ", "2", "+"}
+    (header,) = (line for line in lines if line.startswith("NAME"))
+    assert "REPLICAS" in header
+    assert any("4 (2 to 4)" in line for line in lines)
+
+
+def test_without_an_elastic_job_there_is_no_column_of_replicas() -> None:
+    assert "REPLICAS" not in drawn(scene(live_job(manifest(WAITING))), width=160)

@@ -234,3 +234,74 @@ def test_a_finished_job_says_how_good_its_prediction_was() -> None:
         "predicted  energy 4.2 % too much, within its interval; "
         "time 12 % too little, outside its interval" in words
     )
+
+
+ELASTIC: dict[str, Any] = {
+    "display": {"state": "Complete"},
+    "conditions": [
+        {"type": "Complete", "status": "True", "reason": "JobComplete"},
+        {
+            "type": "Resizable",
+            "status": "False",
+            "reason": "ResizeRefused",
+            "message": "4 replicas were refused: no",
+        },
+    ],
+    "plan": {
+        "segments": [
+            {"start": "2026-11-30T10:00:00Z", "end": "2026-11-30T12:00:00Z", "replicas": 2},
+            {"start": "2026-11-30T12:00:00Z", "end": "2026-11-30T13:30:00Z", "replicas": 4},
+        ],
+        "scaling": {
+            "efficiency": "0.72",
+            "low": "0.69",
+            "high": "0.75",
+            "source": "Learnt",
+            "attempts": 6,
+            "powerExponent": "1",
+        },
+    },
+    "attempts": [
+        {
+            "start": "2026-11-30T10:00:00Z",
+            "end": "2026-11-30T12:00:00Z",
+            "replicas": 2,
+            "baseReplicas": 2,
+        },
+        {
+            "start": "2026-11-30T12:01:00Z",
+            "end": "2026-11-30T13:31:00Z",
+            "replicas": 4,
+            "baseReplicas": 2,
+        },
+    ],
+    "cost": {"currency": "USD", "instance": "30", "runNowInstance": "26.5"},
+    "counterfactual": {"avoidedGrams": "120", "avoidedPercent": "12.0"},
+}
+
+
+def test_an_elastic_job_says_its_sizes_where_they_come_from_and_what_they_saved() -> None:
+    """2 h with two replicas and 1.5 h with four are 10 replica hours."""
+    said = "\n".join(story(ELASTIC))
+
+    assert "sizes      2 to 4 replicas planned, 10.0 replica hours" in said
+    assert "ran at     2 h with 2 replicas, 1 h 30 min with 4 replicas; 1 change of size" in said
+    assert "scaling    efficiency of a doubling 0.72, learnt from 6 attempts (0.69 to 0.75)" in said
+    assert "avoided    120 g (12 %) against running at once with 2 replicas" in said
+    assert "hardware   30 USD; 26.5 USD for the same work with 2 replicas" in said
+    assert "Resizable=False  ResizeRefused  4 replicas were refused: no" in said
+
+
+def test_a_job_of_fixed_size_says_nothing_of_sizes() -> None:
+    said = "\n".join(story(WAITING))
+
+    assert not any(word in said for word in ("sizes", "ran at", "scaling", "replica"))
+
+
+def test_a_scaling_that_cannot_be_is_left_out() -> None:
+    """Whoever may write a status may have written this one."""
+    scaling = ELASTIC["plan"]["scaling"] | {"efficiency": "7"}
+    said = "\n".join(story(ELASTIC | {"plan": ELASTIC["plan"] | {"scaling": scaling}}))
+
+    assert "sizes      2 to 4 replicas" in said
+    assert "scaling" not in said

@@ -80,6 +80,7 @@ class Cluster:
     job: JobView
     forecast: ForecastView
     now: datetime = CREATED
+    settings: OperatorSettings = SETTINGS
     child: ChildView | None = None
     pods: list[PodView] = field(default_factory=list)
     room: int = 64
@@ -111,22 +112,14 @@ class Cluster:
     def look(self) -> Decision:
         """Decide, write the status, carry out the actions; until nothing is left to do."""
         for _ in range(8):
-            pods = tuple(self.pods)
-            seen = Observation(
-                now=self.now,
-                job=with_scaling(self.job, None),
-                child=self.child,
-                pods=pods,
-                template_checked=True,
-                forecast=self.forecast,
-                marks=tuple(self.marks),
-                joules_so_far=dict(self.joules),
-            )
-            decision = decide(seen, SETTINGS)
+            seen = self.seen()
+            decision = decide(seen, self.settings)
             for action in decision.actions:
                 refusal = self._act(action)
                 if refusal is not None:
-                    decision = decide(replace(seen, refusal=refusal, child=self.child), SETTINGS)
+                    decision = decide(
+                        replace(seen, refusal=refusal, child=self.child), self.settings
+                    )
                     break
             stored = TrainingJobStatus.model_validate(decision.status.to_api())
             settled = stored == self.job.status and not decision.actions
@@ -134,6 +127,23 @@ class Cluster:
             if settled:
                 break
         return decision
+
+    def look_once(self) -> Decision:
+        """Return the decision of now; nothing is written or carried out."""
+        return decide(self.seen(), self.settings)
+
+    def seen(self) -> Observation:
+        """Return what is known of the job."""
+        return Observation(
+            now=self.now,
+            job=with_scaling(self.job, None),
+            child=self.child,
+            pods=tuple(self.pods),
+            template_checked=True,
+            forecast=self.forecast,
+            marks=tuple(self.marks),
+            joules_so_far=dict(self.joules),
+        )
 
     def _act(self, action: object) -> StartRefusal | None:
         refusal = None

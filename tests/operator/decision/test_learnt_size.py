@@ -1,7 +1,9 @@
 """Elastic jobs whose efficiency is not given, and those whose change of size is refused."""
 
 import random
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from standins.elastic_jobs import (
@@ -13,7 +15,12 @@ from standins.elastic_jobs import (
     forecast_of,
 )
 
+from lowtide.planning.durations import learn
+from lowtide.planning.scaling import ScalingSource
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
+from lowtide_operator.decision.resizing import sizes_of
+from lowtide_operator.decision.scaling import with_scaling
+from lowtide_operator.objects.summary import past_run
 
 DAY = [400.0] * 9 + [50.0] * 6 + [400.0] * 9
 """A grid with clean noons."""
@@ -70,6 +77,42 @@ def test_a_long_job_learns_its_efficiency_and_its_power_and_says_from_how_many_a
     assert float(wide.speed or 0) == pytest.approx(1.4, abs=0.02)
     assert float(wide.least_speed or 0) < float(wide.speed or 0)
     assert float(wide.power or 0) == pytest.approx(1.8, abs=0.05)
+
+
+def test_finished_jobs_of_the_series_teach_the_next_one() -> None:
+    """Two runs at two and four replicas, 1.4 times as fast: what a new job is planned with."""
+
+    def attempt(number: int, replicas: int, samples: int) -> dict[str, Any]:
+        start = CREATED + number * HOUR
+        end = start + HOUR / 2
+        return {
+            "number": number,
+            "name": "wide-1",
+            "start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "end": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+            "replicas": replicas,
+            "baseReplicas": 2,
+            "trained": [{"unit": "Samples", "count": samples, "seconds": "1000"}],
+        }
+
+    conditions = [{"type": "Complete", "status": "True"}]
+    ended = {"conditions": conditions, "attempts": [attempt(1, 2, 5000), attempt(2, 4, 7000)]}
+    run = past_run(ended)
+    assert run is not None
+    assert [one.paces for one in run.attempts] == [(("Samples", 5.0),), (("Samples", 7.0),)]
+    unreadable = {"conditions": conditions, "attempts": [attempt(1, 2, 5000) | {"number": -1}]}
+    assert past_run(unreadable).attempts == ()  # type: ignore[union-attr]
+
+    job = elastic_job(efficiency=None)
+    one, two = (with_scaling(job, learn([run] * count)).scaling for count in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert (one.source, two.source) == (ScalingSource.ASSUMED, ScalingSource.LEARNT)
+    assert two.efficiency == pytest.approx(0.7)
+    sizes = sizes_of(replace(job, scaling=two))
+    assert sizes is not None
+    assert sizes.speed(4) == pytest.approx(1.4)
+    assert sizes.sure_speed(4) < 1.4 < 2 * two.high
 
 
 @pytest.mark.parametrize(
