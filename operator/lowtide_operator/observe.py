@@ -116,7 +116,7 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
     seen = replace(
         seen,
         job=replace(
-            job,
+            seen.job,
             gpus=view.gpus.total,
             gpu_resource=view.gpus.resource,
             other_gpus=view.gpus.others,
