@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from pydantic import TypeAdapter
+
 from lowtide.trainingjob.holding import HELD_SELECTOR
 from lowtide.trainingjob.pods_of_workloads import pods_left, selectors_while_resting, value_at
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
@@ -21,6 +23,7 @@ from lowtide_operator.cluster.errors import ClusterError, NotFoundError
 from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.cluster.leadership import Leadership
 from lowtide_operator.cluster.requests import Body
+from lowtide_operator.workload_settings import CustomKindSettings
 
 QUIET_LOOKS: Final = 3
 """Looks that must find nothing held before it is done."""
@@ -36,15 +39,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--kinds", default="", help="kinds, with commas between; default: all")
     parser.add_argument("--namespaces", default="", help="namespaces likewise; default: all")
+    parser.add_argument(
+        "--custom", default=(), type=_custom, help="settings.workloads.custom as JSON"
+    )
     options = parser.parse_args(arguments)
     wanted = [kind for kind in options.kinds.split(",") if kind]
-    kinds = [kind for kind in KINDS if not wanted or kind.kind in wanted]
+    known = {kind.kind: kind for kind in (*KINDS, *options.custom)}
+    kinds = [kind for kind in known.values() if not wanted or kind.kind in wanted]
     namespaces = [name for name in options.namespaces.split(",") if name] or [None]
     try:
         return asyncio.run(_release(kinds, namespaces))
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def _custom(text: str) -> tuple[WorkloadKind, ...]:
+    """Return the kinds of other teams in the text of an option; argparse tells a ValueError."""
+    found = TypeAdapter(tuple[CustomKindSettings, ...]).validate_json(text)
+    return tuple(one.entry() for one in found)
 
 
 async def _release(kinds: Sequence[WorkloadKind], namespaces: Sequence[str | None]) -> int:

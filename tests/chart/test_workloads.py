@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from lowtide import names
 from lowtide.trainingjob.holding import GATES, OUR_GATE, QUEUE_LABEL
 from lowtide.trainingjob.workload_kinds import KINDS
+from lowtide_operator.workload_settings import CustomKindSettings
 
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
@@ -147,3 +149,24 @@ def test_an_uninstall_frees_what_is_held_by_a_job_with_a_role_of_its_own(
         f"--namespaces={','.join(namespaces)}",
     ]
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_an_uninstall_frees_kinds_of_other_teams_too(render: Render) -> None:
+    """The Job is told their entries, and its program understands them."""
+    sweep = {
+        "kind": "Sweep",
+        "group": "ml.example.com",
+        "version": "v1",
+        "plural": "sweeps",
+        "suspend": "spec.rest",
+        "pods": ["ml.example.com/sweep-uid={uid}"],
+    }
+    values = {"workloads": {"kinds": ["Sweep"]}, "settings": {"workloads": {"custom": [sweep]}}}
+    mine = [d for d in render(values) if d["metadata"]["name"] == "lowtide-release"]
+    (pod,) = [d["spec"]["template"]["spec"] for d in mine if d["kind"] == "Job"]
+    _, _, custom = pod["containers"][0]["args"]
+
+    (entry,) = TypeAdapter(list[CustomKindSettings]).validate_json(custom.removeprefix("--custom="))
+    assert (entry.entry().plural, entry.entry().suspend) == ("sweeps", "spec.rest")
+    (role,) = [d for d in mine if d["kind"] == "ClusterRole"]
+    assert ("ml.example.com", "sweeps", "patch") in rules(role)

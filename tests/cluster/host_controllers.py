@@ -62,6 +62,16 @@ class HostController:
     """Parts of the names of webhooks that no test needs, or whose kinds are not installed."""
 
 
+def skipped_where_not_built(*controllers: HostController) -> pytest.MarkDecorator:
+    """Return the mark of tests that need these programs, so that nothing is started without."""
+    layout = Layout.default()
+    missing = [one.name for one in controllers if binaries.companion(layout, one.name) is None]
+    return pytest.mark.skipif(
+        bool(missing),
+        reason=f"not built: {', '.join(missing)}; `make test-kinds` builds it (40 CPU minutes)",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A controller that runs, and can be killed and started again."""

@@ -33,14 +33,18 @@ from test_workloads import (
     state,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
-
 CONTROLLERS = (
     known_controllers.JOB_SET,
     known_controllers.TRAINER,
     known_controllers.TRAINING_OPERATOR,
     known_controllers.RAY,
 )
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.kinds,
+    host_controllers.skipped_where_not_built(*CONTROLLERS),
+]
 each_kind = pytest.mark.parametrize("kind", kinds_of_others.KINDS, ids=lambda kind: kind.kind)
 
 

@@ -34,7 +34,12 @@ from test_workloads import (
 
 from lowtide_operator.cluster.queue_calls import QUEUE_VERSIONS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.kinds,
+    host_controllers.skipped_where_not_built(known_controllers.KUEUE),
+]
 
 GATES = "kueue.x-k8s.io/admission-gated-by"
 QUEUE = [

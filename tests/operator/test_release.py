@@ -1,12 +1,16 @@
 """The chart's release of what is held, against a small API server, when the operator is gone."""
 
+import asyncio
+import functools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from standins.kubernetes.fake_api import JOBS, PODS
+from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS
 
 from lowtide.trainingjob.workload_kinds import KINDS
+from lowtide_operator import release
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.leadership import Leadership
@@ -77,6 +81,40 @@ async def test_what_stays_held_is_named_and_the_exit_code_says_so(
     said = "Job default/rests is still held: pod rests-x of it is still there\n"
     assert capsys.readouterr().err == said
     assert not is_free(api, "rests")
+
+
+async def test_a_kind_of_another_team_is_freed_by_its_entry(
+    api: Any, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its flag is where the settings say; a kind that is not listed stays held."""
+    at_once = functools.partial(release_all, apart_seconds=0)
+    monkeypatch.setattr(release, "release_all", at_once)
+    add_held(api, "of-another-release")
+    body = {"metadata": {"name": "grid", "labels": {"lowtide.dev/held": "true"}}}
+    api.create(JOB_SETS, {**body, "spec": {"rest": True}})
+    sweep = {
+        "kind": "Sweep",
+        "group": "jobset.x-k8s.io",
+        "version": "v1alpha2",
+        "plural": "jobsets",
+        "suspend": "spec.rest",
+        "pods": ["jobset.sigs.k8s.io/jobset-uid={uid}"],
+    }
+    asked = ["--kinds=Sweep", f"--custom={json.dumps([sweep])}"]
+
+    assert await asyncio.to_thread(main, asked) == 0
+    freed = api.get(JOB_SETS, "grid")
+    assert freed["spec"]["rest"] is False
+    assert "lowtide.dev/held" not in freed["metadata"]["labels"]
+    assert not is_free(api, "of-another-release")
+
+
+def test_a_malformed_entry_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, before anything is asked."""
+    with pytest.raises(SystemExit) as ended:
+        main(['--custom=[{"kind": "Sweep"}]'])
+    assert ended.value.code == 2
+    assert "--custom" in capsys.readouterr().err
 
 
 def test_a_cluster_that_cannot_be_asked_is_an_error(
