@@ -84,7 +84,7 @@ def report(names: tuple[str, ...]) -> ObservedReport:
         now=MONDAY + timedelta(days=9),
     )
     usages = [use(name, day) for day in range(8) for name in names]
-    return observe("ml", usages, lambda _: IN_DE, lambda _: past(grid), assumed)
+    return observe("ml", usages, lambda _: IN_DE, lambda _: past(grid, "EUR"), assumed)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,16 @@ def test_runs_of_two_weeks_are_drawn_where_they_ran_and_would_have_run(page: Web
     assert best["x"] > ran["x"] + ran["width"]
     weeks = [head.text for head in page.find_elements(By.TAG_NAME, "h3")]
     assert weeks == ["2026-W10", "2026-W11"]
+
+
+def test_money_stands_beside_grams(page: WebDriver) -> None:
+    """32 kWh at 0.25 EUR; without a forecast nothing is known of what the planner would save."""
+    figures = page.find_element(By.TAG_NAME, "main").text.lower()
+
+    assert "paid for electricity" in figures
+    assert "8.00 eur" in figures
+    heads = [head.text.lower() for head in page.find_elements(By.TAG_NAME, "th")]
+    assert "money saved" in heads
 
 
 def test_hostile_names_are_text(page: WebDriver) -> None:
