@@ -177,6 +177,8 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
         return
     for note in notes_between(job.status, decision.status):
         LOG.info("%s: %s: %s", job.key, note.reason, note.text)
+        if not app.events.admits(note.reason):
+            continue
         app.events.post(event_manifest(job, note, now=app.clock(), instance=app.instance))
         target = decision.status.target
         if target is not None:

@@ -26,6 +26,8 @@ class Tally:
     """Events recorded."""
     events_dropped: int = 0
     """Events that could not be recorded."""
+    events_left_out: int = 0
+    """Events about plans that a flood of them left out."""
     jobs_faulty: set[Key] = field(default_factory=set)
     """Jobs that this operator cannot handle at the moment."""
     namespaces_refused: dict[str, str] = field(default_factory=dict)

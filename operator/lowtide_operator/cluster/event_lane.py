@@ -11,11 +11,15 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from lowtide_operator.cluster.errors import ClusterError, RefusedError
+from lowtide_operator.status.events import PLANNED
 from lowtide_operator.tally import Tally
 
 LOG: Final = logging.getLogger(__name__)
 MOST: Final = 20_000
 """Events that wait at most; further ones are dropped and counted."""
+PLANS_AT_ONCE: Final = 500
+PLANS_PER_SECOND: Final = 5
+"""Bounds of Events about plans: so many at once, and then so many each second."""
 WORKERS: Final = 4
 TRIES: Final = 6
 FIRST_WAIT_SECONDS: Final = 1.0
@@ -43,6 +47,28 @@ class EventLane:
         self._news = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._plans_left = float(PLANS_AT_ONCE)
+        self._counted_at_seconds: float | None = None
+
+    def admits(self, reason: str) -> bool:
+        """Return whether an Event for this reason is recorded now, and count it if so.
+
+        Of a flood of plans (a restart that finds thousands of new jobs) most Events are left out:
+        the condition `Planned` says the same, and each would cost the API server as much as the
+        status.
+        """
+        if reason != PLANNED:
+            return True
+        now = asyncio.get_running_loop().time()
+        if self._counted_at_seconds is not None:
+            earned = (now - self._counted_at_seconds) * PLANS_PER_SECOND
+            self._plans_left = min(self._plans_left + earned, PLANS_AT_ONCE)
+        self._counted_at_seconds = now
+        if self._plans_left < 1:
+            self._tally.events_left_out += 1
+            return False
+        self._plans_left -= 1
+        return True
 
     def post(self, manifest: Manifest) -> None:
         """Record an Event soon; one too many is dropped."""

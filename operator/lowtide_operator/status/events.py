@@ -29,6 +29,8 @@ NOTE_MAX_LENGTH: Final = 1024
 
 NORMAL: Final = "Normal"
 WARNING: Final = "Warning"
+PLANNED: Final = "Planned"
+"""Reason of the Event about a job's first plan, which the condition of this name repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _about_plan(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Not
         and (known.observed_generation == planned.observed_generation)
     ):
         return []
-    return [Note("Planned", "Plan", planned.message, NORMAL, str(planned.observed_generation))]
+    return [Note(PLANNED, "Plan", planned.message, NORMAL, str(planned.observed_generation))]
 
 
 def _about_changes(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Note]:

@@ -124,6 +124,11 @@ class OperatorCollector(Collector):
             ("events_recorded", "Events recorded", tally.events_recorded),
             ("events_dropped", "Events that could not be recorded", tally.events_dropped),
             (
+                "events_left_out",
+                "Events about plans that a flood of them left out",
+                tally.events_left_out,
+            ),
+            (
                 "settings_reload_failures",
                 "Changed settings files that could not be used",
                 tally.settings_reload_failures,

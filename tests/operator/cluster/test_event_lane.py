@@ -84,3 +84,29 @@ async def test_events_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(5):
         lane.post(event(str(number)))
     assert tally.events_dropped == 2
+
+
+async def test_a_flood_of_plans_leaves_the_other_events_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten thousand new jobs: most plans stand in the statuses only, a failure is an Event."""
+    monkeypatch.setattr(event_lane, "PLANS_AT_ONCE", 3)
+    monkeypatch.setattr(event_lane, "PLANS_PER_SECOND", 0)
+    tally = Tally()
+    lane = EventLane(Sink(), tally)
+    assert [lane.admits("Planned") for _ in range(5)] == [True, True, True, False, False]
+    assert lane.admits("JobFailed")
+    assert tally.events_left_out == 2
+
+
+async def test_plans_are_events_again_after_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The allowance grows back with time, up to its bound."""
+    monkeypatch.setattr(event_lane, "PLANS_AT_ONCE", 2)
+    monkeypatch.setattr(event_lane, "PLANS_PER_SECOND", 5)
+    seconds = iter([0.0, 0.0, 0.0, 0.1, 0.2, 100.0, 100.0, 100.0])
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: next(seconds))
+    lane = EventLane(Sink(), Tally())
+    # Two at once; at 0.1 s half an Event has grown back, at 0.2 s one; later two, and no more.
+    found = [lane.admits("Planned") for _ in range(8)]
+    monkeypatch.undo()
+    assert found == [True, True, False, False, True, True, True, False]
