@@ -14,8 +14,8 @@ import kopf
 from lowtide import names
 from lowtide_operator.settings import OperatorSettings
 
-CHUNK_OBJECTS: Final = 500
-"""Objects in one answer to a list; a page of TrainingJobs is some 3 MB then."""
+CHUNK_OBJECTS: Final = 150
+"""Objects in one answer to a list; a page of TrainingJobs is some 1 MB then, and 10 MB parsed."""
 RETRY_SECONDS: Final = (1, 1, 2, 3, 5, 8, 13, 21)
 """Waits between the first retries of a list or watch; the last one is then repeated."""
 
