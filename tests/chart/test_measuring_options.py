@@ -9,6 +9,8 @@ import yaml
 from lowtide_exporter.settings import parse_settings
 from lowtide_operator.settings import OperatorSettings
 
+pytestmark = pytest.mark.slow
+
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
 Pick = Callable[..., dict[str, Any]]

@@ -13,6 +13,8 @@ from lowtide_exporter.settings import DEFAULT_OWNER_RESOURCES
 from lowtide_operator.settings import RELOADABLE
 from lowtide_operator.settings_file import load_settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 CRD_NAME = "trainingjobs.lowtide.dev"
 

@@ -12,6 +12,8 @@ from standins.nvml.control import Control, Sensor
 
 from lowtide_exporter.hardware.probes import PolledSample, compare_meters, find_step, quantiles
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "lowtide_exporter.main", "measure-hardware"]
 IDLE_WATTS, REFRESH_SECONDS, LATENCY_SECONDS, GAIN = 75.0, 0.05, 0.001, 0.8
 
@@ -61,7 +63,6 @@ def measure(control, nvml_library):
     return run
 
 
-@pytest.mark.slow
 def test_the_report_finds_what_the_meters_do(measure, control, tmp_path):
     """Refresh, step, latency, floor and the counter's gain, each within a tenth of what was set.
 
@@ -117,7 +118,6 @@ def test_what_handles_of_mig_instances_answer_is_in_the_report(measure, control)
     assert second["power_milliwatts"]["code"] != 0
 
 
-@pytest.mark.slow
 def test_a_load_shows_its_power_and_its_throughput(measure, control, tmp_path):
     """The whole sequence: 575 W steady, 325 W at half duty, 50 iterations a second."""
     program = tmp_path / "load.py"

@@ -15,6 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from standins.nvml.control import Control, gpu_uuid
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "lowtide_exporter.main", "--listen-address", "127.0.0.1"]
 
 
@@ -199,7 +201,6 @@ def test_the_command_asks_the_nodes_dcgm_exporter_for_mig_activity(
     assert samples["lowtide_source_up", frozenset({("source", "dcgm")})] == 1
 
 
-@pytest.mark.slow
 def test_a_taken_port_is_said_in_one_sentence(environment, nvml_library):
     """No traceback for what an administrator can mend."""
     with exporter(environment) as (_, url):
@@ -228,7 +229,6 @@ def test_the_exporter_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
 def test_the_demo_serves_without_gpu_and_cluster(environment):
     """A node to look at, all of it labelled mock."""
     with exporter(environment, "--demo") as (_, url):
@@ -239,7 +239,6 @@ def test_the_demo_serves_without_gpu_and_cluster(environment):
     assert {labels["source"] for labels in info} == {"mock"}
 
 
-@pytest.mark.slow
 def test_state_is_kept_over_a_termination(environment, nvml_library, kubelet, tmp_path):
     """SIGTERM writes the totals; the next process goes on from them."""
     kubelet.give("ml", "job", gpu_uuid(0))

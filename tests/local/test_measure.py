@@ -15,6 +15,8 @@ from lowtide.cli.local_runs import read_run
 from lowtide.local.samples_file import read_samples
 from lowtide.local.store import RunStore
 
+pytestmark = pytest.mark.slow
+
 LOWTIDE = [str(Path(sys.executable).with_name("lowtide"))]
 STEP_JOULES = 30.0
 """What the stand-in's counter rises by in a step, at 300 W."""
@@ -109,7 +111,6 @@ main(["measure", "--output", "json", "--", "true"])
     assert done.stdout.splitlines()[0] == "loaded: []"
 
 
-@pytest.mark.slow
 def test_a_home_that_takes_no_file_is_said_and_the_command_runs(stand_in, tmp_path):
     _, environment = stand_in
     blocked = tmp_path / "a-file"

@@ -39,6 +39,7 @@ def measure(stand_in, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_grams_carry_the_overhead_and_money_is_that_of_hours_and_of_energy(measure):
     """100 g/kWh by a PUE of 1.5 are 150 g/kWh; joules stay those of the computer."""
     prices = ["--price-per-hour", "3.6", "--price-per-kwh", "0.36", "--currency", "EUR"]

@@ -63,6 +63,7 @@ def conditions(tmp_path: Path, name: str) -> dict[str, tuple[str, str]]:
     return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
 
 
+@pytest.mark.slow
 def test_a_run_over_its_budget_saves_and_ends_and_is_not_gone_on_with(run, tmp_path):
     done = run("--name", "net", "--budget", "energy=100J:stop", "--", "sh", "-c", TRAINING)
 

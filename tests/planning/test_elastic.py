@@ -119,6 +119,7 @@ def test_between_the_ticks_a_plan_costs_little_more_than_the_best(
     assert min(possible) * (1 - 1e-9) <= cost <= min(possible) + max(values)
 
 
+@pytest.mark.slow
 @given(
     values=st.lists(st.integers(1, 900), min_size=30, max_size=30),
     later=st.lists(st.integers(1, 900), min_size=30, max_size=30),

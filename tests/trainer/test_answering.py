@@ -25,6 +25,7 @@ def infer(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_untrained_weights_are_measured_and_have_no_accuracy(infer, capsys):
     """Energy and latency are those of the network; its answers mean nothing."""
     status, report = infer("--precision", "bfloat16")

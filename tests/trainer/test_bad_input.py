@@ -125,6 +125,7 @@ def test_accumulation_of_a_part_of_a_batch_is_refused(report, accumulate):
     assert report().outcome is TrainingOutcome.FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_no_figure_of_any_kind_ends_a_training(report, seed):
     """Every argument that is only reported is drawn from everything that a program can hold."""

@@ -61,6 +61,7 @@ def data_of(name, **changes):
     return load_data("synthetic", **values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_a_network_has_the_published_number_of_weights(name):
     """For 1,000 classes and the published size of images; built without memory."""

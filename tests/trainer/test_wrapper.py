@@ -11,6 +11,8 @@ import pytest
 
 from lowtide.trainingjob.report import TrainingOutcome, parse_report
 
+pytestmark = pytest.mark.slow
+
 KNOWING = textwrap.dedent(
     """
     import sys, time

@@ -123,6 +123,7 @@ def test_no_bytes_crash_the_decoder(data):
             continue
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_the_decoder_agrees_with_protobuf(kubelet_messages, data):
