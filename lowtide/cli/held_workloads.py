@@ -6,7 +6,8 @@ The workload itself says that it is held, so nothing here needs a living operato
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from lowtide import names
 from lowtide.cli.jobs import (
@@ -22,11 +23,17 @@ from lowtide.trainingjob.holding import (
     QUEUE_GROUP,
     QUEUE_PLURAL,
     free_patch,
+    parked_in_queue,
     paused_in_queue,
 )
 from lowtide.trainingjob.pods_of_workloads import pods_left, selectors_while_resting, value_at
+from lowtide.trainingjob.queue_check import queued_workload
+from lowtide.trainingjob.queue_writes import merged, next_write
 from lowtide.trainingjob.sizes_of_workloads import size_patch
 from lowtide.trainingjob.workload_kinds import KINDS, WorkloadKind
+
+MOST_WRITES: Final = 4
+"""Writes that follow one another when a workload is let go that our check has paused."""
 
 Body = dict[str, Any]
 
@@ -143,6 +150,9 @@ def let_go(one: HeldWorkload, cluster: KubectlTarget, *, at_once: bool) -> str:
         fresh = _patched(one, change, where)
     if queued_as := paused_in_queue(fresh):
         _make_active(queued_as, where)
+    parked, check = parked_in_queue(fresh)
+    if parked:
+        _let_start(parked, check, where)
     _patched(one, free_patch(one.kind, fresh), where)
     return ""
 
@@ -160,8 +170,32 @@ def _make_active(name: str, where: KubectlTarget) -> None:
     try:
         kubectl_json(["patch", *place, "--type=merge", f"--patch={active}"], where)
     except JobsNotFoundError as error:
-        if "(NotFound)" not in str(error) and "doesn't have a resource type" not in str(error):
+        if not _is_gone(error):
             raise
+
+
+def _let_start(name: str, check: str, where: KubectlTarget) -> None:
+    """Let Kueue start what was paused by our check; nothing is to be done where Kueue is gone."""
+    place = [f"{QUEUE_PLURAL}.{QUEUE_GROUP}", name]
+    for _ in range(MOST_WRITES):
+        try:
+            body = kubectl_json(["get", *place], where)
+        except JobsNotFoundError as error:
+            if _is_gone(error):
+                return
+            raise
+        now = datetime.now(UTC)
+        seen = queued_workload(body, check)
+        write = next_write(seen, None, now)
+        if write is None:
+            return
+        patch = json.dumps(merged(write, body, seen, check, now))
+        status = ["--subresource=status", "--type=merge", f"--patch={patch}"]
+        kubectl_json(["patch", *place, *status], where)
+
+
+def _is_gone(error: JobsNotFoundError) -> bool:
+    return "(NotFound)" in str(error) or "doesn't have a resource type" in str(error)
 
 
 def _resource(kind: WorkloadKind) -> str:

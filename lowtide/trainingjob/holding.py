@@ -43,13 +43,24 @@ def paused_in_queue(body: Body) -> str:
     return name if isinstance(name, str) else ""
 
 
+def parked_in_queue(body: Body) -> tuple[str, str]:
+    """Return Kueue's object that we paused by an admission check, and the check, else nothing."""
+    text = mapping_at(body, "metadata", "annotations").get(names.ANNOTATION_PARKED_IN_QUEUE)
+    name, _, check = text.partition("/") if isinstance(text, str) else ("", "", "")
+    return (name, check) if name and check else ("", "")
+
+
 def hold_patch(
-    kind: WorkloadKind, body: Body, until: datetime | None, queued_as: str = ""
+    kind: WorkloadKind,
+    body: Body,
+    until: datetime | None,
+    queued_as: str = "",
+    check: str = "",
 ) -> dict[str, Any]:
     """Return the merge patch that keeps a workload from running, with our mark on it.
 
     The flag of one that Kueue manages is Kueue's own: it only gets the mark, beside its gate or
-    with the name of Kueue's object that is about to be made inactive.
+    with the name of Kueue's object that is about to be made inactive, or to be paused by `check`.
     """
     latest = None if until is None else format_timestamp(until)
     patch: dict[str, Any] = {
@@ -59,7 +70,10 @@ def hold_patch(
             "annotations": {names.ANNOTATION_LATEST_START: latest},
         }
     }
-    if queued_as:
+    if queued_as and check:
+        parked = f"{queued_as}/{check}"
+        patch["metadata"]["annotations"][names.ANNOTATION_PARKED_IN_QUEUE] = parked
+    elif queued_as:
         patch["metadata"]["annotations"][names.ANNOTATION_PAUSED_IN_QUEUE] = queued_as
     if not is_queued(body):
         set_at(patch, kind.suspend, True)
@@ -69,8 +83,9 @@ def hold_patch(
 def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
     """Return the merge patch that lets a workload run and takes our mark off.
 
-    Kueue's object for it, if we made that inactive, is made active before. It applies to the
-    version that was read, because a gate is one name in a list of others'.
+    Kueue's object for it, if we made that inactive or paused it by a check, is let go before, so
+    that Kueue may be writing too. A patch that takes a gate off or sets the flag applies to the
+    version that was read: a gate is one name in a list of others'.
     """
     metadata = body["metadata"]
     gates = gates_of(body)
@@ -78,6 +93,8 @@ def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
     changed: dict[str, Any] = {names.ANNOTATION_LATEST_START: None}
     if paused_in_queue(body):
         changed[names.ANNOTATION_PAUSED_IN_QUEUE] = None
+    if names.ANNOTATION_PARKED_IN_QUEUE in mapping_at(metadata, "annotations"):
+        changed[names.ANNOTATION_PARKED_IN_QUEUE] = None
     if OUR_GATE in gates:
         changed[GATES] = ",".join(left) or None
     patch: dict[str, Any] = {
@@ -90,6 +107,8 @@ def free_patch(kind: WorkloadKind, body: Body) -> dict[str, Any]:
     }
     if not is_queued(body):
         set_at(patch, kind.suspend, False)
+    elif OUR_GATE not in gates:
+        del patch["metadata"]["resourceVersion"]
     return patch
 
 

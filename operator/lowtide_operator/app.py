@@ -11,6 +11,7 @@ from lowtide_operator.cluster.accepted import Accepted
 from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
+from lowtide_operator.cluster.check_keeper import CheckKeeper
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
@@ -80,6 +81,8 @@ class App:
     """Workloads that are taken up because of their label."""
     workloads: WorkloadWatch
     """Watch of the labelled workloads."""
+    checks: CheckKeeper | None = None
+    """Keeper of our AdmissionCheck, where the settings name one."""
     kinds: tuple[WorkloadKind, ...] = ()
     """Kinds of workloads that TrainingJobs may name."""
     instance: str

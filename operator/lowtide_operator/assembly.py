@@ -14,6 +14,8 @@ from lowtide_operator.app import App, lane_of, utc_now
 from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
+from lowtide_operator.cluster.check_keeper import AT_ONCE as CHECKS
+from lowtide_operator.cluster.check_keeper import CheckKeeper
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
@@ -52,7 +54,10 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     connections = settings.queue.workers + settings.queue.measuring_workers + EVENT_WORKERS
     connections += REVIEWS + 2
     # Each watch of workloads holds one, and what takes them up needs another.
-    connections += len(kinds) * max(1, len(settings.cluster.namespaces)) + 1
+    watched = max(1, len(settings.cluster.namespaces))
+    connections += len(kinds) * watched + 1
+    if settings.workloads.admission_check:
+        connections += watched + CHECKS + 1
     api = await connect(workers=connections)
     session = aiohttp.ClientSession(trust_env=False)
     queue = WorkQueue(
@@ -99,8 +104,25 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     foreseer = Foreseer(live, reports, forecasts, forecasts.overheads)
     cache, bookings, tally = Cache(), Bookings(), Tally()
     desk = Desk(bookings=bookings, tally=tally, around=JobsAround(lambda: app))
+    checks = None
+    if settings.workloads.admission_check:
+        checks = CheckKeeper(
+            cluster,
+            cache,
+            kinds,
+            settings.cluster.namespaces,
+            settings.workloads.admission_check,
+            on_change=queue.add,
+            clock=utc_now,
+        )
     adoption = Adoption(
-        cluster, cache, kinds, settings.cluster.namespaces, on_change=queue.add, clock=utc_now
+        cluster,
+        cache,
+        kinds,
+        settings.cluster.namespaces,
+        on_change=queue.add,
+        clock=utc_now,
+        on_free=None if checks is None else checks.forget,
     )
     workloads = WorkloadWatch(
         cluster, kinds, settings.cluster.namespaces, adoption.workload_changed
@@ -132,6 +154,7 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         instance=socket.gethostname(),
         adoption=adoption,
         workloads=workloads,
+        checks=checks,
         kinds=kinds,
         nodes=NodePool(
             cluster,

@@ -103,11 +103,15 @@ async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> Sta
     if view.child.ending is not None:
         return None
     if isinstance(action, FreeWorkload):
-        refused = await free_workload(app.cluster, kind, body, action.replicas)
+        if app.checks is not None:
+            app.checks.forget(ref.namespace, view.parked_in_queue)
+        refused = await free_workload(app.cluster, kind, body, app.clock(), action.replicas)
         return _kept_size(action.replicas or view.size.replicas, refused) if refused else None
-    patch = hold_patch(kind, body, action.until, action.queued_as)
+    patch = hold_patch(kind, body, action.until, action.queued_as, action.check)
     await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
-    if action.queued_as:
+    if action.check and app.checks is not None:
+        await app.checks.rest(ref.namespace, action.queued_as, action.rests_until)
+    elif action.queued_as:
         # After the mark that names it: what is not active without our mark is another's.
         await app.cluster.set_active(ref.namespace, action.queued_as, active=False)
     return None

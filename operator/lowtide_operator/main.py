@@ -24,6 +24,7 @@ import kopf
 from lowtide import __version__, names
 from lowtide_operator.app import App
 from lowtide_operator.assembly import live_period, open_app
+from lowtide_operator.cluster.check_keeper import CheckKeeper
 from lowtide_operator.cluster.connection import is_in_pod
 from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.cluster.leadership import LostLeadershipError
@@ -141,6 +142,8 @@ async def serve(
             asyncio.create_task(app.workloads.run()),
             asyncio.create_task(_adopt(app)),
         ]
+        if app.checks is not None:
+            helpers.append(asyncio.create_task(_keep_check(app, app.checks)))
         if app.exporters is not None:
             helpers.append(asyncio.create_task(app.exporters.run()))
         if app.reports is not None:
@@ -228,6 +231,12 @@ async def _adopt(app: App) -> None:
     """Take up labelled workloads while this operator leads."""
     await app.leadership.turn()
     await app.adoption.run(lambda: app.leadership.remaining_seconds > 0)
+
+
+async def _keep_check(app: App, checks: CheckKeeper) -> None:
+    """Decide our AdmissionCheck while this operator leads."""
+    await app.leadership.turn()
+    await checks.run(lambda: app.leadership.remaining_seconds > 0)
 
 
 def _collect_seldom() -> None:

@@ -38,6 +38,8 @@ from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.pods import PodView, creation_failure, pod_view
 from lowtide_operator.objects.views import Body, ChildView, Fault, JobView, child_view, template_of
 from lowtide_operator.objects.workloads import (
+    QueueView,
+    WorkloadRef,
     WorkloadView,
     is_there,
     of_this_run,
@@ -109,9 +111,8 @@ async def _with_workload(seen: Observation, ref: TargetRef, app: App) -> Observa
         )
         return replace(seen, child_is_gone=bool(known), missing=missing)
     view = workload_view(kind, body, job.key, job.uid)
-    if view.child.queued and not view.gated and app.settings.workloads.pause_queued:
-        queued = await app.cluster.queued_object(job.key.namespace, view.ref.uid)
-        view = replace(view, queue=None if queued is None else queue_view(queued))
+    if view.child.queued and not view.gated:
+        view = replace(view, queue=await _queue_of(view.ref, app))
     pods = await _pods_of_workload(kind, body, job, app)
     seen = replace(
         seen,
@@ -156,6 +157,17 @@ def _size(job: JobView, view: WorkloadView, app: App) -> dict[str, Any]:
             "change of size is a pause"
         )
     return {"replicas": 0 if fault else view.size.replicas, "size_fault": fault}
+
+
+async def _queue_of(ref: WorkloadRef, app: App) -> QueueView | None:
+    """Return Kueue's object for a workload, where that can be paused by it."""
+    ways = app.settings.workloads
+    if not (ways.pause_queued or ways.admission_check):
+        return None
+    queued = await app.cluster.queued_object(ref.namespace, ref.uid)
+    if queued is None:
+        return None
+    return queue_view(queued, by_active=ways.pause_queued, check=ways.admission_check)
 
 
 def _are_all_there(job: JobView, child: ChildView, pods: Sequence[PodView]) -> bool:

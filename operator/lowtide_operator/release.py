@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -121,7 +122,7 @@ async def _free(cluster: Cluster, kind: WorkloadKind, body: Body, name: str) -> 
     try:
         if left := await _pods_left(cluster, kind, body):
             return f"pod {left[0]} of it is still there"
-        await free_workload(cluster, kind, body)
+        await free_workload(cluster, kind, body, datetime.now(UTC))
     except ClusterError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return str(error)

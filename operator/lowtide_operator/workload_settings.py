@@ -9,6 +9,7 @@ from lowtide.trainingjob.workload_kinds import KINDS, EndingRule, PodSet, Worklo
 
 Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
 Groups = Annotated[str, Field(max_length=253, pattern=r"^([A-Za-z][A-Za-z0-9.]*(\.\*)?)?$")]
+OBJECT_NAME = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 KNOWN = {kind.kind: kind for kind in KINDS}
 
 
@@ -71,6 +72,9 @@ class WorkloadSettings(ApiModel):
     pause_queued: bool = False
     """Pause workloads in a Kueue queue too, by the field `active` of Kueue's object. The chart sets
     it with the right to write that."""
+    admission_check: Annotated[str, Field(max_length=63, pattern=OBJECT_NAME)] = ""
+    """Name of an AdmissionCheck of Kueue that this operator decides: workloads of queues that ask
+    for it are paused by it where `pauseQueued` is not set. The chart makes it, with the rights."""
     custom: Annotated[tuple[CustomKindSettings, ...], Field(max_length=32)] = ()
     """Kinds of other teams, by the same table."""
 

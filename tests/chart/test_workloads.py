@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import TypeAdapter
 
 from lowtide import names
 from lowtide.trainingjob.holding import GATES, OUR_GATE, QUEUE_LABEL
 from lowtide.trainingjob.workload_kinds import KINDS
+from lowtide_operator.cluster.check_keeper import CONTROLLER
 from lowtide_operator.workload_settings import CustomKindSettings
 
 Documents = list[dict[str, Any]]
@@ -170,3 +172,55 @@ def test_an_uninstall_frees_kinds_of_other_teams_too(render: Render) -> None:
     assert (entry.entry().plural, entry.entry().suspend) == ("sweeps", "spec.rest")
     (role,) = [d for d in mine if d["kind"] == "ClusterRole"]
     assert ("ml.example.com", "sweeps", "patch") in rules(role)
+
+
+BY_CHECK = {"workloads": {"admissionCheck": {"enabled": True}}}
+KUEUES = {
+    *(("kueue.x-k8s.io", "workloads", verb) for verb in ("get", "list", "watch")),
+    ("kueue.x-k8s.io", "workloads/status", "patch"),
+}
+
+
+@pytest.mark.parametrize("namespaces", [[], ["red"]])
+def test_an_admission_check_comes_with_the_rights_to_decide_it_and_no_others(
+    render: Render, pick: Pick, namespaces: list[str]
+) -> None:
+    """The check itself belongs to no namespace; `spec.active` may not be written."""
+    watched = {"watchNamespaces": namespaces}
+    role = "Role" if namespaces else "ClusterRole"
+    without = rules(pick(render(watched), role, "lowtide-operator"))
+    documents = render({**BY_CHECK, **watched})
+    assert rules(pick(documents, role, "lowtide-operator")) - without == KUEUES
+    check = pick(documents, "AdmissionCheck", "lowtide")
+    assert check["apiVersion"] == "kueue.x-k8s.io/v1beta2"
+    assert check["spec"] == {"controllerName": CONTROLLER}
+    of_check = pick(documents, "ClusterRole", "lowtide-operator-check")
+    assert rules(of_check) == {
+        ("kueue.x-k8s.io", "admissionchecks", "get"),
+        ("kueue.x-k8s.io", "admissionchecks/status", "patch"),
+    }
+    assert {tuple(rule["resourceNames"]) for rule in of_check["rules"]} == {("lowtide",)}
+    settings = yaml.safe_load(
+        pick(documents, "ConfigMap", "lowtide-operator")["data"]["settings.yaml"]
+    )
+    assert settings["workloads"]["admissionCheck"] == "lowtide"
+
+
+def test_the_check_is_made_in_the_version_that_the_cluster_serves(
+    render: Render, pick: Pick
+) -> None:
+    """An older Kueue has the older one only."""
+    older = "kueue.x-k8s.io/v1beta1/AdmissionCheck"
+    check = pick(render(BY_CHECK, served=older), "AdmissionCheck", "lowtide")
+    assert check["apiVersion"] == "kueue.x-k8s.io/v1beta1"
+
+
+def test_no_check_is_made_where_it_is_not_asked_for_or_no_workload_is(
+    render: Render, refusal: Callable[..., str]
+) -> None:
+    """And it is named in one place only."""
+    none = {"workloads": {"kinds": [], "admissionCheck": {"enabled": True}}}
+    for values in ({}, none):
+        assert "kueue" not in str(render(values))
+    said = refusal({"settings": {"workloads": {"admissionCheck": "lowtide"}}})
+    assert "settings.workloads.admissionCheck is set: use workloads.admissionCheck" in said

@@ -157,13 +157,52 @@ def test_what_is_paused_in_a_queue_is_given_back_to_kueue_first(
     }
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["its object is gone", "kueue is gone"])
-def test_a_pause_of_a_queue_that_is_gone_leaves_no_mark(
-    lowtide: Run, objects: Objects, known: bool
+def parked_in_queue() -> dict[str, Any]:
+    """A Job that was paused in a queue by an admission check."""
+    body = paused_in_queue()
+    body["metadata"]["annotations"] = {"lowtide.dev/parked-in-queue": "job-bert-12345/lowtide"}
+    return body
+
+
+def test_what_a_check_paused_in_a_queue_starts_without_its_timer(
+    lowtide: Run, objects: Objects
 ) -> None:
-    """Nothing is left that could be made active."""
+    """The check becomes Ready, Kueue's timer goes, and what other checks say stays."""
+    other = {"name": "provision", "state": "Ready", "message": "there"}
+    mine = {"name": "lowtide", "state": "Retry", "message": "m", "requeueAfterSeconds": 9}
+    queued = {
+        "metadata": {"name": "job-bert-12345", "namespace": "ml", "resourceVersion": "3"},
+        "spec": {},
+        "status": {
+            "admissionChecks": [other, mine],
+            "conditions": [{"type": "Requeued", "status": "False"}],
+            "requeueState": {"requeueAt": "2100-01-01T00:00:00Z", "count": 1},
+        },
+    }
+    queue = {"workloads.kueue.x-k8s.io": [queued], "trainingjobs.lowtide.dev": [], "pods": []}
+    objects.put({"jobs.v1.batch": [parked_in_queue()], **queue})
+    result = lowtide("release", "--all")
+    assert result.exit_code == 0, result.output
+    (ready, timer), last = objects.patches[:2], objects.patches[-1]
+    assert [ready[0], timer[0], last[0]] == ["workloads.kueue.x-k8s.io"] * 2 + ["jobs.v1.batch"]
+    assert all(one[1]["metadata"]["resourceVersion"] == "3" for one in (ready, timer))
+    status = objects.one("workloads.kueue.x-k8s.io")["status"]
+    assert status["requeueState"] == {"count": 1}
+    assert [one["state"] for one in status["admissionChecks"]] == ["Ready", "Ready"]
+    assert status["admissionChecks"][0] == other
+    assert any("--subresource=status" in call for call in objects.calls)
+    notes = objects.one("jobs.v1.batch")["metadata"]["annotations"]
+    assert "lowtide.dev/parked-in-queue" not in notes
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["its object is gone", "kueue is gone"])
+@pytest.mark.parametrize("paused", [paused_in_queue, parked_in_queue])
+def test_a_pause_of_a_queue_that_is_gone_leaves_no_mark(
+    lowtide: Run, objects: Objects, known: bool, paused: Callable[[], dict[str, Any]]
+) -> None:
+    """Nothing is left that could be started."""
     queue: dict[str, Any] = {"workloads.kueue.x-k8s.io": []} if known else {}
-    objects.put({"jobs.v1.batch": [paused_in_queue()], "pods": [], **queue})
+    objects.put({"jobs.v1.batch": [paused()], "pods": [], **queue})
     assert lowtide("release", "--all").exit_code == 0
     assert "lowtide.dev/held" not in objects.one("jobs.v1.batch")["metadata"]["labels"]
 

@@ -186,7 +186,7 @@ async def released(seed: int) -> Body:
         living = life.world.living(body["metadata"]["uid"])
         if body["spec"].get("suspend") and body["spec"]["parallelism"] != BASE and not living:
             await life.program.kill()
-            await free_workload(life.api, JOB, life.job)
+            await free_workload(life.api, JOB, life.job, life.world.wall())
             return life.job
     await life.program.kill()
     raise AssertionError(f"seed {seed}: it never rested at another size, {life.sizes}")

@@ -5,11 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, TRAIN_JOBS, now_text
+from standins.kubernetes.workloads import (
+    POD,
+    TRAININGJOBS,
+    a_job,
+    add_pod,
+    beside,
+    condition,
+    queued,
+    state,
+)
 
-TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 EVENTS = ("events.k8s.io/v1", "events")
-CONTAINERS = [{"name": "train", "image": "trainer", "resources": {"limits": {"nvidia.com/gpu": 2}}}]
-POD = {"spec": {"containers": CONTAINERS}}
 KINDS = {"kinds": ["Job", "JobSet"]}
 GRANTED = {
     *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch")),
@@ -19,47 +26,12 @@ GRANTED = {
 """What tests/chart finds in the role: group, resource and verb."""
 
 
-def a_job(name: str = "bert", *, suspend: bool = True, **annotations: str) -> dict[str, Any]:
-    """A Job as its user wrote it, with our label; keywords are annotations."""
-    return {
-        "metadata": {
-            "name": name,
-            "labels": {"lowtide.dev/schedule": "true"},
-            "annotations": {
-                f"lowtide.dev/{key.replace('_', '-')}": value for key, value in annotations.items()
-            },
-        },
-        "spec": {"suspend": suspend, "template": POD},
-    }
-
-
 def a_job_set(name: str = "gpt", **annotations: str) -> dict[str, Any]:
     """A JobSet of two Jobs with one GPU pod each."""
     body = a_job(name, **annotations)
     group = {"name": "w", "replicas": 2, "template": {"spec": {"template": POD}}}
     body["spec"] = {"suspend": True, "replicatedJobs": [group]}
     return body
-
-
-def beside(api: Any, name: str) -> dict[str, Any]:
-    """Return the one TrainingJob that names a workload, or an empty one."""
-    return next(
-        (
-            job
-            for job in api.all(TRAININGJOBS)
-            if (job["spec"].get("targetRef") or {}).get("name") == name
-        ),
-        {},
-    )
-
-
-def state(api: Any, name: str) -> str | None:
-    return ((beside(api, name).get("status") or {}).get("display") or {}).get("state")
-
-
-def condition(api: Any, name: str, kind: str) -> dict[str, Any]:
-    found = (beside(api, name).get("status") or {}).get("conditions") or []
-    return next((one for one in found if one["type"] == kind), {})
 
 
 def plan(api: Any, name: str) -> dict[str, Any]:
@@ -79,23 +51,6 @@ def runs(api: Any, kind: Any, name: str) -> bool:
     left = "lowtide.dev/held" in (metadata.get("labels") or {})
     left = left or "lowtide.dev/latest-start" in (metadata.get("annotations") or {})
     return not body["spec"].get("suspend") and not left
-
-
-def add_pod(api: Any, kind: Any, name: str, pod: str, phase: str = "Running") -> None:
-    """Create a pod of a workload, with the labels that its controller gives it."""
-    uid = api.get(kind, name)["metadata"]["uid"]
-    label = "jobset.sigs.k8s.io/jobset-uid" if kind == JOB_SETS else JOB_UID
-    api.create(
-        PODS,
-        {
-            "metadata": {"name": pod, "labels": {label: uid}},
-            "spec": {"nodeName": "node-1", "containers": CONTAINERS},
-            "status": {"phase": phase, "startTime": now_text()},
-        },
-    )
-
-
-JOB_UID = "batch.kubernetes.io/controller-uid"
 
 
 def end(api: Any, kind: Any, name: str, condition_type: str) -> None:
@@ -426,15 +381,6 @@ async def test_what_a_train_job_reports_is_told_and_not_written_with_every_secon
         report(41, 1198)
         await api.until(lambda: target().get("progressPercent") == 41)
     assert target()["remainingSeconds"] == 1198
-
-
-def queued(name: str, gates: str, **annotations: str) -> dict[str, Any]:
-    """A labelled Job of a Kueue queue, suspended by Kueue, with these gates."""
-    body = a_job(name, **annotations)
-    body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "ml"
-    if gates:
-        body["metadata"]["annotations"]["kueue.x-k8s.io/admission-gated-by"] = gates
-    return body
 
 
 async def test_a_queued_job_waits_at_our_gate_then_for_quota_and_its_flag_is_never_written(

@@ -86,9 +86,15 @@ imagePullSecrets:
 {{- if ($settings.workloads | default dict).pauseQueued }}
 {{- fail "settings.workloads.pauseQueued is set: use workloads.pauseQueued, which also gives the right" }}
 {{- end }}
+{{- if ($settings.workloads | default dict).admissionCheck }}
+{{- fail "settings.workloads.admissionCheck is set: use workloads.admissionCheck, which also gives the rights" }}
+{{- end }}
 {{- $workloads := merge (dict "kinds" .Values.workloads.kinds) ($settings.workloads | default dict) }}
 {{- if .Values.workloads.pauseQueued.enabled }}
 {{- $_ := set $workloads "pauseQueued" true }}
+{{- end }}
+{{- if and .Values.workloads.kinds .Values.workloads.admissionCheck.enabled }}
+{{- $_ := set $workloads "admissionCheck" .Values.workloads.admissionCheck.name }}
 {{- end }}
 {{- $_ := set $settings "workloads" $workloads }}
 {{- if not $settings.historyDirectory }}
@@ -205,6 +211,15 @@ imagePullSecrets:
 - apiGroups: [kueue.x-k8s.io]
   resources: [workloads]
   verbs: [list, patch]
+{{- end }}
+{{- if and .Values.workloads.kinds .Values.workloads.admissionCheck.enabled }}
+# Every workload of a queue with our check is told at once that it may start, unless it is paused.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads]
+  verbs: [get, list, watch]
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads/status]
+  verbs: [patch]
 {{- end }}
 {{- if .Values.workloads.kinds }}
 # A labelled workload gets a TrainingJob, and its annotations are taken over when they change.

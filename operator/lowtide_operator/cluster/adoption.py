@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from lowtide import names
-from lowtide.trainingjob.holding import HELD_SELECTOR
+from lowtide.trainingjob.holding import HELD_SELECTOR, parked_in_queue
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
@@ -58,6 +58,10 @@ class WorkloadStore(Protocol):
         """Let Kueue start a workload again, or make it let go of it."""
         ...
 
+    async def let_start(self, namespace: str, name: str, check: str, now: datetime) -> None:
+        """Let Kueue start a workload that was paused by a check."""
+        ...
+
     def list_workloads(
         self, kind: WorkloadKind, namespace: str | None, label: str
     ) -> AsyncIterator[tuple[list[Body], str]]:
@@ -93,6 +97,7 @@ class Adoption:
         *,
         on_change: Callable[[Key], None],
         clock: Callable[[], datetime],
+        on_free: Callable[[str, str], None] | None = None,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -100,6 +105,7 @@ class Adoption:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._on_change = on_change
         self._clock = clock
+        self._on_free = on_free
         self._waiting: dict[Place, None] = {}
         self._awake = asyncio.Event()
         self._namespace_notes: dict[str, tuple[datetime, Mapping[str, str]]] = {}
@@ -197,7 +203,9 @@ class Adoption:
             self._waiting[place] = None
             return
         LOG.info("%s %s/%s is freed: no TrainingJob names it", kind.kind, *place[1:])
-        await free_workload(self._store, kind, body)
+        if self._on_free is not None:
+            self._on_free(place[1], parked_in_queue(body)[0])
+        await free_workload(self._store, kind, body, self._clock())
 
     async def _has_pods(self, kind: WorkloadKind, body: Body) -> bool:
         pods = await list_own_pods(self._store, kind, body)

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, Protocol
 
-from lowtide.trainingjob.holding import free_patch, paused_in_queue
+from lowtide.trainingjob.holding import free_patch, parked_in_queue, paused_in_queue
 from lowtide.trainingjob.sizes_of_workloads import size_patch
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.errors import RefusedError
@@ -15,7 +16,7 @@ Body = dict[str, Any]
 
 
 class Freeing(Protocol):
-    """The two writes of it; `lowtide_operator.cluster.client.Cluster` has them."""
+    """The writes of it; `lowtide_operator.cluster.client.Cluster` has them."""
 
     async def patch_workload(
         self, kind: WorkloadKind, namespace: str, name: str, patch: Mapping[str, Any]
@@ -27,9 +28,17 @@ class Freeing(Protocol):
         """Let Kueue start a workload again, or make it let go of it."""
         ...
 
+    async def let_start(self, namespace: str, name: str, check: str, now: datetime) -> None:
+        """Let Kueue start a workload that was paused by a check."""
+        ...
+
 
 async def free_workload(
-    cluster: Freeing, kind: WorkloadKind, body: Body, replicas: int | None = None
+    cluster: Freeing,
+    kind: WorkloadKind,
+    body: Body,
+    now: datetime,
+    replicas: int | None = None,
 ) -> str:
     """Let a held workload run, and take our mark off it last: a kill before leaves it to be found.
 
@@ -54,5 +63,8 @@ async def free_workload(
             body = body if stored is None else stored
     if name := paused_in_queue(body):
         await cluster.set_active(place[0], name, active=True)
+    parked, check = parked_in_queue(body)
+    if parked:
+        await cluster.let_start(place[0], parked, check, now)
     await cluster.patch_workload(kind, *place, free_patch(kind, body))
     return refused

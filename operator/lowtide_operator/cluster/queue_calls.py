@@ -1,17 +1,31 @@
-"""Kueue's object for a workload: found, switched off and on again.
+"""Kueue's object for a workload: found, switched off and on again, and our check of it.
 
 Kueue lets go of a workload whose `spec.active` is false, as it does for a preemption, and takes it
-into the queue again when it is true. It is one write, and Kueue stays the one that starts it.
+into the queue again when it is true. It is one write, and Kueue stays the one that starts it. What
+is written of a check is decided in `lowtide.trainingjob.queue_writes`.
 """
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from lowtide import names
 from lowtide.trainingjob.holding import QUEUE_GROUP, QUEUE_PLURAL
+from lowtide.trainingjob.queue_check import QueuedWorkload, queued_workload
+from lowtide.trainingjob.queue_writes import (
+    ForgetTimer,
+    QueueWrite,
+    applied,
+    next_write,
+    without_timer,
+)
 from lowtide_operator.cluster.requests import MERGE_PATCH, Body, Requests
 
 QUEUE_VERSIONS: Final = ("v1beta2", "v1beta1")
-"""Versions that are understood, the preferred one first; both have `spec.active`."""
+"""Versions that are understood, the preferred one first; both have `spec.active` and checks."""
+CHECKS_PLURAL: Final = "admissionchecks"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+MOST_WRITES: Final = 4
+"""Writes that follow one another when a workload is let go."""
 JOB_UID_LABEL: Final = f"{QUEUE_GROUP}/job-uid"
 
 
@@ -26,14 +40,14 @@ class Queues(Requests):
         Raises:
             ClusterError: the API server did not answer, or the operator may not read it.
         """
-        version = await self._version_of_queues()
+        version = await self.version_of_queues()
         if not version:
             return None
         path = f"/apis/{QUEUE_GROUP}/{version}/namespaces/{namespace}/{QUEUE_PLURAL}"
         query = [("labelSelector", f"{JOB_UID_LABEL}={uid}"), ("limit", "2")]
         found = await self._absent_if_404(self._read(path, query_params=query))
         if found is None:
-            self._queue_version = ""  # Kueue was removed, or serves another version now.
+            self.forget_version_of_queues()
             return None
         items = found.get("items") or ()
         return dict(items[0]) if items else None
@@ -44,7 +58,7 @@ class Queues(Requests):
         Raises:
             ClusterError: the API server did not answer, or the operator may not write it.
         """
-        version = await self._version_of_queues()
+        version = await self.version_of_queues()
         if not version:
             return None
         return await self._absent_if_404(
@@ -61,7 +75,111 @@ class Queues(Requests):
             )
         )
 
-    async def _version_of_queues(self) -> str:
+    async def queued(self, namespace: str, name: str, check: str) -> QueuedWorkload | None:
+        """Return Kueue's object of this name, with our check; `None` where there is none.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not read it.
+        """
+        version = await self.version_of_queues()
+        path = f"/apis/{QUEUE_GROUP}/{version}/namespaces/{namespace}/{QUEUE_PLURAL}/{name}"
+        found = await self._absent_if_404(self._read(path)) if version else None
+        return None if found is None else queued_workload(found, check)
+
+    async def write_check(
+        self, seen: QueuedWorkload, write: QueueWrite, check: str, now: datetime
+    ) -> Body | None:
+        """Make a write of the status of Kueue's object; `None` if it is gone.
+
+        Raises:
+            ConflictError: it changed since it was seen.
+            ClusterError: the API server did not answer, or the operator may not write it.
+        """
+        version = await self.version_of_queues()
+        if not version:
+            return None
+        forced: dict[str, Any] = {"_content_type": MERGE_PATCH}
+        patch = without_timer(seen)
+        if not isinstance(write, ForgetTimer):
+            forced = {"_content_type": APPLY_PATCH, "force": True}
+            patch = applied(write, seen, version, check, now)
+        return await self._absent_if_404(
+            self._objects.patch_namespaced_custom_object_status(
+                QUEUE_GROUP,
+                version,
+                seen.namespace,
+                QUEUE_PLURAL,
+                seen.name,
+                patch,
+                field_manager=names.FIELD_MANAGER,
+                _request_timeout=self._write_timeout(),
+                **forced,
+            )
+        )
+
+    async def let_start(self, namespace: str, name: str, check: str, now: datetime) -> None:
+        """Let Kueue start a workload that was paused by our check, as soon as its queue has room.
+
+        Raises:
+            ConflictError: it changed in between.
+            ClusterError: the API server did not answer, or the operator may not write it.
+        """
+        for _ in range(MOST_WRITES):
+            seen = await self.queued(namespace, name, check)
+            write = None if seen is None else next_write(seen, None, now)
+            if seen is None or write is None:
+                return
+            await self.write_check(seen, write, check, now)
+
+    async def get_check(self, check: str) -> Body | None:
+        """Return an AdmissionCheck, or `None` if there is none.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not read it.
+        """
+        version = await self.version_of_queues()
+        if not version:
+            return None
+        return await self._absent_if_404(
+            self._objects.get_cluster_custom_object(
+                QUEUE_GROUP, version, CHECKS_PLURAL, check, _request_timeout=self._timeout
+            )
+        )
+
+    async def apply_check(self, check: str, status: Body) -> Body | None:
+        """Apply the status of an AdmissionCheck; `None` if it is gone.
+
+        Raises:
+            ClusterError: the API server did not answer, or the operator may not write it.
+        """
+        version = await self.version_of_queues()
+        if not version:
+            return None
+        body = {
+            "apiVersion": f"{QUEUE_GROUP}/{version}",
+            "kind": "AdmissionCheck",
+            "metadata": {"name": check},
+            "status": status,
+        }
+        return await self._absent_if_404(
+            self._objects.patch_cluster_custom_object_status(
+                QUEUE_GROUP,
+                version,
+                CHECKS_PLURAL,
+                check,
+                body,
+                field_manager=names.FIELD_MANAGER,
+                force=True,
+                _content_type=APPLY_PATCH,
+                _request_timeout=self._write_timeout(),
+            )
+        )
+
+    def forget_version_of_queues(self) -> None:
+        """Ask again which version is served: Kueue was removed, or serves another one now."""
+        self._queue_version = ""
+
+    async def version_of_queues(self) -> str:
         """Return the version of Kueue's API that is served and understood; empty without one."""
         if not self._queue_version:
             group = await self._absent_if_404(self._read(f"/apis/{QUEUE_GROUP}"))

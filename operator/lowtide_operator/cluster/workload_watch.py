@@ -47,11 +47,14 @@ class WorkloadWatch:
         kinds: Sequence[WorkloadKind],
         namespaces: Sequence[str],
         on_change: Callable[[WorkloadKind, str, Body], None],
+        *,
+        selector: str = SELECTOR,
     ) -> None:
         self._source = source
         self._kinds = kinds
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._on_change = on_change
+        self._selector = selector
         self.unserved: dict[str, str] = {}
         """Kinds that cannot be watched at the moment, and why."""
 
@@ -85,12 +88,12 @@ class WorkloadWatch:
             ClusterError: the API server does not answer, or does not serve the kind.
         """
         since = ""
-        async for bodies, version in self._source.list_workloads(kind, namespace, SELECTOR):
+        async for bodies, version in self._source.list_workloads(kind, namespace, self._selector):
             since = version
             for body in bodies:
                 self._on_change(kind, "LISTED", body)
         self.unserved.pop(_place(kind, namespace), None)
-        changes = self._source.watch_workloads(kind, namespace, SELECTOR, since)
+        changes = self._source.watch_workloads(kind, namespace, self._selector, since)
         async for change, body in changes:
             if change in ("ADDED", "MODIFIED", "DELETED"):
                 self._on_change(kind, change, body)

@@ -66,6 +66,10 @@ class HoldWorkload:
     """Its latest start, which the mark names; `None` where a user suspended it."""
     queued_as: str = ""
     """Name of Kueue's object to make inactive, for one that runs in a queue."""
+    check: str = ""
+    """Our check by which that is paused instead."""
+    rests_until: datetime | None = None
+    """Time at which Kueue starts it then without us; `None` for as late as may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         wish, stops = _within_budget(seen, spec, wish, draft)
         say_grace(seen, spec, draft)
     if seen.workload is not None:
-        switch(seen, seen.workload, wish.run, wish.replicas, draft)
+        planned_rest = wish.reason is Reason.CLEANER_LATER
+        switch(seen, seen.workload, wish.run, wish.replicas, draft, endless=not planned_rest)
     elif not child.queued:
         if wish.run:
             go_on(seen, child, wish.replicas, draft)

@@ -11,6 +11,8 @@ from typing import Final
 
 from lowtide import names
 from lowtide.trainingjob.conditions import ConditionType, Reason
+from lowtide.trainingjob.queue_check import QueuedWorkload
+from lowtide.trainingjob.queue_writes import WITHOUT_END, next_write, rests
 from lowtide.trainingjob.status import TargetStatus, TrainingJobStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.trainingjob.window import Window
@@ -20,7 +22,7 @@ from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.resizing import is_refused, is_underway, resizes
 from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import JobView
-from lowtide_operator.objects.workloads import WorkloadView, is_there
+from lowtide_operator.objects.workloads import QueueView, WorkloadView, is_there
 from lowtide_operator.settings import OperatorSettings
 
 MARK_STEP: Final = timedelta(minutes=1)
@@ -132,18 +134,25 @@ def latest_start_of(window: Window, draft: Draft, settings: OperatorSettings) ->
 
 
 def switch(
-    seen: Observation, view: WorkloadView, run: bool, replicas: int | None, draft: Draft
+    seen: Observation,
+    view: WorkloadView,
+    run: bool,
+    replicas: int | None,
+    draft: Draft,
+    *,
+    endless: bool = False,
 ) -> None:
     """Draft that a started workload goes on or rests, as far as it may be switched.
 
     It goes on with so many replicas, `None` for those that it was written with, and only when no
     pod of it is left. The flag of one that Kueue manages is Kueue's; what it has of ours is a
-    gate, or that Kueue's object for it is not active.
+    gate, that Kueue's object for it is not active, or our check. `endless` says that the end of
+    the rest is not the plan's.
     """
     resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
     runs_at_size = run and not (view.child.suspended or resized)
     if view.child.queued:
-        _switch_queued(seen, view, run, replicas, draft)
+        _switch_queued(seen, view, run, replicas, draft, endless=endless)
     elif run and view.child.suspended:
         _free(seen, view, replicas, draft)
     elif not (runs_at_size or view.child.suspended or view.unholdable):
@@ -151,14 +160,24 @@ def switch(
 
 
 def _switch_queued(
-    seen: Observation, view: WorkloadView, run: bool, replicas: int | None, draft: Draft
+    seen: Observation,
+    view: WorkloadView,
+    run: bool,
+    replicas: int | None,
+    draft: Draft,
+    *,
+    endless: bool,
 ) -> None:
-    is_kept = view.gated or bool(view.paused_in_queue)
+    is_kept = view.gated or bool(view.paused_in_queue or view.parked_in_queue)
     resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
     if run and (is_kept or (resized and view.child.suspended)):
         _free(seen, view, replicas, draft)
     elif (resized or not run) and view.queue and view.queue.active and not view.unholdable:
-        draft.act(HoldWorkload(view.ref, _latest_start(draft), view.queue.name))
+        if view.queue.checked is None:
+            draft.act(HoldWorkload(view.ref, _latest_start(draft), view.queue.name))
+        else:
+            rests_until = None if endless else _next_stretch(draft)
+            _park(view, view.queue, view.queue.checked, rests_until, draft)
 
 
 def _free(seen: Observation, view: WorkloadView, replicas: int | None, draft: Draft) -> None:
@@ -176,6 +195,30 @@ def _free(seen: Observation, view: WorkloadView, replicas: int | None, draft: Dr
 
 def _latest_start(draft: Draft) -> datetime | None:
     return None if draft.plan is None else draft.plan.latest_start
+
+
+def _park(
+    view: WorkloadView,
+    queue: QueueView,
+    queued: QueuedWorkload,
+    rests_until: datetime | None,
+    draft: Draft,
+) -> None:
+    """Draft the next write of a pause by our check; Kueue answers each within moments."""
+    write = next_write(queued, rests_until or WITHOUT_END, draft.now)
+    if write is not None or view.parked_in_queue != queue.name:
+        draft.act(
+            HoldWorkload(view.ref, _latest_start(draft), queue.name, queue.check, rests_until)
+        )
+    if not rests(queued, draft.now):
+        draft.look_in(GONE_POLL_SECONDS)
+
+
+def _next_stretch(draft: Draft) -> datetime | None:
+    """Return when the plan lets a resting workload go on; `None` where it does not say."""
+    plan = draft.plan
+    times = () if plan is None else (plan.start, plan.latest_start)
+    return next((time for time in times if time is not None and time > draft.now), None)
 
 
 def may_be_paused(view: WorkloadView | None) -> bool:

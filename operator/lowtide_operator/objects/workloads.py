@@ -12,8 +12,15 @@ from math import prod
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.trainingjob.holding import OUR_GATE, gates_of, is_queued, paused_in_queue
+from lowtide.trainingjob.holding import (
+    OUR_GATE,
+    gates_of,
+    is_queued,
+    parked_in_queue,
+    paused_in_queue,
+)
 from lowtide.trainingjob.pods_of_workloads import TERMINAL_PHASES, value_at
+from lowtide.trainingjob.queue_check import QueuedWorkload, queued_workload
 from lowtide.trainingjob.sizes_of_workloads import at_own_size, present_size
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, ProgressRule, WorkloadKind
 from lowtide.units import parse_timestamp
@@ -58,6 +65,10 @@ class QueueView:
     """Whether Kueue may start it."""
     short: bool = False
     """Whether Kueue has no quota for it as it is now."""
+    checked: QueuedWorkload | None = None
+    """What decides about our check, where it is paused by that and not by `active`."""
+    check: str = ""
+    """Name of that check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +109,8 @@ class WorkloadView:
     """Kueue's object for it, where pauses of queued workloads are allowed."""
     paused_in_queue: str = ""
     """Name of Kueue's object that we made inactive; empty where we did not."""
+    parked_in_queue: str = ""
+    """Name of Kueue's object that we paused by our check; empty where we did not."""
     size: TemplateSize = NO_SIZE
     """Replicas that it was written with, and why they cannot be changed."""
 
@@ -147,16 +160,21 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         gpus=gpus_of(kind, at_own_size(kind, body)),
         unholdable=_unholdable(kind, body),
         paused_in_queue=paused_in_queue(body),
+        parked_in_queue=parked_in_queue(body)[0],
         progress=_progress(kind.progress, body),
         size=size_of_workload(kind, body),
     )
 
 
-def queue_view(body: Body) -> QueueView:
-    """Return the view of Kueue's object for a workload.
+def queue_view(body: Body, *, by_active: bool, check: str) -> QueueView | None:
+    """Return the view of Kueue's object for a workload; `None` where it cannot be paused by it.
 
-    Kueue says of the specification that it looked at, by its generation, that its quota is short.
+    That is where neither `spec.active` may be written nor its queue asks for our check. Kueue says
+    of the specification that it looked at, by its generation, that its quota is short.
     """
+    seen = queued_workload(body, check) if check and not by_active else None
+    if seen is not None and seen.check is None:
+        return None
     metadata = body["metadata"]
     active = value_at(body, "spec.active") is not False
     short = active and any(
@@ -165,7 +183,7 @@ def queue_view(body: Body) -> QueueView:
         and one.get("observedGeneration") == metadata.get("generation")
         for one in mappings(value_at(body, "status.conditions"))
     )
-    return QueueView(metadata["name"], active, short)
+    return QueueView(metadata["name"], active, short, seen, check if seen else "")
 
 
 def _succeeded(body: Body) -> int:

@@ -28,7 +28,9 @@ def test_kueues_object_is_found_and_read_in_each_version(situation: str, version
     assert body["apiVersion"] == f"{QUEUE_GROUP}/{version}"
     (owner,) = body["metadata"]["ownerReferences"]
     assert body["metadata"]["labels"][JOB_UID_LABEL] == owner["uid"]
-    view = queue_view(body)
+    view = queue_view(body, by_active=True, check="lowtide")
+    assert view is not None
+    assert view.checked is None
     assert view.name == body["metadata"]["name"]
     assert view.active is (situation != "paused")
 
@@ -51,8 +53,25 @@ def test_quota_is_short_only_where_kueue_says_so_of_what_it_has_now() -> None:
         "spec": {"active": True},
         "status": {"conditions": [{**said, "observedGeneration": 3}]},
     }
-    assert queue_view(body).short
+
+    def is_short() -> bool:
+        view = queue_view(body, by_active=True, check="")
+        return view is not None and view.short
+
+    assert is_short()
     body["status"]["conditions"][0]["observedGeneration"] = 2
-    assert not queue_view(body).short
+    assert not is_short()
     body["status"]["conditions"][0] |= {"observedGeneration": 3, "reason": "AdmissionGated"}
-    assert not queue_view(body).short
+    assert not is_short()
+
+
+@pytest.mark.parametrize("version", QUEUE_VERSIONS)
+def test_a_workload_is_paused_by_a_check_only_where_its_queue_asks_for_it(version: str) -> None:
+    """And only where the right to write `active` is not given."""
+    body = RECORDED["admitted"][version]
+    assert queue_view(body, by_active=False, check="lowtide") is None
+    checks = [{"name": "lowtide", "state": "Ready"}]
+    body = {**body, "status": {**body["status"], "admissionChecks": checks}}
+    view = queue_view(body, by_active=False, check="lowtide")
+    assert view is not None
+    assert (view.check, view.checked is not None) == ("lowtide", True)

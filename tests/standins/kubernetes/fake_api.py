@@ -27,6 +27,10 @@ JOB_SETS: Kind = ("jobset.x-k8s.io/v1alpha2", "jobsets")
 TRAIN_JOBS: Kind = ("trainer.kubeflow.org/v1alpha1", "trainjobs")
 QUEUED: Kind = ("kueue.x-k8s.io/v1beta1", "workloads")
 """Kueue's objects, in the older of the two versions that it has."""
+CHECKS: Kind = ("kueue.x-k8s.io/v1beta1", "admissionchecks")
+"""Checks of Kueue's queues, which belong to no namespace; kept under the default one here."""
+LIST_KEYS = {"admissionChecks": "name", "conditions": "type"}
+"""Lists of a status that a server-side apply merges, and the field that tells their entries."""
 PODS: Kind = ("v1", "pods")
 EVENTS: Kind = ("events.k8s.io/v1", "events")
 LEASES: Kind = ("coordination.k8s.io/v1", "leases")
@@ -36,6 +40,7 @@ KINDS = {
     JOB_SETS: "JobSet",
     TRAIN_JOBS: "TrainJob",
     QUEUED: "Workload",
+    CHECKS: "AdmissionCheck",
     PODS: "Pod",
     EVENTS: "Event",
     LEASES: "Lease",
@@ -123,6 +128,10 @@ class FakeApi:
             merged["metadata"]["generation"] = body["metadata"].get("generation", 1) + 1
         self._store("MODIFIED", kind, merged)
         return copy.deepcopy(merged)
+
+    def replace(self, kind: Kind, body: Body) -> None:
+        """Store a whole object, as its controller would."""
+        self._store("MODIFIED", kind, copy.deepcopy(body))
 
     def delete(self, kind: Kind, name: str, namespace: str = "default") -> None:
         """Remove an object and what it owns."""
@@ -249,6 +258,8 @@ class FakeApi:
                     web.delete(one, self._delete),
                 ]
             )
+        one = "/apis/{group}/{version}/{plural}/{name}"
+        site.add_routes([web.get(one, self._get), web.patch(f"{one}/status", self._patch)])
         return site
 
     @web.middleware
@@ -394,6 +405,8 @@ class FakeApi:
             return status_body(409, "Conflict", "the object has been modified")
         if request.path.endswith("/status"):
             patch = {"status": patch.get("status") or {}}
+        if request.content_type == "application/apply-patch+yaml":
+            patch = {"status": _with_others(stored.get("status") or {}, patch["status"])}
         if _merged(stored, patch) == stored:
             return web.json_response(stored)
         return web.json_response(self.change(kind, name, patch, namespace))
@@ -539,12 +552,24 @@ def _right_of(request: web.Request) -> tuple[str, str, str]:
 
 
 def _name_of(request: web.Request) -> tuple[str, str]:
-    return request.match_info["name"], request.match_info["namespace"]
+    return request.match_info["name"], request.match_info.get("namespace", "default")
 
 
 def _fits(value: str, operator: str, wanted: str) -> bool:
     wanted = json.loads(f'"{wanted}"')
     return re.fullmatch(wanted, value) is not None if operator == "=~" else value == wanted
+
+
+def _with_others(old: Body, applied: Body) -> Body:
+    """Return what a server-side apply to a status leaves: its lists have the others' entries."""
+    result = dict(applied)
+    for field, key in LIST_KEYS.items():
+        if field in applied:
+            entries = {one[key]: one for one in old.get(field) or ()}
+            for one in applied[field]:
+                entries[one[key]] = {**entries.get(one[key], {}), **one}
+            result[field] = list(entries.values())
+    return result
 
 
 def _merged(old: Any, patch: Any) -> Any:
