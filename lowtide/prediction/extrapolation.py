@@ -1,11 +1,11 @@
 """Sum of what is still to come of a series of equal steps, such as the joules of each epoch.
 
-A step is a level, a straight trend, a warm-up at the beginning that fades, and noise in which one
-step resembles the one before. How much of each there is, is not known after a few steps, so no
-single model is chosen: every combination of a warm-up and a strength of resemblance is fitted by
-generalised least squares, counts as much as it explains the steps (its marginal likelihood with
-flat priors of level and trend), and the prediction is the mixture. Where the steps cannot tell a
-trend from resemblance, the interval is wide, as it must be.
+A step is a level, a straight trend, a warm-up at the beginning that fades or one jump of the level
+or every n-th step that differs, and noise in which one step resembles the one before. How much of
+each there is, is not known after a few steps, so no single model is chosen: every one of these with
+every strength of resemblance is fitted by generalised least squares, counts as much as it explains
+the steps (its marginal likelihood with flat priors of level and trend), and the prediction is the
+mixture. Where the steps cannot tell a trend from resemblance, the interval is wide, as it must be.
 Source: docs/explanation/prediction.md#the-sum-of-what-is-to-come.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, fsum, isfinite, log, sqrt
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lowtide.prediction.mixture import TModel, mean_of, quantile_of
-from lowtide.prediction.regression import Fit, fits_of
+from lowtide.prediction.regression import Cycle, Fit, fits_of
 
 FEWEST_STEPS: Final = 5
 MOST_STEPS: Final = 24
@@ -44,6 +44,14 @@ WARM_UPS: Final = (
 """Steps left out, how the rest fades, and how likely it is before any step is seen."""
 BENDS: Final = ((None, 0.6), (0.25, 0.2), (1.0, 0.2))
 """How a trend bends, in parts of the finished steps, and how likely it is; `None`: not at all."""
+JUMP_CHANCE: Final = 0.1
+"""How likely it is, before any step is seen, that the level jumped once among them."""
+FEWEST_BESIDE_JUMP: Final = 2
+"""Steps before and after a jump; of fewer, one that is out of line is no new level."""
+FEWEST_WITH_JUMP: Final = 6
+CYCLE_CHANCE: Final = 0.1
+"""How likely it is, before any step is seen, that every n-th one differs, as by an evaluation."""
+CYCLES: Final = tuple(Cycle(period, offset) for period in range(2, 7) for offset in range(period))
 LEAST_SHARE: Final = 1e-3
 """Models that explain the steps worse than this are left out of the mixture."""
 
@@ -58,6 +66,10 @@ class SumToCome:
     high: float
     warm_up: float
     """Probability that the first steps differed because of a warm-up."""
+    jump: float
+    """Probability that the level jumped once: the steps since then tell of those to come."""
+    cycle: float
+    """Probability that every n-th step differs."""
     resemblance: float
     """Expected correlation of neighbouring steps."""
     trend: float
@@ -68,7 +80,7 @@ class SumToCome:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """One combination of warm-up and resemblance, and how it explains the steps."""
+    """One combination of a shape and a resemblance, and how it explains the steps."""
 
     evidence: float
     """Logarithm of its likelihood times its prior."""
@@ -76,6 +88,8 @@ class _Candidate:
     scale: float
     degrees: int
     warms_up: bool
+    jumps: bool
+    cycles: bool
     resemblance: float
     trend: float
     trend_error: float
@@ -105,6 +119,8 @@ def sum_to_come(steps: Sequence[float], remaining: float) -> SumToCome:
             low=0.0,
             high=0.0,
             warm_up=0.0,
+            jump=0.0,
+            cycle=0.0,
             resemblance=0.0,
             trend=0.0,
             trend_is_sure=False,
@@ -124,6 +140,8 @@ def sum_to_come(steps: Sequence[float], remaining: float) -> SumToCome:
         low=max(0.0, quantile_of(tail, mixture)) * mean,
         high=max(0.0, quantile_of(1 - tail, mixture)) * mean,
         warm_up=fsum(share for share, one in weighed if one.warms_up),
+        jump=fsum(share for share, one in weighed if one.jumps),
+        cycle=fsum(share for share, one in weighed if one.cycles),
         resemblance=resemblance,
         trend=trend / stride,
         trend_is_sure=abs(trend) > 2 * error,
@@ -159,6 +177,22 @@ def _candidates(steps: Sequence[float], remaining: float) -> Iterator[_Candidate
                 weight = RESEMBLANCES[fit.resemblance]
                 evidence = fit.log_likelihood + log(prior * weight)
                 yield _candidate(fit, remaining, evidence, left_out)
+    for prior, options in _shapes(len(steps)):
+        for fit in fits_of(steps, [*RESEMBLANCES], **options):
+            evidence = fit.log_likelihood + log(prior * RESEMBLANCES[fit.resemblance])
+            yield _candidate(fit, remaining, evidence, 0)
+
+
+def _shapes(count: int) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Yield each jump and each cycle that so many steps can show, with its prior probability."""
+    places = range(FEWEST_BESIDE_JUMP, count - FEWEST_BESIDE_JUMP + 1)
+    if count >= FEWEST_WITH_JUMP:
+        for place in places:
+            yield JUMP_CHANCE / len(places), {"jump": place}
+    # Two turns and two steps more: level, trend and what differs are then known apart.
+    cycles = [cycle for cycle in CYCLES if count >= 2 * cycle.period + 2]
+    for cycle in cycles:
+        yield CYCLE_CHANCE / len(cycles), {"cycle": cycle}
 
 
 def _candidate(fit: Fit, remaining: float, evidence: float, left_out: int) -> _Candidate:
@@ -179,12 +213,21 @@ def _candidate(fit: Fit, remaining: float, evidence: float, left_out: int) -> _C
     if fit.fading is not None:
         ahead.append(_faded(fit.count, fit.fading, remaining, carried))
         now.append(0.0)
+    if fit.jump is not None:
+        ahead.append(0.0)
+        now.append(0.0)
+    if fit.cycle is not None:
+        last = carried * fit.cycle.covers(fit.count - 1)
+        ahead.append(fit.cycle.ahead(fit.count, remaining) - last)
+        now.append(0.0)
     return _Candidate(
         evidence=evidence,
         centre=remaining * fit.shift + fit.at(ahead) + carried * fit.last,
         scale=sqrt(fit.variance * (fit.leverage(ahead) + noise)),
         degrees=fit.degrees,
         warms_up=left_out > 0 or fit.fading is not None,
+        jumps=fit.jump is not None,
+        cycles=fit.cycle is not None,
         resemblance=phi,
         trend=fit.at(now),
         trend_error=sqrt(fit.variance * fit.leverage(now)),

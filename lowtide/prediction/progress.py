@@ -120,6 +120,10 @@ def peculiarities(ahead: SumToCome) -> tuple[str, ...]:
     found = []
     if ahead.warm_up >= CLEAR:
         found.append("a warm-up at the beginning is not carried on")
+    if ahead.jump >= CLEAR:
+        found.append("the level jumped once, and what was before is not carried on")
+    if ahead.cycle >= CLEAR:
+        found.append("every n-th step differs from the others, and is counted as often as it comes")
     if ahead.trend_is_sure:
         found.append(f"each step takes {100 * ahead.trend:+.2g} % than the one before")
     if ahead.resemblance >= CLEAR:

@@ -1,6 +1,7 @@
 """Generalised least squares of a short series: level, trend and a fading warm-up in AR(1) noise.
 
-A trend is a straight line, or one that bends towards an end value as a device that heats up does.
+A trend is a straight line, or one that bends towards an end value as a device that heats up does;
+a level may have jumped once, or differ in every n-th step.
 The steps are whitened with the given correlation of neighbours, so that ordinary least squares
 apply. Likelihoods are marginal: level, trend and the size of a warm-up are integrated out under
 flat priors, the variance under 1/variance.
@@ -21,6 +22,25 @@ SINGULAR: Final = 1e-12
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Every `period`-th step differs, as by an evaluation; `offset` is the first of them."""
+
+    period: int
+    offset: int
+
+    def covers(self, index: int) -> bool:
+        """Return whether the step of this index, from 0, is one that differs."""
+        return index % self.period == self.offset
+
+    def ahead(self, count: int, remaining: float) -> float:
+        """Return how many of the `remaining` steps after `count` differ; a part counts as one."""
+        whole = int(remaining)
+        found = sum(self.covers(count + step) for step in range(whole % self.period))
+        part = (remaining - whole) * self.covers(count + whole)
+        return whole // self.period + found + part
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """A fitted model; times count from 0 at the last step, and the level is shifted to the mean."""
@@ -29,6 +49,10 @@ class Fit:
     fading: float | None
     bending: float | None
     """Steps after which 1/e of a bending trend is left; `None` for a straight one."""
+    jump: int | None
+    """Steps before the level jumped; `None` where it did not."""
+    cycle: "Cycle | None"
+    """Which steps differ by turns; `None` where none do."""
     count: int
     """Steps that were fitted."""
     shift: float
@@ -44,7 +68,7 @@ class Fit:
     log_likelihood: float
 
     def at(self, ahead: Sequence[float]) -> float:
-        """Return the combination of level, trend and warm-up with these weights, shift left out."""
+        """Return the combination of the columns with these weights, shift left out."""
         return float(self.coefficients @ np.array(ahead))
 
     def leverage(self, ahead: Sequence[float]) -> float:
@@ -59,6 +83,8 @@ def fits_of(
     *,
     fading: float | None = None,
     bending: float | None = None,
+    jump: int | None = None,
+    cycle: Cycle | None = None,
 ) -> list[Fit]:
     """Return the fits of relative steps (mean about 1), one for each correlation of neighbours.
 
@@ -68,7 +94,7 @@ def fits_of(
     count = len(values)
     shift = float(values.mean())
     values = values - shift
-    columns = _columns(count, fading, bending)
+    columns = _columns(count, fading, bending, jump, cycle)
     phi = np.array(resemblances)[:, None, None]
     first = np.sqrt(1 - phi**2)
     table = np.concatenate((columns, values[:, None]), axis=1)[None]
@@ -93,6 +119,8 @@ def fits_of(
             resemblance=float(resemblances[int(index)]),
             fading=fading,
             bending=bending,
+            jump=jump,
+            cycle=cycle,
             count=count,
             shift=shift,
             last=float(values[-1]),
@@ -106,11 +134,21 @@ def fits_of(
     ]
 
 
-def _columns(count: int, fading: float | None, bending: float | None) -> Array:
-    """Return what multiplies level, trend and warm-up in each step."""
+def _columns(
+    count: int,
+    fading: float | None,
+    bending: float | None,
+    jump: int | None,
+    cycle: Cycle | None,
+) -> Array:
+    """Return what multiplies level, trend and whatever else there is in each step."""
     index = np.arange(count, dtype=np.float64)
     trend = index - count + 1 if bending is None else np.exp(-index / bending)
     parts = [np.ones(count), trend]
     if fading is not None:
         parts.append(np.exp(-index / fading))
+    if jump is not None:
+        parts.append((index < jump).astype(np.float64))
+    if cycle is not None:
+        parts.append((index % cycle.period == cycle.offset).astype(np.float64))
     return np.stack(parts, axis=1)

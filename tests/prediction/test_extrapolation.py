@@ -158,3 +158,47 @@ def test_quantiles_of_a_mixture_lie_where_its_parts_say() -> None:
     assert mean_of(mixture) == 5
     assert quantile_of(0.25, mixture) == pytest.approx(0, abs=0.01)
     assert quantile_of(0.75, mixture) == pytest.approx(10, abs=0.01)
+
+
+def test_what_was_before_a_jump_is_not_carried_on() -> None:
+    """Eight epochs of about 100 J, then six of about 150: ten more are 1,500 J, not 1,214."""
+    before = [100, 101, 99.5, 100.5, 99, 100, 100.5, 99.5]
+    after = [150, 149.5, 150.5, 151, 149, 150]
+
+    ahead = sum_to_come(before + after, 10)
+
+    assert ahead.jump > 0.9
+    assert ahead.low < 1500 < ahead.high
+    assert ahead.expected == pytest.approx(1500, rel=0.01)
+    assert ahead.high - ahead.low < 150
+
+
+def test_one_step_out_of_line_is_no_new_level() -> None:
+    """A slow evaluation in the last of ten epochs."""
+    ahead = sum_to_come([100, 101, 99.5, 100.5, 99, 100, 100.5, 99.5, 100, 130], 10)
+
+    assert ahead.jump < 0.5
+
+
+def share_held_after_a_jump(seed: int, runs: int) -> float:
+    """Return the share of runs, predicted after their jump, whose rest lies in the interval."""
+    draw = random.Random(f"jump {seed}")
+    held = 0
+    for _ in range(runs):
+        finished = draw.randint(8, 24)
+        at, size = draw.randint(2, finished - 3), draw.choice((-1, 1)) * draw.uniform(0.05, 0.5)
+        steps = [
+            amount + 1e5 * size * (index >= at)
+            for index, amount in enumerate(run_of("alike", draw, finished * 3))
+        ]
+        ahead = sum_to_come(steps[:finished], len(steps) - finished)
+        held += ahead.low <= fsum(steps[finished:]) <= ahead.high
+    return held / runs
+
+
+def test_the_interval_holds_once_a_jump_has_come() -> None:
+    """Ninety of a hundred; with 150 runs chance moves the share by up to 7 points (3 sigma)."""
+    seed = 13
+    share = share_held_after_a_jump(seed, 150)
+
+    assert 0.83 <= share <= 0.99, f"seed {seed}: {share}"
