@@ -4,8 +4,13 @@ One rule for all that open around somebody's code: whatever the code raises goes
 ends in the same way with and without it.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from types import TracebackType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class CodeBlock(ABC):

@@ -5,7 +5,11 @@ group, labels, annotations, environment variables, file paths inside the trainin
 names. A name that only one module uses does not belong here.
 """
 
-from typing import Final
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 GROUP: Final = "lowtide.dev"
 VERSION: Final = "v1alpha1"
@@ -115,3 +119,9 @@ METRIC_TRAINER_CHECKPOINT_FAILURES: Final = "lowtide_trainer_checkpoint_failures
 
 # Exit code of a trainer that saved a checkpoint after SIGTERM and stopped on purpose.
 EXIT_CODE_PAUSED: Final = 75
+
+# How a run stands at the time of its report.
+OUTCOME_RUNNING: Final = "Running"
+OUTCOME_FINISHED: Final = "Finished"
+OUTCOME_PAUSED: Final = "Paused"
+OUTCOME_FAILED: Final = "Failed"

@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import os
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -226,47 +227,85 @@ def plain_write(size):
         return time.monotonic() - began
 
 
-IMPORT = """
+MEMORY = """
 import os, time
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+def resident(name="VmRSS"):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1])
+resident()
+"""
+IMPORT = f"""{MEMORY}
 before, began = resident(), time.process_time()
 import lowtide_trainer
-print(time.process_time() - began, resident() - before)
+print(time.process_time() - began, resident() - before, resident("VmHWM") - before)
 """
-START = """
-import os, time
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+START = f"""{MEMORY}
 before, began = resident(), time.process_time()
 import lowtide_trainer
-run = lowtide_trainer.run(model="mine").__enter__()
-seconds = time.process_time() - began
-print(seconds, resident() - before)
-run.__exit__(None, None, None)
+with lowtide_trainer.run(model="mine", epochs=1) as run:
+    seconds = time.process_time() - began
+    print(seconds, resident() - before, resident("VmHWM") - before)
 """
+EPOCH = f"""{MEMORY}
+before, began = resident(), time.process_time()
+import lowtide_trainer
+with lowtide_trainer.run(model="mine", epochs=1) as run:
+    for _ in run.epochs():
+        for _ in run.batches([[1, 2]]):
+            pass
+        run.epoch(accuracy=0.5)
+    seconds = time.process_time() - began
+    print(seconds, resident() - before, resident("VmHWM") - before)
+"""
+TRACED = """
+import tracemalloc
+tracemalloc.start()
+before = tracemalloc.get_traced_memory()[0]
+import lowtide_trainer
+with lowtide_trainer.run(model="mine", epochs=1) as run:
+    now, peak = tracemalloc.get_traced_memory()
+    print(0, (now - before) / 1024, (peak - before) / 1024)
+"""
+INTERPRETERS = 20
 
 
 def start():
-    """Print what importing, and importing and opening a run, cost beside programs; least of many.
+    """Print what importing, and importing and opening a run, cost; median and most of many starts.
 
-    The standard library's modules have mostly been imported by whatever a training imports.
+    Each is a fresh interpreter, with a report file and a port as in a pod; memory is what is
+    resident beyond what the interpreter had, now and at most. What the first epoch loads of the
+    standard library has mostly been loaded by whatever a training imports.
     """
     compiling = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        compiling["LOWTIDE_METRICS_PORT"] = str(free.getsockname()[1])
     modules = "dataclasses, datetime, enum, json, logging, pathlib, re, signal, threading, typing"
     for name, program in (
         ("import alone, bare Python", IMPORT),
-        ("bare Python", START),
-        ("beside modules of the standard library", f"import {modules}\n{START}"),
-        ("beside torch", f"import torch\n{START}"),
+        ("import and start, bare Python", START),
+        ("the same as Python counts its objects (tracemalloc)", TRACED),
+        ("import, start and first epoch, bare Python", EPOCH),
+        (
+            "import, start and first epoch, beside the standard library",
+            f"import {modules}\n{EPOCH}",
+        ),
+        ("import and start, beside torch", f"import torch\n{START}"),
+        ("import, start and first epoch, beside torch", f"import torch\n{EPOCH}"),
     ):
         found = []
-        for _ in range(10):
+        for _ in range(INTERPRETERS):
             result = subprocess.run([sys.executable, "-c", program], capture_output=True,
                                     env=compiling, text=True, check=True)  # fmt: skip
             found.append(tuple(map(float, result.stdout.split())))
-        seconds, kibibytes = map(min, zip(*found, strict=True))
-        print(f"start          {seconds * 1000:.1f} ms of CPU time, {kibibytes:.0f} KiB, {name}")
+        seconds, kibibytes, peaks = zip(*found, strict=True)
+        print(
+            f"start          {statistics.median(seconds) * 1000:.1f} ms of CPU time (most "
+            f"{max(seconds) * 1000:.1f}), {statistics.median(kibibytes):.0f} KiB (peak "
+            f"{statistics.median(peaks):.0f}, most {max(peaks):.0f}), {name}",
+            flush=True,
+        )
 
 
 @contextlib.contextmanager
@@ -287,12 +326,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=300.0, help="for each tool, at most")
     parser.add_argument("--step", choices=("wait", "compute"), default="wait")
+    parser.add_argument("--only", choices=("start", "checkpoint"), help="this measurement alone")
     parser.add_argument("--width", type=float, default=0.005, help="of the interval, of a step")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = tempfile.mkdtemp()
     os.environ["LOWTIDE_REPORT_PATH"] = str(Path(folder, "report"))
     os.environ["LOWTIDE_METRICS_PORT"] = "0"
+    if options.only:
+        {"start": start, "checkpoint": checkpoint}[options.only]()
+        return
     start()
     checkpoint()
     per_batch()

@@ -18,29 +18,32 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
-from lowtide.names import TERMINATION_MESSAGE_MAX_BYTES
+from lowtide.names import (
+    OUTCOME_FAILED,
+    OUTCOME_FINISHED,
+    OUTCOME_PAUSED,
+    OUTCOME_RUNNING,
+    TERMINATION_MESSAGE_MAX_BYTES,
+)
 from lowtide.trainingjob.inference_record import InferenceRecord
 from lowtide.trainingjob.report_values import (
+    HISTORY_LIMIT,
     NAME_MAX_BYTES,
+    PLAIN_CHECKS,
+    SCHEMA_VERSION,
     SECONDS_LIMIT,
     check_count,
     check_epochs,
-    check_error,
-    check_flops,
     check_fraction,
     check_moment,
     check_name,
-    check_number,
     check_seconds,
-    check_seed,
     compact_json,
     json_bytes,
+    json_key,
     shown,
 )
 
-SCHEMA_VERSION: Final = 1
-HISTORY_LIMIT: Final = 48
-"""Entries in the history; longer runs merge neighbouring epochs, so that the worst case fits."""
 _ONE_KIND: Final = "a report is of a training with a history or of an inference, not of both"
 """Also what keeps the longest report within its bytes."""
 
@@ -48,12 +51,12 @@ _ONE_KIND: Final = "a report is of a training with a history or of an inference,
 class TrainingOutcome(StrEnum):
     """State of the run at the time of the report."""
 
-    RUNNING = "Running"
+    RUNNING = OUTCOME_RUNNING
     """Written after every epoch; it remains when the process is killed without warning."""
-    FINISHED = "Finished"
-    PAUSED = "Paused"
+    FINISHED = OUTCOME_FINISHED
+    PAUSED = OUTCOME_PAUSED
     """Stopped on request after saving its state; the next attempt resumes there."""
-    FAILED = "Failed"
+    FAILED = OUTCOME_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,7 @@ def build_report(values: Mapping[str, object]) -> Parsed:
         try:
             accepted[attribute] = check(value)
         except ValueError as error:
-            faults.append(f"{_key(attribute)} is left out: {error}")
+            faults.append(f"{json_key(attribute)} is left out: {error}")
     if accepted.get("inference") is not None and accepted.get("history"):
         del accepted["inference"]
         faults.append(f"inference is left out: {_ONE_KIND}")
@@ -235,7 +238,7 @@ def to_message(report: TrainingReport) -> str:
     for attribute in _CHECKS:
         value = getattr(report, attribute)
         if value is not None and value != ():
-            document[_key(attribute)] = _json_value(value)
+            document[json_key(attribute)] = _json_value(value)
     return compact_json(document)
 
 
@@ -266,7 +269,7 @@ def parse_report(message: str | None) -> Parsed:
     if type(version) is not int or version != SCHEMA_VERSION:
         sentence = f"the report has schemaVersion {shown(version)}, {SCHEMA_VERSION} can be read"
         return Parsed(None, (sentence,))
-    values = {attribute: document.get(_key(attribute)) for attribute in _CHECKS}
+    values = {attribute: document.get(json_key(attribute)) for attribute in _CHECKS}
     parsed = build_report(values)
     return Parsed(parsed.report, cut + parsed.faults)
 
@@ -300,19 +303,13 @@ def _assign(target: object, attribute: str, value: object) -> None:
     object.__setattr__(target, attribute, value)
 
 
-def _key(attribute: str) -> str:
-    """Return the JSON key of an attribute: `epochs_planned` is `epochsPlanned`."""
-    first, *rest = attribute.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
 def _json_value(value: object) -> object:
     """Return a field's JSON value: times as text, the history as columns of numbers."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, CheckpointInfo | InferenceRecord):
         return {
-            _key(name): _json_value(part)
+            json_key(name): _json_value(part)
             for name in value.__slots__
             if (part := getattr(value, name)) is not None
         }
@@ -342,14 +339,14 @@ def _check_record(value: object, kind: type[Record]) -> Record:
         return value
     if not isinstance(value, dict):
         raise ValueError(f"{shown(value)} is not an object")
-    parts: dict[str, Any] = {part.name: value.get(_key(part.name)) for part in fields(kind)}
+    parts: dict[str, Any] = {part.name: value.get(json_key(part.name)) for part in fields(kind)}
     return kind(**parts)
 
 
 def _check_history(value: object) -> tuple[EpochRecord, ...]:
     """Return the history, given as records or as a JSON object of columns."""
     if isinstance(value, dict):
-        columns: list[Any] = [value.get(_key(attribute)) for attribute in EpochRecord.__slots__]
+        columns: list[Any] = [value.get(json_key(attribute)) for attribute in EpochRecord.__slots__]
         if not all(
             isinstance(column, list) and len(column) == len(columns[0]) for column in columns
         ):
@@ -367,23 +364,7 @@ def _check_history(value: object) -> tuple[EpochRecord, ...]:
 
 _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "outcome": _check_outcome,
-    "error": check_error,
-    "model": check_name,
-    "dataset": check_name,
-    "framework": check_name,
-    "device": check_name,
-    "seed": check_seed,
-    "epochs": check_epochs,
-    "epochs_planned": check_epochs,
-    "samples": check_count,
-    "samples_planned": check_count,
-    "resumed_samples": check_count,
-    "tokens": check_count,
-    "parameters": check_count,
-    "flops": check_flops,
-    "accuracy": check_fraction,
-    "accuracy_top5": check_fraction,
-    "loss": check_number,
+    **PLAIN_CHECKS,
     "started_at": check_moment,
     "training_seconds": check_seconds,
     "checkpoint": partial(_check_record, kind=CheckpointInfo),

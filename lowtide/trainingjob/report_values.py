@@ -2,16 +2,21 @@
 
 Each `check_*` function takes anything and returns the value as the report keeps it, or raises
 `ValueError` with the value seen and what would be right. Values in messages are truncated and
-escaped: they come from users' programs and end up in a status. Standard library only.
+escaped: they come from users' programs and end up in a status. Standard library only, of which
+each module is loaded by the function that needs it: a training that starts loads none.
 """
 
-import json
-from datetime import UTC, datetime
-from math import isfinite
-from typing import Final
+from __future__ import annotations
 
-from lowtide.units import parse_timestamp
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from typing import Final
 
+SCHEMA_VERSION: Final = 1
+HISTORY_LIMIT: Final = 48
+"""Entries in the history; longer runs merge neighbouring epochs, so that the worst case fits."""
 NAME_MAX_BYTES: Final = 80
 ERROR_MAX_BYTES: Final = 300
 MAX_COUNT: Final = 2**63 - 1
@@ -24,12 +29,29 @@ SECONDS_LIMIT: Final = 1e9
 
 def compact_json(value: object) -> str:
     """Return the shortest JSON text of `value`."""
+    import json
+
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def plain_json(value: str | int | float) -> str:
+    """Return the JSON text of a printable line or a finite number, as `compact_json` does."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    # A subclass may have a text of its own.
+    return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
+
+
 def json_bytes(text: str) -> int:
-    """Return the number of bytes of a text in JSON, without its quotation marks."""
-    return len(compact_json(text).encode("utf-8", "surrogatepass")) - 2
+    """Return the number of bytes of a printable line in JSON, without its quotation marks."""
+    return len(plain_json(text).encode()) - 2
+
+
+def json_key(attribute: str) -> str:
+    """Return the JSON key of an attribute: `epochs_planned` is `epochsPlanned`."""
+    first, *rest = attribute.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def shown(value: object) -> str:
@@ -72,7 +94,7 @@ def check_number(value: object) -> float:
     """Return a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{shown(value)} is not a number")
-    if not -1e308 <= value <= 1e308 or not isfinite(value):
+    if not -1e308 <= value <= 1e308:  # neither is NaN
         raise ValueError(f"{shown(value)} is not a finite number")
     return float(value)
 
@@ -124,8 +146,12 @@ def check_seconds(value: object) -> float:
 
 def check_moment(value: object) -> datetime:
     """Return a UTC time in whole milliseconds, of a datetime, RFC 3339 text or Unix seconds."""
+    from datetime import UTC, datetime
+
     try:
         if isinstance(value, str):
+            from lowtide.units import parse_timestamp
+
             value = parse_timestamp(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             value = datetime.fromtimestamp(value, UTC)
@@ -138,3 +164,25 @@ def check_moment(value: object) -> datetime:
         raise ValueError(f"{shown(value)} is not a time between the years 1970 and 5138")
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     return datetime.fromtimestamp(whole, UTC).replace(microsecond=milliseconds * 1000)
+
+
+PLAIN_CHECKS: Final[Mapping[str, Callable[[object], str | int | float]]] = {
+    "error": check_error,
+    "model": check_name,
+    "dataset": check_name,
+    "framework": check_name,
+    "device": check_name,
+    "seed": check_seed,
+    "epochs": check_epochs,
+    "epochs_planned": check_epochs,
+    "samples": check_count,
+    "samples_planned": check_count,
+    "resumed_samples": check_count,
+    "tokens": check_count,
+    "parameters": check_count,
+    "flops": check_flops,
+    "accuracy": check_fraction,
+    "accuracy_top5": check_fraction,
+    "loss": check_number,
+}
+"""Checks of the fields of a report that are a text or a number, in their order."""

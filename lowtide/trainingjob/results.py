@@ -20,7 +20,7 @@ from lowtide.trainingjob.base import (
     Timestamp,
 )
 from lowtide.trainingjob.inference import InferenceStatus
-from lowtide.trainingjob.report import HISTORY_LIMIT
+from lowtide.trainingjob.report_values import HISTORY_LIMIT
 
 MAX_COMPONENTS = 32
 

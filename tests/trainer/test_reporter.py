@@ -16,7 +16,7 @@ class FakeTime:
         self.seconds = 0.0
 
     def clock(self):
-        return START + timedelta(seconds=self.seconds)
+        return START.timestamp() + self.seconds
 
     def monotonic(self):
         return 1000 + self.seconds

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -102,6 +103,7 @@ def test_a_loop_that_breaks_off_counts_what_it_finished(pod):
         pytest.param({"input_ids": torch.zeros(4, 9)}, 4, id="a mapping"),
         pytest.param([[torch.zeros(2, 3)], 1], 2, id="nested"),
         pytest.param([1, 2, 3], 3, id="plain numbers"),
+        pytest.param((4, [torch.zeros(8, 3), torch.zeros(8)]), 8, id="with its number"),
         pytest.param(["a", "b"], 2, id="texts"),
         pytest.param(torch.tensor(1.0), None, id="no dimension"),
         pytest.param(object(), None, id="anything else"),
@@ -115,6 +117,60 @@ def test_the_size_of_a_batch_is_read_from_what_it_holds(pod, batch, samples):
                 pass
 
     assert pod.report.samples == samples
+
+
+def use_epochs(run):
+    for _ in run.epochs():
+        pass
+
+
+def use_batches(run):
+    for _ in run.batches(loader()):
+        pass
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["never opened", "ended"])
+@pytest.mark.parametrize(
+    "use",
+    [use_epochs, use_batches, lambda run: run.epoch(loss=1.0), lambda run: run.pause()],
+    ids=["epochs", "batches", "epoch", "pause"],
+)
+def test_a_run_that_is_not_open_is_refused_in_one_sentence(pod, use, has_ended):
+    """Signals would not be heard, and no report would be written."""
+    run = lowtide_trainer.run(epochs=1)
+    if has_ended:
+        with run:
+            pass
+
+    with pytest.raises(UsageError, match=r"^the run is not open: train within"):
+        use(run)
+
+
+def test_an_epoch_that_is_ended_twice_counts_once(pod, caplog):
+    """First the loss and then the accuracy, in two calls: three epochs, not six."""
+    net = nn.Linear(1, 1)
+    with lowtide_trainer.run(epochs=3, state=[net]) as run:
+        for epoch in run.epochs():
+            for _ in run.batches(loader()):
+                pass
+            run.epoch(loss=0.5)
+            run.epoch(accuracy=0.25 * (epoch + 1))
+
+    assert (pod.report.epochs, pod.report.samples) == (3, 60)
+    assert (pod.report.loss, pod.report.accuracy) == (0.5, 0.75)
+    assert [entry.accuracy for entry in pod.report.history] == [0.25, 0.5, 0.75]
+    assert caplog.messages == ["run.epoch was called again in one epoch, which counts once"]
+
+
+def test_a_loop_of_ones_own_over_epochs_counts_each(pod):
+    """Without `run.epochs` every call of `run.epoch` ends an epoch."""
+    with lowtide_trainer.run(epochs=2) as run:
+        for _ in range(2):
+            for _ in run.batches(loader()):
+                pass
+            run.epoch(loss=0.5)
+
+    assert (pod.report.epochs, pod.report.samples) == (2, 40)
 
 
 def test_an_empty_data_set_is_named(pod, caplog):
@@ -360,22 +416,50 @@ BARE = textwrap.dedent(
 )
 
 
-def test_a_start_without_a_port_loads_no_server(tmp_path):
-    code = """
-import sys, lowtide_trainer
-with lowtide_trainer.run(model="mine"):
-    print(sorted({"http.server", "socketserver", "torch", "numpy"} & set(sys.modules)))
+START = """
+import sys
+before = set(sys.modules)
+import lowtide_trainer
+with lowtide_trainer.run(model="mine", epochs=3, seed=1):
+    print(*sorted(set(sys.modules) - before))
 """
-    environment = {"LOWTIDE_REPORT_PATH": str(tmp_path / "report"), "LOWTIDE_METRICS_PORT": "0"}
+STANDARD_MODULES_OF_A_START = {
+    "__future__",
+    "_socket",
+    "itertools",
+    "select",
+    "time",
+}
+"""What import and start of a run may load of the standard library, beside what any Python has.
+
+Ten times as many modules would be loaded by `logging`, `json`, `pathlib`, `datetime`, `enum` or
+`threading`, and a start would take 50 ms and 6 MB; they come with the first epoch or the first
+client. benchmarks/trainer/overhead.py measures it."""
+
+
+@pytest.mark.parametrize("port", ["0", None], ids=["without a port", "as in a pod"])
+def test_a_start_loads_next_to_nothing_of_the_standard_library(tmp_path, port):
+    """As in a pod: the report has a file, and the pages have a port."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+    environment = {"LOWTIDE_REPORT_PATH": str(tmp_path / "report"), "LOWTIDE_METRICS_PORT": port}
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", START],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    assert done.stdout == "[]\n"
+
+    loaded = done.stdout.split()
+    others = {name for name in loaded if not name.startswith("lowtide")}
+    allowed = STANDARD_MODULES_OF_A_START - ({"_socket", "select"} if port == "0" else set())
+    assert others <= allowed
+    assert "lowtide.trainingjob.report" not in loaded
+    assert parse_report((tmp_path / "report").read_text()).report.model == "mine"
 
 
 def test_reporting_needs_the_standard_library_only(tmp_path):

@@ -4,13 +4,18 @@ Reporting never stops a training, so a wrong figure is left out with a warning. 
 says how long to train or where to save is refused at the start instead, before anything is lost.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from os import PathLike
-from typing import Any
 
 from lowtide.trainingjob.report_values import check_number, shown
 from lowtide_trainer.errors import UsageError
 from lowtide_trainer.figures import plain_count, plain_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 def whole_number(name: str, value: object, *, least: int, meaning: str) -> int:
@@ -63,7 +68,11 @@ def stateful(value: object) -> Mapping[str, Any] | Sequence[Any] | None:
     Raises:
         UsageError: it is neither a list, nor a mapping, nor an object with a state.
     """
-    if value is None or (isinstance(value, Mapping | Sequence) and not isinstance(value, str)):
+    if value is None or isinstance(value, list | tuple | dict):
+        return value
+    from collections.abc import Mapping, Sequence
+
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str):
         return value
     if hasattr(value, "state_dict") or hasattr(value, "get_state"):
         return [value]

@@ -8,21 +8,25 @@ would not repeat: all ranks saved at the same step, or another rank was lost and
 stands.
 """
 
-import logging
-import os
-from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import Final, NoReturn
+from __future__ import annotations
 
-from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import TrainingOutcome, TrainingReport
-from lowtide_trainer.notes import ProcessStage, leave_note, pause_exit_code
+import os
+
+from lowtide.names import EXIT_CODE_PAUSED, OUTCOME_FAILED, OUTCOME_PAUSED
+from lowtide_trainer.environment import ENV_NOTES
+from lowtide_trainer.errors import UsageError
 from lowtide_trainer.ranks import Ranks, RankSums
 from lowtide_trainer.report import open_reporter
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.stop import StopRequest
+from lowtide_trainer.warnings_log import warn
 
-log = logging.getLogger(__name__)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Final, NoReturn
+
+    from lowtide.trainingjob.report import TrainingReport
 
 EXIT_CODE_TOLD_TO_STOP: Final = 143
 """As if SIGTERM had ended the process: it was told to stop and saved nothing."""
@@ -55,15 +59,29 @@ class TrainingAttempt:
         self._owns_stop = stop is None
         self._given_reporter = reporter
         self._alone = alone
-        self._stack = ExitStack()
+        self._at_end: list[Callable[[], None]] = []
+        self._is_open = False
 
     def open(self) -> None:
         """Listen for signals and open the report; its clock is not started yet."""
         if self._owns_stop:
-            self._stack.enter_context(self.stop)
-        leave_note(ProcessStage.LISTENING, self.environment)
+            self.stop.listen()
+            self._at_end.append(self.stop.close)
+        self.leave_note("Listening")
         self.ranks = Ranks(alone=self._alone)
         self.reporter = self._given_reporter or self._open_reporter()
+        self._is_open = True
+
+    def require_open(self) -> None:
+        """Refuse to go on where signals are not heard and no report is written.
+
+        Raises:
+            UsageError: the attempt was not opened, or has ended.
+        """
+        if not self._is_open:
+            raise UsageError(
+                "the run is not open: train within `with lowtide_trainer.run(...) as run:`"
+            )
 
     @property
     def owns_reporter(self) -> bool:
@@ -113,7 +131,7 @@ class TrainingAttempt:
         self._report_pause()
         # No rank leaves before all have left their note: a launcher kills the others.
         self.ranks.gather(None)
-        raise SystemExit(pause_exit_code(EXIT_CODE_PAUSED, self.environment))
+        raise SystemExit(self._pause_exit_code())
 
     def leave_unsaved(self) -> NoReturn:
         """Report that the training was told to stop and could not save, and leave the process.
@@ -122,7 +140,7 @@ class TrainingAttempt:
             SystemExit: as if the signal had ended the process.
         """
         self.reporter.end(
-            TrainingOutcome.FAILED,
+            OUTCOME_FAILED,
             "the training was told to stop and saves no checkpoints, so its work is lost: "
             "give state= to be able to pause",
         )
@@ -136,26 +154,41 @@ class TrainingAttempt:
         """
         is_bereft = error is not None and self.ranks.has_lost_another(error)
         if is_bereft:
-            log.warning(
+            warn(
+                __name__,
                 "another process of this training was lost (%s): the next start goes on from the "
                 "last checkpoint",
                 str(error).strip().partition("\n")[0],
             )
             self._report_pause()
         self.reporter.end_with(error)
-        if self.reporter.outcome is not TrainingOutcome.PAUSED:
-            leave_note(ProcessStage.ENDED, self.environment)
+        if self.reporter.outcome != OUTCOME_PAUSED:
+            self.leave_note("Ended")
         self.close()
         if is_bereft:
-            raise SystemExit(pause_exit_code(EXIT_CODE_PAUSED, self.environment)) from error
+            raise SystemExit(self._pause_exit_code()) from error
 
     def close(self) -> None:
         """Serve no more figures, and put back the handlers that were there before."""
-        self._stack.close()
+        self._is_open = False
+        while self._at_end:
+            self._at_end.pop()()
+
+    def leave_note(self, stage: str) -> None:
+        """Leave a note of a `ProcessStage` for a wrapper, if there is one."""
+        if self.environment.get(ENV_NOTES):
+            from lowtide_trainer.notes import ProcessStage, leave_note
+
+            leave_note(ProcessStage(stage), self.environment)
+
+    def _pause_exit_code(self) -> int:
+        from lowtide_trainer.notes import pause_exit_code
+
+        return pause_exit_code(EXIT_CODE_PAUSED, self.environment)
 
     def _report_pause(self) -> None:
-        self.reporter.end(TrainingOutcome.PAUSED)
-        leave_note(ProcessStage.PAUSED, self.environment)
+        self.reporter.end(OUTCOME_PAUSED)
+        self.leave_note("Paused")
 
     def _count(self, sums: RankSums) -> None:
         if not (sums.samples or sums.tokens or sums.uncounted or sums.uncounted_tokens):
@@ -169,7 +202,7 @@ class TrainingAttempt:
         """Return the reporter; only the first rank writes a report and serves metrics."""
         if not self.ranks.is_first:
             return Reporter(write=_write_nothing, **self.facts)  # type: ignore[arg-type]
-        return open_reporter(self.environment, self._stack, **self.facts)
+        return open_reporter(self.environment, self._at_end.append, **self.facts)
 
 
 def _write_nothing(report: TrainingReport) -> None:

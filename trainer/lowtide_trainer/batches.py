@@ -5,11 +5,16 @@ iterator is made; with them put back, a fresh iterator repeats the same order, a
 an earlier attempt trained on are skipped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from math import nan
-from typing import Any, Final
+from __future__ import annotations
 
+from itertools import islice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final
+
+_UNKNOWN: Final = float("nan")
 _SEQUENCES: Final = (tuple, list)
 """Named once: `tuple | list` makes a new type at every batch."""
 _PLAIN: Final = (str, bytes, int, float)
@@ -27,14 +32,23 @@ def batch_size(batch: Any) -> int | None:
         first = batch[0]
         shape = getattr(first, "shape", None)
         if shape is None:
-            return len(batch) if isinstance(first, _PLAIN) else batch_size(first)
+            return _size_of_parts(batch)
     else:
         shape = getattr(batch, "shape", None)
     if shape is not None:
         return int(shape[0]) if shape else None
-    if isinstance(batch, Mapping):
+    if hasattr(batch, "keys") and hasattr(batch, "values"):
         return batch_size(tuple(batch.values()))
     return None
+
+
+def _size_of_parts(batch: Any) -> int | None:
+    """Return the size of a batch whose first part has no shape.
+
+    A number beside a batch, as `enumerate` puts it there, is no sample.
+    """
+    part = next((part for part in batch if not isinstance(part, _PLAIN)), None)
+    return len(batch) if part is None else batch_size(part)
 
 
 def count_by(function: Callable[[Any], object], batch: Any, warn: Callable[[str], None]) -> object:
@@ -49,8 +63,8 @@ def count_by(function: Callable[[Any], object], batch: Any, warn: Callable[[str]
             f"a batch cannot be counted ({type(error).__name__}: {error}): mend the function that "
             "is given as samples= or tokens="
         )
-        return nan
-    return nan if count is None else count
+        return _UNKNOWN
+    return _UNKNOWN if count is None else count
 
 
 def set_epoch(loader: Any, epoch: int) -> None:

@@ -11,8 +11,13 @@ Every message is one sentence: what was wrong, the value seen, what would be rig
 such an error ends says this sentence alone: a trace of Lowtide's own code explains nothing.
 """
 
+from __future__ import annotations
+
 import sys
-from types import TracebackType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class TrainerError(Exception):

@@ -1,14 +1,21 @@
 """Facts of a run: fields of the report that are known beforehand, and what a mistake is told."""
 
-from collections.abc import Set
-from dataclasses import fields
-from typing import Final
+from __future__ import annotations
 
-from lowtide.trainingjob.report import TrainingReport
+from lowtide.trainingjob.report_values import PLAIN_CHECKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Set
+    from typing import Final
 
 FACTS_PER_SAMPLE: Final = "flops_per_sample"
 """A factor for a field of the report."""
-FACTS: Final = frozenset({part.name for part in fields(TrainingReport)} | {FACTS_PER_SAMPLE})
+OTHER_FACTS: Final = frozenset(
+    {"outcome", "started_at", "training_seconds", "history", "checkpoint", "inference"}
+)
+"""Fields of the report that are neither a text nor a number."""
+FACTS: Final = frozenset({*PLAIN_CHECKS, *OTHER_FACTS, FACTS_PER_SAMPLE})
 """Names that a fact of a training may have."""
 
 

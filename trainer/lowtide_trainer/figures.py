@@ -4,14 +4,18 @@ Loops pass what they have at hand: floats, numpy scalars, tensors of one element
 types is imported here; each is recognised by its `item` method.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import pairwise
-from typing import Any
+from __future__ import annotations
 
-from lowtide.trainingjob.report import HISTORY_LIMIT, EpochRecord
-from lowtide.trainingjob.report_values import check_count
+from itertools import pairwise
+
+from lowtide.trainingjob.report_values import HISTORY_LIMIT, check_count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from lowtide.trainingjob.report import EpochRecord
 
 
 def plain_number(value: object) -> object:
@@ -76,7 +80,7 @@ class EpochHistory:
         """Set the accuracy of the last entry, evaluated after the epoch had ended."""
         if self._records:
             last = self._records[-1]
-            self._records[-1] = EpochRecord(
+            self._records[-1] = type(last)(
                 epoch=last.epoch,
                 ended_at=last.ended_at,
                 duration_seconds=last.duration_seconds,
@@ -84,26 +88,54 @@ class EpochHistory:
             )
 
 
-@dataclass(slots=True)
 class TrainingFigures:
     """Figures that change while training. `None` means unknown."""
 
-    epochs: int = 0
-    samples: int | None = 0
-    """`None` once a batch of unknown size was trained on."""
-    tokens: int | None = None
-    """`None` without a count, and once one was unknown."""
-    tokens_are_unknown: bool = False
-    accuracy: object = None
-    """As the loop passed it; checked when the report is made."""
-    accuracy_top5: object = None
-    loss: object = None
-    started_at: datetime | None = None
-    """Start of the first attempt."""
-    training_seconds: float = 0.0
-    epoch_seconds: float = 0.0
-    """Time since the end of the last epoch."""
-    history: EpochHistory = field(default_factory=EpochHistory)
+    __slots__ = (
+        "accuracy",
+        "accuracy_top5",
+        "epoch_seconds",
+        "epochs",
+        "history",
+        "loss",
+        "samples",
+        "started_at",
+        "tokens",
+        "tokens_are_unknown",
+        "training_seconds",
+    )
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 0,
+        samples: int | None = 0,
+        tokens: int | None = None,
+        tokens_are_unknown: bool = False,
+        accuracy: object = None,
+        accuracy_top5: object = None,
+        loss: object = None,
+        started_at: float | None = None,
+        training_seconds: float = 0.0,
+        epoch_seconds: float = 0.0,
+        history: EpochHistory | None = None,
+    ) -> None:
+        self.epochs = epochs
+        self.samples = samples
+        """`None` once a batch of unknown size was trained on."""
+        self.tokens = tokens
+        """`None` without a count, and once one was unknown."""
+        self.tokens_are_unknown = tokens_are_unknown
+        self.accuracy = accuracy
+        """As the loop passed it; checked when the report is made."""
+        self.accuracy_top5 = accuracy_top5
+        self.loss = loss
+        self.started_at = started_at
+        """Start of the first attempt, in Unix seconds."""
+        self.training_seconds = training_seconds
+        self.epoch_seconds = epoch_seconds
+        """Time since the end of the last epoch."""
+        self.history = history or EpochHistory()
 
     def to_state(self) -> dict[str, Any]:
         """Return the figures as plain values for a checkpoint."""
@@ -115,7 +147,7 @@ class TrainingFigures:
             "accuracy": _plain_or_none(self.accuracy),
             "accuracy_top5": _plain_or_none(self.accuracy_top5),
             "loss": _plain_or_none(self.loss),
-            "started_at": self.started_at.timestamp() if self.started_at else None,
+            "started_at": self.started_at,
             "training_seconds": self.training_seconds,
             "epoch_seconds": self.epoch_seconds,
             "history": [
@@ -128,20 +160,32 @@ class TrainingFigures:
 def figures_of_state(state: Mapping[str, Any]) -> TrainingFigures:
     """Return the figures in plain values of `to_state`; one that is missing starts anew."""
     values = dict(state)
-    if values.get("started_at") is not None:
-        values["started_at"] = datetime.fromtimestamp(values["started_at"], UTC)
-    values["history"] = EpochHistory(
-        tuple(
-            EpochRecord(
-                epoch=epoch,
-                ended_at=datetime.fromtimestamp(ended_at, UTC),
-                duration_seconds=seconds,
-                accuracy=accuracy,
-            )
-            for epoch, ended_at, seconds, accuracy in values.get("history", ())
-        )
-    )
+    values["history"] = EpochHistory(tuple(map(_record_of, values.get("history", ()))))
     return TrainingFigures(**values)
+
+
+def _record_of(entry: tuple[int, float, float, float | None]) -> EpochRecord:
+    """Return an entry of the history from its values in a checkpoint."""
+    epoch, ended_at, seconds, accuracy = entry
+    return new_record(epoch, ended_at, seconds, accuracy)
+
+
+def new_record(
+    epoch: int, ended_at: float, duration_seconds: float, accuracy: float | None
+) -> EpochRecord:
+    """Return an entry of the history; `ended_at` in Unix seconds.
+
+    What a report is made of is loaded with the first epoch that ends, not by a start.
+    """
+    from lowtide.trainingjob.report import EpochRecord
+    from lowtide.trainingjob.report_values import check_moment
+
+    return EpochRecord(
+        epoch=epoch,
+        ended_at=check_moment(ended_at),
+        duration_seconds=duration_seconds,
+        accuracy=accuracy,
+    )
 
 
 def _plain_or_none(value: object) -> int | float | None:

@@ -24,13 +24,13 @@ from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, bounded_
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
 from lowtide_trainer import batches as data
 from lowtide_trainer.arguments import whole_number
+from lowtide_trainer.clock import utc_now
 from lowtide_trainer.errors import explain_uncaught
 from lowtide_trainer.facts import FACTS, FACTS_PER_SAMPLE, unknown_fact
 from lowtide_trainer.figures import plain_count, plain_number
 from lowtide_trainer.latency import Latencies
 from lowtide_trainer.notes import ProcessStage, leave_note
 from lowtide_trainer.report import report_path, report_writer, say_where
-from lowtide_trainer.reporter import utc_now
 from lowtide_trainer.stop import StopRequest
 
 log = logging.getLogger(__name__)

@@ -1,16 +1,13 @@
 """Pages of the trainer while the training runs: `/metrics` with figures, `/report` with the report.
 
 Both are made from the reporter when they are asked for, so they always agree; the operator reads
-the second one, which tells when each epoch ended. The series have no labels
-except those that the scrape adds; an unknown figure has no series. A port in use is a warning:
-reporting never stops a training. Standard library only: user programs import this module, and
-eight numbers without labels need no client library.
+the second one, which tells when each epoch ended. The series have no labels except those that the
+scrape adds; an unknown figure has no series. Standard library only: user programs load this module,
+and eight numbers without labels need no client library.
 """
 
-import logging
+import socket
 import socketserver
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -27,9 +24,8 @@ from lowtide.names import (
     TRAINER_REPORT_PATH,
 )
 from lowtide.trainingjob.report import to_message
+from lowtide_trainer.listener import listen
 from lowtide_trainer.reporter import Reporter
-
-log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _REQUEST_SECONDS: Final = 5.0
@@ -82,33 +78,26 @@ def serve_metrics(reporter: Reporter, port: int, address: str = "0.0.0.0") -> It
 
     Port 0 takes any free port.
     """
+    listener = listen(reporter, port, address)
     try:
-        server = _Server((address, port), _Request)
-    except OSError as error:
-        log.warning("metrics cannot be served on %s:%d: %s", address, port, error)
-        yield None
-        return
-    server.reporter = reporter
-    thread = threading.Thread(target=server.serve_forever, name="lowtide-metrics", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
+        yield None if listener is None else listener.port
     finally:
-        # A run that was opened and never closed ends with the interpreter, whose threads have
-        # stopped by then: to wait for this one would be to wait for ever.
-        if not sys.is_finalizing():
-            server.shutdown()
-            thread.join(timeout=5)
-        server.server_close()
+        if listener is not None:
+            listener.close()
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    """A server of two pages; a slow client keeps no other one waiting."""
+class PageServer(socketserver.ThreadingTCPServer):
+    """A server of two pages on a socket that listens; a slow client keeps no other one waiting."""
 
-    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
-    reporter: Reporter
+
+    def __init__(self, descriptor: int, reporter: Reporter) -> None:
+        self.reporter = reporter
+        listening = socket.socket(fileno=descriptor)
+        super().__init__(listening.getsockname(), _Request, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Drop a client that left or sent nothing; training output is no place for its trace."""
@@ -128,7 +117,7 @@ class _Request(socketserver.StreamRequestHandler):
             if line in (b"\r\n", b"\n"):
                 break
         server = self.server
-        assert isinstance(server, _Server)
+        assert isinstance(server, PageServer)
         status, kind, text = "200 OK", CONTENT_TYPE, ""
         if first_line.startswith((b"GET /metrics ", b"GET / ", b"GET /metrics?")):
             text = exposition(server.reporter)

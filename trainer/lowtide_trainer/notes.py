@@ -11,11 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
-ENV_NOTES: Final = "LOWTIDE_EXEC_NOTES"
-ENV_TORCHRUN: Final = "TORCHELASTIC_RUN_ID"
-"""torchrun and `accelerate launch` with several processes set it."""
+from lowtide_trainer.environment import ENV_NOTES, ENV_TORCHRUN
 
 
 class ProcessStage(StrEnum):

@@ -9,26 +9,46 @@ them at one step. A rank whose data ended keeps exchanging until all have ended.
 torch is used only if the program imported it already; without a process group there is one rank.
 """
 
+from __future__ import annotations
+
 import sys
-from dataclasses import astuple, dataclass
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RankSums:
-    """Sums over all ranks of what each gave to an exchange."""
+    """Sums over all ranks of what each gave to an exchange; not changed once it is made.
 
-    stop: int = 0
-    """Ranks that were told to stop."""
-    save: int = 0
-    """Ranks that wish for a checkpoint."""
-    ended: int = 0
-    """Ranks whose data ended."""
-    samples: int = 0
-    tokens: int = 0
-    uncounted: int = 0
-    """Batches of unknown size."""
-    uncounted_tokens: int = 0
+    `stop`: ranks that were told to stop; `save`: that wish for a checkpoint; `ended`: whose data
+    ended; `uncounted` and `uncounted_tokens`: batches of unknown size.
+    """
+
+    __slots__ = ("ended", "samples", "save", "stop", "tokens", "uncounted", "uncounted_tokens")
+
+    def __init__(
+        self,
+        *,
+        stop: int = 0,
+        save: int = 0,
+        ended: int = 0,
+        samples: int = 0,
+        tokens: int = 0,
+        uncounted: int = 0,
+        uncounted_tokens: int = 0,
+    ) -> None:
+        self.stop = stop
+        self.save = save
+        self.ended = ended
+        self.samples = samples
+        self.tokens = tokens
+        self.uncounted = uncounted
+        self.uncounted_tokens = uncounted_tokens
+
+    def values(self) -> list[int]:
+        """Return the sums in the order of their names, as they are exchanged."""
+        return [getattr(self, name) for name in self.__slots__]
 
 
 class Ranks:
@@ -63,7 +83,7 @@ class Ranks:
         import torch
 
         before = self.drain()
-        values = torch.tensor(astuple(mine), dtype=torch.int64)
+        values = torch.tensor(mine.values(), dtype=torch.int64)
         work = self._distributed.all_reduce(values, group=self._group, async_op=True)
         self._pending = (work, values)
         return before

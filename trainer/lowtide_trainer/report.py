@@ -5,13 +5,10 @@ container, so it is written in place: it can be neither replaced nor removed. El
 is a file in the working directory, and one line on standard error says which.
 """
 
-import logging
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Final
 
 from lowtide.names import (
     DEFAULT_REPORT_PATH,
@@ -19,25 +16,31 @@ from lowtide.names import (
     ENV_REPORT_PATH,
     TRAINER_METRICS_PORT,
 )
-from lowtide.trainingjob.report import TrainingReport, to_message
 from lowtide_trainer.reporter import Reporter
-from lowtide_trainer.trackers import followed
+from lowtide_trainer.warnings_log import warn
 
-log = logging.getLogger(__name__)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from typing import Any, Final
+
+    from lowtide.trainingjob.report import TrainingReport
 
 REPORT_FILE_NAME: Final = "lowtide-report.json"
 
 
-def report_path(environment: Mapping[str, str]) -> Path:
+def report_path(environment: Mapping[str, str]) -> str:
     """Return the path of the report: the variable's, else the termination message, else a file.
 
     The termination message is used only where it exists, so that a training started by hand
     leaves no file in `/dev`; its report is `lowtide-report.json` in the working directory.
     """
     if given := environment.get(ENV_REPORT_PATH):
-        return Path(given)
-    default = Path(DEFAULT_REPORT_PATH)
-    return default if default.exists() else Path.cwd() / REPORT_FILE_NAME
+        return given
+    if os.path.exists(DEFAULT_REPORT_PATH):
+        return DEFAULT_REPORT_PATH
+    return os.path.join(os.getcwd(), REPORT_FILE_NAME)
 
 
 def metrics_port(environment: Mapping[str, str]) -> int:
@@ -64,54 +67,90 @@ def metrics_port_or_none(environment: Mapping[str, str]) -> int:
     try:
         return metrics_port(environment)
     except ValueError as error:
-        log.warning("%s; metrics are disabled", error)
+        warn(__name__, "%s; metrics are disabled", error)
         return 0
 
 
-def report_writer(path: Path) -> Callable[[TrainingReport], None]:
+def report_writer(path: str | os.PathLike[str]) -> Callable[[TrainingReport], None]:
     """Return a function that writes a report into the file at `path`.
 
     The function raises `OSError` if the file cannot be written.
     """
 
     def write(report: TrainingReport) -> None:
-        message = to_message(report)
-        # In place and in one piece: a reader between two writes sees one whole report.
-        with path.open("r+b" if path.exists() else "wb") as file:
-            file.write(message.encode())
-            file.truncate()
+        from lowtide.trainingjob.report import to_message
+
+        write_message(path, to_message(report))
 
     return write
 
 
-def say_where(path: Path) -> None:
+def write_message(path: str | os.PathLike[str], message: str) -> None:
+    """Write the text of a report into a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # In place and in one piece: a reader between two writes sees one whole report.
+    with open(path, "r+b" if os.path.exists(path) else "wb") as file:
+        file.write(message.encode())
+        file.truncate()
+
+
+def say_where(path: str | os.PathLike[str]) -> None:
     """Say on standard error where the report is, if that is not the pod's termination message."""
     if str(path) != DEFAULT_REPORT_PATH:
         print(f"lowtide: the report of this training is {path}", file=sys.stderr, flush=True)
 
 
-def open_reporter(environment: Mapping[str, str], stack: ExitStack, **facts: object) -> Reporter:
+def open_reporter(
+    environment: Mapping[str, str],
+    at_end: Callable[[Callable[[], None]], object],
+    **facts: object,
+) -> Reporter:
     """Return a reporter as the environment of a training asks for it, and say where it writes.
 
-    Its metrics are served until `stack` is closed; its clock is not started yet.
+    Its metrics are served until the function that `at_end` is given is called; its clock is not
+    started yet.
     """
     path = report_path(environment)
     say_where(path)
-    write = followed(report_writer(path), environment)
-    reporter = Reporter(write=write, **facts)  # type: ignore[arg-type]
-    if port := metrics_port_or_none(environment):
-        # The server's modules are loaded only where there is a port to serve.
-        from lowtide_trainer.metrics import serve_metrics
+    write_file = report_writer(path)
+    followed: Callable[[TrainingReport], None] | None = None
 
-        stack.enter_context(serve_metrics(reporter, port))
+    def write(report: TrainingReport) -> None:
+        """Write a report and tell trackers, which are looked for once there is one to tell."""
+        nonlocal followed
+        if followed is None:
+            from lowtide_trainer.trackers import followed as follow
+
+            followed = follow(write_file, environment)
+        followed(report)
+
+    reporter = Reporter(
+        write=write,
+        write_first=lambda message: write_message(path, message),
+        **facts,  # type: ignore[arg-type]
+    )
+    if port := metrics_port_or_none(environment):
+        # The socket is loaded only where there is a port to serve.
+        from lowtide_trainer.listener import listen
+
+        if (listener := listen(reporter, port)) is not None:
+            at_end(listener.close)
     return reporter
 
 
-@contextmanager
-def report_training(**facts: object) -> Iterator[Reporter]:
+def report_training(**facts: object) -> AbstractContextManager[Reporter]:
     """Report a user's own loop, with the environment of a TrainingJob's pod.
 
     `facts` are the fields of `TrainingReport` that are known beforehand. `Reporter` has an example.
     """
-    with ExitStack() as stack:
-        yield stack.enter_context(open_reporter(os.environ, stack, **facts))
+    from contextlib import ExitStack, contextmanager
+
+    @contextmanager
+    def reported() -> Any:
+        with ExitStack() as stack:
+            yield stack.enter_context(open_reporter(os.environ, stack.callback, **facts))
+
+    return reported()

@@ -8,33 +8,38 @@ Invariant: a reporter never stops a training. An impossible figure is left out, 
 report that cannot be written is a warning.
 """
 
-import logging
-import threading
+from __future__ import annotations
+
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Self
+from _thread import RLock
 
 from lowtide.blocks import CodeBlock
-from lowtide.names import EXIT_CODE_PAUSED
-from lowtide.trainingjob.report import (
-    CheckpointInfo,
-    EpochRecord,
-    TrainingOutcome,
-    TrainingReport,
-    bounded_text,
-    build_report,
+from lowtide.names import (
+    EXIT_CODE_PAUSED,
+    OUTCOME_FAILED,
+    OUTCOME_FINISHED,
+    OUTCOME_PAUSED,
+    OUTCOME_RUNNING,
 )
-from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, shown
-from lowtide_trainer.facts import FACTS, FACTS_PER_SAMPLE, unknown_fact
-from lowtide_trainer.figures import TrainingFigures, figures_of_state, plain_count, plain_number
+from lowtide.trainingjob.first_report import first_message
+from lowtide.trainingjob.report_values import ERROR_MAX_BYTES, check_fraction, shown
+from lowtide_trainer.clock import utc_text
+from lowtide_trainer.facts import FACTS, FACTS_PER_SAMPLE, OTHER_FACTS, unknown_fact
+from lowtide_trainer.figures import (
+    TrainingFigures,
+    figures_of_state,
+    new_record,
+    plain_count,
+    plain_number,
+)
+from lowtide_trainer.warnings_log import warn
 
-log = logging.getLogger(__name__)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Self
 
-
-def utc_now() -> datetime:
-    """Return the current time in UTC; the default clock."""
-    return datetime.now(UTC)
+    from lowtide.trainingjob.report import CheckpointInfo, TrainingReport
 
 
 class Reporter(CodeBlock):
@@ -43,8 +48,9 @@ class Reporter(CodeBlock):
     A normal exit and `sys.exit(0)` report the training as finished, `SystemExit` with the exit
     code of a pause as paused, and any other exception as failed. `facts` are fields of
     `TrainingReport` that do not change while training, such as `model`, `dataset` or `seed`, and
-    `flops_per_sample`. `write` receives every report; `clock` gives the time of day and `monotonic`
-    seconds that never go back. A loop that calls it directly looks like this::
+    `flops_per_sample`. `write` receives every report, unless `write_first` takes the message of a
+    training that begins anew; `clock` gives Unix seconds and `monotonic` seconds that never go
+    back. A loop that calls it directly looks like this::
 
         with report_training(model="resnet18", epochs_planned=10) as reporter:
             for epoch in range(10):
@@ -58,17 +64,19 @@ class Reporter(CodeBlock):
         self,
         *,
         write: Callable[[TrainingReport], None],
-        clock: Callable[[], datetime] = utc_now,
+        write_first: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         **facts: object,
     ) -> None:
         self.checkpoints_saved = 0
         self.checkpoints_failed = 0
         self._write = write
+        self._write_first = write_first
         self._clock = clock
         self._monotonic = monotonic
         self._facts: dict[str, object] = {}
-        self._outcome = TrainingOutcome.RUNNING
+        self._outcome: str = OUTCOME_RUNNING
         self._error: str | None = None
         self._figures = TrainingFigures()
         self._checkpoint: CheckpointInfo | None = None
@@ -77,7 +85,7 @@ class Reporter(CodeBlock):
         self._is_between_epochs = False
         self._faults: set[str] = set()
         # The metrics server reads from its own thread.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self.describe(**facts)
 
     def __enter__(self) -> Self:
@@ -87,19 +95,19 @@ class Reporter(CodeBlock):
 
     def end_with(self, error: BaseException | None) -> None:
         """Report the ending that an exception, or none, stands for; once only."""
-        if self._outcome is not TrainingOutcome.RUNNING:
+        if self._outcome != OUTCOME_RUNNING:
             return
         if not isinstance(error, SystemExit):
             sentence = None if error is None else f"{type(error).__name__}: {error}"
-            self.end(TrainingOutcome.FAILED if sentence else TrainingOutcome.FINISHED, sentence)
+            self.end(OUTCOME_FAILED if sentence else OUTCOME_FINISHED, sentence)
         elif error.code in (None, 0):
-            self.end(TrainingOutcome.FINISHED)
+            self.end(OUTCOME_FINISHED)
         elif error.code == EXIT_CODE_PAUSED:
-            self.end(TrainingOutcome.PAUSED)
+            self.end(OUTCOME_PAUSED)
         else:
             code = error.code
             sentence = f"exited with status {code}" if isinstance(code, int) else str(code)
-            self.end(TrainingOutcome.FAILED, sentence)
+            self.end(OUTCOME_FAILED, sentence)
 
     def start(self) -> None:
         """Start the clock of the training and write a first report."""
@@ -166,11 +174,11 @@ class Reporter(CodeBlock):
                 figures.accuracy_top5 = plain_number(accuracy_top5)
             figures.loss = plain_number(loss)
             figures.history.add(
-                EpochRecord(
-                    epoch=figures.epochs,
-                    ended_at=self._clock(),
-                    duration_seconds=figures.epoch_seconds,
-                    accuracy=_fraction(plain_number(accuracy)),
+                new_record(
+                    figures.epochs,
+                    self._clock(),
+                    figures.epoch_seconds,
+                    _fraction(plain_number(accuracy)),
                 )
             )
             figures.epoch_seconds = 0.0
@@ -197,8 +205,10 @@ class Reporter(CodeBlock):
         """Count a checkpoint that could not be written."""
         self.checkpoints_failed += 1
 
-    def end(self, outcome: TrainingOutcome, error: str | None = None) -> None:
+    def end(self, outcome: str, error: str | None = None) -> None:
         """Report how the training ended; `error` says in one sentence why it failed."""
+        from lowtide.trainingjob.report import bounded_text
+
         with self._lock:
             self._advance()
             self._mark = None
@@ -209,12 +219,15 @@ class Reporter(CodeBlock):
     def publish(self) -> None:
         """Write the current report; a failure is a warning."""
         try:
-            self._write(self.report())
+            if self._write_first is not None and self._begins_anew():
+                self._write_first(self._first_message())
+            else:
+                self._write(self.report())
         except OSError as error:
             self.warn(f"the report cannot be written: {error}")
 
     @property
-    def outcome(self) -> TrainingOutcome:
+    def outcome(self) -> str:
         """Return how the training stands."""
         return self._outcome
 
@@ -226,32 +239,24 @@ class Reporter(CodeBlock):
 
     def report(self) -> TrainingReport:
         """Return the current report, without impossible figures."""
+        from lowtide.trainingjob.report import TrainingOutcome, TrainingReport, build_report
+
         with self._lock:
             self._advance()
             figures = self._figures
             values = {
                 **self._facts,
+                **self._plain_figures(),
                 "outcome": self._outcome,
-                "error": self._error,
-                "epochs": figures.epochs,
-                "samples": figures.samples,
-                "tokens": figures.tokens,
-                "accuracy": figures.accuracy,
-                "accuracy_top5": figures.accuracy_top5,
-                "loss": figures.loss,
                 "started_at": figures.started_at,
                 "training_seconds": figures.training_seconds,
                 "history": figures.history.records,
                 "checkpoint": self._checkpoint,
-                "resumed_samples": self._resumed_samples,
             }
-        flops_per_sample = self._facts.get(FACTS_PER_SAMPLE)
-        if isinstance(flops_per_sample, int) and figures.samples is not None:
-            values["flops"] = flops_per_sample * figures.samples
         parsed = build_report(values)
         for fault in parsed.faults:
             self.warn(fault)
-        return parsed.report or TrainingReport(outcome=self._outcome)
+        return parsed.report or TrainingReport(outcome=TrainingOutcome(self._outcome))
 
     def state(self) -> dict[str, Any]:
         """Return plain values with which a later attempt continues the counts."""
@@ -272,7 +277,7 @@ class Reporter(CodeBlock):
         """Log a warning, the first time that it is given."""
         if sentence not in self._faults:
             self._faults.add(sentence)
-            log.warning("%s", sentence)
+            warn(__name__, "%s", sentence)
 
     def count(self, name: str, value: object) -> int | None:
         """Return a count, or `None` with a warning if it is not one."""
@@ -286,6 +291,49 @@ class Reporter(CodeBlock):
             )
             return None
 
+    def _begins_anew(self) -> bool:
+        """Return whether the report is of texts and numbers alone, as that of a start is."""
+        figures = self._figures
+        return (
+            self._outcome == OUTCOME_RUNNING
+            and figures.started_at is not None
+            and not figures.history.records
+            and self._checkpoint is None
+            and self._facts.keys().isdisjoint(OTHER_FACTS)
+        )
+
+    def _first_message(self) -> str:
+        """Return what a report of a training that begins anew says, as text."""
+        with self._lock:
+            self._advance()
+            figures = self._figures
+            message, faults = first_message(
+                {**self._facts, **self._plain_figures()},
+                utc_text(figures.started_at or 0.0),
+                figures.training_seconds,
+            )
+        for fault in faults:
+            self.warn(fault)
+        return message
+
+    def _plain_figures(self) -> dict[str, object]:
+        """Return the figures that are texts or numbers, by field of the report."""
+        figures = self._figures
+        plain: dict[str, object] = {
+            "error": self._error,
+            "epochs": figures.epochs,
+            "samples": figures.samples,
+            "tokens": figures.tokens,
+            "accuracy": figures.accuracy,
+            "accuracy_top5": figures.accuracy_top5,
+            "loss": figures.loss,
+            "resumed_samples": self._resumed_samples,
+        }
+        flops_per_sample = self._facts.get(FACTS_PER_SAMPLE)
+        if isinstance(flops_per_sample, int) and figures.samples is not None:
+            plain["flops"] = flops_per_sample * figures.samples
+        return plain
+
     def _advance(self) -> None:
         """Add the time since the last call to the training and to the epoch."""
         if self._mark is not None:
@@ -297,5 +345,7 @@ class Reporter(CodeBlock):
 
 def _fraction(value: object) -> float | None:
     """Return an accuracy for the history, or `None` if it is not a fraction."""
-    report = build_report({"accuracy": value}).report
-    return report.accuracy if report else None
+    try:
+        return check_fraction(value)
+    except ValueError:
+        return None

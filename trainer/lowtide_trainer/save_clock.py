@@ -1,7 +1,11 @@
 """Clock of the checkpoints within an epoch: when the next one is due."""
 
-from collections.abc import Callable
-from typing import Final
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 CHECKPOINT_SHARE: Final = 0.05
 """Most of the time that saving may take; a slow disk is written to less often."""

@@ -8,27 +8,28 @@ Invariants: reporting never stops a training, and no work is lost by a pause: th
 with the exit code of a pause only after its state is on the disk, on all ranks at the same step.
 """
 
-import logging
+from __future__ import annotations
+
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from lowtide.blocks import CodeBlock
 from lowtide_trainer import arguments
 from lowtide_trainer import batches as data
 from lowtide_trainer.attempt import TrainingAttempt
 from lowtide_trainer.errors import CheckpointNotSavedError, explain_uncaught
-from lowtide_trainer.ranks import RankSums
-from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.save_clock import SaveClock
+from lowtide_trainer.warnings_log import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lowtide_trainer.saving import RunSaver
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any, Final, NoReturn, Self
 
-log = logging.getLogger(__name__)
+    from lowtide_trainer.ranks import RankSums
+    from lowtide_trainer.reporter import Reporter
+    from lowtide_trainer.saving import RunSaver
 
 ENV_CHECKPOINT_DIR: Final = "LOWTIDE_CHECKPOINT_DIR"
 
@@ -41,7 +42,7 @@ def run(
     checkpoints: str | Path | None = None,
     checkpoint_seconds: float = 300.0,
     **facts: object,
-) -> "TrainingRun":
+) -> TrainingRun:
     """Return a run of a training loop, to be opened by `with`.
 
     Args:
@@ -102,10 +103,11 @@ class TrainingRun(CodeBlock):
         self._epochs = epochs
         self._state = state
         self._checkpoints = checkpoints
-        self._new_clock = partial(SaveClock, checkpoint_seconds, monotonic)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._monotonic = monotonic
         self._saver: RunSaver | None = None
         self._epoch = 0
-        self._epoch_is_open = False
+        self._epoch_is_open = self._is_within_epochs = False
         self._ticks = 0
         self._wishes_to_stop = self._wishes_to_save = False
 
@@ -118,7 +120,7 @@ class TrainingRun(CodeBlock):
         except BaseException as error:
             self._attempt.end(error)
             raise
-        self._clock = self._new_clock()
+        self._clock = SaveClock(self._checkpoint_seconds, self._monotonic)
         self.reporter.start()
         return self
 
@@ -134,7 +136,12 @@ class TrainingRun(CodeBlock):
 
     @property
     def reporter(self) -> Reporter:
-        """Return the figures of the training."""
+        """Return the figures of the training.
+
+        Raises:
+            UsageError: the run is not open.
+        """
+        self._attempt.require_open()
         return self._attempt.reporter
 
     @property
@@ -145,12 +152,17 @@ class TrainingRun(CodeBlock):
     def epochs(self) -> Iterator[int]:
         """Yield the number of each epoch that is left, from 0 without a checkpoint."""
         epochs = count(self._epoch) if self._epochs is None else range(self._epoch, self._epochs)
+        self._attempt.require_open()
         for epoch in epochs:
             self._epoch = epoch
             self._epoch_is_open = True
             if self._saver is not None:
                 self._saver.begin_epoch(epoch)
-            yield epoch
+            self._is_within_epochs = True
+            try:
+                yield epoch
+            finally:
+                self._is_within_epochs = False
             self._close_epoch()
             # A stop during the user's validation: acted on here, on all ranks.
             self._act(self._settled(), is_boundary=True)
@@ -215,7 +227,15 @@ class TrainingRun(CodeBlock):
     def epoch(
         self, *, accuracy: object = None, accuracy_top5: object = None, loss: object = None
     ) -> None:
-        """End an epoch with its figures: accuracies as fractions, and the mean training loss."""
+        """End an epoch with its figures: accuracies as fractions, and the mean training loss.
+
+        A second call in one epoch of `epochs` counts no other epoch; its accuracy is the newest.
+        """
+        if self._is_within_epochs and not self._epoch_is_open:
+            self.reporter.warn("run.epoch was called again in one epoch, which counts once")
+            if accuracy is not None:
+                self.reporter.evaluated(accuracy=accuracy, accuracy_top5=accuracy_top5)
+            return
         self._epoch_is_open = False
         self._epoch += 1
         if self._saver is not None:
@@ -228,7 +248,9 @@ class TrainingRun(CodeBlock):
         Raises:
             SystemExit: always; with the exit code of a pause if the state was saved.
             CheckpointNotSavedError: the state could not be saved.
+            UsageError: the run is not open.
         """
+        self._attempt.require_open()
         self._attempt.settle()
         if self._saver is None:
             self._attempt.leave_unsaved()
@@ -239,6 +261,8 @@ class TrainingRun(CodeBlock):
 
     def _open_saver(self, state: Mapping[str, Any] | Sequence[Any]) -> None:
         """Resume from the newest checkpoint, if there is one."""
+        from pathlib import Path
+
         from lowtide_trainer.saving import RunSaver
 
         given = self._checkpoints or self._attempt.environment.get(ENV_CHECKPOINT_DIR)
@@ -277,7 +301,7 @@ class TrainingRun(CodeBlock):
             self._wishes_to_save = False
             self._attempt.settle()
             if failure := self._saver.save(self.reporter):
-                log.warning("%s; training continues", failure)
+                warn(__name__, "%s; training continues", failure)
             self._clock.saved(self._saver.save_seconds)
 
     def _wait_for_other_ranks(self, accumulate: int) -> None:

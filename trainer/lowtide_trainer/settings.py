@@ -145,7 +145,7 @@ def parse_settings(
         command.add_argument(
             "--report-path", type=Path, metavar="PATH", help="write the report to this file "
             "(default: /dev/termination-log where it exists, else lowtide-report.json)",
-            default=report_path(environment),
+            default=Path(report_path(environment)),
         )  # fmt: skip
     both["train"].set_defaults(metrics_port=port)
     found = vars(parser.parse_args(arguments))

@@ -10,17 +10,21 @@ that and take the checkpoint with them, so processes that are forked while a req
 the group.
 """
 
-import logging
+from __future__ import annotations
+
 import os
-import signal
-import threading
-from contextlib import suppress
-from types import FrameType
-from typing import Self
 
 from lowtide.blocks import CodeBlock
+from lowtide_trainer.warnings_log import warn
 
-log = logging.getLogger(__name__)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Self
+else:
+    # `signal` makes enumerations of these numbers, which alone takes as long as a start may.
+    import _signal as signal
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPEN: set[int] = set()
@@ -39,7 +43,7 @@ class StopRequest(CodeBlock):
     def __init__(self, word: str = "stopping after this batch") -> None:
         self.requested = False
         self._word = word
-        self._previous: dict[signal.Signals, object] = {}
+        self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
         """Install the handlers."""
@@ -48,20 +52,21 @@ class StopRequest(CodeBlock):
 
     def listen(self) -> None:
         """Install the handlers, also again after a framework replaced them."""
-        if threading.current_thread() is not threading.main_thread():
-            log.warning(
-                "signals cannot be heard outside the main thread: this training cannot be paused; "
-                "open the run in the main thread"
-            )
-            return
-        _watch_forks()
-        if not self._previous:
-            _OPEN.add(id(self))
         for number in _SIGNALS:
             # Compared by ==: every access to a method makes a new bound method.
             if (current := signal.getsignal(number)) != self._handle:
+                try:
+                    signal.signal(number, self._handle)
+                except ValueError:
+                    warn(
+                        __name__,
+                        "signals cannot be heard outside the main thread: this training cannot be "
+                        "paused; open the run in the main thread",
+                    )
+                    return
                 self._previous.setdefault(number, current)
-                signal.signal(number, self._handle)
+        _watch_forks()
+        _OPEN.add(id(self))
 
     def end_with(self, error: BaseException | None) -> None:
         """Restore the handlers that were installed before."""
@@ -77,7 +82,7 @@ class StopRequest(CodeBlock):
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Set the flag on the first signal; end the process on the second."""
-        name = signal.Signals(number).name
+        name = "SIGTERM" if number == signal.SIGTERM else "SIGINT"
         # os.write and not print: the handler may interrupt a print that holds the stream.
         if self.requested:
             os.write(2, f"{name} again: leaving at once, nothing more is saved\n".encode())
@@ -100,5 +105,7 @@ def _leave_group() -> None:
         _OPEN.clear()
         # The parent ends its workers by SIGTERM; with its handler they would ignore that.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        with suppress(OSError):
+        try:
             os.setpgid(0, 0)
+        except OSError:
+            return

@@ -34,9 +34,10 @@ from lowtide.trainingjob.report import (
 )
 from lowtide.trainingjob.report_values import ERROR_MAX_BYTES
 from lowtide.unstarted import EXIT_NOT_FOUND, exit_status
-from lowtide_trainer.notes import ENV_NOTES, ProcessStage, is_paused, read_notes
+from lowtide_trainer.clock import utc_now
+from lowtide_trainer.environment import ENV_NOTES
+from lowtide_trainer.notes import ProcessStage, is_paused, read_notes
 from lowtide_trainer.report import report_path, report_writer, say_where
-from lowtide_trainer.reporter import utc_now
 
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 _OTHERS: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
@@ -69,7 +70,7 @@ class _Wrapper:
         self._notes = notes
         self._monotonic = monotonic
         self._began = monotonic()
-        self._path = report_path(environment)
+        self._path = Path(report_path(environment))
         self._report = TrainingReport(outcome=TrainingOutcome.RUNNING, started_at=utc_now())
         self._was_told_to_stop = False
 

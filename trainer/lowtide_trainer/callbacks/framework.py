@@ -6,9 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from lowtide.trainingjob.report import TrainingOutcome
+from lowtide.names import OUTCOME_FAILED, OUTCOME_FINISHED, OUTCOME_PAUSED, OUTCOME_RUNNING
 from lowtide_trainer.attempt import TrainingAttempt
-from lowtide_trainer.notes import ProcessStage, leave_note
 
 
 class FrameworkRun(TrainingAttempt):
@@ -19,7 +18,7 @@ class FrameworkRun(TrainingAttempt):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._is_open = False
+        self._was_opened = False
         self._wishes_to_stop = False
 
     def open_until_exit(self, can_resume: Callable[[], bool] | None = None) -> None:
@@ -29,8 +28,8 @@ class FrameworkRun(TrainingAttempt):
         nothing catches says that another rank was lost, and it returns true, this process leaves
         as paused.
         """
-        if not self._is_open:
-            self._is_open = True
+        if not self._was_opened:
+            self._was_opened = True
             self.open()
             atexit.register(self._close_at_exit)
             if can_resume is not None and self.owns_reporter:
@@ -58,8 +57,8 @@ class FrameworkRun(TrainingAttempt):
     def finish(self) -> None:
         """Report the training of a framework as finished and stop listening."""
         self.settle()
-        self.reporter.end(TrainingOutcome.FINISHED)
-        leave_note(ProcessStage.ENDED, self.environment)
+        self.reporter.end(OUTCOME_FINISHED)
+        self.leave_note("Ended")
         self.stop.close()
 
     def fail(self, error: BaseException) -> None:
@@ -78,10 +77,7 @@ class FrameworkRun(TrainingAttempt):
             kind: type[BaseException], error: BaseException, trace: TracebackType | None
         ) -> None:
             # A training that has left a note of its pause may lose another rank while it leaves.
-            is_under_way = self.reporter.outcome in (
-                TrainingOutcome.RUNNING,
-                TrainingOutcome.PAUSED,
-            )
+            is_under_way = self.reporter.outcome in (OUTCOME_RUNNING, OUTCOME_PAUSED)
             if is_under_way and self.ranks.has_lost_another(error) and can_resume():
                 self.end(error)
             before(kind, error, trace)
@@ -90,12 +86,12 @@ class FrameworkRun(TrainingAttempt):
 
     def _close_at_exit(self) -> None:
         """Report a training whose framework ended without a word, as it does by an exception."""
-        if self.reporter.outcome is TrainingOutcome.RUNNING and self.owns_reporter:
+        if self.reporter.outcome == OUTCOME_RUNNING and self.owns_reporter:
             # What the interpreter printed last; there is none after sys.exit().
             error = getattr(sys, "last_value", None)
             if error is not None:
                 self.reporter.end_with(error)
             else:
                 sentence = "the program ended before its training did"
-                self.reporter.end(TrainingOutcome.FAILED, sentence)
+                self.reporter.end(OUTCOME_FAILED, sentence)
         self.close()
