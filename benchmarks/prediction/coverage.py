@@ -41,12 +41,13 @@ SHAPES = (
     "fading warm-up",
     "strong resemblance",
     "step seen",
+    "jump seen",
     "alternating",
     "evaluation",
 )
 """What other people's trainings look like: warm-ups of 2 to 8 epochs, neighbours that resemble one
-another by 0.9, a step in the middle of what is finished, epochs of two lengths, and an evaluation
-with every second to sixth epoch."""
+another by 0.9, a step in the middle of what is finished and one anywhere in it but in its first or
+last epoch, epochs of two lengths, and an evaluation with every second to sixth epoch."""
 BEYOND = ("jump", "planned steps", "saturating", "heavy tails")
 """Kinds that no model of the method describes."""
 RECORDED = Path(__file__).parent / "recorded.csv"
@@ -94,10 +95,12 @@ def shaped(kind, draw, count, finished):
     warm, extra, every = draw.randint(2, 8), draw.uniform(0.1, 1.0), draw.randint(2, 6)
     offset = draw.randrange(every)
     step = draw.choice((-1, 1)) * draw.uniform(0.05, 0.5)
+    jump_at = draw.randint(2, finished - 2) if kind == "jump seen" else 0
     level_of = {
         "long warm-up": lambda index: extra if index < warm else 0.0,
         "fading warm-up": lambda index: extra * exp(-index / warm),
         "step seen": lambda index: step if index >= finished // 2 else 0.0,
+        "jump seen": lambda index: step if index >= jump_at else 0.0,
         "alternating": lambda index: 0.6 * extra * (index % 2),
         "evaluation": lambda index: extra * (index % every == offset),
         "planned steps": lambda index: -0.1 * min(3, 4 * index // count),

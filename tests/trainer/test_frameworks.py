@@ -154,7 +154,7 @@ def test_hugging_face_stops_without_an_evaluation_and_resumes_its_counts(report,
     assert finished.training_seconds > paused.training_seconds
 
 
-def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_path):
+def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_path, caplog):
     """A process that is killed while it saves leaves one, and the Trainer could not start."""
     from lowtide_trainer.callbacks.huggingface import newest_checkpoint
 
@@ -168,7 +168,42 @@ def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_pat
     assert newest_checkpoint(tmp_path / "out") == str(complete)
     optimizer = complete / "optimizer.pt"
     optimizer.write_bytes(optimizer.read_bytes()[:100])
+    caplog.clear()
     assert newest_checkpoint(tmp_path / "out") is None
+    assert [message.replace(str(tmp_path), "") for message in caplog.messages] == [
+        "checkpoint /out/checkpoint-2 is incomplete or damaged and passed over",
+        "checkpoint /out/checkpoint-1 is incomplete or damaged and passed over",
+        "no checkpoint in /out can be read: training starts anew",
+    ]
+
+
+def test_checkpoints_of_lightning_that_are_all_damaged_are_named(tmp_path, caplog):
+    """Starting anew without a word would lose a day's work unnoticed."""
+    pytest.importorskip("lightning")
+    from lowtide_trainer.callbacks.lightning import LightningCallback
+
+    for name in ("lowtide-0000000004.ckpt", "lowtide-0000000008.ckpt"):
+        (tmp_path / name).write_bytes(b"half")
+
+    assert LightningCallback(tmp_path, model="small").checkpoint is None
+    assert [message.replace(str(tmp_path), "") for message in caplog.messages] == [
+        "checkpoint /lowtide-0000000008.ckpt is incomplete or damaged and passed over",
+        "checkpoint /lowtide-0000000004.ckpt is incomplete or damaged and passed over",
+        "no checkpoint in  can be read: training starts anew",
+    ]
+
+
+def test_a_directory_that_lightning_cannot_save_into_is_refused_in_one_sentence(report, tmp_path):
+    """The report says it too; the callback's own state was missing and hid the sentence."""
+    pytest.importorskip("lightning")
+    from lowtide_trainer.errors import CheckpointError
+
+    (tmp_path / "checkpoints").write_text("a file")
+    with pytest.raises(CheckpointError, match="checkpoints cannot be created: File exists"):
+        lightning_weights(tmp_path, torch.utils.data.DataLoader)
+
+    assert report().outcome is TrainingOutcome.FAILED
+    assert "cannot be created: File exists" in report().error
 
 
 def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None):

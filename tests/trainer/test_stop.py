@@ -117,3 +117,10 @@ def test_a_signal_to_the_group_does_not_reach_forked_workers():
     )
 
     assert result.stdout.splitlines() == ["requested True", "child 0", "ended by -15"]
+
+
+def test_a_framework_that_fails_before_its_start_keeps_its_own_error():
+    """A callback that was told of no start has no report to end."""
+    from lowtide_trainer.callbacks.framework import FrameworkRun
+
+    FrameworkRun(facts={}).fail(ValueError("of the framework"))

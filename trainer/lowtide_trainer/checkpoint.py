@@ -23,6 +23,7 @@ from typing import Any, Final
 import torch
 
 from lowtide.trainingjob.report import CheckpointInfo
+from lowtide_trainer.directories import make_directory
 from lowtide_trainer.errors import CheckpointError, CheckpointNotSavedError
 
 log = logging.getLogger(__name__)
@@ -65,18 +66,7 @@ class CheckpointStore:
     def __init__(self, directory: Path, *, keep: int = 2) -> None:
         self._directory = directory
         self._keep = keep
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"checkpoint directory {directory} cannot be created: {error.strerror}"
-            ) from error
-        # Refused at the start, not after an hour of training that could then not be paused.
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise CheckpointError(
-                f"checkpoint directory {directory} is not writable for user {os.getuid()}: set the "
-                "Pod's securityContext.fsGroup or mount a volume that this user may write to"
-            )
+        make_directory(directory)
 
     def save(self, content: Mapping[str, Any], *, batches: int) -> CheckpointInfo:
         """Write a checkpoint after `batches` batches and remove surplus ones.

@@ -108,6 +108,7 @@ class TrainingRun(CodeBlock):
         self._saver: RunSaver | None = None
         self._epoch = 0
         self._epoch_is_open = self._is_within_epochs = False
+        self._has_named_emptiness = False
         self._ticks = 0
         self._wishes_to_stop = self._wishes_to_save = False
 
@@ -215,7 +216,8 @@ class TrainingRun(CodeBlock):
             else:
                 sums = attempt.exchange(attempt.figures(size, token_count, save=is_due))
             self._act(sums, self._ticks % accumulate == 0)
-        if done == 0:
+        if done == 0 and not self._has_named_emptiness:
+            self._has_named_emptiness = True
             reporter.warn(
                 f"the loader has no batches in epoch {self._epoch}: its data set is empty, or "
                 "smaller than a batch that must be full (drop_last)"

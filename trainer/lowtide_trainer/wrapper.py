@@ -72,7 +72,7 @@ class _Wrapper:
         self._began = monotonic()
         self._path = Path(report_path(environment))
         self._report = TrainingReport(outcome=TrainingOutcome.RUNNING, started_at=utc_now())
-        self._was_told_to_stop = False
+        self._was_told_to_stop = self._has_warned = False
 
     def run(self) -> int:
         """Run the command and return the exit code."""
@@ -194,7 +194,9 @@ class _Wrapper:
         try:
             report_writer(self._path)(report)
         except OSError as error:
-            print(f"lowtide: the report cannot be written: {error}", file=sys.stderr)
+            if not self._has_warned:
+                self._has_warned = True
+                print(f"lowtide: the report cannot be written: {error}", file=sys.stderr)
 
 
 def _failure(status: int) -> str:

@@ -1,13 +1,17 @@
 """Run of a training whose loop belongs to a framework; what all callbacks have in common."""
 
 import atexit
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lowtide.names import OUTCOME_FAILED, OUTCOME_FINISHED, OUTCOME_PAUSED, OUTCOME_RUNNING
 from lowtide_trainer.attempt import TrainingAttempt
+
+log = logging.getLogger(__name__)
 
 
 class FrameworkRun(TrainingAttempt):
@@ -67,7 +71,9 @@ class FrameworkRun(TrainingAttempt):
         Raises:
             SystemExit: another rank was lost; this one did not fail and leaves as paused.
         """
-        self.end(error)
+        # A framework may fail before it has told the callback of a start.
+        if self._was_opened:
+            self.end(error)
 
     def _leave_paused_when_bereft(self, can_resume: Callable[[], bool]) -> None:
         """Judge the error that ends the program; every other error is shown as before."""
@@ -95,3 +101,16 @@ class FrameworkRun(TrainingAttempt):
                 sentence = "the program ended before its training did"
                 self.reporter.end(OUTCOME_FAILED, sentence)
         self.close()
+
+
+def newest_of(
+    newest_first: Sequence[Path], is_complete: Callable[[Path], bool], directory: Path
+) -> str | None:
+    """Return the newest complete checkpoint, or `None`; one that is passed over is a warning."""
+    for path in newest_first:
+        if is_complete(path):
+            return str(path)
+        log.warning("checkpoint %s is incomplete or damaged and passed over", path)
+    if newest_first:
+        log.warning("no checkpoint in %s can be read: training starts anew", directory)
+    return None

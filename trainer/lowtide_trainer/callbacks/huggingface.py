@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lowtide_trainer.batches import batch_size
-from lowtide_trainer.callbacks.framework import FrameworkRun
+from lowtide_trainer.callbacks.framework import FrameworkRun, newest_of
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.stop import StopRequest
 
@@ -238,13 +238,11 @@ def newest_checkpoint(output_dir: str | Path) -> str | None:
 
     A process that is killed while it saves leaves an incomplete directory, with which the Trainer
     could not start. The Trainer writes its state last, so a directory with it has all files; each
-    is checked for its end.
+    is checked for its end, and one that is passed over is a warning.
     """
     found = [path for path in Path(output_dir).glob("checkpoint-*") if path.name[11:].isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name[11:]), reverse=True):
-        if _is_complete(path):
-            return str(path)
-    return None
+    newest_first = sorted(found, key=lambda path: int(path.name[11:]), reverse=True)
+    return newest_of(newest_first, _is_complete, Path(output_dir))
 
 
 def _is_complete(checkpoint: Path) -> bool:

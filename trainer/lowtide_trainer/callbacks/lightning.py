@@ -24,7 +24,8 @@ except ImportError:
     from pytorch_lightning import Callback
 
 from lowtide_trainer.batches import batch_size
-from lowtide_trainer.callbacks.framework import FrameworkRun
+from lowtide_trainer.callbacks.framework import FrameworkRun, newest_of
+from lowtide_trainer.directories import make_directory
 from lowtide_trainer.randomness import generator_states, set_generator_states
 
 log = logging.getLogger(__name__)
@@ -68,16 +69,13 @@ class LightningCallback(Callback):
     @property
     def checkpoint(self) -> str | None:
         """Return the newest complete checkpoint, for `ckpt_path`."""
-        for path in reversed(self._paths()):
-            if zipfile.is_zipfile(path):
-                return str(path)
-        return None
+        return newest_of(self._paths()[::-1], zipfile.is_zipfile, self._directory)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Open the run, once the processes of the training know each other."""
         if stage == "fit":
-            self._directory.mkdir(parents=True, exist_ok=True)
             self._run.open_until_exit()
+            make_directory(self._directory)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Put the generators back before the order of the next batches is drawn from them."""
