@@ -58,8 +58,14 @@ def wish_of(
     window: Window,
     draft: Draft,
     settings: OperatorSettings,
+    *,
+    is_kept: bool = False,
 ) -> Wish:
-    """Return whether a started job should run now, and draft its plan if that has changed."""
+    """Return whether a started job should run now, and draft its plan if that has changed.
+
+    A job that is kept from running all the same (`is_kept`) could go on at every moment: the plan
+    that it would follow then moves with the clock and is not worth a write.
+    """
     if spec.suspend:
         return Wish(
             False, Reason.SUSPENDED, "spec.suspend is true: the job rests until it is false"
@@ -84,7 +90,8 @@ def wish_of(
     intended = planned(seen, request)
     draft.look_at(intended.look_again_at)
     draft.look_in(settings.schedule.look_again_seconds)
-    _write_plan(intended, window, objective_of(seen, settings.schedule), child, draft)
+    if not (is_kept and intended.run):
+        _write_plan(intended, window, objective_of(seen, settings.schedule), child, draft)
     if intended.run:
         return Wish(True, replicas=intended.replicas)
     message = "" if draft.plan is None else draft.plan.explanation or ""

@@ -6,11 +6,10 @@ lost request is simply made again. A Job that Kueue manages is never suspended o
 resumed: Kueue owns that field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from lowtide import names
 from lowtide.accounts.foresight import not_below
 from lowtide.accounts.trained_stretches import with_trained
 from lowtide.trainingjob.attempts import (
@@ -21,10 +20,8 @@ from lowtide.trainingjob.attempts import (
     with_speeds,
     worked_seconds,
 )
-from lowtide.trainingjob.budget import BudgetAction
 from lowtide.trainingjob.conditions import ConditionType, Reason, find, shortened
 from lowtide.trainingjob.report_values import MAX_COUNT
-from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, EnergyStatus, PlanSegment, PlanStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.trainingjob.window import Window, window_of
@@ -32,7 +29,7 @@ from lowtide_operator.decision.actions import SuspendJob
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.ended import say_stopped
 from lowtide_operator.decision.grace import say_grace
-from lowtide_operator.decision.limits import judge_budget
+from lowtide_operator.decision.keeping import kept_back
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.pausing import RUN, Wish, wish_of
 from lowtide_operator.decision.resizing import (
@@ -46,19 +43,14 @@ from lowtide_operator.decision.resizing import (
 from lowtide_operator.decision.risk import set_risk
 from lowtide_operator.decision.start import has_run, is_held
 from lowtide_operator.decision.workload import may_be_paused, switch
-from lowtide_operator.objects.job_manifest import EXIT_CODE_TERMINATED
 from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import ChildView, Fault
 from lowtide_operator.objects.workloads import is_there
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.attempts import with_pods
 
-MOST_RESTARTS: Final = 6
-"""Times in one attempt that pods may stop as if told to, with no pause in sight; each costs."""
 LONGEST_SAVING: Final = timedelta(minutes=10)
 """Time from a pod's signal to stop until it is taken to be gone, where its end was not seen."""
-STOPPED: Final = frozenset({names.EXIT_CODE_PAUSED, EXIT_CODE_TERMINATED})
-"""Exit codes of pods that were told to stop; the Job controller does not count them as failures."""
 NO_ROOM: Final = frozenset({Reason.UNSCHEDULABLE, Reason.FAILED_CREATE})
 """Reasons of a plan that waits for room instead of a time."""
 
@@ -86,11 +78,11 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
     if not isinstance(spec, Fault):
         window = window_of(spec, seen.job.created, settings.schedule, seen.experience)
         _remember_plan(seen, child, window, draft)
+        _follow_deadline(window, draft)
         _watch_deadline(seen, window, draft)
-        wish = wish_of(seen, child, spec, window, draft, settings)
-        left = _restarts_left(seen, draft)
-        wish = wish if left.run or not wish.run else left
-        wish, stops = _within_budget(seen, spec, wish, draft)
+        kept, stops = kept_back(seen, spec, draft)
+        wish = wish_of(seen, child, spec, window, draft, settings, is_kept=kept is not None)
+        wish = kept or wish
         say_grace(seen, spec, draft)
     if seen.workload is not None:
         planned_rest = wish.reason is Reason.CLEANER_LATER
@@ -120,59 +112,6 @@ def _with_sizes(
         # A Job that rests still has the size that its last pods ran with.
         attempts = with_size(attempts, child.replicas, elastic)
     return with_trained(with_speeds(attempts, elastic), seen.marks, seen.training)
-
-
-def _within_budget(
-    seen: Observation, spec: TrainingJobSpec, wish: Wish, draft: Draft
-) -> tuple[Wish, bool]:
-    """Return whether the job goes on by its budget too, and whether it is to end.
-
-    A Job that Kueue holds and a workload that somebody else wrote are warned about only.
-    """
-    over = judge_budget(spec.budget, draft)
-    is_foreign = seen.workload is not None or (seen.child is not None and seen.child.queued)
-    if over is None or over.action is BudgetAction.WARN or is_foreign:
-        return wish, False
-    stops = over.action is BudgetAction.STOP
-    then = "the job ends" if stops else "the job rests until spec.budget allows more"
-    return Wish(False, Reason.BUDGET_EXCEEDED, f"{over.sentence}: {then}"), stops
-
-
-def _restarts_left(seen: Observation, draft: Draft) -> Wish:
-    """Return whether the job goes on; one that keeps stopping by itself rests.
-
-    Its exit codes are excused for pauses and drained nodes, so the Job controller restarts it
-    without a limit.
-    """
-    mine = {pod.uid for pod in draft.attempts[-1].pods} if draft.attempts else set()
-    stopped = [
-        pod
-        for pod in seen.pods
-        if pod.uid in mine and pod.phase == "Failed" and pod.exit_code in STOPPED
-    ]
-    stops = _stops(stopped)
-    if stops <= MOST_RESTARTS:
-        return RUN
-    message = (
-        f"its pods ended {stops} times with exit code {stopped[-1].exit_code}, which means that "
-        "they were told to stop, and they were not: the Job is suspended; mend the training and "
-        "create a new TrainingJob, or delete these pods to go on"
-    )
-    return Wish(False, Reason.RESTARTS_EXHAUSTED, message)
-
-
-def _stops(pods: Sequence[PodView]) -> int:
-    """Return how many times pods stopped; those that ran side by side stopped together.
-
-    One drained node stops every pod of a training on several.
-    """
-    spans = sorted((pod.end, pod.start or pod.end) for pod in pods if pod.end is not None)
-    stops = len(pods) - len(spans)
-    stopped_at: datetime | None = None
-    for end, start in spans:
-        if stopped_at is None or start >= stopped_at:
-            stops, stopped_at = stops + 1, end
-    return stops
 
 
 def _say_energy(joules: Mapping[str, float], draft: Draft) -> None:
@@ -231,6 +170,16 @@ def _remember_plan(seen: Observation, child: ChildView, window: Window, draft: D
         )
     )
     draft.condition(ConditionType.PLANNED, "True", reason, words)
+
+
+def _follow_deadline(window: Window, draft: Draft) -> None:
+    """Write the deadline that the spec asks for now; most jobs are not planned again once started.
+
+    The end of the job is judged by it.
+    """
+    deadline = whole_seconds(window.deadline)
+    if draft.plan is not None and draft.plan.deadline != deadline:
+        draft.section(plan=draft.plan.model_copy(update={"deadline": deadline}))
 
 
 def _watch_deadline(seen: Observation, window: Window, draft: Draft) -> None:

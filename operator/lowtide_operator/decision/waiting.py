@@ -113,9 +113,11 @@ def _suspended(draft: Draft, window: Window) -> None:
     draft.condition(ConditionType.RUNNING, "False", Reason.SUSPENDED, message)
     late = draft.now + timedelta(seconds=window.high_seconds) > window.deadline
     set_risk(draft, late, window)
+    # Not before the moment has passed: at it, the next look would be at once, for ever.
     if not late:
-        # Not before the moment has passed: at it, the next look would be at once, for ever.
         draft.look_at(window.deadline - timedelta(seconds=window.high_seconds - 1))
+    elif draft.now <= window.deadline:
+        draft.look_at(window.deadline + timedelta(seconds=1))
 
 
 def _follow_plan(

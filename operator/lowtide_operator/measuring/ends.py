@@ -34,11 +34,12 @@ def end_seen(job: JobView, now: datetime) -> datetime:
 async def unseen_ends(samples: Samples, job: JobView, until: datetime) -> Mapping[str, float]:
     """Return the end markers of pods that were gone before the operator saw their end.
 
-    The operator's word on the end of a paused attempt depends on its own clock.
+    The operator's word on the end of a paused attempt depends on its own clock; a job that is
+    stopped at rest ends with such an attempt.
     """
     unseen = {
         pod.uid: (pod.start, attempt.end)
-        for attempt in job.status.attempts[:-1]
+        for attempt in job.status.attempts
         for pod in attempt.pods
         if pod.start is not None and pod.end is None and attempt.end is not None
     }

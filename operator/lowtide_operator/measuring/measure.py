@@ -131,9 +131,11 @@ class Measurer:
         target = None if job.status.target is None else job.status.target.uid
         owned = await pods_of_job(samples, namespace, job.uid, lately, until, owner_uid=target)
         recent = [pod for pod in attempts[-1].pods if (pod.end or ended) >= lately]
-        ends = await end_times(
-            samples, namespace, owned | {pod.uid for pod in recent}, lately, until
-        )
+        awaited = owned | {pod.uid for pod in recent}
+        ends = await end_times(samples, namespace, awaited, lately, until)
+        unseen = await unseen_ends(samples, job, until)
+        # A clock that was ahead puts the end of an attempt long after its markers were stored.
+        ends = {**{uid: at for uid, at in unseen.items() if uid in awaited}, **ends}
         open_pods = [pod.name for pod in recent if pod.start is not None and pod.uid not in ends]
         if (open_pods or not ends) and (
             now < max(ended, end_seen(job, now)) + settle_time
@@ -141,7 +143,7 @@ class Measurer:
         ):
             waits = ", ".join(open_pods[:3]) or "the pods"
             return still_waiting(job, Reason.SETTLING, f"the end marker of {waits} is awaited")
-        ends = {**await unseen_ends(samples, job, until), **ends}
+        ends = {**unseen, **ends}
         # A workload of somebody else may have run before its TrainingJob was made.
         earliest_pod = min([job.created, *(a.start for a in attempts if a.start)])
         begin = earliest_pod - slack

@@ -344,6 +344,43 @@ def test_a_job_past_its_deadline_says_so_and_runs_on() -> None:
     assert decision.actions == ()
 
 
+@pytest.mark.parametrize("policy", ["Observe", "Immediate", "CarbonOptimal"])
+@pytest.mark.parametrize("rests", [False, True])
+def test_a_deadline_edited_after_the_start_is_told_and_judges_the_end(
+    policy: str, rests: bool
+) -> None:
+    """Six hours instead of two: such a job is not planned again, yet ends in time after four."""
+    schedule = {"policy": policy, "expectedDurationSeconds": 3600}
+    view = job(schedule={**schedule, "deadline": "2026-11-30T12:00:00Z"})
+    view = after(view, decide(seen(view, child=CHILD, pods=(POD,)), SETTINGS))
+    assert view.status.plan is not None
+    assert view.status.plan.deadline == CREATED + 2 * HOUR
+    spec = {"template": {}, "schedule": {**schedule, "deadline": "2026-11-30T16:00:00Z"}}
+    view = replace(view, generation=2, spec=parse_spec({**spec, "suspend": rests}))
+    child = replace(CHILD, suspended=rests)
+
+    edited = decide(seen(view, now=CREATED + HOUR, child=child, pods=(POD,)), SETTINGS)
+
+    assert edited.status.plan is not None
+    assert edited.status.plan.deadline == CREATED + 6 * HOUR
+    view = after(view, edited)
+    end = Ending(outcome=JobOutcome.COMPLETE, at=CREATED + 4 * HOUR, reason="", message="")
+    ended = replace(CHILD, ending=end)
+    decision = decide(seen(view, now=CREATED + 4 * HOUR, child=ended), SETTINGS)
+    assert condition(decision, ConditionType.DEADLINE_AT_RISK) == ("False", "Ended")
+
+
+def test_a_suspended_job_is_told_when_its_deadline_passes() -> None:
+    """Two hours do not fit any more from 10:00 on; a second after 12:00 it is too late."""
+    schedule = {"deadline": "2026-11-30T12:00:00Z", "expectedDurationSeconds": 7200}
+    view = job(schedule=schedule, suspend=True)
+    before = decide(seen(view), SETTINGS)
+    assert condition(before, ConditionType.DEADLINE_AT_RISK) == ("True", "TooLateToBeSure")
+    assert before.look_again_seconds == 7201
+    passed = decide(seen(after(view, before), now=CREATED + timedelta(seconds=7201)), SETTINGS)
+    assert condition(passed, ConditionType.DEADLINE_AT_RISK) == ("True", "DeadlineMissed")
+
+
 def test_a_deadline_that_only_just_holds_the_run_is_at_risk_and_runs_now() -> None:
     """Two hours fit, the 90th percentile of 2.4 h does not."""
     view = job(schedule={"deadline": "2026-11-30T12:10:00Z", "expectedDurationSeconds": 7200})
@@ -535,6 +572,48 @@ def test_a_training_that_stops_by_itself_again_and_again_is_not_restarted_for_ev
         assert later.actions == ()
         assert condition(later, ConditionType.PAUSED) == ("True", "RestartsExhausted")
         assert "its pods ended 7 times with exit code 143" in words(later, ConditionType.PAUSED)
+
+
+def many_stops() -> tuple[PodView, ...]:
+    """Return pods that stopped seven times by themselves."""
+    return tuple(
+        replace(
+            POD,
+            uid=f"pod-{n}",
+            phase="Failed",
+            exit_code=143,
+            start=CREATED + n * timedelta(minutes=1),
+            end=CREATED + timedelta(minutes=n, seconds=40),
+        )
+        for n in range(7)
+    )
+
+
+@pytest.mark.parametrize("reason", ["BudgetExceeded", "RestartsExhausted"])
+def test_the_plan_of_a_job_that_is_kept_at_rest_does_not_move_with_the_clock(reason: str) -> None:
+    """It could go on at every moment, so looks later on have nothing to write."""
+    limit = CREATED + timedelta(minutes=5)
+    pause = {"limit": f"{limit:%Y-%m-%dT%H:%M:%SZ}", "action": "Pause"}
+    known: dict[str, Any] = {"forecast": forecast_of([200.0] * 48)}
+    if reason == "RestartsExhausted":
+        known["pods"] = many_stops()
+    running = started()
+    assert not isinstance(running.spec, Fault)
+    budget = (
+        None if known.get("pods") else parse_spec({"template": {}, "budget": {"finish": pause}})
+    )
+    spec = running.spec.model_copy(update={"budget": budget and budget.budget})
+    view = replace(running, spec=spec)
+    resting = replace(CHILD, suspended=True, active=0, ready=0)
+    first, later = CREATED + HOUR, CREATED + 2 * HOUR
+    view = after(view, decide(seen(view, now=first, child=resting, **known), SETTINGS))
+    view = after(view, decide(seen(view, now=later, child=resting, **known), SETTINGS))
+
+    decision = decide(seen(view, now=later + HOUR / 2, child=resting, **known), SETTINGS)
+
+    assert condition(decision, ConditionType.PAUSED) == ("True", reason)
+    assert decision.actions == ()
+    assert after(view, decision).status == view.status
 
 
 HELD = replace(CHILD, suspended=True, active=0, ready=0, started=None)

@@ -11,6 +11,7 @@ import pytest
 from lowtide import names
 from lowtide.accounts.figures import Measurement
 from lowtide.energy.samples import Series, StoredSample
+from lowtide.trainingjob.conditions import Condition, ConditionType, Reason
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide_operator.measuring.measure import Measurer
@@ -120,8 +121,14 @@ def attempt(*pods: AttemptPod, number: int = 1, end: datetime = NOON + HOUR) -> 
     return Attempt(number=number, name="net-1", start=start, end=end, outcome="Complete", pods=pods)
 
 
-def measured(store: Store, *attempts: Attempt, created: datetime = NOON - MINUTE) -> Measurement:
-    """Return the figures of the TrainingJob `net` in namespace `ml`, a day after its end."""
+def measured(
+    store: Store,
+    *attempts: Attempt,
+    created: datetime = NOON - MINUTE,
+    now: datetime | None = None,
+    conditions: tuple[Condition, ...] = (),
+) -> Measurement:
+    """Return the figures of the TrainingJob `net` in namespace `ml`, by default a day later."""
     job = JobView(
         key=Key("ml", "net"),
         uid="uid-of-net",
@@ -132,9 +139,9 @@ def measured(store: Store, *attempts: Attempt, created: datetime = NOON - MINUTE
         run_now=False,
         gpus=0,
         spec=parse_spec({"template": {}}),
-        status=TrainingJobStatus(attempts=attempts),
+        status=TrainingJobStatus(attempts=attempts, conditions=conditions),
     )
-    now = max(a.end or NOON for a in attempts) + 24 * HOUR
+    now = now or max(a.end or NOON for a in attempts) + 24 * HOUR
     return asyncio.run(Measurer(store, NoGrid(), Overheads()).measure(job, now, SETTINGS))
 
 
@@ -294,3 +301,33 @@ def test_a_pod_that_was_gone_before_its_end_was_seen_ran_as_long_as_its_exporter
     found = measured(store, unseen, last)
     assert found.energy is not None
     assert (found.energy.total_joules, found.energy.run_seconds) == (5_400_000, "5400.000")
+
+
+@pytest.mark.parametrize("ahead_minutes", [-4, 0, 15, 50])
+def test_a_job_that_was_stopped_at_rest_ran_as_long_as_its_exporter_says(
+    ahead_minutes: int,
+) -> None:
+    """The operator's clock was wrong when it paused, and the pod's end was not seen."""
+    store = Store()
+    store.add("a", 3_600_000)
+    paused = attempt(pod("a", end=None), end=NOON + HOUR + ahead_minutes * MINUTE)
+    found = measured(store, paused)
+    assert found.energy is not None
+    assert (found.energy.total_joules, found.energy.run_seconds) == (3_600_000, "3600.000")
+    assert found.energy.final is True
+
+
+def test_the_figures_of_a_job_that_was_stopped_at_rest_wait_for_nothing() -> None:
+    """Its pod has been gone for two hours; its marker was stored before its end was noted."""
+    store = Store()
+    store.add("a", 3_600_000)
+    paused = attempt(pod("a", end=None), end=NOON + HOUR + 15 * MINUTE)
+    now = NOON + 3 * HOUR
+    stopped = Condition(
+        type=ConditionType.FAILED,
+        status="True",
+        reason=Reason.BUDGET_EXCEEDED,
+        last_transition_time=now,
+    )
+    found = measured(store, paused, now=now, conditions=(stopped,))
+    assert (found.status, joules(found)) == ("True", 3_600_000)

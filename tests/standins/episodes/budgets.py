@@ -118,6 +118,12 @@ def evidence(body: Body, now: float) -> Iterator[Evidence]:
                 yield Evidence(action, False)
 
 
+def has_ended(body: Body) -> bool:
+    """Return whether a job has ended by its status."""
+    held = (body.get("status") or {}).get("conditions") or ()
+    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in held)
+
+
 class BudgetEpisode(Episode):
     """An episode in which most jobs have a budget, which their users change."""
 
@@ -181,6 +187,15 @@ class BudgetEpisode(Episode):
             for one in (body.get("status") or {}).get("conditions") or ()
             if one["type"] in ("Running", "Paused", "Failed") and one["type"] != "OverBudget"
         )
+
+    def is_settled(self, name: str, body: Body) -> bool:
+        """Return whether nothing more will happen; a job may yet be stopped while it rests."""
+        finish = (body["spec"].get("budget") or {}).get("finish") or {}
+        if finish.get("action") == "Stop" and not has_ended(body):
+            limit = (parse_timestamp(finish["limit"]) - EPOCH).total_seconds()
+            if self.world.now <= limit:
+                return False
+        return super().is_settled(name, body)
 
     def check_more(self, name: str, body: Body) -> None:
         """Check that a budget acts with evidence, and not late."""

@@ -324,7 +324,7 @@ class Episode:
         began, jobs = world.now, 1 + len(world.jobs)
         while world.now < began + CALM_HOURS * 3600:
             await self._sleep(1800, watcher)
-            if all(self._is_settled(name, body) for name, body in world.jobs.items()):
+            if all(self.is_settled(name, body) for name, body in world.jobs.items()):
                 break
         await self._sleep(SETTLE_SECONDS, watcher)
         hours = (world.now - began) / 3600
@@ -341,7 +341,7 @@ class Episode:
             self.check_end(name, body)
         self._check_ghosts()
 
-    def _is_settled(self, name: str, body: Body) -> bool:
+    def is_settled(self, name: str, body: Body) -> bool:
         """Return whether nothing more will happen to a job by itself."""
         if self.rests(body):
             return True
