@@ -21,6 +21,8 @@ NAME_MAX_LENGTH: Final = 52
 
 FIELD_MANAGER: Final = "lowtide-operator"
 MANAGED_BY: Final = "lowtide"
+CLAIM: Final = "lowtide-writer"
+"""Lease in each namespace that an operator serves: only its holder writes there."""
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_TRAININGJOB: Final = "lowtide.dev/trainingjob"

@@ -12,6 +12,7 @@ from lowtide_operator.cluster.adoption import Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.check_keeper import CheckKeeper
+from lowtide_operator.cluster.claims import Claims
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.event_lane import EventLane
 from lowtide_operator.cluster.leadership import Leadership
@@ -55,6 +56,8 @@ class App:
     """Client of the API server."""
     leadership: Leadership
     """Right to write, where several operators run."""
+    claims: Claims = field(default_factory=Claims)
+    """Namespaces in which this installation may write."""
     cache: Cache
     """What the watches have told."""
     queue: WorkQueue

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
+from kubernetes.aio.client import ApiClient
 
 from lowtide_operator.app import App, lane_of, utc_now
 from lowtide_operator.cluster.adoption import Adoption
@@ -16,6 +17,8 @@ from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.check_keeper import AT_ONCE as CHECKS
 from lowtide_operator.cluster.check_keeper import CheckKeeper
+from lowtide_operator.cluster.claim_calls import ClaimCalls
+from lowtide_operator.cluster.claims import Claims, ClaimTerms
 from lowtide_operator.cluster.client import Cluster
 from lowtide_operator.cluster.connection import connect
 from lowtide_operator.cluster.event_lane import WORKERS as EVENT_WORKERS
@@ -91,7 +94,10 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
                 retry_seconds=settings.cluster.lease_retry_seconds,
             ),
         )
-    cluster = Cluster(api, leadership, timeout_seconds=settings.cluster.request_timeout_seconds)
+    claims = _claims(api, leadership, settings)
+    cluster = Cluster(
+        api, leadership, timeout_seconds=settings.cluster.request_timeout_seconds, claims=claims
+    )
     forecasts = Forecasts(settings, clock=utc_now)
     live = LiveEnergy(samples, utc_now)
     reports = LiveReports(
@@ -131,6 +137,7 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         settings=settings,
         cluster=cluster,
         leadership=leadership,
+        claims=claims,
         cache=cache,
         queue=queue,
         forecasts=forecasts,
@@ -175,6 +182,21 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
             store.close()
         await session.close()
         await api.close()  # type: ignore[no-untyped-call]
+
+
+def _claims(api: ApiClient, leadership: Leadership, settings: OperatorSettings) -> Claims:
+    """Return the claims on namespaces; they are asked for where a Lease is."""
+    claims, cluster = Claims(), settings.cluster
+    if cluster.lease_namespace is not None:
+        terms = ClaimTerms(
+            holder=f"{cluster.lease_namespace}/{cluster.lease_name}",
+            seconds=cluster.claim_seconds,
+            # Every job is looked at within the resync time.
+            idle_seconds=2 * settings.queue.resync_seconds + cluster.claim_seconds,
+        )
+        calls = ClaimCalls(api, leadership, timeout_seconds=cluster.request_timeout_seconds)
+        claims.ask_for(terms, calls, utc_now)
+    return claims
 
 
 def live_period(settings: OperatorSettings) -> float:

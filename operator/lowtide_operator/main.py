@@ -132,6 +132,7 @@ async def serve(
         measuring = _workers(app, Lane.MEASURING, settings.queue.measuring_workers)
         helpers = [
             asyncio.create_task(app.leadership.run()),
+            asyncio.create_task(app.claims.run()),
             asyncio.create_task(app.queue.run_timer()),
             asyncio.create_task(app.forecasts.run()),
             asyncio.create_task(watch_loop(app)),

@@ -63,6 +63,10 @@ class ClusterSettings(ApiModel):
     lease_retry_seconds: Annotated[float, Field(ge=1, le=60)] = 2
     """Distance between two renewals, and between two looks of a standby."""
 
+    claim_seconds: Annotated[int, Field(ge=3, le=3600)] = 300
+    """How long a claim on a namespace lasts after its last renewal, and so how long another
+    installation waits before it serves the namespaces of one that is gone. Only with a Lease."""
+
     @model_validator(mode="after")
     def _renewed_in_time(self) -> "ClusterSettings":
         if self.lease_seconds * 2 / 3 <= 1.2 * self.lease_retry_seconds:

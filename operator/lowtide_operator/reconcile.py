@@ -116,6 +116,9 @@ async def reconcile(key: Key, app: App) -> float | None:
         return None
     if job.deleting or is_managed_elsewhere(job):
         return None
+    if not await app.claims.hold(key.namespace):
+        # Another installation serves it; the log and the health page name it.
+        return app.claims.look_seconds
     seen, decision = await _decided(job, app)
     _book(seen.job, decision, app)
     refusal = None

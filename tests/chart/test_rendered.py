@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
+from lowtide.names import CLAIM
 from lowtide_exporter.settings import DEFAULT_OWNER_RESOURCES
 from lowtide_operator.settings import RELOADABLE
 from lowtide_operator.settings_file import load_settings
@@ -31,6 +32,7 @@ OPERATOR_RIGHTS = {
     ("", "pods"): {"list"},
     ("", "namespaces"): {"get"},
     ("events.k8s.io", "events"): {"create", "list"},
+    ("coordination.k8s.io", "leases"): {"create", "get", "update"},
 }
 OWNERS = (
     *(("apps", f"{kind}s") for kind in ("replicaset", "deployment", "statefulset")),
@@ -99,6 +101,18 @@ def test_operator_has_the_documented_rights_and_no_more(render: Render, pick: Pi
     role = pick(render(), "ClusterRole", "lowtide-operator")
 
     assert rights(role) == OPERATOR_RIGHTS
+
+
+def test_of_the_leases_of_a_namespace_the_operator_reads_and_writes_its_claim_only(
+    render: Render, pick: Pick
+) -> None:
+    """Rights cannot bind the creation to a name."""
+    role = pick(render(), "ClusterRole", "lowtide-operator")
+    rules = [rule for rule in role["rules"] if rule["resources"] == ["leases"]]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None),
+        (["get", "update"], [CLAIM]),
+    ]
 
 
 def test_counting_the_nodes_gpus_adds_the_right_to_list_nodes(render: Render, pick: Pick) -> None:

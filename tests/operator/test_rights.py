@@ -10,6 +10,7 @@ import yaml
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 HELPERS = Path(__file__).resolve().parents[2] / "charts/lowtide/templates/_helpers.tpl"
+LEASE = {"leaseNamespace": "default", "leaseSeconds": 240, "leaseRetrySeconds": 1}
 NEVER_ASKED = {("update", "lowtide.dev", "trainingjobs/finalizers")}
 """The API server itself looks for this right when a Job names its TrainingJob as the owner."""
 CALLED_WHEN_REPLACED = {("get", "batch", "jobs")}
@@ -42,7 +43,7 @@ async def test_the_operator_is_granted_what_it_calls_and_nothing_else(
 ) -> None:
     """A job waits for its pods, is suspended, resumed, ended, measured and deleted."""
     api.create(TRAININGJOBS, training_job(schedule={"policy": "Immediate"}))
-    async with operator():
+    async with operator(cluster=LEASE):
         await api.until(lambda: api.get(JOBS, "net-1"))
         await api.until(lambda: ("list", "events.k8s.io", "events") in api.calls)
         api.run_pod("net-1")
@@ -52,6 +53,7 @@ async def test_the_operator_is_granted_what_it_calls_and_nothing_else(
         await api.until(lambda: state(api) == "Complete")
         api.change(TRAININGJOBS, "net", {"spec": {"ttlSecondsAfterFinished": 0}})
         await api.until(lambda: api.get(TRAININGJOBS, "net") is None)
+        await api.until(lambda: ("update", "coordination.k8s.io", "leases") in api.calls)
 
     used = {call for call in api.calls if call[2] in {right[2] for right in granted()}}
     assert used <= granted()

@@ -166,6 +166,14 @@ imagePullSecrets:
   resources: [events]
   # list: only an Event says why the Job controller cannot create pods.
   verbs: [create, list]
+# The claim on a namespace: of two releases only one writes there. `create` cannot name it.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [lowtide-writer]
+  verbs: [get, update]
 {{- end }}
 
 {{- /* Objects that the exporter asks for their owner, as its setting takes them. */ -}}

@@ -17,7 +17,7 @@ from lowtide import names
 from lowtide.trainingjob.holding import HELD_SELECTOR, parked_in_queue
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.cache import Cache
-from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError
+from lowtide_operator.cluster.errors import AlreadyExistsError, ClusterError, ServedByOtherError
 from lowtide_operator.cluster.freeing import free_workload
 from lowtide_operator.cluster.workload_pods import list_own_pods
 from lowtide_operator.objects.key import Key
@@ -149,6 +149,9 @@ class Adoption:
         for place in places:
             try:
                 await self._take(*place)
+            except ServedByOtherError:
+                # The next list of the watch tells of it again.
+                continue
             except ClusterError as error:
                 LOG.warning("%s %s/%s is tried again: %s", place[0].kind, *place[1:], error)
                 self._waiting.setdefault(place)

@@ -59,7 +59,7 @@ class Cluster(Listings, Workloads, Queues, Reviews):
                 body,
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=await self._write_timeout(key.namespace),
             )
         )
 
@@ -99,7 +99,7 @@ class Cluster(Listings, Workloads, Queues, Reviews):
                     key.name,
                     propagation_policy="Background",
                     body=client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid)),
-                    _request_timeout=self._write_timeout(),
+                    _request_timeout=await self._write_timeout(key.namespace),
                 )
             )
         except ConflictError:
@@ -150,6 +150,6 @@ class Cluster(Listings, Workloads, Queues, Reviews):
                 patch,
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=await self._write_timeout(namespace),
             )
         )

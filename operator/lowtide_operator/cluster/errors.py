@@ -20,6 +20,7 @@ class ClusterError(Exception):
     ├── AlreadyExistsError  409 on create
     ├── ConflictError       409 on a write: the object has changed since it was read
     ├── NotLeadingError     the Lease is held by another operator: nothing was sent
+    ├── ServedByOtherError  another installation serves the namespace: nothing was sent
     └── UnreachableError    no answer, 429 or 5xx: the same request may work later
     """
 
@@ -43,6 +44,10 @@ class ConflictError(ClusterError):
 
 class NotLeadingError(ClusterError):
     """This operator does not hold the Lease, so it writes nothing."""
+
+
+class ServedByOtherError(ClusterError):
+    """Another installation holds the claim on the namespace, so this one writes nothing there."""
 
 
 class UnreachableError(ClusterError):

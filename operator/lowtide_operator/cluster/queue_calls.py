@@ -71,7 +71,7 @@ class Queues(Requests):
                 {"spec": {"active": active}},
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=await self._write_timeout(namespace),
             )
         )
 
@@ -112,7 +112,9 @@ class Queues(Requests):
                 seen.name,
                 patch,
                 field_manager=names.FIELD_MANAGER,
-                _request_timeout=self._write_timeout(),
+                # No claim: a workload of a namespace that another installation serves needs Ready
+                # too, and a pause is begun by a look that has the claim.
+                _request_timeout=self._leader_timeout(),
                 **forced,
             )
         )
@@ -171,7 +173,7 @@ class Queues(Requests):
                 field_manager=names.FIELD_MANAGER,
                 force=True,
                 _content_type=APPLY_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=self._leader_timeout(),
             )
         )
 

@@ -15,11 +15,13 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from lowtide import names
 from lowtide_operator.bounded_body import bounded_body
+from lowtide_operator.cluster.claims import Claims, served_by
 from lowtide_operator.cluster.errors import (
     AlreadyExistsError,
     ConflictError,
     NotFoundError,
     NotLeadingError,
+    ServedByOtherError,
     UnreachableError,
     translated,
 )
@@ -39,10 +41,16 @@ class Requests:
     """Requests through one `ApiClient`, which is open for as long as this object is used."""
 
     def __init__(
-        self, api: client.ApiClient, leadership: Leadership, *, timeout_seconds: float
+        self,
+        api: client.ApiClient,
+        leadership: Leadership,
+        *,
+        timeout_seconds: float,
+        claims: Claims | None = None,
     ) -> None:
         self._api = api
         self._leadership = leadership
+        self._claims = claims or Claims()
         self._objects = client.CustomObjectsApi(api)
         self._timeout = timeout_seconds
 
@@ -122,7 +130,7 @@ class Requests:
                     field_validation="Strict",
                     dry_run="All" if dry_run else None,
                     _content_type="application/json",
-                    _request_timeout=self._write_timeout(),
+                    _request_timeout=await self._write_timeout(manifest["metadata"]["namespace"]),
                 )
             )
         except ConflictError as error:
@@ -134,7 +142,22 @@ class Requests:
         except NotFoundError:
             return None
 
-    def _write_timeout(self) -> float:
+    async def _write_timeout(self, namespace: str) -> float:
+        """Return how long a write may take: no longer than this operator surely may write there.
+
+        Raises:
+            NotLeadingError: it does not lead.
+            ServedByOtherError: another installation serves the namespace.
+            ClusterError: the claim on it could not be asked for.
+        """
+        self._leader_timeout()
+        if not await self._claims.hold(namespace):
+            holder = self._claims.of_others.get(namespace, "")
+            raise ServedByOtherError(served_by(namespace, holder))
+        remaining = self._claims.remaining_seconds(namespace)
+        return max(0.001, min(self._leader_timeout(), remaining))
+
+    def _leader_timeout(self) -> float:
         """Return how long a write may take: no longer than this operator surely leads.
 
         Raises:

@@ -54,7 +54,7 @@ class Workloads(Requests):
                 dict(patch),
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=await self._write_timeout(namespace),
             )
         )
 
@@ -131,7 +131,7 @@ class Workloads(Requests):
                 dict(patch),
                 field_manager=names.FIELD_MANAGER,
                 _content_type=MERGE_PATCH,
-                _request_timeout=self._write_timeout(),
+                _request_timeout=await self._write_timeout(key.namespace),
             )
         )
 

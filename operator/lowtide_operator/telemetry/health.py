@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from lowtide_operator.app import App
+from lowtide_operator.cluster.claims import served_by
 
 LAG_PERIOD_SECONDS: Final = 0.5
 
@@ -19,7 +20,7 @@ class UnhealthyError(Exception):
     """The operator is stuck; a restart may help."""
 
 
-def check(app: App) -> dict[str, float]:
+def check(app: App) -> dict[str, float | list[str]]:
     """Return the figures of the health page.
 
     Raises:
@@ -39,6 +40,7 @@ def check(app: App) -> dict[str, float]:
     tally = app.tally
     return {
         "leads": float(leads),
+        "served_by_others": [served_by(*one) for one in sorted(app.claims.of_others.items())],
         "queue_oldest_age_seconds": round(age, 3),
         "queue_length": app.queue.length + app.queue.active,
         "loop_lag_seconds": round(lag, 3),

@@ -21,6 +21,7 @@ from lowtide.grid.series import Factor, Signal
 from lowtide.trainingjob.display import display_of
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide_operator.cluster.cache import Cache
+from lowtide_operator.cluster.claims import Claims
 from lowtide_operator.objects.key import Key
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.settings import OperatorSettings
@@ -42,6 +43,7 @@ def app() -> Any:
     return SimpleNamespace(
         settings=settings,
         leadership=SimpleNamespace(is_held=True),
+        claims=Claims(),
         cache=Cache(),
         queue=WorkQueue(clock=lambda: moment[0], random=lambda: 1.0),
         moment=moment,
