@@ -16,7 +16,7 @@ from lowtide_operator.cluster.errors import (
     ConflictError,
     RefusedError,
 )
-from lowtide_operator.cluster.freeing import free_workload
+from lowtide_operator.cluster.freeing import free_workload, resized
 from lowtide_operator.decision.actions import (
     Action,
     CreateJob,
@@ -24,6 +24,7 @@ from lowtide_operator.decision.actions import (
     EnterQueue,
     FreeWorkload,
     HoldWorkload,
+    ResizeWorkload,
     ResumeJob,
     SuspendJob,
 )
@@ -59,7 +60,7 @@ async def carry_out(action: Action, app: App) -> StartRefusal | None:
             if body is not None:
                 app.cache.remember_child(body)
             return None
-        case HoldWorkload() | FreeWorkload():
+        case HoldWorkload() | FreeWorkload() | ResizeWorkload():
             return await _switch_workload(action, app)
         case DeleteTrainingJob():
             await app.cluster.delete_training_job(action.key, action.uid)
@@ -86,8 +87,10 @@ def _kept_size(replicas: int, why: str) -> StartRefusal:
     return StartRefusal(Reason.RESIZE_REFUSED, message, lasting=False)
 
 
-async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> StartRefusal | None:
-    """Hold a workload or let it go; one that was replaced or has ended is left alone.
+async def _switch_workload(
+    action: HoldWorkload | FreeWorkload | ResizeWorkload, app: App
+) -> StartRefusal | None:
+    """Hold, free or resize a workload; one that was replaced or has ended is left alone.
 
     Raises:
         ConflictError: it changed in between, or the operator does not know its kind any more.
@@ -107,6 +110,9 @@ async def _switch_workload(action: HoldWorkload | FreeWorkload, app: App) -> Sta
             app.checks.forget(ref.namespace, view.parked_in_queue)
         refused = await free_workload(app.cluster, kind, body, app.clock(), action.replicas)
         return _kept_size(action.replicas or view.size.replicas, refused) if refused else None
+    if isinstance(action, ResizeWorkload):
+        _, refused = await resized(app.cluster, kind, body, action.replicas)
+        return _kept_size(action.replicas, refused) if refused else None
     patch = hold_patch(kind, body, action.until, action.queued_as, action.check)
     await app.cluster.patch_workload(kind, ref.namespace, ref.name, patch)
     if action.check and app.checks is not None:

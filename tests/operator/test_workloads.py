@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, TRAIN_JOBS, now_text
@@ -478,6 +480,61 @@ async def test_a_queued_job_is_paused_by_kueues_object_and_then_waits_for_quota(
     assert outcomes == ["Paused", None]
     written = {call for call in api.calls if call[1] == "kueue.x-k8s.io"}
     assert written == {(verb, "kueue.x-k8s.io", "workloads") for verb in ("list", "patch")}
+
+
+async def test_a_queued_job_without_quota_for_its_planned_size_runs_with_its_own(
+    api: Any, operator: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Two clean hours and four hours of work: two pods are planned, and Kueue has quota for one.
+
+    Of Kueue's objects for it the one that replaced another counts.
+    """
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = [
+        f"{hour + timedelta(hours=k):%Y-%m-%dT%H:%M:%SZ},,{50 if k < 2 else 500}\n"
+        for k in range(22)
+    ]
+    (tmp_path / "hours.csv").write_text("time,g_per_kwh,forecast\n" + "".join(rows))
+    providers = [{"kind": "file", "path": str(tmp_path / "hours.csv")}]
+    job = queued(
+        "wide",
+        "lowtide.dev/carbon",
+        deadline=f"{hour + timedelta(hours=8):%Y-%m-%dT%H:%M:%SZ}",
+        expected_duration="4h",
+        interruptible="true",
+        restart_cost="1m",
+        min_replicas="1",
+        max_replicas="2",
+        efficiency="1",
+    )
+    job["spec"] |= {"completionMode": "Indexed", "parallelism": 1, "completions": 1}
+    api.create(JOBS, job)
+
+    def size() -> int:
+        return int(api.get(JOBS, "wide")["spec"]["parallelism"])
+
+    async with operator(
+        zones={"DE": {"providers": providers}}, workloads={**KINDS, "pauseQueued": True}
+    ):
+        await api.until(lambda: size() == 2 and state(api, "wide") == "Queued")
+        metadata = api.get(JOBS, "wide")["metadata"]
+        assert metadata["annotations"]["lowtide.dev/resized"] == "1->2"
+        labels = {"kueue.x-k8s.io/job-uid": metadata["uid"]}
+        finished = {"type": "Finished", "status": "True"}
+        for name, said in (("a-replaced", finished), ("b-present", {})):
+            one = {"metadata": {"name": name, "labels": labels}, "spec": {"active": True}}
+            made = api.create(QUEUED, one)
+            short = {"type": "QuotaReserved", "status": "False", "reason": "Pending"}
+            short["observedGeneration"] = made["metadata"].get("generation")
+            api.change(QUEUED, name, {"status": {"conditions": [said or short]}})
+        await api.until(lambda: size() == 1)
+        assert api.get(JOBS, "wide")["spec"]["suspend"] is True
+        api.change(JOBS, "wide", {"spec": {"suspend": False}})
+        add_pod(api, JOBS, "wide", "wide-x")
+        await api.until(lambda: state(api, "wide") == "Running")
+        attempts = beside(api, "wide")["status"]["attempts"]
+    assert [(one["replicas"], one.get("outcome")) for one in attempts] == [(2, "NoRoom"), (1, None)]
+    assert "lowtide.dev/resized" not in api.get(JOBS, "wide")["metadata"]["annotations"]
 
 
 async def test_a_job_that_kueue_preempts_waits_for_quota_and_is_not_called_paused(

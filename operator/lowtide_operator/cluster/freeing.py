@@ -51,16 +51,8 @@ async def free_workload(
     """
     metadata = body["metadata"]
     place = metadata["namespace"], metadata["name"]
-    refused = ""
-    if change := size_patch(kind, body, replicas):
-        # Before Kueue may start it, which counts the quota of the size that it has.
-        try:
-            stored = await cluster.patch_workload(kind, *place, change)
-        except RefusedError as error:
-            LOG.warning("%s %s/%s keeps its size: %s", kind.kind, *place, error)
-            refused = str(error)
-        else:
-            body = body if stored is None else stored
+    # Before Kueue may start it, which counts the quota of the size that it has.
+    body, refused = await resized(cluster, kind, body, replicas)
     if name := paused_in_queue(body):
         await cluster.set_active(place[0], name, active=True)
     parked, check = parked_in_queue(body)
@@ -68,3 +60,25 @@ async def free_workload(
         await cluster.let_start(place[0], parked, check, now)
     await cluster.patch_workload(kind, *place, free_patch(kind, body))
     return refused
+
+
+async def resized(
+    cluster: Freeing, kind: WorkloadKind, body: Body, replicas: int | None
+) -> tuple[Body, str]:
+    """Give a suspended workload a size; return it as stored, and why that was refused, if so.
+
+    Raises:
+        ConflictError: it changed since it was read.
+        ClusterError: the API server did not answer.
+    """
+    change = size_patch(kind, body, replicas)
+    if not change:
+        return body, ""
+    metadata = body["metadata"]
+    place = metadata["namespace"], metadata["name"]
+    try:
+        stored = await cluster.patch_workload(kind, *place, change)
+    except RefusedError as error:
+        LOG.warning("%s %s/%s keeps its size: %s", kind.kind, *place, error)
+        return body, str(error)
+    return body if stored is None else stored, ""

@@ -27,6 +27,8 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 MOST_WRITES: Final = 4
 """Writes that follow one another when a workload is let go."""
 JOB_UID_LABEL: Final = f"{QUEUE_GROUP}/job-uid"
+MOST_OBJECTS: Final = 50
+"""Kueue's objects of one workload that are looked at; those that were replaced are finished."""
 
 
 class Queues(Requests):
@@ -37,6 +39,8 @@ class Queues(Requests):
     async def queued_object(self, namespace: str, uid: str) -> Body | None:
         """Return Kueue's object for the workload with this uid; `None` where there is none.
 
+        Of an elastic job of Kueue, whose objects replace one another, it is the last one.
+
         Raises:
             ClusterError: the API server did not answer, or the operator may not read it.
         """
@@ -44,13 +48,13 @@ class Queues(Requests):
         if not version:
             return None
         path = f"/apis/{QUEUE_GROUP}/{version}/namespaces/{namespace}/{QUEUE_PLURAL}"
-        query = [("labelSelector", f"{JOB_UID_LABEL}={uid}"), ("limit", "2")]
+        query = [("labelSelector", f"{JOB_UID_LABEL}={uid}"), ("limit", str(MOST_OBJECTS))]
         found = await self._absent_if_404(self._read(path, query_params=query))
         if found is None:
             self.forget_version_of_queues()
             return None
-        items = found.get("items") or ()
-        return dict(items[0]) if items else None
+        items = [dict(one) for one in found.get("items") or ()]
+        return max(items, key=_newness, default=None)
 
     async def set_active(self, namespace: str, name: str, *, active: bool) -> Body | None:
         """Let Kueue start a workload again, or make it let go of it; `None` if it is gone.
@@ -188,3 +192,10 @@ class Queues(Requests):
             served = {one.get("version") for one in (group or {}).get("versions") or ()}
             self._queue_version = next((one for one in QUEUE_VERSIONS if one in served), "")
         return self._queue_version
+
+
+def _newness(body: Body) -> tuple[bool, str]:
+    """Return what sorts Kueue's objects of a workload: those that have not finished come last."""
+    said = (body.get("status") or {}).get("conditions") or ()
+    finished = any(one.get("type") == "Finished" and one.get("status") == "True" for one in said)
+    return (not finished, str(body["metadata"].get("creationTimestamp") or ""))

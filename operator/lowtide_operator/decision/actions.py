@@ -82,6 +82,14 @@ class FreeWorkload:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeWorkload:
+    """Give a suspended workload that somebody else wrote another size, and nothing more."""
+
+    target: WorkloadRef
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteTrainingJob:
     """Delete a TrainingJob that asked for it; one created again under its name stays."""
 
@@ -96,5 +104,6 @@ Action = (
     | EnterQueue
     | HoldWorkload
     | FreeWorkload
+    | ResizeWorkload
     | DeleteTrainingJob
 )

@@ -27,8 +27,8 @@ from lowtide_operator.decision.questions import request_after_start
 from lowtide_operator.decision.resizing import (
     first_size,
     lacks_room,
-    note_no_room,
     size_without_forecast,
+    size_without_room,
     sizes_of,
 )
 from lowtide_operator.decision.start import has_run
@@ -75,14 +75,13 @@ def wish_of(
             return RUN
         elastic = sizes_of(seen.job)
         if elastic is not None and child.suspended and lacks_room(seen, child, elastic):
-            note_no_room(seen, child, elastic, draft)
+            return Wish(True, replicas=size_without_room(seen, child, elastic, draft))
         return Wish(True, replicas=first_size(seen, draft))
     request = request_after_start(seen, child, spec, window, draft, settings)
     if request.remaining_seconds <= 0:
         return RUN
     if request.elastic is not None and lacks_room(seen, child, request.elastic):
-        note_no_room(seen, child, request.elastic, draft)
-        return Wish(True, replicas=request.elastic.base)
+        return Wish(True, replicas=size_without_room(seen, child, request.elastic, draft))
     prices_until = prices_awaited_until(seen, settings.schedule)
     if seen.forecast.forecast is None or prices_until is not None:
         until = prices_until or seen.forecast.pending_until

@@ -123,9 +123,11 @@ def lacks_room(seen: Observation, child: ChildView, elastic: Elastic) -> bool:
     """Return whether a larger size than the template's has no quota, node or right to its pods."""
     if child.replicas <= elastic.base:
         return False
+    queue = None if seen.workload is None else seen.workload.queue
+    if child.queued and queue is not None and queue.short:
+        return True
     if child.suspended:
-        queue = None if seen.workload is None else seen.workload.queue
-        return child.queued and queue is not None and queue.short
+        return False
     unplaced = any(pod.trouble == Reason.UNSCHEDULABLE for pod in seen.pods)
     return unplaced or bool(seen.creation_failure)
 
@@ -165,19 +167,29 @@ def outcome_of_rest(draft: Draft, *, goes_on: bool) -> str:
     return RESIZED if goes_on else PAUSED
 
 
-def note_no_room(seen: Observation, child: ChildView, elastic: Elastic, draft: Draft) -> None:
-    """Draft that an attempt found no room at its size; one without quota ends as it began."""
+def size_without_room(seen: Observation, child: ChildView, elastic: Elastic, draft: Draft) -> int:
+    """Return the size of a job that finds no room at a larger one, and draft that it found none.
+
+    One that waits for quota keeps the larger size until that is written down: nothing else would
+    tell the next look that it was tried.
+    """
     attempts = draft.attempts
-    if child.suspended:
-        if is_underway(attempts):
-            return
-        if attempts and attempts[-1].outcome == NO_ROOM and attempts[-1].start is None:
-            attempts = attempts[:-1]
-        attempts = with_size(with_attempt(attempts, child.name), child.replicas, elastic)
-        draft.section(attempts=with_end(attempts, seen.now, NO_ROOM))
-    elif attempts and attempts[-1].end is None:
-        refused = attempts[-1].model_copy(update={"outcome": NO_ROOM})
-        draft.section(attempts=(*attempts[:-1], refused))
+    if not child.suspended:
+        if attempts and attempts[-1].end is None:
+            refused = attempts[-1].model_copy(update={"outcome": NO_ROOM})
+            draft.section(attempts=(*attempts[:-1], refused))
+        return elastic.base
+    if is_underway(attempts):
+        return elastic.base
+    before = seen.job.status.attempts
+    if before and before[-1].outcome == NO_ROOM and before[-1].start is None:
+        if before[-1].end is not None and seen.now - before[-1].end < ROOM_AGAIN:
+            return elastic.base
+        attempts = attempts[:-1]
+    attempts = with_size(with_attempt(attempts, child.name), child.replicas, elastic)
+    draft.section(attempts=with_end(attempts, seen.now, NO_ROOM))
+    draft.look_in(0)
+    return child.replicas
 
 
 def is_underway(attempts: tuple[Attempt, ...]) -> bool:

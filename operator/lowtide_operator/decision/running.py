@@ -215,6 +215,9 @@ def _say_suspended(
         message = f"Kueue holds {_what(seen, child)} until its queue has room"
         draft.condition(ConditionType.RUNNING, "False", Reason.QUEUED, message)
         draft.condition(ConditionType.PAUSED, "False", Reason.NOT_PAUSED)
+        if 0 < seen.job.replicas < child.replicas:
+            # Nothing tells of Kueue's verdict on a larger size.
+            draft.look_in(settings.cluster.pod_poll_seconds)
         if not has_run(draft.attempts):
             return
     else:

@@ -16,7 +16,7 @@ from lowtide.trainingjob.queue_writes import WITHOUT_END, next_write, rests
 from lowtide.trainingjob.status import TargetStatus, TrainingJobStatus
 from lowtide.trainingjob.times import whole_seconds
 from lowtide.trainingjob.window import Window
-from lowtide_operator.decision.actions import FreeWorkload, HoldWorkload
+from lowtide_operator.decision.actions import FreeWorkload, HoldWorkload, ResizeWorkload
 from lowtide_operator.decision.draft import Draft
 from lowtide_operator.decision.observation import Observation
 from lowtide_operator.decision.resizing import is_refused, is_underway, resizes
@@ -188,6 +188,23 @@ def _free(seen: Observation, view: WorkloadView, replicas: int | None, draft: Dr
     is_open = bool(view.size.replicas) and is_underway(seen.job.status.attempts)
     left = not view.gated and any(is_there(pod) for pod in seen.pods)
     if is_open or left:
+        draft.look_in(GONE_POLL_SECONDS)
+    elif view.size.replicas and view.paused_in_queue and not is_refused(seen.job, seen.now):
+        _free_in_queue(view, replicas or view.size.replicas, draft)
+    else:
+        draft.act(FreeWorkload(view.ref, replicas))
+
+
+def _free_in_queue(view: WorkloadView, replicas: int, draft: Draft) -> None:
+    """Draft that a paused workload gets its size, and goes on when Kueue counts that.
+
+    Kueue would start it with the quota of the old size, and scale it while it runs.
+    """
+    counted = None if view.queue is None else view.queue.pods
+    if view.child.replicas != replicas:
+        draft.act(ResizeWorkload(view.ref, replicas))
+        draft.look_in(GONE_POLL_SECONDS)
+    elif counted not in (None, replicas):
         draft.look_in(GONE_POLL_SECONDS)
     else:
         draft.act(FreeWorkload(view.ref, replicas))

@@ -65,6 +65,8 @@ class QueueView:
     """Whether Kueue may start it."""
     short: bool = False
     """Whether Kueue has no quota for it as it is now."""
+    pods: int | None = None
+    """Pods that Kueue counts the quota of; `None` where it does not say."""
     checked: QueuedWorkload | None = None
     """What decides about our check, where it is paused by that and not by `active`."""
     check: str = ""
@@ -183,7 +185,10 @@ def queue_view(body: Body, *, by_active: bool, check: str) -> QueueView | None:
         and one.get("observedGeneration") == metadata.get("generation")
         for one in mappings(value_at(body, "status.conditions"))
     )
-    return QueueView(metadata["name"], active, short, seen, check if seen else "")
+    pods: int | None = None
+    for one in mappings(value_at(body, "spec.podSets")):
+        pods = (pods or 0) + _count(one.get("count"))
+    return QueueView(metadata["name"], active, short, pods, seen, check if seen else "")
 
 
 def _succeeded(body: Body) -> int:
