@@ -1,8 +1,8 @@
 """Scaling of a job with its replicas: how much faster it is with more, and how much more it draws.
 
 Both are powers of the replicas: a doubling is `2 * efficiency` times as fast. The efficiency is
-given, or learnt from attempts at several sizes, or assumed; power is measured at several sizes, or
-assumed to be proportional. What is not given has bounds, which the deadline counts on.
+given, or learnt from attempts at several sizes, or assumed; power follows from the energy of such
+attempts, or is assumed to be proportional. The deadline counts on the bounds of what is not given.
 
 Ratios are taken within a run, because another run may have had other hardware, and a size counts
 from two attempts on: one odd attempt teaches nothing. Source:
@@ -135,7 +135,7 @@ class Scaling:
             text += f" from {self.attempts} attempts ({self.low:.2f} to {self.high:.2f})"
         if self.power_attempts:
             ratio = self.power(2.0)
-            text += f"; twice the replicas draw {ratio:.2f} times the power, measured in "
+            text += f"; twice the replicas draw {ratio:.2f} times the power, by the energy of "
             return text + f"{self.power_attempts} attempts"
         return text + "; power assumed proportional to the replicas"
 

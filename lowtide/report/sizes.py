@@ -8,17 +8,19 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from lowtide.accounts.hardware_hours import hardware_money
 from lowtide.records.fields import Manifest, mapping, mappings, moment, number, text
 from lowtide.trainingjob.scaling import ScalingStatus, scaling_from
+from lowtide.trainingjob.spec import Price
 from lowtide.units import format_duration
 
 
-def size_facts(status: Manifest) -> Iterator[tuple[str, str]]:
+def size_facts(status: Manifest, spec: Manifest) -> Iterator[tuple[str, str]]:
     """Yield label and words of what the status knows of a job's sizes."""
     plan = mapping(status.get("plan"))
     planned = [number(part.get("replicas")) for part in mappings(plan.get("segments"))]
     if sizes := [round(size) for size in planned if size]:
-        yield "sizes", f"{replicas(sizes)} planned{_planned_hours(plan)}"
+        yield "sizes", f"{replicas(sizes)} planned{_planned_hours(plan, spec)}"
     if words := _ran_at(status):
         yield "ran at", words
     try:
@@ -59,14 +61,22 @@ def count_of_replicas(count: int) -> str:
     return "1 replica" if count == 1 else f"{count} replicas"
 
 
-def _planned_hours(plan: Manifest) -> str:
-    """Return the hours of all planned replicas together."""
+def _planned_hours(plan: Manifest, spec: Manifest) -> str:
+    """Return the hours of all planned replicas together, and the price of their hardware."""
     hours = 0.0
     for part in mappings(plan.get("segments")):
         start, end = moment(part.get("start")), moment(part.get("end"))
         if start is not None and end is not None:
             hours += (end - start).total_seconds() / 3600 * (number(part.get("replicas")) or 0)
-    return f", {hours:.1f} replica hours" if hours > 0 else ""
+    if hours <= 0:
+        return ""
+    words = f", {hours:.1f} replica hours"
+    try:
+        price = Price.model_validate(spec.get("price"))
+    except ValidationError:
+        return words
+    money = hardware_money(price, 3600 * hours)
+    return words if money is None else f"{words}, {money:.2f} {price.currency} of hardware"
 
 
 def _ran_at(status: Manifest) -> str:

@@ -48,7 +48,8 @@ def explain(manifest: Manifest, *, now: datetime, zone: tzinfo | None = None) ->
     if not status:
         return f"{name}: the operator has not looked at it yet; is it running?"
     lines = [_headline(name, status, manifest, now, zone), ""]
-    lines += [f"  {label:<{LABEL_WIDTH}}{words}" for label, words in _facts(status, now, zone)]
+    facts = _facts(status, mapping(manifest.get("spec")), now, zone)
+    lines += [f"  {label:<{LABEL_WIDTH}}{words}" for label, words in facts]
     lines += [f"  {line}" for line in _troubles(manifest)]
     return "\n".join(lines).rstrip()
 
@@ -93,7 +94,9 @@ def _saving(plan: Manifest, percent: float) -> str:
     return f"{format_mass(grams)} CO2eq ({percent:.0f} %)"
 
 
-def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+def _facts(
+    status: Manifest, spec: Manifest, now: datetime, zone: tzinfo | None
+) -> Iterator[tuple[str, str]]:
     """Yield label and words of every line that the status has figures for."""
     plan = mapping(status.get("plan"))
     if (planned := number(plan.get("plannedGramsPerKwh"))) is not None:
@@ -114,7 +117,7 @@ def _facts(status: Manifest, now: datetime, zone: tzinfo | None) -> Iterator[tup
             words += f", latest start {_clock(latest, now, zone)}"
         yield "deadline", words
     yield from _money_planned(plan)
-    yield from size_facts(status)
+    yield from size_facts(status, spec)
     yield from _told(mapping(status.get("target")), now)
     yield from _results(status)
     if change := text(plan.get("wouldChange")):

@@ -269,8 +269,8 @@ class Attempt(ApiModel):
     power: PositiveDecimal | None = Field(
         default=None,
         description=(
-            "power is that of replicas as measured, where that of baseReplicas is 1; absent means "
-            "proportional."
+            "power is that of replicas by the energy of attempts, where that of baseReplicas is 1; "
+            "absent means proportional."
         ),
     )
     trained: Annotated[tuple[TrainedStretch, ...], Field(max_length=2)] = Field(

@@ -88,14 +88,14 @@ def test_the_unit_that_most_attempts_of_a_run_have_counts():
     assert scaling_of(None, [run]).attempts == 4
 
 
-def test_power_is_learnt_from_the_energy_of_sizes_and_said_to_be_measured():
+def test_power_is_learnt_from_the_energy_of_sizes_and_said_to_be():
     """Twice the replicas draw 1.9 times as much."""
     run = [SizedAttempt(replicas=n, watts=w) for n, w in [(1, 400), (2, 760), (1, 400), (2, 760)]]
     found = scaling_of(0.9, [run])
 
     assert found.power_exponent == pytest.approx(log2(1.9))
     assert (found.power(2), found.power_attempts) == (pytest.approx(1.9), 4)
-    assert "draw 1.90 times the power, measured in 4 attempts" in found.sentence
+    assert "draw 1.90 times the power, by the energy of 4 attempts" in found.sentence
     assert "power assumed proportional" in scaling_of(0.9).sentence
 
 

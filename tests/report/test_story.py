@@ -29,7 +29,8 @@ WAITING: dict[str, Any] = {
 
 def story(status: dict[str, Any], **options: Any) -> list[str]:
     """Return the lines about a job with this status."""
-    manifest = {"metadata": {"name": "bert"}, "status": status}
+    spec = options.pop("spec", {})
+    manifest = {"metadata": {"name": "bert"}, "spec": spec, "status": status}
     return explain(manifest, now=NOW, zone=options.pop("zone", UTC)).splitlines()
 
 
@@ -281,10 +282,10 @@ ELASTIC: dict[str, Any] = {
 
 
 def test_an_elastic_job_says_its_sizes_where_they_come_from_and_what_they_saved() -> None:
-    """2 h with two replicas and 1.5 h with four are 10 replica hours."""
-    said = "\n".join(story(ELASTIC))
+    """2 h with two replicas and 1.5 h with four are 10 replica hours, at 3 an hour 30."""
+    said = "\n".join(story(ELASTIC, spec={"price": {"perHour": "3"}}))
 
-    assert "sizes      2 to 4 replicas planned, 10.0 replica hours" in said
+    assert "2 to 4 replicas planned, 10.0 replica hours, 30.00 USD of hardware" in said
     assert "ran at     2 h with 2 replicas, 1 h 30 min with 4 replicas; 1 change of size" in said
     assert "scaling    efficiency of a doubling 0.72, learnt from 6 attempts (0.69 to 0.75)" in said
     assert "avoided    120 g (12 %) against running at once with 2 replicas" in said
@@ -303,5 +304,6 @@ def test_a_scaling_that_cannot_be_is_left_out() -> None:
     scaling = ELASTIC["plan"]["scaling"] | {"efficiency": "7"}
     said = "\n".join(story(ELASTIC | {"plan": ELASTIC["plan"] | {"scaling": scaling}}))
 
-    assert "sizes      2 to 4 replicas" in said
+    assert "sizes      2 to 4 replicas planned, 10.0 replica hours" in said
+    assert "of hardware" not in said
     assert "scaling" not in said

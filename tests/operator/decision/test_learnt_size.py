@@ -27,7 +27,7 @@ DAY = [400.0] * 9 + [50.0] * 6 + [400.0] * 9
 
 
 @pytest.mark.parametrize("truth", [0.5, 0.75, 1.0])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_no_efficiency_that_is_not_given_makes_a_job_late(seed: int, truth: float) -> None:
     """Neither one that is better than assumed (a narrow job is slower) nor one that is worse."""
     chance = random.Random(seed)
