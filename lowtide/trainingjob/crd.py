@@ -220,7 +220,7 @@ def _translate_object(out: Schema, schema: Schema, definitions: Schema) -> None:
         name: structural(child, definitions) for name, child in schema["properties"].items()
     }
     for name, keys in _MAP_LISTS.items():
-        if name in properties:
+        if properties.get(name, {}).get("type") == "array":
             properties[name] |= {
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": keys,

@@ -97,6 +97,15 @@ def test_conditions_are_a_list_map_keyed_by_type() -> None:
     )
 
 
+@pytest.mark.parametrize(("path", "schema"), FIELDS)
+def test_only_lists_say_how_they_are_merged(path: str, schema: dict[str, Any]) -> None:
+    """The API server refuses the whole definition for one number that speaks of a list."""
+    if "x-kubernetes-list-type" in schema:
+        assert schema["type"] == "array", path
+    for key in schema.get("x-kubernetes-list-map-keys", ()):
+        assert key in schema["items"]["required"], path
+
+
 def test_columns_are_the_promised_ones_and_future_times_are_texts() -> None:
     """A date column would print a planned start as <invalid>."""
     columns = crd.custom_resource_definition()["spec"]["versions"][0]["additionalPrinterColumns"]
