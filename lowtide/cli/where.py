@@ -1,7 +1,7 @@
 """`lowtide where`: in which of several grid zones a job would emit least, and when.
 
 Every zone is planned by itself, by the operator's own planner, with the same constraints; then the
-plans are ranked (`lowtide.planning.places`).
+plans are ranked (`lowtide.planning.places`), as the operator's dispatcher ranks clusters.
 """
 
 import json

@@ -5,7 +5,7 @@ A job asks before its start, while it runs or rests, and once more in hindsight.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from lowtide.planning import PlanReason, Request
@@ -170,6 +170,31 @@ def request_to_go_on(
         objective=objective,
         elastic=job.elastic,
         replicas=replicas,
+    )
+
+
+LEAST_LEFT_SECONDS: Final = 60.0
+"""Running time of a job that has outrun the one that was expected."""
+
+
+def request_to_begin(
+    window: Window, worked_seconds: float, now: datetime, objective: Objective
+) -> Request:
+    """Return a job that begins at once, as the planner sees it in one of several places.
+
+    `worked_seconds` is the work of earlier attempts.
+    """
+    left = max(LEAST_LEFT_SECONDS, window.duration_seconds - worked_seconds)
+    high = max(left, window.high_seconds - worked_seconds)
+    return Request(
+        key="place",
+        earliest=now,
+        deadline=now + timedelta(seconds=high),
+        remaining_seconds=left,
+        remaining_high_seconds=high,
+        latency_seconds=0.0,
+        margin_seconds=0.0,
+        objective=objective,
     )
 
 

@@ -143,6 +143,21 @@ class ElasticSize(ApiModel):
         return self
 
 
+class DataToMove(ApiModel):
+    """data says what is moved where the job runs in another zone than where its data are."""
+
+    gigabytes: PositiveDecimal = Field(description="gigabytes is how much that is.")
+    zone: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="zone is where the data are."
+    )
+    energy_kilowatt_hours: PositiveDecimal = Field(
+        description=(
+            "energyKilowattHours is the energy of the whole job, which the cost of moving is set "
+            "against."
+        )
+    )
+
+
 class Schedule(ApiModel):
     """schedule says when the job may run."""
 
@@ -189,6 +204,14 @@ class Schedule(ApiModel):
         description=(
             "elastic lets the plan choose parallelism and completions of an Indexed Job; the job "
             "must save checkpoints (interruption.allowed)."
+        ),
+    )
+
+    data: DataToMove | None = Field(
+        default=None,
+        description=(
+            "data says what must be moved to another zone; it counts where the operator nominates "
+            "clusters of a MultiKueue and its settings say what a gigabyte costs."
         ),
     )
 

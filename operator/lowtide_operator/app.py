@@ -26,6 +26,7 @@ from lowtide_operator.samples.live_reports import LiveReports
 from lowtide_operator.samples.scraping import Exporters
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool
+from lowtide_operator.schedule.dispatcher import Dispatcher
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
 from lowtide_operator.schedule.room import GpuRoom
@@ -90,6 +91,10 @@ class App:
     """Kinds of workloads that TrainingJobs may name."""
     instance: str
     """Name of this process in Events."""
+    dispatcher: Dispatcher
+    """Nomination of clusters for the workloads of a MultiKueue."""
+    dispatched: WorkloadWatch
+    """Watch of Kueue's Workloads, where this operator is the dispatcher."""
     reports: LiveReports | None = None
     """Reports of running trainings."""
     foreseer: Foreseer | None = None

@@ -28,6 +28,7 @@ from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.looks_ahead import JobsAround
 from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import Measurer
+from lowtide_operator.objects.multikueue import QUEUED_WORKLOAD
 from lowtide_operator.samples.breaker import Breaker
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports
@@ -37,8 +38,10 @@ from lowtide_operator.samples.source import Samples
 from lowtide_operator.samples.store import SampleStore
 from lowtide_operator.schedule.bookings import Bookings
 from lowtide_operator.schedule.capacity import NodePool, OwnPods
+from lowtide_operator.schedule.dispatcher import Dispatcher
 from lowtide_operator.schedule.forecasts import Forecasts
 from lowtide_operator.schedule.joint_plans import Desk
+from lowtide_operator.schedule.places import PlacesOfJobs
 from lowtide_operator.settings import (
     OperatorSettings,
 )
@@ -61,6 +64,7 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     connections += len(kinds) * watched + 1
     if settings.workloads.admission_check:
         connections += watched + CHECKS + 1
+    connections += 2 * settings.dispatcher.enabled
     api = await connect(workers=connections)
     session = aiohttp.ClientSession(trust_env=False)
     queue = WorkQueue(
@@ -133,6 +137,22 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
     workloads = WorkloadWatch(
         cluster, kinds, settings.cluster.namespaces, adoption.workload_changed
     )
+    events = EventLane(cluster, tally)
+    dispatcher = Dispatcher(
+        cluster,
+        PlacesOfJobs(cluster, forecasts, cache, lambda: app.settings, kinds, clock=utc_now),
+        lambda: app.settings,
+        post=events.post,
+        clock=utc_now,
+        instance=socket.gethostname(),
+    )
+    dispatched = WorkloadWatch(
+        cluster,
+        (QUEUED_WORKLOAD,) if settings.dispatcher.enabled else (),
+        (),
+        dispatcher.workload_changed,
+        selector="",
+    )
     app = App(
         settings=settings,
         cluster=cluster,
@@ -149,7 +169,7 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         bookings=bookings,
         desk=desk,
         tally=tally,
-        events=EventLane(cluster, tally),
+        events=events,
         census=Census(
             cluster,
             cache,
@@ -159,6 +179,8 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
             on_change=queue.add,
         ),
         instance=socket.gethostname(),
+        dispatcher=dispatcher,
+        dispatched=dispatched,
         adoption=adoption,
         workloads=workloads,
         checks=checks,

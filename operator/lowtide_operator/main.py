@@ -142,6 +142,8 @@ async def serve(
             asyncio.create_task(app.live.run(live_period(settings))),
             asyncio.create_task(app.workloads.run()),
             asyncio.create_task(_adopt(app)),
+            asyncio.create_task(app.dispatched.run()),
+            asyncio.create_task(_dispatch(app)),
         ]
         if app.checks is not None:
             helpers.append(asyncio.create_task(_keep_check(app, app.checks)))
@@ -238,6 +240,12 @@ async def _keep_check(app: App, checks: CheckKeeper) -> None:
     """Decide our AdmissionCheck while this operator leads."""
     await app.leadership.turn()
     await checks.run(lambda: app.leadership.remaining_seconds > 0)
+
+
+async def _dispatch(app: App) -> None:
+    """Nominate clusters for the workloads of a MultiKueue while this operator leads."""
+    await app.leadership.turn()
+    await app.dispatcher.run(lambda: app.leadership.remaining_seconds > 0)
 
 
 def _collect_seldom() -> None:

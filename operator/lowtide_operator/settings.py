@@ -22,6 +22,7 @@ from lowtide.prices.settings import ZonePriceSettings
 from lowtide.trainingjob.base import ApiModel
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
 from lowtide.trainingjob.spec import Price
+from lowtide_operator.dispatch_settings import DispatcherSettings
 from lowtide_operator.process_settings import (
     ClusterSettings,
     ForecastSettings,
@@ -78,6 +79,8 @@ class OperatorSettings(ApiModel):
     """The range of the score."""
     workloads: WorkloadSettings = Field(default_factory=WorkloadSettings)
     """Workloads of other controllers that TrainingJobs may name."""
+    dispatcher: DispatcherSettings = Field(default_factory=DispatcherSettings)
+    """Clusters for the workloads of a MultiKueue."""
     prediction: PredictionSettings = Field(default_factory=PredictionSettings)
     """Predictions of running jobs."""
     queue: QueueSettings = Field(default_factory=QueueSettings)
@@ -116,6 +119,16 @@ class OperatorSettings(ApiModel):
             raise ValueError(
                 "prometheus.url and exporters.url are both set: samples come from one of them, "
                 "leave out exporters.url where there is a Prometheus"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dispatches_for_all(self) -> "OperatorSettings":
+        if self.dispatcher.enabled and self.cluster.namespaces:
+            raise ValueError(
+                "dispatcher.enabled is true and cluster.namespaces set: Kueue has one dispatcher "
+                "for all namespaces, and workloads of the others would wait for ever; leave out "
+                "cluster.namespaces, or dispatcher.enabled"
             )
         return self
 

@@ -224,3 +224,27 @@ def test_no_check_is_made_where_it_is_not_asked_for_or_no_workload_is(
         assert "kueue" not in str(render(values))
     said = refusal({"settings": {"workloads": {"admissionCheck": "lowtide"}}})
     assert "settings.workloads.admissionCheck is set: use workloads.admissionCheck" in said
+
+
+def test_the_dispatcher_brings_its_rights_and_its_setting(render: Render, pick: Pick) -> None:
+    """Off by default; the status alone is written, and nothing of the Workload itself."""
+    off = [d["metadata"]["name"] for d in render() if d["kind"] == "ClusterRole"]
+    assert "lowtide-operator-dispatcher" not in off
+    on = render({"dispatcher": {"enabled": True}})
+    given = rules(pick(on, "ClusterRole", "lowtide-operator-dispatcher"))
+    assert {right for right in given if right[2] not in ("get", "list", "watch")} == {
+        ("kueue.x-k8s.io", "workloads/status", "patch")
+    }
+    settings = yaml.safe_load(pick(on, "ConfigMap", "lowtide-operator")["data"]["settings.yaml"])
+    assert settings["dispatcher"] == {"enabled": True}
+
+
+def test_the_dispatcher_serves_all_namespaces_or_none(refusal: Callable[..., str]) -> None:
+    """Workloads of the other namespaces would wait for ever; the setting alone gives no rights."""
+    dispatcher = {"dispatcher": {"enabled": True}}
+    assert "Kueue has one dispatcher for all namespaces" in refusal(
+        {**dispatcher, "watchNamespaces": ["red"]}
+    )
+    assert "use dispatcher.enabled, which also gives the rights" in refusal(
+        {"settings": dispatcher}
+    )

@@ -102,3 +102,11 @@ def test_a_changed_file_takes_effect_only_where_that_is_safe() -> None:
     assert result.price == after.price
     assert result.server == before.server
     assert left == {"server"}
+
+
+def test_a_dispatcher_of_some_namespaces_is_refused() -> None:
+    """Kueue has one for all, so workloads of the others would wait for ever."""
+    with pytest.raises(ValueError, match="Kueue has one dispatcher for all namespaces"):
+        OperatorSettings.model_validate(
+            {"dispatcher": {"enabled": True}, "cluster": {"namespaces": ["red"]}}
+        )

@@ -89,6 +89,12 @@ imagePullSecrets:
 {{- if ($settings.workloads | default dict).admissionCheck }}
 {{- fail "settings.workloads.admissionCheck is set: use workloads.admissionCheck, which also gives the rights" }}
 {{- end }}
+{{- if ($settings.dispatcher | default dict).enabled }}
+{{- fail "settings.dispatcher.enabled is set: use dispatcher.enabled, which also gives the rights" }}
+{{- end }}
+{{- if .Values.dispatcher.enabled }}
+{{- $_ := set $settings "dispatcher" (merge (dict "enabled" true) ($settings.dispatcher | default dict)) }}
+{{- end }}
 {{- $workloads := merge (dict "kinds" .Values.workloads.kinds) ($settings.workloads | default dict) }}
 {{- if .Values.workloads.pauseQueued.enabled }}
 {{- $_ := set $workloads "pauseQueued" true }}

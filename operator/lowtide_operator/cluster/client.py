@@ -12,6 +12,7 @@ from kubernetes.aio import client
 
 from lowtide import names
 from lowtide.trainingjob.holding import QUEUE_LABEL
+from lowtide_operator.cluster.dispatch_calls import Dispatching
 from lowtide_operator.cluster.errors import AlreadyExistsError, ConflictError
 from lowtide_operator.cluster.listings import Listings
 from lowtide_operator.cluster.queue_calls import Queues
@@ -24,7 +25,7 @@ EVENTS_READ: Final = 50
 """Events of one Job that are read at most."""
 
 
-class Cluster(Listings, Workloads, Queues, Reviews):
+class Cluster(Listings, Workloads, Queues, Dispatching, Reviews):
     """Reads and writes of the operator."""
 
     async def get_training_job(self, key: Key) -> Body | None:

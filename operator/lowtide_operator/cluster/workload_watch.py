@@ -50,6 +50,7 @@ class WorkloadWatch:
         *,
         selector: str = SELECTOR,
     ) -> None:
+        """Watch the workloads that a label selector finds; an empty one finds all."""
         self._source = source
         self._kinds = kinds
         self._namespaces: Sequence[str | None] = namespaces or (None,)

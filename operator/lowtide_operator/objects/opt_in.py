@@ -119,6 +119,7 @@ SCHEDULE: Final[Mapping[str, Any]] = {
     "expectedDurationSeconds": None,
     "interruption": None,
     "elastic": None,
+    "data": None,
 }
 """Fields of a schedule that annotations set, with what the API server puts where none does."""
 
@@ -136,7 +137,7 @@ def _read(kind: WorkloadKind, body: Body, of_namespace: Mapping[str, str]) -> _R
     own = metadata.get("annotations") or {}
     reading = _Reading()
     where = f"{kind.kind} {metadata['name']}"
-    parts: dict[str, Manifest] = {"interruption": {}, "elastic": {}}
+    parts: dict[str, Manifest] = {"interruption": {}, "elastic": {}, "data": {}}
     for annotation, field_name, convert in _VALUES:
         found = annotated(annotation, own, of_namespace)
         if found is None:
@@ -234,6 +235,9 @@ _VALUES: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     (names.ANNOTATION_MIN_REPLICAS, "schedule.elastic.minReplicas", _count),
     (names.ANNOTATION_MAX_REPLICAS, "schedule.elastic.maxReplicas", _count),
     (names.ANNOTATION_EFFICIENCY, "schedule.elastic.efficiency", _word),
+    (names.ANNOTATION_DATA, "schedule.data.gigabytes", _word),
+    (names.ANNOTATION_DATA_ZONE, "schedule.data.zone", _word),
+    (names.ANNOTATION_ENERGY, "schedule.data.energyKilowattHours", _word),
     (names.ANNOTATION_ZONE, "grid.zone", zone_text),
     (names.ANNOTATION_SERIES, "metrics.series", _word),
 )

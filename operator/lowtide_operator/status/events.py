@@ -61,7 +61,7 @@ def notes_between(before: TrainingJobStatus, after: TrainingJobStatus) -> tuple[
 def event_manifest(job: JobView, note: Note, *, now: datetime, instance: str) -> dict[str, Any]:
     """Return the events.k8s.io/v1 Event of a note about a TrainingJob."""
     about = {"apiVersion": API_VERSION, "kind": names.KIND, "name": job.key.name, "uid": job.uid}
-    return _event(job, note, about, now=now, instance=instance)
+    return event_about(job.key.namespace, about, note, now=now, instance=instance)
 
 
 def workload_event(
@@ -74,19 +74,20 @@ def workload_event(
         "name": target.name,
         "uid": target.uid,
     }
-    return _event(job, note, about, now=now, instance=instance)
+    return event_about(job.key.namespace, about, note, now=now, instance=instance)
 
 
-def _event(
-    job: JobView, note: Note, about: dict[str, str], *, now: datetime, instance: str
+def event_about(
+    namespace: str, about: dict[str, str], note: Note, *, now: datetime, instance: str
 ) -> dict[str, Any]:
+    """Return the Event of a note about an object, given by API version, kind, name and uid."""
     identity = "\n".join((about["uid"], note.reason, note.round, note.text))
     digest = sha256(identity.encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{about['name']}.{digest}", "namespace": job.key.namespace},
-        "regarding": {**about, "namespace": job.key.namespace},
+        "metadata": {"name": f"{about['name']}.{digest}", "namespace": namespace},
+        "regarding": {**about, "namespace": namespace},
         "reason": note.reason,
         "action": note.action,
         "note": shortened(note.text, NOTE_MAX_LENGTH),

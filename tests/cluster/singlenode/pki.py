@@ -45,21 +45,21 @@ def create(directory: Path, admin_kubeconfig: Path) -> None:
     """Fill `directory` with the authority, all certificates and the components' kubeconfigs."""
     directory.mkdir(mode=0o700)
     (directory / "request.cnf").write_text(_REQUEST)
-    _certificate(directory, "ca", "/CN=lowtide-test-cluster", "basicConstraints=critical,CA:TRUE")
-    _certificate(
+    certificate(directory, "ca", "/CN=lowtide-test-cluster", "basicConstraints=critical,CA:TRUE")
+    certificate(
         directory,
         "apiserver",
         "/CN=kube-apiserver",
         "extendedKeyUsage=serverAuth",
         f"subjectAltName={_SERVER_NAMES}",
     )
-    _certificate(
+    certificate(
         directory,
         "apiserver-kubelet-client",
         "/O=system:masters/CN=kube-apiserver-kubelet-client",
         "extendedKeyUsage=clientAuth",
     )
-    _certificate(
+    certificate(
         directory,
         "kubelet-server",
         f"/CN={NODE}",
@@ -70,7 +70,7 @@ def create(directory: Path, admin_kubeconfig: Path) -> None:
     run(["openssl", "genrsa", "-out", directory / "service-account.key", "2048"])
     for identity in COMPONENTS:
         groups = "".join(f"/O={group}" for group in identity.groups)
-        _certificate(
+        certificate(
             directory,
             identity.file,
             f"{groups}/CN={identity.user}",
@@ -84,7 +84,7 @@ def create(directory: Path, admin_kubeconfig: Path) -> None:
         _write_kubeconfig(directory, identity, target)
 
 
-def _certificate(directory: Path, name: str, subject: str, *extensions: str) -> None:
+def certificate(directory: Path, name: str, subject: str, *extensions: str) -> None:
     """Write `name`.key and `name`.crt; all but the authority's own are signed by it."""
     authority: list[str | Path] = []
     if name != "ca":

@@ -140,3 +140,14 @@ def test_only_what_annotations_say_is_corrected() -> None:
     assert difference(wanted, stored) == {"spec": {"schedule": {"maxDelaySeconds": 7200}}}
     stored["spec"]["schedule"]["maxDelaySeconds"] = 7200
     assert difference(wanted, stored) == {}
+
+
+def test_data_to_move_are_said_by_annotations_and_half_of_it_is_a_fault() -> None:
+    """The dispatcher of a MultiKueue weighs them; without a zone nothing could be weighed."""
+    said = {"data_gigabytes": "200", "data_zone": "DE", "energy_kilowatt_hours": "40"}
+    made = wanted_trainingjob(JOB, a_job(**said), {})
+    data = {"gigabytes": "200", "zone": "DE", "energyKilowattHours": "40"}
+    assert made["spec"]["schedule"]["data"] == data
+    half = wanted_trainingjob(JOB, a_job(data_gigabytes="200"), {})
+    assert "zone" in half["metadata"]["annotations"]["lowtide.dev/annotation-fault"]
+    assert half["spec"].keys() == {"targetRef"}
