@@ -233,7 +233,7 @@ def test_every_series_mentioned_exists(page):
         known |= {*written, *(f"{name}_total" for name in written)}
     own = re.findall(r'f"\{prefix\}_([a-z0-9_]+)"', code[0].read_text("utf-8"))
     known |= {f"lowtide_operator_{name}{suffix}" for name in own for suffix in ("", "_total")}
-    counted = re.findall(r'\("([a-z_]+)", "', code[0].read_text("utf-8"))
+    counted = re.findall(r'\(\s*"([a-z_]+)",\s*"', code[0].read_text("utf-8"))
     known |= {f"lowtide_operator_{name}_total" for name in counted}
     known |= {family.name for family in provider_families({})}
     known |= {family.name for family in price_families((), {}, (), datetime.now(UTC))}
