@@ -54,7 +54,7 @@ class Analysis:
     spread_profile: Array
     """The same of the anomaly."""
     course: Array | None = None
-    """How far the slot of the week usually lies above the profile; see `with_weekly_course`."""
+    """How far the slot of the week is expected above the profile; see `with_weekly_course`."""
 
 
 def same_slot_mean(values: Array, slots_per_day: int, days: int, minimum: int = 1) -> Array:
@@ -133,12 +133,18 @@ def analyse(
     )
 
 
-def with_weekly_course(analysis: Analysis) -> Analysis:
+def with_weekly_course(
+    analysis: Analysis,
+    *,
+    weight: float = COURSE_WEIGHT,
+    prior_weeks: float = COURSE_PRIOR_WEEKS,
+) -> Analysis:
     """Return the analysis with the course of the week beside that of the day.
 
-    The course is the mean anomaly of the same slot of the week over eight weeks. Half of it, less
-    its mean and smoothed over five hours, goes into the forecast; the anomaly is then what neither
-    course explains (figures: docs/explanation/planning-figures.md#course-of-the-week).
+    The course is `weight` times the mean anomaly of the same slot of the week over eight weeks and
+    `prior_weeks` that say nothing. Less its mean and smoothed over five hours it goes into the
+    forecast; the anomaly is then what neither course explains. The defaults are those of an
+    intensity (figures: docs/explanation/planning-figures.md#course-of-the-week).
     """
     week = 7 * analysis.slots_per_day
     known = np.isfinite(analysis.anomaly)
@@ -147,8 +153,9 @@ def with_weekly_course(analysis: Analysis) -> Analysis:
     for back in range(week, min(COURSE_WEEKS * week, len(sums)), week):
         course[back:] += sums[:-back]
         number[back:] += counts[:-back]
-    course /= number + COURSE_PRIOR_WEEKS
-    anomaly = analysis.anomaly - COURSE_WEIGHT * _explained(course, analysis.slots_per_day)
+    course /= number + prior_weeks
+    course *= weight
+    anomaly = analysis.anomaly - _explained(course, analysis.slots_per_day)
     spread = root_mean_square(anomaly, analysis.slots_per_day)
     return replace(analysis, course=course, anomaly=anomaly, spread_profile=spread)
 
@@ -165,7 +172,7 @@ def week_ahead(analysis: Analysis, t: int, count: int) -> Array:
     last = analysis.course[t - week : t]
     around = np.concatenate((last[week - behind :], last, last[: span - behind - 1]))
     smooth = np.convolve(around, np.full(span, 1 / span), "valid")
-    return np.asarray(COURSE_WEIGHT * np.resize(smooth - last.mean(), count))
+    return np.asarray(np.resize(smooth - last.mean(), count))
 
 
 def _explained(course: Array, slots_per_day: int) -> Array:

@@ -34,6 +34,11 @@ SHAPE_WEIGHT: Final = 0.3
 """Share of the last day's anomalies around that mean that is expected again, hour by hour."""
 LAST_DECAY: Final = 0.85
 """What is left after an hour of what the last slot has beyond that mean."""
+COURSE_WEIGHT: Final = 1.0
+"""Share of the course of the week that is expected again: all of it, other than of an intensity,
+because markets repeat their weeks (docs/decisions/prices-repeat-their-weeks.md)."""
+COURSE_PRIOR_WEEKS: Final = 2
+"""Weeks without a course that are averaged with the known ones."""
 SPREAD_WEIGHT: Final = 1.0
 """Of the past errors' root mean square, so that about 68 of 100 errors are smaller."""
 SPREAD_LEAD_DAYS: Final = 3
@@ -93,7 +98,7 @@ def price_model(
 
     raw, calm = analysed(prices), analysed(without_spikes(prices, slots_per_day))
     clean = None if intensity is None else analysed(intensity)
-    calm = with_weekly_course(calm)
+    calm = with_weekly_course(calm, weight=COURSE_WEIGHT, prior_weeks=COURSE_PRIOR_WEEKS)
     if clean is None:
         model = _joined(raw, calm, None)
         return model, model
