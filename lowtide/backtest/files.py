@@ -19,7 +19,7 @@ from lowtide.grid.raw_values import points_of
 from lowtide.grid.series import AverageSeries, Factor, Point
 from lowtide.grid.slots import slot_index, slot_start, values_on_slots
 from lowtide.grid.trace import read_trace_of_command
-from lowtide.grid.trace_columns import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError, file_problem
 from lowtide.planning.errors import BacktestError
 from lowtide.planning.search import Bools
 
@@ -55,7 +55,7 @@ def read_trace(
         actual = points_of(read.actuals(), source=name, zero_possible=True)
         forecast = points_of(read.forecasts(), source=name, zero_possible=True)
     except (TraceFileError, BadAnswer, UnicodeDecodeError) as error:
-        raise BacktestError(f"{name}: {error}") from error
+        raise BacktestError(f"{name}: {file_problem(error)}") from error
     notes = [f"{path.stem}: {note}" for note in read.notes]
     return _on_slots(path, actual, forecast, notes)
 

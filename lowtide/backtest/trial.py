@@ -48,14 +48,15 @@ class JobClass:
 class PolicyScore:
     """Result of a policy over all jobs of a class.
 
-    Savings are 100 times 1 - total / total of running now.
+    Savings are 100 times 1 - total / total of running now; in money, and in an objective of money,
+    `None` where running at once costs nothing or is paid for.
     """
 
     saving_percent: float
     """In grams."""
     money_saving_percent: float | None
-    """In money, `None` where the trace has no prices."""
-    objective_saving_percent: float
+    """In money, `None` too where the trace has no prices."""
+    objective_saving_percent: float | None
     """In what the planner minimises."""
     reach_percent: float | None
     """Share of the clairvoyant saving in the objective, `None` where nothing can be saved."""
@@ -242,22 +243,21 @@ def _score(
     """Return the score of schedules with the given totals."""
     slots = np.arange(ran.shape[1])
     ends = np.max(np.where(ran, slots, -1), axis=1) + 1
-    saving = _saving(totals.objective, at_once.objective)
-    possible = _saving(least.objective, at_once.objective)
-    money = None
-    if totals.money is not None and at_once.money is not None:
-        money = 100 * _saving(totals.money, at_once.money)
+    saving = _saving_percent(totals.objective, at_once.objective)
+    possible = max(0.0, _saving_percent(least.objective, at_once.objective) or 0.0)
     return PolicyScore(
-        saving_percent=100 * _saving(totals.grams, at_once.grams),
-        money_saving_percent=money,
-        objective_saving_percent=100 * saving,
-        reach_percent=100 * saving / possible if possible > 0 else None,
+        saving_percent=_saving_percent(totals.grams, at_once.grams) or 0.0,
+        money_saving_percent=_saving_percent(totals.money, at_once.money),
+        objective_saving_percent=saving,
+        reach_percent=100 * saving / possible if saving is not None and possible else None,
         restarts_per_job=float(resumes(ran).sum() / len(ran)),
         mean_delay_hours=float((ends - replay.length).mean() / replay.trace.slots_per_hour),
         missed_deadlines=int((ran.sum(axis=1) != replay.length).sum()),
     )
 
 
-def _saving(total: float, at_once: float) -> float:
-    """Return the saving against running at once; 0 where that costs nothing or less."""
-    return 1 - total / at_once if at_once > 0 else 0.0
+def _saving_percent(total: float | None, at_once: float | None) -> float | None:
+    """Return the saving against running at once; `None` where that costs nothing or less."""
+    if total is None or at_once is None or at_once <= 0:
+        return None
+    return 100 * (1 - total / at_once)

@@ -177,7 +177,7 @@ def command(
             click.echo(f"note: {note}", err=True)
         replayed = [file.trace for file in files]
         if prices:
-            series = [read_prices(path) for path in prices]
+            series = [read_prices(path, times_are_utc=times_are_utc) for path in prices]
             replayed = [with_prices(*pair) for pair in zip(replayed, series, strict=True)]
         tasks: list[Task] = [
             (trace, job_class, Case(case), None, objective)
@@ -211,7 +211,12 @@ def _curve(results: Sequence[Backtest]) -> Drawing:
     """Return the picture of one class of jobs under several objectives."""
 
     def saved(score: PolicyScore) -> tuple[float, float]:
-        return score.saving_percent, score.money_saving_percent or 0.0
+        if score.money_saving_percent is None:
+            raise BacktestError(
+                f"{first.trace}: running at once costs nothing or is paid for, so a curve of money "
+                "saved in percent cannot be drawn"
+            )
+        return score.saving_percent, score.money_saving_percent
 
     first = results[0]
     kind = first.job_class
@@ -221,7 +226,7 @@ def _curve(results: Sequence[Backtest]) -> Drawing:
         f"forecast {first.case}",
         [
             CurvePoint(
-                _label(result.objective),
+                _label(result),
                 saved(result.policies[LOWTIDE]),
                 saved(result.policies[CLAIRVOYANT]),
             )
@@ -230,9 +235,10 @@ def _curve(results: Sequence[Backtest]) -> Drawing:
     )
 
 
-def _label(objective: Objective) -> str:
+def _label(result: Backtest) -> str:
+    objective = result.objective
     if objective.kind is ObjectiveKind.BOTH:
-        return f"{objective.price_per_tonne:g}/t"
+        return f"{objective.price_per_tonne:g} {result.currency}/t"
     return "money alone" if objective.kind is ObjectiveKind.COST else "grams alone"
 
 
@@ -307,7 +313,7 @@ def _print_table(results: Sequence[Backtest]) -> None:
             f"{job_class.slack_hours:g} h",
             "yes" if job_class.interruptible else "no",
             result.case.value,
-            *(f"{result.policies[name].objective_saving_percent:.1f} %" for name in names),
+            *(_percent(result.policies[name].objective_saving_percent) for name in names),
             *((f"{ours.saving_percent:.1f} %", _percent(ours.money_saving_percent)) * priced),
             _percent(ours.reach_percent, digits=0),
             f"{ours.restarts_per_job:.1f}",

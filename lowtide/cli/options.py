@@ -71,7 +71,10 @@ def trace_options(command: Command) -> Command:
         help="Which column to take where a trace has both; life-cycle is taken otherwise.",
     )(command)
     return click.option(
-        "--utc", "times_are_utc", is_flag=True, help="The trace's times without an offset are UTC."
+        "--utc",
+        "times_are_utc",
+        is_flag=True,
+        help="Times without an offset are UTC, in traces and price files.",
     )(command)
 
 

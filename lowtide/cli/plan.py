@@ -29,7 +29,7 @@ from lowtide.grid.raw_values import usual_step
 from lowtide.grid.series import Factor, IntensitySeries, Signal
 from lowtide.grid.settings import ZoneSettings
 from lowtide.grid.trace import GridTrace, read_trace_of_command
-from lowtide.grid.trace_columns import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError, file_problem
 from lowtide.grid.trace_zone import zone_of_trace
 from lowtide.grid.watched_file import FILE_MAX_BYTES
 from lowtide.grid.zone import ZoneState, build_zones
@@ -170,7 +170,9 @@ def command(
     if objective.needs_prices and prices is None:
         raise click.UsageError("--objective cost and both need --prices")
     try:
-        known = prices_at(prices, outlook.now, outlook.beside, replayed=moment is not None)
+        known = prices_at(
+            prices, outlook.now, outlook.beside, replayed=moment is not None, utc=times_are_utc
+        )
         known = prices_for(request, known)
         outlook = replace(outlook, forecast=forecast_for(request, outlook.forecast))
         made = plan(outlook.now, request, outlook.forecast, prices=known)
@@ -260,7 +262,9 @@ def read_trace_file(trace: Path, times_are_utc: bool, factor: str | None) -> Gri
             times_are_utc=times_are_utc,
         )
     except (TraceFileError, OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
+        raise click.ClickException(
+            f"{trace.name} is not a valid trace: {file_problem(error)}"
+        ) from error
     for note in read.notes:
         click.echo(f"note: {trace.stem}: {note}", err=True)
     return read
@@ -277,7 +281,9 @@ def replayed_trace(
     try:
         read = read_trace_of_command(trace.read_text(encoding="utf-8-sig").splitlines())
     except (TraceFileError, OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{trace.name} is not a valid trace: {error}") from error
+        raise click.ClickException(
+            f"{trace.name} is not a valid trace: {file_problem(error)}"
+        ) from error
     step = usual_step([value.start for value in read.actuals()])
     if step is None:
         raise click.ClickException(

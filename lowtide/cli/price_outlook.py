@@ -18,16 +18,22 @@ from lowtide.prices.fusion import IntensityBeside, forecast_prices
 
 
 def prices_at(
-    path: Path | None, now: datetime, intensity: IntensityBeside | None, *, replayed: bool
+    path: Path | None,
+    now: datetime,
+    intensity: IntensityBeside | None,
+    *,
+    replayed: bool,
+    utc: bool,
 ) -> PriceForecast | None:
     """Return the prices in a file as they were known at `now`, on the slots of the intensity.
 
-    `None` without a file, without an intensity, and where the file says nothing about the time.
+    `utc` says that times without an offset are UTC. `None` without a file, without an intensity,
+    and where the file says nothing about the time.
     """
     if path is None or intensity is None:
         return None
     try:
-        prices = read_prices(path)
+        prices = read_prices(path, times_are_utc=utc)
     except (BacktestError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if replayed:

@@ -148,8 +148,13 @@ def _place(
         request = request_for(
             outlook.now, duration, None, slack, None, replace_with={"objective": objective}
         )
-        replayed = at is not None
-        known = prices_at(prices, outlook.now, outlook.beside, replayed=replayed)
+        known = prices_at(
+            prices,
+            outlook.now,
+            outlook.beside,
+            replayed=at is not None,
+            utc=trace.times_are_utc,
+        )
     except (click.ClickException, PlanningError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return Place(zone, zone, None, None, message, moving=moving)

@@ -39,6 +39,13 @@ class TraceFileError(ValueError):
     """A trace cannot be read; the message names the line."""
 
 
+def file_problem(error: Exception) -> str:
+    """Return what is wrong with a file, in words for people where its bytes are no text."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text: byte {error.start} cannot be read"
+    return str(error)
+
+
 class MissingOffsetError(TraceFileError):
     """A time has no offset, and the file was not declared to be in UTC."""
 
@@ -128,8 +135,10 @@ def find_columns(
     )
 
 
-def time_column(header: Sequence[str]) -> tuple[int, bool]:
+def time_column(header: Sequence[str], expected: str = EXPECTED) -> tuple[int, bool]:
     """Return the place of the time column, and whether its name says UTC.
+
+    `expected` says what would be right, for the error.
 
     Raises:
         TraceFileError: no column fits, or two fit equally.
@@ -137,7 +146,7 @@ def time_column(header: Sequence[str]) -> tuple[int, bool]:
     names = [_plain(name) for name in header]
     time = _one_of(header, _time_ranks(names), "time")
     if time is None:
-        raise TraceFileError(f"{_shown(header)} has no column {TIME_COLUMN!r}: {EXPECTED}")
+        raise TraceFileError(f"{_shown(header)} has no column {TIME_COLUMN!r}: {expected}")
     return time, bool(re.search(r"\butc\b|_utc\b", names[time]))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from lowtide.grid.errors import BadAnswer, GridError, Unavailable
-from lowtide.grid.trace_columns import TraceFileError
+from lowtide.grid.trace_columns import TraceFileError, file_problem
 
 FILE_MAX_BYTES: Final = 64 * 1024 * 1024
 
@@ -67,7 +67,9 @@ class WatchedFile(Generic[ContentT]):
             self._seen = None
             self._reject(Unavailable(f"{self.path.name} cannot be read: {error.strerror}"))
         except (TraceFileError, UnicodeDecodeError) as error:
-            self._reject(BadAnswer(f"{self.path.name} is not a valid {self._what}: {error}"))
+            self._reject(
+                BadAnswer(f"{self.path.name} is not a valid {self._what}: {file_problem(error)}")
+            )
 
     def _reject(self, problem: GridError) -> None:
         if self._good is not None and str(problem) != str(self._problem):

@@ -20,6 +20,7 @@ from lowtide.prices.series import PriceSeries
 
 COLUMN: Final = re.compile(r"(?:.*[^a-z])?([a-z]{3}) ?(?:/|_per_) ?([km])wh\W*")
 SHOWN_MAX: Final = 120
+EXPECTED: Final = "write a column time and one such as eur_per_mwh or usd_per_kwh"
 
 
 def read_prices(
@@ -36,7 +37,7 @@ def read_prices(
     reader = csv.reader(lines)
     try:
         header = next(reader, [])
-        time, times_in_utc = time_column(header)
+        time, times_in_utc = time_column(header, EXPECTED)
         place, currency, per_mwh = _price_column(header, time)
         values = _values(reader, len(header), time, place, times_are_utc or times_in_utc)
     except csv.Error as error:

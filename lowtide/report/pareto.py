@@ -6,10 +6,12 @@ run. Nothing is computed here. Savings are in percent.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor
-from typing import Final
+from typing import Final, TypeAlias
 
 from lowtide.report.drawing import Anchor, Drawing, Polygon, Text, rectangle
+from lowtide.report.lettering import text_width
 
 WIDTH: Final = 440.0
 HEIGHT: Final = 320.0
@@ -25,6 +27,11 @@ DOT: Final = 2.5
 LABEL_WIDTH: Final = 44.0
 LABEL_HEIGHT: Final = 9.0
 """Room of a label: points nearer than this share one."""
+LABEL_SIZE: Final = 7.0
+LEAST_SPAN: Final = 4.0
+"""Percent that an axis shows at least, so that next to nothing does not look large."""
+
+_Box: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class CurvePoint:
 
 def pareto_drawing(title: str, points: Sequence[CurvePoint]) -> Drawing:
     """Return the curve through at least one point, in the order of the points."""
-    curves = [("lowtide", OURS, [p.ours for p in points]), ("best", BEST, [p.best for p in points])]
+    curves = [("best", BEST, [p.best for p in points]), ("lowtide", OURS, [p.ours for p in points])]
     every = [point for _, _, row in curves for point in row]
     across = _ticks([x for x, _ in every])
     upward = _ticks([y for _, y in every])
@@ -60,20 +67,30 @@ def pareto_drawing(title: str, points: Sequence[CurvePoint]) -> Drawing:
         ]
     shapes.append(Text((LEFT + RIGHT) / 2, BOTTOM + 32, "grams saved", 9, Anchor.MIDDLE, fill=INK))
     shapes.append(Text(6, TOP - 12, "money saved", 9, fill=INK))
-    labels: list[Text] = []
+    ours: list[tuple[float, float]] = []
+    drawn: list[_Box] = []
     for place, (words, colour, curve) in enumerate(curves):
         line = [(_place(x, across, LEFT, RIGHT), _place(y, upward, BOTTOM, TOP)) for x, y in curve]
-        shapes.append(_line(line, colour))
-        shapes += [rectangle(x - DOT, y - DOT, 2 * DOT, 2 * DOT, fill=colour) for x, y in line]
-        shapes.append(Text(RIGHT - 90 * (2 - place), 32, words, 9, fill=colour))
-        if place == 0:
-            labels = _labels(line, [point.label for point in points])
-    shapes += labels
+        ours = line
+        drawn += [_around(x, y, DOT) for x, y in line] + _along(line)
+        legend = RIGHT - 60 * (place + 1)
+        shapes += [
+            _line(line, colour),
+            *(rectangle(x - DOT, y - DOT, 2 * DOT, 2 * DOT, fill=colour) for x, y in line),
+            rectangle(legend - 9, 32 - 2 * DOT - 0.5, 2 * DOT, 2 * DOT, fill=colour),
+            Text(legend, 32, words, 9, fill=colour),
+        ]
+    shapes += _labels(ours, drawn, [point.label for point in points])
     return Drawing(WIDTH, HEIGHT, title, tuple(shapes))
 
 
-def _labels(line: Sequence[tuple[float, float]], names: Sequence[str]) -> list[Text]:
-    """Return the labels of the planner's points, one for neighbours that would cover each other."""
+def _labels(
+    line: Sequence[tuple[float, float]], drawn: Sequence[_Box], names: Sequence[str]
+) -> list[Text]:
+    """Return the labels of the planner's points, one for neighbours that would cover each other.
+
+    Each stands where it covers least of what is drawn and of other labels.
+    """
     groups: list[list[int]] = []
     for number, (x, y) in enumerate(line):
         if groups:
@@ -82,17 +99,51 @@ def _labels(line: Sequence[tuple[float, float]], names: Sequence[str]) -> list[T
                 groups[-1].append(number)
                 continue
         groups.append([number])
-    texts = []
+    texts: list[Text] = []
+    taken = list(drawn)
     for group in groups:
-        x, y = line[group[0]]
         words = " to ".join(dict.fromkeys(names[number] for number in (group[0], group[-1])))
-        left = x < (LEFT + RIGHT) / 2
-        anchor = Anchor.START if left else Anchor.END
-        # The curve falls to the right: its free side is above at the left and below at the right.
-        texts.append(
-            Text(x + (5 if left else -5), y - 5 if left else y + 9, words, 7, anchor, fill=OURS)
-        )
+        width = text_width(words, LABEL_SIZE)
+        boxes = [box for number in group for box in _boxes_beside(line[number], width)]
+        box = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(box)
+        texts.append(Text(box[0], box[3] - 2, words, LABEL_SIZE, fill=OURS))
     return texts
+
+
+def _boxes_beside(point: tuple[float, float], width: float) -> list[_Box]:
+    """Return where a label of a point may stand inside the picture: left, top, right, bottom."""
+    x, y = point
+    lefts = x - width / 2, x + 5, x - 5 - width
+    tops = y - LABEL_HEIGHT - 4, y + 4, y - LABEL_HEIGHT / 2
+    return [
+        (left, top, left + width, top + LABEL_HEIGHT)
+        for left in lefts
+        for top in tops
+        if LEFT <= left <= RIGHT - width and TOP <= top <= BOTTOM - LABEL_HEIGHT
+    ] or [(min(max(x, 0.0), WIDTH - width), y, x + width, y + LABEL_HEIGHT)]
+
+
+def _around(x: float, y: float, room: float) -> _Box:
+    return x - room, y - room, x + room, y + room
+
+
+def _along(line: Sequence[tuple[float, float]]) -> list[_Box]:
+    """Return boxes along a line, close enough that no label fits between them."""
+    boxes = []
+    for (x, y), (next_x, next_y) in pairwise(line):
+        steps = 1 + int(max(abs(next_x - x), abs(next_y - y)) / LABEL_HEIGHT)
+        for step in range(1, steps):
+            share = step / steps
+            boxes.append(_around(x + share * (next_x - x), y + share * (next_y - y), DOT / 2))
+    return boxes
+
+
+def _overlap(one: _Box, other: _Box) -> float:
+    """Return the area that two boxes share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, across) * max(0.0, down)
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str) -> Polygon:
@@ -101,8 +152,9 @@ def _line(points: Sequence[tuple[float, float]], colour: str) -> Polygon:
 
 
 def _ticks(values: Sequence[float]) -> list[float]:
-    """Return round values around all, at most about eight."""
-    low, high = min(0.0, *values), max(0.0, *values)
+    """Return round values around all, at most about eight; never less than four percent apart."""
+    room = max(0.0, LEAST_SPAN - (max(values) - min(values))) / 2
+    low, high = min(values) - room, max(values) + room
     step = next((s for s in (1, 2, 5, 10, 20, 50) if (high - low) / s <= 8), 100)
     first, last = floor(low / step), max(ceil(high / step), floor(low / step) + 1)
     return [float(step * number) for number in range(first, last + 1)]

@@ -1,6 +1,7 @@
 """Backtests in money: settlement by hand, no look ahead, negative prices."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,7 @@ def test_reads_prices_of_any_unit_and_says_the_currency(tmp_path):
     ("rows", "message"),
     [
         pytest.param(["time,price", "2021-07-01T00:00Z,1", "x,1"], "usd_per_mwh", id="no unit"),
+        pytest.param(["eur_per_mwh;time"], "write a column time and one such as", id="no time"),
         pytest.param(["time,eur_per_kwh", "2021-07-01T00:00Z,1", "soon,1"], "line 3", id="time"),
         pytest.param(
             ["time,eur_per_kwh", "2021-07-01T01:00Z,1", "2021-07-01T00:00Z,1"],
@@ -201,14 +203,107 @@ def test_a_price_file_that_cannot_be_read_is_refused(tmp_path, rows, message):
         read_prices(write(tmp_path / "p.csv", *rows))
 
 
-def test_prices_must_cover_the_trace(tmp_path):
-    """Two hours of prices say nothing about eight weeks."""
-    path = write(
-        tmp_path / "p.csv", "time,eur_per_mwh", "2021-08-01T00:00Z,1", "2021-08-01T01:00Z,1"
+def hourly(*, hours=1344, price=lambda _: 40, left_out=()):
+    """Return the lines of prices for the shipped trace."""
+    start = datetime(2021, 7, 28, tzinfo=UTC)
+    rows = [
+        f"{start + n * timedelta(hours=1):%Y-%m-%dT%H:%MZ},{price(n)}"
+        for n in range(hours)
+        if n not in left_out
+    ]
+    return "time,eur_per_mwh", *rows
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        pytest.param(
+            hourly(hours=1300),
+            r"no price for 44 h of DE from 2021-09-20T04:00:00\+00:00 on.* with 0 of 1300",
+            id="ends early",
+        ),
+        pytest.param(
+            hourly(left_out=range(100, 125)),
+            r"no price for 25 h of DE from 2021-08-01T04:00:00\+00:00 on",
+            id="gap of more than a day",
+        ),
+        pytest.param(hourly(price=lambda _: "null"), "1344 of 1344 prices missing", id="nulls"),
+        pytest.param(hourly(price=lambda _: 1e9), "1344 of 1344 prices missing", id="too large"),
+    ],
+)
+def test_prices_must_cover_the_trace(tmp_path, lines, message):
+    """The sentence says where the first price is missing, and what the file holds."""
+    path = write(tmp_path / "p.csv", *lines)
+
+    with pytest.raises(BacktestError, match=message):
+        with_prices(read_trace(SHIPPED).trace, read_prices(path))
+
+
+def test_prices_of_local_days_of_23_and_25_hours_count_by_their_offset(tmp_path):
+    """In Berlin 28 March 2021 has 23 hours and 31 October 25: two hours have the same clock."""
+    offsets = {
+        "2021-10-31": ["02:00+02:00", "02:00+01:00"],
+        "2021-03-28": ["01:00+01:00", "03:00+02:00"],
+    }
+    for day, times in offsets.items():
+        rows = [f"{day}T{time},{price}" for time, price in zip(times, (10, 20), strict=True)]
+
+        points = read_prices(write(tmp_path / "p.csv", "time,eur_per_mwh", *rows)).points
+
+        assert [point.per_kwh for point in points] == [0.01, 0.02]
+        assert points[1].start - points[0].start == timedelta(hours=1)
+
+
+def test_a_short_gap_is_filled_and_quarters_are_averaged(tmp_path):
+    """20 hours between 40 and 61 rise by one each; 10, 20, 30 and 40 make 25."""
+    trace = read_trace(SHIPPED).trace
+    gap = hourly(price=lambda n: 40 if n < 120 else 61, left_out=range(100, 120))
+    start = datetime(2021, 7, 28, tzinfo=UTC)
+    quarters = [
+        f"{start + n * timedelta(minutes=15):%Y-%m-%dT%H:%MZ},{10 * (n % 4 + 1)}"
+        for n in range(4 * 1344)
+    ]
+
+    filled = with_prices(trace, read_prices(write(tmp_path / "gap.csv", *gap)))
+    meant = with_prices(
+        trace, read_prices(write(tmp_path / "fine.csv", "time,eur_per_mwh", *quarters))
     )
 
-    with pytest.raises(BacktestError, match="without a price"):
-        with_prices(read_trace(SHIPPED).trace, read_prices(path))
+    assert filled.price_per_kwh[99:121] * 1e3 == pytest.approx(range(40, 62))
+    assert meant.price_per_kwh == pytest.approx([0.025] * 1344)
+
+
+def test_what_is_paid_for_at_once_has_no_saving_in_percent(priced):
+    """A saving is a share of what running at once costs; unknown is not zero."""
+    paid = replace(priced, price_per_kwh=priced.price_per_kwh - 1.0)
+
+    scores = run_backtest(paid, FOUR_HOURS, Case.NONE, objective=BOTH).policies
+
+    for score in scores.values():
+        assert score.money_saving_percent is None
+        assert score.objective_saving_percent is None
+        assert score.reach_percent is None
+    assert scores[CLAIRVOYANT].saving_percent != 0
+
+
+def test_times_without_an_offset_are_utc_where_that_is_said(tmp_path):
+    """The option that the sentence names works for prices too."""
+    rows = "time,eur_per_mwh", "2021-08-01T00:00,40", "2021-08-01T01:00,50"
+    path = write(tmp_path / "p.csv", *rows)
+
+    with pytest.raises(BacktestError, match="line 2: time '2021-08-01T00:00' has no offset"):
+        read_prices(path)
+
+    assert read_prices(path, times_are_utc=True).points[0].start == datetime(2021, 8, 1, tzinfo=UTC)
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path):
+    """Byte 0xff is no UTF-8."""
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"\xfftime")
+
+    with pytest.raises(BacktestError, match=r"p.csv: it is not UTF-8 text: byte 0 cannot be read"):
+        read_prices(path)
 
 
 def test_clairvoyant_is_the_best_in_the_objective(priced):

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from lowtide.backtest.files import read_trace
 from lowtide.cli.backtest import command
 from lowtide.planning import BacktestError
-from lowtide.report.drawing import Text
-from lowtide.report.pareto import CurvePoint, pareto_drawing
+from lowtide.report.drawing import Polygon, Text
+from lowtide.report.lettering import text_width
+from lowtide.report.pareto import BEST, OURS, CurvePoint, pareto_drawing
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "traces" / "DE.csv"
 
@@ -251,6 +252,45 @@ def test_options_that_need_each_other_are_asked_for(options, message):
 
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_labels_cover_neither_each_other_nor_the_points():
+    """Eight points on a steep curve."""
+    points = [
+        CurvePoint(f"{n} EUR/t", (10.0 + n, 40 - n * n / 2), (10.5 + n, 41 - n * n / 2))
+        for n in range(8)
+    ]
+
+    shapes = pareto_drawing("t", points).shapes
+
+    texts = [one for one in shapes if isinstance(one, Text) and one.text.endswith("/t")]
+    boxes = [(t.x, t.y - 7, t.x + text_width(t.text, t.size), t.y) for t in texts]
+    boxes += [
+        (one.points[0][0], one.points[0][1], one.points[2][0], one.points[2][1])
+        for one in shapes
+        if isinstance(one, Polygon) and one.fill in (OURS, BEST)
+    ]
+    assert len(texts) == 8
+    for place, one in enumerate(boxes[: len(texts)]):
+        for other in boxes[place + 1 :]:
+            apart = (
+                one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+            )
+            assert apart, (one, other)
+
+
+def test_a_curve_of_prices_that_are_paid_for_is_refused(tmp_path):
+    """No percentage says what is saved of nothing."""
+    free = price_file(tmp_path).read_text().replace(",60", ",-60").replace(",40", ",-40")
+    path = write(tmp_path / "free.csv", *free.splitlines())
+
+    result = run(
+        SHIPPED, "--prices", path, "--length", "2h", "--slack", "6h",
+        "--output", tmp_path / "curve.svg",
+    )  # fmt: skip
+
+    assert result.exit_code == 1
+    assert "running at once costs nothing or is paid for" in result.stderr
 
 
 def test_points_in_one_place_share_a_label():

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from lowtide.planning import (
     Calendar,
+    Objective,
+    ObjectiveKind,
     PlanReason,
     RequestError,
     Reservation,
@@ -19,6 +21,7 @@ from lowtide.planning import (
     plan_all,
 )
 from lowtide.planning.elastic import Elastic, sizes_between
+from lowtide.prices.forecast import PriceBasis, PriceForecast
 
 HOUR = timedelta(hours=1)
 TWO = Elastic.per_doubling(1, 2, 1.0)
@@ -30,6 +33,19 @@ def elastic_job(job, elastic=TWO, **changes):
     """Return a job of the given sizes that may pause, with no cost of a restart unless given."""
     changes = {"restart_cost_seconds": 0.0, "minimum_saving_ratio": 0.0} | changes
     return job(interruptible=True, elastic=elastic, **changes)
+
+
+def published(now, values):
+    """Return published prices, one an hour."""
+    return PriceForecast(
+        zone="DE",
+        currency="EUR",
+        start=now,
+        slot_seconds=3600,
+        price_per_kwh=tuple(values),
+        spread_per_kwh=(0.0,) * len(values),
+        bases=(PriceBasis.PUBLISHED,) * len(values),
+    )
 
 
 def sizes_of(answer, now):
@@ -92,6 +108,58 @@ def test_a_plan_costs_what_the_best_of_all_sizes_hour_by_hour_costs(
     if answer.reason in (PlanReason.DEADLINE_AT_RISK, PlanReason.LATEST_START):
         return
     assert planned_cost(answer, values, now) == pytest.approx(min(possible), rel=1e-9)
+
+
+@given(
+    hours=st.lists(
+        st.tuples(st.integers(1, 900), st.integers(-150, 300), st.integers(0, 3)),
+        min_size=3,
+        max_size=6,
+    ),
+    work=st.integers(1, 4),
+    resume=st.sampled_from([0.0, 0.5]),
+    resize=st.sampled_from([0.0, 0.5]),
+    per_tonne=st.sampled_from([0.0, 100.0, 400.0]),
+)
+def test_by_money_and_carbon_with_restarts_and_little_room_no_sizes_cost_less(
+    now, forecast, job, hours, work, resume, resize, per_tonne
+):
+    """Hours of g/kWh, thousandths a kWh (which may be paid for) and free GPUs; one a replica."""
+    grams, thousandths, free = zip(*hours, strict=True)
+    values = [per_tonne * g / 1e6 + t / 1e3 for g, t in zip(grams, thousandths, strict=True)]
+    curve = {1: 1.0, 2: 1.5, 3: 2.0}
+    elastic = Elastic.from_curve(1, 3, curve, resize_cost_seconds=resize * 3600)
+    all_sizes = product(*(range(1 + room) for room in free))
+    costs = [cost_of(sizes, values, work, elastic, resume, resize) for sizes in all_sizes]
+    possible = [one for one in costs if one is not None]
+    if not possible:
+        return
+    held = tuple(
+        Reservation(str(hour), 3 - room, (Segment(now + hour * HOUR, now + (hour + 1) * HOUR),))
+        for hour, room in enumerate(free)
+        if room < 3
+    )
+    request = elastic_job(
+        job,
+        elastic,
+        work_hours=work,
+        window_hours=len(values),
+        restart_cost_seconds=resume * 3600,
+        gpus=1,
+        objective=Objective(ObjectiveKind.BOTH, per_tonne),
+    )
+
+    answer = plan_all(
+        now,
+        [request],
+        {"a": forecast(grams)},
+        Calendar(3, held),
+        {"a": published(now, [one / 1e3 for one in thousandths])},
+    )["a"]
+
+    if answer.reason in (PlanReason.DEADLINE_AT_RISK, PlanReason.LATEST_START):
+        return
+    assert planned_cost(answer, values, now) == pytest.approx(min(possible), rel=1e-9, abs=1e-12)
 
 
 @given(values=intensities, work=st.floats(0.3, 5.0), efficiency=st.floats(0.5, 1.0))
