@@ -288,7 +288,7 @@ KERAS = textwrap.dedent(
         seen = 0
         def on_train_batch_begin(self, batch, logs=None):
             self.seen += 1
-            if "stop" in sys.argv and self.seen == 4:
+            if str(self.seen) in sys.argv[2:]:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
@@ -300,28 +300,47 @@ KERAS = textwrap.dedent(
 )
 
 
-def test_keras_pauses_with_its_own_backup_and_repeats_the_epoch(report, tmp_path):
-    """Three batches an epoch: a pause after the fourth repeats one batch, and it counts."""
+def keras_attempt(folder, *stop_at):
+    """Train by Keras in a process, told to stop in the batch of this number, if there is one."""
     if find_spec("keras") is None:  # importing it here would choose its default backend
         pytest.skip("keras is not installed")
-    program = tmp_path / "train.py"
+    program = folder / "train.py"
     program.write_text(KERAS)
+    command = [sys.executable, str(program), str(folder / "backup"), *stop_at]
+    return subprocess.run(command, timeout=240, check=False, capture_output=True, text=True)
 
-    def attempt(*arguments):
-        command = [sys.executable, str(program), str(tmp_path / "backup"), *arguments]
-        return subprocess.run(command, timeout=240, check=False).returncode
 
-    paused_with = attempt("stop")
+def test_keras_pauses_with_its_own_backup_and_repeats_the_epoch(report, tmp_path):
+    """Three batches an epoch: pauses after the fourth, and after two more of the second epoch.
+
+    Each repeats what was done of that epoch, and it counts; the first epoch is not repeated.
+    """
+    paused_with = keras_attempt(tmp_path, "4").returncode
     paused = report()
-    finished_with = attempt()
+    again = keras_attempt(tmp_path, "2").returncode
+    finished_with = keras_attempt(tmp_path).returncode
 
-    assert (paused_with, finished_with) == (EXIT_CODE_PAUSED, 0)
+    assert (paused_with, again, finished_with) == (EXIT_CODE_PAUSED, EXIT_CODE_PAUSED, 0)
     assert (paused.outcome, paused.epochs, paused.samples) == (TrainingOutcome.PAUSED, 1, 32)
     assert (report().outcome, report().epochs) == (TrainingOutcome.FINISHED, 3)
-    # 9 batches of 8 are the training; the one of the paused epoch was trained on twice.
-    assert report().samples == 80
+    # 9 batches of 8 are the training; those of the paused epoch, one and then two, came again.
+    assert report().samples == 96
     assert report().accuracy is not None
     assert list((tmp_path / "backup").iterdir()) == []
+
+
+def test_a_damaged_backup_of_keras_is_named_and_the_training_starts_anew(report, tmp_path):
+    """A kill while Keras saves leaves one; every later start would fail with h5py's error."""
+    keras_attempt(tmp_path, "4")
+    weights = tmp_path / "backup" / "latest.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+    done = keras_attempt(tmp_path)
+
+    assert done.returncode == 0
+    assert f"no backup in {tmp_path / 'backup'} can be read" in done.stderr
+    assert (report().outcome, report().epochs) == (TrainingOutcome.FINISHED, 3)
+    assert report().samples == 72
 
 
 def test_accelerate_reports_what_a_loop_logs(report):

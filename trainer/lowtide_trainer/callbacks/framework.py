@@ -10,6 +10,7 @@ from typing import Any
 
 from lowtide.names import OUTCOME_FAILED, OUTCOME_FINISHED, OUTCOME_PAUSED, OUTCOME_RUNNING
 from lowtide_trainer.attempt import TrainingAttempt
+from lowtide_trainer.errors import explain_uncaught
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class FrameworkRun(TrainingAttempt):
         """
         if not self._was_opened:
             self._was_opened = True
+            explain_uncaught()
             self.open()
             atexit.register(self._close_at_exit)
             if can_resume is not None and self.owns_reporter:

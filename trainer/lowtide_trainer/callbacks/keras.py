@@ -6,6 +6,7 @@ once more.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,10 @@ from typing import Any, Final
 import keras
 
 from lowtide_trainer.callbacks.framework import FrameworkRun
+from lowtide_trainer.directories import make_directory
+from lowtide_trainer.errors import CheckpointMismatchError
+
+log = logging.getLogger(__name__)
 
 _COUNTS_NAME: Final = "lowtide.json"
 
@@ -60,7 +65,8 @@ class KerasCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Open the run and restore an earlier attempt."""
         self._run.open_until_exit()
-        self._backup.on_train_begin(logs)
+        make_directory(self._directory)
+        is_restored = self._restore(logs)
         self._run.reporter.describe(
             epochs_planned=self.params.get("epochs"), parameters=self.model.count_params()
         )
@@ -68,7 +74,7 @@ class KerasCallback(keras.callbacks.Callback):
             counts = json.loads((self._directory / _COUNTS_NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             counts = None
-        if counts is not None:
+        if is_restored and counts is not None:
             self._run.reporter.restore(counts)
         self._run.reporter.start()
 
@@ -91,8 +97,39 @@ class KerasCallback(keras.callbacks.Callback):
         for path in self._directory.iterdir():
             path.unlink()
 
+    def _restore(self, logs: Mapping[str, Any] | None) -> bool:
+        """Restore the network of an earlier attempt; return whether the backup could be read.
+
+        Raises:
+            CheckpointMismatchError: the backup is of another network.
+        """
+        try:
+            self._backup.on_train_begin(logs)
+        except OSError as error:
+            log.warning(
+                "no backup in %s can be read (%s): training starts anew", self._directory, error
+            )
+            return False
+        except ValueError as error:
+            if not self.model.built:
+                raise
+            first_line = str(error).partition(". ")[0].partition("\n")[0]
+            raise CheckpointMismatchError(
+                f"the backup in {self._directory} does not fit this model ({first_line}): give "
+                "each training its own backup directory"
+            ) from error
+        # Keras notes the epoch at its end only: a pause in the first epoch after a resume would
+        # otherwise go back to the first of all.
+        self._backup._current_epoch = self.model._initial_epoch
+        return True
+
     def _save(self, save_model: Any) -> None:
-        """Save the network, then the counts that belong to it."""
-        save_model()
-        counts = self._run.reporter.state()
-        (self._directory / _COUNTS_NAME).write_text(json.dumps(counts), encoding="utf-8")
+        """Save the network, then the counts that belong to it; a failure before a pause ends it."""
+        try:
+            save_model()
+            counts = self._run.reporter.state()
+            (self._directory / _COUNTS_NAME).write_text(json.dumps(counts), encoding="utf-8")
+        except OSError as error:
+            if self._run.stop_requested:
+                raise
+            log.warning("a backup cannot be saved: %s; training continues", error)
