@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from standins.kubernetes.fake_api import CHECKS, JOBS, PODS, QUEUED
 from standins.kubernetes.small_kueue import SmallKueue
 from standins.kubernetes.workloads import TRAININGJOBS, add_pod, beside, condition, queued, state
+
+from lowtide.trainingjob.holding import OUR_GATE
 
 CHECK = {"metadata": {"name": "lowtide"}, "spec": {"controllerName": "lowtide.dev/carbon"}}
 BY_CHECK = {"kinds": ["Job"], "admissionCheck": "lowtide"}
@@ -151,6 +154,41 @@ async def test_a_queued_job_is_paused_by_three_writes_and_goes_on_when_it_may(
     assert queue.small.starts == 2
     mine = {call for call in api.calls if call[1] in ("kueue.x-k8s.io",)}
     assert {(group, resource, verb) for verb, group, resource in mine} <= KUEUES
+
+
+@pytest.mark.slow
+async def test_a_pause_of_the_plan_ends_by_kueues_timer_when_the_plan_says(
+    api: Any, operator: Callable[..., Any], zone_of: Callable[..., Any]
+) -> None:
+    """Not before; and when the clean hours come earlier, the timer is taken away."""
+    api.create(CHECKS, CHECK)
+    notes = {"expected_duration": "60s", "max_delay": "250s", "restart_cost": "0s"}
+    api.create(JOBS, queued("bert", OUR_GATE, interruptible="true", **notes))
+    section = zone_of(lambda _: 100)
+    schedule = {"lookAgainSeconds": 0.5}
+    async with operator(zones=section, schedule=schedule, workloads=BY_CHECK):
+        await api.until(lambda: state(api, "bert") == "Queued")
+        async with kueue(api, "bert") as queue:
+            await api.until(lambda: state(api, "bert") == "Running")
+            zone_of(lambda second: 400 if second < 100 else 100)
+            await api.until(
+                lambda: condition(api, "bert", "Paused").get("reason") == "CleanerLater"
+            )
+
+            def late_seconds() -> float:
+                timer = queue.body["status"].get("requeueState", {}).get("requeueAt")
+                start = beside(api, "bert")["status"]["plan"].get("start")
+                if timer is None or start is None:
+                    return -1.0
+                ends, planned = (datetime.fromisoformat(one) for one in (timer, start))
+                return (ends - planned).total_seconds()
+
+            await api.until(lambda: 0 <= late_seconds() <= 2)
+            await api.until(lambda: not queue.small.has_pod)
+            zone_of(lambda _: 100)
+            await api.until(lambda: queue.small.is_running)
+            await api.until(lambda: state(api, "bert") == "Running")
+    assert queue.small.starts == 2
 
 
 async def test_a_pause_goes_on_in_the_operator_that_follows_a_dead_one(

@@ -46,6 +46,8 @@ class Wish:
     message: str = ""
     replicas: int | None = None
     """Size to run with; `None` for the one that the Job has."""
+    until: datetime | None = None
+    """End of the rest as it is planned now; `None` where that is not known."""
 
 
 RUN: Final = Wish(True)
@@ -94,7 +96,8 @@ def wish_of(
     if intended.run:
         return Wish(True, replicas=intended.replicas)
     message = "" if draft.plan is None else draft.plan.explanation or ""
-    return Wish(False, Reason.CLEANER_LATER, message)
+    until = intended.segments[0].start if intended.segments else None
+    return Wish(False, Reason.CLEANER_LATER, message, until=until)
 
 
 def _may_be_paused(
@@ -125,8 +128,10 @@ def _without_forecast(
         until = draft.plan.start
     if until is None or seen.now >= min(until, latest_start(request)):
         return onward
-    draft.look_at(min(until, latest_start(request)))
-    return Wish(False, Reason.CLEANER_LATER, (draft.plan and draft.plan.explanation) or "")
+    until = min(until, latest_start(request))
+    draft.look_at(until)
+    message = (draft.plan and draft.plan.explanation) or ""
+    return Wish(False, Reason.CLEANER_LATER, message, until=until)
 
 
 def _write_plan(

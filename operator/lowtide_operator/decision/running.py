@@ -85,8 +85,7 @@ def decide_running(seen: Observation, draft: Draft, settings: OperatorSettings) 
         wish = kept or wish
         say_grace(seen, spec, draft)
     if seen.workload is not None:
-        planned_rest = wish.reason is Reason.CLEANER_LATER
-        switch(seen, seen.workload, wish.run, wish.replicas, draft, endless=not planned_rest)
+        switch(seen, seen.workload, wish.run, wish.replicas, draft, rests_until=wish.until)
     elif not child.queued:
         if wish.run:
             go_on(seen, child, wish.replicas, draft)

@@ -140,19 +140,19 @@ def switch(
     replicas: int | None,
     draft: Draft,
     *,
-    endless: bool = False,
+    rests_until: datetime | None = None,
 ) -> None:
     """Draft that a started workload goes on or rests, as far as it may be switched.
 
     It goes on with so many replicas, `None` for those that it was written with, and only when no
     pod of it is left. The flag of one that Kueue manages is Kueue's; what it has of ours is a
-    gate, that Kueue's object for it is not active, or our check. `endless` says that the end of
-    the rest is not the plan's.
+    gate, that Kueue's object for it is not active, or our check. A rest ends at
+    `rests_until` as it is planned now; `None` where that is not known.
     """
     resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
     runs_at_size = run and not (view.child.suspended or resized)
     if view.child.queued:
-        _switch_queued(seen, view, run, replicas, draft, endless=endless)
+        _switch_queued(seen, view, run, replicas, draft, rests_until)
     elif run and view.child.suspended:
         _free(seen, view, replicas, draft)
     elif not (runs_at_size or view.child.suspended or view.unholdable):
@@ -165,8 +165,7 @@ def _switch_queued(
     run: bool,
     replicas: int | None,
     draft: Draft,
-    *,
-    endless: bool,
+    rests_until: datetime | None,
 ) -> None:
     is_kept = view.gated or bool(view.paused_in_queue or view.parked_in_queue)
     resized = resizes(view.child, replicas) and not is_refused(seen.job, seen.now)
@@ -176,7 +175,6 @@ def _switch_queued(
         if view.queue.checked is None:
             draft.act(HoldWorkload(view.ref, _latest_start(draft), view.queue.name))
         else:
-            rests_until = None if endless else _next_stretch(draft)
             _park(view, view.queue, view.queue.checked, rests_until, draft)
 
 
@@ -229,13 +227,6 @@ def _park(
         )
     if not rests(queued, draft.now):
         draft.look_in(GONE_POLL_SECONDS)
-
-
-def _next_stretch(draft: Draft) -> datetime | None:
-    """Return when the plan lets a resting workload go on; `None` where it does not say."""
-    plan = draft.plan
-    times = () if plan is None else (plan.start, plan.latest_start)
-    return next((time for time in times if time is not None and time > draft.now), None)
 
 
 def may_be_paused(view: WorkloadView | None) -> bool:
