@@ -112,6 +112,9 @@ class Claims:
             return True
         claim = self._claims.setdefault(namespace, _Claim())
         claim.used = self._clock()
+        if claim.until > self._clock():
+            # A renewal may be under way, and hang: what is held is held until it ends.
+            return True
         async with claim.lock:
             if claim.until > self._clock():
                 return True

@@ -33,12 +33,16 @@ class Leases:
         self.error: Exception | None = None
         self.is_cut_off = False
         """Whether a write is done and its answer lost."""
+        self.answers = asyncio.Event()
+        """Not set: reads get no answer."""
+        self.answers.set()
         self.calls = 0
         self._versions = itertools.count(1)
 
     async def get_lease(self, namespace: str) -> dict[str, Any] | None:
         """Return the Lease of a namespace."""
         self._called()
+        await self.answers.wait()
         return copy.deepcopy(self.stored.get(namespace))
 
     async def create_lease(self, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +167,23 @@ async def test_a_claim_is_renewed_while_jobs_are_looked_at_and_then_given_up() -
     assert not await other.hold("ml")
     clock.seconds += SECONDS
     assert await other.hold("ml")
+
+
+async def test_a_renewal_without_an_answer_holds_no_look_up() -> None:
+    """The claim is held until its end, whatever becomes of its renewal."""
+    leases, clock = Leases(), Clock()
+    claims = installation("a/lowtide", leases, clock)
+    assert await claims.hold("ml")
+    clock.seconds += SECONDS / 2
+    leases.answers.clear()
+    renewal = asyncio.create_task(claims.renew())
+    while leases.calls < 3:
+        await asyncio.sleep(0)
+    assert await asyncio.wait_for(claims.hold("ml"), 240)
+    assert not renewal.done()
+    leases.answers.set()
+    await renewal
+    assert claims.remaining_seconds("ml") == SECONDS
 
 
 async def test_a_missing_right_is_named_and_nothing_is_written() -> None:
