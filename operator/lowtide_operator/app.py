@@ -91,14 +91,12 @@ class App:
     """Kinds of workloads that TrainingJobs may name."""
     instance: str
     """Name of this process in Events."""
-    dispatcher: Dispatcher
-    """Nomination of clusters for the workloads of a MultiKueue."""
-    dispatched: WorkloadWatch
-    """Watch of Kueue's Workloads, where this operator is the dispatcher."""
     reports: LiveReports | None = None
     """Reports of running trainings."""
     foreseer: Foreseer | None = None
     """Predictions of running jobs."""
+    dispatcher: Dispatcher | None = None
+    """Nomination of clusters for the workloads of a MultiKueue, where this operator does that."""
     nodes: NodePool | None = None
     """Count of the nodes' GPUs, where the settings ask for it."""
     templates: Accepted = field(default_factory=Accepted)

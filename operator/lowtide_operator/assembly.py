@@ -28,7 +28,6 @@ from lowtide_operator.cluster.workload_watch import WorkloadWatch
 from lowtide_operator.looks_ahead import JobsAround
 from lowtide_operator.measuring.foreseer import Foreseer
 from lowtide_operator.measuring.measure import Measurer
-from lowtide_operator.objects.multikueue import QUEUED_WORKLOAD
 from lowtide_operator.samples.breaker import Breaker
 from lowtide_operator.samples.live import LiveEnergy
 from lowtide_operator.samples.live_reports import LiveReports
@@ -138,21 +137,6 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         cluster, kinds, settings.cluster.namespaces, adoption.workload_changed
     )
     events = EventLane(cluster, tally)
-    dispatcher = Dispatcher(
-        cluster,
-        PlacesOfJobs(cluster, forecasts, cache, lambda: app.settings, kinds, clock=utc_now),
-        lambda: app.settings,
-        post=events.post,
-        clock=utc_now,
-        instance=socket.gethostname(),
-    )
-    dispatched = WorkloadWatch(
-        cluster,
-        (QUEUED_WORKLOAD,) if settings.dispatcher.enabled else (),
-        (),
-        dispatcher.workload_changed,
-        selector="",
-    )
     app = App(
         settings=settings,
         cluster=cluster,
@@ -179,8 +163,16 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
             on_change=queue.add,
         ),
         instance=socket.gethostname(),
-        dispatcher=dispatcher,
-        dispatched=dispatched,
+        dispatcher=Dispatcher(
+            cluster,
+            PlacesOfJobs(cluster, forecasts, cache, lambda: app.settings, kinds, clock=utc_now),
+            lambda: app.settings,
+            post=events.post,
+            clock=utc_now,
+            instance=socket.gethostname(),
+        )
+        if settings.dispatcher.enabled
+        else None,
         adoption=adoption,
         workloads=workloads,
         checks=checks,

@@ -35,6 +35,7 @@ from lowtide_operator.handlers import register
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
+from lowtide_operator.schedule.dispatcher import Dispatcher
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.settings_file import ENV_SETTINGS, OperatorSettingsError, load_settings
 from lowtide_operator.startup import until_served
@@ -142,8 +143,6 @@ async def serve(
             asyncio.create_task(app.live.run(live_period(settings))),
             asyncio.create_task(app.workloads.run()),
             asyncio.create_task(_adopt(app)),
-            asyncio.create_task(app.dispatched.run()),
-            asyncio.create_task(_dispatch(app)),
         ]
         if app.checks is not None:
             helpers.append(asyncio.create_task(_keep_check(app, app.checks)))
@@ -151,6 +150,9 @@ async def serve(
             helpers.append(asyncio.create_task(app.exporters.run()))
         if app.reports is not None:
             helpers.append(asyncio.create_task(app.reports.run()))
+        if app.dispatcher is not None:
+            helpers.append(asyncio.create_task(app.dispatcher.follow()))
+            helpers.append(asyncio.create_task(_dispatch(app, app.dispatcher)))
         if app.nodes is not None:
             helpers.append(asyncio.create_task(app.nodes.run()))
         if path is not None:
@@ -242,10 +244,10 @@ async def _keep_check(app: App, checks: CheckKeeper) -> None:
     await checks.run(lambda: app.leadership.remaining_seconds > 0)
 
 
-async def _dispatch(app: App) -> None:
+async def _dispatch(app: App, dispatcher: Dispatcher) -> None:
     """Nominate clusters for the workloads of a MultiKueue while this operator leads."""
     await app.leadership.turn()
-    await app.dispatcher.run(lambda: app.leadership.remaining_seconds > 0)
+    await dispatcher.run(lambda: app.leadership.remaining_seconds > 0)
 
 
 def _collect_seldom() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.cluster.errors import ClusterError, ConflictError
+from lowtide_operator.cluster.workload_watch import WorkloadSource, WorkloadWatch
 from lowtide_operator.decision.nomination import Ranking, nominate
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.multikueue import (
@@ -44,7 +45,7 @@ UNDER_WAY: Final = datetime.max.replace(tzinfo=UTC)
 Body = dict[str, Any]
 
 
-class DispatchStore(Protocol):
+class DispatchStore(WorkloadSource, Protocol):
     """Reads and writes of the dispatcher; `lowtide_operator.cluster.client.Cluster` has them."""
 
     async def multikueue_objects(self, plural: str) -> Sequence[Body]:
@@ -115,6 +116,13 @@ class Dispatcher:
     def waiting(self) -> tuple[Key, ...]:
         """The Workloads that wait for a cluster."""
         return tuple(self._due)
+
+    async def follow(self) -> None:
+        """Watch the Workloads of all namespaces until cancelled."""
+        watch = WorkloadWatch(
+            self._store, (QUEUED_WORKLOAD,), (), self.workload_changed, selector=""
+        )
+        await watch.run()
 
     async def run(self, may_write: Callable[[], bool]) -> None:
         """Nominate clusters until cancelled; nothing is written while `may_write` says no."""
