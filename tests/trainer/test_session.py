@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from standins.ports import free_port
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -442,10 +442,7 @@ client. benchmarks/trainer/overhead.py measures it."""
 @pytest.mark.parametrize("port", ["0", None], ids=["without a port", "as in a pod"])
 def test_a_start_loads_next_to_nothing_of_the_standard_library(tmp_path, port):
     """As in a pod: the report has a file, and the pages have a port."""
-    if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+    port = port or str(free_port("0.0.0.0"))
     environment = {"LOWTIDE_REPORT_PATH": str(tmp_path / "report"), "LOWTIDE_METRICS_PORT": port}
     done = subprocess.run(
         [sys.executable, "-c", START],
