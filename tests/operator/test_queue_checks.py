@@ -15,6 +15,7 @@ from lowtide.trainingjob.holding import OUR_GATE
 
 CHECK = {"metadata": {"name": "lowtide"}, "spec": {"controllerName": "lowtide.dev/carbon"}}
 BY_CHECK = {"kinds": ["Job"], "admissionCheck": "lowtide"}
+CHECK_PATH = "/apis/kueue.x-k8s.io/v1beta1/admissionchecks/lowtide"
 KUEUES = {("kueue.x-k8s.io", "workloads", verb) for verb in ("get", "list", "watch")} | {
     ("kueue.x-k8s.io", "workloads/status", "patch"),
     ("kueue.x-k8s.io", "admissionchecks", "get"),
@@ -123,9 +124,13 @@ async def test_a_check_of_another_controller_is_left_alone(
     """An administrator gave its name to something else."""
     api.create(CHECKS, {**CHECK, "spec": {"controllerName": "example.com/budget"}})
     api.create(JOBS, queued("bert", "", policy="Immediate"))
-    async with operator(workloads=BY_CHECK), kueue(api, "bert"):
-        await api.until(lambda: state(api, "bert") == "Running")
+    async with operator(workloads=BY_CHECK), kueue(api, "bert") as queue:
+        await api.until(lambda: ("GET", CHECK_PATH) in api.requests)
+        await api.until(lambda: entry(queue).get("state") == "Pending")
+        await api.until(lambda: state(api, "bert") == "Queued")
     assert not is_active(api)
+    assert entry(queue)["state"] == "Pending"
+    assert not api.writes("kueue.x-k8s.io")
 
 
 async def test_a_queued_job_is_paused_by_three_writes_and_goes_on_when_it_may(

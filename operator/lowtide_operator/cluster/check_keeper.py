@@ -124,6 +124,8 @@ class CheckKeeper:
         self._urgent: dict[Place, QueuedWorkload] = {}
         self._others: dict[Place, QueuedWorkload] = {}
         self._awake = asyncio.Event()
+        self._decides = asyncio.Event()
+        """Set while the check names Lowtide as its controller; nothing is written otherwise."""
         self._trouble = ""
         watch = WorkloadWatch(self, (QUEUED_KIND,), namespaces, self.changed, selector="")
         self._watch = watch
@@ -135,6 +137,8 @@ class CheckKeeper:
             ConflictError: Kueue's object changed in between.
             ClusterError: the API server did not answer, or the operator may not write.
         """
+        if not self._decides.is_set():
+            return
         self._resting[namespace, name] = until or WITHOUT_END
         seen = await self._store.queued(namespace, name, self._check)
         if seen is None or self._is_done(seen):
@@ -182,6 +186,7 @@ class CheckKeeper:
 
     async def _work(self, may_write: Callable[[], bool]) -> None:
         while True:
+            await self._decides.wait()
             await self._awake.wait()
             waiting = self._urgent or self._others
             if not waiting:
@@ -251,10 +256,14 @@ class CheckKeeper:
             ClusterError: the API server did not answer, or the operator may not read or write it.
         """
         body = await self._store.get_check(self._check)
+        controller = None if body is None else value_at(body, "spec.controllerName")
+        if controller == CONTROLLER:
+            self._decides.set()
+        else:
+            self._decides.clear()
         if body is None:
             self._say(f"there is no AdmissionCheck {self._check}: make one, or set none")
             return
-        controller = value_at(body, "spec.controllerName")
         if controller != CONTROLLER:
             self._say(
                 f"AdmissionCheck {self._check} is decided by {controller}, not by {CONTROLLER}"
