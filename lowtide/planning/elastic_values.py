@@ -148,10 +148,21 @@ class ElasticTable:
         values = self.values
         np.minimum(ahead[:, FRESH], kept.min(axis=1), out=values[:, FRESH])
         np.minimum(ahead[:, OFF], resumed.min(axis=1), out=values[:, OFF])
-        otherwise = np.minimum(ahead[:, OFF], changed.min(axis=1))
-        np.minimum(kept, otherwise[:, None], out=values[:, ON:])
+        otherwise = np.minimum(ahead[:, OFF, None], self._least_change(step, changed))
+        np.minimum(kept, otherwise, out=values[:, ON:])
         values[:, :, 0] = 0.0
         self._hold_back(step)
+
+    def _least_change(self, step: int, changed: Array) -> Array:
+        """Return what the cheapest change of size costs: (rows, sizes or 1, states + 1, groups).
+
+        A change to the same size only burns time, so it is never the cheapest, unless running is
+        paid for in this step or in a later one.
+        """
+        if self.sizes == 1 or not (self.problem.costs[step:] < 0).any():
+            return np.asarray(changed.min(axis=1, keepdims=True))
+        others = [np.delete(changed, place, axis=1).min(axis=1) for place in range(self.sizes)]
+        return np.stack(others, axis=1)
 
     def _hold_back(self, step: int) -> None:
         """Make states costly that the guard's size no longer saves."""
