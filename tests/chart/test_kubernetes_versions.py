@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
 

@@ -13,6 +13,8 @@ from lowtide.trainingjob.workload_kinds import KINDS
 from lowtide_operator.cluster.check_keeper import CONTROLLER
 from lowtide_operator.workload_settings import CustomKindSettings
 
+pytestmark = pytest.mark.slow
+
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
 Pick = Callable[..., dict[str, Any]]
@@ -32,7 +34,6 @@ def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
-@pytest.mark.slow
 def test_each_listed_kind_adds_the_rights_for_itself_and_none_else(
     render: Render, pick: Pick
 ) -> None:

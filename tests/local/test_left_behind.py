@@ -13,6 +13,8 @@ from lowtide.local.measured_command import MeasuredCommand
 from lowtide.local.process_tree import LivingProcess, ProcessTree
 from lowtide.local.samples_file import SamplesWriter
 
+pytestmark = pytest.mark.slow
+
 STAYS = "sleep 1000 >/dev/null 2>&1"
 
 

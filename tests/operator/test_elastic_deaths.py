@@ -23,6 +23,8 @@ from lowtide.trainingjob.workload_kinds import JOB
 from lowtide.units import parse_timestamp
 from lowtide_operator.cluster.freeing import free_workload
 
+pytestmark = pytest.mark.slow
+
 NAME = "wide"
 BASE = 2
 WORK_SECONDS = 4 * 3600.0
@@ -199,7 +201,6 @@ def test_a_job_changes_its_size_and_no_death_lets_two_sizes_meet(whose: str) -> 
     assert any(len(life.sizes) > 1 for life in lives)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("whose", [OWN, THEIRS])
 @pytest.mark.parametrize("first", range(2, 32, 10))
 def test_lives_of_elastic_jobs_with_deaths_keep_the_promises(whose: str, first: int) -> None:

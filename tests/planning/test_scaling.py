@@ -145,6 +145,7 @@ def test_a_single_attempt_at_a_new_size_changes_nothing(runs, odd):
     )
 
 
+@pytest.mark.slow
 @given(runs=st.lists(st.lists(st.tuples(sizes, st.floats(1, 2)), min_size=4), min_size=1))
 def test_the_same_attempts_twice_are_no_less_certain(runs):
     """More of the same evidence never widens the bounds."""

@@ -41,6 +41,7 @@ def share_held(kind: str, seed: int, runs: int) -> float:
     return held / runs
 
 
+@pytest.mark.slow
 def test_the_interval_holds_over_all_kinds_of_runs() -> None:
     """Ninety of a hundred; with 150 runs chance moves the share by up to 7 points (3 sigma)."""
     seed = 11
@@ -196,6 +197,7 @@ def share_held_after_a_jump(seed: int, runs: int) -> float:
     return held / runs
 
 
+@pytest.mark.slow
 def test_the_interval_holds_once_a_jump_has_come() -> None:
     """Ninety of a hundred; with 150 runs chance moves the share by up to 7 points (3 sigma)."""
     seed = 13

@@ -5,7 +5,7 @@ import pytest
 from lowtide.trainingjob.report import TrainingOutcome, parse_report
 from lowtide_trainer.main import main
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -25,7 +25,6 @@ def infer(tmp_path):
     return run
 
 
-@pytest.mark.slow
 def test_untrained_weights_are_measured_and_have_no_accuracy(infer, capsys):
     """Energy and latency are those of the network; its answers mean nothing."""
     status, report = infer("--precision", "bfloat16")
@@ -40,7 +39,6 @@ def test_untrained_weights_are_measured_and_have_no_accuracy(infer, capsys):
     assert "answered 5 requests after 2 of warm-up" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_weights_of_a_training_answer_as_it_did(infer, tmp_path):
     """All 256 validation images in 32 requests: the accuracy that the training ended with."""
     checkpoints, report = str(tmp_path / "checkpoints"), str(tmp_path / "trained.json")

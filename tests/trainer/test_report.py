@@ -116,6 +116,7 @@ def longest_report() -> TrainingReport:
     )
 
 
+@pytest.mark.slow
 @given(reports)
 def test_any_report_fits_a_termination_message_and_reads_back_equal(report):
     """The round trip through JSON loses nothing and never passes the kubelet's 4096 bytes."""

@@ -21,6 +21,8 @@ TOOL = ROOT / "tools" / "api_promise.py"
 sys.path.append(str(TOOL.parent))
 import api_promise  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 Schema = dict[str, Any]
 
 
