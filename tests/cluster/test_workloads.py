@@ -240,13 +240,42 @@ def test_release_frees_what_is_held_and_the_operator_lets_it_be(
 def test_an_uninstall_leaves_nothing_held(
     inside: Kubectl, cluster: RunningCluster, installed: Installed
 ) -> None:
-    """The chart's own Job lets go what the operator held."""
+    """The chart's own Job lets go what the operator held, what was paused after its last pod."""
     keep_for_hours(inside, installed, "last")
+    image = installed.built["base"].reference
+    job_set = {"spec": {"backoffLimit": 0, "template": pod(image, BUSY.format(seconds=1))}}
+    groups = {"replicatedJobs": [{"name": "w", "replicas": 1, "template": job_set}]}
+    inside.apply(labelled("waits", "JobSet", groups, max_delay="10h", expected_duration="1m"))
+    selector, first = pause_a_job(inside, installed, "rests")
     helm = [str(cluster.programs.clients / "helm"), f"--kubeconfig={cluster.kubeconfig}"]
-    where = ["--namespace", stage.RELEASE_NAMESPACE, "--timeout", "120s"]
-    run([*helm, "uninstall", "lowtide", *where, "--wait"], timeout_seconds=150)
+    where = ["--namespace", stage.RELEASE_NAMESPACE, "--timeout", "240s"]
+    run([*helm, "uninstall", "lowtide", *where, "--wait"], timeout_seconds=270)
+    everything = "jobs.batch,jobsets.jobset.x-k8s.io"
+    assert inside("get", everything, "-l", "lowtide.dev/held=true", "-o", "name") == ""
     assert not is_held_or_suspended(inside, "last")
     inside("wait", "--for=condition=Complete", "job/last", "--timeout=240s", timeout=270)
+    inside("wait", "--for=condition=Completed", "jobset/waits", "--timeout=240s", timeout=270)
+    assert not is_held_or_suspended(inside, "rests")
+    seen: list[set[str]] = []
+
+    def second() -> bool:
+        seen.append({one["metadata"]["uid"] for one in pods(inside, selector)})
+        return bool(seen[-1] - first)
+
+    await_(second, "a second pod of rests")
+    assert all(not now & first for now in seen), "it went on beside its old pod"
+
+
+def pause_a_job(inside: Kubectl, installed: Installed, name: str) -> tuple[str, set[str]]:
+    """Pause a running Job; return the selector of its pods, and the uids of those that end."""
+    inside.apply(job(installed, name, SAVES, policy="Immediate", interruptible="true"))
+    uid = inside.json("get", "job", name)["metadata"]["uid"]
+    selector = f"batch.kubernetes.io/controller-uid={uid}"
+    await_(lambda: state(inside, name) == "Running", f"{name} runs")
+    first = {one["metadata"]["uid"] for one in pods(inside, selector)}
+    patch(inside, beside(inside, name)["metadata"]["name"], '{"spec":{"suspend":true}}')
+    await_(lambda: is_held(inside, "job", name), f"{name} is paused")
+    return selector, first
 
 
 def is_held_or_suspended(inside: Kubectl, name: str) -> bool:
