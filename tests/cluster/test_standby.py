@@ -17,6 +17,8 @@ from clients import Kubectl, RunningCluster
 from sleepers import await_ as until
 from tcp_proxy import proxy_to
 
+from lowtide.names import CLAIM
+
 pytestmark = [pytest.mark.cluster, pytest.mark.own_namespace]
 
 CRD = Path(__file__).parents[2] / "crds" / "trainingjobs.lowtide.dev.yaml"
@@ -70,17 +72,33 @@ class Pair:
         self._folder = folder
         self.replicas: list[Replica] = []
 
-    def start(self, kubeconfig: str | None = None) -> Replica:
-        """Start another replica, which sees the API server by its own way if one is given."""
+    def start(self, kubeconfig: str | None = None, **cluster: Any) -> Replica:
+        """Start another replica, which sees the API server by its own way if one is given.
+
+        Keywords are other settings of the section `cluster` than those of the replicas before.
+        """
         log = self._folder / f"operator-{len(self.replicas)}.log"
-        replica = Replica(self._settings, kubeconfig or self._kubeconfig, log)
+        settings = self._settings
+        if cluster:
+            document = yaml.safe_load(settings.read_text())
+            document["cluster"] |= cluster
+            settings = self._folder / f"settings-{len(self.replicas)}.yaml"
+            settings.write_text(yaml.safe_dump(document))
+        replica = Replica(settings, kubeconfig or self._kubeconfig, log)
         self.replicas.append(replica)
         return replica
 
     def lease(self) -> dict[str, Any]:
         """The Lease's spec; empty while there is none."""
+        return self._spec_of("lowtide-operator")
+
+    def claim(self) -> str:
+        """Installation that serves the namespace; empty while none does."""
+        return str(self._spec_of(CLAIM).get("holderIdentity") or "")
+
+    def _spec_of(self, name: str) -> dict[str, Any]:
         found = self._here.json("get", "leases.coordination.k8s.io")["items"]
-        return dict(found[0]["spec"]) if found else {}
+        return next((dict(one["spec"]) for one in found if one["metadata"]["name"] == name), {})
 
     def leader(self) -> str:
         """Holder of the Lease; empty if it is free."""
@@ -257,3 +275,28 @@ def test_a_stopped_leader_hands_over_at_once(pair: Pair) -> None:
     assert pair.other_leads(leader) < LONG_LEASE_SECONDS
     until(lambda: first.ended() is not None, "the stopped leader ends")
     assert first.ended() == 0
+
+
+def test_a_second_installation_writes_nothing_until_the_first_is_gone(
+    pair: Pair, here: Kubectl, namespace: str, create: Callable[[str], None]
+) -> None:
+    """Each leads by a Lease of its own; the claim on the namespace lets one of them write."""
+    first, _ = pair.first_leads()
+    create("before")
+    until(has_job(here, "before-1"), "the first acts")
+    mine = f"{namespace}/lowtide-operator"
+    assert pair.claim() == mine
+    second = pair.start(leaseName="second-release", claimSeconds=15)
+    said = f"the operator {mine} serves namespace {namespace}: this one writes nothing there"
+    until(lambda: said in second.log.read_text(), "the second says that it writes nothing")
+    create("beside")
+    until(has_job(here, "beside-1"), "the first still acts")
+    assert pair.claim() == mine
+    first.signal(signal.SIGKILL)
+    # As if five minutes had passed since its last renewal.
+    patch = json.dumps({"spec": {"leaseDurationSeconds": 1}})
+    here("patch", "lease", CLAIM, "--type=merge", "--patch", patch)
+    create("after")
+    until(has_job(here, "after-1"), "the second acts")
+    assert pair.claim() == f"{namespace}/second-release"
+    assert len(here.json("get", "jobs")["items"]) == 3
