@@ -11,7 +11,7 @@ docs/explanation/planning.md#scaling-efficiency.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import fsum, isfinite, log2, sqrt
 from statistics import fmean
@@ -162,15 +162,7 @@ def scaling_of(given: float | None, runs: Sequence[Sequence[SizedAttempt]] = ())
         )
     if drawn is None:
         return known
-    return Scaling(
-        efficiency=known.efficiency,
-        low=known.low,
-        high=known.high,
-        source=known.source,
-        attempts=known.attempts,
-        power_exponent=drawn.value,
-        power_attempts=drawn.attempts,
-    )
+    return replace(known, power_exponent=drawn.value, power_attempts=drawn.attempts)
 
 
 def learnt_exponent(runs: Sequence[Sequence[tuple[int, float]]], *, most: float) -> Slope | None:

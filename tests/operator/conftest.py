@@ -1,8 +1,9 @@
 """Fixtures for the operator's tests: views for pure decisions, and a running operator."""
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,14 @@ QUICK: dict[str, Any] = {
     "forecast": {"refreshSeconds": 0.5, "retrySeconds": 0.1},
     "server": {"metricsPort": 0, "healthPort": 0},
 }
+
+
+@pytest.fixture
+def no_log() -> Iterator[None]:
+    """Leave out what an operator says of deaths and faults; a broken promise tells its story."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ deadline is kept, the energy is the store's to the joule, and what is released h
 """
 
 import asyncio
-import logging
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +21,7 @@ from lowtide.trainingjob.workload_kinds import JOB
 from lowtide.units import parse_timestamp
 from lowtide_operator.cluster.freeing import free_workload
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_log")]
 
 NAME = "wide"
 BASE = 2
@@ -46,14 +44,6 @@ NOTES = {
 }
 SPEC: Body = {**INDEXED, "parallelism": BASE, "completions": BASE}
 OWN, THEIRS = "template", "workload"
-
-
-@pytest.fixture(autouse=True)
-def no_log() -> Iterator[None]:
-    """Leave out what an operator says of its death."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class WideLife:

@@ -1,24 +1,15 @@
 """Seeded episodes of users, faults and deaths: the promises hold in each, and its seed is named."""
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 from standins.episodes.budgets import BudgetEpisode
 from standins.episodes.elastic import ElasticEpisode
 from standins.episodes.episode import play
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 FEW = range(3)
 MANY = 500
 TOGETHER = 10
-
-
-@pytest.fixture(autouse=True)
-def no_log() -> Iterator[None]:
-    """Leave out what an operator says of hundreds of faults; a broken promise tells its story."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("seed", FEW)

@@ -5,9 +5,7 @@ training twice nor forget it.
 """
 
 import asyncio
-import logging
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,19 +16,13 @@ from standins.episodes.world import EnergyStore, World, endings
 
 from lowtide.trainingjob.holding import QUEUE_LABEL
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 NAME = "net"
 REQUESTS = 12
 """More than a start needs: the template is checked, the Job made, recorded and released."""
 HOURS_SECONDS = 4 * 3600.0
 """Long after the end of the job, of its measurement and of every backoff."""
-
-
-@pytest.fixture(autouse=True)
-def no_log() -> Iterator[None]:
-    """Leave out what an operator says of its death."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 async def killed_at(

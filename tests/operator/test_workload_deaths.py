@@ -6,9 +6,8 @@ mark stays on it.
 """
 
 import asyncio
-import logging
 import random
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +19,8 @@ from standins.episodes.world import EPOCH, EnergyStore
 
 from lowtide import names
 from lowtide.units import parse_timestamp
+
+pytestmark = pytest.mark.usefixtures("no_log")
 
 NAME = "bert"
 DELAY_SECONDS = 3 * 3600.0
@@ -38,14 +39,6 @@ NOTES = {
     "interruptible": "true",
     "restart_cost": "60s",
 }
-
-
-@pytest.fixture(autouse=True)
-def no_log() -> Iterator[None]:
-    """Leave out what an operator says of its death."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class Life:

@@ -1,11 +1,12 @@
 """Elastic jobs with the controllers around them: the decisions of a whole life, in a loop."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import log2
 from typing import Any
 
 from standins.forecasts import exact_forecast
+from standins.job_views import CREATED, new_job
 
 from lowtide.accounts.progress import Mark
 from lowtide.trainingjob.conditions import Reason
@@ -21,7 +22,6 @@ from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import ChildView, JobView
 from lowtide_operator.settings import OperatorSettings
 
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 KEY = Key("ml", "wide")
 HOUR = timedelta(hours=1)
 STEP = timedelta(minutes=5)
@@ -57,18 +57,11 @@ def elastic_job(
         "interruption": {"allowed": True, "restartCostSeconds": RESTART_SECONDS},
         "elastic": elastic | ({} if efficiency is None else {"efficiency": str(efficiency)}),
     }
-    return JobView(
+    return new_job(
+        parse_spec({"template": {}, "schedule": {**spec, **schedule}}),
         key=KEY,
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
         gpus=2 * base,
         gpu_resource="nvidia.com/gpu",
-        spec=parse_spec({"template": {}, "schedule": {**spec, **schedule}}),
-        status=TrainingJobStatus(),
         replicas=base,
     )
 

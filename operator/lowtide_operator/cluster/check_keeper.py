@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from lowtide.trainingjob.holding import QUEUE_GROUP, QUEUE_PLURAL, parked_in_queue
+from lowtide.trainingjob.holding import parked_in_queue
 from lowtide.trainingjob.pods_of_workloads import value_at
 from lowtide.trainingjob.queue_check import CheckState, QueuedWorkload, queued_workload
 from lowtide.trainingjob.queue_writes import WITHOUT_END, QueueWrite, next_write, rests
-from lowtide.trainingjob.workload_kinds import EndingRule, WorkloadKind
+from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide.units import format_timestamp
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.errors import (
@@ -26,8 +26,9 @@ from lowtide_operator.cluster.errors import (
     NotFoundError,
     UnreachableError,
 )
-from lowtide_operator.cluster.workload_watch import WorkloadWatch
+from lowtide_operator.cluster.workload_watch import WorkloadSource, WorkloadWatch
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.multikueue import QUEUED_WORKLOAD
 
 LOG: Final = logging.getLogger(__name__)
 CONTROLLER: Final = "lowtide.dev/carbon"
@@ -38,39 +39,15 @@ RETRY_SECONDS: Final = 5.0
 """What could not be written is tried again after so long."""
 ACTIVE_SECONDS: Final = 60.0
 """Distance between two looks at the check itself."""
-QUEUED_KIND: Final = WorkloadKind(
-    kind="Workload",
-    group=QUEUE_GROUP,
-    version="",
-    plural=QUEUE_PLURAL,
-    suspend="spec.active",
-    ending=EndingRule(complete="Finished", failed=""),
-    pods=(),
-    pod_sets=(),
-)
-"""Kueue's objects, for the watch; their version is known only when the API server was asked."""
-
 Body = dict[str, Any]
 Place = tuple[str, str]
 
 
-class CheckStore(Protocol):
+class CheckStore(WorkloadSource, Protocol):
     """Reads and writes of the keeper; `lowtide_operator.cluster.client.Cluster` has them."""
 
     async def get_workload(self, kind: WorkloadKind, namespace: str, name: str) -> Body | None:
         """Return a workload."""
-        ...
-
-    def list_workloads(
-        self, kind: WorkloadKind, namespace: str | None, label: str
-    ) -> AsyncIterator[tuple[list[Body], str]]:
-        """Yield objects of a kind by page, and the version of the list."""
-        ...
-
-    def watch_workloads(
-        self, kind: WorkloadKind, namespace: str | None, label: str, version: str
-    ) -> AsyncIterator[tuple[str, Body]]:
-        """Yield the changes since a version."""
         ...
 
     async def version_of_queues(self) -> str:
@@ -127,8 +104,7 @@ class CheckKeeper:
         self._decides = asyncio.Event()
         """Set while the check names Lowtide as its controller; nothing is written otherwise."""
         self._trouble = ""
-        watch = WorkloadWatch(self, (QUEUED_KIND,), namespaces, self.changed, selector="")
-        self._watch = watch
+        self._watch = WorkloadWatch(self, (QUEUED_WORKLOAD,), namespaces, self.changed, selector="")
 
     async def rest(self, namespace: str, name: str, until: datetime | None) -> None:
         """Begin or go on with the pause of a workload until a time; `None`: as long as may be.

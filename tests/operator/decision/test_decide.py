@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standins.forecasts import exact_forecast
+from standins.job_views import CREATED, KEY, new_job
 
 from lowtide.accounts.figures import Measurement
 from lowtide.grid.series import Signal
@@ -22,14 +23,11 @@ from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.due import needs_measuring
 from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, StartRefusal
 from lowtide_operator.decision.questions import question_of
-from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import ChildView, Ending, Fault, JobOutcome, JobView
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.events import notes_between
 
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
-KEY = Key("ml", "net")
 HOUR = timedelta(hours=1)
 SETTINGS = OperatorSettings.model_validate(
     {"schedule": {"startLatencySeconds": 60, "marginSeconds": 60}}
@@ -53,18 +51,7 @@ DIRTY_THEN_CLEAN = forecast_of([400.0] * 4 + [100.0] * 40)
 
 def job(**spec: Any) -> JobView:
     """Return a new job; keywords are fields of its spec."""
-    return JobView(
-        key=KEY,
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
-        gpus=1,
-        spec=parse_spec({"template": {}, **spec}),
-        status=TrainingJobStatus(),
-    )
+    return new_job(parse_spec({"template": {}, **spec}))
 
 
 def waits_for_clean(**schedule: Any) -> JobView:

@@ -1,11 +1,12 @@
 """A fault in one job is said by that job, and never makes it start late."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import inf
 from typing import Any
 
 import pytest
+from standins.job_views import CREATED, new_job
 
 from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide.trainingjob.models import parse_spec
@@ -17,7 +18,6 @@ from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import ChildView, Fault, JobView
 from lowtide_operator.settings import OperatorSettings
 
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SETTINGS = OperatorSettings.model_validate(
     {"schedule": {"startLatencySeconds": 0, "marginSeconds": 0}}
@@ -28,18 +28,7 @@ FAULT = RecursionError("too deep")
 def job(**spec: Any) -> JobView:
     """Return a job of an hour that may wait for four."""
     schedule = {"expectedDurationSeconds": 3600, "maxDelaySeconds": 4 * 3600}
-    return JobView(
-        key=Key("ml", "net"),
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
-        gpus=1,
-        spec=parse_spec({"template": {}, "schedule": schedule, **spec}),
-        status=TrainingJobStatus(),
-    )
+    return new_job(parse_spec({"template": {}, "schedule": schedule, **spec}))
 
 
 def test_the_fault_is_a_condition_and_the_job_waits_until_its_latest_start() -> None:

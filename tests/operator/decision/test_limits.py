@@ -1,10 +1,11 @@
 """What a budget does: before the start, during the run and at the end."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from standins.job_views import CREATED, new_job
 
 from lowtide.trainingjob.budget import AmountLimit, Budget, BudgetAction, FinishLimit
 from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, find
@@ -29,7 +30,6 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.status.events import notes_between
 
 SETTINGS = OperatorSettings()
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 KEY = Key("default", "net")
 HOUR = timedelta(hours=1)
 CHILD = ChildView(
@@ -79,18 +79,7 @@ def job(budget: Budget, status: TrainingJobStatus | None = None) -> JobView:
             deadline=CREATED + 100 * HOUR,
         ),
     )
-    return JobView(
-        key=KEY,
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
-        gpus=1,
-        spec=spec,
-        status=status or TrainingJobStatus(),
-    )
+    return new_job(spec, key=KEY, status=status or TrainingJobStatus())
 
 
 def energy_limit(action: BudgetAction, limit: str = "1000000") -> Budget:

@@ -1,12 +1,13 @@
 """What a job is planned by: grams, money or both, and what happens where prices are away."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from standins.forecasts import exact_forecast
+from standins.job_views import CREATED, new_job
 
 from lowtide.grid.series import Signal
 from lowtide.planning import Objective, ObjectiveKind
@@ -14,19 +15,17 @@ from lowtide.prices.forecast import PriceBasis, PriceForecast
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.models import parse_spec
 from lowtide.trainingjob.spec import ObjectiveChoice
-from lowtide.trainingjob.status import PlanStatus, TrainingJobStatus
+from lowtide.trainingjob.status import PlanStatus
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
 from lowtide_operator.decision.observation import ForecastView, Observation, Prepared, ZoneOutlook
 from lowtide_operator.decision.questions import question_of
-from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.schedule.bookings import Calendars
 from lowtide_operator.schedule.passes import plan_together
 from lowtide_operator.schedule.room import GpuRoom
 from lowtide_operator.settings import OperatorSettings
 
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SETTINGS = OperatorSettings.model_validate(
     {"schedule": {"startLatencySeconds": 0, "marginSeconds": 0}}
@@ -65,18 +64,7 @@ def job(objective: dict[str, Any] | None = None, **more: Any) -> JobView:
     schedule: dict[str, Any] = {"expectedDurationSeconds": 3600, "maxDelaySeconds": 21600}
     if objective is not None:
         schedule["objective"] = objective
-    return JobView(
-        key=Key("ml", "net"),
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
-        gpus=1,
-        spec=parse_spec({"template": {}, "schedule": schedule | more}),
-        status=TrainingJobStatus(),
-    )
+    return new_job(parse_spec({"template": {}, "schedule": schedule | more}))
 
 
 def decided(

@@ -1,14 +1,15 @@
 """Jobs of a Kueue queue that change their size: told of short quota, they take their own."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from standins.forecasts import exact_forecast
+from standins.job_views import CREATED, new_job
 
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.models import parse_spec
-from lowtide.trainingjob.status import Attempt, TrainingJobStatus
+from lowtide.trainingjob.status import Attempt
 from lowtide.trainingjob.workload_kinds import JOB
 from lowtide_operator.decision.actions import FreeWorkload, ResizeWorkload
 from lowtide_operator.decision.decide import decide
@@ -18,7 +19,6 @@ from lowtide_operator.objects.views import JobView
 from lowtide_operator.objects.workloads import QueueView, WorkloadView, workload_view
 from lowtide_operator.settings import OperatorSettings
 
-CREATED = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 KEY = Key("ml", "wide")
 HOUR = timedelta(hours=1)
 SETTINGS = OperatorSettings()
@@ -59,19 +59,8 @@ def a_job() -> JobView:
         "elastic": {"minReplicas": 1, "maxReplicas": 2, "efficiency": "1"},
     }
     target = {"apiVersion": "batch/v1", "kind": "Job", "name": "wide"}
-    return JobView(
-        key=KEY,
-        uid="uid-1",
-        generation=1,
-        resource_version="1",
-        created=CREATED,
-        deleting=False,
-        run_now=False,
-        gpus=0,
-        spec=parse_spec({"targetRef": target, "schedule": schedule}),
-        status=TrainingJobStatus(),
-        replicas=1,
-    )
+    spec = parse_spec({"targetRef": target, "schedule": schedule})
+    return new_job(spec, key=KEY, gpus=0, replicas=1)
 
 
 def look(
