@@ -12,7 +12,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from lowtide_operator.app import App, lane_of, utc_now
-from lowtide_operator.cluster.adoption import Adoption
+from lowtide_operator.cluster.adoption import RETRY_SECONDS, Adoption
 from lowtide_operator.cluster.cache import Cache
 from lowtide_operator.cluster.census import Census
 from lowtide_operator.cluster.check_keeper import AT_ONCE as CHECKS
@@ -132,6 +132,7 @@ async def open_app(settings: OperatorSettings) -> AsyncIterator[App]:
         on_change=queue.add,
         clock=utc_now,
         on_free=None if checks is None else checks.forget,
+        retry_seconds=min(RETRY_SECONDS, settings.cluster.pod_poll_seconds),
     )
     workloads = WorkloadWatch(
         cluster, kinds, settings.cluster.namespaces, adoption.workload_changed

@@ -39,6 +39,7 @@ from lowtide_operator.schedule.dispatcher import Dispatcher
 from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.settings_file import ENV_SETTINGS, OperatorSettingsError, load_settings
 from lowtide_operator.startup import until_served
+from lowtide_operator.tasks_of_others import TasksOfOthers
 from lowtide_operator.telemetry.gate import MetricsGate
 from lowtide_operator.telemetry.health import serve_health, watch_loop
 from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
@@ -189,24 +190,23 @@ async def _watch(
     async def release_the_flag(**_: Any) -> None:
         flag.set()
 
-    operator = asyncio.create_task(
-        kopf.operator(
-            registry=registry,
-            settings=kopf_settings(app.settings),
-            # Its own default asks for the name of the user, who has no name in the image.
-            identity=cast("Any", names.FIELD_MANAGER),
-            standalone=True,
-            clusterwide=not namespaces,
-            namespaces=namespaces,
-            stop_flag=flag,
-        )
+    # Its own default asks for the name of the user, who has no name in the image.
+    identity = cast("Any", names.FIELD_MANAGER)
+    spawned = await kopf.spawn_tasks(
+        registry=registry,
+        settings=kopf_settings(app.settings),
+        identity=identity,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=flag,
     )
+    operator = asyncio.create_task(kopf.run_tasks(spawned, ignored=TasksOfOthers(kopf)))
     await asyncio.wait([operator, *tasks], return_when=asyncio.FIRST_COMPLETED)
     failed = None
     if not operator.done():
         failed = next(task for task in tasks if task.done())
         flag.set()
-    # At its end kopf cancels every task that is younger than itself; the ones here are older.
     await operator
     if failed is not None:
         await failed

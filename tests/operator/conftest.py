@@ -77,11 +77,10 @@ def kubeconfig(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def operator(kubeconfig: Path) -> Callable[..., Any]:
-    """Return a context manager that runs the real operator against the fake API server."""
+def quick_settings() -> Callable[..., OperatorSettings]:
+    """Return a maker of settings that wait seldom; keywords are their sections."""
 
-    @asynccontextmanager
-    async def run(**sections: Any) -> AsyncIterator[asyncio.Task[None]]:
+    def make(**sections: Any) -> OperatorSettings:
         document = {
             **QUICK,
             **{
@@ -89,10 +88,23 @@ def operator(kubeconfig: Path) -> Callable[..., Any]:
                 for name, value in sections.items()
             },
         }
-        # A thread with a loop of its own, as in production: at its end kopf cancels every younger
-        # task of its loop, which would be those of the test's server.
+        return OperatorSettings.model_validate(document)
+
+    return make
+
+
+@pytest.fixture
+def operator(
+    kubeconfig: Path, quick_settings: Callable[..., OperatorSettings]
+) -> Callable[..., Any]:
+    """Return a context manager that runs the real operator against the fake API server."""
+
+    @asynccontextmanager
+    async def run(**sections: Any) -> AsyncIterator[asyncio.Task[None]]:
+        # A thread with a loop of its own, as in production: what holds it up does not hold up
+        # the test's server.
         stop = threading.Event()
-        program = serve(OperatorSettings.model_validate(document), stop=stop)
+        program = serve(quick_settings(**sections), stop=stop)
         task = asyncio.create_task(asyncio.to_thread(asyncio.run, program))
         try:
             yield task

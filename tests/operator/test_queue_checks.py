@@ -196,6 +196,7 @@ async def test_a_pause_of_the_plan_ends_by_kueues_timer_when_the_plan_says(
     assert queue.small.starts == 2
 
 
+@pytest.mark.slow
 async def test_a_pause_goes_on_in_the_operator_that_follows_a_dead_one(
     api: Any, operator: Callable[..., Any]
 ) -> None:

@@ -27,7 +27,7 @@ from lowtide_operator.objects.workloads import is_there, workload_view
 
 LOG: Final = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
-"""A workload that could not be taken up is tried again after so long."""
+"""A workload that could not be taken up, or freed yet, is tried again after so long at most."""
 SWEEP_SECONDS: Final = 300.0
 """Distance between two searches for held workloads that no TrainingJob names."""
 NAMESPACE_KEPT_SECONDS: Final = 60.0
@@ -98,6 +98,7 @@ class Adoption:
         on_change: Callable[[Key], None],
         clock: Callable[[], datetime],
         on_free: Callable[[str, str], None] | None = None,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -106,6 +107,7 @@ class Adoption:
         self._on_change = on_change
         self._clock = clock
         self._on_free = on_free
+        self._retry_seconds = retry_seconds
         self._waiting: dict[Place, None] = {}
         self._awake = asyncio.Event()
         self._namespace_notes: dict[str, tuple[datetime, Mapping[str, str]]] = {}
@@ -138,7 +140,7 @@ class Adoption:
                 await self._awake.wait()
                 self._awake.clear()
                 if not may_write() or not await self.work():
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await asyncio.sleep(self._retry_seconds)
                     self._awake.set()
         finally:
             sweeper.cancel()
