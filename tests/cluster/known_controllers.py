@@ -3,6 +3,8 @@
 What is left away needs images from outside the cluster, or belongs to kinds that no test uses.
 """
 
+from dataclasses import replace
+
 from host_controllers import CERTIFICATES, HostController
 
 POD = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]}
@@ -72,6 +74,26 @@ KUEUE = HostController(
         *("ray", "spark", "mpi", "tfjob", "xgboost", "paddle", "jaxjob", "appwrapper"),
     ),
 )
+KUEUE_OF_ALL_KINDS = replace(
+    KUEUE,
+    configuration={
+        **(KUEUE.configuration or {}),
+        "integrations": {
+            "frameworks": [
+                "batch/job",
+                "jobset.x-k8s.io/jobset",
+                "trainer.kubeflow.org/trainjob",
+                "kubeflow.org/pytorchjob",
+                "ray.io/rayjob",
+            ]
+        },
+    },
+    left_out=(
+        *("pod.", "deployment", "statefulset", "leaderworkerset", "raycluster", "rayservice"),
+        *("spark", "mpi", "tfjob", "xgboost", "paddle", "jaxjob", "appwrapper"),
+    ),
+)
+"""It looks for the definitions of the other kinds at its start."""
 TRAINER = HostController(
     name="trainer",
     namespace="kubeflow-system",

@@ -13,13 +13,13 @@ import host_controllers
 import kinds_of_others
 import known_controllers
 import pytest
+import waves
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
 from kinds_of_others import OtherKind
 from measured import Installed, pods_of, seconds_of, truth_of
 from singlenode.images import Image
 from sleepers import await_
-from test_paused_job import write_waves
 from test_workloads import (
     ENDS,
     SLOT_SECONDS,
@@ -63,18 +63,18 @@ def controllers(
 
 
 @pytest.fixture(scope="module")
-def inside(
+def replayed(
     controllers: dict[str, host_controllers.Running],
-    kubectl: Kubectl,
     installed: Installed,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Kubectl]:
+) -> day.ReplayedDay:
+    """Waves of a grid, beside the chart and the controllers."""
+    return waves.begin(installed, tmp_path_factory.mktemp("waves"), slot_seconds=SLOT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def inside(replayed: day.ReplayedDay, kubectl: Kubectl) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, the controllers and waves of a grid."""
-    trace = tmp_path_factory.mktemp("waves") / "waves.csv"
-    first, _ = write_waves(trace)
-    on = installed.on
-    day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
-    day.await_forecast()
     inside = kubectl.within(stage.NAMESPACE)
     yield inside
     for kind in kinds_of_others.KINDS:
@@ -92,10 +92,13 @@ def uids(pods: list[dict[str, Any]]) -> set[str]:
 
 
 def all_run(inside: Kubectl, kind: OtherKind, name: str) -> None:
-    """Return when all pods of a workload run."""
+    """Return when all pods of a workload run, and none of an earlier one is ending."""
 
     def running() -> bool:
-        phases = [one["status"]["phase"] for one in kind.pods_of(inside, name)]
+        phases = [
+            "ending" if "deletionTimestamp" in one["metadata"] else one["status"]["phase"]
+            for one in kind.pods_of(inside, name)
+        ]
         return phases == ["Running"] * kind.pods
 
     await_(running, f"all pods of {name} run")
@@ -123,11 +126,16 @@ def run_until_measured(inside: Kubectl, installed: Installed, name: str) -> dict
 
 @each_kind
 def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(
-    kind: OtherKind, inside: Kubectl, kubectl: Kubectl, installed: Installed
+    kind: OtherKind,
+    inside: Kubectl,
+    kubectl: Kubectl,
+    installed: Installed,
+    replayed: day.ReplayedDay,
 ) -> None:
     """Held from its creation on, through two deaths of the operator; two pods, one figure."""
     image, name = installed.built["base"].reference, f"wait-{kind.kind.lower()}"
     notes = {"expected_duration": f"{WORK_SECONDS}s", "max_delay": f"{6 * SLOT_SECONDS}s"}
+    waves.await_a_dirty_stretch(replayed)
     inside.apply(kind.labelled(name, image, WORK_SECONDS, **notes))
     # By the policy, before the operator has seen it.
     assert held(inside, kind, name)

@@ -15,14 +15,13 @@ from typing import Any
 import host_controllers
 import known_controllers
 import pytest
+import waves
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
 from measured import Installed, truth_of
 from sleepers import await_
-from test_paused_job import write_waves
 from test_workloads import (
     BUSY,
-    SLOT_SECONDS,
     STRETCH_SECONDS,
     TOLERANCE,
     beside,
@@ -41,6 +40,8 @@ pytestmark = [
     host_controllers.skipped_where_not_built(known_controllers.KUEUE),
 ]
 
+SLOT_SECONDS = 30
+"""An hour of the replay: what is seen while a Job waits has time to be seen."""
 GATES = "kueue.x-k8s.io/admission-gated-by"
 QUEUE = [
     {
@@ -88,18 +89,18 @@ def kueue(
 
 
 @pytest.fixture(scope="module")
-def inside(
+def replayed(
     kueue: host_controllers.Running,
-    kubectl: Kubectl,
     installed: Installed,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Kubectl]:
+) -> day.ReplayedDay:
+    """Waves of a grid, beside the chart and Kueue."""
+    return waves.begin(installed, tmp_path_factory.mktemp("waves"), slot_seconds=SLOT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def inside(replayed: day.ReplayedDay, kubectl: Kubectl) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, Kueue, a queue and waves of a grid."""
-    trace = tmp_path_factory.mktemp("waves") / "waves.csv"
-    first, _ = write_waves(trace)
-    on = installed.on
-    day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
-    day.await_forecast()
     try:
         yield kubectl.within(stage.NAMESPACE)
     finally:
@@ -119,9 +120,10 @@ def gates(inside: Kubectl, name: str) -> str:
 
 
 def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
-    inside: Kubectl, installed: Installed
+    inside: Kubectl, installed: Installed, replayed: day.ReplayedDay
 ) -> None:
     """While it is gated it holds no quota; its flag is never written by Lowtide."""
+    waves.await_a_dirty_stretch(replayed)
     delay = f"{6 * SLOT_SECONDS}s"
     inside.apply(queued(installed, "gated", 15, expected_duration="15s", max_delay=delay))
     assert gates(inside, "gated") == "lowtide.dev/carbon"
@@ -130,14 +132,14 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
     (conditions,) = [one["status"]["conditions"] for one in workloads]
     reasons = {one["type"]: one["reason"] for one in conditions}
     assert reasons["QuotaReserved"] == "AdmissionGated"
-    # The gated one holds no quota, so another runs through.
-    other = queued(installed, "other", 60)
-    del other["metadata"]["labels"]["lowtide.dev/schedule"]
-    inside.apply(other)
+    # The gated one holds no quota, so another gets it.
+    inside.apply(unlabelled(installed, "other", 3600))
     inside("wait", "--for=jsonpath={.status.ready}=1", "job/other", "--timeout=60s")
-    assert state(inside, "gated") == "Waiting"
-    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota", seconds=120)
+    planned = beside(inside, "gated")["status"]["plan"]["start"]
+    assert state(inside, "gated") == "Waiting" or day_time() >= planned
+    await_(lambda: state(inside, "gated") == "Queued", "gated waits for quota")
     assert gates(inside, "gated") == ""
+    inside("delete", "job", "other", "--timeout=60s")
     managers = {
         entry["manager"]: entry["fieldsV1"]
         for entry in inside.json("get", "job", "gated", "--show-managed-fields")["metadata"][
@@ -145,7 +147,6 @@ def test_a_queued_job_waits_for_clean_power_then_for_quota_and_runs(
         ]
     }
     assert "f:suspend" not in str(managers.get("lowtide-operator", {}))
-    await_(lambda: state(inside, "gated") == "Running", "gated runs", seconds=120)
     found = measured(inside, "gated")
     assert found["status"]["display"]["state"] == "Complete"
     truth = truth_of(found, installed.truth)
@@ -237,9 +238,13 @@ def test_a_queued_job_is_paused_through_a_death_of_kueue_and_goes_on(
 
 
 def test_a_gated_job_starts_after_a_kueue_that_was_dead_at_its_time(
-    inside: Kubectl, kueue: host_controllers.Running, installed: Installed
+    inside: Kubectl,
+    kueue: host_controllers.Running,
+    installed: Installed,
+    replayed: day.ReplayedDay,
 ) -> None:
-    """Without Kueue's webhook nobody can take the gate away; the operator tries again."""
+    """Without Kueue's webhook the gate stays; the operator tries again."""
+    waves.await_a_dirty_stretch(replayed)
     delay = f"{6 * SLOT_SECONDS}s"
     inside.apply(queued(installed, "outlives", 10, expected_duration="10s", max_delay=delay))
     await_(lambda: state(inside, "outlives") == "Waiting", "outlives waits for clean power")

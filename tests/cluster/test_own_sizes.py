@@ -1,8 +1,9 @@
-"""Workloads of users that change their size on a real cluster: a Job, and one in a Kueue queue.
+"""Workloads of users that change their size on a real cluster: a Job, and two in Kueue queues.
 
-Both run with one pod in dirty hours and with two in a clean one, or the other way round on a slow
-machine; they end when the test has seen both. A JobSet keeps its size, as its webhook says. Run by
-`make test-kinds`: Kueue takes long to build.
+They run with one pod in dirty hours and with two in a clean one, or the other way round on a slow
+machine; the queue of the last has no quota for two, so that it goes on with one. They end when the
+test has seen that. A JobSet keeps its size, as its webhook says. Run by `make test-kinds`: Kueue
+takes long to build.
 """
 
 import json
@@ -38,21 +39,23 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.kinds]
 
 MOUNT = "/work"
 WORK = """
-import pathlib, signal, sys
+import pathlib, signal, sys, time
 def stop(*_):
     sys.exit(75)
 signal.signal(signal.SIGTERM, stop)
-while not pathlib.Path("{done}").exists(): pass
+while not pathlib.Path("{done}").exists(): {meanwhile}
 """
 """Ends well when the test says so, and as paused when it is told to stop."""
 SIZES = {"min_replicas": "1", "max_replicas": "2", "efficiency": "0.9"}
-QUEUED, PLAIN = "queued-wide", "plain-wide"
+QUEUED, PLAIN, SHORT = "queued-wide", "plain-wide", "short-wide"
+CPU, CPU_QUOTA = "100m", "150m"
+"""What a pod of the Job that finds no room asks for, and the quota of its queue."""
 BOTH = pytest.mark.parametrize("name", [QUEUED, PLAIN])
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """Jobs that ran with both sizes."""
+    """Jobs that ran with both sizes, and the one that found no room for the larger."""
 
     jobs: dict[str, dict[str, Any]]
     """TrainingJobs with final figures, by the name of their Job."""
@@ -76,7 +79,7 @@ def inside(
         queue = json.loads(json.dumps(QUEUE))
         (resources,) = queue[1]["spec"]["resourceGroups"]
         resources["flavors"][0]["resources"][0]["nominalQuota"] = 2
-        kubectl.apply(*queue)
+        kubectl.apply(*queue, *a_short_queue())
         trace, on = tmp_path_factory.mktemp("hours") / "hours.csv", installed.on
         first = write_hours(trace)
         day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
@@ -87,19 +90,24 @@ def inside(
 
 @pytest.fixture(scope="module")
 def ran(inside: Kubectl, installed: Installed) -> Ran:
-    """Let both Jobs run until each had both sizes, and end them."""
+    """Let the Jobs run until two had both sizes and one found no room for its own; end them."""
     folder = installed.on.layout.state / "own-sizes"
     # On a cluster that outlives a run of the tests there is that of the run before.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    inside.apply(a_job(installed, folder, QUEUED, gpus=1), a_job(installed, folder, PLAIN, gpus=0))
+    inside.apply(
+        a_job(installed, folder, QUEUED, gpus=1, queue="ml"),
+        a_job(installed, folder, PLAIN),
+        a_job(installed, folder, SHORT, queue="short"),
+    )
     seen = Ran({}, {}, {QUEUED: [], PLAIN: []})
     for name in (QUEUED, PLAIN):
         await_(
             lambda name=name: saw_both(inside, seen), f"{name} had both sizes", seconds=WAIT_SECONDS
         )
+    await_(lambda: went_on_alone(inside), f"{SHORT} goes on with one", seconds=WAIT_SECONDS)
     (folder / "done").touch()
-    for name in (QUEUED, PLAIN):
+    for name in (QUEUED, PLAIN, SHORT):
         await_(lambda name=name: state(inside, name).startswith("Complete"), f"{name} is over")
         seen.jobs[name] = beside(inside, name)
     seen.jobs[QUEUED] = measured(inside, QUEUED)
@@ -123,11 +131,34 @@ def saw_both(inside: Kubectl, seen: Ran) -> bool:
     return all(ready)
 
 
-def a_job(installed: Installed, folder: Path, name: str, *, gpus: int) -> dict[str, Any]:
-    """A labelled Job of one pod that may be two; with a GPU it is in the queue."""
-    template = pod(installed.built["base"].reference, WORK.format(done=f"{MOUNT}/done"), gpus=gpus)
+def went_on_alone(inside: Kubectl) -> bool:
+    """Return whether a Job runs again after it found no room for two."""
+    attempts = (beside(inside, SHORT).get("status") or {}).get("attempts", ())
+    outcomes = [one.get("outcome") for one in attempts]
+    return "NoRoom" in outcomes and outcomes[-1] is None and "start" in attempts[-1]
+
+
+def a_short_queue() -> list[dict[str, Any]]:
+    """A queue with quota for one pod, which counts cores and no GPUs."""
+    _, queue, local = json.loads(json.dumps(QUEUE))
+    queue["metadata"]["name"] = local["metadata"]["name"] = local["spec"]["clusterQueue"] = "short"
+    (resources,) = queue["spec"]["resourceGroups"]
+    resources["coveredResources"] = ["cpu"]
+    resources["flavors"][0]["resources"] = [{"name": "cpu", "nominalQuota": CPU_QUOTA}]
+    return [queue, local]
+
+
+def a_job(
+    installed: Installed, folder: Path, name: str, *, gpus: int = 0, queue: str = ""
+) -> dict[str, Any]:
+    """A labelled Job of one pod that may be two, in a queue or in none."""
+    # Only what is measured keeps a core busy.
+    work = WORK.format(done=f"{MOUNT}/done", meanwhile="pass" if gpus else "time.sleep(0.2)")
+    template = pod(installed.built["base"].reference, work, gpus=gpus)
     (container,) = template["spec"]["containers"]
     container["volumeMounts"] = [{"name": "work", "mountPath": MOUNT}]
+    if queue == "short":
+        container["resources"] = {"requests": {"cpu": CPU}}
     template["spec"]["volumes"] = [{"name": "work", "hostPath": {"path": str(folder)}}]
     deadline = datetime.now(UTC) + timedelta(seconds=WINDOW_SECONDS)
     job = labelled(
@@ -140,8 +171,8 @@ def a_job(installed: Installed, folder: Path, name: str, *, gpus: int) -> dict[s
         restart_cost=f"{RESTART_SECONDS}s",
         **SIZES,
     )
-    if gpus:
-        job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "ml"
+    if queue:
+        job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = queue
     return job
 
 
@@ -164,6 +195,20 @@ def test_pods_of_two_attempts_were_never_there_together(ran: Ran, name: str) -> 
     uids = [{one["uid"] for one in attempt.get("pods", ())} for attempt in attempts]
     for there in ran.together[name]:
         assert sum(bool(there & mine) for mine in uids) <= 1
+
+
+def test_a_larger_size_without_quota_is_given_up_for_the_jobs_own(
+    inside: Kubectl, ran: Ran
+) -> None:
+    """No pod of two was ever there, and the Job is as it was written."""
+    attempts = ran.jobs[SHORT]["status"]["attempts"]
+    without = [one for one in attempts if one["outcome"] == "NoRoom"]
+    assert {one["replicas"] for one in without} == {2}
+    assert not any("start" in one or one.get("pods") for one in without)
+    assert {one["replicas"] for one in attempts if "start" in one} == {1}
+    body = inside.json("get", "job", SHORT)
+    assert (body["spec"]["parallelism"], body["spec"]["completions"]) == (1, 1)
+    assert "lowtide.dev/resized" not in body["metadata"]["annotations"]
 
 
 def test_the_energy_of_the_queued_job_is_that_of_all_pods_of_both_sizes(

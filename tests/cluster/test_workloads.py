@@ -14,12 +14,12 @@ from typing import Any
 import host_controllers
 import known_controllers
 import pytest
+import waves
 from clients import Kubectl, RunningCluster
-from demonstration import day, stage
+from demonstration import stage
 from measured import Installed, pods_of, seconds_of, truth_of
 from singlenode.commands import run
 from sleepers import await_
-from test_paused_job import write_waves
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -50,11 +50,7 @@ def inside(
 ) -> Iterator[Kubectl]:
     """The namespace of the workloads, with the chart, the JobSet controller and waves of a grid."""
     with host_controllers.run(known_controllers.JOB_SET, cluster, kubectl):
-        trace = tmp_path_factory.mktemp("waves") / "waves.csv"
-        first, _ = write_waves(trace)
-        on = installed.on
-        day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=SLOT_SECONDS)
-        day.await_forecast()
+        waves.begin(installed, tmp_path_factory.mktemp("waves"), slot_seconds=SLOT_SECONDS)
         yield kubectl.within(stage.NAMESPACE)
         kubectl.within(stage.NAMESPACE)("delete", "jobs", "--all")
 

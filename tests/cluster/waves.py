@@ -1,0 +1,33 @@
+"""Waves of a grid, three hours dirty and three clean by turns, and when waiting pays on them."""
+
+import time
+from pathlib import Path
+
+from demonstration import day
+from measured import Installed
+from sleepers import await_
+from test_paused_job import STRETCH_HOURS, write_waves
+
+
+def begin(installed: Installed, folder: Path, *, slot_seconds: int) -> day.ReplayedDay:
+    """Replay waves from a dirty stretch on; return when the operator has their forecast."""
+    trace, on = folder / "waves.csv", installed.on
+    first, _ = write_waves(trace)
+    replayed = day.begin(on.layout, on.python, trace=trace, start=first, slot_seconds=slot_seconds)
+    day.await_forecast()
+    return replayed
+
+
+def await_a_dirty_stretch(replayed: day.ReplayedDay) -> None:
+    """Return when what is created now does best to wait for the next clean stretch.
+
+    That is in the first hour of a dirty stretch or in the hour before it: a workload that is made
+    early in a clean stretch starts at once, as it should.
+    """
+    wave = 2 * STRETCH_HOURS * replayed.slot_seconds
+
+    def pays() -> bool:
+        into = (time.time() - replayed.begun.timestamp()) % wave
+        return into < replayed.slot_seconds or into > wave - replayed.slot_seconds
+
+    await_(pays, "a dirty stretch begins", seconds=2 * wave)
