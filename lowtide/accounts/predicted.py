@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from math import fsum
 from typing import Final
 
+from lowtide.accounts.embodied import embodied_of
 from lowtide.accounts.hardware_hours import hardware_money, pod_seconds_so_far
 from lowtide.accounts.progress import Curve, joules_by
 from lowtide.accounts.settings import EmbodiedSettings
-from lowtide.accounts.settlement import embodied_of
 from lowtide.grid.forecast import Forecast
 from lowtide.grid.overhead import Overhead
 from lowtide.grid.series import IntensitySeries

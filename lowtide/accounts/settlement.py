@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import fsum
-from typing import Any, Final
+from typing import Any
 
 from lowtide.accounts.electricity import electricity_status
+from lowtide.accounts.embodied import embodied_share_of
 from lowtide.accounts.epochs import with_energy
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.inference import with_inference
@@ -22,7 +23,8 @@ from lowtide.accounts.references import EMPTY_SHELF, Shelf
 from lowtide.accounts.samples import PodSamples
 from lowtide.accounts.savings import counterfactual_status
 from lowtide.accounts.scores import cost_status, efficiency_status, sci_status
-from lowtide.accounts.settings import AccountSettings, EmbodiedSettings
+from lowtide.accounts.settings import AccountSettings
+from lowtide.accounts.used_energy import energy_status
 from lowtide.accounts.verdict import message_without_series, verdict_on
 from lowtide.energy.carbon import CarbonResult, operational_grams
 from lowtide.energy.integration import PodEnergy
@@ -30,10 +32,9 @@ from lowtide.energy.job import JobEnergy
 from lowtide.energy.profile import Span
 from lowtide.grid.overhead import Overhead, with_overhead
 from lowtide.grid.series import IntensitySeries
-from lowtide.metrics.embodied import DEFAULT_LIFESPAN_SECONDS, embodied_share
 from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.attempts import ran_seconds
-from lowtide.trainingjob.base import decimal_text, grams_text, ratio_text
+from lowtide.trainingjob.base import decimal_text, grams_text
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -41,13 +42,8 @@ from lowtide.trainingjob.status import (
     CarbonStatus,
     CounterfactualStatus,
     ElectricityStatus,
-    EnergyComponent,
-    EnergyStatus,
     TrainingJobStatus,
 )
-
-COMPONENTS: Final = ("gpu", "cpu", "dram")
-MODELLED: Final = frozenset({"model"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +89,13 @@ def settle(ledger: Ledger, settings: AccountSettings) -> Measurement:
         carbon = operational_grams(energy.profile, ledger.intensity)
     held_seconds = reading.held_seconds()
     numbers = reading.attempt_numbers(pods)
-    embodied, hardware = _embodied(ledger, held_seconds, settings)
+    embodied, hardware = embodied_share_of(ledger.spec.hardware, held_seconds, settings.embodied)
     grams = None if carbon is None else carbon.grams
     complete = ledger.status.attempts[-1].outcome == "Complete"
     run_seconds = fsum(pod.run.duration_seconds for pod in pods.values())
     reason, message = verdict_on(energy, carbon, ledger.overhead)
     attempts = ledger.status.attempts
-    used = _energy_status(energy, held_seconds, run_seconds).model_copy(
+    used = energy_status(energy, held_seconds, run_seconds).model_copy(
         update={"gpu_count": reading.gpu_count(numbers), "mock": reading.is_mock()}
     )
     training = ledger.status.training
@@ -157,80 +153,6 @@ def _reading_of(ledger: Ledger, settings: AccountSettings) -> JobReading:
     )
     reading.take(samples)
     return reading
-
-
-def _embodied(
-    ledger: Ledger, held_seconds: Mapping[str, float], settings: AccountSettings
-) -> tuple[float | None, dict[str, Any]]:
-    """Return the job's embodied share of the hardware in grams, and the fields that explain it."""
-    own = ledger.spec.hardware
-    if not held_seconds:
-        return None, {}
-    grams, sources = [], []
-    made_of: set[tuple[str, int]] = set()
-    for model, seconds in sorted(held_seconds.items()):
-        row = embodied_of(model, settings.embodied)
-        each = own.embodied_grams or (None if row is None else row.grams_per_gpu)
-        if each is None:
-            return None, {}
-        life = own.lifespan_seconds or (
-            DEFAULT_LIFESPAN_SECONDS if row is None else row.lifespan_seconds
-        )
-        share = embodied_share(
-            total_embodied_grams=float(each),
-            reserved_seconds=seconds,
-            lifespan_seconds=float(life),
-        )
-        grams.append(share.value or 0.0)
-        stated = own.source or "spec.hardware" if own.embodied_grams else None
-        sources.append(stated or ("" if row is None else row.source))
-        made_of.add((each, life))
-    fields: dict[str, Any] = {"embodied_source": shortened("; ".join(dict.fromkeys(sources)), 256)}
-    if len(made_of) == 1:
-        each, life = made_of.pop()
-        fields |= {"embodied_grams_per_gpu": each, "embodied_lifespan_seconds": life}
-    return fsum(grams), fields
-
-
-def embodied_of(model: str, table: Mapping[str, EmbodiedSettings]) -> EmbodiedSettings | None:
-    """Return the row of a GPU model: the longest key that begins its name, else `default`."""
-    matching = [key for key in table if model.startswith(key)]
-    return table.get(max(matching, key=len)) if matching else table.get("default")
-
-
-def _energy_status(
-    energy: JobEnergy,
-    held_seconds: Mapping[str, float],
-    run_seconds: float,
-) -> EnergyStatus:
-    total = energy.total_joules or 0.0
-    qualities = {part.quality for part in energy.parts}
-    kind = "Measured"
-    if qualities & MODELLED:
-        kind = "Modelled" if qualities <= MODELLED else "Mixed"
-    measured = {part.component for part in energy.parts}
-    return EnergyStatus(
-        total_joules=round(total),
-        components=tuple(
-            EnergyComponent(
-                component=part.component,
-                part=part.part,
-                method=part.method,
-                quality=part.quality,
-                joules=round(part.energy_joules),
-            )
-            for part in energy.parts
-        ),
-        kind=kind,
-        energy_coverage=ratio_text(energy.energy_coverage_ratio),
-        time_coverage=ratio_text(energy.time_coverage_ratio),
-        mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
-        run_seconds=f"{run_seconds:.3f}",
-        gpu_model=shortened(", ".join(sorted(filter(None, held_seconds))), 256) or None,
-        gpu_seconds=f"{fsum(held_seconds.values()):.1f}" if held_seconds else None,
-        final=energy.final,
-        unavailable=tuple(name for name in COMPONENTS if name not in measured),
-    )
 
 
 def _duration_seconds(attempts: Sequence[Attempt]) -> float | None:

@@ -12,9 +12,8 @@ from typing import Any, Final
 import yaml
 
 from lowtide import names
+from lowtide.trainingjob.schedule import RESIZES_ARE_PAUSES, SIZES_RISE
 from lowtide.trainingjob.spec import (
-    RESIZES_ARE_PAUSES,
-    SIZES_RISE,
     TEMPLATE_OR_TARGET,
     UNIT_AND_WORK,
     UNITS_OF_INFERENCE,

@@ -10,8 +10,9 @@ from typing import Final
 
 from lowtide.planning.objective import CARBON, Objective, ObjectiveKind
 from lowtide.prices.forecast import PriceForecast
+from lowtide.trainingjob.schedule import ObjectiveChoice
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
-from lowtide.trainingjob.spec import ObjectiveChoice, TrainingJobSpec
+from lowtide.trainingjob.spec import TrainingJobSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lowtide.trainingjob.base import ApiModel
-from lowtide.trainingjob.spec import ObjectiveChoice
+from lowtide.trainingjob.schedule import ObjectiveChoice
 
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=31_536_000)]

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from lowtide.planning.bounds import bounded_moment
 from lowtide.planning.durations import DurationEstimate, Experience, estimate_duration
+from lowtide.trainingjob.schedule import Policy
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
-from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.times import clock_text
 from lowtide.units import format_duration
 

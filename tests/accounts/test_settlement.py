@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lowtide.accounts.embodied import embodied_of
 from lowtide.accounts.figures import Measurement
 from lowtide.accounts.samples import PodSamples
-from lowtide.accounts.settlement import Ledger, embodied_of, settle
+from lowtide.accounts.settlement import Ledger, settle
 from lowtide.energy.samples import Series, StoredSample
 from lowtide.grid.overhead import Overhead, OverheadKind
 from lowtide.grid.series import AverageSeries, Factor, Point

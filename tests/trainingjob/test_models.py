@@ -6,7 +6,7 @@ import pytest
 
 from lowtide.trainingjob.base import decimal_text, difference_text, grams_text
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
-from lowtide.trainingjob.spec import Policy
+from lowtide.trainingjob.schedule import Policy
 from lowtide.trainingjob.status import EnergyStatus, TrainingJobStatus
 
 TEMPLATE: dict[str, Any] = {"spec": {"template": {"spec": {"containers": []}}}}

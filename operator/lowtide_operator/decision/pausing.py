@@ -15,7 +15,8 @@ from lowtide.planning.guard import latest_start
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.objectives import ObjectiveInForce
 from lowtide.trainingjob.requests import NEVER_PAUSED
-from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.trainingjob.schedule import Policy
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
 from lowtide.trainingjob.window import Window
 from lowtide.trainingjob.written_plan import is_same_plan, plan_status

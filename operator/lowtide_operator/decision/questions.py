@@ -7,7 +7,8 @@ from lowtide.planning import Request
 from lowtide.planning.elastic import Elastic
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import Applicant, has_waited, request_to_go_on, request_to_start
-from lowtide.trainingjob.spec import Policy, TrainingJobSpec
+from lowtide.trainingjob.schedule import Policy
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import PlanStatus
 from lowtide.trainingjob.window import Window, window_of
 from lowtide_operator.decision.draft import Draft

@@ -16,7 +16,7 @@ from lowtide.planning.elastic import MOST_REPLICAS
 from lowtide.trainingjob.annotations import annotated, zone_text
 from lowtide.trainingjob.holding import QUEUE_GROUP
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
-from lowtide.trainingjob.spec import Policy
+from lowtide.trainingjob.schedule import Policy
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide.units import format_timestamp, parse_duration, parse_timestamp
 from lowtide_operator.objects.views import API_VERSION, Body

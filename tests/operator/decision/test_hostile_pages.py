@@ -22,14 +22,8 @@ from lowtide.grid.series import Signal
 from lowtide.trainingjob.budget import AmountLimit, Budget, BudgetAction, FinishLimit
 from lowtide.trainingjob.conditions import ConditionType, find
 from lowtide.trainingjob.report import parse_report
-from lowtide.trainingjob.spec import (
-    Hardware,
-    Interruption,
-    Policy,
-    Price,
-    Schedule,
-    TrainingJobSpec,
-)
+from lowtide.trainingjob.schedule import Interruption, Policy, Schedule
+from lowtide.trainingjob.spec import Hardware, Price, TrainingJobSpec
 from lowtide.trainingjob.status import Attempt, AttemptPod, TrainingJobStatus
 from lowtide.trainingjob.training import training_of
 from lowtide_operator.decision.decide import decide

@@ -10,7 +10,8 @@ from standins.job_views import CREATED, new_job
 from lowtide.trainingjob.budget import AmountLimit, Budget, BudgetAction, FinishLimit
 from lowtide.trainingjob.conditions import Conditions, ConditionType, Reason, find
 from lowtide.trainingjob.prediction import PredictedAmount, PredictedMoment, PredictionStatus
-from lowtide.trainingjob.spec import Interruption, Policy, Schedule, TrainingJobSpec
+from lowtide.trainingjob.schedule import Interruption, Policy, Schedule
+from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
     Attempt,
     AttemptPod,

@@ -14,7 +14,7 @@ from lowtide.planning import Objective, ObjectiveKind
 from lowtide.prices.forecast import PriceBasis, PriceForecast
 from lowtide.trainingjob.conditions import ConditionType, Reason, find
 from lowtide.trainingjob.models import parse_spec
-from lowtide.trainingjob.spec import ObjectiveChoice
+from lowtide.trainingjob.schedule import ObjectiveChoice
 from lowtide.trainingjob.status import PlanStatus
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.draft import Decision
