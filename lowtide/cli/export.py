@@ -12,10 +12,11 @@ from lowtide.cli.jobs import KubectlTarget, exists, fetch_trainingjob, load_jobs
 from lowtide.cli.options import cluster_options, complete_jobs
 from lowtide.cli.output import deliver
 from lowtide.export.figures import ExportError, Occasion, RunPeriod
+from lowtide.lenient_fields import mapping, mappings, moment
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.documents import DOCUMENTS, parse_document
 from lowtide.records.errors import ReportError
-from lowtide.records.fields import mapping, mappings, moment, number
+from lowtide.records.fields import number
 from lowtide.records.jobs import read_object
 
 FORMS: Final = {

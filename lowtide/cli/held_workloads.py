@@ -17,7 +17,8 @@ from lowtide.cli.jobs import (
     kubectl_json,
     patch_trainingjob,
 )
-from lowtide.records.fields import mapping, text
+from lowtide.lenient_fields import mapping
+from lowtide.records.fields import text
 from lowtide.trainingjob.holding import (
     HELD_SELECTOR,
     QUEUE_GROUP,

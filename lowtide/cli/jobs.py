@@ -18,11 +18,12 @@ import click
 
 from lowtide import names
 from lowtide.cli.local_runs import run_called
+from lowtide.lenient_fields import mapping
 from lowtide.local.samples_file import RunFileError
 from lowtide.metrics.job_figures import JobFigures
 from lowtide.records.documents import parse_json
 from lowtide.records.errors import ReportError
-from lowtide.records.fields import mapping, text
+from lowtide.records.fields import text
 from lowtide.records.jobs import read_object, read_records
 
 RESOURCE: Final = f"{names.PLURAL}.{names.GROUP}"

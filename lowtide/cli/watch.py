@@ -21,7 +21,8 @@ from lowtide.cli.jobs import KubectlTarget, fetch_all
 from lowtide.cli.options import cluster_options, prometheus_access_options
 from lowtide.cli.prometheus import Key, PrometheusApi, PrometheusApiError, intensities, readings
 from lowtide.grid.series import IntensitySeries
-from lowtide.records.fields import mapping, text
+from lowtide.lenient_fields import mapping
+from lowtide.records.fields import text
 from lowtide.report.live import LiveJob, LiveReading, LiveScene, changes, live_job
 from lowtide.report.live_view import draw
 

@@ -15,7 +15,8 @@ from lowtide.accounts.workload_zones import Annotations, WorkloadZone, ZoneSourc
 from lowtide.cli.jobs import JobsNotFoundError, KubectlTarget, kubectl_json
 from lowtide.cli.stored_usage import PodOwners
 from lowtide.cli.workload_names import WORDS
-from lowtide.records.fields import mapping, mappings, text
+from lowtide.lenient_fields import mapping, mappings
+from lowtide.records.fields import text
 from lowtide.trainingjob.workload_kinds import KINDS
 
 RESOURCES: Final = {

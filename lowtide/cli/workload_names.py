@@ -7,7 +7,8 @@ called like a kind is given with --namespace.
 from typing import Final
 
 from lowtide.cli.jobs import NAME_PATTERN, JobsNotFoundError, KubectlTarget, kubectl_json
-from lowtide.records.fields import mapping, mappings, text
+from lowtide.lenient_fields import mapping, mappings
+from lowtide.records.fields import text
 from lowtide.trainingjob.workload_kinds import KINDS
 
 WORDS: Final = {

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from lowtide.lenient_fields import mapping, mappings, moment
 from lowtide.local.store import RunStore
 from lowtide.planning import Experience, PastRun, learn
-from lowtide.records.fields import mapping, mappings, moment, number
+from lowtide.records.fields import number
 
 
 def experience_of(store: RunStore, series: str | None) -> Experience | None:

@@ -4,36 +4,17 @@ A field that is missing or of another type is `None` or empty. Figures of record
 this: `lowtide.records.jobs` refuses what it does not understand.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
-from lowtide.units import parse_timestamp
+from lowtide.lenient_fields import mapping, mappings
 
 Manifest = Mapping[str, Any]
-
-
-def mapping(value: Any) -> Manifest:
-    """Return an object, or an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def mappings(value: Any) -> Iterable[Manifest]:
-    """Return the objects of a list, or none."""
-    return (e for e in value if isinstance(e, Mapping)) if isinstance(value, list) else ()
 
 
 def text(value: Any) -> str:
     """Return a text, empty where there is none."""
     return "" if value is None else str(value)
-
-
-def moment(value: Any) -> datetime | None:
-    """Return a time, or `None`."""
-    try:
-        return parse_timestamp(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 LARGEST: Final = 1e18

@@ -1,6 +1,7 @@
 """Inference of a run in words: what a unit used, how fast it was answered, how much was."""
 
-from lowtide.records.fields import Manifest, mapping, number, text
+from lowtide.lenient_fields import mapping
+from lowtide.records.fields import Manifest, number, text
 from lowtide.units import format_significant
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lowtide.grid.series import IntensitySeries
-from lowtide.records.fields import Manifest, is_true, mapping, mappings, moment, number
+from lowtide.lenient_fields import mapping, mappings, moment
+from lowtide.records.fields import Manifest, is_true, number
 from lowtide.records.fields import conditions as conditions_of
 
 DETAILS = re.compile(r" \((\d+ g/kWh expected|forecast: |latest start |would change ).*$")

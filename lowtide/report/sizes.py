@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from lowtide.accounts.hardware_hours import hardware_money
-from lowtide.records.fields import Manifest, mapping, mappings, moment, number, text
+from lowtide.lenient_fields import mapping, mappings, moment
+from lowtide.records.fields import Manifest, number, text
 from lowtide.trainingjob.scaling import ScalingStatus, scaling_from
 from lowtide.trainingjob.spec import Price
 from lowtide.units import format_duration

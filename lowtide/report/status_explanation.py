@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from lowtide.lenient_fields import mapping, mappings
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, DEFAULT_B_COST, ConsumptionUnit, weighed
 from lowtide.metrics.compound import Compound, compound_letter
 from lowtide.metrics.efficiency import Measures, Parameters, efficiency
@@ -22,7 +23,7 @@ from lowtide.metrics.result import MetricError, Result
 from lowtide.metrics.sci import unit_word
 from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
-from lowtide.records.fields import Manifest, mapping, mappings, number, text
+from lowtide.records.fields import Manifest, number, text
 from lowtide.report.explanation import Derivation, make_step
 from lowtide.trainingjob.results import TrainingStatus
 from lowtide.trainingjob.scores import EfficiencyStatus, RatedProperty

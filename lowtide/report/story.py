@@ -8,16 +8,8 @@ and the condition that says why is shown instead.
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
-from lowtide.records.fields import (
-    Manifest,
-    conditions,
-    is_true,
-    mapping,
-    mappings,
-    moment,
-    number,
-    text,
-)
+from lowtide.lenient_fields import mapping, mappings, moment
+from lowtide.records.fields import Manifest, conditions, is_true, number, text
 from lowtide.records.inference import inference_words
 from lowtide.report.factor_words import words_of_factor
 from lowtide.report.sizes import at_base, hardware_fact, size_facts

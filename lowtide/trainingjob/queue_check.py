@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from lowtide.lenient_fields import mappings, moment
 from lowtide.trainingjob.holding import gates_of
 from lowtide.trainingjob.pods_of_workloads import value_at
-from lowtide.units import parse_timestamp
 
 DEFAULT_GRACE_SECONDS: Final = 30
 """Time that the kubelet gives a pod whose template names none."""
@@ -90,9 +90,9 @@ def queued_workload(body: Body, check: str) -> QueuedWorkload:
     metadata = body["metadata"]
     conditions = {
         one.get("type"): one.get("status") == "True"
-        for one in _mappings(value_at(body, "status.conditions"))
+        for one in mappings(value_at(body, "status.conditions"))
     }
-    owners = _mappings(metadata.get("ownerReferences"))
+    owners = mappings(metadata.get("ownerReferences"))
     owner: Body = next((one for one in owners if one.get("controller")), {})
     return QueuedWorkload(
         namespace=metadata["namespace"],
@@ -108,19 +108,19 @@ def queued_workload(body: Body, check: str) -> QueuedWorkload:
         evicted=conditions.get("Evicted", False),
         was_evicted="Evicted" in conditions,
         held_back=conditions.get("Requeued") is False,
-        requeue_at=_time(value_at(body, "status.requeueState.requeueAt")),
+        requeue_at=moment(value_at(body, "status.requeueState.requeueAt")),
         check=_entry_of(body, check),
         grace_seconds=_grace_of(body),
     )
 
 
 def _entry_of(body: Body, check: str) -> CheckEntry | None:
-    for one in _mappings(value_at(body, "status.admissionChecks")):
+    for one in mappings(value_at(body, "status.admissionChecks")):
         if one.get("name") != check or one.get("state") not in tuple(CheckState):
             continue
         return CheckEntry(
             state=CheckState(one["state"]),
-            since=_time(one.get("lastTransitionTime")),
+            since=moment(one.get("lastTransitionTime")),
             message=_text(one, "message"),
             requeue_after_seconds=_count(one.get("requeueAfterSeconds")),
         )
@@ -129,7 +129,7 @@ def _entry_of(body: Body, check: str) -> CheckEntry | None:
 
 def _grace_of(body: Body) -> int:
     longest = 0
-    for pods in _mappings(value_at(body, "spec.podSets")):
+    for pods in mappings(value_at(body, "spec.podSets")):
         seconds = _count(value_at(pods, "template.spec.terminationGracePeriodSeconds"))
         longest = max(longest, DEFAULT_GRACE_SECONDS if seconds is None else seconds)
     return min(longest, LONGEST_GRACE_SECONDS)
@@ -140,17 +140,6 @@ def _count(value: Any) -> int | None:
     return value if usable else None
 
 
-def _mappings(value: Any) -> tuple[Body, ...]:
-    return tuple(v for v in value if isinstance(v, Mapping)) if isinstance(value, list) else ()
-
-
 def _text(mapping: Body, key: str) -> str:
     value = mapping.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _time(text: Any) -> datetime | None:
-    try:
-        return parse_timestamp(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

@@ -8,17 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from lowtide.units import parse_timestamp
+from lowtide.lenient_fields import mapping, moment
 
 REPORT_MARK: Final = '"schemaVersion"'
 """A text that every report of a training holds, and no log line."""
 
 Body = Mapping[str, Any]
-
-
-def mappings(value: object) -> tuple[Body, ...]:
-    """Return the mappings of a list; nothing of any other value."""
-    return tuple(v for v in value if isinstance(v, dict)) if isinstance(value, list) else ()
 
 
 def first_start(statuses: Iterable[Body]) -> datetime | None:
@@ -66,17 +61,8 @@ def report_of(statuses: Sequence[Body], trainer: str | None) -> str | None:
     return next(iter([*reports, *(text for _, text in messages)]), None)
 
 
-def moment(text: object) -> datetime | None:
-    """Return a time of the API server, or `None` if absent."""
-    return parse_timestamp(text) if isinstance(text, str) and text else None
-
-
-def _mapping(value: object) -> Body:
-    return value if isinstance(value, dict) else {}
-
-
 def _ended(statuses: Iterable[Body]) -> list[Body]:
-    return [s for s in statuses if isinstance(_mapping(s.get("state")).get("terminated"), dict)]
+    return [s for s in statuses if isinstance(mapping(s.get("state")).get("terminated"), dict)]
 
 
 def _terminated(statuses: Iterable[Body]) -> list[Body]:

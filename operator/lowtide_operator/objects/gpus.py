@@ -6,8 +6,10 @@ because how many devices it stands for is not in the template.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+
+from lowtide.lenient_fields import mapping, mappings
 
 GPU_RESOURCES: Final = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")
 CLAIMS: Final = "resource.k8s.io/claims"
@@ -34,8 +36,8 @@ NO_GPUS: Final = GpuDemand(0, "")
 
 def gpu_demand(template: object) -> GpuDemand:
     """Return the GPUs that a Job of this template holds at a time; none if nothing can be read."""
-    job = _mapping(_mapping(template).get("spec"))
-    pod = gpus_of_pod(_mapping(_mapping(job.get("template")).get("spec")))
+    job = mapping(mapping(template).get("spec"))
+    pod = gpus_of_pod(mapping(mapping(job.get("template")).get("spec")))
     pods = _whole(job.get("parallelism", 1))
     if "completions" in job:
         pods = min(pods, _whole(job["completions"]))
@@ -55,11 +57,11 @@ def demand_of(by_name: Counter[str]) -> GpuDemand:
 def gpus_of_pod(spec: Body) -> Counter[str]:
     """Return the GPUs that a pod of this spec holds, by resource name."""
     total: Counter[str] = Counter()
-    for container in _containers(spec, "containers"):
+    for container in mappings(spec.get("containers")):
         total += _gpus_of_container(container)
     most: Counter[str] = Counter()
     sidecars: Counter[str] = Counter()
-    for container in _containers(spec, "initContainers"):
+    for container in mappings(spec.get("initContainers")):
         own = _gpus_of_container(container)
         if container.get("restartPolicy") == "Always":
             sidecars += own
@@ -71,7 +73,7 @@ def gpus_of_pod(spec: Body) -> Counter[str]:
 
 def gpus_of_resources(resources: Body) -> Counter[str]:
     """Return the GPUs that these resource requirements ask for, by resource name."""
-    wanted = {**_mapping(resources.get("requests")), **_mapping(resources.get("limits"))}
+    wanted = {**mapping(resources.get("requests")), **mapping(resources.get("limits"))}
     found = Counter(
         {name: _whole(count) for name, count in wanted.items() if name.startswith(GPU_RESOURCES)}
     )
@@ -82,16 +84,7 @@ def gpus_of_resources(resources: Body) -> Counter[str]:
 
 
 def _gpus_of_container(container: Body) -> Counter[str]:
-    return gpus_of_resources(_mapping(container.get("resources")))
-
-
-def _containers(spec: Body, kind: str) -> Iterator[Body]:
-    found = spec.get(kind)
-    return (one for one in found if isinstance(one, dict)) if isinstance(found, list) else iter(())
-
-
-def _mapping(value: object) -> Body:
-    return value if isinstance(value, dict) else {}
+    return gpus_of_resources(mapping(container.get("resources")))
 
 
 def _whole(value: object) -> int:

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.lenient_fields import mappings, moment
 from lowtide.trainingjob.holding import QUEUE_GROUP, QUEUE_PLURAL, mapping_at
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide_operator.objects.applied_fields import applied_by
-from lowtide_operator.objects.containers import mappings, moment
 from lowtide_operator.objects.key import Key
 
 QUEUED_WORKLOAD: Final = WorkloadKind(

@@ -9,16 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lowtide.lenient_fields import mappings, moment
 from lowtide.trainingjob.pods_of_workloads import TERMINAL_PHASES
-from lowtide_operator.objects.containers import (
-    Body,
-    exit_code_of,
-    first_start,
-    last_end,
-    mappings,
-    moment,
-    report_of,
-)
+from lowtide_operator.objects.containers import Body, exit_code_of, first_start, last_end, report_of
 
 RAN_PHASES: Final = ("Running", "Succeeded")
 """Phases that a pod has only after a container ran."""

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from lowtide import names
+from lowtide.lenient_fields import mappings
 from lowtide.planning.durations import PastRun
 from lowtide.trainingjob.models import InvalidTrainingJobError, parse_spec
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
-from lowtide_operator.objects.containers import mappings
 from lowtide_operator.objects.fingerprint import NESTED_MAX, fingerprint, nested_at_most
 from lowtide_operator.objects.gpus import NO_GPUS, GpuDemand, gpu_demand
 from lowtide_operator.objects.key import Key

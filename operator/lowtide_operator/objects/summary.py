@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from lowtide.lenient_fields import mappings
 from lowtide.planning.durations import PastRun
 from lowtide.planning.scaling import SizedAttempt
 from lowtide.trainingjob.sized_attempts import sized_attempts
 from lowtide.trainingjob.status import Attempt
 from lowtide.units import parse_timestamp
-from lowtide_operator.objects.containers import mappings
 
 Body = Mapping[str, Any]
 

@@ -12,15 +12,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.lenient_fields import mappings, moment
 from lowtide.planning.scaling import Scaling
 from lowtide.trainingjob.holding import is_queued
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import TrainingJobStatus
 from lowtide.units import parse_timestamp
-from lowtide_operator.objects.containers import (
-    mappings,
-    moment,
-)
 from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.queueing import queue_to_enter
 

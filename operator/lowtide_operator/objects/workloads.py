@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.lenient_fields import mapping, mappings, moment
 from lowtide.trainingjob.holding import (
     OUR_GATE,
     gates_of,
@@ -24,7 +25,6 @@ from lowtide.trainingjob.queue_check import QueuedWorkload, queued_workload
 from lowtide.trainingjob.sizes_of_workloads import at_own_size, present_size
 from lowtide.trainingjob.workload_kinds import EndingRule, PodSet, ProgressRule, WorkloadKind
 from lowtide.units import parse_timestamp
-from lowtide_operator.objects.containers import mappings, moment
 from lowtide_operator.objects.gpus import (
     MOST_GPUS,
     GpuDemand,
@@ -125,8 +125,8 @@ class WorkloadView:
 def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) -> WorkloadView:
     """Return the view of a workload that the TrainingJob `owner` names."""
     metadata = body["metadata"]
-    labels = _mapping(metadata.get("labels"))
-    annotations = _mapping(metadata.get("annotations"))
+    labels = mapping(metadata.get("labels"))
+    annotations = mapping(metadata.get("annotations"))
     child = ChildView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -141,7 +141,7 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         started=None,
         ending=_ending(kind.ending, body),
         deleting="deletionTimestamp" in metadata,
-        rests_since=rests_since(_mapping(body.get("status"))),
+        rests_since=rests_since(mapping(body.get("status"))),
         replicas=present_size(kind, body) or 1,
         succeeded=_succeeded(body) if kind.size else 0,
     )
@@ -156,7 +156,7 @@ def workload_view(kind: WorkloadKind, body: Body, owner: Key, owner_uid: str) ->
         kind=kind,
         child=child,
         gated=OUR_GATE in gates_of(body),
-        marked_until=_time(annotations.get(names.ANNOTATION_LATEST_START)),
+        marked_until=moment(annotations.get(names.ANNOTATION_LATEST_START)),
         marked=labels.get(names.LABEL_HELD) == "true",
         labelled=labels.get(names.LABEL_SCHEDULE) == "true",
         gpus=gpus_of(kind, at_own_size(kind, body)),
@@ -234,9 +234,9 @@ def _gpus_of_set(pods: PodSet, body: Body) -> Counter[str]:
     total: Counter[str] = Counter()
     for group in _groups(pods, body):
         if pods.template:
-            of_pod = gpus_of_pod(_mapping(value_at(group, pods.template)))
+            of_pod = gpus_of_pod(mapping(value_at(group, pods.template)))
         else:
-            of_pod = gpus_of_resources(_mapping(value_at(group, pods.resources)))
+            of_pod = gpus_of_resources(mapping(value_at(group, pods.resources)))
         count = prod(_count(value_at(group, path)) for path in pods.counts)
         if pods.at_most and value_at(group, pods.at_most) is not None:
             count = min(count, _count(value_at(group, pods.at_most)))
@@ -305,7 +305,7 @@ def _progress(rule: ProgressRule, body: Body) -> ProgressView:
         said=said[:SAID_LETTERS] if isinstance(said, str) and said else None,
         percent=percent if _is_count(percent) and percent <= 100 else None,
         remaining_seconds=left if _is_count(left) and left <= MOST_SECONDS else None,
-        at=_time(value_at(body, rule.at)),
+        at=moment(value_at(body, rule.at)),
     )
 
 
@@ -318,14 +318,3 @@ def _unholdable(kind: WorkloadKind, body: Body) -> str:
         if value_at(body, one.path) != one.value:
             return one.sentence
     return ""
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _time(text: Any) -> datetime | None:
-    try:
-        return moment(text)
-    except ValueError:
-        return None
