@@ -7,6 +7,7 @@ nothing, and a changed one can never run as an old image under the same name.
 import contextlib
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,11 +187,18 @@ def _build(recipe: Recipe, wheel: Path, workshop: _Workshop, progress: Progress)
 
 
 def _empty(directory: Path) -> None:
-    """Remove everything built except the lock, which is held."""
+    """Remove everything built except the lock, which is held.
+
+    It is moved away first: half of a store, after a kill, would be taken for a whole one.
+    """
     mounts.unmount_below(directory)
-    for part in directory.iterdir():
-        if part.is_dir():
-            shutil.rmtree(part)
+    parts = [part for part in directory.iterdir() if part.is_dir()]
+    removed = directory / "removed"
+    removed.mkdir(exist_ok=True)
+    for part in parts:
+        if part != removed:
+            part.rename(removed / f"{part.name}-{time.time_ns()}")
+    shutil.rmtree(removed)
 
 
 def _pull_base(workshop: _Workshop) -> None:
