@@ -20,10 +20,10 @@ from lowtide.cli.options import (
     trace_options,
 )
 from lowtide.cli.output import deliver
-from lowtide.cli.plan import read_trace_file
 from lowtide.cli.prometheus import PrometheusApi
 from lowtide.cli.stored_usage import choice_of, read_usage
 from lowtide.cli.stored_waiting import GridQuestion, assumptions_of, default_zone, zone_past
+from lowtide.cli.trace_files import read_trace_file
 from lowtide.cli.workload_annotations import named_zones
 from lowtide.cli.workload_names import split_workload
 from lowtide.cli.zone_files import price_file, zone_file

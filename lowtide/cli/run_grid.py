@@ -52,8 +52,9 @@ class GridChoice:
         """
         if self.zone is None:
             return None
-        from lowtide.cli.plan import cache_folder, replayed_trace
+        from lowtide.cli.outlook import cache_folder
         from lowtide.cli.settings_file import zone_settings
+        from lowtide.cli.trace_files import replayed_trace
         from lowtide.grid.defaults import keyless_settings
         from lowtide.local.grid import RunGrid
 

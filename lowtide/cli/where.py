@@ -15,7 +15,7 @@ import click
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT
 from lowtide.cli.moving import moving_options
 from lowtide.cli.options import trace_options
-from lowtide.cli.plan import DEFAULT_SLACK, Outlook, outlook_for, request_for
+from lowtide.cli.outlook import DEFAULT_SLACK, Outlook, outlook_for, request_for
 from lowtide.cli.price_options import objective_options
 from lowtide.cli.price_outlook import prices_at
 from lowtide.cli.zone_files import zone_file
