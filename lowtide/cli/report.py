@@ -27,7 +27,9 @@ from lowtide.cli.trace_files import read_trace_file
 from lowtide.cli.workload_annotations import named_zones
 from lowtide.cli.workload_names import split_workload
 from lowtide.cli.zone_files import price_file, zone_file
-from lowtide.report.observed_report import observed_document, observed_page, observed_text
+from lowtide.report.observed_document import observed_document
+from lowtide.report.observed_page_data import observed_page
+from lowtide.report.observed_text import observed_text
 
 MOST_ZONES: Final = 16
 """Zones of one report; each is some questions to Prometheus."""

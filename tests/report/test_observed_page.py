@@ -21,7 +21,9 @@ from lowtide.energy.integration import PodEnergy
 from lowtide.energy.profile import EnergyInterval, EnergyProfile, Span
 from lowtide.grid.series import AverageSeries, Factor, IntensitySeries, Point
 from lowtide.prices.series import PricePoint, PriceSeries
-from lowtide.report.observed_report import observed_document, observed_page, observed_text
+from lowtide.report.observed_document import observed_document
+from lowtide.report.observed_page_data import observed_page
+from lowtide.report.observed_text import observed_text
 
 pytestmark = pytest.mark.slow
 
