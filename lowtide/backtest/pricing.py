@@ -28,7 +28,7 @@ class PriceViews:
     spread: Array
     """Error that has nothing to do with that of the intensity; 0 where prices are published."""
     per_gram: Array
-    """By how much the price errs with each gram that the intensity errs."""
+    """By how much the price errs with each gram of the intensity's spread."""
 
 
 def published_slots(trace: BacktestTrace, t: int) -> int:

@@ -31,9 +31,10 @@ class PriceForecast:
     price_per_kwh: tuple[float, ...]
     """Price in units of the currency, one entry per slot; may be negative."""
     spread_per_kwh: tuple[float, ...]
-    """Size of its error, one per slot: about 68 of 100 are smaller; 0 where it is published."""
+    """Size of its error beside other days, one per slot: about 68 of 100 are smaller; 0 where it is
+    published."""
     per_gram: tuple[float, ...] | None = None
-    """By how much the price errs with each gram that the intensity errs, one per slot; `None`:
+    """By how much the price errs with each gram of the intensity's spread, one per slot; `None`:
     not known."""
     bases: tuple[PriceBasis, ...]
     """What each price rests on, one entry per slot."""

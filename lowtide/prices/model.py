@@ -9,6 +9,7 @@ docs/explanation/planning.md#carbon-and-cost.
 """
 
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from lowtide.grid.analysis import (
     trailing_mean,
     with_weekly_course,
 )
-from lowtide.grid.fusion import profile_ahead
+from lowtide.grid.fusion import SPREAD_WEIGHT_PROFILE, profile_ahead
 
 SPIKE_DEVIATIONS: Final = 3.0
 LEVEL_DECAY: Final = 0.98
@@ -37,10 +38,8 @@ LAST_DECAY: Final = 0.85
 COURSE_WEIGHT: Final = 1.0
 """Share of the course of the week that is expected again: all of it, other than of an intensity,
 because markets repeat their weeks (docs/decisions/prices-repeat-their-weeks.md)."""
-COURSE_PRIOR_WEEKS: Final = 2
+COURSE_PRIOR_WEEKS: Final = 1
 """Weeks without a course that are averaged with the known ones."""
-SPREAD_WEIGHT: Final = 1.0
-"""Of the past errors' root mean square, so that about 68 of 100 errors are smaller."""
 SPREAD_LEAD_DAYS: Final = 3
 """Age of the profile whose past errors count: a profile knows nothing of the days after it."""
 LATELY_DAYS: Final = 7
@@ -67,9 +66,10 @@ class PriceOutlook:
     values: Array
     """NaN where too few days are known."""
     spread: Array
-    """Error that has nothing to do with that of the intensity; 0 where too little is known."""
+    """Error of a day beside the day before, as far as it has nothing to do with that of the
+    intensity; 0 where too little is known."""
     per_gram: float
-    """By how much the price errs with each gram that the intensity errs."""
+    """By how much the price errs with each gram of the intensity's spread."""
 
 
 def price_model(
@@ -115,9 +115,12 @@ def _joined(raw: Analysis, calm: Analysis, intensity: Analysis | None) -> PriceM
     errors = (
         unexplained + calm.profile - _earlier(calm.profile, SPREAD_LEAD_DAYS * calm.slots_per_day)
     )
-    spread = root_mean_square(errors, calm.slots_per_day)
+    # A level that all days share moves no start: what counts is by how much a day errs beside the
+    # one before. Without such a level it is as large as the error itself.
+    apart = (errors - _earlier(errors, calm.slots_per_day)) / sqrt(2)
+    spread = root_mean_square(apart, calm.slots_per_day)
     lately, usual = (
-        trailing_mean(errors**2, days * calm.slots_per_day) for days in (LATELY_DAYS, SPREAD_DAYS)
+        trailing_mean(apart**2, days * calm.slots_per_day) for days in (LATELY_DAYS, SPREAD_DAYS)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.sqrt(np.nan_to_num(lately / usual, nan=1.0, posinf=1.0))
@@ -167,9 +170,10 @@ def prices_ahead(
     spread = np.zeros(count)
     if t >= day:
         last = model.prices.spread_profile[t - day : t]
-        spread = SPREAD_WEIGHT * np.resize(np.roll(last, -((seam - t) % day)), count)
+        spread = np.resize(np.roll(last, -((seam - t) % day)), count)
     values = profile_ahead(model.prices, seam, count) + slope * dirtier[seam - t :] + fading
-    return PriceOutlook(values, spread, slope)
+    # A price errs with the whole error of the intensity, of which its spread is a part.
+    return PriceOutlook(values, spread, slope / SPREAD_WEIGHT_PROFILE)
 
 
 def without_spikes(prices: Array, slots_per_day: int) -> Array:

@@ -58,14 +58,14 @@ def test_the_course_of_the_week_is_known():
 def test_a_week_is_expected_to_repeat_itself_but_for_what_few_weeks_can_tell():
     """By hand: weekends are 0.03 cheaper than other days, whatever the profile of 14 days is.
 
-    Eight of eight weeks beside two that say nothing, so that 8 / 10 of that are expected.
+    Eight of eight weeks beside one that says nothing, so that 8 / 9 of that are expected.
     """
     prices = by_hour(lambda t: 0.07 if t.weekday() >= 5 else 0.10, 77 * 24)
 
     forecast = forecast_prices(START + 77 * 24 * HOUR - HOUR, prices, horizon_slots=8 * 24)
 
     friday, saturday = forecast.price_per_kwh[4 * 24 + 13], forecast.price_per_kwh[5 * 24 + 13]
-    assert friday - saturday == pytest.approx(0.8 * 0.03, rel=0.05)
+    assert friday - saturday == pytest.approx(8 / 9 * 0.03, rel=0.05)
 
 
 def test_a_forecast_price_may_be_negative():
@@ -84,8 +84,40 @@ def test_the_error_is_that_of_the_past_and_none_where_published():
     forecast = forecast_prices(START + 43 * 24 * HOUR + 20 * HOUR, prices, horizon_slots=24)
 
     assert forecast.spread_per_kwh[:4] == (0,) * 4
-    # The root mean square of +-0.05; the first days have a shorter mean.
-    assert forecast.spread_per_kwh[4:] == pytest.approx([0.05] * 20, rel=0.12)
+    # A day differs from the one before by 0.10, which is sqrt(2) times the error of each; the first
+    # days have a shorter mean.
+    assert forecast.spread_per_kwh[4:] == pytest.approx([0.10 / 2**0.5] * 20, rel=0.12)
+
+
+def test_a_level_that_all_days_share_is_no_error_between_them():
+    """Prices that rise by 0.001 every day are above a profile of past days by as much every day.
+
+    That is 0.0095 above one that is three days old. Whoever waits for a cheaper day waits in vain,
+    so that there is no error to wait for.
+    """
+    prices = by_hour(lambda t: 0.05 + 0.001 * (t - START).days, 60 * 24)
+
+    forecast = forecast_prices(START + 60 * 24 * HOUR - HOUR, prices, horizon_slots=96)
+
+    assert max(forecast.spread_per_kwh) < 0.02 * 0.0095
+
+
+def test_waiting_for_chance_is_worth_less_where_all_days_go_up_and_down_together():
+    """Two markets of equally large errors, in one of which they last for a week.
+
+    There the known price of today is as good as any, and an error beside other days is small.
+    """
+    dice = np.random.default_rng(5)
+    lasting = np.repeat(dice.normal(0, 0.02, 9), 7)[:60]
+    brief = dice.permutation(lasting)
+    spreads = []
+    for level in (lasting, brief):
+        forecast = forecast_prices(
+            START + 60 * 24 * HOUR - HOUR, at_hours(0.1 + np.repeat(level, 24)), horizon_slots=96
+        )
+        spreads.append(np.mean(forecast.spread_per_kwh[1:]))
+
+    assert spreads[0] < 0.7 * spreads[1]
 
 
 def test_a_gap_ends_what_is_published_and_later_prices_still_count():
@@ -193,7 +225,10 @@ def intensity_of(values, now):
 
 
 def test_prices_that_are_not_published_follow_the_intensity():
-    """A price of 0.0005 a gram: where 100 g less are expected, 0.05 less is, and its error too."""
+    """A price of 0.0005 a gram: where 100 g less are expected, 0.05 less is.
+
+    It errs with the whole error of the intensity, of which the spread is three quarters.
+    """
     noise = np.random.default_rng(7).normal(0, 40, 40 * 24)
     grams = 300 + noise
     now = START + 36 * 24 * HOUR
@@ -207,8 +242,8 @@ def test_prices_that_are_not_published_follow_the_intensity():
     assert np.abs(np.array(with_it.price_per_kwh[24:]) - truth).mean() < 0.015
     assert np.abs(np.array(without.price_per_kwh[24:]) - truth).mean() > 0.04
     assert with_it.per_gram[:24] == (0,) * 24
-    assert with_it.per_gram[24:] == pytest.approx([0.0005] * 72, rel=0.1)
-    assert min(with_it.spread_per_kwh[24:]) >= 0.0005 * 20 * 0.9
+    assert with_it.per_gram[24:] == pytest.approx([0.0005 / 0.75] * 72, rel=0.1)
+    assert min(with_it.spread_per_kwh[24:]) >= 0.0005 / 0.75 * 20 * 0.9
 
 
 def test_a_backtest_and_the_product_make_the_same_forecast():
