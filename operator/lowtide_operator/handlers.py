@@ -1,16 +1,18 @@
-"""Handlers that kopf calls: decorators and one line each, without logic.
+"""Events of TrainingJobs and their Jobs: what kopf watches, and what an event changes.
 
-kopf logs errors in event handlers and never retries them, so handlers only remember and enqueue;
-the queue owns every retry. There are no timers, daemons, indexes or delete handlers: kopf would
-add finalizers, annotations and two tasks per object for them.
+An event is only remembered and the job enqueued; the queue owns every retry. There are no timers,
+daemons, indexes or delete handlers: kopf would add finalizers, annotations and two tasks per object
+for them.
 """
 
+from functools import partial
 from typing import Any
 
 import kopf
 
 from lowtide import names
 from lowtide_operator.app import App
+from lowtide_operator.cluster.stream import Takers
 from lowtide_operator.objects.key import Key
 
 DELETED = "DELETED"
@@ -18,20 +20,24 @@ LISTED = None
 """Type of the events of a list; one of known objects is read when a watch was broken."""
 
 
-def register(registry: kopf.OperatorRegistry, app: App) -> None:
-    """Tell kopf what to watch and which handler to call."""
+def register(registry: kopf.OperatorRegistry) -> None:
+    """Tell kopf what to watch; it calls no handler, because `takers` get the events before it."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def training_job_changed(event: Any, **_: Any) -> None:
-        take_training_job(app, event["type"], event["object"])
-
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    async def child_changed(event: Any, **_: Any) -> None:
-        take_child(app, event["type"], event["object"])
+    async def watched(**_: Any) -> None: ...
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> Any:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def takers(app: App) -> Takers:
+    """Return what takes in the events of each kind that kopf watches."""
+    return {
+        names.PLURAL: partial(take_training_job, app),
+        "jobs": partial(take_child, app),
+    }
 
 
 def take_training_job(app: App, change: str | None, body: Any) -> None:

@@ -29,9 +29,10 @@ from lowtide_operator.cluster.connection import is_in_pod
 from lowtide_operator.cluster.errors import ClusterError
 from lowtide_operator.cluster.leadership import LostLeadershipError
 from lowtide_operator.cluster.pages import bound_pages
+from lowtide_operator.cluster.stream import take_events
 from lowtide_operator.cluster.unending import outlast_faults
 from lowtide_operator.cluster.watches import kopf_settings
-from lowtide_operator.handlers import register
+from lowtide_operator.handlers import register, takers
 from lowtide_operator.logs import configure_logging
 from lowtide_operator.reconcile import work
 from lowtide_operator.reload import follow_settings
@@ -123,7 +124,8 @@ async def serve(
     outlast_faults()
     async with open_app(settings) as app:
         registry = kopf.OperatorRegistry()
-        register(registry, app)
+        register(registry)
+        take_events(takers(app))
         gate = None
         if settings.server.metrics_authentication:
             gate = MetricsGate(app.cluster.may_read_metrics, time.monotonic)

@@ -1,5 +1,6 @@
 """Pages of lists are bounded in bytes, whatever tenants write into their objects."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lowtide_operator.cluster.page_size import (
     PAGE_BYTES,
     PageSize,
 )
-from lowtide_operator.cluster.pages import bound_pages, fetch_objs
+from lowtide_operator.cluster.pages import bound_pages, fetch_objs, parsed
 
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
@@ -56,6 +57,19 @@ def test_kopf_lists_through_bounded_pages() -> None:
     """Its watcher asks the module for the function by this name at every list."""
     bound_pages()
     assert watching.fetching.fetch_objs is fetch_objs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b'{"kind": "TrainingJobList", "items": [{"a": 1.5, "b": null}]}', id="plain"),
+        pytest.param(b"[" * 300 + b"]" * 300, id="deeper than the quick parser goes"),
+        pytest.param(b'["\\ud800"]', id="half of a character"),
+    ],
+)
+def test_a_page_is_read_whatever_its_objects_hold(text: bytes) -> None:
+    """The API server takes all of these, so none of them may cost the other objects of its page."""
+    assert parsed(text) == json.loads(text)
 
 
 async def test_large_templates_are_listed_in_small_pages_and_no_other_job_notices(
