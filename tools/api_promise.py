@@ -24,6 +24,7 @@ SAME = (
     "default",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
     "x-kubernetes-preserve-unknown-fields",
 )
 """Words of a schema that may neither come, go nor change."""

@@ -240,6 +240,9 @@ def custom_resource_definition(versions: Sequence[str] = (names.VERSION,)) -> Sc
     """
     spec = _schema_of(TrainingJobSpec, "spec is what the user wants.")
     status = _schema_of(TrainingJobStatus, "status is what the operator found and did.")
+    # One writer, one entry in managedFields: field by field that list was as long as the status,
+    # and the API server took a third longer for each write.
+    status["x-kubernetes-map-type"] = "atomic"
     spec["x-kubernetes-validations"] = _SPEC_RULES
     # Defaults below an absent parent are not written, so the parent gets an empty one.
     spec["properties"]["schedule"]["default"] = {}

@@ -30,7 +30,6 @@ from lowtide_operator.objects.key import Key
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.observe import observe
 from lowtide_operator.status.events import event_manifest, notes_between, workload_event
-from lowtide_operator.status.merge_patch import merge_patch
 from lowtide_operator.workqueue import Lane
 
 LOG: Final = logging.getLogger(__name__)
@@ -175,8 +174,8 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
     if record.resource_version == job.resource_version and decision.status == job.status:
         # The same without writing both out; true of nearly every look.
         return
-    patch = merge_patch(json.loads(record.status), decision.status.to_api())
-    if not patch:
+    stored, status = json.loads(record.status), decision.status.to_api()
+    if status == stored:
         return
     for note in notes_between(job.status, decision.status):
         LOG.info("%s: %s: %s", job.key, note.reason, note.text)
@@ -188,12 +187,15 @@ async def _write(job: JobView, decision: Decision, app: App) -> None:
             event = workload_event(job, target, note, now=app.clock(), instance=app.instance)
             app.events.post(event)
     try:
-        body = await app.cluster.patch_status(job.key, patch, job.resource_version)
+        body = await app.cluster.write_status(job.key, status, job.resource_version)
     except RefusedError:
         app.tally.status_writes["error"] += 1
-        if starts := patch.get("attempts"):
+        starts = status.get("attempts")
+        if starts and starts != stored.get("attempts"):
             # No start waits for a status that the API server will not take in another place.
-            await app.cluster.patch_status(job.key, {"attempts": starts}, job.resource_version)
+            await app.cluster.write_status(
+                job.key, {**stored, "attempts": starts}, job.resource_version
+            )
         raise
     except ConflictError:
         app.tally.status_writes["conflict"] += 1

@@ -26,7 +26,7 @@ Pick = Callable[..., dict[str, Any]]
 
 OPERATOR_RIGHTS = {
     ("lowtide.dev", "trainingjobs"): {"get", "list", "watch", "create", "patch", "delete"},
-    ("lowtide.dev", "trainingjobs/status"): {"patch"},
+    ("lowtide.dev", "trainingjobs/status"): {"update"},
     ("lowtide.dev", "trainingjobs/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "patch"},
     ("", "pods"): {"list"},

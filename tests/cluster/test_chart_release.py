@@ -181,6 +181,7 @@ def test_every_component_answers_helm_test(release: str, helm: Helm) -> None:
         ("POST", "/api/v1/namespaces/default/pods/any/exec?command=id", None),
         ("GET", "/api/v1/pods?watch=1", None),
         ("PUT", f"{JOBS}/namespaces/default/trainingjobs/any?dryRun=All", {}),
+        ("PATCH", f"{JOBS}/namespaces/default/trainingjobs/any/status?dryRun=All", {}),
         ("POST", "/apis/jobset.x-k8s.io/v1alpha2/namespaces/default/jobsets?dryRun=All", {}),
         ("DELETE", "/apis/batch/v1/namespaces/default/jobs/any?dryRun=All", None),
         ("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{RELEASE_NAMESPACE}/leases/any", None),
@@ -204,7 +205,7 @@ def test_api_server_refuses_the_operator_what_it_does_not_need(
     ("method", "path", "body"),
     [
         ("GET", f"{JOBS}/trainingjobs", None),
-        ("PATCH", f"{JOBS}/namespaces/default/trainingjobs/any/status", {}),
+        ("PUT", f"{JOBS}/namespaces/default/trainingjobs/any/status", {}),
         ("GET", "/apis/batch/v1/jobs", None),
         ("POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {}),
         ("DELETE", f"{JOBS}/namespaces/default/trainingjobs/any?dryRun=All", None),

@@ -1,5 +1,6 @@
 """The real API server takes the generated definition and enforces what it promises."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,29 @@ def test_unknown_pod_fields_are_kept(inside: Kubectl, create: Callable[..., None
 
     container = stored["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
     assert container["novel"] == [1]
+
+
+def test_a_status_is_written_alone_and_has_one_owner(
+    inside: Kubectl, create: Callable[..., None], tmp_path: Path
+) -> None:
+    """The operator's write holds no spec, and the list of managed fields stays one line long."""
+    create()
+    before = inside.json("get", "trainingjob", "net")
+    metadata = {k: before["metadata"][k] for k in ("namespace", "name", "resourceVersion")}
+    body = {**{k: before[k] for k in ("apiVersion", "kind")}, "metadata": metadata}
+    body["status"] = {"plan": {"reason": "CleanHours"}, "carbon": {"zone": "DE"}}
+    file = tmp_path / "status.json"
+    file.write_text(json.dumps(body))
+    path = f"/apis/lowtide.dev/v1alpha1/namespaces/{metadata['namespace']}/trainingjobs/net/status"
+
+    inside("replace", "--raw", path, "-f", str(file))
+
+    after = inside.json("get", "trainingjob", "net", "--show-managed-fields")
+    assert (after["spec"], after["status"]) == (before["spec"], body["status"])
+    (entry,) = [e for e in after["metadata"]["managedFields"] if e.get("subresource") == "status"]
+    assert entry["fieldsV1"] == {"f:status": {}}
+    with pytest.raises(CommandFailedError, match="the object has been modified"):
+        inside("replace", "--raw", path, "-f", str(file))
 
 
 def test_defaults_are_written_into_the_schedule(

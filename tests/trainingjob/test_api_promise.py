@@ -63,6 +63,8 @@ BREACHES = [
                  "a rule came: spec.grid must be there", id="rule came"),
     pytest.param(lambda s: field(s, "status.attempts").update({"x-kubernetes-list-type": "atomic"}),
                  "x-kubernetes-list-type was 'map' and is 'atomic'", id="other merging"),
+    pytest.param(lambda s: field(s, "spec.schedule").update({"x-kubernetes-map-type": "atomic"}),
+                 "x-kubernetes-map-type was None and is 'atomic'", id="other owners"),
 ]  # fmt: skip
 
 

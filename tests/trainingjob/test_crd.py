@@ -97,6 +97,13 @@ def test_conditions_are_a_list_map_keyed_by_type() -> None:
     )
 
 
+def test_the_status_has_one_owner_and_the_spec_has_those_of_its_fields() -> None:
+    """Who applies a part of the spec owns that part; the operator writes the status as a whole."""
+    assert schema_of("status")["x-kubernetes-map-type"] == "atomic"
+    within = [path for path, schema in walk(schema_of("spec")) if "x-kubernetes-map-type" in schema]
+    assert within == []
+
+
 @pytest.mark.parametrize(("path", "schema"), FIELDS)
 def test_only_lists_say_how_they_are_merged(path: str, schema: dict[str, Any]) -> None:
     """The API server refuses the whole definition for one number that speaks of a list."""

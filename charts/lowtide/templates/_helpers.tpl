@@ -156,7 +156,7 @@ imagePullSecrets:
   verbs: [get, list, watch, delete]
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs/status]
-  verbs: [patch]
+  verbs: [update]
 # The owner-reference admission check asks for this before a Job may name its TrainingJob.
 - apiGroups: [lowtide.dev]
   resources: [trainingjobs/finalizers]

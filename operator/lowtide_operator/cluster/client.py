@@ -41,17 +41,26 @@ class Cluster(Listings, Workloads, Queues, Dispatching, Reviews):
             )
         )
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any], version: str) -> Body | None:
-        """Merge `patch` into the status, if the object still has `version`.
+    async def write_status(self, key: Key, status: Mapping[str, Any], version: str) -> Body | None:
+        """Replace the status, if the object still has `version`; nothing else of it changes.
 
         Returns the object as it is now, or `None` if it is gone.
 
         Raises:
             ConflictError: the object has changed since `version`.
         """
-        body = {"metadata": {"resourceVersion": version}, "status": dict(patch)}
+        body = {
+            "apiVersion": f"{names.GROUP}/{names.VERSION}",
+            "kind": names.KIND,
+            "metadata": {
+                "namespace": key.namespace,
+                "name": key.name,
+                "resourceVersion": version,
+            },
+            "status": dict(status),
+        }
         return await self._absent_if_404(
-            self._objects.patch_namespaced_custom_object_status(
+            self._objects.replace_namespaced_custom_object_status(
                 names.GROUP,
                 names.VERSION,
                 key.namespace,
@@ -59,7 +68,7 @@ class Cluster(Listings, Workloads, Queues, Dispatching, Reviews):
                 key.name,
                 body,
                 field_manager=names.FIELD_MANAGER,
-                _content_type=MERGE_PATCH,
+                _content_type="application/json",
                 _request_timeout=await self._write_timeout(key.namespace),
             )
         )

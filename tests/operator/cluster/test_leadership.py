@@ -61,7 +61,7 @@ async def test_a_standby_writes_nothing(api: FakeApi, kubeconfig: Any) -> None:
         leadership.stand_by(client, terms("b"))
         cluster = Cluster(client, leadership, timeout_seconds=5)
         with pytest.raises(NotLeadingError, match="nothing is written"):
-            await cluster.patch_status(Key("default", "net"), {"plan": None}, "1")
+            await cluster.write_status(Key("default", "net"), {}, "1")
         with pytest.raises(NotLeadingError):
             await cluster.set_suspended("default", "net-1", "uid-1", suspended=True)
         assert api.writes() == []

@@ -68,14 +68,14 @@ class Api:
         found: Body | None = await self._call(lambda: self._world.children.get(name))
         return found
 
-    async def patch_status(self, key: Key, patch: Any, version: str) -> Body | None:
+    async def write_status(self, key: Key, status: Any, version: str) -> Body | None:
         def effect() -> Body | None:
             body = self._world.jobs.get(key.name)
             if body is None:
                 return None
             if body["metadata"]["resourceVersion"] != version:
                 raise ConflictError("the object has been modified", status=409)
-            return self._world.patch_status(key.name, dict(patch))
+            return self._world.write_status(key.name, dict(status))
 
         found: Body | None = await self._call(effect, write=True)
         return found

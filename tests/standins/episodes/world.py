@@ -227,12 +227,11 @@ class World:
             self.after(0.5, 20, action, child["metadata"]["uid"])
         return child
 
-    def patch_status(self, name: str, patch: Body) -> Body:
-        """Merge a patch into a TrainingJob's status."""
+    def write_status(self, name: str, status: Body) -> Body:
+        """Replace a TrainingJob's status."""
         body = self.jobs[name]
-        merged = merge(body.get("status") or {}, patch)
-        if merged != body.get("status"):
-            body["status"] = merged
+        if status != body.get("status"):
+            body["status"] = status
             self.store("MODIFIED", "jobs", body)
         return body
 

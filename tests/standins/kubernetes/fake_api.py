@@ -255,6 +255,7 @@ class FakeApi:
                     web.patch(one, self._patch),
                     web.put(one, self._put),
                     web.patch(f"{one}/status", self._patch),
+                    web.put(f"{one}/status", self._put_status),
                     web.delete(one, self._delete),
                 ]
             )
@@ -312,7 +313,8 @@ class FakeApi:
                 verbs = ["get", "list", "watch", "create", "patch", "delete"]
                 names = {"name": plural, "singularName": kind.lower(), "kind": kind}
                 entry = {**names, "namespaced": True, "verbs": verbs}
-                resources += [entry, {**entry, "name": f"{plural}/status", "verbs": ["patch"]}]
+                status = {**entry, "name": f"{plural}/status", "verbs": ["patch", "update"]}
+                resources += [entry, status]
         return web.json_response({"groupVersion": api, "resources": resources})
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -433,6 +435,19 @@ class FakeApi:
         if body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
             return status_body(409, "Conflict", "the object has been modified")
         self._store("MODIFIED", kind, body)
+        return web.json_response(self.get(kind, name, namespace))
+
+    async def _put_status(self, request: web.Request) -> web.Response:
+        """Replace a status; the API server takes nothing else from such a body."""
+        kind, (name, namespace) = _kind_of(request), _name_of(request)
+        body, stored = await request.json(), self.get(kind, name, namespace)
+        if stored is None:
+            return status_body(404, "NotFound", f"{request.path} not found")
+        if body["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
+            return status_body(409, "Conflict", "the object has been modified")
+        changed = {**stored, "status": body["status"]}
+        if changed != stored:
+            self._store("MODIFIED", kind, changed)
         return web.json_response(self.get(kind, name, namespace))
 
     async def _delete(self, request: web.Request) -> web.Response:
