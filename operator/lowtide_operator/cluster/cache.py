@@ -18,6 +18,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._jobs: dict[Key, Record] = {}
+        self._running: dict[Key, None] = {}
         self._past: defaultdict[tuple[str, str], dict[Key, PastRun]] = defaultdict(dict)
         self._children: defaultdict[Key, dict[str, ChildView]] = defaultdict(dict)
         self._parsed: dict[Key, tuple[Record, JobView]] = {}
@@ -37,6 +38,10 @@ class Cache:
         if known is not None:
             self._unname(known)
         self._jobs[record.key] = record
+        if record.summary.state == "Running":
+            self._running[record.key] = None
+        else:
+            self._running.pop(record.key, None)
         if record.target is not None:
             self._naming[_named(record)].add(record.key)
         if record.series is not None and record.past is not None:
@@ -54,6 +59,7 @@ class Cache:
         if known is not None and known.uid != uid:
             return False
         self._jobs.pop(key, None)
+        self._running.pop(key, None)
         if known is not None:
             self._unname(known)
         self._parsed.pop(key, None)
@@ -160,8 +166,8 @@ class Cache:
         return tuple(run for key, run in runs.items() if key != job.key)
 
     def running_keys(self) -> tuple[Key, ...]:
-        """Return the keys of jobs that run."""
-        return tuple(k for k, record in self._jobs.items() if record.summary.state == "Running")
+        """Return the keys of jobs that run; every pass asks, however many jobs wait."""
+        return tuple(self._running)
 
     def all_keys(self) -> tuple[Key, ...]:
         """Return the keys of all TrainingJobs."""
