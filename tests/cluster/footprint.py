@@ -11,6 +11,8 @@ _KERNEL_SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic
 _WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "prometheus")
 # Another terminal may build images at the same time; that is not the cluster's.
 _FOREIGN_MOUNTS = ("/lowtide/images/", "/lowtide/base-image/")
+# Nor is an API server without nodes, and its etcd, that a benchmark runs beside the tests.
+_FOREIGN_ARGUMENTS = {"--endpoint-reconciler-type=none", "--name=own"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def _processes() -> list[str]:
             try:
                 arguments = (directory / "cmdline").read_text().split("\0")
             except OSError:
+                continue
+            if not _FOREIGN_ARGUMENTS.isdisjoint(arguments):
                 continue
             if any(
                 argument.endswith("/pause") or word in argument

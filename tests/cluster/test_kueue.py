@@ -157,7 +157,7 @@ def test_a_queued_job_without_our_gate_is_kueues_and_the_plan_says_so(
     inside: Kubectl, installed: Installed
 ) -> None:
     """The label came later: Kueue takes a gate at the creation only."""
-    late = queued(installed, "late", 10, max_delay="1h")
+    late = queued(installed, "late", 30, max_delay="1h")
     del late["metadata"]["labels"]["lowtide.dev/schedule"]
     inside.apply(late)
     inside("label", "job", "late", "lowtide.dev/schedule=true")

@@ -19,15 +19,13 @@ def begin(installed: Installed, folder: Path, *, slot_seconds: int) -> day.Repla
 
 
 def await_a_dirty_stretch(replayed: day.ReplayedDay) -> None:
-    """Return when what is created now does best to wait for the next clean stretch.
+    """Return in the first hour of a dirty stretch, when the next clean one is worth waiting for.
 
-    That is in the first hour of a dirty stretch or in the hour before it: a workload that is made
-    early in a clean stretch starts at once, as it should.
+    A workload that is made in a clean stretch starts at once if it fits, as it should.
     """
     wave = 2 * STRETCH_HOURS * replayed.slot_seconds
 
-    def pays() -> bool:
-        into = (time.time() - replayed.begun.timestamp()) % wave
-        return into < replayed.slot_seconds or into > wave - replayed.slot_seconds
+    def begins() -> bool:
+        return (time.time() - replayed.begun.timestamp()) % wave < replayed.slot_seconds
 
-    await_(pays, "a dirty stretch begins", seconds=2 * wave)
+    await_(begins, "a dirty stretch begins", seconds=2 * wave)
