@@ -3,14 +3,15 @@
     .venv/bin/python benchmarks/prediction/coverage.py --runs 2000
 
 Runs of every kind are simulated: the length of the run, how much of it is finished, the noise and
-the kind's own strength are drawn anew for each. `recorded` are real trainings, which record.py
-writes into the file that `--recorded` names, each predicted from several of its epochs on: by the
-CPU time of its epochs, and by the time that they took beside other programs. With `--runs 0` these
-are shown alone, and `--kinds` chooses among the simulated ones. Columns: share of runs refused,
-share of predicted totals inside the interval, median half width and median error of the total, and
-the median error of carbontracker's rule (planned epochs times the mean of the first ones) from as
-many epochs and from the first one alone, which is its default. `textbook` is the coverage of the t
-interval for independent, alike epochs (lowtide.metrics.scaling), at 95 %.
+the kind's own strength are drawn anew for each. `recorded` and `recorded_later` are real trainings,
+which record.py writes into the files that `--recorded` names, each predicted from several of its
+epochs on: by the CPU time of its epochs, and by the time that they took beside other programs. The
+method was chosen without the later ones. With `--runs 0` these are shown alone, and `--kinds`
+chooses among the simulated ones. Columns: share of runs refused, share of predicted totals inside
+the interval, median half width and median error of the total, and the median error of
+carbontracker's rule (planned epochs times the mean of the first ones) from as many epochs and from
+the first one alone, which is its default. `textbook` is the coverage of the t interval for
+independent, alike epochs (lowtide.metrics.scaling), at 95 %.
 """
 
 import argparse
@@ -48,9 +49,9 @@ SHAPES = (
 """What other people's trainings look like: warm-ups of 2 to 8 epochs, neighbours that resemble one
 another by 0.9, a step in the middle of what is finished and one anywhere in it but in its first or
 last epoch, epochs of two lengths, and an evaluation with every second to sixth epoch."""
-BEYOND = ("jump", "planned steps", "saturating", "heavy tails")
-"""Kinds that no model of the method describes."""
-RECORDED = Path(__file__).parent / "recorded.csv"
+BEYOND = ("jump", "planned steps", "saturating", "heavy tails", "shared machine")
+"""Kinds that no model of the method describes; on the last one other programs come and go."""
+RECORDED = tuple(Path(__file__).parent / name for name in ("recorded.csv", "recorded_later.csv"))
 
 
 @dataclass
@@ -113,6 +114,19 @@ def shaped(kind, draw, count, finished):
     return steps
 
 
+def shared(draw, count):
+    """Return the time of epochs that wait for other programs, which stay for 2 to 20 epochs."""
+    noise, phi = exp(draw.uniform(log(0.05), log(0.4))), draw.uniform(0, 0.8)
+    leaving, longer = 1 / draw.uniform(2, 20), draw.uniform(0.2, 1.5)
+    is_busy, steps, carried = draw.random() < 0.5, [], draw.gauss(0, 1)
+    for index in range(count):
+        is_busy ^= draw.random() < leaving
+        if index:
+            carried = phi * carried + sqrt(1 - phi**2) * draw.gauss(0, 1)
+        steps.append(1e5 * (1 + longer * is_busy) * exp(noise * carried))
+    return steps
+
+
 def carbontracker(planned, finished):
     """Return carbontracker's prediction, by its own function where it is installed."""
     try:
@@ -156,6 +170,8 @@ def of_kind(kind, runs, seed):
         planned = max(finished + 1, round(finished * exp(draw.uniform(log(1.25), log(10)))))
         if kind in SHAPES or kind == "planned steps":
             steps = shaped(kind, draw, planned, finished)
+        elif kind == "shared machine":
+            steps = shared(draw, planned)
         else:
             steps = simulated(kind, draw, planned)
         outcomes.append(judged(steps, finished))
@@ -194,7 +210,7 @@ def main():
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="*", default=[*KINDS, *SHAPES, *BEYOND])
-    parser.add_argument("--recorded", type=Path, default=RECORDED)
+    parser.add_argument("--recorded", type=Path, nargs="*", default=RECORDED)
     options = parser.parse_args()
     print(
         "| kind | runs | refused | held (90 %) | textbook (95 %) | half width | error |"
@@ -203,11 +219,13 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|")
     for kind in options.kinds if options.runs else ():
         print(line(kind, of_kind(kind, options.runs, options.seed)), flush=True)
-    if not options.recorded.exists():
-        print(f"no recorded trainings: benchmarks/prediction/record.py {options.recorded}")
-        return
-    print(line("recorded, CPU time", recorded(options.recorded, "cpu_seconds")))
-    print(line("recorded, time", recorded(options.recorded, "seconds")))
+    for path in options.recorded:
+        if not path.exists():
+            print(f"no recorded trainings: benchmarks/prediction/record.py {path}")
+            continue
+        name = path.stem.replace("_", " ")
+        print(line(f"{name}, CPU time", recorded(path, "cpu_seconds")))
+        print(line(f"{name}, time", recorded(path, "seconds")))
 
 
 if __name__ == "__main__":

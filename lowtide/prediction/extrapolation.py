@@ -29,6 +29,9 @@ benchmarks/prediction is made with others."""
 LEAST_TAIL: Final = 0.02
 TAIL_POWER: Final = 1.5
 """How fast the tails shrink as the resemblance grows."""
+OWN_NOISE: Final = 0.05
+"""Noise of a step, over the mean step, that a training has of its own. More comes from what it
+shares the machine with, which arrives and leaves: the tails shrink with the variance beyond it."""
 RESEMBLANCES: Final = MappingProxyType(
     {0.0: 0.5, 0.3: 0.05, 0.5: 0.05, 0.7: 0.15, 0.85: 0.15, 0.95: 0.1}
 )
@@ -91,6 +94,8 @@ class _Candidate:
     jumps: bool
     cycles: bool
     resemblance: float
+    noise: float
+    """Variance of a step around the model."""
     trend: float
     trend_error: float
 
@@ -132,7 +137,7 @@ def sum_to_come(steps: Sequence[float], remaining: float) -> SumToCome:
         for share, one in weighed
     ]
     resemblance = fsum(share * one.resemblance for share, one in weighed)
-    tail = max(LEAST_TAIL, TAIL * (1 - resemblance) ** TAIL_POWER)
+    tail = _tail(resemblance, fsum(share * one.noise for share, one in weighed))
     trend = fsum(share * one.trend for share, one in weighed)
     error = fsum(share * one.trend_error for share, one in weighed)
     return SumToCome(
@@ -146,6 +151,12 @@ def sum_to_come(steps: Sequence[float], remaining: float) -> SumToCome:
         trend=trend / stride,
         trend_is_sure=abs(trend) > 2 * error,
     )
+
+
+def _tail(resemblance: float, noise: float) -> float:
+    """Return what is left out at each end, by the resemblance and the variance of the steps."""
+    foreign = min(1.0, OWN_NOISE**2 / noise) if noise > 0 else 1.0
+    return max(LEAST_TAIL, TAIL * float((1 - resemblance) ** TAIL_POWER) * foreign)
 
 
 def _blocks(steps: Sequence[float]) -> tuple[int, list[float]]:
@@ -229,6 +240,7 @@ def _candidate(fit: Fit, remaining: float, evidence: float, left_out: int) -> _C
         jumps=fit.jump is not None,
         cycles=fit.cycle is not None,
         resemblance=phi,
+        noise=fit.variance / (1 - phi * phi),
         trend=fit.at(now),
         trend_error=sqrt(fit.variance * fit.leverage(now)),
     )
