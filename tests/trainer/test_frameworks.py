@@ -14,6 +14,7 @@ from torch import nn
 
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import TrainingOutcome, parse_report
+from lowtide_trainer.explaining import explanation
 
 pytestmark = [
     pytest.mark.slow,
@@ -177,6 +178,64 @@ def test_an_incomplete_checkpoint_of_hugging_face_is_passed_over(report, tmp_pat
     ]
 
 
+class WithoutNumbers(Rows):
+    def __getitem__(self, place):
+        return {**super().__getitem__(place), "inputs": torch.full((3,), torch.nan)}
+
+
+def test_a_loss_that_is_not_finite_is_left_out_with_hugging_face(report, tmp_path, caplog):
+    """The Trainer logs 0 in its place, which would be reported as the best of all losses."""
+    hugging_face(
+        tmp_path, WithoutNumbers(), num_train_epochs=1, logging_steps=1, save_strategy="no"
+    ).train()
+
+    assert (report().outcome, report().loss) == (TrainingOutcome.FINISHED, None)
+    assert sum("not a finite number (nan or inf)" in message for message in caplog.messages) == 1
+
+
+def test_a_checkpoint_of_another_model_is_told_with_hugging_face(report, tmp_path):
+    """The Trainer loads it before it tells a callback of a start."""
+    options = {"max_steps": 1, "save_steps": 1, "save_strategy": "steps"}
+    hugging_face(tmp_path, Rows(), **options).train()
+    other = hugging_face(tmp_path, Rows(), **options)
+    other.model.net = nn.Linear(3, 4)
+
+    with pytest.raises(RuntimeError) as raised:
+        other.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-1"))
+
+    assert explanation(raised.value).startswith(
+        "the checkpoint is of another model than this Model: net.weight has the shape [2, 3] in "
+        "it and [4, 3] here"
+    )
+
+
+@pytest.mark.parametrize("samples", [0, 5], ids=["no sample", "less than a full batch"])
+def test_a_training_of_lightning_without_a_batch_is_told(report, tmp_path, samples):
+    """Lightning ends such a training without an error, and calls it ended for want of batches."""
+    data = torch.utils.data.TensorDataset(torch.ones(samples, 3), torch.zeros(samples).long())
+
+    def loader(*arguments, **options):
+        return torch.utils.data.DataLoader(data, 8, drop_last=True)
+
+    lightning_weights(tmp_path, loader)
+
+    assert report().outcome is TrainingOutcome.FAILED
+    assert report().error.startswith("no batch was trained on: the data set is empty, or smaller")
+
+
+def test_a_checkpoint_of_another_model_is_told_with_lightning(report, tmp_path):
+    lightning_weights(tmp_path, torch.utils.data.DataLoader)
+
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        lightning_weights(tmp_path, torch.utils.data.DataLoader, width=9)
+
+    assert report().outcome is TrainingOutcome.FAILED
+    assert report().error == (
+        "the checkpoint is of another model than this Module: net.0.weight has the shape [8, 3] "
+        "in it and [9, 3] here (2 more differ); give each training its own checkpoint directory"
+    )
+
+
 def test_checkpoints_of_lightning_that_are_all_damaged_are_named(tmp_path, caplog):
     """Starting anew without a word would lose a day's work unnoticed."""
     pytest.importorskip("lightning")
@@ -206,7 +265,7 @@ def test_a_directory_that_lightning_cannot_save_into_is_refused_in_one_sentence(
     assert "cannot be created: File exists" in report().error
 
 
-def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None):
+def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None, width=8):
     """Train 3 epochs of 5 batches by Lightning and return the weights, or `None` if it stopped.
 
     Dropout and the order of the batches make them depend on every random number.
@@ -218,7 +277,7 @@ def lightning_weights(folder, loader_class, *, stop_at=None, signal_number=None)
         def __init__(self):
             super().__init__()
             torch.manual_seed(7)
-            self.net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 2))
+            self.net = nn.Sequential(nn.Linear(3, width), nn.Dropout(0.3), nn.Linear(width, 2))
             self.steps = 0
 
         def training_step(self, batch, number):
@@ -279,7 +338,7 @@ def test_lightning_resumes_to_the_weights_of_an_undisturbed_training(
 
 KERAS = textwrap.dedent(
     """
-    import os, signal, sys
+    import os, resource, signal, sys
     os.environ["KERAS_BACKEND"] = "torch"
     import numpy, keras
     from lowtide_trainer.callbacks.keras import KerasCallback
@@ -294,6 +353,9 @@ KERAS = textwrap.dedent(
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
     net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     x, y = numpy.ones((24, 3)), numpy.zeros(24)
+    if "full" in sys.argv[2:]:
+        # No file may be larger: the system refuses it as it does on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     net.fit(x, y, epochs=3, batch_size=8, validation_data=(x, y), verbose=0,
             callbacks=[Interrupt(), KerasCallback(sys.argv[1], batch_size=8, model="small")])
     """
@@ -329,18 +391,41 @@ def test_keras_pauses_with_its_own_backup_and_repeats_the_epoch(report, tmp_path
     assert list((tmp_path / "backup").iterdir()) == []
 
 
-def test_a_damaged_backup_of_keras_is_named_and_the_training_starts_anew(report, tmp_path):
-    """A kill while Keras saves leaves one; every later start would fail with h5py's error."""
+@pytest.mark.parametrize(
+    ("damaged", "resumed", "sentences"),
+    [
+        (["latest.weights.h5"], 24, ["taking the one before"]),
+        (["latest.weights.h5", "latest.weights.h5.before"], 0,
+         ["taking the one before", "can be read"]),
+    ],
+    ids=["the last one", "both"],
+)  # fmt: skip
+def test_a_damaged_backup_of_keras_is_named_and_passed_over(
+    report, tmp_path, damaged, resumed, sentences
+):
+    """The one before is of the end of the first epoch; without it the training starts anew."""
     keras_attempt(tmp_path, "4")
-    weights = tmp_path / "backup" / "latest.weights.h5"
-    weights.write_bytes(weights.read_bytes()[:1000])
+    for name in damaged:
+        weights = tmp_path / "backup" / name
+        weights.write_bytes(weights.read_bytes()[:1000])
 
     done = keras_attempt(tmp_path)
 
     assert done.returncode == 0
-    assert f"no backup in {tmp_path / 'backup'} can be read" in done.stderr
+    said = [line for line in done.stderr.splitlines() if str(tmp_path / "backup") in line]
+    assert len(said) == len(sentences)
+    assert all(sentence in line for sentence, line in zip(sentences, said, strict=True))
     assert (report().outcome, report().epochs) == (TrainingOutcome.FINISHED, 3)
-    assert report().samples == 72
+    assert (report().samples, report().resumed_samples) == (72, resumed)
+
+
+def test_a_training_of_keras_goes_on_where_no_backup_can_be_written(report, tmp_path):
+    """HDF5 ended the process by a signal, for a file that it could not write to its end."""
+    done = keras_attempt(tmp_path, "full")
+
+    assert done.returncode == 0
+    assert done.stderr.count("a backup cannot be saved: [Errno 27] File too large") == 3
+    assert (report().outcome, report().epochs) == (TrainingOutcome.FINISHED, 3)
 
 
 def test_accelerate_reports_what_a_loop_logs(report):

@@ -47,7 +47,8 @@ class CheckpointNotSavedError(CheckpointError):
 def explain_uncaught() -> None:
     """Let a `TrainerError` that nothing catches end the program by its sentence alone.
 
-    The exit code is 1, as after any error; every other error is shown as before.
+    The exit code is 1, as after any error; every other error is shown as before, and one that
+    frameworks raise in words of their own is followed by a sentence of ours.
     """
     if getattr(sys.excepthook, "is_of_lowtide", False):
         return
@@ -56,8 +57,12 @@ def explain_uncaught() -> None:
     def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, TrainerError):
             print(f"error: {error}", file=sys.stderr, flush=True)
-        else:
-            before(kind, error, trace)
+            return
+        before(kind, error, trace)
+        from lowtide_trainer.explaining import explanation
+
+        if (sentence := explanation(error)) is not None:
+            print(f"lowtide: {sentence}", file=sys.stderr, flush=True)
 
     say.is_of_lowtide = True  # type: ignore[attr-defined]
     sys.excepthook = say

@@ -98,7 +98,9 @@ class Reporter(CodeBlock):
         if self._outcome != OUTCOME_RUNNING:
             return
         if not isinstance(error, SystemExit):
-            sentence = None if error is None else f"{type(error).__name__}: {error}"
+            from lowtide_trainer.explaining import sentence_about
+
+            sentence = None if error is None else sentence_about(error)
             self.end(OUTCOME_FAILED if sentence else OUTCOME_FINISHED, sentence)
         elif error.code in (None, 0):
             self.end(OUTCOME_FINISHED)

@@ -35,6 +35,7 @@ class AccelerateTracker(GeneralTracker):
         super().__init__()
         # Only the main process calls a tracker, so nothing may wait for the others.
         self._run = FrameworkRun(facts=facts, alone=True)
+        self._run.watch()
         self._epochs: float = 0
 
     @property

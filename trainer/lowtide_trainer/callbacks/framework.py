@@ -10,7 +10,8 @@ from typing import Any
 
 from lowtide.names import OUTCOME_FAILED, OUTCOME_FINISHED, OUTCOME_PAUSED, OUTCOME_RUNNING
 from lowtide_trainer.attempt import TrainingAttempt
-from lowtide_trainer.errors import explain_uncaught
+from lowtide_trainer.errors import CheckpointNotSavedError, explain_uncaught
+from lowtide_trainer.explaining import NO_BATCHES, explanation
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,20 @@ class FrameworkRun(TrainingAttempt):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._was_opened = False
+        self._was_opened = self._is_watched = False
         self._wishes_to_stop = False
+        self._steps = 0
+
+    def watch(self) -> None:
+        """Explain and report an error that ends the program, also one before the training began.
+
+        A framework that finds its data set empty, or a checkpoint of another model, fails before
+        it tells a callback of a start.
+        """
+        if not self._is_watched:
+            self._is_watched = True
+            explain_uncaught()
+            atexit.register(self._close_at_exit)
 
     def open_until_exit(self, can_resume: Callable[[], bool] | None = None) -> None:
         """Open a run for a framework's callback, which is not told of every ending.
@@ -35,11 +48,15 @@ class FrameworkRun(TrainingAttempt):
         """
         if not self._was_opened:
             self._was_opened = True
-            explain_uncaught()
+            self.watch()
             self.open()
-            atexit.register(self._close_at_exit)
             if can_resume is not None and self.owns_reporter:
                 self._leave_paused_when_bereft(can_resume)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Return whether the report was opened and says no ending yet."""
+        return self._was_opened and self.reporter.outcome == OUTCOME_RUNNING
 
     @property
     def stop_requested(self) -> bool:
@@ -52,6 +69,7 @@ class FrameworkRun(TrainingAttempt):
 
     def step_ended(self, *, samples: object, tokens: object = None) -> bool:
         """Count a step of a framework's loop; return whether all ranks shall save and stop now."""
+        self._steps += 1
         sums = self.exchange(self.figures(samples, tokens))
         self._wishes_to_stop |= sums.stop > 0
         return self._wishes_to_stop
@@ -63,7 +81,21 @@ class FrameworkRun(TrainingAttempt):
     def finish(self) -> None:
         """Report the training of a framework as finished and stop listening."""
         self.settle()
-        self.reporter.end(OUTCOME_FINISHED)
+        self._end(OUTCOME_FINISHED)
+
+    def finish_steps(self) -> None:
+        """Report a training whose every step was counted; without any it trained on nothing."""
+        self.settle()
+        report = self.reporter.report()
+        # A training that had finished already has no step left.
+        if self._steps == 0 and not report.samples and not report.epochs:
+            self.reporter.warn(NO_BATCHES)
+            self._end(OUTCOME_FAILED, NO_BATCHES)
+        else:
+            self._end(OUTCOME_FINISHED)
+
+    def _end(self, outcome: str, sentence: str | None = None) -> None:
+        self.reporter.end(outcome, sentence)
         self.leave_note("Ended")
         self.stop.close()
 
@@ -94,6 +126,8 @@ class FrameworkRun(TrainingAttempt):
 
     def _close_at_exit(self) -> None:
         """Report a training whose framework ended without a word, as it does by an exception."""
+        if not self._was_opened and not self._opened_too_late():
+            return
         if self.reporter.outcome == OUTCOME_RUNNING and self.owns_reporter:
             # What the interpreter printed last; there is none after sys.exit().
             error = getattr(sys, "last_value", None)
@@ -103,6 +137,25 @@ class FrameworkRun(TrainingAttempt):
                 sentence = "the program ended before its training did"
                 self.reporter.end(OUTCOME_FAILED, sentence)
         self.close()
+
+    def _opened_too_late(self) -> bool:
+        """Open the report of a training that failed before it began; return whether it did so.
+
+        The other ranks are not asked: they may be gone.
+        """
+        is_first = self.environment.get("RANK", "0") == "0"
+        if getattr(sys, "last_value", None) is None or not (self.owns_reporter and is_first):
+            return False
+        self._alone = True
+        self.open()
+        return True
+
+
+def not_saved(error: OSError) -> CheckpointNotSavedError:
+    """Return the error of a training that was told to stop and cannot save its state."""
+    return CheckpointNotSavedError(
+        f"no checkpoint could be saved before the pause: {explanation(error) or error}"
+    )
 
 
 def newest_of(

@@ -8,21 +8,22 @@ Samples are counted where the model sees them, so that streams, last batches and
 are exact. The counts travel in the Trainer's own state, `trainer_state.json`.
 """
 
-import json
-import struct
-import zipfile
+import math
 from collections.abc import Callable, Mapping, Sized
-from pathlib import Path
 from typing import Any, Final
 
 from lowtide_trainer.batches import batch_size
-from lowtide_trainer.callbacks.framework import FrameworkRun, newest_of
+from lowtide_trainer.callbacks.framework import FrameworkRun
+from lowtide_trainer.callbacks.huggingface_files import newest_checkpoint as newest_checkpoint
 from lowtide_trainer.reporter import Reporter
 from lowtide_trainer.stop import StopRequest
 
 STATE_KEY: Final = "lowtide"
 """Entry of the counts among the states of callbacks in `trainer_state.json`."""
-_STATE_NAME: Final = "trainer_state.json"
+_NOT_FINITE: Final = (
+    "loss is left out: that of a step was not a finite number (nan or inf), for which the Trainer "
+    "logs the mean of the others; look at the learning rate and at the data"
+)
 
 
 class HuggingFaceCallback:
@@ -51,8 +52,10 @@ class HuggingFaceCallback:
     ) -> None:
         self._run = FrameworkRun(facts=facts, reporter=reporter, stop=stop)
         self._is_mine = reporter is None
+        self._run.watch()
         self._accuracy_key = accuracy_key
         self._loss: float | None = None
+        self._is_not_finite: Any = None
         self._tokens_seen = 0
         self._steps_per_epoch: int | None = None
         self._seen_samples: int | None = None
@@ -84,6 +87,7 @@ class HuggingFaceCallback:
         if model is not None and hasattr(model, "register_forward_pre_hook"):
             self._seen_samples = 0
             model.register_forward_pre_hook(self._see_batch, with_kwargs=True)
+            model.register_forward_hook(self._see_loss)
         if state.global_step:
             self._restore(args, state, train_dataloader)
         self._run.reporter.start()
@@ -122,8 +126,13 @@ class HuggingFaceCallback:
         logs: Mapping[str, Any] | None = None,
         **values: Any,
     ) -> None:
-        """Keep the newest training loss."""
-        self._loss = (logs or {}).get("loss", self._loss)
+        """Keep the newest training loss, unless it stands for one that is not finite."""
+        if logs is None or "loss" not in logs:
+            return
+        self._loss = logs["loss"]
+        if self._was_not_finite(args, logs):
+            self._loss = None
+            self._run.reporter.warn(_NOT_FINITE)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **values: Any) -> Any:
         """Note whether the epoch is complete; its evaluation comes after this event."""
@@ -169,7 +178,7 @@ class HuggingFaceCallback:
         if self._wants_to_stop and state.global_step < state.max_steps:
             self._run.leave_paused()
         if self._is_mine:
-            self._run.finish()
+            self._run.finish_steps()
 
     def _describe(self, args: Any, state: Any, model: Any) -> None:
         """Report what the Trainer knows beforehand."""
@@ -210,6 +219,26 @@ class HuggingFaceCallback:
         if module.training and self._seen_samples is not None:
             self._seen_samples += batch_size(named or arguments) or 0
 
+    def _see_loss(self, module: Any, arguments: tuple[Any, ...], output: Any) -> None:
+        """Note whether a loss is no finite number; on its device, which is not waited for."""
+        loss = _loss_of(output) if module.training else None
+        if loss is not None:
+            bad = ~loss.detach().isfinite()
+            self._is_not_finite = bad if self._is_not_finite is None else self._is_not_finite | bad
+
+    def _was_not_finite(self, args: Any, logs: Mapping[str, Any]) -> bool:
+        """Return whether a loss since the last log was no finite number.
+
+        The Trainer puts the mean of the others in its place, or 0 (`logging_nan_inf_filter`). On
+        another rank, or where the model does not return its loss, the gradients tell; those of
+        half precision are infinite now and then and left out by its scaler.
+        """
+        seen, self._is_not_finite = self._is_not_finite, None
+        if seen is not None and bool(seen):
+            return True
+        norm = logs.get("grad_norm")
+        return norm is not None and not math.isfinite(norm) and not getattr(args, "fp16", False)
+
     def _samples_by_size(self, args: Any) -> int:
         """Return the samples of a step by the sizes of batch and data set, of all ranks."""
         samples = _samples_per_step(args)
@@ -233,43 +262,14 @@ class HuggingFaceCallback:
             self._accuracy = None
 
 
-def newest_checkpoint(output_dir: str | Path) -> str | None:
-    """Return the newest complete checkpoint of a Trainer, or `None` before the first.
-
-    A process that is killed while it saves leaves an incomplete directory, with which the Trainer
-    could not start. The Trainer writes its state last, so a directory with it has all files; each
-    is checked for its end, and one that is passed over is a warning.
-    """
-    found = [path for path in Path(output_dir).glob("checkpoint-*") if path.name[11:].isdigit()]
-    newest_first = sorted(found, key=lambda path: int(path.name[11:]), reverse=True)
-    return newest_of(newest_first, _is_complete, Path(output_dir))
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / _STATE_NAME).read_bytes())
-        return all(map(_has_its_end, checkpoint.iterdir()))
-    except (OSError, ValueError):
-        return False
-
-
-def _has_its_end(path: Path) -> bool:
-    """Return whether a file of weights or states was written to its end."""
-    if path.suffix in (".pt", ".pth", ".bin"):
-        # Their directory stands at the end. The oldest format of torch is no archive at all.
-        with path.open("rb") as file:
-            is_archive = file.read(2) == b"PK"
-        return not is_archive or zipfile.is_zipfile(path)
-    if path.suffix == ".safetensors":
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        ends: list[int] = [
-            part["data_offsets"][1] for name, part in header.items() if name != "__metadata__"
-        ]
-        size: int = 8 + length + max(ends, default=0)
-        return path.stat().st_size == size
-    return True
+def _loss_of(output: Any) -> Any:
+    """Return the loss in what a model returned, or `None` where it is not seen there."""
+    if isinstance(output, Mapping):
+        output = output.get("loss")
+    elif isinstance(output, tuple):
+        output = output[0] if output else None
+    is_number = hasattr(output, "isfinite") and output.numel() == 1
+    return output.reshape(()) if is_number else None
 
 
 def _dataset_size(dataloader: Any) -> int | None:

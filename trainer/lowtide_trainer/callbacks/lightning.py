@@ -24,7 +24,7 @@ except ImportError:
     from pytorch_lightning import Callback
 
 from lowtide_trainer.batches import batch_size
-from lowtide_trainer.callbacks.framework import FrameworkRun, newest_of
+from lowtide_trainer.callbacks.framework import FrameworkRun, newest_of, not_saved
 from lowtide_trainer.directories import make_directory
 from lowtide_trainer.randomness import generator_states, set_generator_states
 
@@ -59,6 +59,7 @@ class LightningCallback(Callback):
     ) -> None:
         super().__init__()
         self._run = FrameworkRun(facts=facts)
+        self._run.watch()
         self._directory = Path(directory)
         self._accuracy_keys = accuracy_keys
         self._loss_key = loss_key
@@ -134,7 +135,12 @@ class LightningCallback(Callback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Report the training as finished."""
-        self._run.finish()
+        self._run.finish_steps()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Report a training that Lightning did not begin, as it does without batches."""
+        if stage == "fit" and self._run.is_under_way and trainer.num_training_batches == 0:
+            self._run.finish_steps()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Report the error that ended the training."""
@@ -165,7 +171,7 @@ class LightningCallback(Callback):
                     path.unlink(missing_ok=True)
         except OSError as error:
             if self._run.stop_requested:
-                raise
+                raise not_saved(error) from error
             log.warning("a checkpoint cannot be saved: %s; training continues", error)
 
     def _paths(self) -> list[Path]:
