@@ -6,12 +6,12 @@ Runs of every kind are simulated: the length of the run, how much of it is finis
 the kind's own strength are drawn anew for each. `recorded` and `recorded_later` are real trainings,
 which record.py writes into the files that `--recorded` names, each predicted from several of its
 epochs on: by the CPU time of its epochs, and by the time that they took beside other programs. The
-method was chosen without the later ones. With `--runs 0` these are shown alone, and `--kinds`
-chooses among the simulated ones. Columns: share of runs refused, share of predicted totals inside
-the interval, median half width and median error of the total, and the median error of
-carbontracker's rule (planned epochs times the mean of the first ones) from as many epochs and from
-the first one alone, which is its default. `textbook` is the coverage of the t interval for
-independent, alike epochs (lowtide.metrics.scaling), at 95 %.
+strength of the rule about strong noise was chosen with both in view. With `--runs 0` these are
+shown alone, and `--kinds` chooses among the simulated ones. Columns: share of runs refused, share
+of predicted totals inside the interval, median half width and median error of the total, and the
+median error of carbontracker's rule (planned epochs times the mean of the first ones) from as many
+epochs and from the first one alone, which is its default. `textbook` is the coverage of the t
+interval for independent, alike epochs (lowtide.metrics.scaling), at 95 %.
 """
 
 import argparse
