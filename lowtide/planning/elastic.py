@@ -7,7 +7,7 @@ unit of work costs more energy. Running wider pays where it moves work into clea
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import exp, isfinite, log
 from typing import Final, Self
 
@@ -122,8 +122,9 @@ class Elastic:
         sizes = sizes_between(least, most, base, guard)
         return cls(
             sizes=sizes,
-            speeds=tuple(scaling.speed(size / base) for size in sizes),
-            sure_speeds=tuple(scaling.sure_speed(size / base) for size in sizes),
+            speeds=tuple(scaling.speed(size, base) for size in sizes),
+            # A larger size is never slower, so that what is sure of a smaller one is of it too.
+            sure_speeds=tuple(accumulate((scaling.sure_speed(size, base) for size in sizes), max)),
             base=base,
             guard=guard,
             resize_cost_seconds=resize_cost_seconds,

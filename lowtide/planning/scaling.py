@@ -2,7 +2,8 @@
 
 Both are powers of the replicas: a doubling is `2 * efficiency` times as fast. The efficiency is
 given, or learnt from attempts at several sizes, or assumed; power follows from the energy of such
-attempts, or is assumed to be proportional. The deadline counts on the bounds of what is not given.
+attempts, or is assumed to be proportional. Where three sizes or more were measured, each has its
+own speed (`rates`). The deadline counts on the bounds of what is not given.
 
 Ratios are taken within a run, because another run may have had other hardware, and a size counts
 from two attempts on: one odd attempt teaches nothing. Source:
@@ -19,6 +20,7 @@ from typing import Final, Self
 
 from lowtide.metrics.student import t_quantile
 from lowtide.planning.errors import RequestError
+from lowtide.planning.rates import Rates, measured_rates
 
 LEAST_EFFICIENCY: Final = 0.5
 """Twice the replicas are no faster."""
@@ -87,6 +89,8 @@ class Scaling:
     """Power of a size is its replicas to this exponent."""
     power_attempts: int = 0
     """Attempts whose energy says so; 0: assumed to be proportional."""
+    rates: Rates | None = None
+    """Measured speeds, which count where there are any; `None`: one efficiency holds."""
 
     def __post_init__(self) -> None:
         if not LEAST_EFFICIENCY <= self.efficiency <= MOST_EFFICIENCY:
@@ -115,13 +119,24 @@ class Scaling:
         source = ScalingSource.GIVEN
         return cls(efficiency=efficiency, low=efficiency, high=efficiency, source=source)
 
-    def speed(self, ratio: float) -> float:
-        """Return the speed at so many times the replicas."""
-        return float(ratio ** _exponent(self.efficiency))
+    def speed(self, replicas: int, base: int) -> float:
+        """Return the speed with so many replicas, where that of `base` is 1."""
+        exponent = _exponent(self.efficiency)
+        if self.rates is None or replicas == base:
+            return float((replicas / base) ** exponent)
+        return self.rates.speed(replicas, exponent) / self.rates.speed(base, exponent)
 
-    def sure_speed(self, ratio: float) -> float:
-        """Return the least speed at so many times the replicas that the deadline counts on."""
-        return float(ratio ** _exponent(self.low if ratio > 1 else self.high))
+    def sure_speed(self, replicas: int, base: int) -> float:
+        """Return the least speed with so many replicas that the deadline counts on.
+
+        A measured speed below that of the one efficiency has the same bounds around it.
+        """
+        ratio = replicas / base
+        bound = float(ratio ** _exponent(self.low if ratio > 1 else self.high))
+        if self.rates is None:
+            return bound
+        known, speed = float(ratio ** _exponent(self.efficiency)), self.speed(replicas, base)
+        return min(bound, speed, bound * speed / known)
 
     def power(self, ratio: float) -> float:
         """Return the power at so many times the replicas."""
@@ -133,6 +148,8 @@ class Scaling:
         text = f"efficiency of a doubling {self.efficiency:.2f}, {str(self.source).lower()}"
         if self.source is ScalingSource.LEARNT:
             text += f" from {self.attempts} attempts ({self.low:.2f} to {self.high:.2f})"
+        if self.rates is not None:
+            text += f", each of {len(self.rates.points)} sizes at its measured speed"
         if self.power_attempts:
             ratio = self.power(2.0)
             text += f"; twice the replicas draw {ratio:.2f} times the power, by the energy of "
@@ -148,7 +165,8 @@ def scaling_of(given: float | None, runs: Sequence[Sequence[SizedAttempt]] = ())
     Raises:
         RequestError: the given efficiency is not from 0.5 to 1.
     """
-    speed = None if given is not None else learnt_exponent(_paces(runs), most=1.0)
+    paces = _paces(runs)
+    speed = None if given is not None else learnt_exponent(paces, most=1.0)
     drawn = learnt_exponent(_watts(runs), most=MOST_POWER_EXPONENT)
     known = Scaling() if given is None else Scaling.given(given)
     if speed is not None:
@@ -159,6 +177,7 @@ def scaling_of(given: float | None, runs: Sequence[Sequence[SizedAttempt]] = ())
             high=high,
             source=ScalingSource.LEARNT,
             attempts=speed.attempts,
+            rates=measured_rates(_comparable(paces), speed.value, LEAST_SPREAD),
         )
     if drawn is None:
         return known

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lowtide.planning.errors import RequestError
+from lowtide.planning.rates import MOST_SIZES, Rates
 from lowtide.planning.scaling import Scaling, ScalingSource
 from lowtide.trainingjob.base import ApiModel, Count, PositiveDecimal, decimal_text
 
@@ -20,6 +21,15 @@ class TrainedStretch(ApiModel):
     )
     seconds: PositiveDecimal = Field(
         description="seconds is the training time of them, without start-up and pauses."
+    )
+
+
+class RateStatus(ApiModel):
+    """Speed of a size."""
+
+    replicas: Annotated[int, Field(ge=1)] = Field(description="replicas is the size.")
+    speed: PositiveDecimal = Field(
+        description="speed is that of this size, where that of the smallest measured one is 1."
     )
 
 
@@ -45,6 +55,10 @@ class ScalingStatus(ApiModel):
         default=0,
         description="powerAttempts is how many attempts' energy says so; 0: it is assumed.",
     )
+    rates: Annotated[list[RateStatus], Field(max_length=MOST_SIZES)] | None = Field(
+        default=None,
+        description="rates are the speeds of three or more measured sizes, which are planned with.",
+    )
 
 
 def scaling_status(scaling: Scaling | None) -> ScalingStatus | None:
@@ -61,6 +75,12 @@ def scaling_status(scaling: Scaling | None) -> ScalingStatus | None:
         attempts=scaling.attempts,
         power_exponent=exponent,
         power_attempts=scaling.power_attempts,
+        rates=None
+        if scaling.rates is None
+        else [
+            RateStatus(replicas=size, speed=decimal_text(speed, SCALING_DIGITS) or "1")
+            for size, speed in scaling.rates.points
+        ],
     )
 
 
@@ -77,6 +97,9 @@ def scaling_from(status: ScalingStatus | None) -> Scaling | None:
             attempts=status.attempts,
             power_exponent=float(status.power_exponent),
             power_attempts=status.power_attempts,
+            rates=None
+            if status.rates is None
+            else Rates(tuple((one.replicas, float(one.speed)) for one in status.rates)),
         )
     except RequestError:
         # Whoever may write a status may have written this one.

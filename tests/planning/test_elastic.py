@@ -6,6 +6,7 @@ from itertools import product
 from math import log2
 
 import pytest
+from exhaustive import TWO, cost_of, elastic_job, planned_cost
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,15 +25,8 @@ from lowtide.planning.elastic import Elastic, sizes_between
 from lowtide.prices.forecast import PriceBasis, PriceForecast
 
 HOUR = timedelta(hours=1)
-TWO = Elastic.per_doubling(1, 2, 1.0)
 intensities = st.lists(st.integers(1, 60), min_size=3, max_size=6)
 efficiencies = st.sampled_from([0.5, 0.75, 1.0])
-
-
-def elastic_job(job, elastic=TWO, **changes):
-    """Return a job of the given sizes that may pause, with no cost of a restart unless given."""
-    changes = {"restart_cost_seconds": 0.0, "minimum_saving_ratio": 0.0} | changes
-    return job(interruptible=True, elastic=elastic, **changes)
 
 
 def published(now, values):
@@ -51,32 +45,6 @@ def published(now, values):
 def sizes_of(answer, now):
     """Return start in hours from now, hours and size of each stretch."""
     return [((s.start - now) / HOUR, (s.end - s.start) / HOUR, s.replicas) for s in answer.segments]
-
-
-def cost_of(sizes, values, work_hours, elastic, resume_hours, resize_hours):
-    """Return what a size in each hour costs in all, `None` where the work is not done."""
-    left, total, before, started = work_hours, 0.0, 0, False
-    for size, value in zip(sizes, values, strict=True):
-        if size and left > 1e-9:
-            change = started and size != before
-            lost = 0.0 if not change else resume_hours if before == 0 else resize_hours
-            hours = min(1.0, lost + left / elastic.speed(size))
-            total += value * hours * size / elastic.base
-            left -= elastic.speed(size) * (1.0 - lost)
-            started = True
-        before = size
-    return total if left <= 1e-9 else None
-
-
-def planned_cost(answer, values, now, base=1):
-    """Return what the stretches of a plan cost, hour by hour."""
-    total = 0.0
-    for stretch in answer.segments:
-        for hour, value in enumerate(values):
-            start = max(stretch.start, now + hour * HOUR)
-            end = min(stretch.end, now + (hour + 1) * HOUR)
-            total += value * max(0.0, (end - start) / HOUR) * stretch.replicas / base
-    return total
 
 
 @given(
