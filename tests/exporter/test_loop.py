@@ -175,6 +175,7 @@ def test_the_use_of_cpus_is_read_twice_a_second_at_most(node):
     assert len(asked) >= 16
 
 
+@pytest.mark.slow
 def test_a_source_that_appears_during_a_scrape_does_not_break_it():
     """The loop notes sources while scrapes read them."""
     watch = SourceWatch()

@@ -57,6 +57,7 @@ def replay(tmp_path: Path, grams: list[float], speed: float) -> list[str]:
     return ["--trace", str(trace), "--trace-start", DAY.isoformat(), "--speed", f"{speed:g}"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_only_says_when_it_would_run_and_why(machine, tmp_path):
     _, store, lowtide = machine
     options = replay(tmp_path, [400.0] * 4 + [100.0] * 4 + [400.0] * 40, speed=1)

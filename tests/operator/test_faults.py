@@ -249,6 +249,7 @@ async def test_a_quota_that_is_used_up_delays_and_never_loses_a_job(
         await api.until(lambda: api.get(JOBS, "net-1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "body", "reason"),
     [
@@ -309,6 +310,7 @@ async def test_a_killed_start_is_finished_by_the_next_operator_without_a_second_
     assert len(status(api)["attempts"]) == 1
 
 
+@pytest.mark.slow
 async def test_a_restart_with_nothing_to_do_writes_nothing(
     api: Any,
     operator: Callable[..., Any],

@@ -33,6 +33,7 @@ def job_beside(api: Any, former: dict[str, Any]) -> dict[str, Any] | None:
     return job if job and job["metadata"]["uid"] != former["metadata"]["uid"] else None
 
 
+@pytest.mark.slow
 async def test_a_failing_events_api_holds_up_no_status_and_starts_no_job_twice(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
@@ -116,6 +117,7 @@ async def test_deletions_during_a_watch_gap_are_noticed(
         assert condition(api, "next", "Planned")["reason"] != "CapacityShort"
 
 
+@pytest.mark.slow
 async def test_a_job_that_the_operator_fails_at_says_so_and_no_other_notices(
     api: Any,
     operator: Callable[..., Any],

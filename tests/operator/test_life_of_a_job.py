@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 EVENTS = ("events.k8s.io/v1", "events")
@@ -70,6 +72,7 @@ async def test_a_job_waits_for_the_clean_window(
     assert reasons(api) == ["Planned", "Started"]
 
 
+@pytest.mark.slow
 async def test_a_sweep_of_waiting_jobs_is_tried_once_and_written_once(
     api: Any,
     operator: Callable[..., Any],

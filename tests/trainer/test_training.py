@@ -55,6 +55,7 @@ def train(training, data, batches):
         training.train_batch(*data.train.batch(training.next_indices()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batches_before", "changes"),
     [(0, {}), (1, {}), (3, {}), (4, {}), (6, {}), (4, {"augment": "crop-mirror"}),

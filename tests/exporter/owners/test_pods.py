@@ -178,6 +178,7 @@ def test_garbage_in_the_watch_is_said_and_the_next_list_heals(api, tmp_path, eve
         assert watcher.is_up
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_every_watch_at_once_is_not_hammered(api, tmp_path):
     """A proxy may do so: one attempt a second, while the pods of the list stay known."""
     api.items = [pod("a")]

@@ -72,6 +72,7 @@ def test_a_page_is_read_whatever_its_objects_hold(text: bytes) -> None:
     assert parsed(text) == json.loads(text)
 
 
+@pytest.mark.slow
 async def test_large_templates_are_listed_in_small_pages_and_no_other_job_notices(
     api: Any,
     operator: Callable[..., Any],

@@ -183,6 +183,7 @@ async def test_a_pod_that_the_operator_never_saw_is_found_by_the_job_that_it_wor
     assert status(api)["energy"]["totalJoules"] == 1000
 
 
+@pytest.mark.slow
 async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
 ) -> None:

@@ -521,6 +521,7 @@ async def test_a_job_is_measured_without_prometheus(
     assert float(found["carbon"]["operationalGrams"]) == pytest.approx(0.6)
 
 
+@pytest.mark.slow
 async def test_a_restarted_operator_measures_from_its_own_store(
     api: Any,
     operator: Callable[..., Any],

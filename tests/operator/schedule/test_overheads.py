@@ -28,6 +28,7 @@ class Server:
         self.answer: Any = matrix({})
         self.status = 200
         self.hangs = False
+        self.closes = asyncio.Event()
         self.asked: list[dict[str, str]] = []
         self.url = ""
 
@@ -35,7 +36,7 @@ class Server:
         """Answer a query."""
         self.asked.append(dict(request.query))
         if self.hangs:
-            await asyncio.sleep(5)
+            await self.closes.wait()
         return web.Response(status=self.status, text=json.dumps(self.answer))
 
 
@@ -60,6 +61,7 @@ async def server() -> AsyncIterator[Server]:
     async with TestServer(site) as running:
         made.url = str(running.make_url("")).rstrip("/")
         yield made
+        made.closes.set()
 
 
 def settings(**pue: Any) -> OperatorSettings:
