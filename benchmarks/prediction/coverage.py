@@ -3,15 +3,15 @@
     .venv/bin/python benchmarks/prediction/coverage.py --runs 2000
 
 Runs of every kind are simulated: the length of the run, how much of it is finished, the noise and
-the kind's own strength are drawn anew for each. `recorded` and `recorded_later` are real trainings,
-which record.py writes into the files that `--recorded` names, each predicted from several of its
-epochs on: by the CPU time of its epochs, and by the time that they took beside other programs. The
-strength of the rule about strong noise was chosen with both in view. With `--runs 0` these are
-shown alone, and `--kinds` chooses among the simulated ones. Columns: share of runs refused, share
-of predicted totals inside the interval, median half width and median error of the total, and the
-median error of carbontracker's rule (planned epochs times the mean of the first ones) from as many
-epochs and from the first one alone, which is its default. `textbook` is the coverage of the t
-interval for independent, alike epochs (lowtide.metrics.scaling), at 95 %.
+the kind's own strength are drawn anew for each. The rows named `recorded` are real trainings, which
+record.py writes into the files that `--recorded` names, each predicted from several of its epochs
+on: by the CPU time of its epochs, and by the time that they took beside other programs. The
+strength of the rule about strong noise was chosen with all but the unseen ones in view. With
+`--runs 0` these are shown alone, and `--kinds` chooses among the simulated ones. Columns: share of
+runs refused, share of predicted totals inside the interval, median half width and median error of
+the total, and the median error of carbontracker's rule (planned epochs times the mean of the first
+ones) from as many epochs and from the first one alone, which is its default. `textbook` is the
+coverage of the t interval for independent, alike epochs (lowtide.metrics.scaling), at 95 %.
 """
 
 import argparse
@@ -51,7 +51,10 @@ another by 0.9, a step in the middle of what is finished and one anywhere in it 
 last epoch, epochs of two lengths, and an evaluation with every second to sixth epoch."""
 BEYOND = ("jump", "planned steps", "saturating", "heavy tails", "shared machine")
 """Kinds that no model of the method describes; on the last one other programs come and go."""
-RECORDED = tuple(Path(__file__).parent / name for name in ("recorded.csv", "recorded_later.csv"))
+RECORDED = tuple(
+    Path(__file__).parent / name
+    for name in ("recorded.csv", "recorded_later.csv", "recorded_unseen.csv")
+)
 
 
 @dataclass
