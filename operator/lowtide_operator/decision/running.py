@@ -107,8 +107,11 @@ def _with_sizes(
     elastic = sizes_of(seen.job)
     if elastic is None:
         return attempts
-    if is_underway(attempts) or not child.suspended:
-        # A Job that rests still has the size that its last pods ran with.
+    stored = seen.job.status.attempts
+    is_recorded = bool(stored) and attempts[-1].number == stored[-1].number
+    if not child.suspended or (is_underway(attempts) and is_recorded):
+        # A Job that rests still has the size that its last pods ran with. One whose new pods are
+        # there before it is seen to go on may not be seen with its new size either.
         attempts = with_size(attempts, child.replicas, elastic)
     return with_trained(with_speeds(attempts, elastic), seen.marks, seen.training)
 

@@ -4,8 +4,9 @@ The energy is found by them later, so a pod that was seen once is never forgotte
 time is never replaced by an unknown one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from lowtide.trainingjob.attempts import with_attempt
 from lowtide.trainingjob.status import MAX_PODS, Attempt, AttemptPod
 from lowtide.trainingjob.times import whole_seconds
 from lowtide_operator.objects.pods import PodView
@@ -13,6 +14,10 @@ from lowtide_operator.objects.pods import PodView
 
 def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[Attempt, ...]:
     """Return the attempts with what was seen of their pods; new pods belong to the last one.
+
+    A pod that began after the last attempt had ended belongs to the next: pods are listed as they
+    are, while the workload may be seen as it was before it went on. One that has not begun then is
+    left for a later look, since it may belong to either.
 
     A pod that is listed stays, so that two looks at the same pods give the same status; above the
     limit of all attempts together the exporter's word alone finds a pod's energy.
@@ -32,16 +37,30 @@ def with_pods(attempts: tuple[Attempt, ...], pods: Iterable[PodView]) -> tuple[A
         for pod in sorted(seen.values(), key=_by_start)
         if pod.uid not in known and pod.node
     ]
-    last = updated[-1]
-    room = max(0, MAX_PODS - sum(len(attempt.pods) for attempt in updated))
-    starts = [pod.start for pod in (*last.pods, *fresh) if pod.start is not None]
-    updated[-1] = last.model_copy(
+    last, later = updated[-1], list[AttemptPod]()
+    if last.end is not None:
+        begun = [pod for pod in fresh if pod.start is not None]
+        fresh = [pod for pod in begun if pod.start is not None and pod.start < last.end]
+        later = begun[len(fresh) :]
+    updated[-1] = _with_fresh(last, fresh, updated)
+    if later:
+        updated = [*with_attempt(tuple(updated), last.name)]
+        updated[-1] = _with_fresh(updated[-1], later, updated)
+    return tuple(updated)
+
+
+def _with_fresh(
+    attempt: Attempt, fresh: Sequence[AttemptPod], attempts: Sequence[Attempt]
+) -> Attempt:
+    """Return an attempt with further pods, as many as all attempts together may list."""
+    room = max(0, MAX_PODS - sum(len(one.pods) for one in attempts))
+    starts = [pod.start for pod in (*attempt.pods, *fresh) if pod.start is not None]
+    return attempt.model_copy(
         update={
-            "pods": (*last.pods, *fresh[:room]),
-            "start": last.start or (min(starts) if starts else None),
+            "pods": (*attempt.pods, *fresh[:room]),
+            "start": attempt.start or (min(starts) if starts else None),
         }
     )
-    return tuple(updated)
 
 
 def _refreshed(pod: AttemptPod, seen: PodView | None) -> AttemptPod:

@@ -15,6 +15,7 @@ from lowtide_operator.decision.actions import FreeWorkload, ResizeWorkload
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.decision.observation import ForecastView, Observation
 from lowtide_operator.objects.key import Key
+from lowtide_operator.objects.pods import PodView
 from lowtide_operator.objects.views import JobView
 from lowtide_operator.objects.workloads import QueueView, WorkloadView, workload_view
 from lowtide_operator.settings import OperatorSettings
@@ -64,7 +65,12 @@ def a_job() -> JobView:
 
 
 def look(
-    job: JobView, view: WorkloadView, now: datetime, *, begun: bool
+    job: JobView,
+    view: WorkloadView,
+    now: datetime,
+    *,
+    begun: bool,
+    pods: tuple[PodView, ...] = (),
 ) -> tuple[JobView, list[Any]]:
     """Return the job with its next status, and the actions."""
     forecast = exact_forecast([50, 50] + [500] * 20, CREATED, provider="test", generated_at=CREATED)
@@ -74,6 +80,7 @@ def look(
         workload=view,
         child=view.child if begun else None,
         template_checked=True,
+        pods=pods,
         forecast=ForecastView(
             forecast=forecast, zone="DE", status="True", reason=Reason.FORECAST_IN_USE
         ),
@@ -122,3 +129,48 @@ def test_a_paused_job_goes_on_when_kueue_counts_its_new_size() -> None:
         job, actions = look(job, view, CREATED + HOUR / 60, begun=True)
         assert [type(one) for one in actions] == wanted
         assert all(one.replicas == 2 for one in actions)
+
+
+def test_pods_seen_before_their_job_goes_on_are_those_of_a_new_attempt_at_its_size() -> None:
+    """Kueue let it go with two, and the Job is still seen suspended, with one."""
+    ran = Attempt(
+        number=1,
+        name="wide",
+        start=CREATED - 3 * HOUR,
+        end=CREATED,
+        outcome="Resized",
+        replicas=1,
+        base_replicas=1,
+    )
+    job = a_job()
+    job = replace(job, status=job.status.model_copy(update={"attempts": (ran,)}))
+    before = queued(1, {}, QueueView("job-wide", active=True))
+    second = timedelta(seconds=1)
+    pods = tuple(
+        PodView(
+            name=f"wide-{number}",
+            uid=f"uid-{number}",
+            node="node",
+            phase="Running",
+            start=CREATED + second,
+            end=None,
+            trouble=None,
+            trouble_message="",
+            exit_code=None,
+            end_reason=None,
+            report=None,
+        )
+        for number in range(2)
+    )
+    job, _ = look(job, before, CREATED + 2 * second, begun=True, pods=pods)
+    first, new = job.status.attempts
+    assert (first.outcome, len(first.pods), len(new.pods)) == ("Resized", 0, 2)
+    assert new.replicas is None
+    after = queued(2, {}, QueueView("job-wide", active=True, pods=2))
+    assert after.child is not None
+    after = replace(after, child=replace(after.child, suspended=False, active=2))
+    job, _ = look(job, after, CREATED + 3 * second, begun=True, pods=pods)
+    assert [(one.replicas, len(one.pods), one.end) for one in job.status.attempts] == [
+        (1, 0, CREATED),
+        (2, 2, None),
+    ]

@@ -62,3 +62,22 @@ def test_a_pod_that_was_rejected_starts_no_attempt() -> None:
     assert attempts[0].start is None
     ran = seen(2, start=NOON + timedelta(minutes=1))
     assert with_pods(attempts, [rejected, ran])[0].start == NOON + timedelta(minutes=1)
+
+
+def test_pods_that_began_after_the_last_attempt_belong_to_the_next() -> None:
+    """The first ran from 12:00 to 12:30; a pod that had not begun then may belong to either."""
+    half_past = NOON + timedelta(minutes=30)
+    ran = seen(1, end=half_past)
+    first = with_end(with_pods(with_attempt((), "net-1"), [ran]), half_past, "Paused")
+    missed = seen(2, start=NOON + timedelta(minutes=29), end=half_past)
+    waits = seen(3, start=None)
+    assert [pod.uid for pod in with_pods(first, [ran, missed, waits])[0].pods] == ["uid-1", "uid-2"]
+
+    later = seen(3, start=half_past + timedelta(seconds=4))
+    both = with_pods(first, [ran, missed, later])
+
+    assert [[pod.uid for pod in one.pods] for one in both] == [["uid-1", "uid-2"], ["uid-3"]]
+    assert (both[0].end, both[0].outcome) == (half_past, "Paused")
+    assert (both[1].number, both[1].name, both[1].start) == (2, "net-1", later.start)
+    assert both[1].end is None
+    assert with_pods(both, [ran, missed, later]) == both
