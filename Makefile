@@ -58,7 +58,8 @@ test-kinds: install
 	$(BIN)/python -Im pytest -q -m kinds tests/cluster tests/rules
 
 test-fast: install
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not slow" tests
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --hypothesis-profile=quick \
+	  -m "not cluster and not slow" tests
 
 test-upgrade: install
 	$(BIN)/python -Im pytest -q -m upgrade tests/cluster

@@ -2,7 +2,8 @@
 
 No deadline per example: on a busy machine that measures the machine and not the code. The same
 examples each time, so that a failure belongs to a change; `--hypothesis-profile=explore` looks
-for new ones. Modules that the markers asked for rule out whole are not even read.
+for new ones, and `quick`, of `make test-fast`, takes the first few. Modules that the markers asked
+for rule out whole are not even read.
 """
 
 import importlib
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("lowtide", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("quick", max_examples=15, deadline=None, derandomize=True)
 settings.register_profile("explore", max_examples=500, deadline=None)
 settings.load_profile("lowtide")
 

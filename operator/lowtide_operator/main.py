@@ -43,7 +43,8 @@ from lowtide_operator.startup import until_served
 from lowtide_operator.tasks_of_others import TasksOfOthers
 from lowtide_operator.telemetry.gate import MetricsGate
 from lowtide_operator.telemetry.health import serve_health, watch_loop
-from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
+from lowtide_operator.telemetry.metrics import build_registry
+from lowtide_operator.telemetry.metrics_server import serve_metrics
 from lowtide_operator.wall_clock import follow_wall_clock
 from lowtide_operator.workqueue import Lane
 

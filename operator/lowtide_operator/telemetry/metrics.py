@@ -6,22 +6,17 @@ all jobs are in the sums by namespace and state. Labels are bounded: namespace a
 zone and signal; one info metric describes a job. Base units everywhere.
 """
 
-import asyncio
-import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from threading import Thread
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from lowtide import __version__
 from lowtide_operator.app import App
 from lowtide_operator.telemetry.forecast_metrics import forecast_families
-from lowtide_operator.telemetry.gate import MetricsGate, behind
 from lowtide_operator.telemetry.job_choice import shown_jobs
 from lowtide_operator.telemetry.job_metrics import (
     JOB_FIGURES,
@@ -36,25 +31,6 @@ from lowtide_operator.telemetry.provider_metrics import provider_families
 
 OUTCOMES: Final = ("ok", "error", "conflict", "refused")
 WRITE_OUTCOMES: Final = ("ok", "error", "conflict")
-
-
-def serve_metrics(
-    port: int, registry: CollectorRegistry, gate: MetricsGate | None = None
-) -> tuple[WSGIServer, Thread]:
-    """Serve the metrics page on all addresses; a pod of an IPv6 cluster has no IPv4 one.
-
-    With a gate, call it in the gate's event loop.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    everywhere = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
-    if gate is None:
-        return start_http_server(port, addr=everywhere, registry=registry)
-    # Nothing is shown before the gate stands.
-    server, thread = start_http_server(port, addr=everywhere, registry=CollectorRegistry())
-    server.set_app(behind(gate, make_wsgi_app(registry), asyncio.get_running_loop()))
-    return server, thread
 
 
 def build_registry(app: App) -> CollectorRegistry:

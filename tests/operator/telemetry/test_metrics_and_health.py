@@ -28,7 +28,8 @@ from lowtide_operator.settings import OperatorSettings
 from lowtide_operator.tally import Tally
 from lowtide_operator.telemetry.forecast_metrics import forecast_families, hourly
 from lowtide_operator.telemetry.health import UnhealthyError, check
-from lowtide_operator.telemetry.metrics import build_registry, serve_metrics
+from lowtide_operator.telemetry.metrics import build_registry
+from lowtide_operator.telemetry.metrics_server import serve_metrics
 from lowtide_operator.telemetry.provider_metrics import provider_families
 from lowtide_operator.workqueue import WorkQueue
 
