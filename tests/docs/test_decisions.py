@@ -4,7 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 ROOT = Path(__file__).resolve().parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
@@ -23,7 +23,7 @@ PAGE = re.compile(
 )
 ROW = re.compile(r"^\| ([\d-]+) \| \[(.+?)\]\(([\w.-]+)\) \| (.+) \|$", re.M)
 STATUS = re.compile(r"accepted|superseded by \[[^\]]+\]\(([\w-]+\.md)\)")
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+each_page = for_each("page", PAGES)
 
 
 def fields(page: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
+from for_each import for_each
 
 from lowtide import names
 from lowtide.cli.main import main
@@ -49,7 +50,7 @@ LOWTIDE = re.compile(r"^(?:\.venv/bin/|kubectl )?lowtide (.+)$")
 MAKE = re.compile(r"(?:^|`)make ([a-z-]+)", re.M)
 SERIES = re.compile(r"\blowtide_[a-z0-9_]+\b(?!\.)")
 PACKAGES = {"lowtide_operator", "lowtide_exporter", "lowtide_trainer"}
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+each_page = for_each("page", PAGES)
 
 
 def blocks(page: Path, language: str) -> list[str]:

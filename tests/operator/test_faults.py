@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # the whole operator, in real time
+
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 EVENTS = ("events.k8s.io/v1", "events")
@@ -249,7 +251,6 @@ async def test_a_quota_that_is_used_up_delays_and_never_loses_a_job(
         await api.until(lambda: api.get(JOBS, "net-1"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "body", "reason"),
     [
@@ -284,7 +285,6 @@ async def test_a_grid_service_that_fails_never_keeps_a_job_waiting(
     assert condition(api, "Planned")["reason"] == "NoForecast"
 
 
-@pytest.mark.slow
 async def test_a_killed_start_is_finished_by_the_next_operator_without_a_second_job(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
@@ -310,7 +310,6 @@ async def test_a_killed_start_is_finished_by_the_next_operator_without_a_second_
     assert len(status(api)["attempts"]) == 1
 
 
-@pytest.mark.slow
 async def test_a_restart_with_nothing_to_do_writes_nothing(
     api: Any,
     operator: Callable[..., Any],
@@ -381,7 +380,6 @@ async def test_a_suspended_job_goes_on_later_and_counts_two_attempts(
     assert told == ["Planned", "Started", "Paused", "Resumed"]
 
 
-@pytest.mark.slow
 async def test_an_interruptible_job_rests_through_the_dirty_hours(
     api: Any,
     operator: Callable[..., Any],

@@ -9,6 +9,8 @@ from lowtide_operator import reconcile
 from lowtide_operator.decision.decide import decide
 from lowtide_operator.measuring.measure import Measurer
 
+pytestmark = pytest.mark.slow  # the whole operator, in real time
+
 JOBS = ("batch/v1", "jobs")
 PODS = ("v1", "pods")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
@@ -33,7 +35,6 @@ def job_beside(api: Any, former: dict[str, Any]) -> dict[str, Any] | None:
     return job if job and job["metadata"]["uid"] != former["metadata"]["uid"] else None
 
 
-@pytest.mark.slow
 async def test_a_failing_events_api_holds_up_no_status_and_starts_no_job_twice(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:
@@ -88,7 +89,6 @@ async def test_a_status_that_is_refused_keeps_no_job_from_its_start(
     assert list(api.get(TRAININGJOBS, "net")["status"]) == ["attempts"]
 
 
-@pytest.mark.slow
 async def test_deletions_during_a_watch_gap_are_noticed(
     api: Any,
     operator: Callable[..., Any],
@@ -117,7 +117,6 @@ async def test_deletions_during_a_watch_gap_are_noticed(
         assert condition(api, "next", "Planned")["reason"] != "CapacityShort"
 
 
-@pytest.mark.slow
 async def test_a_job_that_the_operator_fails_at_says_so_and_no_other_notices(
     api: Any,
     operator: Callable[..., Any],
@@ -169,7 +168,6 @@ async def test_a_job_whose_energy_cannot_be_read_says_so_and_no_other_notices(
         await api.until(lambda: condition(api, "healthy", "Measured").get("status") == "False")
 
 
-@pytest.mark.slow
 async def test_a_prometheus_that_hangs_delays_no_start(
     api: Any, operator: Callable[..., Any], training_job: Callable[..., Any]
 ) -> None:

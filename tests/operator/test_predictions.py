@@ -4,11 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from standins.kubernetes.fake_api import now_text
 
 from lowtide.trainingjob.report import CheckpointInfo, EpochRecord
 from lowtide_trainer.metrics import serve_metrics
 from lowtide_trainer.reporter import Reporter
+
+pytestmark = pytest.mark.slow  # the whole operator, in real time
 
 JOBS = ("batch/v1", "jobs")
 PODS = ("v1", "pods")

@@ -30,6 +30,7 @@ sys.exit(main())
 """The operator; it tells what kopf waited for in vain (kopf/_core/reactor/running.py: 5 s)."""
 
 
+@pytest.mark.slow
 def test_the_operator_loads_no_synchronous_client() -> None:
     """The sign-in libraries that come with it were a tenth of an idle operator's memory."""
     loaded = "[name for name in ('kubernetes.config', 'google.auth') if name in sys.modules]"

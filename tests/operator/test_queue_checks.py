@@ -13,6 +13,8 @@ from standins.kubernetes.workloads import TRAININGJOBS, add_pod, beside, conditi
 
 from lowtide.trainingjob.holding import OUR_GATE
 
+pytestmark = pytest.mark.slow  # the whole operator, in real time
+
 CHECK = {"metadata": {"name": "lowtide"}, "spec": {"controllerName": "lowtide.dev/carbon"}}
 BY_CHECK = {"kinds": ["Job"], "admissionCheck": "lowtide"}
 CHECK_PATH = "/apis/kueue.x-k8s.io/v1beta1/admissionchecks/lowtide"
@@ -161,7 +163,6 @@ async def test_a_queued_job_is_paused_by_three_writes_and_goes_on_when_it_may(
     assert {(group, resource, verb) for verb, group, resource in mine} <= KUEUES
 
 
-@pytest.mark.slow
 async def test_a_pause_of_the_plan_ends_by_kueues_timer_when_the_plan_says(
     api: Any, operator: Callable[..., Any], zone_of: Callable[..., Any]
 ) -> None:
@@ -196,7 +197,6 @@ async def test_a_pause_of_the_plan_ends_by_kueues_timer_when_the_plan_says(
     assert queue.small.starts == 2
 
 
-@pytest.mark.slow
 async def test_a_pause_goes_on_in_the_operator_that_follows_a_dead_one(
     api: Any, operator: Callable[..., Any]
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standins.kubernetes.fake_api import JOB_SETS, JOBS, PODS, QUEUED, TRAIN_JOBS, now_text
 from standins.kubernetes.workloads import (
     POD,
@@ -17,6 +18,8 @@ from standins.kubernetes.workloads import (
     queued,
     state,
 )
+
+pytestmark = pytest.mark.slow  # the whole operator, in real time
 
 EVENTS = ("events.k8s.io/v1", "events")
 KINDS = {"kinds": ["Job", "JobSet"]}

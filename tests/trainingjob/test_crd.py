@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from for_each import for_each
 from pydantic import BaseModel
 
 from lowtide.trainingjob import crd
@@ -35,7 +36,7 @@ def schema_of(section: str) -> dict[str, Any]:
 
 
 FIELDS = [
-    pytest.param(path, schema, id=path)
+    (path, schema)
     for section in ("spec", "status")
     for path, schema in walk(schema_of(section), section)
 ]
@@ -59,9 +60,10 @@ def test_chart_holds_the_same_definition() -> None:
     assert definition == crd.custom_resource_definition()
 
 
-@pytest.mark.parametrize(("path", "schema"), FIELDS)
-def test_every_field_is_structural_described_and_bounded(path: str, schema: dict[str, Any]) -> None:
+@for_each("field", FIELDS)
+def test_every_field_is_structural_described_and_bounded(field: tuple[str, dict[str, Any]]) -> None:
     """The API server takes no references or unions, and CEL needs bounds to estimate costs."""
+    path, schema = field
     assert not FORBIDDEN & schema.keys()
     assert schema["type"] in {"object", "array", "string", "integer", "boolean"}
     if not path.endswith("[]"):
@@ -104,9 +106,10 @@ def test_the_status_has_one_owner_and_the_spec_has_those_of_its_fields() -> None
     assert within == []
 
 
-@pytest.mark.parametrize(("path", "schema"), FIELDS)
-def test_only_lists_say_how_they_are_merged(path: str, schema: dict[str, Any]) -> None:
+@for_each("field", FIELDS)
+def test_only_lists_say_how_they_are_merged(field: tuple[str, dict[str, Any]]) -> None:
     """The API server refuses the whole definition for one number that speaks of a list."""
+    path, schema = field
     if "x-kubernetes-list-type" in schema:
         assert schema["type"] == "array", path
     for key in schema.get("x-kubernetes-list-map-keys", ()):

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # the whole operator, in real time
+
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
 PODS = ("v1", "pods")
@@ -183,7 +185,6 @@ async def test_a_pod_that_the_operator_never_saw_is_found_by_the_job_that_it_wor
     assert status(api)["energy"]["totalJoules"] == 1000
 
 
-@pytest.mark.slow
 async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any], finished: Callable[..., Any]
 ) -> None:
@@ -199,7 +200,6 @@ async def test_a_prometheus_that_was_away_is_given_time_to_scrape(
     assert status(api)["energy"]["totalJoules"] == 3600
 
 
-@pytest.mark.slow
 async def test_the_best_possible_run_is_told_when_the_deadline_has_passed(
     api: Any,
     operator: Callable[..., Any],
