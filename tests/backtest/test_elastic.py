@@ -40,6 +40,7 @@ def cost_of(sizes, values, work, resume, resize):
     return total if left <= 1e-9 else None
 
 
+@pytest.mark.slow
 @given(
     values=intensities,
     length=st.integers(1, 4),

@@ -23,6 +23,9 @@ START = 1_772_409_600.0  # 2026-03-02T00:00:00Z
 class FakePrometheus(ThreadingHTTPServer):
     """Knows one series; keeps the questions it was asked."""
 
+    request_queue_size = 64
+    """With the five of the default some of the questions at once wait a second to be let in."""
+
     daemon_threads = True
     asked: list[tuple[str, dict[str, str], str | None]]
     status: int

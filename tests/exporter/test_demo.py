@@ -1,11 +1,14 @@
 """The made-up node of --demo."""
 
+import pytest
+
 from lowtide.meters.calls import CallLog
 from lowtide_exporter.books.ledger import NodeLedger
 from lowtide_exporter.demo import DemoNode
 from lowtide_exporter.loop import ExporterLoop, LoopParts, NodeSources
 
 
+@pytest.mark.slow
 def test_half_an_hour_of_the_demo_is_believable_and_conserves_energy():
     """Pods come, work, end and are retired; GPUs stay between floor and limit; all says mock."""
     clock, node, ledger = [10_000.0], DemoNode(1_700_000_000.0), NodeLedger()

@@ -265,6 +265,7 @@ def test_one_fields_call_per_gpu_and_tick(node):
     assert node.control.calls - before == 4 * 2
 
 
+@pytest.mark.slow
 def test_two_hours_with_a_reload_and_a_lost_gpu_conserve_energy(make_node):
     """Eight GPUs, a pod on each, faults in between: to the millijoule."""
     node = make_node(gpus=8)

@@ -28,6 +28,7 @@ HOUR = timedelta(hours=1)
 STEPS = {"PT15M": HOUR / 4, "PT30M": HOUR / 2, "PT60M": HOUR}
 
 pytestmark = [
+    pytest.mark.slow,  # pandas, which the clients need, takes a second to come
     # Both are the clients' own: one parses XML as HTML, and pandas is about to change.
     pytest.mark.filterwarnings("ignore::bs4.XMLParsedAsHTMLWarning"),
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),

@@ -54,6 +54,7 @@ def test_damaged_text_is_an_error(hourly, damage):
         series_from_text(damage(text))
 
 
+@pytest.mark.slow
 def test_a_month_of_five_minutes_fits_a_config_map(hourly):
     """30 days of 288 slots stay below half of the 1 MiB that a ConfigMap may have."""
     series = hourly(START, [298.4] * 30 * 288, step=timedelta(minutes=5))

@@ -34,7 +34,12 @@ def ended(measured: MeasuredCommand) -> int | None:
 
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -KILL $$", 137)],
+    [
+        ("exit 3", 3),
+        ("kill -KILL $$", 137),
+        pytest.param("exit 0", 0, marks=pytest.mark.slow),
+        pytest.param("kill -TERM $$", 143, marks=pytest.mark.slow),
+    ],
 )
 def test_the_exit_status_is_that_of_a_shell(start, tmp_path, script, status):
     assert ended(start("sh", "-c", script)) == status

@@ -69,7 +69,11 @@ async def killed_at(
 @pytest.mark.parametrize(
     "queue", ["", pytest.param("team-a", marks=pytest.mark.slow)], ids=["no queue", "queued"]
 )
-@pytest.mark.parametrize("deletes", [False, True], ids=["left alone", "Job deleted"])
+@pytest.mark.parametrize(
+    "deletes",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["left alone", "Job deleted"],
+)
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, REQUESTS + 1))
 def test_no_death_within_a_start_starts_a_job_twice(

@@ -160,9 +160,17 @@ def test_a_refusal_leaves_pods_unknown_and_the_secret_out_of_the_log(api, tmp_pa
     "event",
     [
         pytest.param(["no object"], id="a list"),
-        pytest.param({"type": "ADDED", "object": {"metadata": ["x"]}}, id="no metadata"),
-        pytest.param({"type": "ADDED", "object": "pod"}, id="a text"),
-        pytest.param({"type": "ADDED", "object": pod("a", containerStatuses=[3])}, id="a number"),
+        pytest.param(
+            {"type": "ADDED", "object": {"metadata": ["x"]}},
+            id="no metadata",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"type": "ADDED", "object": "pod"}, id="a text", marks=pytest.mark.slow),
+        pytest.param(
+            {"type": "ADDED", "object": pod("a", containerStatuses=[3])},
+            id="a number",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_garbage_in_the_watch_is_said_and_the_next_list_heals(api, tmp_path, event):

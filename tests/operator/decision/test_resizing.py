@@ -42,7 +42,9 @@ def test_a_change_of_size_waits_for_the_last_pod_and_for_a_closed_attempt() -> N
     assert ended.outcome in ("Resized", "Paused")
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 5))]
+)
 def test_no_course_of_the_grid_makes_an_elastic_job_late(seed: int) -> None:
     """Whatever is planned, the size of the template still keeps the deadline."""
     chance = random.Random(seed)

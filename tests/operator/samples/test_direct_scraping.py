@@ -550,6 +550,7 @@ async def test_a_restarted_operator_measures_from_its_own_store(
     assert status(api)["energy"]["totalJoules"] == 3600
 
 
+@pytest.mark.slow
 async def test_exporters_that_are_away_at_the_end_are_asked_again_without_loss(
     api: Any, operator: Callable[..., Any], zones: Callable[..., Any], run_job: Callable[..., Any]
 ) -> None:

@@ -97,6 +97,7 @@ async def test_time_that_passes_is_no_news(session: aiohttp.ClientSession) -> No
     assert news == [KEY]
 
 
+@pytest.mark.slow
 async def test_marks_stay_bounded_and_keep_the_whole_run(session: aiohttp.ClientSession) -> None:
     """Three hundred answers of a training: its first and its last mark are there."""
     clocks = Clocks()
