@@ -25,14 +25,13 @@ _takers: ContextVar[Takers] = ContextVar("takers")
 def take_events(takers: Takers) -> None:
     """Give `takers` the events of all watches that tasks of this context begin from now on."""
     _takers.set(takers)
-    watching.continuous_watch = taking(watching.continuous_watch)
 
 
 def taking(watch: Any) -> Any:
     """Return a watch whose events are taken in; what nothing takes comes out of it."""
 
     async def continuous_watch(*, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
-        take = _takers.get().get(resource.plural)
+        take = _takers.get({}).get(resource.plural)
         # A stop comes between two events: what is open is closed from the outside in, by this task.
         async with aclosing(watch(resource=resource, **arguments)) as events:
             async for event in events:

@@ -14,6 +14,7 @@ import kopf
 from kopf._cogs.clients import scanning, watching
 
 from lowtide import names
+from lowtide_operator.cluster.stream import taking
 from lowtide_operator.cluster.watches import Unending
 
 LOG: Final = logging.getLogger(__name__)
@@ -26,9 +27,10 @@ BROKEN_WATCH_SECONDS: Final = 5.0
 
 
 def outlast_faults() -> None:
-    """Let kopf wait out these faults from now on."""
+    """Let kopf wait out these faults from now on, and have its events taken in."""
     scanning.scan_resources = scanning_again(KOPFS_SCAN)
-    watching.continuous_watch = watching_again(KOPFS_WATCH)
+    # At once: another operator of this process, as tests have, may begin a watch between two steps.
+    watching.continuous_watch = taking(watching_again(KOPFS_WATCH))
 
 
 def scanning_again(scan: Any, waits: Callable[[], Iterable[float]] = Unending) -> Any:
