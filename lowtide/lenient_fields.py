@@ -26,3 +26,10 @@ def moment(value: object) -> datetime | None:
         return parse_timestamp(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def count(value: object) -> int | None:
+    """Return a whole number from 0 on, or `None`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return value

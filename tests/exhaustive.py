@@ -1,7 +1,9 @@
 """Elastic jobs of an hourly forecast, and what sizes and plans cost: for exhaustive search."""
 
 from datetime import timedelta
+from itertools import product
 
+from lowtide.planning import PlanReason, plan
 from lowtide.planning.elastic import Elastic
 
 HOUR = timedelta(hours=1)
@@ -27,6 +29,26 @@ def cost_of(sizes, values, work_hours, elastic, resume_hours, resize_hours):
             started = True
         before = size
     return total if left <= 1e-9 else None
+
+
+def planned_and_least_cost(now, forecast, job, values, work, elastic, most, resume, resize):
+    """Return what a job's plan and the best of all sizes hour by hour cost.
+
+    `None` where the deadline decides, which is kept by the choice and not by the values.
+    """
+    all_sizes = product(range(most + 1), repeat=len(values))
+    costs = [cost_of(sizes, values, work, elastic, resume, resize) for sizes in all_sizes]
+    request = elastic_job(
+        job,
+        elastic,
+        work_hours=work,
+        window_hours=len(values),
+        restart_cost_seconds=resume * 3600,
+    )
+    answer = plan(now, request, forecast(values))
+    if answer.reason in (PlanReason.DEADLINE_AT_RISK, PlanReason.LATEST_START):
+        return None
+    return planned_cost(answer, values, now), min(one for one in costs if one is not None)
 
 
 def planned_cost(answer, values, now, base=1):

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lowtide import names
+from lowtide.lenient_fields import mapping
 from lowtide.trainingjob.workload_kinds import WorkloadKind
 from lowtide.units import format_timestamp
 
@@ -116,8 +117,8 @@ def mapping_at(body: Body, *path: str) -> Mapping[str, Any]:
     """Return the mapping at a path; an empty one where nothing or something else is."""
     value: Any = body
     for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
+        value = mapping(value).get(part)
+    return mapping(value)
 
 
 def set_at(patch: dict[str, Any], path: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from lowtide.lenient_fields import mappings, moment
+from lowtide.lenient_fields import count, mappings, moment
 from lowtide.trainingjob.holding import gates_of
 from lowtide.trainingjob.pods_of_workloads import value_at
 
@@ -122,7 +122,7 @@ def _entry_of(body: Body, check: str) -> CheckEntry | None:
             state=CheckState(one["state"]),
             since=moment(one.get("lastTransitionTime")),
             message=_text(one, "message"),
-            requeue_after_seconds=_count(one.get("requeueAfterSeconds")),
+            requeue_after_seconds=count(one.get("requeueAfterSeconds")),
         )
     return None
 
@@ -130,14 +130,9 @@ def _entry_of(body: Body, check: str) -> CheckEntry | None:
 def _grace_of(body: Body) -> int:
     longest = 0
     for pods in mappings(value_at(body, "spec.podSets")):
-        seconds = _count(value_at(pods, "template.spec.terminationGracePeriodSeconds"))
+        seconds = count(value_at(pods, "template.spec.terminationGracePeriodSeconds"))
         longest = max(longest, DEFAULT_GRACE_SECONDS if seconds is None else seconds)
     return min(longest, LONGEST_GRACE_SECONDS)
-
-
-def _count(value: Any) -> int | None:
-    usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if usable else None
 
 
 def _text(mapping: Body, key: str) -> str:

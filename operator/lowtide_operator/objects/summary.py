@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lowtide.lenient_fields import mappings
+from lowtide.lenient_fields import mapping, mappings
 from lowtide.planning.durations import PastRun
 from lowtide.planning.scaling import SizedAttempt
 from lowtide.trainingjob.sized_attempts import sized_attempts
@@ -180,8 +180,7 @@ def _efficiency(status: Body) -> tuple[Body, ...]:
 
 def _section(parent: Body, name: str) -> Body:
     """Return a mapping inside `parent`; an empty one if absent."""
-    value = parent.get(name)
-    return value if isinstance(value, dict) else {}
+    return mapping(parent.get(name))
 
 
 def _number(value: object) -> float | None:

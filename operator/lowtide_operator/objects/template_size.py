@@ -7,6 +7,7 @@ not of another. What counts single indexes would lose its meaning at another siz
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from lowtide.lenient_fields import mapping
 from lowtide.trainingjob.holding import QUEUE_GROUP, is_queued, mapping_at
 from lowtide.trainingjob.sizes_of_workloads import at_own_size
 from lowtide.trainingjob.workload_kinds import WorkloadKind
@@ -29,7 +30,7 @@ NO_SIZE: Final = TemplateSize(0)
 
 def size_of_template(template: object) -> TemplateSize:
     """Return the size of a template; 0 replicas and a fault where it cannot be changed."""
-    body = template if isinstance(template, dict) else {}
+    body = mapping(template)
     found = _size_of_job(body, "a template", "spec.template.spec.")
     if not found.fault and is_queued({"metadata": body.get("metadata") or {}}):
         fault = (
@@ -52,8 +53,7 @@ def size_of_workload(kind: WorkloadKind, body: Mapping[str, Any]) -> TemplateSiz
 
 
 def _size_of_job(body: Mapping[str, Any], what: str, path: str) -> TemplateSize:
-    spec = body.get("spec")
-    job: Mapping[str, Any] = spec if isinstance(spec, dict) else {}
+    job = mapping(body.get("spec"))
     parallel, complete = job.get("parallelism"), job.get("completions")
     if job.get("completionMode") != "Indexed":
         return TemplateSize(0, f"{NEEDS} {what} that is Indexed: set {path}completionMode")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.lenient_fields import mappings, moment
+from lowtide.lenient_fields import mapping, mappings, moment
 from lowtide.planning.scaling import Scaling
 from lowtide.trainingjob.holding import is_queued
 from lowtide.trainingjob.spec import TrainingJobSpec
@@ -185,8 +185,7 @@ def controller_of(metadata: Body) -> Body | None:
 
 def template_of(body: Body) -> Body:
     """Return the Job template of a TrainingJob's body; empty if it is not a mapping."""
-    template = (body.get("spec") or {}).get("template")
-    return template if isinstance(template, dict) else {}
+    return mapping((body.get("spec") or {}).get("template"))
 
 
 def _ending(conditions: Iterable[Body]) -> Ending | None:

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, Final
 
 from lowtide import names
-from lowtide.lenient_fields import mapping, mappings, moment
+from lowtide.lenient_fields import count, mapping, mappings, moment
 from lowtide.trainingjob.holding import (
     OUR_GATE,
     gates_of,
@@ -192,8 +192,7 @@ def queue_view(body: Body, *, by_active: bool, check: str) -> QueueView | None:
 
 
 def _succeeded(body: Body) -> int:
-    found = value_at(body, "status.succeeded")
-    return found if _is_count(found) else 0
+    return count(value_at(body, "status.succeeded")) or 0
 
 
 def is_there(pod: PodView) -> bool:
@@ -237,10 +236,10 @@ def _gpus_of_set(pods: PodSet, body: Body) -> Counter[str]:
             of_pod = gpus_of_pod(mapping(value_at(group, pods.template)))
         else:
             of_pod = gpus_of_resources(mapping(value_at(group, pods.resources)))
-        count = prod(_count(value_at(group, path)) for path in pods.counts)
+        times = prod(_count(value_at(group, path)) for path in pods.counts)
         if pods.at_most and value_at(group, pods.at_most) is not None:
-            count = min(count, _count(value_at(group, pods.at_most)))
-        total += Counter({name: min(MOST_GPUS, own * count) for name, own in of_pod.items()})
+            times = min(times, _count(value_at(group, pods.at_most)))
+        total += Counter({name: min(MOST_GPUS, own * times) for name, own in of_pod.items()})
     return total
 
 
@@ -259,8 +258,7 @@ def _groups(pods: PodSet, body: Body) -> list[Body]:
 def _count(value: Any) -> int:
     if value is None:
         return 1
-    usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return min(MOST_GPUS, value) if usable else 0
+    return min(MOST_GPUS, count(value) or 0)
 
 
 def _ending(rule: EndingRule, body: Body) -> Ending | None:
@@ -300,17 +298,14 @@ def _ending_by_state(rule: EndingRule, body: Body) -> Ending | None:
 def _progress(rule: ProgressRule, body: Body) -> ProgressView:
     """Return what the status says of the progress; what its controller may not say is left out."""
     said = value_at(body, rule.said)
-    percent, left = value_at(body, rule.percent), value_at(body, rule.remaining_seconds)
+    percent = count(value_at(body, rule.percent))
+    left = count(value_at(body, rule.remaining_seconds))
     return ProgressView(
         said=said[:SAID_LETTERS] if isinstance(said, str) and said else None,
-        percent=percent if _is_count(percent) and percent <= 100 else None,
-        remaining_seconds=left if _is_count(left) and left <= MOST_SECONDS else None,
+        percent=percent if percent is not None and percent <= 100 else None,
+        remaining_seconds=left if left is not None and left <= MOST_SECONDS else None,
         at=moment(value_at(body, rule.at)),
     )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _unholdable(kind: WorkloadKind, body: Body) -> str:

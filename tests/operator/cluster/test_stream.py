@@ -33,7 +33,7 @@ def watch_of(*events: Any) -> Any:
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
+def taken() -> list[tuple[str | None, str]]:
     """What was taken in of Jobs: the types of events and the names."""
     found: list[tuple[str | None, str]] = []
 
@@ -42,7 +42,6 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
             raise ValueError("no such thing")
         found.append((change, body["metadata"]["name"]))
 
-    monkeypatch.setattr(watching, "continuous_watch", None)
     stream.take_events({"jobs": take})
     return found
 
