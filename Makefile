@@ -50,7 +50,6 @@ test: lint
 	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster" tests
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster
-	$(if $(KINDS),@$(MAKE) test-kinds)
 
 # Other people's programs that take long to build: controllers of workloads, and a Collector.
 test-kinds: install

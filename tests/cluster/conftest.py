@@ -76,13 +76,15 @@ def installation(
     built: dict[str, project_images.Image],
     *,
     scrapes_itself: bool = False,
+    gpus: int = stage.GPUS,
 ) -> Iterator[Installed]:
     """Install the chart as the demo does; it and the stand-ins are removed at the end."""
     assert cluster.layout is not None
     on = stage.Stage(cluster.layout, cluster.programs, Path(sys.executable))
     # Helm takes over no definition that others applied.
     kubectl("delete", CRD, "--ignore-not-found")
-    mock_nvml = stage.start_mock_gpus(on)
+    single_node.set_gpus(on.layout, on.programs, gpus)
+    mock_nvml = stage.start_mock_gpus(on, gpus)
     try:
         stage.install(on, built, mock_nvml, scrapes_itself=scrapes_itself)
         yield Installed(on, built, mock_nvml)
@@ -96,6 +98,7 @@ def installation(
         processes.kill(processes.running(files).values())
         for file in files:  # what is stopped on purpose is not missing
             file.unlink(missing_ok=True)
+        single_node.set_gpus(on.layout, on.programs, stage.GPUS)
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +108,21 @@ def scrapes_itself() -> bool:
 
 
 @pytest.fixture(scope="module")
+def gpus() -> int:
+    """How many GPUs the node says it has in a module; a module may say so."""
+    return stage.GPUS
+
+
+@pytest.fixture(scope="module")
 def installed(
     cluster: RunningCluster,
     kubectl: Kubectl,
     built: dict[str, project_images.Image],
     scrapes_itself: bool,
+    gpus: int,
 ) -> Iterator[Installed]:
     """The chart as the demo installs it, for one module's own jobs."""
-    with installation(cluster, kubectl, built, scrapes_itself=scrapes_itself) as release:
+    with installation(cluster, kubectl, built, scrapes_itself=scrapes_itself, gpus=gpus) as release:
         yield release
 
 

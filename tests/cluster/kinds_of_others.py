@@ -42,6 +42,8 @@ class OtherKind:
     """Spec from an image, the seconds of its work and the exit code of that."""
     pods: int
     """Pods that it runs at a time."""
+    gpus: int
+    """GPUs that they hold."""
 
     def manifest(self, name: str, image: str, seconds: int, code: int = 0) -> Manifest:
         """Return a workload without a label."""
@@ -174,6 +176,7 @@ KINDS = (
         selector="batch.kubernetes.io/job-name={name}",
         spec=_job,
         pods=2,
+        gpus=2,
     ),
     OtherKind(
         kind="JobSet",
@@ -183,6 +186,7 @@ KINDS = (
         selector="jobset.sigs.k8s.io/jobset-name={name}",
         spec=_job_set,
         pods=2,
+        gpus=2,
     ),
     OtherKind(
         kind="PyTorchJob",
@@ -192,6 +196,7 @@ KINDS = (
         selector="training.kubeflow.org/job-name={name}",
         spec=_pytorch,
         pods=2,
+        gpus=2,
     ),
     OtherKind(
         kind="TrainJob",
@@ -201,6 +206,7 @@ KINDS = (
         selector="jobset.sigs.k8s.io/jobset-name={name}",
         spec=_train,
         pods=2,
+        gpus=2,
     ),
     OtherKind(
         kind="RayJob",
@@ -211,6 +217,7 @@ KINDS = (
         selector="ray.io/is-ray-node=yes",
         spec=_ray,
         pods=2,
+        gpus=1,
     ),
 )
 

@@ -1,8 +1,8 @@
 """A queued workload of each kind with the real Kueue and the kinds' real controllers.
 
 Each is gated by the policy before Kueue has seen it, through a death of Kueue, and runs in its time
-on the quota of its queue; another is paused, so that its quota is free, and goes on. Queued Jobs
-have tests of their own. Run by `make test-kinds`.
+on the quota of its queue; another is paused, so that its quota is free, and goes on; all kinds at a
+time. Queued Jobs have tests of their own. Run by `make test-kinds`.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,19 @@ from kinds_of_others import OtherKind
 from measured import Installed, pods_of
 from singlenode.images import Image
 from sleepers import await_
-from test_kinds import CONTROLLERS, run_until_measured, uids, work_for_a_stretch
+from test_kinds import (
+    CONTROLLERS,
+    SLOT_SECONDS,
+    WORK_SECONDS,
+    other_pods,
+    outcomes,
+    run_until_measured,
+    work_for_a_stretch,
+)
 from test_kueue import GATES
 from test_workloads import (
     ENDS,
-    SLOT_SECONDS,
     STRETCH_SECONDS,
-    WORK_SECONDS,
     beside,
     patch,
     state,
@@ -43,12 +49,17 @@ pytestmark = [
     pytest.mark.kinds,
     host_controllers.skipped_where_not_built(*CONTROLLERS, KUEUE),
 ]
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+
+
+@pytest.fixture(scope="module")
+def gpus() -> int:
+    """GPUs for a workload of every kind at a time."""
+    return sum(kind.gpus for kind in KINDS)
 
 
 @pytest.fixture(scope="module")
 def kueue(
-    cluster: RunningCluster, kubectl: Kubectl, built: dict[str, Image]
+    cluster: RunningCluster, kubectl: Kubectl, built: dict[str, Image], gpus: int
 ) -> Iterator[host_controllers.Running]:
     """Kueue beside the controllers of all kinds, with a queue of the node's GPUs."""
     with ExitStack() as stack:
@@ -57,7 +68,7 @@ def kueue(
         kubectl.apply(kinds_of_others.training_runtime(built["base"].reference))
         # Last: it looks for the definitions of the kinds at its start.
         running = stack.enter_context(host_controllers.run(KUEUE, cluster, kubectl))
-        kubectl.apply(*workloads.queue_of(stage.GPUS))
+        kubectl.apply(*workloads.queue_of(gpus))
         yield running
 
 
@@ -103,65 +114,74 @@ def gpus_in_use(inside: Kubectl) -> str:
     return str(resource["total"])
 
 
-@each_kind
+def named(prefix: str) -> dict[OtherKind, str]:
+    """Return the names of workloads of one test, one of each kind."""
+    return {kind: f"{prefix}-{kind.kind.lower()}" for kind in KINDS}
+
+
 def test_a_queued_workload_is_gated_until_its_time_through_a_death_of_kueue(
-    kind: OtherKind,
     inside: Kubectl,
     kueue: host_controllers.Running,
     installed: Installed,
     replayed: day.ReplayedDay,
 ) -> None:
     """Its flag is Kueue's from its creation to its end, and its energy that of all its pods."""
-    name = f"queued-{kind.kind.lower()}"
+    names = named("queued")
     notes = {"expected_duration": f"{WORK_SECONDS}s", "max_delay": f"{6 * SLOT_SECONDS}s"}
     waves.await_a_dirty_stretch(replayed)
-    inside.apply(queued(kind, installed, name, WORK_SECONDS, **notes))
-    body = inside.json("get", kind.plural, name)
-    assert body["metadata"]["annotations"][GATES] == "lowtide.dev/carbon"
-    assert kind.is_suspended(body)
-    await_(lambda: state(inside, name) in ("Waiting", *LATER), f"{name} is planned")
-    assert beside(inside, name)["status"]["plan"]["reason"] == "CleanestWindow"
+    for kind, name in names.items():
+        inside.apply(queued(kind, installed, name, WORK_SECONDS, **notes))
+        body = inside.json("get", kind.plural, name)
+        assert body["metadata"]["annotations"][GATES] == "lowtide.dev/carbon", name
+        assert kind.is_suspended(body), name
+    for name in names.values():
+        await_(lambda name=name: state(inside, name) in ("Waiting", *LATER), f"{name} is planned")
+        assert beside(inside, name)["status"]["plan"]["reason"] == "CleanestWindow", name
     kueue.kill()
     kueue.start()
-    found = run_until_measured(inside, installed, name)
-    assert found["status"]["display"]["state"] == "Complete"
-    assert found["status"]["attempts"][0]["start"] >= found["status"]["plan"]["start"]
-    assert len(pods_of(found)) == kind.pods
-    left = inside.json("get", kind.plural, name)["metadata"].get("annotations") or {}
-    assert GATES not in left
-    assert "f:suspend" not in own_writes(inside, kind, name)
-    inside("delete", kind.plural, name, "--timeout=60s")
+    for kind, name in names.items():
+        found = run_until_measured(inside, installed, name)
+        status = found["status"]
+        assert status["display"]["state"] == "Complete", name
+        assert status["attempts"][0]["start"] >= status["plan"]["start"], name
+        assert len(pods_of(found)) == kind.pods, name
+        left = inside.json("get", kind.plural, name)["metadata"].get("annotations") or {}
+        assert GATES not in left, name
+        assert "f:suspend" not in own_writes(inside, kind, name), name
+        inside("delete", kind.plural, name, "--timeout=60s")
 
 
-@each_kind
 def test_a_queued_workload_is_paused_its_quota_is_free_and_it_goes_on(
-    kind: OtherKind, inside: Kubectl, installed: Installed
+    inside: Kubectl, installed: Installed, gpus: int
 ) -> None:
     """By Kueue's word alone; the old pods and the new are never there together."""
-    name = f"parked-{kind.kind.lower()}"
+    names = named("parked")
     notes = {"policy": "Immediate", "interruptible": "true"}
-    inside.apply(queued(kind, installed, name, 3 * STRETCH_SECONDS, **notes))
-    first = work_for_a_stretch(inside, kind, name)
-    await_(lambda: state(inside, name) == "Running", f"{name} is followed")
-    assert gpus_in_use(inside) == str(beside(inside, name)["status"]["target"]["gpus"])
-    job = beside(inside, name)["metadata"]["name"]
-    patch(inside, job, '{"spec":{"suspend":true}}')
-    await_(lambda: state(inside, name) == "Paused", f"{name} is paused")
-    await_(lambda: not kind.pods_of(inside, name), f"the pods of {name} are gone")
-    await_(lambda: gpus_in_use(inside) == "0", f"the quota of {name} is free")
-    patch(inside, job, '{"spec":{"suspend":false}}')
-    seen: list[set[str]] = []
-
-    def second() -> bool:
-        seen.append(uids(kind.pods_of(inside, name)))
-        return len(seen[-1] - first) == kind.pods
-
-    await_(second, f"the second pods of {name}")
-    assert all(not now & first for now in seen), "old and new pods together"
-    found = run_until_measured(inside, installed, name)
-    status = found["status"]
-    assert status["display"]["state"] == "Complete"
-    assert [one["outcome"] for one in status["attempts"]] == ["Paused", "Complete"]
-    assert len(pods_of(found)) == 2 * kind.pods
-    assert "f:suspend" not in own_writes(inside, kind, name)
-    inside("delete", kind.plural, name, "--timeout=60s")
+    for kind, name in names.items():
+        inside.apply(queued(kind, installed, name, 5 * STRETCH_SECONDS, **notes))
+    first = work_for_a_stretch(inside, names)
+    for kind, name in names.items():
+        await_(lambda name=name: state(inside, name) == "Running", f"{name} is followed")
+        assert beside(inside, name)["status"]["target"]["gpus"] == kind.gpus, name
+    assert gpus_in_use(inside) == str(gpus)
+    jobs = {kind: beside(inside, name)["metadata"]["name"] for kind, name in names.items()}
+    for job in jobs.values():
+        patch(inside, job, '{"spec":{"suspend":true}}')
+    for kind, name in names.items():
+        await_(lambda name=name: state(inside, name) == "Paused", f"{name} is paused")
+        await_(
+            lambda kind=kind, name=name: not kind.pods_of(inside, name),
+            f"the pods of {name} are gone",
+        )
+    await_(lambda: gpus_in_use(inside) == "0", "the quota is free")
+    for job in jobs.values():
+        patch(inside, job, '{"spec":{"suspend":false}}')
+    for kind, seen in other_pods(inside, names, first).items():
+        assert all(not now & first[kind] for now in seen), f"old and new pods of {names[kind]}"
+    for kind, name in names.items():
+        found = run_until_measured(inside, installed, name)
+        assert found["status"]["display"]["state"] == "Complete", name
+        assert outcomes(found["status"]) == ["Paused", "Complete"], name
+        assert len(pods_of(found)) == 2 * kind.pods, name
+        assert "f:suspend" not in own_writes(inside, kind, name), name
+        inside("delete", kind.plural, name, "--timeout=60s")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from singlenode import access, archive, cache, discovery, node, preflight, processes
+from singlenode import access, archive, binaries, cache, discovery, node, preflight, processes
 from singlenode.binaries import MODULES, Module
 from singlenode.commands import beside, run
 from singlenode.errors import (
@@ -20,6 +20,7 @@ from singlenode.errors import (
     UnsupportedMachineError,
 )
 from singlenode.hosttorch import host_torch
+from singlenode.layout import Layout
 from singlenode.ownership import Owner
 from singlenode.processes import Identity
 
@@ -146,6 +147,21 @@ def test_cache_entry_is_built_once(tmp_path: Path) -> None:
     assert first == second
     assert (second / "file").read_text() == "content"
     assert len(built) == 1
+
+
+def test_programs_of_other_kinds_are_missing_until_each_is_built(tmp_path: Path) -> None:
+    """By the name and the version that the tests would use."""
+    layout = Layout(state=tmp_path / "state", cache=tmp_path / "cache")
+    names = binaries.missing_for_kinds(layout)
+    assert {"kueue", "trainer", "trainingoperator", "rayoperator"} <= set(names)
+
+    for name in names:
+        program = binaries.place_of(name, layout)
+        program.parent.mkdir(parents=True)
+        assert name in binaries.missing_for_kinds(layout)
+        program.touch()
+
+    assert binaries.missing_for_kinds(layout) == []
 
 
 def test_failed_build_leaves_no_entry(tmp_path: Path) -> None:

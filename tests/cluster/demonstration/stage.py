@@ -61,7 +61,7 @@ class Stage:
         return found
 
 
-def start_mock_gpus(stage: Stage) -> Path:
+def start_mock_gpus(stage: Stage, gpus: int = GPUS) -> Path:
     """Start the NVML stand-in, whose power follows the CPU use of the pods; return its folder."""
     directory = stage.layout.state / "mock-nvml"
     # On a cluster that outlives a change of the stand-in, its control file is of another shape.
@@ -74,7 +74,7 @@ def start_mock_gpus(stage: Stage) -> Path:
             # Where this cluster's kubelet keeps them; the names of the folders tell the pods' UIDs.
             "--pod-logs-dir", stage.layout.state / "pod-logs",
             "--pod-logs-dir", stage.layout.state / "pod-logs",
-            "--gpus", str(GPUS), "--idle-watts", str(IDLE_WATTS),
+            "--gpus", str(gpus), "--idle-watts", str(IDLE_WATTS),
             "--watts-per-core", str(WATTS_PER_CORE),
         ],
         pid_file=stage.layout.pids / "mock-nvml.pid",

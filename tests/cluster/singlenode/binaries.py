@@ -187,9 +187,20 @@ def build_companions(layout: Layout, progress: Progress, *, kinds: bool = False)
 
 def companion(layout: Layout, name: str) -> Path | None:
     """Return a companion's program, `None` where it is not built."""
-    (module,) = (module for module in COMPANIONS if module.name == name)
-    path = _place(module, layout) / module.key / name
+    path = place_of(name, layout)
     return path if path.is_file() else None
+
+
+def place_of(name: str, layout: Layout) -> Path:
+    """Return where a companion's program is once it is built."""
+    (module,) = (module for module in COMPANIONS if module.name == name)
+    return _place(module, layout) / module.key / name
+
+
+def missing_for_kinds(layout: Layout) -> list[str]:
+    """Return the companions that only `make test-kinds` builds and that are not built."""
+    names = [module.name for module in COMPANIONS if module.is_for_kinds]
+    return [name for name in names if companion(layout, name) is None]
 
 
 def module_folder(layout: Layout, name: str, progress: Progress) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: `python tests/cluster build|up|down|status|env|images|base|torch`."""
+"""The command line: `python tests/cluster build|kinds|up|down|status|env|images|base|torch`."""
 
 import argparse
 import json
@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--kinds", action="store_true", help="also the programs that `make test-kinds` needs"
     )
+    commands.add_parser(
+        "kinds",
+        help="say whether the programs that `make test-kinds` needs are built; status 1 if not",
+    )
     up = commands.add_parser("up", help="start the cluster; it stays until `down`")
     up.add_argument("--gpus", type=int, default=cluster.Settings().gpus, help="GPUs of the node")
     up.add_argument(
@@ -103,6 +107,12 @@ def _build(layout: Layout, arguments: argparse.Namespace, progress: Progress) ->
     binaries.build_companions(layout, progress, kinds=arguments.kinds)
     progress.step(f"everything is in {layout.cache}")
     return 0
+
+
+def _kinds(layout: Layout, _arguments: argparse.Namespace, _progress: Progress) -> int:
+    missing = binaries.missing_for_kinds(layout)
+    print(f"not built: {', '.join(missing)}" if missing else "the programs of all kinds are built")
+    return 1 if missing else 0
 
 
 def _up(layout: Layout, arguments: argparse.Namespace, progress: Progress) -> int:
@@ -184,6 +194,7 @@ def _torch(_layout: Layout, _arguments: argparse.Namespace, _progress: Progress)
 
 _COMMANDS = {
     "build": _build,
+    "kinds": _kinds,
     "up": _up,
     "down": _down,
     "status": _status,

@@ -180,6 +180,20 @@ def _start(
     )
 
 
+def set_gpus(layout: Layout, programs: binaries.Binaries, gpus: int) -> None:
+    """Let the node say that it has `gpus` GPUs; return when it does.
+
+    Raises:
+        NotReadyError: it does not.
+    """
+    if _node_is_ready(layout, programs, gpus):
+        return
+    pid_file = layout.pids / "gpuplugin.pid"
+    processes.kill(processes.running([pid_file]).values())
+    _launch(layout, "gpuplugin", node.gpu_plugin(programs, gpus), programs)
+    _await(layout, "kubelet", lambda: _node_is_ready(layout, programs, gpus), seconds=60)
+
+
 def _component(programs: binaries.Binaries, arguments: list[str]) -> list[str]:
     """Return the command line of a component of the one Kubernetes binary."""
     return [str(programs.kubernetes), *arguments]
