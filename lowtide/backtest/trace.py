@@ -25,7 +25,7 @@ from lowtide.planning.errors import BacktestError
 Ints = npt.NDArray[np.intp]
 
 HISTORY_HOURS: Final = 720
-SUBMISSION_STRIDE_HOURS: Final = 11
+HOURS_BETWEEN_SUBMISSIONS: Final = 11
 LONGEST_WINDOW_HOURS: Final = 192
 
 
@@ -60,6 +60,8 @@ class BacktestTrace:
     """Actual price in each slot, which may be negative; `None` where there are none."""
     currency: str | None = None
     """Currency of the prices."""
+    hours_between_submissions: int = HOURS_BETWEEN_SUBMISSIONS
+    """Hours from one submission to the next."""
 
     def __post_init__(self) -> None:
         if len(self.actual) != len(self.provider):
@@ -81,7 +83,7 @@ class BacktestTrace:
         return 24 * self.slots_per_hour
 
     def submissions(self, window_hours: float) -> Ints:
-        """Return the slots at which jobs are submitted: every 11 h after 30 days of history.
+        """Return the slots at which jobs are submitted, after 30 days of history.
 
         Raises:
             BacktestError: not one job fits.
@@ -89,7 +91,8 @@ class BacktestTrace:
         longest = max(LONGEST_WINDOW_HOURS, window_hours)
         rate = self.slots_per_hour
         last = len(self.actual) - int(np.ceil((longest + 1) * rate))
-        slots = np.arange(HISTORY_HOURS * rate, max(0, last), SUBMISSION_STRIDE_HOURS * rate)
+        stride = self.hours_between_submissions * rate
+        slots = np.arange(HISTORY_HOURS * rate, max(0, last), stride)
         if len(slots) == 0:
             raise BacktestError(
                 f"{self.name}: {len(self.actual) / rate:.0f} h are too few; 30 days of history "

@@ -83,6 +83,17 @@ def test_a_case_shows_as_much_of_the_column_as_it_says(germany, case, visible):
         assert other.expected[0, visible - 1] != seen.expected[0, visible - 1]
 
 
+def test_jobs_are_submitted_as_often_as_is_asked(germany):
+    """Every 11 hours after 30 days, and every hour of the same time."""
+    usual, hourly = (
+        replace(germany, hours_between_submissions=hours).submissions(28) for hours in (11, 1)
+    )
+
+    assert usual.tolist() == germany.submissions(28).tolist()
+    assert usual.tolist() == hourly[::11].tolist()
+    assert set(np.diff(hourly)) == {1}
+
+
 def test_replanning_without_a_provider_does_not_procrastinate(germany):
     """4 h with a week of slack: re-planning keeps what one plan would save, less a point.
 

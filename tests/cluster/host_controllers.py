@@ -216,9 +216,11 @@ def _remove(
     for one in manifests:
         if one["kind"].endswith("WebhookConfiguration"):
             kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--ignore-not-found")
-    kubectl("delete", *definitions, "--wait=false")
+    # The next module may install them again, which fails while they are ending.
+    ending = [*definitions]
     if running.which.namespace:
-        kubectl("delete", f"namespace/{running.which.namespace}", "--wait=false")
+        ending.append(f"namespace/{running.which.namespace}")
+    kubectl("delete", *ending, "--ignore-not-found", "--timeout=120s", timeout=150)
 
 
 def for_a_host(which: HostController, manifests: Sequence[Manifest]) -> list[Manifest]:
