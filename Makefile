@@ -10,7 +10,7 @@ BIN := .venv/bin
 # Without stored bytecode each process compiles all that it imports anew: half of the fast tests' time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install try comparison demo test test-fast test-upgrade test-kinds lint generate images release site audit bench clean
+.PHONY: help install try comparison demo test test-fast test-on-cluster test-upgrade test-kinds lint generate images release site audit bench clean
 
 help:
 	@echo "make try        two trainings wait for clean hours, measured and compared; no root, no cluster"
@@ -47,7 +47,12 @@ demo: install
 test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster" tests
+	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster and not beside_cluster" tests
+	@tools/beside '$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 --timeout 3600 -m beside_cluster tests' \
+	  $(MAKE) --no-print-directory test-on-cluster
+
+# The first runs several at a time; the others compare energy, or install what is there once.
+test-on-cluster: install
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster
 

@@ -109,7 +109,8 @@ def test_malformed_inputs_are_refused_with_a_sentence(answers: Answers, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.beside_cluster
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(QUICK, QUICK + ALL, CHUNK))
 def test_fifty_thousand_malformed_inputs(answers: Answers, tmp_path: Path, first: int) -> None:
     """They cover all verbs that read files, or answers of kubectl and Prometheus."""

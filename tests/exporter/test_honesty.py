@@ -24,7 +24,8 @@ def test_a_sample_of_histories_is_honest(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.beside_cluster
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("_no_disk")
 @pytest.mark.parametrize("block", range(16))
 def test_two_thousand_histories_are_honest(tmp_path, block):

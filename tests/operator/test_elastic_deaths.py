@@ -21,7 +21,11 @@ from lowtide.trainingjob.workload_kinds import JOB
 from lowtide.units import parse_timestamp
 from lowtide_operator.cluster.freeing import free_workload
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_log")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.beside_cluster,
+    pytest.mark.usefixtures("no_log"),
+]
 
 NAME = "wide"
 BASE = 2

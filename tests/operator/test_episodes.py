@@ -19,6 +19,7 @@ def test_an_episode_keeps_the_promises(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("seed", [*range(600, 607), 5873, 6063, 7847])
 def test_gaps_between_the_samples_lose_no_energy(seed: int) -> None:
     """Prometheus misses up to four scrapes in a row; the counters go on meanwhile.
@@ -30,6 +31,7 @@ def test_gaps_between_the_samples_lose_no_energy(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("seed", range(8))
 def test_budgets_act_with_evidence_and_in_time(seed: int) -> None:
     """Limits of energy, grams, money and the end; Warn, Pause or Stop; edited at any time.
@@ -40,6 +42,7 @@ def test_budgets_act_with_evidence_and_in_time(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("seed", range(8))
 def test_elastic_jobs_keep_the_promises_of_all_others(seed: int) -> None:
     """Their sizes change by pauses, and pods of two sizes never meet.
@@ -50,6 +53,7 @@ def test_elastic_jobs_keep_the_promises_of_all_others(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("first", range(len(FEW), len(FEW) + MANY, TOGETHER))
 def test_five_hundred_episodes_keep_the_promises(first: int) -> None:
     """20,000 are played by benchmarks/operator/episodes.py."""

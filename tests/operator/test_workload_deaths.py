@@ -219,6 +219,7 @@ def test_a_death_at_a_step_changes_nothing_of_a_workloads_life(number: int) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("held", [True, False], ids=["held by admission", "held by the operator"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_no_death_at_any_step_changes_anything_of_a_workloads_life(moment: str, held: bool) -> None:
@@ -228,6 +229,7 @@ def test_no_death_at_any_step_changes_anything_of_a_workloads_life(moment: str, 
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_no_death_at_any_step_of_a_pause_changes_anything_of_a_workloads_life(moment: str) -> None:
     """Suspended by its user and resumed: counted to the joule, and nothing of our mark stays."""
@@ -236,6 +238,7 @@ def test_no_death_at_any_step_of_a_pause_changes_anything_of_a_workloads_life(mo
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("first", range(0, 60, 10))
 def test_sixty_lives_with_faults_and_deaths_keep_the_promises(first: int) -> None:
     """Seeded; a broken promise names its seed."""

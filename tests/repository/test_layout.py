@@ -98,3 +98,15 @@ def test_ci_calls_the_command_of_the_readme() -> None:
     """`.ci/run` and the README name the same command."""
     assert "\nmake test\n" in (ROOT / ".ci/run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "status"), [("true", "true", 0), ("false", "true", 1), ("true", "exit 3", 3)]
+)
+def test_what_runs_beside_another_must_succeed_as_well(first: str, other: str, status: int) -> None:
+    """`tools/beside` ends as the one that failed; the other's output follows that of the first."""
+    command = [ROOT / "tools/beside", f"bash -c 'nice; {other}'", "bash", "-c", f"echo 1; {first}"]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout.split()) == (status, ["1", "19"])

@@ -26,6 +26,7 @@ def accuracy(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 def test_hours_of_faults_conserve_every_millijoule(accuracy, capsys):
     """Lost, reset, stuck and reloaded GPUs, silent kubelets, jobs that come and go."""
     accuracy.run_day(seconds=3 * 3600.0)
@@ -36,6 +37,7 @@ def test_hours_of_faults_conserve_every_millijoule(accuracy, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 def test_the_error_is_a_hundredth_of_the_common_designs(accuracy, tmp_path):
     """One 75 s job scraped every 30 s: below 0.1 percent where a labelled counter loses tens."""
     errors = accuracy.run_job(tmp_path, 75.0, 30.0, accuracy.random.Random(1))
@@ -68,7 +70,8 @@ def test_nothing_is_kept_of_retired_pods(make_node):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.beside_cluster
+@pytest.mark.timeout(3600)
 def test_memory_is_flat_over_twenty_thousand_pods(make_node):
     """The second ten thousand pods need no more memory than the first."""
     node = make_node(gpus=1, retention_seconds=20)
