@@ -47,7 +47,7 @@ demo: install
 test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 -m "not cluster and not beside_cluster" tests
+	$(BIN)/python -Im pytest -q -n 3 --maxschedchunk 2 -m "not cluster and not beside_cluster" tests
 	@tools/beside '$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 

@@ -6,6 +6,7 @@ Whatever happens to the measurement, the command goes on and its exit status com
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from lowtide.local.clock import RunClock
@@ -113,14 +114,16 @@ class MeasuredCommand:
 
     def _send_to_all(self, number: int) -> None:
         """Send a signal to each process, and to those that were started meanwhile."""
+        if number == signal.SIGCONT:  # all stand still, so none is started meanwhile
+            _send_to_each(self._tree.living(self._not_its_own), number)
+            return
+        # At once: what starts processes fast would leave thousands before an exact look is done.
+        self._command.send(number)
         told = set[LivingProcess]()
-        while fresh := self._tree.living(self._not_its_own) - told:
-            for process in fresh:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(process.pid, number)
-            told |= fresh
-            if number == signal.SIGCONT:  # all stood still, so none was started meanwhile
-                return
+        for look in (self._tree.glimpsed, self._tree.living):
+            while fresh := look(self._not_its_own) - told:
+                _send_to_each(fresh, number)
+                told |= fresh
 
     def _note_left_behind(self) -> None:
         left = len(self._tree.living(self._not_its_own))
@@ -129,3 +132,9 @@ class MeasuredCommand:
             self.meters.notes.append(
                 f"the command has ended and {left} {goes}: what is used from now on is not measured"
             )
+
+
+def _send_to_each(processes: AbstractSet[LivingProcess], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,9 +149,16 @@ def test_run_now_leaves_a_started_job_alone(lowtide: Run, kubectl: Any) -> None:
 @pytest.mark.parametrize("verb", ["explain", "run-now", "suspend", "resume"])
 @pytest.mark.parametrize("name", ["--kubeconfig=x", "a;b", "../x", "team/../x", "A"])
 def test_a_name_can_never_become_an_option(
-    lowtide: Run, kubectl: Any, verb: str, name: str
+    lowtide: Run,
+    kubectl: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    name: str,
 ) -> None:
-    """An invalid object name is refused before kubectl is started."""
+    """An invalid object name is refused before kubectl is started; no file has it as its name."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
     kubectl.answers(JOB)
 
     result = lowtide(verb, "--", name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lowtide.local import process_tree
 from lowtide.local.command import RunningCommand
 from lowtide.local.measured_command import MeasuredCommand
 from lowtide.local.process_tree import LivingProcess, ProcessTree
@@ -131,9 +132,30 @@ def test_a_tree_whose_processes_end_as_soon_as_they_started_the_next_is_never_em
         while not (pids.exists() and pids.read_text()):
             assert tree.living(before)
             command.wait(0)
-        assert {process.pid for process in tree.living(before)} == {int(pids.read_text())}
+        # The one before the last may still be about to end.
+        while {one.pid for one in tree.living(before)} != {int(pids.read_text())}:
+            assert tree.living(before)
+            command.wait(0)
     finally:
         command.release()
+
+
+def test_processes_that_ended_crowd_out_none_that_lives(monkeypatch):
+    """Thousands of orphans may have ended and wait to be waited for."""
+    monkeypatch.setattr(process_tree, "_PROCESSES_MAX", 5)
+    tree = ProcessTree(with_self=False)
+    before = frozenset(tree.living())
+    with subprocess.Popen(["sleep", "1000"]) as oldest:
+        ended = [subprocess.Popen(["true"]) for _ in range(20)]
+        for one in ended:
+            os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
+
+        living = tree.living(before)
+
+        oldest.kill()
+        for one in ended:
+            one.wait()
+    assert {process.pid for process in living} == {oldest.pid}
 
 
 def states(processes: set[LivingProcess]) -> set[str]:
