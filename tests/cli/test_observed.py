@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 from standins.backfilled import Past, PastPod, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 Run = Callable[..., Result]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -42,6 +42,7 @@ def share_held(kind: str, seed: int, runs: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 def test_the_interval_holds_over_all_kinds_of_runs() -> None:
     """Ninety of a hundred; with 150 runs chance moves the share by up to 7 points (3 sigma)."""
     seed = 11
@@ -51,6 +52,7 @@ def test_the_interval_holds_over_all_kinds_of_runs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_interval_holds_for_each_kind(kind: str) -> None:
     """85 to 95 of a hundred as promised, give or take chance in 400 runs (3 sigma: 5 points)."""
@@ -198,6 +200,7 @@ def share_held_after_a_jump(seed: int, runs: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 def test_the_interval_holds_once_a_jump_has_come() -> None:
     """Ninety of a hundred; with 150 runs chance moves the share by up to 7 points (3 sigma)."""
     seed = 13
