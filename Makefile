@@ -51,7 +51,7 @@ test: lint
 	@tools/beside '$(BIN)/python -Im pytest -q -n 2 --maxschedchunk 2 --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 
-# The first runs several at a time; the others compare energy, or install what is there once.
+# Tests with their own namespace run side by side; the others compare energy, or install the chart.
 test-on-cluster: install
 	$(BIN)/python -Im pytest -q -n 4 -m own_namespace tests/cluster
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster

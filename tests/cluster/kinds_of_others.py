@@ -3,7 +3,7 @@
 Each holds two GPUs at most, keeps a core busy for each, and stops a moment after SIGTERM.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -220,6 +220,11 @@ KINDS = (
         gpus=1,
     ),
 )
+
+
+def named(prefix: str, kinds: Sequence[OtherKind] = KINDS) -> dict[OtherKind, str]:
+    """Return the names of workloads of one test, one of each kind."""
+    return {kind: f"{prefix}-{kind.kind.lower()}" for kind in kinds}
 
 
 def training_runtime(image: str) -> Manifest:

@@ -1,8 +1,8 @@
 """An unchanged workload of each kind on a real cluster, with the kinds' real controllers.
 
 JobSet, Kubeflow Trainer, training-operator and KubeRay are built from their own modules; run by
-`make test-kinds`. The head of a RayJob is a stand-in for Ray's job API: no Ray runs here. Most of
-what happens to a workload is waiting, so that it happens to one of every kind at a time.
+`make test-kinds`. The head of a RayJob is a stand-in for Ray's job API: no Ray runs here. A
+test is nearly all waiting, so that one workload of each kind goes through it at the same time.
 """
 
 import time
@@ -17,7 +17,7 @@ import pytest
 import waves
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage
-from kinds_of_others import KINDS, OtherKind
+from kinds_of_others import KINDS, OtherKind, named
 from measured import Installed, pods_of, seconds_of, truth_of
 from singlenode.images import Image
 from sleepers import await_
@@ -158,11 +158,6 @@ def run_until_measured(inside: Kubectl, installed: Installed, name: str) -> dict
 
 def outcomes(status: dict[str, Any]) -> list[str]:
     return [one["outcome"] for one in status["attempts"]]
-
-
-def named(prefix: str) -> dict[OtherKind, str]:
-    """Return the names of workloads of one test, one of each kind."""
-    return {kind: f"{prefix}-{kind.kind.lower()}" for kind in KINDS}
 
 
 def test_an_unchanged_workload_waits_for_clean_power_runs_and_is_measured(

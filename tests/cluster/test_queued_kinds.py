@@ -16,7 +16,7 @@ import pytest
 import waves
 from clients import Kubectl, RunningCluster
 from demonstration import day, stage, workloads
-from kinds_of_others import OtherKind
+from kinds_of_others import OtherKind, named
 from measured import Installed, pods_of
 from singlenode.images import Image
 from sleepers import await_
@@ -114,11 +114,6 @@ def gpus_in_use(inside: Kubectl) -> str:
     return str(resource["total"])
 
 
-def named(prefix: str) -> dict[OtherKind, str]:
-    """Return the names of workloads of one test, one of each kind."""
-    return {kind: f"{prefix}-{kind.kind.lower()}" for kind in KINDS}
-
-
 def test_a_queued_workload_is_gated_until_its_time_through_a_death_of_kueue(
     inside: Kubectl,
     kueue: host_controllers.Running,
@@ -126,7 +121,7 @@ def test_a_queued_workload_is_gated_until_its_time_through_a_death_of_kueue(
     replayed: day.ReplayedDay,
 ) -> None:
     """Its flag is Kueue's from its creation to its end, and its energy that of all its pods."""
-    names = named("queued")
+    names = named("queued", KINDS)
     notes = {"expected_duration": f"{WORK_SECONDS}s", "max_delay": f"{6 * SLOT_SECONDS}s"}
     waves.await_a_dirty_stretch(replayed)
     for kind, name in names.items():
@@ -155,7 +150,7 @@ def test_a_queued_workload_is_paused_its_quota_is_free_and_it_goes_on(
     inside: Kubectl, installed: Installed, gpus: int
 ) -> None:
     """By Kueue's word alone; the old pods and the new are never there together."""
-    names = named("parked")
+    names = named("parked", KINDS)
     notes = {"policy": "Immediate", "interruptible": "true"}
     for kind, name in names.items():
         inside.apply(queued(kind, installed, name, 5 * STRETCH_SECONDS, **notes))

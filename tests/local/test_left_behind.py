@@ -133,8 +133,8 @@ def test_a_tree_whose_processes_end_as_soon_as_they_started_the_next_is_never_em
             assert tree.living(before)
             command.wait(0)
         # The one before the last may still be about to end.
-        while {one.pid for one in tree.living(before)} != {int(pids.read_text())}:
-            assert tree.living(before)
+        while (living := {one.pid for one in tree.living(before)}) != {int(pids.read_text())}:
+            assert living
             command.wait(0)
     finally:
         command.release()

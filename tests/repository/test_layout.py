@@ -104,7 +104,7 @@ def test_ci_calls_the_command_of_the_readme() -> None:
     ("first", "other", "status"), [("true", "true", 0), ("false", "true", 1), ("true", "exit 3", 3)]
 )
 def test_what_runs_beside_another_must_succeed_as_well(first: str, other: str, status: int) -> None:
-    """`tools/beside` ends as the one that failed; the other's output follows that of the first."""
+    """`tools/beside` exits with the status of the command that failed, and prints both outputs."""
     command = [ROOT / "tools/beside", f"bash -c 'nice; {other}'", "bash", "-c", f"echo 1; {first}"]
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -181,10 +181,10 @@ def _start(
 
 
 def set_gpus(layout: Layout, programs: binaries.Binaries, gpus: int) -> None:
-    """Let the node say that it has `gpus` GPUs; return when it does.
+    """Let the node advertise `gpus` GPUs; return when it does.
 
     Raises:
-        NotReadyError: it does not.
+        NotReadyError: it still advertises another number after a minute.
     """
     if _node_is_ready(layout, programs, gpus):
         return
