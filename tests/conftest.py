@@ -46,20 +46,29 @@ def store_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+TERMS = re.compile(r"\w+( or \w+)+|(not )?\w+( and (not )?\w+)*")
+MARK = re.compile(r"pytest\.mark\.(\w+)")
 MARKS_OF_A_MODULE = re.compile(r"^pytestmark = .*(?:\n[ \])].*)*", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Pass over a module in which each test has a mark that `-m "not MARK and ..."` rules out.
+    """Pass over a module without a mark that `-m "MARK and ..."` asks for, or ruled out by `not`.
 
     Otherwise each process compiles and imports them, and what they import, to deselect them.
     """
-    terms = config.option.markexpr.split(" and ")
-    if collection_path.suffix != ".py" or not all(re.fullmatch(r"(not )?\w+", t) for t in terms):
+    asked = config.option.markexpr
+    if collection_path.suffix != ".py" or not TERMS.fullmatch(asked):
         return None
-    found = MARKS_OF_A_MODULE.search(collection_path.read_text(encoding="utf-8"))
-    marks = re.findall(r"pytest\.mark\.(\w+)", found.group()) if found else []
-    return True if any(f"not {mark}" in terms for mark in marks) else None
+    text = collection_path.read_text(encoding="utf-8")
+    marks = set(MARK.findall(text))
+    if " or " in asked:
+        return None if marks & set(asked.split(" or ")) else True
+    terms = asked.split(" and ")
+    found = MARKS_OF_A_MODULE.search(text)
+    marks_of_all = MARK.findall(found.group()) if found else []
+    is_ruled_out = any(f"not {mark}" in terms for mark in marks_of_all)
+    lacks_one = not {term for term in terms if term.isidentifier()} <= marks
+    return True if is_ruled_out or lacks_one else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,6 +22,8 @@ from lowtide import names
 from lowtide_operator.objects.job_manifest import job_manifest
 from lowtide_operator.objects.key import Key
 
+pytestmark = pytest.mark.waits
+
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]
 

@@ -13,6 +13,8 @@ _WORDS = ("containerd", "kubelet", "kube-", "etcd", "coredns", "gpuplugin", "pro
 _FOREIGN_MOUNTS = ("/lowtide/images/", "/lowtide/base-image/")
 # Nor is an API server without nodes, and its etcd, that a benchmark runs beside the tests.
 _FOREIGN_ARGUMENTS = {"--endpoint-reconciler-type=none", "--name=own"}
+# Nor is what another test has started on a folder of its own.
+_FOREIGN_FOLDER = "/pytest-of-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def _processes() -> list[str]:
             except OSError:
                 continue
             if not _FOREIGN_ARGUMENTS.isdisjoint(arguments):
+                continue
+            if any(_FOREIGN_FOLDER in argument for argument in arguments):
                 continue
             if any(
                 argument.endswith("/pause") or word in argument

@@ -17,6 +17,7 @@ BLOCKS = [
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("text", BLOCKS)
 def test_a_block_of_python_runs(text, tmp_path):
     """As a reader would paste it; torch takes seconds to import."""

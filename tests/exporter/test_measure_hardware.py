@@ -12,7 +12,7 @@ from standins.nvml.control import Control, Sensor
 
 from lowtide_exporter.hardware.probes import PolledSample, compare_meters, find_step, quantiles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 COMMAND = [sys.executable, "-m", "lowtide_exporter.main", "measure-hardware"]
 IDLE_WATTS, REFRESH_SECONDS, LATENCY_SECONDS, GAIN = 75.0, 0.05, 0.001, 0.8

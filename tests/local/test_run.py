@@ -17,6 +17,8 @@ from lowtide.cli.main import main
 from lowtide.local.samples_file import SamplesWriter, read_samples
 from lowtide.local.store import RunStore
 
+pytestmark = pytest.mark.waits
+
 LOWTIDE = [str(Path(sys.executable).with_name("lowtide"))]
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -10,6 +10,8 @@ import yaml
 from standins.kubernetes.fake_api import JOBS, TRAININGJOBS
 from standins.kubernetes.fault_proxy import FaultProxy
 
+pytestmark = pytest.mark.waits
+
 NAMES = ("ant", "bee", "cat", "dog")
 SEEDS = range(12)
 FAULTY_SECONDS = 2.5

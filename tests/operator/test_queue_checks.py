@@ -13,7 +13,8 @@ from standins.kubernetes.workloads import TRAININGJOBS, add_pod, beside, conditi
 
 from lowtide.trainingjob.holding import OUR_GATE
 
-pytestmark = pytest.mark.slow  # the whole operator, in real time
+# The whole operator, in real time.
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 CHECK = {"metadata": {"name": "lowtide"}, "spec": {"controllerName": "lowtide.dev/carbon"}}
 BY_CHECK = {"kinds": ["Job"], "admissionCheck": "lowtide"}

@@ -67,7 +67,13 @@ def hostile(job, chance: random.Random, number: int):
 
 
 @pytest.mark.parametrize(
-    "count", [600, pytest.param(100_000, marks=pytest.mark.slow, id="hundred thousand")]
+    "count",
+    [
+        600,
+        pytest.param(
+            100_000, marks=[pytest.mark.slow, pytest.mark.beside_cluster], id="hundred thousand"
+        ),
+    ],
 )
 def test_every_hostile_request_is_planned_or_refused_and_the_others_get_their_plans(
     now, forecast, job, count

@@ -65,6 +65,7 @@ def test_a_quick_run_of_sam_keeps_what_its_picture_is_of():
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.timeout(900)
 def test_a_comparison_ends_with_its_table_and_its_picture(tmp_path):
     """The pair at its smallest, with modelled energy: two rows, a verdict and a page."""

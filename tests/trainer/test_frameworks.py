@@ -18,6 +18,7 @@ from lowtide_trainer.explaining import explanation
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.beside_cluster,
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("default"),  # theirs, not ours
 ]

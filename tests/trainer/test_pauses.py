@@ -34,6 +34,7 @@ def can_make_pods():
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.timeout(LIMIT_SECONDS + 20)
 @pytest.mark.parametrize(
     ("kind", "seeds"),

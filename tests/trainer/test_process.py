@@ -11,7 +11,7 @@ import pytest
 from lowtide.names import EXIT_CODE_PAUSED
 from lowtide.trainingjob.report import TrainingOutcome, parse_report
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster, pytest.mark.timeout(900)]
 
 
 class Run:
@@ -90,7 +90,7 @@ def test_a_paused_process_goes_on_to_the_same_weights(tmp_path):
 @pytest.mark.parametrize("model", ["inceptionv3", "densenet121"])
 def test_a_real_network_trains_and_resumes_exactly(tmp_path, model):
     """One short epoch of real images without any download, paused in its middle."""
-    settings = {"model": model, "epochs": 1, "samples": 64, "validation_samples": 64}
+    settings = {"model": model, "epochs": 1, "samples": 64, "validation_samples": 16}
     whole = Run(tmp_path / "whole", **settings)
     expected = whole.end()[-1]
 

@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-pytestmark = pytest.mark.slow  # two processes that import torch
+# Two processes that import torch.
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 PROGRAM = textwrap.dedent(
     """

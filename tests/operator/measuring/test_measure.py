@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow  # the whole operator, in real time
+# The whole operator, in real time.
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 JOBS = ("batch/v1", "jobs")
 TRAININGJOBS = ("lowtide.dev/v1alpha1", "trainingjobs")
