@@ -48,7 +48,7 @@ test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
 	$(BIN)/python -Im pytest -q -n 4 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
-	@tools/beside '$(BIN)/python -Im pytest -q -n 2 --dist worksteal --timeout 3600 -m beside_cluster tests' \
+	@tools/beside '$(BIN)/python -Im pytest -q -n 3 --dist worksteal --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 
 # Modules with their own namespace run side by side, with others that wait in real time; the rest

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import footprint
+import kept
 import measuredday
 import onecluster
 import pytest
 from clients import Helm, Kubectl, RunningCluster, fresh_namespace
-from demonstration import stage
+from demonstration import day, stage
 from measured import Installed
-from singlenode import access, binaries, ownership, processes
+from singlenode import access, binaries, ownership
 from singlenode import cluster as single_node
 from singlenode import images as project_images
 from singlenode.layout import Layout
@@ -35,8 +36,8 @@ FIRST_BUILD_SECONDS = 2400
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests in order, and give all of them the time for the first build.
 
-    First those that need a machine without a cluster. Last those that look at the one measured
-    day: its release stays until the end, and no other can be installed beside it.
+    First those that need a machine without a cluster. Those that share a release come last, by its
+    kind: it stays until the end, and no other can be installed beside it.
     """
     here = Path(__file__).parent
     ours = [item for item in items if item.path.is_relative_to(here)]
@@ -44,9 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FIRST_BUILD_SECONDS))
 
+    late = ("kept_direct_release", "kept_release", "measured_day")
+
     def place(item: pytest.Item) -> int:
         fixtures = getattr(item, "fixturenames", ())
-        return 0 if "vacant_machine" in fixtures else 2 if "measured_day" in fixtures else 1
+        if "vacant_machine" in fixtures:
+            return -1
+        return max((late.index(name) + 1 for name in late if name in fixtures), default=0)
 
     items.sort(key=place)
 
@@ -94,10 +99,8 @@ def installation(
         where = ["--namespace", stage.RELEASE_NAMESPACE]
         stage.run([*helm, "uninstall", "lowtide", *where, "--ignore-not-found", "--wait"])
         kubectl("delete", CRD, "--ignore-not-found")
-        files = [on.layout.pids / f"{name}.pid" for name in ("grid", "mock-nvml")]
-        processes.kill(processes.running(files).values())
-        for file in files:  # what is stopped on purpose is not missing
-            file.unlink(missing_ok=True)
+        day.end(on.layout)
+        stage.stop_mock_gpus(on)
         single_node.set_gpus(on.layout, on.programs, stage.GPUS)
 
 
@@ -127,12 +130,33 @@ def installed(
 
 
 @pytest.fixture(scope="session")
-def measured_day(
+def releases(
     cluster: RunningCluster, kubectl: Kubectl, built: dict[str, project_images.Image]
-) -> Iterator[measuredday.MeasuredDay]:
+) -> Iterator[kept.KeptRelease]:
+    """The chart as the demo installs it, for modules that share it; removed at the end."""
+    found = kept.KeptRelease(
+        kubectl, lambda itself: installation(cluster, kubectl, built, scrapes_itself=itself)
+    )
+    yield found
+    found.remove()
+
+
+@pytest.fixture(scope="module")
+def kept_release(releases: kept.KeptRelease) -> Installed:
+    """The chart for a module that leaves it as it was, with an operator that has just started."""
+    return releases.get()
+
+
+@pytest.fixture(scope="module")
+def kept_direct_release(releases: kept.KeptRelease) -> Installed:
+    """The same for a cluster without Prometheus: the operator scrapes the exporters."""
+    return releases.get(scrapes_itself=True)
+
+
+@pytest.fixture(scope="session")
+def measured_day(releases: kept.KeptRelease, kubectl: Kubectl) -> measuredday.MeasuredDay:
     """One day in the life of an installed chart, for all tests that only look at it."""
-    with installation(cluster, kubectl, built) as release:
-        yield measuredday.live_through(release, kubectl)
+    return measuredday.live_through(releases.get(), kubectl)
 
 
 @pytest.fixture

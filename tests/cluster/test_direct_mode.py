@@ -75,9 +75,9 @@ class Outlived:
 
 
 @pytest.fixture(scope="module")
-def scrapes_itself() -> bool:
+def installed(kept_direct_release: Installed) -> Installed:
     """No Prometheus in this module's release."""
-    return True
+    return kept_direct_release
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,9 @@ LOOK_SECONDS = 3
 """Longest time from a decision to its effect on the cluster that the guard is granted here."""
 TOLERANCE = 0.005
 EDGE_SECONDS = 1.0
-"""Edges of attempts are whole seconds, as Kubernetes stores times; an hour lasts about five."""
+"""Edges of attempts are whole seconds, as Kubernetes stores times; an hour lasts about four."""
 LIMIT_SECONDS = 600
-EPOCHS = 18
+EPOCHS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,12 @@ class Paused:
 def ran_seconds(job: dict[str, Any]) -> float:
     """Return for how long a finished job ran, pauses excluded."""
     return sum(seconds_of(a["end"]) - seconds_of(a["start"]) for a in job["status"]["attempts"])
+
+
+@pytest.fixture(scope="module")
+def installed(kept_release: Installed) -> Installed:
+    """The release that other modules use too."""
+    return kept_release
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,9 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def scrapes_itself() -> bool:
+def installed(kept_direct_release: Installed) -> Installed:
     """No Prometheus in this module's release."""
-    return True
+    return kept_direct_release
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,12 @@ def pod(image: str, code: str, *, gpu: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def installed(kept_release: Installed) -> Installed:
+    """The release that other modules use too."""
+    return kept_release
+
+
+@pytest.fixture(scope="module")
 def inside(installed: Installed, kubectl: Kubectl) -> Iterator[Kubectl]:
     """A namespace with a finished Job of two pods, and a Deployment that holds a GPU."""
     on, image = installed.on, installed.built["base"].reference

@@ -1,14 +1,17 @@
 """A machine whose time stands still unless a test moves it: real pynvml on the stand-in."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from standins.nvml.build import build_library
 from standins.nvml.control import Control, Truth
+from standins.replays import LOWTIDE
 
 from lowtide.local.process_tree import ProcessTree
 from lowtide.local.run_meters import RunMeters
+from lowtide.local.store import RunStore
 
 START = 100.0
 
@@ -95,6 +98,26 @@ def stand_in(nvml_library, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     yield control, environment
     control.close()
+
+
+@pytest.fixture
+def runs(stand_in, tmp_path):
+    """Environment, store and a start of `lowtide` on the stand-in."""
+    _, environment = stand_in
+    known = {**os.environ, **environment}
+    store = RunStore(tmp_path / "data" / "lowtide" / "runs")
+
+    def lowtide(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*LOWTIDE, *arguments],
+            env=known,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=200,
+        )
+
+    return known, store, lowtide
 
 
 @pytest.fixture

@@ -1,67 +1,23 @@
 """`lowtide run` as a process of its own, on a replayed day."""
 
-import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from standins.replays import LOWTIDE, replay
 
 from lowtide.cli.main import main
 from lowtide.local.samples_file import SamplesWriter, read_samples
-from lowtide.local.store import RunStore
 
 pytestmark = pytest.mark.waits
 
-LOWTIDE = [str(Path(sys.executable).with_name("lowtide"))]
-DAY = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def write_trace(path: Path, grams: list[float]) -> Path:
-    """Write an hourly trace whose forecast is right, with two weeks of history before it."""
-    rows = ["time,g_per_kwh,forecast_g_per_kwh"]
-    rows += [
-        f"{(DAY + timedelta(hours=hour)).isoformat()},{value},{value}"
-        for hour, value in enumerate(grams, start=-336)
-    ]
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-@pytest.fixture
-def machine(stand_in, tmp_path):
-    """Environment, store and a start of `lowtide` on the stand-in."""
-    _, environment = stand_in
-    known = {**os.environ, **environment}
-    store = RunStore(tmp_path / "data" / "lowtide" / "runs")
-
-    def lowtide(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*LOWTIDE, *arguments],
-            env=known,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=200,
-        )
-
-    return known, store, lowtide
-
-
-def replay(tmp_path: Path, grams: list[float], speed: float) -> list[str]:
-    trace = write_trace(tmp_path / "XX.csv", [300.0] * 336 + grams)
-    return ["--trace", str(trace), "--trace-start", DAY.isoformat(), "--speed", f"{speed:g}"]
-
 
 @pytest.mark.slow
-def test_a_dry_run_only_says_when_it_would_run_and_why(machine, tmp_path):
-    _, store, lowtide = machine
+def test_a_dry_run_only_says_when_it_would_run_and_why(runs, tmp_path):
+    _, store, lowtide = runs
     options = replay(tmp_path, [400.0] * 4 + [100.0] * 4 + [400.0] * 40, speed=1)
 
     done = lowtide("run", *options, "--expected-duration", "2h", "--dry-run", "--", "false")
@@ -82,8 +38,8 @@ def test_a_dry_run_only_says_when_it_would_run_and_why(machine, tmp_path):
         (["--zone", "XX", "--name", "Not Valid"], "cannot be a run's name"),
     ],
 )
-def test_options_that_cannot_be_are_refused_in_one_sentence(machine, options, said):
-    _, store, _ = machine
+def test_options_that_cannot_be_are_refused_in_one_sentence(runs, options, said):
+    _, store, _ = runs
     if "XX" in options:
         (store.folder).mkdir(parents=True)
 
@@ -96,8 +52,8 @@ def test_options_that_cannot_be_are_refused_in_one_sentence(machine, options, sa
 
 
 @pytest.mark.slow
-def test_a_wait_that_a_signal_ends_is_gone_on_with(machine, tmp_path):
-    known, store, lowtide = machine
+def test_a_wait_that_a_signal_ends_is_gone_on_with(runs, tmp_path):
+    known, store, lowtide = runs
     options = replay(tmp_path, [400.0] * 3 + [100.0] * 10 + [400.0] * 40, speed=720)
     command = [*LOWTIDE, "run", "--name", "nap", *options, "--expected-duration", "2s"]
     with subprocess.Popen(
@@ -117,8 +73,8 @@ def test_a_wait_that_a_signal_ends_is_gone_on_with(machine, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(machine, tmp_path):
-    _, store, lowtide = machine
+def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(runs, tmp_path):
+    _, store, lowtide = runs
     options = replay(tmp_path, [100.0] * 48, speed=1)
     command = ["run", "--name", "twin", *options, "--max-delay", "0s", "--", "false"]
     assert lowtide(*command).returncode == 1
@@ -139,9 +95,9 @@ def test_a_run_whose_command_outlived_its_measurement_is_not_started_twice(machi
 
 
 @pytest.mark.slow
-def test_a_disk_that_takes_nothing_any_more_is_said_and_the_command_goes_on(machine, tmp_path):
+def test_a_disk_that_takes_nothing_any_more_is_said_and_the_command_goes_on(runs, tmp_path):
     """Its folder goes away while it runs: the document cannot be written, the status comes."""
-    _, store, lowtide = machine
+    _, store, lowtide = runs
     options = replay(tmp_path, [100.0] * 48, speed=1)
     script = f"rm -r {store.folder}; exit 9"
 
@@ -152,66 +108,9 @@ def test_a_disk_that_takes_nothing_any_more_is_said_and_the_command_goes_on(mach
     assert "Traceback" not in done.stderr
 
 
-TRAINING = """
-import json, pathlib, signal, sys, time
-state = pathlib.Path("state")
-done = int(state.read_text()) if state.exists() else 0
-def stop(*_):
-    state.write_text(str(done))
-    sys.exit(75)
-signal.signal(signal.SIGTERM, stop)
-while done < int(sys.argv[1]):
-    time.sleep(0.1)
-    done += 1
-print("steps", done)
-"""
-
-
-def seconds_of_a_run(lowtide, tmp_path: Path) -> float:
-    """Return how long a run of nothing takes on this machine, as busy as it is now."""
-    options = [*replay(tmp_path, [100.0] * 48, speed=1), "--max-delay", "0s"]
-    began = time.monotonic()
-    assert lowtide("run", "--name", "trial", *options, "--", "true").returncode == 0
-    return time.monotonic() - began
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["--interruptible", "--freeze"])
-def test_a_run_rests_at_dirty_hours_and_its_energy_is_the_sum_of_its_attempts(
-    machine, tmp_path, way
-):
-    _, _, lowtide = machine
-    (tmp_path / "train.py").write_text(TRAINING)
-    # An hour is 2.4 s, or longer where a process takes that long to come and go: the run takes four
-    # hours, and no clean stretch is as long.
-    hour = max(2.4, min(4.8, 2 * seconds_of_a_run(lowtide, tmp_path)))
-    grams = [600.0] * 5 + [100.0] * 3 + [600.0] * 4 + [100.0] * 3 + [600.0] * 40
-    options = [*replay(tmp_path, grams, speed=3600 / hour), "--restart-cost", "0s", way]
-    options += ["--expected-duration", f"{4.2 * hour:.0f}s", "--max-delay", f"{21 * hour:.0f}s"]
-    steps = str(round(37.5 * hour))
-
-    done = lowtide(
-        *("run", "--name", "net", *options, "--output", "json"),
-        *("--", sys.executable, "train.py", steps),
-    )
-
-    assert done.returncode == 0, done.stderr
-    own, said = done.stdout.splitlines()
-    assert own == f"steps {steps}"
-    status = json.loads(said)["status"]
-    joules = [attempt["energyJoules"] for attempt in status["attempts"]]
-    assert sum(joules) == pytest.approx(status["energy"]["totalJoules"], abs=2)
-    if way == "--interruptible":
-        outcomes = [attempt["outcome"] for attempt in status["attempts"]]
-        assert outcomes[:-1] == ["Paused"] * (len(outcomes) - 1)
-        assert len(outcomes) >= 2
-    else:
-        assert "while it was frozen it drew" in done.stderr
-
-
-@pytest.mark.slow
-def test_a_series_teaches_how_long_its_next_run_takes(machine, tmp_path):
-    _, _, lowtide = machine
+def test_a_series_teaches_how_long_its_next_run_takes(runs, tmp_path):
+    _, _, lowtide = runs
     options = [*replay(tmp_path, [100.0] * 48, speed=1), "--series", "naps", "--max-delay", "0s"]
     for _ in range(5):
         assert lowtide("run", *options, "--", "sleep", "0.3").returncode == 0

@@ -69,7 +69,8 @@ def optimizer_of(*sizes):
             id="a parameter less",
         ),
         pytest.param(
-            load(optimizer_of(2), optimizer_of(2, 3)),
+            # Made in the test: the first optimiser of a process imports for a second.
+            lambda: load(optimizer_of(2), optimizer_of(2, 3))(),
             "the checkpoint is of another training: its optimiser has other groups of parameters "
             "than this one; give each training its own checkpoint directory",
             id="an optimiser of other parameters",

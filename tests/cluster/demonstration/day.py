@@ -89,6 +89,13 @@ def begin(
     return ReplayedDay(url, datetime.fromtimestamp(epoch, UTC), slot_seconds)
 
 
+def end(layout: Layout) -> None:
+    """Stop the replay, if there is one."""
+    file = layout.pids / "grid.pid"
+    processes.kill(processes.running([file]).values())
+    file.unlink(missing_ok=True)  # what is stopped on purpose is not missing
+
+
 def await_forecast() -> None:
     """Return when the operator has the forecast of the replayed day.
 
