@@ -47,14 +47,14 @@ demo: install
 test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 4 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
+	$(BIN)/python -Im pytest -q -n 3 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
 	@tools/beside '$(BIN)/python -Im pytest -q -n 3 --dist worksteal --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 
 # Modules with their own namespace run side by side, with others that wait in real time; the rest
 # compare energy, or install the chart.
 test-on-cluster: install
-	$(BIN)/python -Im pytest -q -n 6 --dist loadfile -m "own_namespace or waits" tests
+	$(BIN)/python -Im pytest -q -n 10 --dist loadfile --no-loadscope-reorder -m "own_namespace or waits" tests
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster
 
 # Other people's programs that take long to build: controllers of workloads, and a Collector.

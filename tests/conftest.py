@@ -73,10 +73,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what is slow: of two processes none then waits for a long last test."""
+    """Begin with what waits or is slow: no process then waits for a long last test of another."""
 
-    def may_wait(item: pytest.Item) -> bool:
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("waits"):
+            return 0
         is_slow = item.get_closest_marker("slow") is not None
-        return not is_slow or item.get_closest_marker("cluster") is not None
+        return 1 if is_slow and item.get_closest_marker("cluster") is None else 2
 
-    items.sort(key=may_wait)
+    items.sort(key=place)

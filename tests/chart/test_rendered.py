@@ -14,7 +14,7 @@ from lowtide_exporter.settings import DEFAULT_OWNER_RESOURCES
 from lowtide_operator.settings import RELOADABLE
 from lowtide_operator.settings_file import load_settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD_NAME = "trainingjobs.lowtide.dev"

@@ -13,7 +13,7 @@ from lowtide.trainingjob.workload_kinds import KINDS
 from lowtide_operator.cluster.check_keeper import CONTROLLER
 from lowtide_operator.workload_settings import CustomKindSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 Documents = list[dict[str, Any]]
 Render = Callable[..., Documents]

@@ -22,7 +22,7 @@ PROGRAMS = ("operator", "exporter", "trainer")
 # The tool that fetches helm and kubectl belongs to the test cluster, which is a program.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 
 def run(*command: str | Path, directory: Path | None = None) -> str:

@@ -25,7 +25,7 @@ from lowtide_exporter.page.catalogue import FAMILIES
 from lowtide_exporter.page.exposition import TextWriter
 from lowtide_exporter.page.snapshot import Snapshot
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside_cluster]
 
 NOW = 1_790_000_000 // 3600 * 3600
 """A time of the steady samples; the alerts' follow, a third of a day each."""

@@ -151,6 +151,7 @@ def test_two_operators_do_not_count_twice(promtool: Path, rules_file: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 def test_a_day_later_the_bound_of_waiting_is_known(promtool: Path, rules_file: Path) -> None:
     """3,600 W at 360 g/kWh, and 60 g/kWh at the best minute of the day after: 0.30 g/s at most.
 

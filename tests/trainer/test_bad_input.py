@@ -126,6 +126,7 @@ def test_accumulation_of_a_part_of_a_batch_is_refused(report, accumulate):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("seed", range(60))
 def test_no_figure_of_any_kind_ends_a_training(report, seed):
     """Every argument that is only reported is drawn from everything that a program can hold."""
@@ -187,6 +188,7 @@ with lowtide_trainer.run(epochs=1, state=[net], checkpoints=sys.argv[2]) as run:
 
 
 @pytest.mark.slow  # four starts of torch
+@pytest.mark.beside_cluster
 def test_a_checkpoint_of_another_model_ends_a_program_by_its_sentence_alone(report, tmp_path):
     """A trace of Lowtide's own code explains nothing; an error of one's own has its trace."""
 

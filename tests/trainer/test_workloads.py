@@ -62,6 +62,7 @@ def data_of(name, **changes):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_a_network_has_the_published_number_of_weights(name):
     """For 1,000 classes and the published size of images; built without memory."""
@@ -72,6 +73,7 @@ def test_a_network_has_the_published_number_of_weights(name):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("name", ["vgg19", "vit_b_16", "transformer"])
 def test_a_network_takes_the_smallest_samples_that_it_says(name):
     """Forward and backward, on tensors without memory; the others train a batch below."""
@@ -79,6 +81,7 @@ def test_a_network_takes_the_smallest_samples_that_it_says(name):
 
 
 @pytest.mark.slow
+@pytest.mark.beside_cluster
 @pytest.mark.parametrize("name", STEPPED)
 def test_a_network_trains_a_batch_and_is_evaluated(name):
     """Its weights change, its loss is a number, its accuracy a fraction."""
