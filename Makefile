@@ -47,7 +47,7 @@ demo: install
 test: lint
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 3 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
+	$(BIN)/python -Im pytest -q -n 4 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
 	@tools/beside '$(BIN)/python -Im pytest -q -n 3 --dist worksteal --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 

@@ -18,6 +18,7 @@ import kept
 import measuredday
 import onecluster
 import pytest
+import unlabelled
 from clients import Helm, Kubectl, RunningCluster, fresh_namespace
 from demonstration import day, stage
 from measured import Installed
@@ -31,6 +32,8 @@ KEEP_VARIABLE = "LOWTIDE_KEEP_CLUSTER"
 IMAGES_VARIABLE = "LOWTIDE_TEST_IMAGES"
 CRD = "customresourcedefinition/trainingjobs.lowtide.dev"
 FIRST_BUILD_SECONDS = 2400
+KEPT_RELEASE_GPUS = 3
+"""One for a job that is paused, two for workloads beside it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -135,7 +138,10 @@ def releases(
 ) -> Iterator[kept.KeptRelease]:
     """The chart as the demo installs it, for modules that share it; removed at the end."""
     found = kept.KeptRelease(
-        kubectl, lambda itself: installation(cluster, kubectl, built, scrapes_itself=itself)
+        kubectl,
+        lambda itself: installation(
+            cluster, kubectl, built, scrapes_itself=itself, gpus=KEPT_RELEASE_GPUS
+        ),
     )
     yield found
     found.remove()
@@ -151,6 +157,14 @@ def kept_release(releases: kept.KeptRelease) -> Installed:
 def kept_direct_release(releases: kept.KeptRelease) -> Installed:
     """The same for a cluster without Prometheus: the operator scrapes the exporters."""
     return releases.get(scrapes_itself=True)
+
+
+@pytest.fixture(scope="session")
+def unlabelled_team(kubectl: Kubectl) -> Iterator[unlabelled.Team]:
+    """Workloads that nobody labelled, not yet started."""
+    team = unlabelled.Team(kubectl)
+    yield team
+    team.end()
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def trained(
 ) -> Trained:
     """Train undisturbed on this machine, and in two pods through a pause and the loss of a rank."""
     undisturbed = tmp_path_factory.mktemp("undisturbed")
-    train_undisturbed(undisturbed)
+    ranks = begin_undisturbed(undisturbed)
     folder = installed.on.layout.state / NAME
     # On a cluster that outlives a run of the tests there is that of the run before.
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,12 +97,13 @@ def trained(
     os.kill(process_of(rank=1), signal.SIGKILL)
     await_(lambda: told("Complete"), "it goes on and ends", seconds=WAIT_SECONDS)
     job = inside.json("get", "trainingjob", NAME)
+    assert [process.wait(WAIT_SECONDS) for process in ranks] == [0, 0]
     return Trained(job, at_risk, events(inside), folder, undisturbed)
 
 
-def train_undisturbed(folder: Path) -> None:
-    """Run both ranks on this machine."""
-    running = [
+def begin_undisturbed(folder: Path) -> "list[subprocess.Popen[bytes]]":
+    """Start both ranks on this machine."""
+    return [
         subprocess.Popen(
             [sys.executable, SCRIPT, folder, f"127.0.0.1:{UNDISTURBED_PORT}", "--undisturbed"],
             env={
@@ -115,7 +116,6 @@ def train_undisturbed(folder: Path) -> None:
         )
         for rank in range(two_ranks.RANKS)
     ]
-    assert [process.wait(WAIT_SECONDS) for process in running] == [0, 0]
 
 
 def training(installed: Installed, folder: Path) -> dict[str, Any]:

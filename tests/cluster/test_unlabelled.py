@@ -10,29 +10,19 @@ from typing import Any
 
 import plugin
 import pytest
+import unlabelled
 from clients import Kubectl, RunningCluster
 from demonstration import day
 from measured import Installed, query
 from singlenode.errors import CommandFailedError
 from singlenode.layout import PROMETHEUS_URL
 from sleepers import await_
+from unlabelled import TEAM
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 SLOT_SECONDS = 15
-WORK_SECONDS = 20
 TOLERANCE = 0.01
-TEAM = "unlabelled"
-BUSY = f"import time; end = time.time() + {WORK_SECONDS}\nwhile time.time() < end: pass"
-
-
-def pod(image: str, code: str, *, gpu: bool) -> dict[str, Any]:
-    """Return a pod template as a user writes it."""
-    container: dict[str, Any] = {"name": "main", "image": image, "imagePullPolicy": "Never"}
-    container["command"] = ["python3", "-c", code]
-    if gpu:
-        container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
-    return {"terminationGracePeriodSeconds": 1, "containers": [container]}
 
 
 @pytest.fixture(scope="module")
@@ -42,34 +32,15 @@ def installed(kept_release: Installed) -> Installed:
 
 
 @pytest.fixture(scope="module")
-def inside(installed: Installed, kubectl: Kubectl) -> Iterator[Kubectl]:
+def inside(installed: Installed, unlabelled_team: unlabelled.Team) -> Iterator[Kubectl]:
     """A namespace with a finished Job of two pods, and a Deployment that holds a GPU."""
-    on, image = installed.on, installed.built["base"].reference
+    on = installed.on
     day.begin(on.layout, on.python, slot_seconds=SLOT_SECONDS)
     day.await_forecast()
-    on.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}})
-    metadata = {"namespace": TEAM}
-    spec = {"restartPolicy": "Never", **pod(image, BUSY, gpu=True)}
-    work = {"completions": 2, "parallelism": 1, "template": {"spec": spec}}
-    labels = {"app": "web"}
-    idle = pod(image, "import time; time.sleep(900)", gpu=True)
-    web = {
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": idle},
-    }
-    on.apply(
-        *(
-            {"apiVersion": api, "kind": kind, "metadata": {**metadata, "name": name}, "spec": spec_}
-            for api, kind, name, spec_ in (
-                ("batch/v1", "Job", "net", work),
-                ("apps/v1", "Deployment", "web", web),
-            )
-        )
-    )
-    within = kubectl.within(TEAM)
+    within = unlabelled_team.begin(installed)
     within("wait", "--for=condition=Complete", "job/net", "--timeout=240s", timeout=270)
     yield within
-    kubectl("delete", "namespace", TEAM, "--wait=false")
+    unlabelled_team.end()
 
 
 def truth_of_job(inside: Kubectl, installed: Installed) -> float:
@@ -92,7 +63,7 @@ def test_an_unlabelled_job_is_measured_explained_and_reported(
 ) -> None:
     """Owners by uid, energy within 1 % of the truth over both pods, and nothing was touched."""
     job = inside.json("get", "job", "net")
-    owned = f'lowtide_pod_owner_info{{owner_uid="{job["metadata"]["uid"]}"}}'
+    owned = f'lowtide_pod_owner_info{{owner_uid="{job["metadata"]["uid"]}"}}[20m]'
     await_(lambda: bool(query(owned)), "the owner of the Job's pods is scraped")
     web = f'lowtide_pod_owner_info{{namespace="{TEAM}",owner_kind="Deployment",owner_name="web"}}'
     await_(lambda: bool(query(web)), "the Deployment behind the ReplicaSet is found")

@@ -23,7 +23,7 @@ from sleepers import await_
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-SLOT_SECONDS = 15
+SLOT_SECONDS = 12
 """An hour of the replay; it begins with three dirty ones."""
 WORK_SECONDS = 20
 STRETCH_SECONDS = 20
