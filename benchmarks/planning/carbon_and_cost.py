@@ -119,6 +119,8 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
+    if arguments.every < 1:
+        parser.error(f"--every is {arguments.every}: jobs are whole hours apart, one or more")
     objective = Objective(ObjectiveKind.BOTH, arguments.price_per_tonne)
     traces = [
         replace(
