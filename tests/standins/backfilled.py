@@ -189,11 +189,15 @@ def serving(past: Past, folder: Path) -> Iterator[str]:
     source.write_text(past.text())
     store.mkdir()
     subprocess.run(
-        [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", source, store],
+        # The whole source is read again for each block, and two hours are the default.
+        [
+            program("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=768h",
+            "openmetrics", source, store,
+        ],
         check=True,
         capture_output=True,
         timeout=120,
-    )
+    )  # fmt: skip
     (folder / "prometheus.yml").write_text("{}\n")
     port = free_port()
     command = [

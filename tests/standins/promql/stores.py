@@ -90,8 +90,8 @@ def prometheus(
                 file.writelines(series.lines(1))
             file.write("# EOF\n")
         subprocess.run(
-            [programs / "promtool", "tsdb", "create-blocks-from", "openmetrics", page,
-             directory / "data"],
+            [programs / "promtool", "tsdb", "create-blocks-from", "--max-block-duration=768h",
+             "openmetrics", page, directory / "data"],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
     config = directory / "prometheus.yaml"
