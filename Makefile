@@ -54,7 +54,7 @@ test: lint
 # Modules with their own namespace run side by side, with others that wait in real time; the rest
 # compare energy, or install the chart.
 test-on-cluster: install
-	$(BIN)/python -Im pytest -q -n 16 --dist loadfile --no-loadscope-reorder -m "own_namespace or waits" tests
+	$(BIN)/python -Im pytest -q -n 10 --dist loadfile --no-loadscope-reorder -m "own_namespace or waits" tests
 	$(BIN)/python -Im pytest -q -m "cluster and not own_namespace and not upgrade and not kinds" tests/cluster
 
 # Other people's programs that take long to build: controllers of workloads, and a Collector.
