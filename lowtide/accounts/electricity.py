@@ -130,14 +130,14 @@ def with_price_hindsight(
         return bill
     at_once, mine = float(bill.run_now_weighed), float(bill.weighed)
     # The optimum assumes mean power; a run whose power varies can seem to beat it.
-    least = min(least, at_once, mine)
-    possible = at_once - least
+    least_text = decimal_text(min(least, at_once, mine)) or "0"
+    possible = at_once - float(least_text)  # the reach follows from what is stated
     if possible <= _NOTHING_TO_SAVE * abs(at_once):
         message = "no allowed start would have been better than running at once"
-        return bill.model_copy(update={"least_weighed": decimal_text(least), "message": message})
+        return bill.model_copy(update={"least_weighed": least_text, "message": message})
     return bill.model_copy(
         update={
-            "least_weighed": decimal_text(least),
+            "least_weighed": least_text,
             "reach_percent": f"{100 * (at_once - mine) / possible:.1f}",
         }
     )

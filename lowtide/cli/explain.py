@@ -55,7 +55,8 @@ def command(
       lowtide explain job/resnet -n ml --prometheus http://prometheus:9090
 
     JOB is a name in the cluster (name or namespace/name) or a file. Exit code 1 means that a
-    stated figure does not follow from its inputs, or that the job cannot be read.
+    stated figure does not follow from its inputs, which stderr names, or that the job cannot be
+    read.
 
     KIND/NAME is a workload of any kind (job, cronjob, jobset, trainjob, pytorchjob, rayjob,
     deployment, pod ...), labelled or not: its energy over all pods, its emissions and cost, and
@@ -89,7 +90,9 @@ def command(
         if not parts or figures.energy_joules is not None:
             parts.append("\n".join(render(figures, steps)))
         click.echo("\n\n".join(parts))
-    if any(step.agrees is False for step in steps):
+    wrong = [step.name for step in steps if step.agrees is False]
+    if wrong:
+        click.echo(f"does not follow from its inputs: {', '.join(wrong)}", err=True)
         raise SystemExit(1)
 
 

@@ -5,23 +5,24 @@ Every step shows its formula with its numbers. A stated figure that does not fol
 that is missing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from math import isfinite, log10
+from collections.abc import Iterator, Mapping
+from math import log10
 from typing import Any, Final
 
 from lowtide.metrics.apc import DEFAULT_A, DEFAULT_B, ConsumptionUnit, weighed
 from lowtide.metrics.job_figures import JobFigures
-from lowtide.metrics.letters import Letter
 from lowtide.metrics.sam import EnergyUnit, energy_in, sam_name
 from lowtide.metrics.sci import unit_word
 from lowtide.planning.durations import DurationSource
-from lowtide.units import format_duration, format_significant, joules_to_kwh
+from lowtide.report.derivation import (
+    HALF_JOULE,
+    WHOLE_JOULES,
+    Derivation,
+    make_step,
+    number_text,
+)
+from lowtide.units import format_duration, joules_to_kwh
 
-ROUNDING_RATIO: Final = 0.01
-"""Status holds rounded decimals; a stated figure within one percent of its inputs agrees."""
-ROUNDING: Final = {"%": 0.5, "J": 1.0, "W": 0.05, "g/kWh": 0.05}
-"""Tolerance of a stated figure in its own unit, beside the ratio above."""
 DURATION_RULES: Final[dict[str, str]] = {
     DurationSource.DECLARED: "as declared",
     DurationSource.LEARNT: "from the latest runs of the series",
@@ -31,45 +32,6 @@ NAME_WIDTH: Final = 16
 """Least width of the column of names."""
 DIFFERENCE_RATIO: Final = 2e-4
 """Tolerance of a difference of two masses, as a share of the larger: both were rounded."""
-HALF_JOULE: Final = 0.5
-"""Tolerance of an energy: status holds whole joules."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derivation:
-    """One figure: its formula with the numbers, its value and the stated one."""
-
-    name: str
-    """The figure."""
-    formula: str
-    """Formula with its numbers; empty where an input is missing."""
-    value: float | None
-    """Result; `None` where an input is missing."""
-    unit: str
-    """Unit of `value` and `stated`."""
-    stated: float | None
-    """Figure that the record states."""
-    agrees: bool | None
-    """Whether both are the same within rounding; `None` where one is missing."""
-    missing: tuple[str, ...] = ()
-    """Names of the missing inputs."""
-    letters: bool = False
-    """Whether `value` and `stated` number letters, 0 for A to 4 for E."""
-
-    @property
-    def text(self) -> str:
-        """Return the result for people; empty where there is none."""
-        return "" if self.value is None else self._shown(self.value)
-
-    @property
-    def stated_text(self) -> str:
-        """Return the stated figure for people; empty where there is none."""
-        return "" if self.stated is None else self._shown(self.stated)
-
-    def _shown(self, value: float) -> str:
-        if self.letters:
-            return Letter(round(value)).name
-        return f"{format_significant(value, 5)} {self.unit}".rstrip()
 
 
 def explain_figures(job: JobFigures) -> tuple[Derivation, ...]:
@@ -96,6 +58,7 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Deriv
             {"accuracy": job.accuracy, "energy": energy if energy and energy > 1 else None},
             lambda v: beta * v["accuracy"] ** alpha / log10(v["energy"]),
             _stated(job, "SAM"),
+            rounding={"energy": energy_in(unit, HALF_JOULE)},
         )
     ]
     a = float(weights.get("alpha", DEFAULT_A))
@@ -108,9 +71,16 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Deriv
             {"accuracy": job.accuracy, "power": job.mean_power_watts},
             lambda v: weighed(v["accuracy"], v["power"], a, b),
             _stated(job, "APC"),
+            rounding=power_rounding(job),
         )
     )
     return tuple(steps)
+
+
+def power_rounding(job: JobFigures) -> Mapping[str, float]:
+    """Return the rounding of a mean power that is made of whole joules."""
+    seconds = job.run_seconds or job.duration_seconds
+    return {"power": HALF_JOULE / seconds} if seconds else {}
 
 
 def _stated(job: JobFigures, family: str) -> float | None:
@@ -184,7 +154,7 @@ def to_json(job: JobFigures, steps: tuple[Derivation, ...]) -> dict[str, Any]:
 def _steps(job: JobFigures) -> Iterator[Derivation]:
     shares = [share.energy_joules for share in job.shares]
     if shares:
-        formula = " + ".join(_number(joules) for joules in shares)
+        formula = " + ".join(number_text(joules) for joules in shares)
         yield make_step(
             "energy", formula, "J", {"parts": 1.0}, lambda _: sum(shares), job.energy_joules,
             HALF_JOULE * (len(shares) + 1),
@@ -199,15 +169,13 @@ def _steps(job: JobFigures) -> Iterator[Derivation]:
     )  # fmt: skip
     yield make_step(
         "mean power", "{energy} J / {time} s", "W", {"energy": energy, "time": seconds or None},
-        lambda v: v["energy"] / v["time"], job.stated_power_watts,
-        HALF_JOULE / seconds if seconds else 0.0,
+        lambda v: v["energy"] / v["time"], job.stated_power_watts, rounding=WHOLE_JOULES,
     )  # fmt: skip
     yield make_step(
         "mean intensity", f"{{O}} g / ({overhead}{{energy}} J / 3 600 000)", "g/kWh",
         {"O": o, "energy": energy or None},
         lambda v: v["O"] / (joules_to_kwh(v["energy"]) * (job.pue or 1.0)),
-        job.stated_grams_per_kwh,
-        HALF_JOULE / energy * (job.stated_grams_per_kwh or 0.0) if energy else 0.0,
+        job.stated_grams_per_kwh, rounding=WHOLE_JOULES,
     )  # fmt: skip
     yield make_step(
         "C = O + M", "{O} + {M}", "gCO2eq", {"O": o, "M": m}, lambda v: v["O"] + v["M"], None
@@ -226,55 +194,6 @@ def _steps(job: JobFigures) -> Iterator[Derivation]:
         {"run_now": now or None, "O": o},
         lambda v: (v["run_now"] - v["O"]) / v["run_now"] * 100, job.avoided_percent,
     )  # fmt: skip
-
-
-def make_step(
-    name: str,
-    formula: str,
-    unit: str,
-    inputs: Mapping[str, float | None],
-    compute: Callable[[Mapping[str, float]], float],
-    stated: float | None,
-    slack: float = 0.0,
-) -> Derivation:
-    """Return a step: `formula` names `inputs` in braces, `compute` gets those that are known.
-
-    A stated figure agrees within one percent, the rounding of its unit, or `slack`.
-    """
-    known = {key: value for key, value in inputs.items() if value is not None}
-    missing = tuple(key for key, value in inputs.items() if value is None)
-    value = None if missing else _finite(compute, known)
-    return Derivation(
-        name=name,
-        formula=formula.format(**{key: _number(v) for key, v in known.items()})
-        if not missing
-        else "",
-        value=value,
-        unit=unit,
-        stated=stated,
-        agrees=None if value is None or stated is None else _agree(value, stated, unit, slack),
-        missing=missing,
-    )
-
-
-def _finite(
-    compute: Callable[[Mapping[str, float]], float], known: Mapping[str, float]
-) -> float | None:
-    """Return what a formula gives, `None` where that is beyond the range of numbers."""
-    try:
-        value = compute(known)
-    except (OverflowError, ZeroDivisionError):
-        return None
-    return value if isfinite(value) else None
-
-
-def _agree(value: float, stated: float, unit: str, slack: float) -> bool:
-    allowed = max(ROUNDING_RATIO * abs(stated), ROUNDING.get(unit, 0.0), slack)
-    return abs(value - stated) <= allowed
-
-
-def _number(value: float) -> str:
-    return format_significant(value, 6)
 
 
 def _duration(plan: Mapping[str, Any]) -> str | None:

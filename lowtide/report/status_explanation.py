@@ -24,7 +24,8 @@ from lowtide.metrics.sci import unit_word
 from lowtide.metrics.uncertainty import Bounds, sci_uncertainty
 from lowtide.records.epochs import epoch_measures
 from lowtide.records.fields import Manifest, number, text
-from lowtide.report.explanation import Derivation, make_step
+from lowtide.report.derivation import WHOLE_JOULES, Derivation, make_step
+from lowtide.report.explanation import power_rounding
 from lowtide.trainingjob.results import TrainingStatus
 from lowtide.trainingjob.scores import EfficiencyStatus, RatedProperty
 
@@ -118,7 +119,7 @@ def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Deriv
     yield make_step(
         "cost, energy", f"{tariff:g} {currency} * {{energy}} J / 3 600 000", currency,
         {"energy": job.energy_joules}, lambda v: tariff * v["energy"] / 3.6e6,
-        number(cost.get("energy")),
+        number(cost.get("energy")), rounding=WHOLE_JOULES,
     )  # fmt: skip
     weights = mapping(mapping(spec.get("metrics")).get("apc"))
     a, b = _weights(weights, DEFAULT_B_COST[PER_HOUR])
@@ -130,6 +131,7 @@ def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Deriv
         {"accuracy": job.accuracy, "power": job.mean_power_watts},
         lambda v: weighed(v["accuracy"], v["power"] * tariff / 10, a, b),
         _named(job, "APEC"),
+        rounding=power_rounding(job),
     )
 
 
@@ -147,6 +149,7 @@ def _billed(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
         "electricity, mean price", "{paid} / ({energy} J / 3 600 000)", f"{currency}/kWh",
         {"paid": paid, "energy": job.energy_joules or None},
         lambda v: v["paid"] / (v["energy"] / 3.6e6), number(bill.get("meanPricePerKwh")),
+        rounding=WHOLE_JOULES,
     )  # fmt: skip
     yield make_step(
         "electricity, saved", "{now} - {paid}", currency, {"now": now, "paid": paid},

@@ -74,12 +74,13 @@ def test_a_wrong_difference_of_a_tiny_job_is_marked(tmp_path: Path, densenet: Jo
 
 
 def test_a_figure_that_does_not_follow_is_marked(tmp_path: Path, densenet: Job) -> None:
-    """Exit code 1 and the stated number beside the recomputed one."""
+    """Exit code 1, the stated number beside the recomputed one, and the figure's name on stderr."""
     densenet["status"]["sci"]["gramsPerUnit"] = "0.95"
 
     result = run(tmp_path, densenet)
 
     assert result.exit_code == 1
+    assert result.stderr == "does not follow from its inputs: SCI = C / R\n"
     assert "DIFFERS from the stated 0.95000 gCO2eq/job" in result.stdout
 
 
