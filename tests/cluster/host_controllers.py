@@ -118,8 +118,7 @@ class Running:
 
     def kill(self) -> None:
         """Kill it; what it made stays."""
-        processes.kill(processes.running([self.pid_file]).values())
-        self.pid_file.unlink(missing_ok=True)
+        processes.stop(self.pid_file)
 
 
 @contextmanager

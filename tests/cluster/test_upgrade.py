@@ -22,7 +22,6 @@ import yaml
 from clients import Kubectl, RunningCluster
 from demonstration import stage
 from measured import Installed, seconds_of, truth_of
-from singlenode import processes
 from singlenode.images import Image
 from singlenode.layout import REPOSITORY
 from sleepers import await_
@@ -149,9 +148,7 @@ def story(
         where = ["--namespace", stage.RELEASE_NAMESPACE, "--ignore-not-found", "--wait"]
         stage.run([*helm, "uninstall", "lowtide", *where])
         kubectl("delete", "crd/trainingjobs.lowtide.dev", "--ignore-not-found")
-        pid = on.layout.pids / "mock-nvml.pid"
-        processes.kill(processes.running([pid]).values())
-        pid.unlink(missing_ok=True)
+        stage.stop_mock_gpus(on)
 
 
 def live_through(

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from standins.blocks import make_blocks
 from standins.ports import free_port
 
 SCRAPE = timedelta(seconds=60)
@@ -188,16 +189,7 @@ def serving(past: Past, folder: Path) -> Iterator[str]:
     source, store = folder / "past.txt", folder / "store"
     source.write_text(past.text())
     store.mkdir()
-    subprocess.run(
-        # The whole source is read again for each block, and two hours are the default.
-        [
-            program("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=768h",
-            "openmetrics", source, store,
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )  # fmt: skip
+    make_blocks(program("promtool"), source, store)
     (folder / "prometheus.yml").write_text("{}\n")
     port = free_port()
     command = [

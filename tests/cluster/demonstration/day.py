@@ -91,9 +91,7 @@ def begin(
 
 def end(layout: Layout) -> None:
     """Stop the replay, if there is one."""
-    file = layout.pids / "grid.pid"
-    processes.kill(processes.running([file]).values())
-    file.unlink(missing_ok=True)  # what is stopped on purpose is not missing
+    processes.stop(layout.pids / "grid.pid")
 
 
 def await_forecast() -> None:

@@ -85,9 +85,7 @@ def start_mock_gpus(stage: Stage, gpus: int = GPUS) -> Path:
 
 def stop_mock_gpus(stage: Stage) -> None:
     """Stop the NVML stand-in, if it runs."""
-    file = stage.layout.pids / "mock-nvml.pid"
-    processes.kill(processes.running([file]).values())
-    file.unlink(missing_ok=True)  # what is stopped on purpose is not missing
+    processes.stop(stage.layout.pids / "mock-nvml.pid")
 
 
 def install(

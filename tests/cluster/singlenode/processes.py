@@ -110,6 +110,12 @@ def kill(identities: Iterable[Identity], *, patience_seconds: float = 20) -> Non
             _forget(handle, poll, waiting)
 
 
+def stop(pid_file: Path) -> None:
+    """Kill the process that a pid file names, if it runs, and forget it: it is not missing."""
+    kill(running([pid_file]).values())
+    pid_file.unlink(missing_ok=True)
+
+
 def _forget(handle: int, poll: select.poll, waiting: dict[int, Identity]) -> None:
     poll.unregister(handle)
     os.close(handle)

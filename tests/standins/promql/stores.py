@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 import yaml
+from standins.blocks import make_blocks
 from standins.ports import free_port
 
 ANSWERS_WITHIN_SECONDS = 120.0
@@ -89,11 +90,7 @@ def prometheus(
                 file.write(f"# TYPE {series.name.removesuffix('_total')} {kind}\n")
                 file.writelines(series.lines(1))
             file.write("# EOF\n")
-        subprocess.run(
-            [programs / "promtool", "tsdb", "create-blocks-from", "--max-block-duration=768h",
-             "openmetrics", page, directory / "data"],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+        make_blocks(programs / "promtool", page, directory / "data")
     config = directory / "prometheus.yaml"
     config.write_text(_scrapes(targets, scrapes))
     port = free_port()
