@@ -1,5 +1,6 @@
 """Whatever a job used, each figure of its status follows from the others, within their rounding."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import example, given
@@ -45,12 +46,26 @@ def energies(draw: st.DrawFn) -> float:
 
 
 def steps_of(
-    joules: float, seconds: float, accuracy: float, grid: list[float], pue: float, unit: str
+    joules: list[float],
+    seconds: float,
+    accuracy: float,
+    grid: list[float],
+    pue: float | None,
+    unit: str,
 ) -> tuple[Derivation, ...]:
-    """Return what `lowtide explain` computes again of a job that used so many joules."""
-    start, end = SUBMITTED + 2 * SLOT, SUBMITTED + 2 * SLOT + timedelta(seconds=seconds)
-    pod = AttemptPod(name="net-1-a", uid="a", node="gpu-3", start=start, end=end)
-    attempt = Attempt(number=1, name="net-1", start=start, end=end, outcome="Complete", pods=(pod,))
+    """Return what `lowtide explain` computes again of a job whose attempts used so many joules."""
+    attempts, seen = [], []
+    for number, used in enumerate(joules, 1):
+        start = SUBMITTED + 2 * number * SLOT
+        end = start + timedelta(seconds=seconds)
+        uid = f"u{number}"
+        pod = AttemptPod(name=f"net-{number}-a", uid=uid, node="gpu-3", start=start, end=end)
+        outcome = "Complete" if number == len(joules) else "Suspended"
+        name = f"net-{number}"
+        attempts.append(
+            Attempt(number=number, name=name, start=start, end=end, outcome=outcome, pods=(pod,))
+        )
+        seen.append(samples(uid, used, start, end))
     half = {"seconds": f"{seconds / 2:.3f}"}
     history = (
         EpochEntry(epoch=1, end=start + (end - start) / 2, accuracy=f"{accuracy / 2:.6f}", **half),
@@ -58,24 +73,27 @@ def steps_of(
     )
     training = TrainingStatus(accuracy=f"{accuracy:.6f}", started_at=start, history=history)
     plan = PlanStatus(objective="Both", price_per_tonne="100", deadline=SUBMITTED + 40 * SLOT)
-    status = TrainingJobStatus(attempts=(attempt,), training=training, plan=plan)
+    status = TrainingJobStatus(attempts=tuple(attempts), training=training, plan=plan)
     ledger = Ledger(
         spec=parse_spec({**SPEC, "metrics": {"sam": {"unit": unit}}}),
         status=status,
-        samples=samples(joules, start, end),
+        samples=joined(seen),
         intensity=AverageSeries(
-            "DE", "grid", tuple(Point(*slot(k), v) for k, v in enumerate(grid))
+            "DE", "grid", tuple(Point(*slot(k), value) for k, value in enumerate(grid))
         ),
         baseline_start=SUBMITTED,
-        overhead=Overhead(pue=pue),
+        overhead=None if pue is None else Overhead(pue=pue),
         references=EMPTY_SHELF,
         prices=PriceSeries(
-            "DE", "market", tuple(PricePoint(*slot(k), v / 2000) for k, v in enumerate(grid)), "EUR"
+            "DE",
+            "market",
+            tuple(PricePoint(*slot(k), value / 2000 - 0.1) for k, value in enumerate(grid)),
+            "EUR",
         ),
     )
     found = settle(ledger, SETTINGS)
-    attempts = with_attempt_figures(status.attempts, found)
-    known = status.model_copy(update={**sections_of(found), "attempts": attempts})
+    measured = with_attempt_figures(status.attempts, found)
+    known = status.model_copy(update={**sections_of(found), "attempts": measured})
     manifest = {
         "kind": "TrainingJob",
         "metadata": {"name": "net"},
@@ -94,11 +112,11 @@ def slot(k: int) -> tuple[datetime, datetime]:
     return SUBMITTED + k * SLOT, SUBMITTED + (k + 1) * SLOT
 
 
-def samples(joules: float, start: datetime, end: datetime) -> PodSamples:
+def samples(uid: str, joules: float, start: datetime, end: datetime) -> PodSamples:
     """Return a pod at a constant power, two thirds of it the GPU's, sampled eight times."""
     begin, seconds = start.timestamp(), (end - start).total_seconds()
     times = [begin + seconds * k / 8 for k in range(1, 9)]
-    labels = {"namespace": "ml", "pod": "net-1-a", "pod_uid": "a"}
+    labels = {"namespace": "ml", "pod": uid, "pod_uid": uid}
     parts = {"part": "active", "method": "exclusive", "quality": "counter", "container": "c"}
 
     def counter(component: str, share: float) -> Series:
@@ -115,18 +133,31 @@ def samples(joules: float, start: datetime, end: datetime) -> PodSamples:
     )
 
 
-@example(joules=3620.4, seconds=21.0, accuracy=0.9, grid=[300.0] * 8, pue=1.2, unit="Wh")
-@example(joules=1.4, seconds=1.0, accuracy=0.9, grid=[300.0] * 8, pue=1.2, unit="Wh")
+def joined(seen: list[PodSamples]) -> PodSamples:
+    """Return the samples of all pods as those of one job."""
+    names = [field.name for field in fields(PodSamples)]
+    return PodSamples(
+        **{name: tuple(one for pod in seen for one in getattr(pod, name)) for name in names}
+    )
+
+
+@example(joules=[3620.4], seconds=21.0, accuracy=0.9, grid=[300.0] * 12, pue=1.2, unit="Wh")
+@example(joules=[1.4], seconds=1.0, accuracy=0.9, grid=[300.0] * 12, pue=1.2, unit="Wh")
 @given(
-    joules=energies(),
-    seconds=st.floats(1, 1200).map(lambda s: round(s, 3)),
-    accuracy=st.floats(0.001, 1),
-    grid=st.lists(st.floats(1, 900), min_size=8, max_size=8),
-    pue=st.floats(1, 2),
+    joules=st.lists(energies(), min_size=1, max_size=3),
+    seconds=st.floats(1, 600).map(lambda s: round(s, 3)),
+    accuracy=st.floats(0, 1),
+    grid=st.lists(st.floats(0, 900), min_size=12, max_size=12),
+    pue=st.none() | st.floats(1, 2),
     unit=st.sampled_from(["Wh", "kWh"]),
 )
 def test_every_figure_follows_from_the_others_whatever_was_used(
-    joules: float, seconds: float, accuracy: float, grid: list[float], pue: float, unit: str
+    joules: list[float],
+    seconds: float,
+    accuracy: float,
+    grid: list[float],
+    pue: float | None,
+    unit: str,
 ) -> None:
     """A joule, or a little more than a watt-hour, where SAM's logarithm is steep."""
     steps = steps_of(joules, seconds, accuracy, grid, pue, unit)
