@@ -21,7 +21,7 @@ from lowtide.grid.slots import slot_index, values_on_slots
 from lowtide.planning.objective import Objective, ObjectiveKind
 from lowtide.prices.forecast import PriceBasis, PriceForecast
 from lowtide.prices.series import PriceSeries
-from lowtide.trainingjob.base import decimal_text, difference_text
+from lowtide.trainingjob.base import decimal_text, difference_text, tenths_text
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.electricity import ElectricityStatus
 from lowtide.trainingjob.schedule_settings import ScheduleSettings
@@ -72,7 +72,7 @@ def electricity_status(
         mean_price_per_kwh=decimal_text(paid.mean_per_kwh),
         run_now=at_once_text,
         saved=saved,
-        saved_percent=None if percent is None else f"{percent:.1f}",
+        saved_percent=tenths_text(percent),
         objective=None if objective is None else objective.kind,
         price_per_tonne=None if objective is None else decimal_text(objective.price_per_tonne),
         weighed=decimal_text(_weighed(objective, paid.amount, grams)),
@@ -138,7 +138,7 @@ def with_price_hindsight(
     return bill.model_copy(
         update={
             "least_weighed": least_text,
-            "reach_percent": f"{100 * (at_once - mine) / possible:.1f}",
+            "reach_percent": tenths_text(100 * (at_once - mine) / possible),
         }
     )
 

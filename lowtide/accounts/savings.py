@@ -21,7 +21,7 @@ from lowtide.planning import Forecast, Plan, Source, plan
 from lowtide.planning.objective import CARBON, Objective
 from lowtide.prices.forecast import PriceForecast
 from lowtide.trainingjob.attempts import ran_seconds, relative_power, worked_seconds
-from lowtide.trainingjob.base import difference_text, grams_text
+from lowtide.trainingjob.base import difference_text, grams_text, tenths_text
 from lowtide.trainingjob.conditions import Reason
 from lowtide.trainingjob.requests import elastic_of, request_in_hindsight
 from lowtide.trainingjob.scaling import scaling_from
@@ -63,7 +63,7 @@ def counterfactual_status(
     return CounterfactualStatus(
         run_now_grams=grams_text(run_now.grams),
         avoided_grams=difference_text(grams_text(run_now.grams), grams_text(carbon.grams)),
-        avoided_percent=None if avoided.percent is None else f"{avoided.percent:.1f}",
+        avoided_percent=tenths_text(avoided.percent),
         baseline_start=baseline_start.replace(microsecond=0),
         restart_joules=round(restart_joules) if repeated else None,
         provisional=None if run_now.grams is None else run_now.estimated_ratio > 0,
@@ -124,7 +124,7 @@ def with_hindsight(
     return known.model_copy(
         update={
             "clairvoyant_grams": grams_text(best),
-            "reach_percent": f"{reach:.1f}",
+            "reach_percent": tenths_text(reach),
             "message": None,
         }
     )

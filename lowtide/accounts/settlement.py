@@ -34,7 +34,7 @@ from lowtide.grid.overhead import Overhead, with_overhead
 from lowtide.grid.series import IntensitySeries
 from lowtide.prices.series import PriceSeries
 from lowtide.trainingjob.attempts import ran_seconds
-from lowtide.trainingjob.base import decimal_text, grams_text
+from lowtide.trainingjob.base import decimal_text, grams_text, tenths_text
 from lowtide.trainingjob.conditions import Reason, shortened
 from lowtide.trainingjob.spec import TrainingJobSpec
 from lowtide.trainingjob.status import (
@@ -179,7 +179,7 @@ def _carbon_status(
         operational_grams=grams_text(operational),
         embodied_grams=grams_text(embodied),
         total_grams=grams_text(total),
-        mean_grams_per_kwh=None if mean is None else f"{mean:.1f}",
+        mean_grams_per_kwh=tenths_text(mean),
         signal=known.signal if carbon is None else carbon.signal,
         factor=known.factor if carbon is None else carbon.factor,
         zone=known.zone if carbon is None else carbon.zone,

@@ -5,7 +5,7 @@ from math import fsum
 from typing import Final
 
 from lowtide.energy.job import JobEnergy
-from lowtide.trainingjob.base import ratio_text
+from lowtide.trainingjob.base import ratio_text, tenths_text
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.status import EnergyComponent, EnergyStatus
 
@@ -38,7 +38,7 @@ def energy_status(
         kind=kind,
         energy_coverage=ratio_text(energy.energy_coverage_ratio),
         time_coverage=ratio_text(energy.time_coverage_ratio),
-        mean_power_watts=f"{total / run_seconds:.1f}" if run_seconds > 0 else None,
+        mean_power_watts=tenths_text(total / run_seconds) if run_seconds > 0 else None,
         run_seconds=f"{run_seconds:.3f}",
         gpu_model=shortened(", ".join(sorted(filter(None, held_seconds))), 256) or None,
         gpu_seconds=f"{fsum(held_seconds.values()):.1f}" if held_seconds else None,

@@ -91,6 +91,18 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.4f}"
 
 
+def tenths_text(value: float | None) -> str | None:
+    """Return a number as decimal text with one place.
+
+    `None` for what is not known, not finite, or needs more than 32 characters: a percentage of next
+    to nothing.
+    """
+    if value is None or not isfinite(value):
+        return None
+    text = f"{value:.1f}"
+    return text if len(text) <= DECIMAL_MAX_LENGTH else None
+
+
 def grams_text(grams: float | None) -> str | None:
     """Return a mass as decimal text: four places from a gram on, seven digits below.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lowtide.planning.types import Plan
-from lowtide.trainingjob.base import decimal_text
+from lowtide.trainingjob.base import decimal_text, tenths_text
 from lowtide.trainingjob.conditions import shortened
 from lowtide.trainingjob.objectives import CARBON_ALONE, ObjectiveInForce
 from lowtide.trainingjob.scaling import ScalingStatus, scaling_status
@@ -56,9 +56,9 @@ def plan_status(
         duration_source=window.duration.source,
         duration_note=window.duration.note or None,
         expected_joules=None if window.expected_joules is None else round(window.expected_joules),
-        planned_grams_per_kwh=None if planned is None else f"{planned:.1f}",
-        run_now_grams_per_kwh=None if at_once is None else f"{at_once:.1f}",
-        expected_saving_percent=None if saving is None else f"{saving:.1f}",
+        planned_grams_per_kwh=tenths_text(planned),
+        run_now_grams_per_kwh=tenths_text(at_once),
+        expected_saving_percent=tenths_text(saving),
         forecast_source=_source(plan),
         forecast_generated_at=(
             None
@@ -108,7 +108,7 @@ def _money(plan: Plan, remembered: PlanStatus | None) -> dict[str, Any]:
         "currency": plan.currency,
         "planned_price_per_kwh": decimal_text(planned, PRICE_DIGITS),
         "run_now_price_per_kwh": decimal_text(at_once, PRICE_DIGITS),
-        "expected_money_saving_percent": None if saving is None else f"{saving:.1f}",
+        "expected_money_saving_percent": tenths_text(saving),
     }
 
 
