@@ -44,10 +44,11 @@ demo: install
 	@$(BIN)/python tests/cluster/demo.py
 
 # Isolated mode: neither this folder nor PYTHONPATH is on the path, as for an installed package.
-test: lint
+test: install
 	@tools/install-browser
 	@$(BIN)/python tests/cluster build
-	$(BIN)/python -Im pytest -q -n 4 --dist worksteal -m "not cluster and not beside_cluster and not waits" tests
+	@tools/beside -n 0 '$(MAKE) --no-print-directory lint' $(BIN)/python -Im pytest -q -n 3 --dist worksteal \
+	  -m "not cluster and not beside_cluster and not waits" tests
 	@tools/beside '$(BIN)/python -Im pytest -q -n 3 --dist worksteal --timeout 3600 -m beside_cluster tests' \
 	  $(MAKE) --no-print-directory test-on-cluster
 

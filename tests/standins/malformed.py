@@ -5,16 +5,17 @@ A case takes a valid input, spoils one place of it (a field, a byte, a cell, an 
 the command is called. Nothing here knows how the command reads.
 """
 
-import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import yaml
+from standins.copies import copied
 
 HOSTILE: Sequence[Any] = (
     None, True, False, 0, -1, -0.0, 1.5, 10**400, -(10**30), 2**63, 1e308, -1e308, 5e-324,
@@ -158,23 +159,21 @@ class Case:
 
 def spoiled(value: Any, draw: Random) -> Any:
     """Return a copy of a document with one place replaced, removed, added or repeated."""
-    made = copy.deepcopy(value)
+    made = copied(value)
     for _ in range(draw.choice((1, 1, 1, 2, 5))):
         places = list(_places(made))
         if not places:
-            return copy.deepcopy(draw.choice(HOSTILE))
+            return copied(draw.choice(HOSTILE))
         holder, key = draw.choice(places)
         action = draw.random()
         if action < 0.8:
-            holder[key] = copy.deepcopy(draw.choice(HOSTILE))
+            holder[key] = copied(draw.choice(HOSTILE))
         elif action < 0.9:
             del holder[key]
         elif isinstance(holder, dict):
-            holder[draw.choice(("x", "kind", "name", "\u202e", ""))] = copy.deepcopy(
-                draw.choice(HOSTILE)
-            )
+            holder[draw.choice(("x", "kind", "name", "\u202e", ""))] = copied(draw.choice(HOSTILE))
         else:
-            holder.extend(copy.deepcopy(holder))
+            holder.extend(copied(holder))
     return made
 
 
@@ -224,6 +223,13 @@ def spoiled_table(text: str, draw: Random) -> bytes:
     return _bytes("\n".join(lines) + "\n", draw)
 
 
+@cache
+def _yaml_texts() -> tuple[str, str]:
+    """Return job and report as YAML."""
+    job, report = (yaml.safe_dump(copied(one), allow_unicode=True) for one in (JOB, REPORT))
+    return job, report
+
+
 def _document(draw: Random) -> tuple[str, bytes]:
     """Return the name and content of a spoiled file that holds jobs."""
     kind = draw.random()
@@ -232,8 +238,7 @@ def _document(draw: Random) -> tuple[str, bytes]:
     if kind < 0.6:
         return "report.json", as_bytes(spoiled(REPORT, draw), draw)
     if kind < 0.7:
-        source = draw.choice((JOB, REPORT))
-        text = yaml.safe_dump(copy.deepcopy(source), allow_unicode=True)
+        text = _yaml_texts()[draw.choice((0, 1))]
         return "job.yaml", spoiled_table(text, draw) if draw.random() < 0.5 else _bytes(text, draw)
     name = draw.choice(list(TABLES))
     return name, spoiled_table(TABLES[name], draw)

@@ -1,10 +1,10 @@
 """API server of an episode: the operator's client, with every fault that a network can have."""
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from standins.copies import copied
 from standins.episodes.world import NAMESPACE, Body, World
 
 from lowtide_operator.cluster.errors import (
@@ -53,7 +53,7 @@ class Api:
         if write and dice.random() < self.noise / 2:
             raise ConflictError("the object has been modified", status=409)
         await self.hold(number, "before")
-        result = copy.deepcopy(effect())
+        result = copied(effect())
         await self.hold(number, "after")
         if dice.random() < self.noise / 2:
             raise UnreachableError("the answer was cut off", status=0)

@@ -6,7 +6,6 @@ clock may differ from the true one. Times are virtual seconds.
 """
 
 import asyncio
-import copy
 import itertools
 import random
 from collections import Counter
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from standins.copies import copied
 
 from lowtide import names
 from lowtide.energy.samples import Series, StoredSample
@@ -114,7 +115,7 @@ class World:
     def store(self, change: str, kind: str, body: Body) -> Body:
         """Give an object its next version and tell of it."""
         body["metadata"]["resourceVersion"] = str(next(self._versions))
-        self.tell(change, kind, copy.deepcopy(body))
+        self.tell(change, kind, copied(body))
         return body
 
     # What users do.
@@ -136,7 +137,7 @@ class World:
     def edit_job(self, name: str, change: Callable[[Body], None]) -> None:
         """Change a TrainingJob as its user does."""
         body = self.jobs[name]
-        before = copy.deepcopy(body["spec"])
+        before = copied(body["spec"])
         change(body)
         if body["spec"] != before:
             body["metadata"]["generation"] += 1
@@ -168,7 +169,7 @@ class World:
 
     def create_child(self, manifest: Body) -> Body:
         """Store a Job; its pod comes a moment later."""
-        body = copy.deepcopy(manifest)
+        body = copied(manifest)
         body["metadata"] |= {"uid": f"job-{next(self._uids)}", "creationTimestamp": self.text()}
         owner = body["metadata"]["ownerReferences"][0]
         self.children[body["metadata"]["name"]] = body
@@ -519,7 +520,7 @@ def endings(child: Body) -> list[str]:
 def merge(old: Any, patch: Any) -> Any:
     """Return a document with an RFC 7396 merge patch applied."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in patch.items():
         if value is None:

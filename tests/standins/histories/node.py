@@ -129,8 +129,10 @@ class Node:
         gpu.changes = sorted([*gpu.changes, (start, 400.0), (end, IDLE_WATTS)])
 
     def spell(self, kind: str, gpu: int | None = None) -> Spell | None:
-        found = (s for s in self.spells if s.kind == kind and s.is_on(self.now))
-        return next((s for s in found if gpu in (None, s.gpu)), None)
+        for one in self.spells:
+            if one.kind == kind and one.is_on(self.now) and gpu in (None, one.gpu):
+                return one
+        return None
 
     def unix(self) -> float:
         """The clock of exporter and kubelet: it may be wrong, and it may have been set."""
