@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -70,6 +71,36 @@ def test_a_wait_that_a_signal_ends_is_gone_on_with(runs, tmp_path):
         assert read_samples(store.samples_path("nap")) == []
         assert lowtide("run", "--resume").returncode == 6
     assert store.load("nap")["status"]["attempts"][-1]["outcome"] == "Failed"
+
+
+@pytest.mark.slow
+def test_no_thread_of_a_library_takes_the_signal_that_ends_a_wait(runs, tmp_path):
+    """Those of numpy would let it end the process, while the run does something else than wait."""
+    known, store, _ = runs
+    options = replay(tmp_path, [400.0] * 3 + [100.0] * 40, speed=60)
+    command = [*LOWTIDE, "run", "--name", "nap", *options, "--expected-duration", "2s"]
+    with subprocess.Popen(
+        [*command, "--max-delay", "1h", "--", "true"],
+        env=known,
+        cwd=tmp_path,
+    ) as process:
+        until = time.monotonic() + 100
+        while "plan" not in (store.load("nap")["status"] if store.holds("nap") else {}):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        blocked = [_blocked_signals(one) for one in tasks if one.name != str(process.pid)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(100) == 128 + signal.SIGTERM
+    if not blocked:
+        pytest.skip("numpy has no thread of its own on one core")
+    assert all({signal.SIGTERM, signal.SIGINT, signal.SIGHUP} <= one for one in blocked)
+
+
+def _blocked_signals(task):
+    line = next(x for x in (task / "status").read_text().splitlines() if x.startswith("SigBlk"))
+    mask = int(line.split()[1], 16)
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
 
 
 @pytest.mark.slow
