@@ -6,14 +6,13 @@ requests) is imported here. A subcommand is a module of this package with a `com
 
 import importlib
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
 
 import lowtide
+from lowtide.cli.held_signals import signals_held
 
 SUBCOMMANDS: Final = {
     "run": "run a command when the grid is clean, without a cluster",
@@ -54,7 +53,9 @@ class LazyGroup(click.Group):
         """Return the command called `cmd_name`, or `None` if it does not exist."""
         if cmd_name not in SUBCOMMANDS:
             return None
-        with _signals_kept_from_new_threads():
+        # A thread of numpy that did not hold signals back would take one that comes while the main
+        # thread holds it back, and end the process at once.
+        with signals_held(signal.valid_signals()):
             module = importlib.import_module(f"lowtide.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return with_examples(command)
@@ -73,20 +74,6 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUBCOMMANDS.items()))
-
-
-@contextmanager
-def _signals_kept_from_new_threads() -> Iterator[None]:
-    """Hold signals back, so that threads that libraries start meanwhile never take one.
-
-    numpy's take every signal. One that comes while the main thread holds it back (a run hands it
-    on, or writes down that its wait has ended) would be theirs, and end the process at once.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def with_examples(command: click.Command) -> click.Command:

@@ -17,6 +17,7 @@ import click
 
 from lowtide import names
 from lowtide.cli.durations import DURATION, DURATION_OR_ZERO, MOMENT, PERCENT
+from lowtide.cli.held_signals import signals_held
 from lowtide.cli.measure import kept_run
 from lowtide.cli.run_accounts import RunAccounts, account_options
 from lowtide.cli.run_budget import BudgetType, Limit, budget_of
@@ -288,7 +289,7 @@ def _go(store: RunStore, name: str, output: str) -> int:
         raise click.ClickException(fault)
     grid = GridChoice.from_json(how["grid"])
     view = RunView(name, is_quiet=output == "none")
-    with _signals_held() as wait:
+    with _ending_signals_held() as wait:
         runner = Runner(
             store=store,
             name=name,
@@ -331,16 +332,13 @@ def _say_end(document: Document, notes: list[str], output: str) -> None:
 
 
 @contextmanager
-def _signals_held() -> Iterator[Any]:
+def _ending_signals_held() -> Iterator[Any]:
     """Hold back the signals that end a wait, and give a function that waits for one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS_A_WAIT)
 
     def wait(seconds: float) -> signal.Signals | None:
         info = signal.sigtimedwait(_ENDS_A_WAIT, max(0.0, seconds))
         reap_orphans()
         return None if info is None else signal.Signals(info.si_signo)
 
-    try:
+    with signals_held(_ENDS_A_WAIT):
         yield wait
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

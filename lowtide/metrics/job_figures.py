@@ -290,9 +290,14 @@ class JobFigures:
         return _finite(carbon / self.functional_units)
 
     @property
+    def powered_seconds(self) -> float | None:
+        """Time of the mean power: the running time of all pods, else that of the job."""
+        return self.run_seconds or self.duration_seconds
+
+    @property
     def mean_power_watts(self) -> float | None:
         """Energy over the running time of all pods, or over that of the job."""
-        seconds = self.run_seconds or self.duration_seconds
+        seconds = self.powered_seconds
         if self.energy_joules is None or not seconds:
             return None
         return _finite(self.energy_joules / seconds)

@@ -79,7 +79,7 @@ def explain_metrics(job: JobFigures, manifest: Mapping[str, Any]) -> tuple[Deriv
 
 def power_rounding(job: JobFigures) -> Mapping[str, float]:
     """Return the rounding of a mean power that is made of whole joules."""
-    seconds = job.run_seconds or job.duration_seconds
+    seconds = job.powered_seconds
     return {"power": HALF_JOULE / seconds} if seconds else {}
 
 
@@ -159,7 +159,7 @@ def _steps(job: JobFigures) -> Iterator[Derivation]:
             "energy", formula, "J", {"parts": 1.0}, lambda _: sum(shares), job.energy_joules,
             HALF_JOULE * (len(shares) + 1),
         )  # fmt: skip
-    energy, seconds = job.energy_joules, job.run_seconds or job.duration_seconds
+    energy, seconds = job.energy_joules, job.powered_seconds
     o, m, r = job.operational_grams, job.embodied_grams, job.functional_units
     unit = unit_word(job.functional_unit or "unit")
     overhead = "" if job.pue is None else f"{job.pue:g} * "

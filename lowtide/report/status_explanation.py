@@ -73,8 +73,7 @@ def _embodied(job: JobFigures, status: Manifest) -> Iterator[Derivation]:
     yield make_step(
         "M = TiR x TE / EL", "{held} GPU s * {each} g / {life} s", "gCO2eq",
         {"held": held, "each": each, "life": life},
-        lambda v: v["held"] * v["each"] / v["life"], job.embodied_grams,
-        0.05 * each / life,
+        lambda v: v["held"] * v["each"] / v["life"], job.embodied_grams, rounding={"held": 0.05},
     )  # fmt: skip
 
 
@@ -111,7 +110,7 @@ def _priced(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Deriv
     if per_hour is not None:
         yield make_step(
             "cost, hardware", f"{per_hour:g} {currency} * {{time}} s / 3600", currency,
-            {"time": job.run_seconds or job.duration_seconds},
+            {"time": job.powered_seconds},
             lambda v: per_hour * v["time"] / 3600, number(cost.get("instance")),
         )  # fmt: skip
     if tariff is None:
@@ -183,7 +182,7 @@ def _times(job: JobFigures, status: Manifest, spec: Manifest) -> Iterator[Deriva
     measures = Measures(
         accuracy=job.accuracy,
         energy_joules=job.energy_joules,
-        duration_seconds=job.run_seconds or job.duration_seconds,
+        duration_seconds=job.powered_seconds,
         price_per_kwh=number(cost.get("pricePerKilowattHour")),
         currency=text(cost.get("currency")) or None,
         epochs=epochs,

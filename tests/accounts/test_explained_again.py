@@ -1,6 +1,6 @@
 """Whatever a job used, each figure of its status follows from the others, within their rounding."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import example, given
@@ -45,49 +45,60 @@ def energies(draw: st.DrawFn) -> float:
     return unit * 10 ** draw(st.floats(-0.5, 4) | st.floats(1e-5, 0.01))
 
 
-def steps_of(
-    joules: list[float],
-    seconds: float,
-    accuracy: float,
-    grid: list[float],
-    pue: float | None,
-    unit: str,
-) -> tuple[Derivation, ...]:
-    """Return what `lowtide explain` computes again of a job whose attempts used so many joules."""
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """What a job used, and what that is set against."""
+
+    joules: list[float]
+    """Of each attempt."""
+    seconds: float
+    """Of each attempt."""
+    accuracy: float
+    grid: list[float]
+    """g/kWh of each slot."""
+    pue: float | None
+    unit: str
+    """Of the energy in SAM."""
+
+
+def steps_of(job: Used) -> tuple[Derivation, ...]:
+    """Return what `lowtide explain` computes again of a job."""
     attempts, seen = [], []
-    for number, used in enumerate(joules, 1):
+    for number, used in enumerate(job.joules, 1):
         start = SUBMITTED + 2 * number * SLOT
-        end = start + timedelta(seconds=seconds)
+        end = start + timedelta(seconds=job.seconds)
         uid = f"u{number}"
         pod = AttemptPod(name=f"net-{number}-a", uid=uid, node="gpu-3", start=start, end=end)
-        outcome = "Complete" if number == len(joules) else "Suspended"
+        outcome = "Complete" if number == len(job.joules) else "Suspended"
         name = f"net-{number}"
         attempts.append(
             Attempt(number=number, name=name, start=start, end=end, outcome=outcome, pods=(pod,))
         )
         seen.append(samples(uid, used, start, end))
-    half = {"seconds": f"{seconds / 2:.3f}"}
+    half = {"seconds": f"{job.seconds / 2:.3f}"}
     history = (
-        EpochEntry(epoch=1, end=start + (end - start) / 2, accuracy=f"{accuracy / 2:.6f}", **half),
-        EpochEntry(epoch=2, end=end, accuracy=f"{accuracy:.6f}", **half),
+        EpochEntry(
+            epoch=1, end=start + (end - start) / 2, accuracy=f"{job.accuracy / 2:.6f}", **half
+        ),
+        EpochEntry(epoch=2, end=end, accuracy=f"{job.accuracy:.6f}", **half),
     )
-    training = TrainingStatus(accuracy=f"{accuracy:.6f}", started_at=start, history=history)
+    training = TrainingStatus(accuracy=f"{job.accuracy:.6f}", started_at=start, history=history)
     plan = PlanStatus(objective="Both", price_per_tonne="100", deadline=SUBMITTED + 40 * SLOT)
     status = TrainingJobStatus(attempts=tuple(attempts), training=training, plan=plan)
     ledger = Ledger(
-        spec=parse_spec({**SPEC, "metrics": {"sam": {"unit": unit}}}),
+        spec=parse_spec({**SPEC, "metrics": {"sam": {"unit": job.unit}}}),
         status=status,
         samples=joined(seen),
         intensity=AverageSeries(
-            "DE", "grid", tuple(Point(*slot(k), value) for k, value in enumerate(grid))
+            "DE", "grid", tuple(Point(*slot(k), value) for k, value in enumerate(job.grid))
         ),
         baseline_start=SUBMITTED,
-        overhead=None if pue is None else Overhead(pue=pue),
+        overhead=None if job.pue is None else Overhead(pue=job.pue),
         references=EMPTY_SHELF,
         prices=PriceSeries(
             "DE",
             "market",
-            tuple(PricePoint(*slot(k), value / 2000 - 0.1) for k, value in enumerate(grid)),
+            tuple(PricePoint(*slot(k), value / 2000 - 0.1) for k, value in enumerate(job.grid)),
             "EUR",
         ),
     )
@@ -141,27 +152,28 @@ def joined(seen: list[PodSamples]) -> PodSamples:
     )
 
 
-@example(joules=[3620.4], seconds=21.0, accuracy=0.9, grid=[300.0] * 12, pue=1.2, unit="Wh")
-@example(joules=[1e4], seconds=9.0, accuracy=0.9, grid=[1e-309, *[1.0] * 11], pue=None, unit="Wh")
-@example(joules=[1.4], seconds=1.0, accuracy=0.9, grid=[300.0] * 12, pue=1.2, unit="Wh")
-@given(
-    joules=st.lists(energies(), min_size=1, max_size=3),
-    seconds=st.floats(1, 600).map(lambda s: round(s, 3)),
-    accuracy=st.floats(0, 1),
-    grid=st.lists(st.floats(0, 900), min_size=12, max_size=12),
-    pue=st.none() | st.floats(1, 2),
-    unit=st.sampled_from(["Wh", "kWh"]),
+STEADY = [300.0] * 12
+
+
+@example(Used(joules=[3620.4], seconds=21.0, accuracy=0.9, grid=STEADY, pue=1.2, unit="Wh"))
+@example(
+    Used(joules=[1e4], seconds=9, accuracy=0.9, grid=[1e-309, *[1.0] * 11], pue=None, unit="Wh")
 )
-def test_every_figure_follows_from_the_others_whatever_was_used(
-    joules: list[float],
-    seconds: float,
-    accuracy: float,
-    grid: list[float],
-    pue: float | None,
-    unit: str,
-) -> None:
+@example(Used(joules=[1.4], seconds=1.0, accuracy=0.9, grid=STEADY, pue=1.2, unit="Wh"))
+@given(
+    st.builds(
+        Used,
+        joules=st.lists(energies(), min_size=1, max_size=3),
+        seconds=st.floats(1, 600).map(lambda s: round(s, 3)),
+        accuracy=st.floats(0, 1),
+        grid=st.lists(st.floats(0, 900), min_size=12, max_size=12),
+        pue=st.none() | st.floats(1, 2),
+        unit=st.sampled_from(["Wh", "kWh"]),
+    )
+)
+def test_every_figure_follows_from_the_others_whatever_was_used(job: Used) -> None:
     """A joule, a little more than a watt-hour (SAM's logarithm is steep), a grid of nearly 0 g."""
-    steps = steps_of(joules, seconds, accuracy, grid, pue, unit)
+    steps = steps_of(job)
 
     assert {step.name for step in steps if step.agrees} >= {"energy", "mean power", "APC"}
     assert [(s.name, s.formula, s.value, s.stated) for s in steps if s.agrees is False] == []

@@ -52,6 +52,13 @@ def test_options_that_cannot_be_are_refused_in_one_sentence(runs, options, said)
     assert store.names() == []
 
 
+def await_plan(store, name):
+    until = time.monotonic() + 100
+    while "plan" not in (store.load(name)["status"] if store.holds(name) else {}):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_a_wait_that_a_signal_ends_is_gone_on_with(runs, tmp_path):
     known, store, lowtide = runs
@@ -60,10 +67,7 @@ def test_a_wait_that_a_signal_ends_is_gone_on_with(runs, tmp_path):
     with subprocess.Popen(
         [*command, "--max-delay", "60s", "--", "sh", "-c", "exit 6"], env=known, cwd=tmp_path
     ) as process:
-        until = time.monotonic() + 100
-        while "plan" not in (store.load("nap")["status"] if store.holds("nap") else {}):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        await_plan(store, "nap")
         process.send_signal(signal.SIGTERM)
         status = process.wait(100)
 
@@ -75,7 +79,7 @@ def test_a_wait_that_a_signal_ends_is_gone_on_with(runs, tmp_path):
 
 @pytest.mark.slow
 def test_no_thread_of_a_library_takes_the_signal_that_ends_a_wait(runs, tmp_path):
-    """Those of numpy would let it end the process, while the run does something else than wait."""
+    """A thread of numpy would let it end the process while the run is busy."""
     known, store, _ = runs
     options = replay(tmp_path, [400.0] * 3 + [100.0] * 40, speed=60)
     command = [*LOWTIDE, "run", "--name", "nap", *options, "--expected-duration", "2s"]
@@ -84,10 +88,7 @@ def test_no_thread_of_a_library_takes_the_signal_that_ends_a_wait(runs, tmp_path
         env=known,
         cwd=tmp_path,
     ) as process:
-        until = time.monotonic() + 100
-        while "plan" not in (store.load("nap")["status"] if store.holds("nap") else {}):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        await_plan(store, "nap")
         tasks = Path(f"/proc/{process.pid}/task").iterdir()
         blocked = [_blocked_signals(one) for one in tasks if one.name != str(process.pid)]
         process.send_signal(signal.SIGTERM)

@@ -238,7 +238,7 @@ def _document(draw: Random) -> tuple[str, bytes]:
     if kind < 0.6:
         return "report.json", as_bytes(spoiled(REPORT, draw), draw)
     if kind < 0.7:
-        text = _yaml_texts()[draw.choice((0, 1))]
+        text = draw.choice(_yaml_texts())
         return "job.yaml", spoiled_table(text, draw) if draw.random() < 0.5 else _bytes(text, draw)
     name = draw.choice(list(TABLES))
     return name, spoiled_table(TABLES[name], draw)
